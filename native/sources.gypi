@@ -1,0 +1,34 @@
+{ "variables": {
+    "core_lib_sources": [
+      "native/table/region.c",
+      "native/table/session_table.c",
+      "native/table/freer.c",
+      "native/table/scan.c",
+      "native/table/verify.c",
+      "native/table/wire.c",
+      "native/table/adopt.c",
+      "native/table/writer.c",
+      "native/backend/userspace/worker.c",
+      "native/backend/userspace/port_packet.c",
+      "native/backend/userspace/port_pcap.c",
+      "native/backend/userspace/port_tap.c",
+      "native/backend/userspace/port_source.c",
+      "native/backend/userspace/links.c",
+      "native/backend/userspace/ops.c"
+    ],
+    "core_addon_sources": [
+      "native/addon/addon.cc",
+      "native/addon/table.cc",
+      "native/addon/dataplane.cc"
+    ],
+    "bpf_check_sources": ["native/pipeline/bpf_check.c"],
+    "native_test_sources": [],
+    "native_fuzz_sources": [],
+    "native_defines": [
+      "NAPI_VERSION=9",
+      "NODE_ADDON_API_CPP_EXCEPTIONS",
+      "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+    ],
+    "native_warnings": ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]
+  }
+}
