@@ -1,0 +1,49 @@
+// Builds what is stale: the native addon (node-gyp) and the TypeScript (tsc). `npm run build`, `build:ts`, `build:native`.
+// Fresh means: the digest of names, sizes and times of all inputs is the one stamped after the last good build.
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { Refusal, isMain, main, readStamp, root, say, signature, step, walk, writeStamp } from './lib/common.mjs'
+
+const addon = 'build/Release/core.node'
+const nativeStamp = 'build/.inputs'
+const tsStamp = 'dist/.inputs'
+
+const notDeveloperOnly = (name) => !/^native\/(test|fuzz|bench)\//.test(name)
+export const nativeInputs = () => signature(['binding.gyp', 'package-lock.json', ...walk('native').filter(notDeveloperOnly)])
+export const tsInputs = () => signature(['tsconfig.json', 'package-lock.json', ...['src', 'test', 'bench'].flatMap((dir) => walk(dir, (name) => name.endsWith('.ts')))])
+
+export const nativeFresh = () => existsSync(join(root, addon)) && readStamp(nativeStamp) === nativeInputs()
+export const tsFresh = () => readStamp(tsStamp) === tsInputs()
+/** A prebuilt addon serves where nothing can be compiled. */
+export const prebuilt = () => existsSync(join(root, `prebuilds/${process.platform}-${process.arch}/core.node`))
+
+export async function buildNative() {
+  if (nativeFresh()) return
+  const inputs = nativeInputs()
+  const gyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js')
+  if (!existsSync(gyp)) throw new Refusal('node_modules is missing or incomplete: run npm run setup')
+  await step('building the native core', process.execPath, [gyp, 'configure', 'build', '--nodedir=native/nodedir', '--jobs', 'max', '--loglevel=error'])
+  writeStamp(nativeStamp, inputs)
+}
+
+export async function buildTs() {
+  if (tsFresh()) return
+  const inputs = tsInputs()
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  if (!existsSync(tsc)) throw new Refusal('node_modules is missing or incomplete: run npm run setup')
+  // Files whose source is gone would otherwise stay, and deleted tests would still run.
+  for (const file of walk('dist', (name) => /\.js(\.map)?$/.test(name)))
+    if (!existsSync(join(root, file.replace(/^dist\//, '').replace(/\.js(\.map)?$/, '.ts')))) rmSync(join(root, file))
+  // Without its record of the last build tsc writes every file, so a removed output comes back.
+  if (readStamp(tsStamp) === null) rmSync(join(root, 'dist/.tsbuildinfo'), { force: true })
+  await step('compiling TypeScript', process.execPath, [tsc, '-p', 'tsconfig.json', '--pretty', 'false'])
+  writeStamp(tsStamp, inputs)
+}
+
+if (isMain(import.meta.url)) {
+  await main(async ([what]) => {
+    if (what !== 'ts') await buildNative()
+    if (what !== 'native') await buildTs()
+    say('build is fresh')
+  })
+}
