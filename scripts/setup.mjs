@@ -49,6 +49,17 @@ async function work(tests) {
   await buildTs()
 }
 
+/** Run a program holding the lock; say so when another setup has to finish first. */
+async function locked(lock, [command, ...args]) {
+  if (which('flock') === null) return run(command, args)
+  const busy = 75
+  // -o: programs started on the way do not inherit the lock.
+  const code = await run('flock', ['-n', '-E', String(busy), '-o', lock, command, ...args])
+  if (code !== busy) return code
+  say('another setup is running in this folder: waiting for it')
+  return run('flock', ['-o', lock, command, ...args])
+}
+
 /** Bring everything up to date. `tests`: also what only the tests need. */
 export async function setup({ tests = false } = {}) {
   const major = Number(process.versions.node.split('.')[0])
@@ -60,9 +71,7 @@ export async function setup({ tests = false } = {}) {
   const self = fileURLToPath(import.meta.url)
   const args = [process.execPath, self, '--locked', ...(tests ? ['--tests'] : [])]
   const lock = join(cacheDir, 'setup.lock')
-  const code = which('flock')
-    ? await run('flock', [lock, ...args], { env: { ...process.env }, stdio: ['ignore', 'inherit', 'inherit'] })
-    : await run(args[0], args.slice(1))
+  const code = await locked(join(cacheDir, 'setup.lock'), args)
   if (code !== 0) process.exit(code)
   if (!existsSync(join(root, 'dist'))) throw new Refusal('setup ended without building dist')
 }
