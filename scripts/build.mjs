@@ -1,6 +1,6 @@
 // Builds what is stale: the native addon (node-gyp) and the TypeScript (tsc). `npm run build`, `build:ts`, `build:native`.
 // Fresh means: the digest of names, sizes and times of all inputs is the one stamped after the last good build.
-import { existsSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Refusal, isMain, main, readStamp, root, say, signature, step, walk, writeStamp } from './lib/common.mjs'
 
@@ -37,6 +37,8 @@ export async function buildTs() {
   // Without its record of the last build tsc writes every file, so a removed output comes back.
   if (readStamp(tsStamp) === null) rmSync(join(root, 'dist/.tsbuildinfo'), { force: true })
   await step('compiling TypeScript', process.execPath, [tsc, '-p', 'tsconfig.json', '--pretty', 'false'])
+  const program = join(root, 'dist/src/cli/main.js')
+  if (existsSync(program)) chmodSync(program, 0o755) // so that `npx lockstep` need not
   writeStamp(tsStamp, inputs)
 }
 
