@@ -1,0 +1,51 @@
+/** lockstep.v1.Agent: who answers, and what this host can do. */
+import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import type { AgentInfo, AgentServices } from '../contract/services.js'
+import {
+  AgentState, type AgentGetInfoRequest, type AgentGetInfoResponse, type AgentListBackendsRequest, type AgentListBackendsResponse
+} from '../generated/proto/lockstep/v1/agent.js'
+import { unary, type OnBug } from './handler.js'
+
+const states = {
+  starting: AgentState.AGENT_STATE_STARTING,
+  running: AgentState.AGENT_STATE_RUNNING,
+  degraded: AgentState.AGENT_STATE_DEGRADED,
+  stopping: AgentState.AGENT_STATE_STOPPING
+} as const satisfies Record<AgentInfo['state'], AgentState>
+
+export function agentImplementation (services: AgentServices, onBug: OnBug): UntypedServiceImplementation {
+  return {
+    getInfo: unary<AgentGetInfoRequest, AgentGetInfoResponse>(onBug, () => {
+      const info = services.info()
+      return {
+        version: info.version,
+        node: info.node,
+        instance: info.instance,
+        pid: info.pid,
+        startedAtMs: BigInt(Math.round(info.startedAt)),
+        backend: info.backend,
+        generation: BigInt(info.generation),
+        state: states[info.state],
+        reasons: [...info.reasons],
+        tableCapacity: BigInt(info.tableCapacity),
+        tableLive: BigInt(info.tableLive),
+        hugepages: info.hugepages,
+        eventLoopDelayP99Ms: info.eventLoopDelayP99Ms
+      }
+    }),
+
+    listBackends: unary<AgentListBackendsRequest, AgentListBackendsResponse>(onBug, async () => {
+      const active = services.info().backend
+      const probes = await services.probeAll()
+      return {
+        backends: probes.map((p) => ({
+          name: p.backend,
+          available: p.available,
+          reason: p.reason,
+          active: p.backend === active,
+          capabilities: p.capabilities.map((c) => ({ name: c.name, supported: c.supported, reason: c.reason }))
+        }))
+      }
+    })
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * A connection to an agent: typed stubs with promises, deadlines, and errors as LockstepError. For the CLI, the gateway's tests
+ * and benches; not the published client library (follow and mirror live there).
+ */
+import {
+  credentials, type CallOptions, type ChannelCredentials, type Client, type ClientOptions, type ClientReadableStream, type ClientUnaryCall,
+  Metadata, type ServiceError
+} from '@grpc/grpc-js'
+import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
+import { ConfigClient } from '../generated/proto/lockstep/v1/config.js'
+import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
+import { TelemetryClient } from '../generated/proto/lockstep/v1/telemetry.js'
+import { errorOfStatus } from './error-status.js'
+
+/** Window of one stream: at 64 KiB, the default, a listing waits for a round trip after each 64 KiB. */
+const FLOW_CONTROL_WINDOW = 8 << 20
+
+export const channelOptions: ClientOptions = {
+  'grpc.max_receive_message_length': 16 << 20,
+  'grpc.max_send_message_length': 8 << 20,
+  'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW,
+  'grpc.enable_retries': 0,
+  'grpc.service_config_disable_resolution': 1
+}
+
+export interface AgentConnection {
+  readonly agent: AgentClient
+  readonly config: ConfigClient
+  readonly sessions: SessionsClient
+  readonly telemetry: TelemetryClient
+  readonly close: () => void
+}
+
+/** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. */
+export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure()): AgentConnection {
+  const agent = new AgentClient(target, channelCredentials, channelOptions)
+  const shared: ClientOptions = { ...channelOptions, channelOverride: agent.getChannel() }
+  const config = new ConfigClient(target, channelCredentials, shared)
+  const sessions = new SessionsClient(target, channelCredentials, shared)
+  const telemetry = new TelemetryClient(target, channelCredentials, shared)
+  return { agent, config, sessions, telemetry, close: () => agent.close() }
+}
+
+export const socketTarget = (path: string): string => `unix:${path}`
+
+type UnaryMethod<Req, Res> = (request: Req, metadata: Metadata, options: Partial<CallOptions>, callback: (error: ServiceError | null, response: Res) => void) => ClientUnaryCall
+
+export interface CallLimits {
+  /** Milliseconds until the server is told to stop. */
+  readonly deadlineMs?: number
+  readonly signal?: AbortSignal
+}
+
+/** `await call(sessions, sessions.count, { filter })`: rejects with a RemoteError. */
+export async function call<Req, Res> (client: Client, method: UnaryMethod<Req, Res>, request: Req, { deadlineMs = 30_000, signal }: CallLimits = {}): Promise<Res> {
+  return await new Promise<Res>((resolve, reject) => {
+    const running = method.call(client, request, new Metadata(), { deadline: Date.now() + deadlineMs }, (error, response) => {
+      signal?.removeEventListener('abort', abort)
+      if (error === null) resolve(response)
+      else reject(errorOfStatus(error))
+    })
+    function abort (): void { running.cancel() }
+    if (signal?.aborted === true) abort()
+    else signal?.addEventListener('abort', abort, { once: true })
+  })
+}
+
+/** Messages of a server stream, one at a time: the next is not read before the last was taken. Leaving the loop cancels. */
+export async function * messages<Res> (stream: ClientReadableStream<Res>, signal?: AbortSignal): AsyncGenerator<Res> {
+  const abort = (): void => stream.cancel()
+  if (signal?.aborted === true) abort()
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    for await (const message of stream) yield message as Res
+  } catch (error) {
+    throw isServiceError(error) ? errorOfStatus(error) : error
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    stream.cancel()
+  }
+}
+
+function isServiceError (error: unknown): error is ServiceError {
+  return error instanceof Error && 'code' in error && 'metadata' in error && typeof error.code === 'number'
+}

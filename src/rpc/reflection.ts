@@ -1,0 +1,42 @@
+/** Server reflection v1 and v1alpha and the standard health service, both from the published packages. */
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Server } from '@grpc/grpc-js'
+import { load } from '@grpc/proto-loader'
+import { ReflectionService } from '@grpc/reflection'
+import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check'
+
+const files = ['agent', 'config', 'sessions', 'telemetry'].map((name) => `lockstep/v1/${name}.proto`)
+
+/** Full names of the services of this package. */
+export const serviceNames = ['Agent', 'Config', 'Sessions', 'Telemetry'].map((name) => `lockstep.v1.${name}`)
+
+/** Reads the .proto files that are installed with the package. */
+export async function addReflection (server: Server): Promise<void> {
+  const definition = await load([...files, healthProto], { includeDirs: [protoRoot()], keepCase: true, longs: String, enums: String, defaults: true, oneofs: true })
+  new ReflectionService(definition).addToServer(server)
+}
+
+export interface Health {
+  /** Of the agent as a whole and of each of its services. */
+  setServing: (serving: boolean) => void
+}
+
+export function addHealth (server: Server): Health {
+  const names = ['', ...serviceNames]
+  const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING' as const])))
+  health.addToServer(server)
+  return { setServing: (serving) => { for (const name of names) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING') } }
+}
+
+/** `proto/` of this package, from sources as from dist. */
+function protoRoot (): string {
+  let at = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(at, 'proto', 'lockstep', 'v1', 'agent.proto'))) {
+    const up = dirname(at)
+    if (up === at) throw new Error('proto/lockstep/v1 is missing from the installed package')
+    at = up
+  }
+  return join(at, 'proto')
+}

@@ -1,0 +1,103 @@
+/**
+ * The agent's gRPC server on a unix socket: START HERE for src/rpc. One thin file per service translates AgentServices to
+ * messages; handler.ts has what they share. Thread: main. Everything served here is bounded: message sizes, streams a
+ * connection, messages waiting for a slow reader.
+ */
+import { Server, ServerCredentials } from '@grpc/grpc-js'
+import type { AgentServices } from '../contract/services.js'
+import { AgentService } from '../generated/proto/lockstep/v1/agent.js'
+import { ConfigService } from '../generated/proto/lockstep/v1/config.js'
+import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
+import { createMetrics, type Metrics } from '../telemetry/metrics.js'
+import { agentImplementation } from './agent-service.js'
+import { call, connectAgent, socketTarget } from './client.js'
+import { configImplementation } from './config-service.js'
+import type { OnBug } from './handler.js'
+import { addHealth, addReflection } from './reflection.js'
+import { sessionsDefinition, sessionsImplementation } from './sessions-service.js'
+import { claimSocket } from './socket-claim.js'
+import { defaultSocketPath } from './socket-path.js'
+import { telemetryImplementation } from './telemetry-service.js'
+
+export interface RpcServerOptions {
+  /** Path of the unix socket; default: defaultSocketPath(). */
+  readonly socketPath?: string
+  /** Group id that may use it (mode 0660); `null` keeps the process's own. */
+  readonly socketGroup?: number | null
+  /** A metrics page of the agent's own; default: createMetrics(services). */
+  readonly metrics?: Pick<Metrics, 'render' | 'contentType'>
+  /** Told about errors that only a bug can cause. */
+  readonly onBug?: OnBug
+}
+
+export interface RpcServer {
+  readonly socketPath: string
+  /** What the health service answers; NOT_SERVING until set. */
+  readonly setServing: (serving: boolean) => void
+  /** Refuses new calls, lets running ones end for `graceMs`, then cuts them and removes the socket. */
+  readonly close: (graceMs?: number) => Promise<void>
+}
+
+const serverOptions = {
+  'grpc.max_receive_message_length': 8 << 20,
+  'grpc.max_send_message_length': 8 << 20,
+  'grpc.max_concurrent_streams': 256
+}
+
+/** @throws unavailable LS_R_AGENT_RUNNING naming the agent that already serves the socket. */
+export async function startRpcServer (services: AgentServices, options: RpcServerOptions = {}): Promise<RpcServer> {
+  const socketPath = options.socketPath ?? defaultSocketPath()
+  const onBug: OnBug = options.onBug ?? (() => {})
+  const server = new Server(serverOptions)
+  server.addService(AgentService, agentImplementation(services, onBug))
+  server.addService(ConfigService, configImplementation(services, onBug))
+  server.addService(sessionsDefinition, sessionsImplementation(services, onBug))
+  server.addService(TelemetryService, telemetryImplementation(services, options.metrics ?? createMetrics(services), onBug))
+  const health = addHealth(server)
+  await addReflection(server)
+
+  const claim = await claimSocket(socketPath, { mode: 0o660, group: options.socketGroup ?? null }, describeAgent)
+  try {
+    await bind(server, `unix:${claim.bindPath}`)
+    claim.publish()
+  } catch (error) {
+    server.forceShutdown()
+    claim.release()
+    throw error
+  }
+  return {
+    socketPath,
+    setServing: health.setServing,
+    close: async (graceMs = 1000) => {
+      health.setServing(false)
+      claim.release()
+      await shutdown(server, graceMs)
+    }
+  }
+}
+
+async function bind (server: Server, address: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error) => { if (error === null) resolve(); else reject(error) })
+  })
+}
+
+async function shutdown (server: Server, graceMs: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => { server.forceShutdown(); resolve() }, graceMs)
+    server.tryShutdown(() => { clearTimeout(timer); resolve() })
+  })
+}
+
+/** `instance edge-1 (pid 4711, userspace, generation 12)` for the message that refuses a second agent. */
+async function describeAgent (path: string): Promise<string> {
+  const connection = connectAgent(socketTarget(path))
+  try {
+    const info = await call(connection.agent, connection.agent.getInfo, {}, { deadlineMs: 1000 })
+    return `instance ${info.instance} (pid ${info.pid}, ${info.backend}, generation ${info.generation})`
+  } catch {
+    return 'a process that does not answer GetInfo'
+  } finally {
+    connection.close()
+  }
+}

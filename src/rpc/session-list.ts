@@ -1,0 +1,100 @@
+/**
+ * Sessions.List: walks the table in bounded steps and streams column batches. Per batch one native call, one encode, one write;
+ * rows are never visited here, except that `with_names` looks through the id columns for ids not seen before.
+ * Between batches the event loop has its turn, so a listing of millions of rows delays nobody by more than one batch.
+ */
+import { LockstepError } from '../contract/errors.js'
+import type { AgentServices, NameKind } from '../contract/services.js'
+import type { SessionColumns } from '../contract/session.js'
+import { column as columnCodes } from '../generated/codes.js'
+import type { IdName, SessionsListRequest } from '../generated/proto/lockstep/v1/sessions.js'
+import { yieldTurn, type StreamContext } from './handler.js'
+import { SessionBatchEncoder, type ColumnSpec } from './session-batch.js'
+import { filterOf } from './session-filter.js'
+
+export const BATCH_ROWS_MIN = 8192
+export const BATCH_ROWS_MAX = 32768
+const BATCH_BYTES = 1 << 20
+
+/** What a listing shows when nobody chose: who talks to whom, through what, how much, how fresh. */
+export const defaultColumns = [
+  'id', 'src', 'dst', 'sport', 'dport', 'proto', 'zone_in', 'zone_out', 'vip', 'real', 'phase', 'bytes_forward', 'bytes_reply', 'idle_ms'
+] as const
+
+/** Columns whose ids have names; id 0 of a VIP or real is "none". */
+const nameKinds: ReadonlyMap<string, NameKind> = new Map([
+  ['zone_in', 'zone'], ['zone_out', 'zone'], ['policy', 'policy'], ['vip', 'vip'], ['real', 'real'], ['app', 'app'], ['domain', 'domain']
+])
+
+export async function listSessions (services: AgentServices, request: SessionsListRequest, { signal, send }: StreamContext<Buffer>): Promise<void> {
+  const columns = columnSpecs(request.columns)
+  const filter = filterOf(request.filter, services.resolveFilter)
+  const rowsMax = batchRows(request.batchRows, columns)
+  const encoder = new SessionBatchEncoder(columns)
+  const names = request.withNames ? new NameScan(services, columns) : null
+  const wanted = columns.map((c) => c.name)
+  let left = request.limit === 0n ? Infinity : Number(request.limit)
+  let cursor: number | null = 0
+  while (cursor !== null && left > 0) {
+    const batch: SessionColumns = services.dataplane().sessions.list(filter, wanted, cursor, Math.min(rowsMax, left))
+    cursor = batch.cursor
+    left -= batch.rows
+    if (batch.rows > 0) await send(encoder.encode(batch, names?.fresh(batch) ?? [], left <= 0 && cursor !== null))
+    await yieldTurn(signal)
+  }
+}
+
+function columnSpecs (requested: readonly string[]): ColumnSpec[] {
+  const wanted: readonly string[] = requested.length === 0 ? defaultColumns : requested
+  if (new Set(wanted).size !== wanted.length) {
+    throw new LockstepError('invalid', 'LS_R_COLUMN', 'a column is asked for twice', { object: 'columns', found: wanted.join(' ') })
+  }
+  return wanted.map((name) => {
+    const code = columnCodes.find((c) => c.name === name.toLowerCase())
+    if (code === undefined) {
+      throw new LockstepError('invalid', 'LS_R_COLUMN', 'no such column', { object: 'columns', found: name, expected: columnCodes.map((c) => c.name).join(' ') })
+    }
+    return { name: code.name, bytes: code.bytes }
+  })
+}
+
+function batchRows (requested: number, columns: readonly ColumnSpec[]): number {
+  if (requested > BATCH_ROWS_MAX) {
+    throw new LockstepError('invalid', 'LS_R_BATCH_ROWS', 'the batch is too large', { object: 'batch_rows', found: String(requested), expected: `0 to ${BATCH_ROWS_MAX}` })
+  }
+  if (requested > 0) return requested
+  const rowBytes = columns.reduce((sum, c) => sum + c.bytes, 0)
+  return Math.max(BATCH_ROWS_MIN, Math.min(BATCH_ROWS_MAX, Math.floor(BATCH_BYTES / rowBytes)))
+}
+
+/** Finds the ids that a stream has not named yet. */
+class NameScan {
+  readonly #services: AgentServices
+  readonly #columns: ReadonlyArray<{ readonly name: string, readonly bytes: number, readonly kind: NameKind }>
+  readonly #seen = new Map<NameKind, Uint8Array>()
+
+  constructor (services: AgentServices, columns: readonly ColumnSpec[]) {
+    this.#services = services
+    this.#columns = columns.flatMap(({ name, bytes }) => {
+      const kind = nameKinds.get(name)
+      return kind === undefined ? [] : [{ name, bytes, kind }]
+    })
+    for (const { kind } of this.#columns) this.#seen.set(kind, new Uint8Array(1 << 16))
+  }
+
+  fresh (batch: SessionColumns): IdName[] {
+    const out: IdName[] = []
+    for (const { name, bytes, kind } of this.#columns) {
+      const data = batch.columns.get(name)
+      const seen = this.#seen.get(kind)
+      if (data === undefined || seen === undefined) continue
+      for (let row = 0; row < batch.rows; row++) {
+        const id = bytes === 1 ? data[row] ?? 0 : (data[2 * row] ?? 0) | ((data[2 * row + 1] ?? 0) << 8)
+        if (seen[id] === 1) continue
+        seen[id] = 1
+        if (id !== 0 || (kind !== 'vip' && kind !== 'real')) out.push({ kind, id, name: this.#services.names.name(kind, id) })
+      }
+    }
+    return out
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Sessions.Watch: changes from the agent's feed to one reader. Level-triggered and bounded: while the reader is slow at most
+ * PENDING_BYTES_MAX wait here, anything beyond is dropped and counted. Decoding happens in small steps, so that a burst does
+ * not hold the event loop.
+ */
+import type { AgentServices } from '../contract/services.js'
+import { layout } from '../generated/layout.js'
+import type { SessionChanges, SessionsWatchRequest } from '../generated/proto/lockstep/v1/sessions.js'
+import { yieldTurn, type StreamContext } from './handler.js'
+import { filterOf } from './session-filter.js'
+import { matcherOf } from './session-match.js'
+import { changeMessage } from './session-message.js'
+
+const RECORD_BYTES = layout.ls_wire_record.size
+const CHANGES_MAX = 512
+const PENDING_BYTES_MAX = 4096 * RECORD_BYTES
+export const WATCH_PROGRESS_MS = 15_000
+
+export async function watchSessions (services: AgentServices, request: SessionsWatchRequest, { signal, send }: StreamContext<SessionChanges>, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
+  const matches = matcherOf(filterOf(request.filter, services.resolveFilter))
+  const pending: Uint8Array[] = []
+  let pendingBytes = 0
+  let lost = 0
+  let wake: (() => void) | null = null
+  const unsubscribe = services.feed.subscribe((records, lostBefore) => {
+    lost += lostBefore
+    if (pendingBytes + records.length > PENDING_BYTES_MAX) lost += Math.floor(records.length / RECORD_BYTES)
+    else if (records.length > 0) {
+      pending.push(records.slice())
+      pendingBytes += records.length
+    }
+    wake?.()
+  })
+  const onAbort = (): void => wake?.()
+  signal.addEventListener('abort', onAbort)
+  const takeLost = (): bigint => {
+    const n = lost
+    lost = 0
+    return BigInt(n)
+  }
+  try {
+    await send({ changes: [], lost: 0n })
+    for (;;) {
+      signal.throwIfAborted()
+      if (pending.length === 0 && lost === 0) {
+        const timedOut = await new Promise<boolean>((resolve) => {
+          const timer = setTimeout(() => resolve(true), progressMs)
+          wake = () => { clearTimeout(timer); resolve(false) }
+        })
+        wake = null
+        if (timedOut) await send({ changes: [], lost: 0n })
+        continue
+      }
+      const records = pending.shift() ?? new Uint8Array()
+      for (let at = 0; at < records.length; at += CHANGES_MAX * RECORD_BYTES) {
+        const part = records.subarray(at, at + CHANGES_MAX * RECORD_BYTES)
+        const changes = services.feed.decode(part).filter((c) => matches(c.session)).map((c) => changeMessage(c, services.names))
+        if (changes.length > 0 || lost > 0) await send({ changes, lost: takeLost() })
+        await yieldTurn(signal)
+      }
+      pendingBytes -= records.length
+      if (records.length === 0 && lost > 0) await send({ changes: [], lost: takeLost() })
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    unsubscribe()
+  }
+}

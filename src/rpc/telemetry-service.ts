@@ -1,0 +1,63 @@
+/** lockstep.v1.Telemetry: one reading of the counters with names, flood counters, and the metrics page. */
+import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import { LockstepError } from '../contract/errors.js'
+import type { AgentServices } from '../contract/services.js'
+import { screen } from '../generated/codes.js'
+import { limits } from '../generated/layout.js'
+import type {
+  TelemetryFloodCountersRequest, TelemetryFloodCountersResponse, TelemetryMetricsRequest, TelemetryMetricsResponse,
+  TelemetrySnapshotRequest, TelemetrySnapshotResponse
+} from '../generated/proto/lockstep/v1/telemetry.js'
+import { blockRows, counterBlocks, objectName } from '../telemetry/counter-blocks.js'
+import type { Metrics } from '../telemetry/metrics.js'
+import { unary, type OnBug } from './handler.js'
+
+export function telemetryImplementation (services: AgentServices, metrics: Pick<Metrics, 'render' | 'contentType'>, onBug: OnBug): UntypedServiceImplementation {
+  return {
+    snapshot: unary<TelemetrySnapshotRequest, TelemetrySnapshotResponse>(onBug, (request) => {
+      const unknown = request.blocks.find((name) => !counterBlocks.some((b) => b.name === name))
+      if (unknown !== undefined) {
+        throw new LockstepError('invalid', 'LS_R_BLOCK', 'no such block of counters', { object: 'blocks', found: unknown, expected: counterBlocks.map((b) => b.name).join(' ') })
+      }
+      const wanted = counterBlocks.filter((b) => request.blocks.length === 0 || request.blocks.includes(b.name))
+      const reading = services.dataplane().telemetry.snapshot()
+      return {
+        timeNs: reading.timeNs,
+        generation: BigInt(reading.generation),
+        blocks: wanted.map((shape) => ({
+          name: shape.name,
+          fields: [...shape.fields],
+          rows: blockRows(reading, shape, services.names, request.zeros ? 'all' : 'counted').map((r) => ({ id: r.id, name: r.name, text: r.text, values: r.values.map((v) => BigInt(Math.round(v))) }))
+        }))
+      }
+    }),
+
+    floodCounters: unary<TelemetryFloodCountersRequest, TelemetryFloodCountersResponse>(onBug, (request) => {
+      const { telemetry } = services.dataplane()
+      return {
+        zones: zonesOf(services, request.zone).map(({ id, name }) => {
+          const hits = new Map(Object.entries(telemetry.readFloodCounters(id)).map(([key, value]) => [key.toLowerCase(), value]))
+          return { zone: name, counters: screen.map((s) => ({ screen: s.name, text: s.text, hits: BigInt(Math.round(hits.get(s.name) ?? 0)) })) }
+        })
+      }
+    }),
+
+    metrics: unary<TelemetryMetricsRequest, TelemetryMetricsResponse>(onBug, async () =>
+      ({ contentType: metrics.contentType, text: await metrics.render() }))
+  }
+}
+
+/** Zone 0 is "no zone". */
+function zonesOf (services: AgentServices, wanted: string): Array<{ id: number, name: string }> {
+  const all: Array<{ id: number, name: string }> = []
+  for (let id = 1; id < limits.LS_ZONES_MAX; id++) {
+    const name = objectName(services.names, 'zone', id)
+    if (name !== null) all.push({ id, name })
+  }
+  if (wanted === '') return all
+  const found = all.filter((z) => z.name === wanted || `#${z.id}` === wanted)
+  if (found.length === 0) {
+    throw new LockstepError('invalid', 'LS_R_ZONE', 'no such zone', { object: 'zone', found: wanted, expected: all.length === 0 ? 'a configured zone (there is none)' : `one of ${all.map((z) => z.name).join(' ')}` })
+  }
+  return found
+}

@@ -1,0 +1,200 @@
+/**
+ * The metrics page. One reading of the dataplane's counters a scrape, taken when the registry collects; no lock, no state kept
+ * between scrapes: each family is emptied and filled again, so a series ends with the object it is about. Labels are names of
+ * configured objects and code names only (bounded by limits.h), never addresses or session ids.
+ */
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import type { CounterSnapshot } from '../contract/dataplane.js'
+import type { AgentInfo, AgentServices } from '../contract/services.js'
+import { counter as globalCodes } from '../generated/codes.js'
+import { blockRows, counterBlocks, type BlockName, type BlockShape } from './counter-blocks.js'
+
+export interface Metrics {
+  readonly registry: Registry
+  readonly contentType: string
+  /** The page, Prometheus text exposition 0.0.4. */
+  readonly render: () => Promise<string>
+}
+
+export type MetricsSource = Pick<AgentServices, 'info' | 'dataplane' | 'names'>
+
+/** Families of one block: field index -> family name and help. `drops` and `global` are apart: their rows are codes. */
+const objectFamilies: ReadonlyArray<{ readonly block: BlockName, readonly label: string, readonly fields: ReadonlyArray<readonly [string, string]> }> = [
+  { block: 'zone_in', label: 'zone', fields: [['zone_received_packets', 'Packets received from a zone'], ['zone_received_bytes', 'Bytes received from a zone, layer 3']] },
+  { block: 'zone_out', label: 'zone', fields: [['zone_sent_packets', 'Packets sent to a zone'], ['zone_sent_bytes', 'Bytes sent to a zone, layer 3']] },
+  { block: 'zone_drops', label: 'zone', fields: [['zone_dropped_packets', 'Packets dropped, by the zone they came from']] },
+  { block: 'iface_rx', label: 'interface', fields: [['interface_received_packets', 'Packets received on an interface'], ['interface_received_bytes', 'Bytes received on an interface']] },
+  { block: 'iface_tx', label: 'interface', fields: [['interface_sent_packets', 'Packets sent on an interface'], ['interface_sent_bytes', 'Bytes sent on an interface']] },
+  { block: 'policy', label: 'policy', fields: [['policy_packets', 'Packets that a policy decided on'], ['policy_bytes', 'Bytes that a policy decided on']] },
+  { block: 'vip', label: 'vip', fields: [['vip_packets', 'Packets to a VIP'], ['vip_bytes', 'Bytes to a VIP'], ['vip_new_sessions', 'Sessions opened to a VIP'], ['vip_no_real', 'Packets to a VIP without a usable real']] },
+  { block: 'real', label: 'real', fields: [['real_packets', 'Packets to a real'], ['real_bytes', 'Bytes to a real'], ['real_new_sessions', 'Sessions opened to a real']] }
+]
+
+const shapes: ReadonlyMap<BlockName, BlockShape> = new Map(counterBlocks.map((b) => [b.name, b]))
+const agentStates: ReadonlyArray<AgentInfo['state']> = ['starting', 'running', 'degraded', 'stopping']
+
+/** Creates the registry; `collectDefaultMetrics` starts the event-loop and garbage-collection observers of this process. */
+export function createMetrics (source: MetricsSource): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'lockstep_' })
+  const reading = new Reading(source)
+  addAgent(registry, reading)
+  addGlobal(registry, reading)
+  addCodes(registry, reading)
+  for (const family of objectFamilies) addObjects(registry, reading, family)
+  addDevices(registry, source)
+  return {
+    registry,
+    contentType: registry.contentType,
+    render: async () => {
+      reading.take()
+      return await registry.metrics()
+    }
+  }
+}
+
+/** One snapshot and one AgentInfo that all families of a scrape share. */
+class Reading {
+  readonly source: MetricsSource
+  #snapshot: CounterSnapshot | null = null
+  #info: AgentInfo | null = null
+
+  constructor (source: MetricsSource) { this.source = source }
+
+  take (): void {
+    this.#snapshot = this.source.dataplane().telemetry.snapshot()
+    this.#info = this.source.info()
+  }
+
+  get snapshot (): CounterSnapshot {
+    this.#snapshot ??= this.source.dataplane().telemetry.snapshot()
+    return this.#snapshot
+  }
+
+  get info (): AgentInfo {
+    this.#info ??= this.source.info()
+    return this.#info
+  }
+}
+
+function addAgent (registry: Registry, reading: Reading): void {
+  const registers = [registry]
+  const gauge = (name: string, help: string, value: (info: AgentInfo) => number): void => {
+    new Gauge({ name: `lockstep_${name}`, help, registers, collect () { this.set(value(reading.info)) } })
+  }
+  new Gauge({
+    name: 'lockstep_build_info',
+    help: 'Version, node, instance and backend of the agent; always 1',
+    labelNames: ['version', 'node', 'instance', 'backend'],
+    registers,
+    collect () {
+      const { version, node, instance, backend } = reading.info
+      this.reset()
+      this.set({ version, node, instance, backend }, 1)
+    }
+  })
+  new Gauge({
+    name: 'lockstep_agent_state',
+    help: 'State of the agent: 1 for the one it is in',
+    labelNames: ['state'],
+    registers,
+    collect () { for (const state of agentStates) this.set({ state }, reading.info.state === state ? 1 : 0) }
+  })
+  gauge('start_time_seconds', 'Unix time at which the agent started', (i) => i.startedAt / 1000)
+  gauge('config_generation', 'Generation of the running configuration', (i) => i.generation)
+  gauge('sessions', 'Live sessions', (i) => i.tableLive)
+  gauge('session_table_slots', 'Capacity of the session table', (i) => i.tableCapacity)
+  gauge('event_loop_delay_p99_seconds', 'Delay of the agent\'s event loop, 99th percentile', (i) => i.eventLoopDelayP99Ms / 1000)
+}
+
+function addGlobal (registry: Registry, reading: Reading): void {
+  globalCodes.forEach((code, id) => {
+    new Counter({
+      name: `lockstep_${code.name}_total`,
+      help: sentence(code.text),
+      registers: [registry],
+      collect () {
+        this.reset()
+        this.inc(reading.snapshot.blocks.global?.[id] ?? 0)
+      }
+    })
+  })
+}
+
+function addCodes (registry: Registry, reading: Reading): void {
+  new Counter({
+    name: 'lockstep_dropped_packets_total',
+    help: 'Packets dropped, by reason; every drop has exactly one',
+    labelNames: ['reason'],
+    registers: [registry],
+    collect () {
+      this.reset()
+      for (const row of rows(reading, 'drops')) if (row.id !== 0) this.inc({ reason: row.name }, row.values[0] ?? 0)
+    }
+  })
+  const screens = shapes.get('screens')
+  new Counter({
+    name: 'lockstep_screen_hits_total',
+    help: 'Packets stopped by a screen of a zone',
+    labelNames: ['zone', 'screen'],
+    registers: [registry],
+    collect () {
+      this.reset()
+      for (const row of rows(reading, 'screens')) {
+        row.values.forEach((value, i) => this.inc({ zone: row.name, screen: screens?.fields[i] ?? `#${i}` }, value))
+      }
+    }
+  })
+}
+
+function addObjects (registry: Registry, reading: Reading, family: (typeof objectFamilies)[number]): void {
+  family.fields.forEach(([name, help], field) => {
+    new Counter({
+      name: `lockstep_${name}_total`,
+      help,
+      labelNames: [family.label],
+      registers: [registry],
+      collect () {
+        this.reset()
+        for (const row of rows(reading, family.block)) this.inc({ [family.label]: row.name }, row.values[field] ?? 0)
+      }
+    })
+  })
+}
+
+/** Ports as the backend opened them, apart from logical interfaces. */
+function addDevices (registry: Registry, source: MetricsSource): void {
+  const fields = [
+    ['received_packets', 'rxPackets', 'Packets received on a port'], ['sent_packets', 'txPackets', 'Packets sent on a port'],
+    ['receive_dropped_packets', 'rxDropped', 'Packets the port lost before they were read'], ['send_dropped_packets', 'txDropped', 'Packets the port could not send']
+  ] as const
+  for (const [name, key, help] of fields) {
+    new Counter({
+      name: `lockstep_port_${name}_total`,
+      help,
+      labelNames: ['port'],
+      registers: [registry],
+      collect () {
+        this.reset()
+        for (const link of source.dataplane().links.list()) this.inc({ port: link.name }, link[key])
+      }
+    })
+  }
+  new Gauge({
+    name: 'lockstep_port_up',
+    help: 'Whether a port is up',
+    labelNames: ['port', 'kind'],
+    registers: [registry],
+    collect () {
+      this.reset()
+      for (const link of source.dataplane().links.list()) this.set({ port: link.name, kind: link.kind }, link.up ? 1 : 0)
+    }
+  })
+}
+
+function rows (reading: Reading, block: BlockName): ReturnType<typeof blockRows> {
+  const shape = shapes.get(block)
+  return shape === undefined ? [] : blockRows(reading.snapshot, shape, reading.source.names, 'known')
+}
+
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
