@@ -69,9 +69,9 @@ export async function ensureTools(groups) {
       })
     } catch (error) {
       say(error.message)
-      writeStamp('.cache/apt-failed', line)
     }
     absent = missing(groups)
+    if (absent.length > 0) writeStamp('.cache/apt-failed', line) // not again within the hour
   }
   if (absent.length === 0) return
   const advice = `${process.getuid?.() === 0 ? '' : 'sudo '}apt-get install -y --no-install-recommends ${absent.map((tool) => tool.pkg).join(' ')}`
