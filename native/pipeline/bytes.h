@@ -1,0 +1,42 @@
+/* Byte order and 16-bit ones' complement sums without libc. Hosts are little-endian (asserted). */
+#ifndef LOCKSTEP_PIPELINE_BYTES_H
+#define LOCKSTEP_PIPELINE_BYTES_H
+
+#include "atomics.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the layout is little-endian");
+
+#define ls_swap16(x) __builtin_bswap16(x)
+#define ls_swap32(x) __builtin_bswap32(x)
+
+LS_INLINE u16 ls_get16(const u8 *p) { return (u16)((u16)p[0] << 8 | p[1]); }
+LS_INLINE u32 ls_get32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
+LS_INLINE void ls_put16(u8 *p, u16 v) { p[0] = (u8)(v >> 8); p[1] = (u8)v; }
+LS_INLINE void ls_put32(u8 *p, u32 v) { ls_put16(p, (u16)(v >> 16)); ls_put16(p + 2, (u16)v); }
+LS_INLINE be16 ls_raw16(const u8 *p) { be16 v; __builtin_memcpy(&v, p, 2); return v; }
+LS_INLINE void ls_set_raw16(u8 *p, be16 v) { __builtin_memcpy(p, &v, 2); }
+
+/* Sum of `n` 16-bit words as they lie in memory (byte order does not matter to ones' complement, RFC 1071 2(B)). */
+LS_INLINE u32 ls_sum_words(const u8 *p, u32 n)
+{
+	u32 sum = 0;
+
+	for (u32 i = 0; i < n; i++)
+		sum += ls_raw16(p + 2 * i);
+	return sum;
+}
+
+LS_INLINE u16 ls_fold(u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (u16)sum;
+}
+
+/* RFC 1624 eqn. 3: HC' = ~(~HC + ~m + m'); `removed` and `added` are sums of words. */
+LS_INLINE be16 ls_sum_update(be16 check, u32 removed, u32 added)
+{
+	return (be16)~ls_fold((u32)(u16)~check + (u32)(u16)~ls_fold(removed) + ls_fold(added));
+}
+
+#endif

@@ -1,0 +1,83 @@
+/* First matching rule of a classifier: one bitmap per dimension, and of all of them the first common bit (config.h tells the source). */
+#ifndef LOCKSTEP_PIPELINE_CLASSIFY_H
+#define LOCKSTEP_PIPELINE_CLASSIFY_H
+
+#include "interval.h"
+#include "pkt.h"
+
+#define LS_RULE_NONE 0xffffffffu
+
+LS_INLINE u32 ls_interval_port(const struct ls_class_port *d, u32 value)
+{
+	u32 low = 0, high = d->count;
+
+	for (u32 i = 0; i < LS_CLASS_STEPS; i++) {
+		u32 middle = (low + high) / 2;
+
+		if (middle <= low || middle >= LS_CLASS_BOUNDS)
+			break;
+		if (d->start[middle] <= value)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+LS_INLINE const struct ls_row *ls_class_row(const struct ls_classifier *c, u32 row)
+{
+	return &c->row[row < LS_CLASS_ROWS ? row : 0];
+}
+
+struct ls_class_input {
+	const struct ls_addr *src;
+	const struct ls_addr *dst;
+	u32 sport; /* host order; ICMP: type */
+	u32 dport; /* ICMP: code */
+	u32 zone_in;
+	u32 zone_out;
+	u32 proto;
+};
+
+/* Index of the first active rule that matches, or LS_RULE_NONE. */
+LS_STAGE u32 ls_classify(const struct ls_classifier *c, const struct ls_class_input *in)
+{
+	const struct ls_row *a, *b, *d, *f, *g, *h, *k;
+
+	if (c->rules == 0)
+		return LS_RULE_NONE;
+	a = ls_class_row(c, c->zone_in[in->zone_in & (LS_ZONES_MAX - 1)]);
+	b = ls_class_row(c, c->zone_out[in->zone_out & (LS_ZONES_MAX - 1)]);
+	d = ls_class_row(c, c->proto[in->proto & 255]);
+	f = ls_class_row(c, c->src.row[ls_interval_addr(c->src.start, c->src.count, LS_CLASS_STEPS, LS_CLASS_BOUNDS, in->src)]);
+	g = ls_class_row(c, c->dst.row[ls_interval_addr(c->dst.start, c->dst.count, LS_CLASS_STEPS, LS_CLASS_BOUNDS, in->dst)]);
+	h = ls_class_row(c, c->sport.row[ls_interval_port(&c->sport, in->sport)]);
+	k = ls_class_row(c, c->dport.row[ls_interval_port(&c->dport, in->dport)]);
+	for (u32 i = 0; i < LS_RULE_WORDS; i++) {
+		u64 bits;
+
+		if (i >= c->words)
+			break;
+		bits = a->bits[i] & b->bits[i] & d->bits[i] & f->bits[i] & g->bits[i] & h->bits[i] & k->bits[i] &
+		       LS_LOAD(&c->active.bits[i]);
+		if (bits)
+			return i * 64 + (u32)__builtin_ctzll(bits);
+	}
+	return LS_RULE_NONE;
+}
+
+/* The classifier's view of a packet whose destination may have been translated. */
+LS_INLINE void ls_class_input_of(struct ls_class_input *in, const struct ls_pkt *p, const struct ls_addr *dst, be16 dport_be)
+{
+	bool icmp = p->key.proto == LS_IPPROTO_ICMP || p->key.proto == LS_IPPROTO_ICMP6;
+
+	in->src = &p->key.src;
+	in->dst = dst;
+	in->sport = icmp ? p->icmp_type : ls_swap16(p->key.sport_be);
+	in->dport = icmp ? p->icmp_code : ls_swap16(dport_be);
+	in->zone_in = p->zone_in;
+	in->zone_out = p->zone_out;
+	in->proto = p->key.proto;
+}
+
+#endif

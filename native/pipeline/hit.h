@@ -1,0 +1,191 @@
+/* A packet that found its session: is it still one, what does the packet change, how does it leave. */
+#ifndef LOCKSTEP_PIPELINE_HIT_H
+#define LOCKSTEP_PIPELINE_HIT_H
+
+#include "create.h"
+#include "forward.h"
+#include "tcp.h"
+
+#define LS_V_REVIVE 100 /* internal: expired or closed, and this packet may open the tuple anew */
+
+/* Deadline by R8: the later of the last packet and the group's promotion, plus the phase's timeout. */
+LS_INLINE u64 ls_deadline(const struct ls_env *e, const struct ls_config *c, const struct ls_session *s, u64 state)
+{
+	u64 seen = LS_LOAD(&s->last_seen_ns);
+	u32 rg = LS_LOAD(&s->rg);
+
+	if (rg != LS_RG_NONE) {
+		const struct ls_rg *r = port_rg(e, rg);
+		u64 floor = r ? LS_LOAD(&r->seen_floor_ns) : 0;
+
+		if (floor > seen)
+			seen = floor;
+	}
+	return seen + c->timeout_ns[LS_LOAD(&s->app) & (LS_APPS_MAX - 1)][LS_STATE_PHASE(state) & (LS_PHASES_MAX - 1)];
+}
+
+/* The tuple a packet of direction `dir` leaves with. */
+LS_INLINE void ls_leaving(struct ls_key *to, const struct ls_session *s, u32 dir)
+{
+	struct ls_key other;
+
+	ls_words_load(&other, dir == LS_FORWARD ? &s->reply : &s->key, 5);
+	ls_key_reverse(to, &other);
+}
+
+/* Changes the state word; a change of phase is told once per drain: `dirty` is set in the same CAS and taken back if the ring is full. */
+LS_INLINE void ls_state_update(const struct ls_env *e, struct ls_session *s, u32 slot, u32 gen, u64 state, u64 next)
+{
+	bool tell = LS_STATE_PHASE(next) != LS_STATE_PHASE(state) && !LS_STATE_DIRTY(state);
+
+	if (next == state)
+		return;
+	if (tell)
+		next |= LS_STATE_DIRTY_BIT;
+	if (LS_CAS(&s->state, state, next) != state)
+		return; /* another packet of the flow or the freer was first; the next packet tries again */
+	if (tell && !ls_notice_push(e, slot, gen, LS_NOTICE_UPDATE, 0))
+		LS_CAS(&s->state, next, next & ~LS_STATE_DIRTY_BIT);
+}
+
+LS_INLINE u32 ls_mode_of(const struct ls_env *e, const struct ls_session *s, struct ls_pkt *p)
+{
+	const struct ls_config *c = port_config(e);
+
+	p->vip = LS_LOAD(&s->vip);
+	p->real = LS_LOAD(&s->real);
+	p->policy = LS_LOAD(&s->policy);
+	if (!(LS_LOAD(&s->flags) & LS_SF_HALF))
+		return LS_MODE_NAT;
+	p->real_addr = c->real[p->real & (LS_REALS_MAX - 1)].addr;
+	return c->vip[p->vip & (LS_VIPS_MAX - 1)].mode;
+}
+
+LS_INLINE void ls_count_session(const struct ls_env *e, const struct ls_pkt *p)
+{
+	struct ls_counters *c = port_counters(e);
+
+	if (!c)
+		return;
+	ls_count_pair(c->policy[p->policy & (LS_POLICIES_MAX - 1)], p->l3_bytes);
+	if (p->vip)
+		ls_count_pair(c->vip[p->vip & (LS_VIPS_MAX - 1)], p->l3_bytes);
+	if (p->real)
+		ls_count_pair(c->real[p->real & (LS_REALS_MAX - 1)], p->l3_bytes);
+}
+
+/* Route, MTU, then out. */
+LS_INLINE u32 ls_hit_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
+{
+	bool outer6 = mode != LS_MODE_NAT && !(p->real_addr.d[0] == 0 && p->real_addr.w[2] == ls_swap32(0xffff));
+	const struct ls_addr *next = mode == LS_MODE_NAT ? &p->to.dst : &p->real_addr;
+	u32 v = ls_route_to(e, p, next, mode == LS_MODE_NAT ? p->key.family : outer6 ? LS_IP6 : LS_IP4), mtu;
+
+	if (v != LS_V_TX)
+		return v;
+	if (ls_too_big(p, mode, outer6, &mtu)) {
+		if (p->flags & LS_PF_DF || mode != LS_MODE_NAT)
+			return ls_answer_too_big(e, p, mtu);
+		return ls_drop(e, p, LS_DROP_MTU_EXCEEDED);
+	}
+	return ls_forward(e, p, mode);
+}
+
+/* An ICMP error about a session: translated and forwarded; never refreshes, revives or changes it (R19). */
+LS_STAGE u32 ls_hit_icmp_error(const struct ls_env *e, struct ls_pkt *p, struct ls_session *s, u32 dir)
+{
+	u32 v;
+
+	if (LS_LOAD(&s->flags) & LS_SF_HALF)
+		return ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
+	ls_leaving(&p->to, s, dir);
+	p->policy = LS_LOAD(&s->policy);
+	if (p->ttl <= 1)
+		return ls_drop(e, p, LS_DROP_TTL_EXPIRED);
+	v = ls_route_to(e, p, &p->to.dst, p->key.family);
+	if (v != LS_V_TX)
+		return v;
+	if (!(port_config(e)->iface[p->out_iface & (LS_IFACES_MAX - 1)].flags & LS_IF_UP))
+		return ls_drop(e, p, LS_DROP_TX_DOWN);
+	p->scratch = p->key;
+	if (!ls_decrement_ttl(p) || !ls_rewrite_icmp_error(p, &p->scratch, &p->to))
+		return ls_drop(e, p, LS_DROP_TRUNCATED);
+	v = ls_write_link(p, &port_config(e)->iface[p->out_iface & (LS_IFACES_MAX - 1)]);
+	if (v != LS_DROP_NONE)
+		return ls_drop(e, p, v);
+	ls_count(e, LS_CTR_ICMP_ERRORS, 1);
+	return p->route.result == LS_ROUTE_UNRESOLVED ? LS_V_NEIGH : LS_V_TX;
+}
+
+LS_INLINE u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
+{
+	const struct ls_config *c = port_config(e);
+	u32 slot = LS_REF_SLOT(ref), dir = LS_REF_DIR(ref), life, rg, mode, step;
+	struct ls_session *s = port_session(e, slot);
+	u64 now = port_now(e), state, next;
+
+	if (!s)
+		return ls_drop(e, p, LS_DROP_INTERNAL);
+	state = LS_LOAD_ACQ(&s->state);
+	life = LS_STATE_LIFECYCLE(state);
+	if (life == LS_CREATING)
+		return ls_drop(e, p, LS_DROP_CREATE_RACE);
+	if (life == LS_DEAD || life == LS_FREE || (life == LS_DYING && (LS_STATE_FLOW(state) & LS_FLOW_ADMIN)))
+		return ls_drop(e, p, LS_DROP_SESSION_CLOSING);
+	rg = LS_LOAD(&s->rg);
+	if (rg != LS_RG_NONE) {
+		const struct ls_rg *r = port_rg(e, rg);
+		u32 role = r ? LS_LOAD(&r->role) : LS_ROLE_INIT;
+
+		/* a yielding or taking node forwards the hits it has (R22); a standby writes nothing (R15) */
+		if (role != LS_ROLE_OWNER && role != LS_ROLE_YIELD && role != LS_ROLE_TAKE)
+			return ls_drop(e, p, LS_DROP_RG_NOT_OWNER);
+		if (LS_LOAD(&r->lease_deadline_ns) <= now)
+			return ls_drop(e, p, LS_DROP_RG_LEASE);
+	}
+	if (p->flags & LS_PF_ICMP_ERROR)
+		return ls_hit_icmp_error(e, p, s, dir);
+	if (LS_UNLIKELY(now > ls_deadline(e, c, s, state)))
+		return dir == LS_FORWARD ? LS_V_REVIVE : ls_drop(e, p, LS_DROP_EXPIRED_BUSY);
+	if (p->ttl <= 1)
+		return ls_answer_ttl(e, p);
+
+	next = state;
+	if (p->flags & LS_PF_LATER) {
+		; /* no transport header: refreshes, changes nothing */
+	} else if (LS_LOAD(&s->flags) & LS_SF_HALF) {
+		if (dir == LS_REPLY)
+			return ls_drop(e, p, LS_DROP_TCP_BAD_STATE);
+		next = ls_half_next(state, p->key.proto == LS_IPPROTO_TCP, p->tcp_flags);
+	} else if (p->key.proto == LS_IPPROTO_TCP) {
+		u32 other = dir == LS_FORWARD ? LS_FLOW_ACK_REPLY : LS_FLOW_ACK_FWD;
+		u32 fit = p->tcp_flags & LS_TCP_RST ? ls_rst_fit(LS_STATE_FLOW(state) & other, p->tcp_seq, LS_LOAD(&s->ack[!dir])) : 0;
+
+		step = ls_tcp_next(state, dir, p->tcp_flags, fit, &next);
+		if (step == LS_TCP_REOPEN)
+			return LS_V_REVIVE;
+		if (step == LS_TCP_INVALID)
+			return ls_drop(e, p, LS_DROP_TCP_BAD_STATE);
+		if (step == LS_TCP_RST_INVALID)
+			return ls_drop(e, p, LS_DROP_TCP_BAD_RST);
+		if ((p->tcp_flags & (LS_TCP_ACK | LS_TCP_RST)) == LS_TCP_ACK) {
+			LS_STORE(&s->ack[dir], p->tcp_ack);
+			next |= LS_STATE_FLOW_BIT(dir == LS_FORWARD ? LS_FLOW_ACK_FWD : LS_FLOW_ACK_REPLY);
+		}
+	} else {
+		if ((p->flags & (LS_PF_ECHO | LS_PF_ECHO_REPLY)) && (dir == LS_REPLY) != !!(p->flags & LS_PF_ECHO_REPLY))
+			return ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
+		next = ls_plain_next(state, dir);
+	}
+	LS_STORE(&s->last_seen_ns, now);
+	ls_state_update(e, s, slot, gen, state, next);
+	LS_ADD(&s->packets[dir], 1);
+	LS_ADD(&s->bytes[dir], p->l3_bytes);
+	ls_count(e, LS_CTR_SESSION_HITS, 1);
+	mode = ls_mode_of(e, s, p);
+	ls_count_session(e, p);
+	ls_leaving(&p->to, s, dir);
+	return ls_hit_forward(e, p, mode);
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* Packets to this host: the host-inbound stage (D1), multicast and broadcast, and addresses the pipeline answers itself. */
+#ifndef LOCKSTEP_PIPELINE_HOST_H
+#define LOCKSTEP_PIPELINE_HOST_H
+
+#include "answer.h"
+
+LS_INLINE bool ls_is_multicast(const struct ls_addr *a, u32 family)
+{
+	return family == LS_IP4 ? a->b[12] >= 224 : a->b[0] == 0xff;
+}
+
+LS_INLINE u32 ls_to_host(const struct ls_env *e)
+{
+	ls_count(e, LS_CTR_TO_HOST, 1);
+	return LS_V_HOST;
+}
+
+/* Is the packet allowed to an address of the host? */
+LS_INLINE bool ls_host_allows(const struct ls_config *c, const struct ls_pkt *p)
+{
+	const struct ls_zone *z = &c->zone[p->zone_in & (LS_ZONES_MAX - 1)];
+	u32 port = ls_swap16(p->key.dport_be), proto = p->key.proto;
+
+	if ((p->flags & LS_PF_ND) || (z->flags & LS_ZF_HOST_ANY))
+		return true;
+	if (proto == LS_IPPROTO_TCP && (c->iface[p->in_iface & (LS_IFACES_MAX - 1)].flags & LS_IF_MANAGEMENT))
+		for (u32 i = 0; i < LS_MGMT_PORTS_MAX; i++)
+			if (c->mgmt_port[i] && c->mgmt_port[i] == port)
+				return true; /* management allow: no configuration removes it */
+	if (p->flags & (LS_PF_ICMP_ERROR | LS_PF_ECHO_REPLY))
+		return true; /* answers to what the host sent; its stack checks them */
+	if (p->flags & LS_PF_ECHO)
+		return z->flags & LS_ZF_PING;
+	/* replies to flows the host opened: its ephemeral range is disjoint from every translated range (R17) */
+	if ((proto == LS_IPPROTO_UDP || (proto == LS_IPPROTO_TCP && (p->tcp_flags & (LS_TCP_SYN | LS_TCP_ACK)) != LS_TCP_SYN)) &&
+	    port >= c->host_port_lo && port <= c->host_port_hi)
+		return true;
+	if (proto == LS_IPPROTO_UDP && (z->flags & LS_ZF_DHCP) && (port == 67 || port == 68 || port == 546 || port == 547))
+		return true;
+	for (u32 i = 0; i < LS_SERVICES_MAX; i++) {
+		if (i >= z->services)
+			break;
+		if (z->service[i].proto == proto && port >= z->service[i].port_lo && port <= z->service[i].port_hi)
+			return true;
+	}
+	return false;
+}
+
+/* Multicast and broadcast are never forwarded; the zone says what the host may have. */
+LS_STAGE u32 ls_host_multicast(const struct ls_env *e, struct ls_pkt *p)
+{
+	const struct ls_config *c = port_config(e);
+	const struct ls_zone *z = &c->zone[p->zone_in & (LS_ZONES_MAX - 1)];
+	u32 port = ls_swap16(p->key.dport_be);
+
+	if (p->flags & LS_PF_ND)
+		return ls_to_host(e);
+	if (z->flags & LS_ZF_MULTICAST)
+		return ls_to_host(e);
+	if (p->key.proto == LS_IPPROTO_UDP && (z->flags & LS_ZF_DHCP) && (port == 67 || port == 68 || port == 546 || port == 547))
+		return ls_to_host(e);
+	return ls_drop(e, p, ls_is_multicast(&p->key.dst, p->key.family) ? LS_DROP_MULTICAST : LS_DROP_BROADCAST);
+}
+
+/* A packet to an address of ours that no session, VIP or translation claimed. */
+LS_STAGE u32 ls_host_inbound(const struct ls_env *e, struct ls_pkt *p, const struct ls_local *l)
+{
+	const struct ls_config *c = port_config(e);
+	const struct ls_zone *z = &c->zone[p->zone_in & (LS_ZONES_MAX - 1)];
+
+	if (l->kind == LS_LOCAL_HOST)
+		return ls_host_allows(c, p) ? ls_to_host(e) : ls_drop(e, p, LS_DROP_HOST_INBOUND);
+	if (!ls_rg_owned(e, l->rg))
+		return ls_drop(e, p, LS_DROP_OWN_ADDRESS);
+	if ((p->flags & LS_PF_ECHO) && (z->flags & (LS_ZF_PING | LS_ZF_HOST_ANY)))
+		return ls_answer_echo(e, p);
+	return ls_drop(e, p, LS_DROP_HOST_INBOUND);
+}
+
+/* Addresses that can be neither source nor destination of a forwarded packet: RFC 1812 5.3.7, RFC 6890. */
+LS_INLINE bool ls_martian(const struct ls_pkt *p)
+{
+	const struct ls_addr *s = &p->key.src, *d = &p->key.dst;
+
+	if (p->key.family == LS_IP4)
+		return s->b[12] == 127 || d->b[12] == 127 || s->b[12] >= 224 || s->b[12] == 0 || d->b[12] == 0 || d->b[12] >= 240;
+	return s->b[0] == 0xff || (s->d[0] == 0 && s->w[2] == 0 && s->w[3] == ls_swap32(1)) ||
+	       (d->d[0] == 0 && d->w[2] == 0 && (d->w[3] == ls_swap32(1) || d->w[3] == 0)) || ls_addr_zero(s);
+}
+
+#endif

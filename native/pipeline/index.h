@@ -1,0 +1,140 @@
+/* The keyed index: two candidate buckets of eight entries, tag and reference in one u64, changed by CAS only.
+ *
+ * find   (anyone)   at most two bucket lines, then the record; compares the whole tuple and re-checks `gen`
+ * place  (creator)  into the emptier bucket; CAS from empty
+ * clear  (creator on undo, freer)  CAS from the entry to empty
+ * Under BPF these are functions of their own: inlined bucket scans exceed the verifier's budget (shared-table lessons).
+ */
+#ifndef LOCKSTEP_PIPELINE_INDEX_H
+#define LOCKSTEP_PIPELINE_INDEX_H
+
+#include "hash.h"
+#include "port.h"
+
+#define LS_REF_NONE 0xffffffffu
+#define LS_SLOT_NONE 0x7fffffffu
+
+LS_INLINE const struct ls_key *ls_key_of(const struct ls_session *s, u32 dir)
+{
+	return dir == LS_REPLY ? &s->reply : &s->key;
+}
+
+/* `shared` may be rewritten meanwhile: the caller re-checks the generation. */
+LS_INLINE bool ls_key_equal(const struct ls_key *shared, const struct ls_key *key)
+{
+	const ls_u64a *a = (const ls_u64a *)shared, *b = (const ls_u64a *)key;
+
+	return ((LS_LOAD(&a[0]) ^ b[0]) | (LS_LOAD(&a[1]) ^ b[1]) | (LS_LOAD(&a[2]) ^ b[2]) | (LS_LOAD(&a[3]) ^ b[3]) |
+		(LS_LOAD(&a[4]) ^ b[4])) == 0;
+}
+
+LS_INLINE u32 ls_bucket_matches(const struct ls_bucket *b, u32 tag)
+{
+	u32 bits = 0;
+
+#pragma GCC unroll 8
+	for (u32 i = 0; i < LS_BUCKET_ENTRIES; i++)
+		bits |= (u32)(LS_ENTRY_TAG(LS_LOAD(&b->entry[i])) == tag) << i;
+	return bits;
+}
+
+LS_INLINE u32 ls_bucket_empties(const struct ls_bucket *b)
+{
+	u32 bits = 0;
+
+#pragma GCC unroll 8
+	for (u32 i = 0; i < LS_BUCKET_ENTRIES; i++)
+		bits |= (u32)(LS_LOAD(&b->entry[i]) == 0) << i;
+	return bits;
+}
+
+/* First entry of one bucket that names `key` in a slot other than `except`; sets the generation compared. */
+LS_INLINE u32 ls_bucket_find(const struct ls_env *e, u32 bucket, u32 tag, const struct ls_key *key, u32 except, u32 *gen)
+{
+	const struct ls_bucket *b = port_bucket(e, bucket);
+	u32 bits;
+
+	if (!b)
+		return LS_REF_NONE;
+	bits = ls_bucket_matches(b, tag);
+	for (u32 n = 0; n < LS_BUCKET_ENTRIES && bits; n++) {
+		u32 i = (u32)__builtin_ctz(bits), ref, g;
+		u64 entry;
+		const struct ls_session *s;
+
+		bits &= bits - 1;
+		entry = LS_LOAD_ACQ(&b->entry[i & (LS_BUCKET_ENTRIES - 1)]);
+		ref = LS_ENTRY_REF(entry);
+		if (LS_ENTRY_TAG(entry) != tag || LS_REF_SLOT(ref) == except)
+			continue;
+		s = port_session(e, LS_REF_SLOT(ref));
+		if (!s)
+			continue;
+		g = LS_LOAD_ACQ(&s->gen);
+		if (!(g & 1) || !ls_key_equal(ls_key_of(s, LS_REF_DIR(ref)), key))
+			continue;
+		LS_FENCE_ACQ();
+		if (LS_LOAD(&s->gen) != g)
+			continue;
+		*gen = g;
+		return ref;
+	}
+	return LS_REF_NONE;
+}
+
+/* Reference of the session that holds `key` in either direction, not counting slot `except`; LS_REF_NONE if none. */
+LS_INLINE u32 ls_index_find(const struct ls_env *e, struct ls_hash h, const struct ls_key *key, u32 except, u32 *gen)
+{
+	u32 ref = ls_bucket_find(e, h.bucket, h.tag, key, except, gen);
+
+	if (LS_LIKELY(ref != LS_REF_NONE))
+		return ref;
+	return ls_bucket_find(e, ls_other_bucket(h.bucket, h.tag, port_bucket_mask(e)), h.tag, key, except, gen);
+}
+
+/* Puts an entry into the emptier candidate. LS_OK, or LS_E_FULL when both are full. */
+LS_INLINE u32 ls_index_place(const struct ls_env *e, struct ls_hash h, u32 ref)
+{
+	u64 entry = LS_ENTRY(h.tag, ref);
+	u32 second = ls_other_bucket(h.bucket, h.tag, port_bucket_mask(e));
+
+	for (u32 n = 0; n < LS_INSERT_TRIES; n++) {
+		struct ls_bucket *a = port_bucket(e, h.bucket), *b = port_bucket(e, second), *to;
+		u32 ea, eb, bits, i;
+
+		if (!a || !b)
+			return LS_E_BUG;
+		ea = ls_bucket_empties(a);
+		eb = ls_bucket_empties(b);
+		to = __builtin_popcount(eb) > __builtin_popcount(ea) ? b : a;
+		bits = to == b ? eb : ea;
+		if (!bits)
+			return LS_E_FULL;
+		i = (u32)__builtin_ctz(bits) & (LS_BUCKET_ENTRIES - 1);
+		if (LS_CAS(&to->entry[i], 0, entry) == 0)
+			return LS_OK;
+	}
+	return LS_E_FULL;
+}
+
+/* Removes the entry with this reference; how many were found (0 or 1, more is a broken table). */
+LS_INLINE u32 ls_index_clear(const struct ls_env *e, struct ls_hash h, u32 ref)
+{
+	u64 entry = LS_ENTRY(h.tag, ref);
+	u32 found = 0, bucket = h.bucket;
+
+	for (u32 n = 0; n < 2; n++) {
+		struct ls_bucket *b = port_bucket(e, bucket);
+
+		if (!b)
+			return found;
+#pragma GCC unroll 8
+		for (u32 i = 0; i < LS_BUCKET_ENTRIES; i++)
+			if (LS_LOAD(&b->entry[i]) == entry)
+				found += LS_CAS(&b->entry[i], entry, 0) == entry;
+		bucket = ls_other_bucket(h.bucket, h.tag, port_bucket_mask(e));
+	}
+	return found;
+}
+
+#endif

@@ -1,0 +1,120 @@
+/* START HERE. The packet pipeline: one frame in, one verdict out. Written once; compiled for user space, BPF and DPDK.
+ *
+ *   parse -> screens -> session lookup -> hit:  state + counters -> rewrite            -> route -> out
+ *                                      -> miss: VIP or DNAT -> policy -> SNAT -> create -> route -> out
+ *
+ * No allocation, no libc, no logging, constant loop bounds, no #ifdef inside a stage. What the substrate supplies is in port.h.
+ * Every drop has one reason, counted where it happens. docs/design/0003-pipeline.md has the order and the reasons for it.
+ */
+#ifndef LOCKSTEP_PIPELINE_PIPELINE_H
+#define LOCKSTEP_PIPELINE_PIPELINE_H
+
+#include "fragment.h"
+#include "open.h"
+
+/* An ICMP error that belongs to no session: the host's own affair if it is addressed to the host. */
+LS_STAGE u32 ls_error_unmatched(const struct ls_env *e, struct ls_pkt *p)
+{
+	bool v6 = p->key.family == LS_IP6;
+	const u8 *h = port_at(p->buf, p->l3, v6 ? 40 : 20);
+	const struct ls_local *l;
+	struct ls_addr dst;
+
+	if (!h)
+		return ls_drop(e, p, LS_DROP_TRUNCATED);
+	if (v6)
+		__builtin_memcpy(dst.b, h + 24, 16);
+	else
+		ls_addr_from4(&dst, h + 16);
+	l = ls_local_find(port_config(e), &dst, p->key.domain);
+	return l && l->kind == LS_LOCAL_HOST ? ls_to_host(e) : ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
+}
+
+/* IPv4 and IPv6 after the link layer. */
+LS_INLINE u32 ls_pipeline_ip(const struct ls_env *e, struct ls_pkt *p)
+{
+	const struct ls_config *c = port_config(e);
+	u32 v, why, ref, gen = 0;
+
+	why = ls_parse_network(p);
+	if (why != LS_DROP_NONE)
+		return why == LS_DROP_ICMP_UNMATCHED ? ls_error_unmatched(e, p) : ls_drop(e, p, why);
+	if (p->flags & LS_PF_OTHER_MAC)
+		return ls_drop(e, p, LS_DROP_NOT_FOR_US);
+	if (p->flags & LS_PF_FRAG) {
+		ls_count(e, LS_CTR_FRAGMENTS, 1);
+		v = ls_screens(e, p);
+		if (v != LS_V_TX)
+			return v;
+		if (c->zone[p->zone_in & (LS_ZONES_MAX - 1)].flags & LS_ZF_FRAGS_DROP)
+			return ls_drop(e, p, LS_DROP_FRAG_DROPPED);
+		if (!(p->flags & LS_PF_LATER)) {
+			ls_frag_remember(e, p);
+		} else if (!ls_frag_recall(e, p)) {
+			const struct ls_local *l = ls_local_find(c, &p->key.dst, p->key.domain);
+
+			return l && l->kind == LS_LOCAL_HOST && ls_host_allows(c, p) ? ls_to_host(e) : ls_drop(e, p, LS_DROP_FRAG_NO_FIRST);
+		}
+	} else {
+		v = ls_screens(e, p);
+		if (v != LS_V_TX)
+			return v;
+	}
+	if ((p->flags & LS_PF_BROADCAST) || ls_is_multicast(&p->key.dst, p->key.family)) {
+		if ((p->flags & LS_PF_ND) && p->icmp_type == 135)
+			return ls_nd(e, p);
+		return ls_host_multicast(e, p);
+	}
+	if (p->flags & LS_PF_ND) {
+		/* unicast neighbour solicitation of an owned address, or the host's business */
+		return p->icmp_type == 135 ? ls_nd(e, p) : ls_to_host(e);
+	}
+	if (ls_martian(p))
+		return ls_drop(e, p, LS_DROP_MARTIAN);
+	p->hash = ls_hash_key(port_hash_key(e), &p->key, port_bucket_mask(e));
+	ref = ls_index_find(e, p->hash, &p->key, LS_SLOT_NONE, &gen);
+	if (ref != LS_REF_NONE) {
+		v = ls_hit(e, p, ref, gen);
+		return v == LS_V_REVIVE ? ls_revive(e, p, ref, gen) : v;
+	}
+	if (p->flags & LS_PF_ICMP_ERROR)
+		return ls_error_unmatched(e, p);
+	return ls_open(e, p);
+}
+
+/* One frame received on `device`. `p` is the worker's scratch; its buffer is p->buf. */
+LS_INLINE u32 ls_pipeline(const struct ls_env *e, struct ls_pkt *p, u32 device)
+{
+	struct ls_counters *n = port_counters(e);
+	u32 why, bytes = port_len(p->buf), v;
+
+	why = ls_parse_link(e, p, device);
+	if (n) {
+		ls_bump(&n->global[LS_CTR_RX_PACKETS], 1);
+		ls_bump(&n->global[LS_CTR_RX_BYTES], bytes);
+		ls_count_pair(n->iface_rx[p->in_iface & (LS_IFACES_MAX - 1)], bytes);
+		ls_count_pair(n->zone_in[p->zone_in & (LS_ZONES_MAX - 1)], bytes);
+	}
+	if (why != LS_DROP_NONE)
+		return ls_drop(e, p, why);
+	switch (p->ethertype) {
+	case LS_ETH_IP4:
+	case LS_ETH_IP6:
+		v = ls_pipeline_ip(e, p);
+		break;
+	case LS_ETH_ARP:
+		v = ls_arp(e, p);
+		break;
+	case LS_ETH_LLDP:
+	case LS_ETH_SLOW:
+		v = ls_to_host(e);
+		break;
+	default:
+		v = ls_drop(e, p, LS_DROP_UNKNOWN_ETHERTYPE);
+	}
+	if (v == LS_V_TX)
+		ls_sent(e, p);
+	return v;
+}
+
+#endif

@@ -1,0 +1,135 @@
+/* One packet on its way through the pipeline, and what becomes of it. */
+#ifndef LOCKSTEP_PIPELINE_PKT_H
+#define LOCKSTEP_PIPELINE_PKT_H
+
+#include "counters.h"
+#include "hash.h"
+
+enum ls_proto { LS_IPPROTO_ICMP = 1, LS_IPPROTO_IPIP = 4, LS_IPPROTO_TCP = 6, LS_IPPROTO_UDP = 17, LS_IPPROTO_IPV6 = 41,
+		LS_IPPROTO_GRE = 47, LS_IPPROTO_ICMP6 = 58, LS_IPPROTO_SCTP = 132 };
+
+enum ls_ethertype { LS_ETH_IP4 = 0x0800, LS_ETH_ARP = 0x0806, LS_ETH_VLAN = 0x8100, LS_ETH_QINQ = 0x88a8, LS_ETH_IP6 = 0x86dd,
+		    LS_ETH_LLDP = 0x88cc, LS_ETH_SLOW = 0x8809 };
+
+enum ls_tcp_flag { LS_TCP_FIN = 1, LS_TCP_SYN = 2, LS_TCP_RST = 4, LS_TCP_PSH = 8, LS_TCP_ACK = 16, LS_TCP_URG = 32 };
+
+/* What the caller does with the frame. */
+enum ls_verdict {
+	LS_V_DROP,    /* pkt.drop says why, already counted */
+	LS_V_TX,      /* send it on pkt.out_iface; Ethernet header is written */
+	LS_V_HOST,    /* the host's own stack has it or gets it */
+	LS_V_NEIGH,   /* hold it until pkt.route.next_hop resolves, then ls_transmit() */
+};
+
+enum ls_pkt_flags {
+	LS_PF_FRAG = 1 << 0,        /* any fragment */
+	LS_PF_LATER = 1 << 1,       /* not the first: no transport header here */
+	LS_PF_ICMP_ERROR = 1 << 2,  /* key is the swapped tuple of the embedded packet */
+	LS_PF_ECHO_REPLY = 1 << 3,
+	LS_PF_ECHO = 1 << 4,
+	LS_PF_NO_PORTS = 1 << 5,    /* a protocol without ports */
+	LS_PF_BROADCAST = 1 << 6,   /* link-layer broadcast or multicast */
+	LS_PF_ND = 1 << 7,          /* ICMPv6 neighbour discovery and MLD */
+	LS_PF_GENERATED = 1 << 8,   /* the frame now holds an answer of ours */
+	LS_PF_OTHER_MAC = 1 << 9,
+	LS_PF_SOURCE_ROUTE = 1 << 10,
+	LS_PF_DF = 1 << 11,
+	LS_PF_EMBEDDED_SHORT = 1 << 12, /* the embedded transport checksum is not in the packet */
+};
+
+struct ls_pkt {
+	struct ls_buf *buf;
+	struct ls_key key;
+	struct ls_hash hash;
+	u32 flags; /* enum ls_pkt_flags */
+	u16 in_iface;
+	u16 out_iface;
+	u16 zone_in;
+	u16 zone_out;
+	u16 ethertype;
+	u16 l3;        /* offsets from the frame start */
+	u16 l4;
+	u16 l3_bytes;  /* total length by the IP header */
+	u16 frag_offset; /* bytes */
+	u8 ttl;
+	u8 tos;
+	u8 tcp_flags;
+	u8 icmp_type;
+	u8 icmp_code;
+	u8 more_frags;
+	u8 drop;       /* enum ls_drop */
+	u8 session_rg;
+	u32 ident;     /* of the fragmented datagram */
+	u32 tcp_seq;   /* host order */
+	u32 tcp_ack;
+	u32 l4_bytes;  /* transport header and payload in this packet */
+	u16 embedded_l3; /* ICMP errors: offsets of the embedded packet */
+	u16 embedded_l4;
+	u8 embedded_proto;
+	u8 verdict_log;
+	u16 vip;
+	u16 real;
+	u16 policy;
+	u16 real_port_be;
+	struct ls_route route;
+
+	/* written before they are read: not cleared for each packet */
+	struct ls_key to;         /* the tuple the packet leaves with */
+	struct ls_key scratch;
+	struct ls_addr real_addr;
+	struct ls_session image;  /* a session being created */
+};
+
+LS_INLINE u32 ls_drop(const struct ls_env *e, struct ls_pkt *p, u32 reason)
+{
+	struct ls_counters *c = port_counters(e);
+
+	p->drop = (u8)reason;
+	if (c) {
+		ls_bump(&c->drops[reason & 127], 1);
+		ls_bump(&c->global[LS_CTR_DROPS], 1);
+		ls_bump(&c->zone_drops[p->zone_in & (LS_ZONES_MAX - 1)], 1);
+	}
+	return LS_V_DROP;
+}
+
+/* A screen that fired: its own counter as well. */
+LS_INLINE u32 ls_drop_screen(const struct ls_env *e, struct ls_pkt *p, u32 screen, u32 reason)
+{
+	ls_count_screen(e, p->zone_in, screen);
+	return ls_drop(e, p, reason);
+}
+
+LS_INLINE void ls_addr_from4(struct ls_addr *a, const u8 *four)
+{
+	a->w[0] = 0;
+	a->w[1] = 0;
+	a->w[2] = ls_swap32(0xffff);
+	__builtin_memcpy(&a->w[3], four, 4);
+}
+
+LS_INLINE bool ls_addr_equal(const struct ls_addr *a, const struct ls_addr *b)
+{
+	return a->d[0] == b->d[0] && a->d[1] == b->d[1];
+}
+
+LS_INLINE bool ls_addr_zero(const struct ls_addr *a) { return (a->d[0] | a->d[1]) == 0; }
+
+/* Sum of the address words as they count in checksums: for IPv4 only the last four bytes differ, the mapped prefix cancels out. */
+LS_INLINE u32 ls_addr_sum(const struct ls_addr *a)
+{
+	return ls_sum_words(a->b, 8);
+}
+
+LS_INLINE void ls_key_reverse(struct ls_key *to, const struct ls_key *from)
+{
+	to->src = from->dst;
+	to->dst = from->src;
+	to->sport_be = from->dport_be;
+	to->dport_be = from->sport_be;
+	to->proto = from->proto;
+	to->family = from->family;
+	to->domain = from->domain;
+}
+
+#endif

@@ -1,0 +1,60 @@
+/* Route and neighbour lookup over the mirrored kernel tables, for the substrates without a kernel FIB at hand (user space, DPDK). */
+#ifndef LOCKSTEP_TABLE_FIB_H
+#define LOCKSTEP_TABLE_FIB_H
+
+#include "lockstep/config.h"
+#include "pipeline/interval.h"
+
+LS_INLINE u32 ls_neigh_index(const struct ls_addr *a, u32 device)
+{
+	u32 h = ls_config_hash_step(0x6e656967u, device);
+
+	for (u32 i = 0; i < 4; i++)
+		h = ls_config_hash_step(h, a->w[i]);
+	return h & (LS_NEIGHS - 1);
+}
+
+#define LS_NEIGH_PROBES 16
+
+/* Copies the MAC of a resolved neighbour; false when unknown. */
+LS_INLINE bool ls_neigh_find(const struct ls_neigh *table, const struct ls_addr *a, u32 device, u8 *mac)
+{
+	u32 at = ls_neigh_index(a, device);
+
+	for (u32 n = 0; n < LS_NEIGH_PROBES; n++) {
+		const struct ls_neigh *x = &table[(at + n) & (LS_NEIGHS - 1)];
+		u64 seq = LS_LOAD_ACQ(&x->seq), words[7];
+
+		if (seq == 0)
+			return false; /* never used: nothing further on either */
+		if (seq & 1)
+			continue;
+		ls_words_load(words, &x->addr, 7);
+		LS_FENCE_ACQ();
+		if (LS_LOAD(&x->seq) != seq || words[0] != a->d[0] || words[1] != a->d[1] || (u32)words[2] != device)
+			continue;
+		/* words[2] = device | mac[0..3] << 32, words[3] = mac[4..5] | state << 16 */
+		if ((words[3] >> 16 & 0xff) != LS_NEIGH_VALID)
+			return false;
+		for (u32 i = 0; i < 4; i++)
+			mac[i] = (u8)(words[2] >> (32 + 8 * i));
+		mac[4] = (u8)words[3];
+		mac[5] = (u8)(words[3] >> 8);
+		return true;
+	}
+	return false;
+}
+
+/* Longest-prefix match by elementary intervals. */
+LS_INLINE const struct ls_nexthop *ls_fib_find(const struct ls_fib *f, const struct ls_addr *a)
+{
+	u32 i, n;
+
+	if (f->count == 0)
+		return NULL;
+	i = ls_interval_addr(f->start, f->count, LS_FIB_STEPS, LS_FIB_BOUNDS, a);
+	n = f->nexthop_of[i];
+	return n && n < LS_NEXTHOPS_MAX ? &f->nexthop[n] : NULL;
+}
+
+#endif

@@ -1,0 +1,332 @@
+/* The single freer (R3-R5): chooses expired sessions, frees batches in four phases, refills the workers' rings. A thread of the process that holds
+ * the table; its work in progress lies in shared memory, so that a successor can finish it.
+ *
+ *   CHOSEN   LIVE -> DYING                         then a grace
+ *   GRACED   last_seen re-read: still expired (or by order): DYING -> DEAD, else back to LIVE; the deletion is told; entries cleared; gen even
+ *   CLEARED                                        then a grace
+ *   PUSHING  the slots return to the agent's list and from there to the rings
+ */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pipeline/create_user.h"
+#include "table/table.h"
+
+#define TICK_NS 10000000ULL         /* one slice of the expiry pass */
+
+/* Every attached worker was seen outside a burst, or in another burst than at the start. The fence pairs with the one at the start of a burst:
+ * what was stored before is seen by every burst that begins later. */
+void ls_table_grace(struct ls_table *t)
+{
+	u64 began = ls_clock_ns();
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (u32 w = 0; w < t->env.header->workers; w++) {
+		struct ls_worker *k = &t->env.workers[w];
+		u64 start = LS_LOAD_ACQ(&k->quiescent);
+
+		for (u32 spins = 0; (start & 1) && LS_LOAD_ACQ(&k->attached) && LS_LOAD_ACQ(&k->quiescent) == start; spins++) {
+			if (spins < 64)
+				sched_yield();
+			else
+				usleep(50);
+		}
+	}
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	t->grace_ns_total += ls_clock_ns() - began;
+	t->graces++;
+}
+
+/* Tops every attached worker's ring up from the agent's list. */
+void ls_table_refill(struct ls_table *t)
+{
+	u32 size = t->env.header->free_ring;
+	struct ls_env worker;
+
+	pthread_mutex_lock(&t->writer);
+	for (u32 w = 0; w + 1 < t->env.header->workers; w++) {
+		struct ls_worker *k = &t->env.workers[w];
+		u64 head = LS_LOAD(&k->free_head), used = head - LS_LOAD_ACQ(&k->free_tail);
+
+		if (!LS_LOAD(&k->attached) || used > size / 2)
+			continue;
+		ls_env_worker(t, w, &worker);
+		for (u32 n = 0; used < size && t->listed && n < LS_WRITER_BATCH; n++, used++)
+			LS_STORE(port_free_slot(&worker, head++), (u64)t->list[--t->listed]);
+		LS_STORE_REL(&k->free_head, head);
+	}
+	pthread_mutex_unlock(&t->writer);
+}
+
+/* The worker may run from here on: its ring is filled before anybody counts on it. */
+void ls_worker_attach(struct ls_table *t, u32 worker)
+{
+	LS_STORE_REL(&t->env.workers[worker].attached, 1);
+	ls_table_refill(t);
+}
+
+/* The worker has stopped, or died: what it held goes back to the agent's list. */
+void ls_worker_detach(struct ls_table *t, u32 worker)
+{
+	struct ls_worker *k = &t->env.workers[worker];
+	struct ls_env e;
+
+	pthread_mutex_lock(&t->writer);
+	ls_env_worker(t, worker, &e);
+	LS_STORE_REL(&k->attached, 0);
+	LS_STORE_REL(&k->quiescent, (LS_LOAD(&k->quiescent) + 1) & ~1ULL);
+	for (u64 tail = k->free_tail; tail != k->free_head; tail++)
+		t->list[t->listed++] = (u32)*port_free_slot(&e, tail);
+	k->free_tail = k->free_head;
+	if (k->spare)
+		t->list[t->listed++] = (u32)(k->spare - 1);
+	k->spare = 0;
+	pthread_mutex_unlock(&t->writer);
+}
+
+static void tell_deleted(struct ls_table *t, const struct ls_session *s, u32 slot, u32 reason)
+{
+	struct ls_feed *f = &t->feed;
+
+	pthread_mutex_lock(&f->lock);
+	if (f->record) {
+		if (f->head - f->tail >= LS_FEED) {
+			f->lost++;
+		} else {
+			struct ls_wire_record *r = &f->record[f->head % LS_FEED];
+
+			ls_wire_pack(s, slot, LS_NOTICE_DELETE, ls_clock_ns(), r);
+			r->close_reason = (u8)reason;
+			f->head++;
+		}
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
+static const struct ls_config *config_now(const struct ls_table *t)
+{
+	return &t->env.banks[LS_LOAD(&t->env.header->active_bank) & 1];
+}
+
+static u64 deadline(const struct ls_table *t, const struct ls_config *c, const struct ls_session *s, u64 state)
+{
+	u64 seen = LS_LOAD(&s->last_seen_ns);
+	u32 rg = LS_LOAD(&s->rg);
+
+	if (rg != LS_RG_NONE) {
+		u64 floor = LS_LOAD(&t->env.rgs[rg & (LS_RGS_MAX - 1)].seen_floor_ns);
+
+		if (floor > seen)
+			seen = floor;
+	}
+	return seen + c->timeout_ns[LS_LOAD(&s->app) & (LS_APPS_MAX - 1)][LS_STATE_PHASE(state) & (LS_PHASES_MAX - 1)];
+}
+
+/* GRACED for one slot: true when its entries are gone and it waits for the second grace. */
+static bool finish_one(struct ls_table *t, u32 slot, u32 reason, u64 now)
+{
+	struct ls_env *e = &t->env;
+	struct ls_session *s = &e->sessions[slot], copy;
+	u64 state = LS_LOAD_ACQ(&s->state), next;
+
+	for (;;) {
+		u64 found;
+
+		if (LS_STATE_LIFECYCLE(state) == LS_DEAD)
+			break; /* a successor meets what its predecessor left */
+		if (LS_STATE_LIFECYCLE(state) != LS_DYING)
+			return false; /* revived by a packet */
+		if (!(LS_STATE_FLOW(state) & LS_FLOW_ADMIN) && deadline(t, config_now(t), s, state) >= now)
+			next = LS_STATE_SET_LIFECYCLE(state, LS_LIVE);
+		else
+			next = LS_STATE_SET_LIFECYCLE(state, LS_DEAD);
+		found = LS_CAS(&s->state, state, next);
+		if (found == state) {
+			if (LS_STATE_LIFECYCLE(next) == LS_LIVE)
+				return false;
+			break;
+		}
+		state = found;
+	}
+	ls_words_load(&copy, s, sizeof(copy) / 8);
+	if (copy.gen & 1)
+		tell_deleted(t, &copy, slot, reason);
+	ls_index_clear(e, ls_hash_key(&e->header->hash, &copy.key, e->bucket_mask), LS_REF(slot, LS_FORWARD));
+	ls_index_clear(e, ls_hash_key(&e->header->hash, &copy.reply, e->bucket_mask), LS_REF(slot, LS_REPLY));
+	if (copy.gen & 1)
+		LS_STORE_REL(&s->gen, copy.gen + 1);
+	return true;
+}
+
+/* Runs a listed batch from CHOSEN to the end; how many slots were freed. Holds t->freer. */
+static u32 run_batch(struct ls_table *t)
+{
+	struct ls_freer_work *w = t->env.freer;
+	u32 freed = 0;
+	u64 now;
+
+	ls_table_grace(t);
+	w->phase = LS_FREER_GRACED;
+	now = ls_clock_ns();
+	pthread_mutex_lock(&t->writer);
+	for (u32 i = 0; i < w->count; i++) {
+		if (i + 4 < w->count)
+			__builtin_prefetch(&t->env.sessions[w->slots[i + 4]], 1);
+		if (finish_one(t, w->slots[i], w->reasons[i], now)) {
+			w->slots[freed] = w->slots[i];
+			t->env.header->freed_by[w->reasons[i] & 15]++;
+			freed++;
+		}
+	}
+	w->count = freed;
+	w->phase = LS_FREER_CLEARED;
+	pthread_mutex_unlock(&t->writer);
+	ls_table_grace(t);
+	pthread_mutex_lock(&t->writer);
+	w->phase = LS_FREER_PUSHING;
+	for (u32 i = 0; i < freed; i++) {
+		LS_STORE_REL(&t->env.sessions[w->slots[i]].state, LS_STATE_MAKE(LS_FREE, 0, 0, 0, 0));
+		t->list[t->listed++] = w->slots[i];
+	}
+	t->env.header->freed_total += freed;
+	w->count = 0;
+	w->phase = LS_FREER_IDLE;
+	pthread_mutex_unlock(&t->writer);
+	return freed;
+}
+
+void ls_table_free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, u32 n, u32 reason, struct ls_delete_result *result)
+{
+	struct ls_freer_work *w = t->env.freer;
+
+	memset(result, 0, sizeof(*result));
+	for (u32 at = 0; at < n;) {
+		u64 graces = t->grace_ns_total;
+
+		pthread_mutex_lock(&t->freer);
+		w->count = 0;
+		w->phase = LS_FREER_CHOSEN;
+		for (; at < n && w->count < LS_FREER_BATCH; at++) {
+			struct ls_session *s;
+			u64 state;
+
+			if (slots[at] >= t->env.slots)
+				continue;
+			s = &t->env.sessions[slots[at]];
+			state = LS_LOAD_ACQ(&s->state);
+			while (LS_STATE_LIFECYCLE(state) == LS_LIVE && LS_LOAD_ACQ(&s->gen) == gens[at]) {
+				u64 next = LS_STATE_SET_CLOSE(LS_STATE_SET_LIFECYCLE(state, LS_DYING), reason) | LS_STATE_FLOW_BIT(LS_FLOW_ADMIN);
+				u64 found = LS_CAS(&s->state, state, next);
+
+				if (found == state) {
+					/* revived between the two reads: this is another session now, leave it alone */
+					if (LS_LOAD_ACQ(&s->gen) != gens[at]) {
+						LS_CAS(&s->state, next, state);
+						break;
+					}
+					w->slots[w->count] = slots[at];
+					w->reasons[w->count++] = (u8)reason;
+					break;
+				}
+				state = found;
+			}
+		}
+		result->matched += w->count;
+		if (w->count)
+			result->deleted += run_batch(t);
+		else
+			w->phase = LS_FREER_IDLE;
+		pthread_mutex_unlock(&t->freer);
+		result->grace_ns += t->grace_ns_total - graces;
+	}
+}
+
+u32 ls_table_expire(struct ls_table *t, u32 slots)
+{
+	struct ls_freer_work *w = t->env.freer;
+	const struct ls_config *c = config_now(t);
+	u64 now = ls_clock_ns();
+	u32 freed = 0, at = t->scan_slot, n = slots < t->env.slots ? slots : t->env.slots;
+
+	pthread_mutex_lock(&t->freer);
+	w->count = 0;
+	w->phase = LS_FREER_CHOSEN;
+	while (n--) {
+		struct ls_session *s = &t->env.sessions[at];
+		u64 state = LS_LOAD(&s->state);
+
+		if (LS_STATE_LIFECYCLE(state) == LS_LIVE) {
+			t->pass_live++;
+			if (now > deadline(t, c, s, state)) {
+				u32 reason = LS_STATE_CLOSE(state) ? LS_STATE_CLOSE(state) : (u32)LS_CLOSE_TIMEOUT;
+
+				if (LS_CAS(&s->state, state, LS_STATE_SET_CLOSE(LS_STATE_SET_LIFECYCLE(state, LS_DYING), reason)) == state) {
+					w->slots[w->count] = at;
+					w->reasons[w->count++] = (u8)reason;
+				}
+			}
+		}
+		if (++at == t->env.slots) {
+			at = 0;
+			t->env.header->live = t->pass_live;
+			t->env.header->pass_count++;
+			t->pass_live = 0;
+		}
+		if (w->count == LS_FREER_BATCH) {
+			freed += run_batch(t);
+			w->phase = LS_FREER_CHOSEN;
+		}
+	}
+	if (w->count)
+		freed += run_batch(t);
+	w->phase = LS_FREER_IDLE;
+	t->scan_slot = at;
+	pthread_mutex_unlock(&t->freer);
+	return freed;
+}
+
+/* One pass over the table takes about a second, up to eight for the largest; expired means miss, so nobody waits for it (D4). */
+static void *freer_main(void *arg)
+{
+	struct ls_table *t = arg;
+	u32 ticks = 100 * (1 + t->env.slots / (1u << 21)), slice;
+
+	if (ticks > 800)
+		ticks = 800;
+	slice = t->env.slots / ticks + 1;
+	pthread_setname_np(pthread_self(), "ls-freer");
+	while (atomic_load_explicit(&t->freer_run, memory_order_acquire)) {
+		struct timespec nap = { .tv_nsec = (long)TICK_NS };
+
+		ls_table_refill(t);
+		ls_table_expire(t, slice);
+		ls_table_refill(t);
+		LS_STORE(&t->env.header->freer_stamp_ns, ls_clock_ns());
+		nanosleep(&nap, NULL);
+	}
+	return NULL;
+}
+
+enum ls_status ls_freer_start(struct ls_table *t)
+{
+	if (t->freer_started)
+		return LS_OK;
+	atomic_store(&t->freer_run, true);
+	t->env.header->freer_pid = (u32)getpid();
+	if (pthread_create(&t->freer_thread, NULL, freer_main, t) != 0)
+		return LS_E_NOMEM;
+	t->freer_started = true;
+	return LS_OK;
+}
+
+void ls_freer_stop(struct ls_table *t)
+{
+	if (!t->freer_started)
+		return;
+	atomic_store(&t->freer_run, false);
+	pthread_join(t->freer_thread, NULL);
+	t->freer_started = false;
+}

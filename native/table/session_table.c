@@ -1,0 +1,303 @@
+/* The agent's operations on sessions: find, install, delete, drain. Batches; the writer is held for at most LS_WRITER_BATCH records (R7). */
+#include "table/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pipeline/create_user.h"
+
+bool ls_session_read(const struct ls_table *t, u32 slot, struct ls_session *out)
+{
+	struct ls_session *s = port_session(&t->env, slot);
+	u32 gen;
+
+	if (!s)
+		return false;
+	gen = LS_LOAD_ACQ(&s->gen);
+	if (!(gen & 1))
+		return false;
+	ls_words_load(out, s, sizeof(*s) / 8);
+	LS_FENCE_ACQ();
+	if (LS_LOAD(&s->gen) != gen)
+		return false;
+	out->gen = gen;
+	return LS_STATE_LIFECYCLE(out->state) == LS_LIVE || LS_STATE_LIFECYCLE(out->state) == LS_DYING;
+}
+
+enum ls_status ls_table_find(const struct ls_table *t, const struct ls_key *key, u32 *slot, u32 *gen)
+{
+	struct ls_hash h = ls_hash_key(&t->env.header->hash, key, t->env.bucket_mask);
+	u32 ref = ls_index_find(&t->env, h, key, LS_SLOT_NONE, gen);
+
+	if (ref == LS_REF_NONE)
+		return LS_E_NOT_FOUND;
+	*slot = LS_REF_SLOT(ref);
+	return LS_OK;
+}
+
+/* One of a group whose buckets are being fetched while the others are worked on. */
+struct pending {
+	struct ls_wire_record r;
+	struct ls_hash forward, reply;
+	enum ls_status status;
+};
+#define GROUP 16
+
+static void image_from(const struct ls_wire_record *r, u64 now, struct ls_session *s)
+{
+	*s = (struct ls_session){ .flags = r->flags | LS_SF_PEER, .key = r->key, .zone_in = r->zone_in, .zone_out = r->zone_out, .rg = r->rg,
+		.created_ns = now > r->age_ns ? now - r->age_ns : 0, .reply = r->reply, .id = r->id, .policy = r->policy, .vip = r->vip,
+		.real = r->real, .app = r->app, .state = LS_STATE_MAKE(LS_CREATING, r->phase, 0, r->close_reason, r->flow & ~LS_FLOW_ADMIN),
+		.last_seen_ns = now > r->idle_ns ? now - r->idle_ns : 0, .packets = { r->packets[0], r->packets[1] },
+		.bytes = { r->bytes[0], r->bytes[1] }, .syn_offset = r->syn_offset, .ack = { r->ack[0], r->ack[1] } };
+}
+
+/* The same session again: take over its newer state, keep the slot. */
+static bool refresh(struct ls_table *t, u32 slot, const struct ls_wire_record *r, u64 now)
+{
+	struct ls_session *s = &t->env.sessions[slot];
+	u64 state = LS_LOAD_ACQ(&s->state), next;
+
+	if (LS_LOAD(&s->id.origin) != r->id.origin || LS_LOAD(&s->id.serial) != r->id.serial ||
+	    LS_STATE_LIFECYCLE(state) != LS_LIVE)
+		return false;
+	next = LS_STATE_MAKE(LS_LIVE, r->phase, LS_STATE_DIRTY(state), r->close_reason, r->flow & ~LS_FLOW_ADMIN);
+	if (LS_CAS(&s->state, state, next) != state)
+		return false;
+	LS_STORE(&s->last_seen_ns, now > r->idle_ns ? now - r->idle_ns : 0);
+	for (u32 d = 0; d < 2; d++) {
+		LS_STORE(&s->packets[d], r->packets[d]);
+		LS_STORE(&s->bytes[d], r->bytes[d]);
+		LS_STORE(&s->ack[d], r->ack[d]);
+	}
+	return true;
+}
+
+/* Holds the writer. All or nothing (hazard 25): whatever fails leaves no entry behind. */
+static enum ls_status install_one(struct ls_table *t, struct pending *p, u64 now, u32 *slot_out)
+{
+	struct ls_env *e = &t->env;
+	struct ls_creation c = { 0 };
+	struct ls_session image;
+	enum ls_status status;
+	u32 slot, gen;
+
+	if (t->listed == 0)
+		return LS_E_FULL;
+	c.slot = t->list[t->listed - 1];
+	c.s = &e->sessions[c.slot];
+	image_from(&p->r, now, &image);
+	ls_create_write(e, &c, &image);
+	status = ls_create_reply_hashed(e, &c, p->reply, &p->r.reply);
+	if (status == LS_OK)
+		status = ls_create_forward(e, &c, p->forward, &p->r.key);
+	if (status == LS_OK) {
+		ls_create_commit(&c);
+		t->listed--;
+		*slot_out = c.slot;
+		return LS_OK;
+	}
+	ls_create_undo(e, &c);
+	if (status == LS_E_CONFLICT) {
+		u32 ref = ls_index_find(e, p->forward, &p->r.key, LS_SLOT_NONE, &gen);
+
+		slot = LS_REF_SLOT(ref);
+		if (ref != LS_REF_NONE && LS_REF_DIR(ref) == LS_FORWARD && refresh(t, slot, &p->r, now)) {
+			*slot_out = slot;
+			return LS_OK;
+		}
+	}
+	return status;
+}
+
+static void mark(struct ls_table *t, u32 slot) { t->marks[slot / 64] |= 1ULL << (slot % 64); }
+
+void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, u32 flags, u8 *status, struct ls_install_result *result)
+{
+	struct pending group[GROUP];
+	u32 slot = 0, held = 0;
+
+	memset(result, 0, sizeof(*result));
+	pthread_mutex_lock(&t->writer);
+	for (u32 i = 0; i < n; i += GROUP) {
+		u32 m = n - i < GROUP ? n - i : GROUP;
+		u64 now = ls_clock_ns();
+
+		for (u32 j = 0; j < m; j++) {
+			struct pending *p = &group[j];
+
+			memcpy(&p->r, records + (size_t)(i + j) * stride, sizeof(p->r));
+			p->status = ls_wire_check(&p->r);
+			if (p->status != LS_OK)
+				continue;
+			p->forward = ls_hash_key(&t->env.header->hash, &p->r.key, t->env.bucket_mask);
+			p->reply = ls_hash_key(&t->env.header->hash, &p->r.reply, t->env.bucket_mask);
+			__builtin_prefetch(port_bucket(&t->env, p->forward.bucket), 1);
+			__builtin_prefetch(port_bucket(&t->env, ls_other_bucket(p->forward.bucket, p->forward.tag, t->env.bucket_mask)), 1);
+			__builtin_prefetch(port_bucket(&t->env, p->reply.bucket), 1);
+			__builtin_prefetch(port_bucket(&t->env, ls_other_bucket(p->reply.bucket, p->reply.tag, t->env.bucket_mask)), 1);
+		}
+		for (u32 j = 0; j < m; j++) {
+			struct pending *p = &group[j];
+
+			if (p->status == LS_OK) {
+				if (t->listed > 1)
+					__builtin_prefetch(&t->env.sessions[t->list[t->listed - 2]], 1);
+				p->status = install_one(t, p, now, &slot);
+			}
+			if (p->status == LS_OK) {
+				result->installed++;
+				if (flags & LS_INSTALL_MARK)
+					mark(t, slot);
+			} else if (p->status == LS_E_CONFLICT) {
+				result->conflicts++;
+			} else if (p->status == LS_E_FULL) {
+				result->full++;
+			} else {
+				result->invalid++;
+			}
+			if (status)
+				status[i + j] = (u8)p->status;
+		}
+		held += m;
+		if (held >= LS_WRITER_BATCH) {
+			held = 0;
+			pthread_mutex_unlock(&t->writer);
+			pthread_mutex_lock(&t->writer);
+		}
+	}
+	t->env.header->installed_total += result->installed;
+	pthread_mutex_unlock(&t->writer);
+}
+
+void ls_table_delete_ids(struct ls_table *t, const struct ls_wire_delete *rows, u32 n, struct ls_delete_result *result)
+{
+	u32 slots[LS_FREER_BATCH], gens[LS_FREER_BATCH], m = 0, reason = LS_CLOSE_ADMIN;
+	struct ls_delete_result part;
+
+	memset(result, 0, sizeof(*result));
+	for (u32 i = 0; i < n; i++) {
+		u32 slot, gen;
+
+		if (ls_table_find(t, &rows[i].key, &slot, &gen) == LS_OK && LS_LOAD(&t->env.sessions[slot].id.origin) == rows[i].id.origin &&
+		    LS_LOAD(&t->env.sessions[slot].id.serial) == rows[i].id.serial) {
+			slots[m] = slot;
+			gens[m++] = gen;
+			reason = rows[i].reason < LS_CLOSE_COUNT ? rows[i].reason : (u32)LS_CLOSE_ADMIN;
+		}
+		if (m == LS_FREER_BATCH || (i == n - 1 && m)) {
+			ls_table_free_slots(t, slots, gens, m, reason, &part);
+			result->matched += part.matched;
+			result->deleted += part.deleted;
+			result->grace_ns += part.grace_ns;
+			m = 0;
+		}
+	}
+}
+
+void ls_table_delete_filter(struct ls_table *t, const struct ls_filter *f, u32 reason, const atomic_bool *cancel,
+			    struct ls_delete_result *result)
+{
+	u32 slots[LS_FREER_BATCH], gens[LS_FREER_BATCH], m = 0;
+	struct ls_delete_result part;
+	struct ls_session s;
+
+	memset(result, 0, sizeof(*result));
+	for (u32 slot = 0; slot <= t->env.slots; slot++) {
+		if (slot < t->env.slots && ls_session_read(t, slot, &s) && ls_filter_match(f, &s, ls_clock_ns())) {
+			slots[m] = slot;
+			gens[m++] = s.gen;
+		}
+		if (m == LS_FREER_BATCH || (slot == t->env.slots && m)) {
+			ls_table_free_slots(t, slots, gens, m, reason, &part);
+			result->matched += part.matched;
+			result->deleted += part.deleted;
+			result->grace_ns += part.grace_ns;
+			m = 0;
+		}
+		if (cancel && (slot & 4095) == 0 && atomic_load_explicit(cancel, memory_order_relaxed))
+			break;
+	}
+}
+
+/* Clears dirty first, then reads: a change after the clear pushes a notice of its own (R9). */
+static bool drain_notice(struct ls_table *t, const struct ls_notice *n, u64 now, struct ls_wire_record *out)
+{
+	struct ls_session s, *live = port_session(&t->env, n->slot);
+
+	if (!live || n->kind == LS_NOTICE_NONE || n->kind >= LS_NOTICE_COUNT)
+		return false;
+	for (u64 state = LS_LOAD_ACQ(&live->state); LS_STATE_DIRTY(state);) {
+		u64 found = LS_CAS(&live->state, state, state & ~LS_STATE_DIRTY_BIT);
+
+		if (found == state)
+			break;
+		state = found;
+	}
+	if (!ls_session_read(t, n->slot, &s))
+		return false; /* freed meanwhile: the feed has its deletion */
+	ls_wire_pack(&s, n->slot, n->kind, now, out);
+	return true;
+}
+
+u32 ls_table_drain(struct ls_table *t, struct ls_wire_record *out, u32 max, u64 *overruns)
+{
+	struct ls_env worker;
+	u64 now = ls_clock_ns();
+	u32 n = 0;
+
+	*overruns = 0;
+	for (u32 w = 0; w < t->env.header->workers; w++) {
+		struct ls_worker *ring = &t->env.workers[w];
+		u64 tail = ring->notice_tail, head = LS_LOAD_ACQ(&ring->notice_head), lost = LS_LOAD(&ring->overrun);
+
+		ls_env_worker(t, w, &worker);
+		*overruns += lost - ring->overrun_seen;
+		ring->overrun_seen = lost;
+		for (; tail != head && n < max; tail++) {
+			struct ls_notice notice = *port_notice(&worker, tail);
+
+			if (head - tail > 4)
+				__builtin_prefetch(&t->env.sessions[port_notice(&worker, tail + 4)->slot % t->env.slots]);
+			n += drain_notice(t, &notice, now, &out[n]);
+		}
+		LS_STORE_REL(&ring->notice_tail, tail);
+	}
+	pthread_mutex_lock(&t->feed.lock);
+	for (; t->feed.tail != t->feed.head && n < max; t->feed.tail++)
+		out[n++] = t->feed.record[t->feed.tail % LS_FEED];
+	*overruns += t->feed.lost - t->feed.lost_seen;
+	t->feed.lost_seen = t->feed.lost;
+	pthread_mutex_unlock(&t->feed.lock);
+	return n;
+}
+
+u32 ls_table_drain_logs(struct ls_table *t, struct ls_log *out, u32 max)
+{
+	struct ls_env worker;
+	u32 n = 0;
+
+	for (u32 w = 0; w < t->env.header->workers; w++) {
+		struct ls_worker *ring = &t->env.workers[w];
+		u64 tail = ring->log_tail, head = LS_LOAD_ACQ(&ring->log_head);
+
+		ls_env_worker(t, w, &worker);
+		for (; tail != head && n < max; tail++)
+			out[n++] = *port_log(&worker, tail);
+		LS_STORE_REL(&ring->log_tail, tail);
+	}
+	return n;
+}
+
+void ls_table_feed(struct ls_table *t, bool on)
+{
+	pthread_mutex_lock(&t->feed.lock);
+	if (on && !t->feed.record) {
+		t->feed.record = malloc(sizeof(struct ls_wire_record) * LS_FEED);
+	} else if (!on) {
+		free(t->feed.record);
+		t->feed.record = NULL;
+		t->feed.tail = t->feed.head;
+	}
+	pthread_mutex_unlock(&t->feed.lock);
+}

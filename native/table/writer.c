@@ -1,0 +1,56 @@
+/* What the agent writes besides sessions: configuration banks, Maglev rings, ownership; and the sum of all workers' counters. */
+#include "table/table.h"
+
+#include <string.h>
+
+#include "pipeline/atomics.h"
+
+/* Writes the idle bank, flips, waits one grace: from then on no worker reads the old one. */
+enum ls_status ls_table_write_config(struct ls_table *t, const void *bank, u64 bytes)
+{
+	u32 idle = !(LS_LOAD(&t->env.header->active_bank) & 1);
+
+	if (bytes != sizeof(struct ls_config))
+		return LS_E_INVALID;
+	memcpy(&t->env.banks[idle], bank, bytes);
+	LS_STORE(&t->env.header->config_generation, t->env.banks[idle].generation);
+	LS_STORE_REL(&t->env.header->active_bank, idle);
+	ls_table_grace(t);
+	t->env.config = &t->env.banks[idle];
+	return LS_OK;
+}
+
+enum ls_status ls_table_write_arena(struct ls_table *t, u32 element, const void *bytes, u64 count)
+{
+	if ((u64)element * 64 + count > (u64)t->env.arena_elements * 64)
+		return LS_E_INVALID;
+	memcpy((u8 *)t->env.arena + (u64)element * 64, bytes, count);
+	return LS_OK;
+}
+
+void ls_table_set_role(struct ls_table *t, u32 rg, u32 role, u64 epoch, u64 lease_deadline_ns)
+{
+	struct ls_rg *r;
+
+	if (rg >= LS_RGS_MAX)
+		return;
+	r = &t->env.rgs[rg];
+	if (role == LS_ROLE_OWNER && LS_LOAD(&r->role) != LS_ROLE_OWNER)
+		LS_STORE(&r->seen_floor_ns, ls_clock_ns()); /* a takeover expires nobody (R8) */
+	LS_STORE(&r->epoch, epoch);
+	LS_STORE(&r->lease_deadline_ns, lease_deadline_ns);
+	LS_STORE_REL(&r->role, role);
+}
+
+void ls_table_counters(const struct ls_table *t, struct ls_counters *out)
+{
+	u64 *sum = (u64 *)out;
+
+	memset(out, 0, sizeof(*out));
+	for (u32 w = 0; w < t->env.header->workers; w++) {
+		const u64 *from = (const u64 *)&t->env.counters[w].c;
+
+		for (size_t i = 0; i < sizeof(*out) / 8; i++)
+			sum[i] += LS_LOAD(&from[i]);
+	}
+}

@@ -1,0 +1,149 @@
+/**
+ * What every backend is, whatever it forwards with. native/include/lockstep/backend.h mirrors it name for name.
+ * All parts always exist; what a backend cannot do is a capability with a reason and an `unsupported` error.
+ */
+import type { Desired } from './desired.js'
+import type {
+  DeleteResult, InstallResult, ReconcileInput, ReconcileResult, SessionColumns, SessionFilter, SessionRow, VerifyReport
+} from './session.js'
+
+export type BackendName = 'userspace' | 'ebpf' | 'dpdk' | 'vpp'
+
+export interface Capability {
+  /** Name from codes.ts `capability`. */
+  readonly name: string
+  readonly supported: boolean
+  /** Why not; empty when supported. */
+  readonly reason: string
+}
+
+export interface ProbeResult {
+  readonly backend: BackendName
+  /** It can be started on this host with what this process may do. */
+  readonly available: boolean
+  readonly reason: string
+  readonly capabilities: readonly Capability[]
+}
+
+export interface DataPlane {
+  readonly name: BackendName
+  /** What this host can do, with a reason for each "no". Changes nothing. */
+  probe: () => Promise<ProbeResult>
+  start: (signal: AbortSignal) => Promise<void>
+  /** Stops forwarding and keeps state. */
+  close: () => Promise<void>
+  /** Stops and wipes state. */
+  teardown: () => Promise<void>
+  readonly config: ConfigSink
+  readonly sessions: SessionStore
+  readonly deltas: SessionDeltaSource
+  readonly telemetry: Telemetry
+  readonly links: LinkController
+  readonly ha: HaController
+  readonly loadBalancer: LoadBalancerSink
+  readonly capabilities: readonly Capability[]
+}
+
+export interface ConfigSink {
+  /** All or nothing: on error the last good generation stays in force. A committed write is followed by its refresh even if
+   * the caller cancels in between. */
+  apply: (desired: Desired, generation: number, signal: AbortSignal) => Promise<ApplyResult>
+  /** A deep copy; `null` before the first apply. */
+  lastApplyResult: () => ApplyResult | null
+}
+
+export interface ApplyResult {
+  readonly generation: number
+  readonly zoneIds: Readonly<Record<string, number>>
+  readonly managedInterfaces: ReadonlyArray<{ readonly name: string, readonly id: number, readonly device: number, readonly port: string, readonly mac: string, readonly addresses: readonly string[] }>
+  readonly filterIds: Readonly<Record<string, number>>
+  /** Policy name -> first and count of its classifier rules. */
+  readonly filterSpans: Readonly<Record<string, { readonly first: number, readonly count: number }>>
+  readonly natCounterIds: Readonly<Record<string, number>>
+  readonly poolIds: Readonly<Record<string, number>>
+  readonly policyNames: Readonly<Record<number, string>>
+  readonly appNames: Readonly<Record<number, string>>
+  readonly policyScheduleRuleSlots: Readonly<Record<string, readonly number[]>>
+  readonly vips: Readonly<Record<string, { readonly id: number, readonly reals: Readonly<Record<string, number>> }>>
+  readonly capabilities: { readonly supported: readonly string[], readonly unsupportedReasons: Readonly<Record<string, string>> }
+  readonly warnings: readonly string[]
+  readonly durations: { readonly compileMs: number, readonly portsMs: number, readonly flipMs: number, readonly totalMs: number }
+}
+
+export interface SessionStore {
+  get: (id: string) => Promise<SessionRow | null>
+  /** Resumable: pass the cursor of the last batch, 0 first. Bounded time per call. */
+  list: (filter: SessionFilter, columns: readonly string[], cursor: number, maxRows: number) => SessionColumns
+  count: (filter: SessionFilter) => Promise<number>
+  forEachBatch: (filter: SessionFilter, columns: readonly string[], signal: AbortSignal) => AsyncIterable<SessionColumns>
+  /** Packed wire records (wire.h). Each is installed wholly or not at all. `status` gets one status code per record. */
+  install: (records: Uint8Array, status: Uint8Array) => InstallResult
+  /** As install, and marks each slot as received for the reconcile that follows. */
+  putClusterSynced: (records: Uint8Array, status: Uint8Array) => InstallResult
+  /** Packed struct ls_wire_delete rows: by tuple and id. */
+  deleteById: (deletes: Uint8Array) => DeleteResult
+  deleteByFilter: (filter: SessionFilter, signal: AbortSignal) => Promise<DeleteResult>
+  /** Starts a bulk: forgets earlier marks. */
+  bulkBegin: () => void
+  reconcileClusterBulk: (input: ReconcileInput) => Promise<ReconcileResult>
+  verify: () => Promise<VerifyReport>
+}
+
+export interface SessionDeltaSource {
+  /** At most `max` packed wire records into `out`; never blocks the dataplane. */
+  drain: (out: Uint8Array) => { readonly records: number, readonly overruns: number }
+}
+
+export interface CounterSnapshot {
+  /** Monotonic nanoseconds at the moment of reading. */
+  readonly timeNs: bigint
+  readonly generation: number
+  /** One Float64Array per block of struct ls_counters, summed over workers; shapes in codes.ts and layout.ts. */
+  readonly blocks: Readonly<Record<string, Float64Array>>
+}
+
+export interface Telemetry {
+  snapshot: () => CounterSnapshot
+  readFloodCounters: (zone: number) => Readonly<Record<string, number>>
+}
+
+export interface LinkInfo {
+  readonly name: string
+  readonly device: number
+  readonly kind: 'packet' | 'pcap' | 'tap' | 'source'
+  readonly ifindex: number
+  readonly mac: string
+  readonly mtu: number
+  readonly up: boolean
+  readonly addresses: readonly string[]
+  readonly rxPackets: number
+  readonly txPackets: number
+  readonly rxDropped: number
+  readonly txDropped: number
+}
+
+export interface NeighbourInfo {
+  readonly address: string
+  readonly device: number
+  readonly mac: string
+  readonly state: 'incomplete' | 'valid' | 'failed'
+}
+
+export interface LinkController {
+  list: () => readonly LinkInfo[]
+  neighbours: () => readonly NeighbourInfo[]
+}
+
+export type RgRole = 'init' | 'standby' | 'owner' | 'hold' | 'yield' | 'take'
+
+export interface HaController {
+  setRole: (rg: number, role: RgRole, epoch: bigint) => void
+  setFabricForwarding: (slot: 0 | 1, target: { readonly interfaceId: number } | null) => void
+  /** Deadline in CLOCK_MONOTONIC nanoseconds; 2^64-1 without a peer. */
+  stampLease: (rg: number, deadlineNs: bigint) => void
+}
+
+export interface LoadBalancerSink {
+  /** What the dataplane holds now, read back. */
+  readBack: () => ReadonlyArray<{ readonly vip: number, readonly ringSize: number, readonly ringHash: string, readonly reals: ReadonlyArray<{ readonly id: number, readonly slots: number }> }>
+}

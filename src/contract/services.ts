@@ -1,0 +1,120 @@
+/** What the surfaces (gRPC, CLI offline verbs, gateway) need from the agent. The composition root implements them; rpc/ depends on these only. */
+import type { BackendName, DataPlane, ProbeResult, ApplyResult } from './dataplane.js'
+import type { SessionChange, SessionFilter } from './session.js'
+
+export interface ConfigIssue {
+  /** `/policies/3/from`: a JSON pointer into the file. */
+  readonly path: string
+  readonly line: number | null
+  readonly column: number | null
+  readonly code: string
+  readonly message: string
+  readonly found: string
+  readonly expected: string
+}
+
+/** One line of a plan: what an apply would do, in order. */
+export interface PlanStep {
+  readonly action: 'add' | 'change' | 'remove' | 'keep'
+  readonly kind: string
+  readonly name: string
+  readonly detail: string
+}
+
+export interface CheckResult {
+  readonly ok: boolean
+  readonly issues: readonly ConfigIssue[]
+  readonly warnings: readonly string[]
+  readonly plan: readonly PlanStep[]
+}
+
+export interface GenerationInfo {
+  readonly generation: number
+  /** Unix milliseconds. */
+  readonly appliedAt: number
+  readonly author: string
+  readonly comment: string
+  readonly source: 'file' | 'grpc' | 'rollback' | 'startup'
+  /** SHA-256 of the text, hexadecimal. */
+  readonly hash: string
+  readonly state: 'running' | 'unconfirmed' | 'superseded' | 'rolled-back' | 'failed'
+  /** Unix milliseconds when an unconfirmed generation rolls back; `null` otherwise. */
+  readonly confirmBy: number | null
+}
+
+export interface ApplyOptions {
+  readonly author: string
+  readonly comment: string
+  readonly source: GenerationInfo['source']
+  /** Refused as `stale` when another generation is running; `null` = whatever runs. */
+  readonly expectedGeneration: number | null
+  /** Rolls back by itself unless confirmed in time; `null` = permanent. */
+  readonly confirmWithinMs: number | null
+  /** Same id within 10 minutes returns the first result (idempotency). */
+  readonly requestId: string | null
+  readonly dryRun: boolean
+}
+
+export interface ConfigStatus {
+  readonly running: GenerationInfo | null
+  /** Hash of the startup file and whether it differs from what runs. */
+  readonly startupHash: string | null
+  readonly drift: boolean
+  readonly unconfirmed: GenerationInfo | null
+}
+
+export interface ConfigAuthority {
+  status: () => ConfigStatus
+  /** YAML text of what runs, or of what is started with. */
+  text: (which: 'running' | 'startup') => string
+  check: (text: string) => Promise<CheckResult>
+  apply: (text: string, options: ApplyOptions, signal: AbortSignal) => Promise<{ readonly info: GenerationInfo, readonly result: ApplyResult, readonly plan: readonly PlanStep[] }>
+  confirm: (generation: number) => Promise<GenerationInfo>
+  rollback: (generation: number, options: ApplyOptions, signal: AbortSignal) => Promise<{ readonly info: GenerationInfo, readonly result: ApplyResult, readonly plan: readonly PlanStep[] }>
+  history: () => readonly GenerationInfo[]
+  /** Plan steps from one generation (or text) to another. */
+  compare: (fromGeneration: number, toGeneration: number) => readonly PlanStep[]
+  /** Running becomes startup. */
+  save: () => Promise<void>
+}
+
+/** Ids to names and back, from the running configuration (R11). Unknown ids give `#7`. */
+export interface NameBook {
+  name: (kind: NameKind, id: number) => string
+  id: (kind: NameKind, name: string) => number | null
+}
+export type NameKind = 'zone' | 'policy' | 'vip' | 'real' | 'pool' | 'app' | 'interface' | 'domain'
+
+export interface AgentInfo {
+  readonly version: string
+  readonly node: string
+  readonly instance: string
+  readonly pid: number
+  readonly startedAt: number
+  readonly backend: BackendName
+  readonly generation: number
+  readonly state: 'starting' | 'running' | 'degraded' | 'stopping'
+  readonly reasons: readonly string[]
+  readonly tableCapacity: number
+  readonly tableLive: number
+  readonly hugepages: boolean
+  readonly eventLoopDelayP99Ms: number
+}
+
+/** A subscriber to session changes. Bounded: a slow reader loses changes and is told how many (level-triggered, never blocks). */
+export interface SessionFeed {
+  /** Calls back with batches of packed wire records; returns the unsubscribe function. */
+  subscribe: (onBatch: (records: Uint8Array, lost: number) => void) => () => void
+  decode: (records: Uint8Array) => SessionChange[]
+}
+
+export interface AgentServices {
+  readonly info: () => AgentInfo
+  readonly dataplane: () => DataPlane
+  readonly probeAll: () => Promise<readonly ProbeResult[]>
+  readonly config: ConfigAuthority
+  readonly names: NameBook
+  readonly feed: SessionFeed
+  /** Names in a filter resolved to ids: throws `invalid` naming the unknown one. */
+  readonly resolveFilter: (named: Readonly<Record<string, string>>) => SessionFilter
+}
