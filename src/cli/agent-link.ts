@@ -1,0 +1,63 @@
+/**
+ * The CLI's way to the agent. The socket is tried first by itself: its errno tells exactly what is wrong and what helps, which a
+ * gRPC "unavailable" does not.
+ */
+import { accessSync, constants } from 'node:fs'
+import { connect } from 'node:net'
+import { delimiter, join } from 'node:path'
+import { LockstepError } from '../contract/errors.js'
+import { connectAgent, socketTarget, type AgentConnection } from '../rpc/client.js'
+import { clientSocketPath } from '../rpc/socket-path.js'
+import type { CliIo } from './io.js'
+
+export interface LinkOptions {
+  readonly socket?: string
+}
+
+export function socketPathOf (io: CliIo, options: LinkOptions): string {
+  return options.socket ?? clientSocketPath(io.env)
+}
+
+/** Runs `work` with a connection that is closed afterwards. */
+export async function withAgent<T> (io: CliIo, options: LinkOptions, work: (agent: AgentConnection) => Promise<T>): Promise<T> {
+  const path = socketPathOf(io, options)
+  await knock(io, path)
+  const connection = connectAgent(socketTarget(path))
+  try {
+    return await work(connection)
+  } finally {
+    connection.close()
+  }
+}
+
+async function knock (io: CliIo, path: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect(path)
+    socket.on('connect', () => { socket.destroy(); resolve() })
+    socket.on('error', (error: NodeJS.ErrnoException) => reject(unreachable(io, path, error)))
+  })
+}
+
+function unreachable (io: CliIo, path: string, error: NodeJS.ErrnoException): LockstepError {
+  const start = `is the agent running? start it with \`${selfName(io)} run CONFIG\`, or name its socket with --socket or LOCKSTEP_SOCKET`
+  const [what, next] = error.code === 'ENOENT'
+    ? ['no agent listens here', start]
+    : error.code === 'ECONNREFUSED'
+      ? ['the agent that made this socket has gone', start]
+      : error.code === 'EACCES' || error.code === 'EPERM'
+        ? ['this user may not use the agent', 'run as root, or join the group that owns the socket']
+        : ['the socket cannot be used', start]
+  return new LockstepError('unavailable', 'LS_U_UNREACHABLE', what, { object: path, found: error.code ?? error.message, next }, error)
+}
+
+/** How this program is called here: `npx lockstep` until it is on the PATH (R35). */
+export function selfName (io: Pick<CliIo, 'env'>): string {
+  for (const directory of (io.env.PATH ?? '').split(delimiter)) {
+    if (directory === '' || directory.includes('node_modules')) continue
+    try {
+      accessSync(join(directory, 'lockstep'), constants.X_OK)
+      return 'lockstep'
+    } catch { /* not there */ }
+  }
+  return 'npx lockstep'
+}

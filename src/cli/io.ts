@@ -1,0 +1,50 @@
+/** What a verb may touch of its process: streams, environment, terminal. Tests pass their own. */
+import { constants as osConstants } from 'node:os'
+
+export interface CliIo {
+  /** Resolves when the text is taken; rejects with EPIPE when the reader has gone. */
+  readonly out: (text: string) => Promise<void>
+  readonly err: (text: string) => void
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Columns of the terminal; `null` when standard output is not one: then nothing is cut. */
+  readonly width: number | null
+  readonly color: boolean
+  readonly stdin: () => Promise<string>
+  /** Aborted on SIGINT and SIGTERM. */
+  readonly signal: AbortSignal
+}
+
+/** The real process. Colour only on a terminal, never under NO_COLOR (no-color.org). */
+export function processIo (): CliIo {
+  const { stdout, stderr, env } = process
+  const abort = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => {
+      abort.abort(new Interrupted(128 + osConstants.signals[name]))
+      process.once(name, () => process.exit(128 + osConstants.signals[name]))
+    })
+  }
+  return {
+    out: async (text) => await new Promise<void>((resolve, reject) => {
+      stdout.write(text, (error) => { if (error == null) resolve(); else reject(error) })
+    }),
+    err: (text) => { stderr.write(text) },
+    env,
+    width: stdout.isTTY ? stdout.columns ?? 80 : null,
+    color: stdout.isTTY && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb',
+    stdin: async () => {
+      const parts: Buffer[] = []
+      for await (const part of process.stdin) parts.push(part as Buffer)
+      return Buffer.concat(parts).toString('utf8')
+    },
+    signal: abort.signal
+  }
+}
+
+export class Interrupted extends Error {
+  readonly exitCode: number
+  constructor (exitCode: number) {
+    super('interrupted')
+    this.exitCode = exitCode
+  }
+}

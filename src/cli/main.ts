@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+/** The `lockstep` command. A reader that closes the pipe early (`| head`) ends it quietly. */
+import { processIo } from './io.js'
+import { cliMain, isBrokenPipe } from './program.js'
+
+process.stdout.on('error', (error) => { if (isBrokenPipe(error)) process.exit(0) })
+process.stderr.on('error', () => {})
+
+try {
+  process.exitCode = await cliMain(process.argv.slice(2), processIo())
+} catch (error) {
+  if (!isBrokenPipe(error)) throw error
+  process.exitCode = 0
+}

@@ -1,0 +1,65 @@
+/**
+ * Parts that offline verbs load only when asked: `lockstep sessions list` must not pay for the agent, and a package without
+ * benches still has a CLI. The specifier is a value so that the compiler does not follow it.
+ */
+import { LockstepError } from '../contract/errors.js'
+import type { CheckResult } from '../contract/services.js'
+
+export interface RunOptions {
+  /** YAML file; `null`: the startup configuration of the state directory. */
+  readonly config: string | null
+  readonly backend: string | null
+  readonly socketPath: string
+  readonly stateDirectory: string | null
+  readonly instance: string | null
+  readonly logLevel: string
+}
+
+export interface MainModule { readonly runAgent: (options: RunOptions) => Promise<number> }
+export interface QuickstartModule { readonly quickstart: () => Promise<number> }
+export interface GatewayModule { readonly gatewayMain: (options: GatewayCliOptions) => Promise<number> }
+export interface LabModule { readonly labMain: (argv: string[]) => Promise<number> }
+export interface BenchModule { readonly benchMain: (argv: string[]) => Promise<number> }
+export interface ConfigModule { readonly checkText: (text: string) => CheckResult | Promise<CheckResult> }
+
+export interface GatewayCliOptions {
+  readonly socketPath: string
+  readonly http: string
+  readonly grpc: string
+  readonly role: string
+  readonly user: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly tlsCa?: string
+  readonly onReady?: (text: string) => void
+  readonly signal?: AbortSignal
+}
+
+const places = {
+  main: '../main.js',
+  quickstart: '../quickstart.js',
+  gateway: '../gateway/main.js',
+  lab: '../../test/lab/main.js',
+  bench: '../../bench/main.js',
+  config: '../config/check.js'
+} as const
+
+interface Modules {
+  main: MainModule
+  quickstart: QuickstartModule
+  gateway: GatewayModule
+  lab: LabModule
+  bench: BenchModule
+  config: ConfigModule
+}
+
+export async function load<Name extends keyof Modules> (name: Name): Promise<Modules[Name]> {
+  const place: string = places[name]
+  try {
+    return await import(place) as Modules[Name]
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (code !== 'ERR_MODULE_NOT_FOUND' || !message.includes(place.split('/').at(-1) ?? place)) throw cause
+    throw new LockstepError('unsupported', 'LS_U_MODULE', 'this part is not in this package', { object: name, next: name === 'lab' || name === 'bench' ? 'use a clone of the repository: npm run build, then run this there' : 'reinstall the package' }, cause)
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Tables for people: aligned, headed, as wide as the terminal. A table that does not fit loses its least important columns
+ * first, then cuts its longest cells; into a pipe it is never cut.
+ */
+import { createColors } from 'picocolors'
+
+export interface TableColumn<Row> {
+  readonly title: string
+  readonly value: (row: Row) => string
+  readonly align?: 'left' | 'right'
+  /** Columns with higher numbers go first when the terminal is too narrow; 0, the default: never. */
+  readonly drop?: number
+}
+
+export interface TableStyle {
+  readonly width: number | null
+  readonly color: boolean
+}
+
+const GAP = '  '
+const CELL_MIN = 8
+
+/** Text with a line for the head and one a row, each ended by a newline. */
+export function table<Row> (columns: ReadonlyArray<TableColumn<Row>>, rows: readonly Row[], style: TableStyle): string {
+  const laid = layOut(columns, rows, style.width)
+  return tableHead(laid, style) + tableRows(laid, rows)
+}
+
+export interface LaidTable<Row> {
+  readonly columns: ReadonlyArray<TableColumn<Row> & { readonly width: number }>
+}
+
+/** Chooses columns and widths from some rows; later rows are cut to fit only on a terminal. */
+export function layOut<Row> (columns: ReadonlyArray<TableColumn<Row>>, rows: readonly Row[], width: number | null): LaidTable<Row> {
+  let laid = columns.map((column) => ({ ...column, width: rows.reduce((max, row) => Math.max(max, column.value(row).length), column.title.length) }))
+  if (width === null) return { columns: laid }
+  const total = (): number => laid.reduce((sum, c) => sum + c.width, GAP.length * (laid.length - 1))
+  while (total() > width) {
+    const worst = laid.reduce((a, b) => ((b.drop ?? 0) > (a.drop ?? 0) ? b : a))
+    if ((worst.drop ?? 0) === 0) break
+    laid = laid.filter((c) => c !== worst)
+  }
+  while (total() > width) {
+    const longest = laid.reduce((a, b) => (b.width > a.width ? b : a))
+    if (longest.width <= CELL_MIN) break
+    longest.width--
+  }
+  return { columns: laid }
+}
+
+export function tableHead<Row> ({ columns }: LaidTable<Row>, { color }: Pick<TableStyle, 'color'>): string {
+  return `${createColors(color).bold(line(columns.map((c) => pad(c.title, c.width, c.align)))).trimEnd()}\n`
+}
+
+export function tableRows<Row> ({ columns }: LaidTable<Row>, rows: readonly Row[], cutCells = true): string {
+  return rows.map((row) => `${line(columns.map((c) => pad(clip(c.value(row), cutCells ? c.width : Infinity), c.width, c.align)))}\n`).join('')
+}
+
+const line = (cells: readonly string[]): string => cells.join(GAP).trimEnd()
+const clip = (text: string, width: number): string => (text.length <= width ? text : `${text.slice(0, width - 1)}…`)
+const pad = (text: string, width: number, align: 'left' | 'right' = 'left'): string => (align === 'left' ? text.padEnd(width) : text.padStart(width))
+
+/** `key  value` lines, keys aligned. */
+export function fields (pairs: ReadonlyArray<readonly [string, string]>): string {
+  const width = pairs.reduce((max, [key]) => Math.max(max, key.length), 0)
+  return pairs.map(([key, value]) => `${key.padEnd(width)}  ${value}`.trimEnd() + '\n').join('')
+}

@@ -1,0 +1,45 @@
+/** How every verb is made: the options all have, examples in its help, and its exit code handed to the caller. */
+import type { Command } from 'commander'
+import { exitCode } from './exit-codes.js'
+import type { CliIo } from './io.js'
+
+export interface CommonOptions {
+  readonly socket?: string
+  readonly json?: boolean
+}
+
+export interface VerbSpec {
+  /** Name and arguments as commander writes them: `apply <file>`. */
+  readonly usage: string
+  readonly summary: string
+  /** Longer text under the summary. */
+  readonly about?: string
+  /** Command lines without the program's name. */
+  readonly examples: readonly string[]
+}
+
+/** Where a verb leaves its exit code. */
+export interface Outcome { code: number }
+
+export interface Cli {
+  readonly io: CliIo
+  readonly outcome: Outcome
+}
+
+/** A verb that asks the agent: has --socket and --json. */
+export function onlineVerb (parent: Command, spec: VerbSpec): Command {
+  return offlineVerb(parent, spec)
+    .option('--socket <path>', 'socket of the agent (default: LOCKSTEP_SOCKET, else the user\'s own, else the system\'s)')
+    .option('--json', 'print JSON for programs')
+}
+
+export function offlineVerb (parent: Command, spec: VerbSpec): Command {
+  const command = parent.command(spec.usage).summary(spec.summary).description(spec.about === undefined ? `${spec.summary}.` : `${spec.summary}.\n\n${spec.about}`)
+  command.addHelpText('after', `\nExamples:\n${spec.examples.map((e) => `  lockstep ${e}`).join('\n')}`)
+  return command
+}
+
+/** Wraps a verb's work: what it returns is the exit code, nothing means 0. */
+export function action<Args extends unknown[]> (cli: Cli, work: (...args: Args) => Promise<number | undefined>): (...args: Args) => Promise<void> {
+  return async (...args) => { cli.outcome.code = await work(...args) ?? exitCode.ok }
+}

@@ -1,0 +1,113 @@
+/** run, quickstart, gateway, check, lab, bench: verbs that need no running agent. */
+import type { Command } from 'commander'
+import { ConfigCheckResponse } from '../../generated/proto/lockstep/v1/config.js'
+import { defaultSocketPath } from '../../rpc/socket-path.js'
+import { call } from '../../rpc/client.js'
+import { socketPathOf, withAgent } from '../agent-link.js'
+import { exitCode } from '../exit-codes.js'
+import { toJson } from '../json.js'
+import { load } from '../modules.js'
+import { action, offlineVerb, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { readConfig } from './config.js'
+import { issueLine, planJson, planText, type IssueText } from './generations.js'
+
+export function addOffline (parent: Command, cli: Cli): void {
+  addRun(parent, cli)
+  addGateway(parent, cli)
+  addCheck(parent, cli)
+  passThrough(parent, cli, 'lab', 'Show real traffic through network namespaces of its own', ['lab', 'lab --help'], async (argv) => await (await load('lab')).labMain(argv))
+  passThrough(parent, cli, 'bench', 'Measure on this host', ['bench reconcile --backend userspace --sessions 1000000 --stale 0.01', 'bench table --json', 'bench --help'], async (argv) => await (await load('bench')).benchMain(argv))
+}
+
+function addRun (parent: Command, cli: Cli): void {
+  offlineVerb(parent, {
+    usage: 'run [config]',
+    summary: 'Run the agent in the foreground',
+    about: 'Without a file it starts with the startup configuration of its state directory (`lockstep save`). SIGHUP reads the file again, SIGTERM ends it.',
+    examples: ['run /etc/lockstep/edge.yaml', 'run edge.yaml --backend userspace --socket /tmp/ls.sock', 'quickstart']
+  })
+    .option('--backend <name>', 'userspace, ebpf, dpdk or vpp (default: as configured)')
+    .option('--socket <path>', 'serve this socket')
+    .option('--state <directory>', 'keep generations and the startup configuration here')
+    .option('--instance <name>', 'name of this instance when a host runs several')
+    .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
+    .action(action(cli, async (config: string | undefined, o: { backend?: string, socket?: string, state?: string, instance?: string, logLevel: string }) => {
+      const { runAgent } = await load('main')
+      return await runAgent({
+        config: config ?? null,
+        backend: o.backend ?? null,
+        socketPath: o.socket ?? defaultSocketPath(cli.io.env),
+        stateDirectory: o.state ?? null,
+        instance: o.instance ?? null,
+        logLevel: o.logLevel
+      })
+    }))
+
+  offlineVerb(parent, { usage: 'quickstart', summary: 'Run a small agent with traffic of its own to look at', examples: ['quickstart'] })
+    .action(action(cli, async () => await (await load('quickstart')).quickstart()))
+}
+
+function addGateway (parent: Command, cli: Cli): void {
+  offlineVerb(parent, {
+    usage: 'gateway',
+    summary: 'Serve metrics and gRPC over TCP for an agent, without privileges',
+    about: 'HTTP: /metrics and /healthz. gRPC: everything the agent serves. Plain TCP is for loopback only and has the role viewer unless --role says otherwise; other addresses need --tls-cert, --tls-key and --tls-ca, and the role stands in the client certificate as OU (viewer, operator or admin). Started as root it opens its listeners, then becomes --user.',
+    examples: ['gateway', 'gateway --http 0.0.0.0:9470 --grpc 0.0.0.0:9471 --tls-cert gw.crt --tls-key gw.key --tls-ca clients.crt', 'gateway --grpc off']
+  })
+    .option('--socket <path>', 'socket of the agent')
+    .option('--http <address:port>', 'metrics and health; off: none', '127.0.0.1:9470')
+    .option('--grpc <address:port>', 'gRPC over TCP; off: none', '127.0.0.1:9471')
+    .option('--role <role>', 'role of callers on plain loopback: viewer, operator or admin', 'viewer')
+    .option('--user <name>', 'run as this user when started as root', 'nobody')
+    .option('--tls-cert <file>', 'certificate of the gateway (PEM)')
+    .option('--tls-key <file>', 'its key (PEM)')
+    .option('--tls-ca <file>', 'authorities of client certificates (PEM)')
+    .action(action(cli, async (o: { socket?: string, http: string, grpc: string, role: string, user: string, tlsCert?: string, tlsKey?: string, tlsCa?: string }) => {
+      const { gatewayMain } = await load('gateway')
+      return await gatewayMain({ ...o, socketPath: socketPathOf(cli.io, o), onReady: (text) => { void cli.io.out(`${text}\n`) }, signal: cli.io.signal })
+    }))
+}
+
+function addCheck (parent: Command, cli: Cli): void {
+  onlineVerb(parent, {
+    usage: 'check <file>',
+    summary: 'Validate a configuration; every error at once',
+    about: 'Needs no agent. With --running the agent checks it and shows what an apply would change. Exit code 1 when there are errors.',
+    examples: ['check edge.yaml', 'check edge.yaml --running', 'check - --json < edge.yaml']
+  })
+    .option('--running', 'ask the agent: plan against what runs')
+    .action(action(cli, async (file: string, options: CommonOptions & { readonly running?: boolean }) => {
+      const { io } = cli
+      const text = await readConfig(io, file)
+      const r = options.running === true
+        ? await withAgent(io, options, async ({ config }) => await call(config, config.check, { text }))
+        : await offlineCheck(text)
+      if (options.json === true) await io.out(`${toJson({ ok: r.ok, issues: r.issues, warnings: r.warnings, plan: planJson(r.plan) }, 2)}\n`)
+      else {
+        const name = file === '-' ? 'stdin' : file
+        for (const issue of r.issues) io.err(issueLine(name, issue))
+        for (const warning of r.warnings) io.err(`${name}: warning: ${warning}\n`)
+        if (r.ok) await io.out(r.plan.length === 0 ? `${name}: ok\n` : planText(r.plan, io))
+        else io.err(`${name}: ${r.issues.length} ${r.issues.length === 1 ? 'error' : 'errors'}\n`)
+      }
+      return r.ok ? exitCode.ok : exitCode.failed
+    }))
+}
+
+/** The library's result in the shape the agent would send. */
+async function offlineCheck (text: string): Promise<Omit<ConfigCheckResponse, 'issues'> & { issues: readonly IssueText[] }> {
+  const { checkText } = await load('config')
+  const r = await checkText(text)
+  const actions = { add: 'PLAN_ACTION_ADD', change: 'PLAN_ACTION_CHANGE', remove: 'PLAN_ACTION_REMOVE', keep: 'PLAN_ACTION_KEEP' } as const
+  return { ok: r.ok, issues: r.issues, warnings: [...r.warnings], plan: r.plan.map((s) => ({ ...s, action: actions[s.action] as ConfigCheckResponse['plan'][number]['action'] })) }
+}
+
+/** A verb with a program of its own behind it: all that follows its name goes there, --help too. */
+function passThrough (parent: Command, cli: Cli, name: string, summary: string, examples: readonly string[], run: (argv: string[]) => Promise<number>): void {
+  offlineVerb(parent, { usage: name, summary, examples })
+    .argument('[arguments...]', 'see --help')
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action(action(cli, async (argv: string[]) => await run(argv)))
+}

@@ -1,0 +1,110 @@
+/** counters, flood, table verify: what the dataplane counts, and whether its table is sound. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Command } from 'commander'
+import type { CounterBlock, TelemetrySnapshotResponse } from '../../generated/proto/lockstep/v1/telemetry.js'
+import { call, type AgentConnection } from '../../rpc/client.js'
+import { withAgent } from '../agent-link.js'
+import { exitCode } from '../exit-codes.js'
+import { parseDuration } from '../format.js'
+import { toJson } from '../json.js'
+import { fields, table } from '../table.js'
+import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+
+interface CounterOptions extends CommonOptions { readonly zeros?: boolean, readonly rate?: number }
+
+export function addTelemetry (parent: Command, cli: Cli): void {
+  onlineVerb(parent, {
+    usage: 'counters [blocks...]',
+    summary: 'Show counters with names',
+    about: 'Blocks: global drops zone_in zone_out zone_drops screens iface_rx iface_tx policy vip real; none means all. Rows that never counted are left out unless --zeros.',
+    examples: ['counters', 'counters drops', 'counters vip real --rate 5s', 'counters --json']
+  })
+    .option('--zeros', 'show rows that are zero, too')
+    .option('--rate <duration>', 'read twice and show the change a second', parseDuration)
+    .action(action(cli, async (blocks: string[], options: CounterOptions) => await counters(cli, blocks, options)))
+
+  onlineVerb(parent, { usage: 'flood [zone]', summary: 'Show what the screens of a zone stopped', examples: ['flood', 'flood clients --json'] })
+    .action(action(cli, async (zone: string | undefined, options: CommonOptions) => {
+      const { zones } = await withAgent(cli.io, options, async ({ telemetry }) => await call(telemetry, telemetry.floodCounters, { zone: zone ?? '' }))
+      if (options.json === true) {
+        await cli.io.out(`${toJson(zones, 2)}\n`)
+        return exitCode.ok
+      }
+      const rows = zones.flatMap((z) => z.counters.map((c) => ({ zone: z.zone, ...c })))
+      await cli.io.out(rows.length === 0
+        ? 'no zone is configured\n'
+        : table<(typeof rows)[number]>([
+          { title: 'ZONE', value: (r) => r.zone }, { title: 'SCREEN', value: (r) => r.screen },
+          { title: 'HITS', value: (r) => String(r.hits), align: 'right' }, { title: 'STOPS', value: (r) => r.text, drop: 1 }
+        ], rows, cli.io))
+      return exitCode.ok
+    }))
+
+  const tableVerb = parent.command('table').summary('the session table itself').description('The session table as a data structure.')
+  onlineVerb(tableVerb, {
+    usage: 'verify',
+    summary: 'Check every slot and index entry',
+    about: 'Forwarding goes on meanwhile. Exit code 1 when a rule of the table is broken.',
+    examples: ['table verify', 'table verify --json']
+  }).action(action(cli, async (options: CommonOptions) => await verify(cli, options)))
+}
+
+async function counters ({ io }: Cli, blocks: readonly string[], options: CounterOptions): Promise<number> {
+  const request = { blocks: [...blocks], zeros: options.zeros === true }
+  const read = async ({ telemetry }: AgentConnection): Promise<TelemetrySnapshotResponse> => await call(telemetry, telemetry.snapshot, request)
+  const { rate } = options
+  const reading = await withAgent(io, options, async (agent) => {
+    const first = await read(agent)
+    if (rate === undefined) return first
+    await sleep(rate, undefined, { signal: io.signal })
+    return perSecond(first, await read(agent))
+  })
+  if (options.json === true) {
+    await io.out(`${toJson({ ...reading, perSecond: rate !== undefined }, 2)}\n`)
+    return exitCode.ok
+  }
+  const parts = reading.blocks.filter((b) => b.rows.length > 0).map((b) => `${b.name}${rate === undefined ? '' : ', a second'}\n${blockTable(b, io)}`)
+  await io.out(parts.length === 0 ? 'nothing counted yet\n' : parts.join('\n'))
+  return exitCode.ok
+}
+
+function blockTable (block: CounterBlock, io: Cli['io']): string {
+  return table<CounterBlock['rows'][number]>([
+    { title: 'NAME', value: (r) => r.name },
+    ...block.fields.map((field, i) => ({ title: field.toUpperCase(), value: (r: CounterBlock['rows'][number]) => String(r.values[i] ?? 0n), align: 'right' as const, drop: i > 3 ? i : 0 })),
+    ...(block.rows.some((r) => r.text !== '') ? [{ title: 'MEANING', value: (r: CounterBlock['rows'][number]) => r.text, drop: 100 }] : [])
+  ], block.rows, io)
+}
+
+/** Rounded change a second; rows that did not change are left out. */
+function perSecond (before: TelemetrySnapshotResponse, after: TelemetrySnapshotResponse): TelemetrySnapshotResponse {
+  const ns = after.timeNs - before.timeNs
+  const old = new Map(before.blocks.flatMap((b) => b.rows.map((r) => [`${b.name}/${r.id}`, r.values] as const)))
+  return {
+    ...after,
+    blocks: after.blocks.map((b) => ({
+      ...b,
+      rows: b.rows
+        .map((r) => ({ ...r, values: r.values.map((v, i) => (ns <= 0n ? 0n : ((v - (old.get(`${b.name}/${r.id}`)?.[i] ?? 0n)) * 1_000_000_000n + ns / 2n) / ns)) }))
+        .filter((r) => r.values.some((v) => v !== 0n))
+    }))
+  }
+}
+
+async function verify ({ io }: Cli, options: CommonOptions): Promise<number> {
+  const r = await withAgent(io, options, async ({ sessions }) => await call(sessions, sessions.verify, {}, { deadlineMs: 120_000, signal: io.signal }))
+  if (options.json === true) await io.out(`${toJson(r, 2)}\n`)
+  else {
+    await io.out(fields([
+      ['table', r.ok ? 'clean' : 'BROKEN'], ['slots', String(r.slots)], ['live', String(r.live)],
+      ['creating', String(r.creating)], ['dying', String(r.dying)], ['dead', String(r.dead)], ['free', String(r.free)],
+      ['entries', `${r.entries} (two for each session)`], ['took', `${r.durationMs.toFixed(1)} ms`]
+    ]))
+    if (r.faults.length > 0) {
+      await io.out('\n' + table<(typeof r.faults)[number]>([
+        { title: 'BROKEN RULE', value: (f) => f.name }, { title: 'TIMES', value: (f) => String(f.count), align: 'right' }, { title: 'FIRST', value: (f) => f.first }
+      ], r.faults, io))
+    }
+  }
+  return r.ok ? exitCode.ok : exitCode.failed
+}
