@@ -6,7 +6,6 @@
  *   CLEARED                                        then a grace
  *   PUSHING  the slots return to the agent's list and from there to the rings
  */
-#define _GNU_SOURCE
 #include <sched.h>
 #include <string.h>
 #include <time.h>

@@ -1,5 +1,4 @@
 /* Regions of a table: their sizes, the header that describes them, creation and opening of the mapping. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
