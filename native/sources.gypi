@@ -8,6 +8,7 @@
       "native/table/wire.c",
       "native/table/adopt.c",
       "native/table/writer.c",
+      "native/table/reconcile.c",
       "native/backend/userspace/worker.c",
       "native/backend/userspace/port_packet.c",
       "native/backend/userspace/port_pcap.c",

@@ -25,8 +25,10 @@ t.test('the rule refuses what it should and allows what it should', async (t) =>
     ['src/contract/session.ts', '../generated/codes.js', false],
     ['src/cli/sessions.ts', '../client/index.js', true],
     ['src/cli/sessions.ts', '../native/binding.js', false],
-    ['src/cli/check.ts', '../config/parse.js', true],
-    ['src/cli/run.ts', '../main.js', true],
+    ['src/cli/verbs/sessions.ts', '../../rpc/server.js', false],
+    ['src/cli/modules.ts', '../config/check.js', true],
+    ['src/cli/modules.ts', '../main.js', true],
+    ['src/cli/modules.ts', '../ha/rg.js', false],
     ['src/lib/clock.ts', '../cli/main.js', false],
     ['src/novelty/x.ts', '../lib/clock.js', false],
   ]
@@ -46,7 +48,16 @@ t.test('every relative import names a file that exists', async (t) => {
   t.same(lost, [])
 })
 
+t.test('every package that src imports is installed with Lockstep', async (t) => {
+  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> }
+  const packageOf = (specifier: string) => specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
+  const lost = sources.flatMap((file) => importsOf(file)
+    .filter(({ specifier, file: target }) => target === null && !specifier.startsWith('node:') && !(packageOf(specifier) in dependencies))
+    .map(({ specifier, line }) => `${file}:${line} imports ${specifier}: not in dependencies`))
+  t.same(lost, [])
+})
+
 t.test('only src/native loads native code', async (t) => {
-  const loads = /\.node['"`]|node-gyp-build|process\.dlopen|createRequire/
+  const loads = /\/[\w.-]+\.node['"`]|node-gyp-build|process\.dlopen/
   t.same(sources.filter((file) => !file.startsWith('src/native/') && loads.test(read(file))), [])
 })
