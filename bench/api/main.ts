@@ -1,0 +1,115 @@
+/**
+ * How fast a client gets a whole session table over gRPC, and what that does to the server's event loop.
+ *
+ *   rows_per_s         rows received and touched by this process, median of the runs, default columns
+ *   rows_per_s_all     the same with every column
+ *   loop_delay_p99_ms  99th percentile of the server's event-loop delay during the listings (1 ms timer, its period included)
+ */
+import { fork, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { column as columnCodes } from '../../src/generated/codes.js'
+import { connectAgent, messages, socketTarget, type AgentConnection } from '../../src/rpc/client.js'
+import type { ServerReport } from './server.js'
+
+export interface ApiBenchOptions {
+  readonly rows?: number
+  readonly runs?: number
+  readonly signal?: AbortSignal
+}
+
+export interface ApiFigures {
+  readonly rows: number
+  readonly rows_per_s: number
+  readonly rows_per_s_all: number
+  readonly mib_per_s: number
+  readonly loop_delay_p99_ms: number
+  readonly loop_delay_max_ms: number
+  readonly server_rss_mib: number
+}
+
+const serverFile = fileURLToPath(new URL('./server.js', import.meta.url))
+
+export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOptions = {}): Promise<ApiFigures> {
+  const directory = mkdtempSync(join(tmpdir(), 'ls-bench-'))
+  const socketPath = join(directory, 'agent.sock')
+  const child = fork(serverFile, [socketPath, String(rows)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  try {
+    await answer(child)
+    const connection = connectAgent(socketTarget(socketPath))
+    await list(connection, [], rows, signal)
+    child.send('reset')
+    await answer(child)
+    const some: Run[] = []
+    const all: Run[] = []
+    for (let i = 0; i < runs; i++) {
+      some.push(await list(connection, [], rows, signal))
+      all.push(await list(connection, columnCodes.map((c) => c.name), rows, signal))
+    }
+    child.send('read')
+    const report = await answer(child) as ServerReport
+    connection.close()
+    return {
+      rows,
+      rows_per_s: Math.round(median(some.map((r) => r.rowsPerS))),
+      rows_per_s_all: Math.round(median(all.map((r) => r.rowsPerS))),
+      mib_per_s: Math.round(median(all.map((r) => r.mibPerS))),
+      loop_delay_p99_ms: round(report.loopDelayP99Ms),
+      loop_delay_max_ms: round(report.loopDelayMaxMs),
+      server_rss_mib: Math.round(report.rssMiB)
+    }
+  } finally {
+    child.disconnect()
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+interface Run { readonly rowsPerS: number, readonly mibPerS: number }
+
+/** One whole listing; every received byte is read once. */
+async function list ({ sessions }: AgentConnection, columns: string[], expected: number, signal?: AbortSignal): Promise<Run> {
+  const started = performance.now()
+  let rows = 0
+  let bytes = 0
+  let sum = 0
+  for await (const batch of messages(sessions.list({ filter: undefined, columns, limit: 0n, batchRows: 0, withNames: false }), signal)) {
+    rows += batch.rows
+    for (const { data } of batch.columns) {
+      bytes += data.length
+      sum ^= touch(data)
+    }
+  }
+  const seconds = (performance.now() - started) / 1000
+  if (rows !== expected) throw new Error(`${rows} of ${expected} rows arrived (checksum ${sum})`)
+  return { rowsPerS: rows / seconds, mibPerS: bytes / seconds / 2 ** 20 }
+}
+
+function touch (data: Uint8Array): number {
+  let sum = 0
+  const aligned = data.byteOffset % 4 === 0 ? data : data.slice()
+  const words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2)
+  for (const word of words) sum ^= word
+  return sum
+}
+
+async function answer (child: ChildProcess): Promise<unknown> {
+  return await new Promise((resolve, reject) => {
+    const gone = (code: number | null): void => reject(new Error(`the server process ended with ${code ?? 'a signal'}`))
+    child.once('exit', gone)
+    child.once('message', (message) => { child.off('exit', gone); resolve(message) })
+  })
+}
+
+const round = (value: number): number => Math.round(value * 100) / 100
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN
+
+export function describeMachine (): string {
+  return `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}`
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const rows = Number(process.argv[2] ?? 1_000_000)
+  process.stdout.write(`${JSON.stringify({ machine: describeMachine(), ...await bench({ rows }) }, null, 2)}\n`)
+}

@@ -1,0 +1,32 @@
+/**
+ * The server side of the bench, a process of its own as in production: an agent's gRPC server over a table of N rows. Answers
+ * its parent: `reset` starts a new measurement of the event loop, `read` returns it.
+ *
+ * The rows are fabricated unless the addon's table is there: what is measured is the way from column buffers to the client.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { startRpcServer } from '../../src/rpc/server.js'
+import { createFakeAgent } from '../../test/unit/rpc/fake-agent.js'
+
+export interface ServerReport { readonly loopDelayP99Ms: number, readonly loopDelayMaxMs: number, readonly rssMiB: number, readonly cpuMs: number }
+
+const [socketPath = '', rows = '0'] = process.argv.slice(2)
+const delay = monitorEventLoopDelay({ resolution: 1 })
+const server = await startRpcServer(createFakeAgent(Number(rows)).services, { socketPath })
+server.setServing(true)
+let cpu = process.cpuUsage()
+
+process.on('message', (message) => {
+  if (message === 'reset') {
+    delay.enable()
+    delay.reset()
+    cpu = process.cpuUsage()
+    process.send?.('ready')
+  } else if (message === 'read') {
+    const used = process.cpuUsage(cpu)
+    const report: ServerReport = { loopDelayP99Ms: delay.percentile(99) / 1e6, loopDelayMaxMs: delay.max / 1e6, rssMiB: process.memoryUsage.rss() / 2 ** 20, cpuMs: (used.user + used.system) / 1000 }
+    process.send?.(report)
+  }
+})
+process.on('disconnect', () => { void server.close(0).then(() => process.exit(0)) })
+process.send?.('ready')

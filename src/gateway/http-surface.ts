@@ -1,0 +1,94 @@
+/**
+ * /metrics and /healthz over HTTP. Both ask the agent for each request; requests that come while one is under way share its
+ * answer. GET and HEAD only. On plain loopback the Host header must be an address or localhost, so that a web page whose name
+ * resolves to 127.0.0.1 cannot read them.
+ */
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { isIP } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { Client, credentials, Metadata } from '@grpc/grpc-js'
+import { TelemetryClient, type TelemetryMetricsResponse } from '../generated/proto/lockstep/v1/telemetry.js'
+import { callerOf } from './roles.js'
+import type { TlsSettings } from './tls-files.js'
+
+const AGENT_TIMEOUT_MS = 5000
+
+export interface HttpSurface {
+  readonly server: Server
+  readonly close: () => void
+}
+
+/** Not listening yet. */
+export function createHttpSurface (socketPath: string, tls: TlsSettings | null): HttpSurface {
+  const target = `unix:${socketPath}`
+  const options = { 'grpc.max_receive_message_length': 16 << 20, 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1000, 'grpc.service_config_disable_resolution': 1 }
+  const telemetry = new TelemetryClient(target, credentials.createInsecure(), options)
+  const plain = new Client(target, credentials.createInsecure(), options)
+  const metrics = shared(async () => await fetchMetrics(telemetry))
+  const health = shared(async () => await fetchHealth(plain))
+
+  const pages: Readonly<Record<string, (response: ServerResponse) => Promise<void>>> = {
+    '/metrics': async (response) => {
+      const page = await metrics()
+      send(response, 200, page.contentType, page.text)
+    },
+    '/healthz': async (response) => {
+      const serving = await health()
+      send(response, serving ? 200 : 503, 'text/plain; charset=utf-8', serving ? 'SERVING\n' : 'NOT_SERVING\n')
+    },
+    '/': async (response) => { send(response, 200, 'text/plain; charset=utf-8', 'lockstep gateway\n/metrics\n/healthz\n') }
+  }
+
+  const listener: RequestListener = (request, response) => {
+    const refused = refusal(request, tls !== null)
+    if (refused !== null) {
+      send(response, refused[0], 'text/plain; charset=utf-8', `${refused[1]}\n`)
+      return
+    }
+    const page = pages[(request.url ?? '/').split('?')[0] ?? '/']
+    if (page === undefined) send(response, 404, 'text/plain; charset=utf-8', 'no such page; there are /metrics and /healthz\n')
+    else page(response).catch((error: unknown) => send(response, 503, 'text/plain; charset=utf-8', `the agent cannot be asked: ${error instanceof Error ? error.message : String(error)}\n`))
+  }
+
+  const limits = { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 60_000, maxHeaderSize: 16_384 }
+  const server: Server = tls === null ? createServer(limits, listener) : createTlsServer({ ...limits, ...tls }, listener)
+  server.maxConnections = 256
+  return { server, close: () => { telemetry.close(); plain.close() } }
+}
+
+function refusal (request: IncomingMessage, secure: boolean): [number, string] | null {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return [405, 'GET and HEAD only']
+  if (secure) return callerOf((request.socket as TLSSocket).getPeerCertificate()) === null ? [403, 'the client certificate names no role: its OU must be viewer, operator or admin'] : null
+  const host = (request.headers.host ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+  return host === 'localhost' || isIP(host) !== 0 ? null : [421, 'the Host header must be an address or localhost']
+}
+
+function send (response: ServerResponse, status: number, type: string, body: string): void {
+  if (response.headersSent) return
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', ...(status === 405 ? { allow: 'GET, HEAD' } : {}) })
+  response.end(response.req.method === 'HEAD' ? undefined : body)
+}
+
+/** One call at a time; whoever asks meanwhile gets the same result. */
+function shared<T> (work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | null = null
+  return async () => {
+    running ??= work().finally(() => { running = null })
+    return await running
+  }
+}
+
+async function fetchMetrics (client: TelemetryClient): Promise<TelemetryMetricsResponse> {
+  return await new Promise((resolve, reject) => {
+    client.metrics({}, new Metadata({ waitForReady: false }), { deadline: Date.now() + AGENT_TIMEOUT_MS }, (error, page) => { if (error === null) resolve(page); else reject(error) })
+  })
+}
+
+/** grpc.health.v1.Health/Check of the agent as a whole: the answer is one varint field, 1 = SERVING. */
+async function fetchHealth (client: Client): Promise<boolean> {
+  return await new Promise((resolve) => {
+    client.makeUnaryRequest('/grpc.health.v1.Health/Check', () => Buffer.alloc(0), (bytes) => bytes, {}, new Metadata(), { deadline: Date.now() + AGENT_TIMEOUT_MS },
+      (error, answer) => resolve(error === null && answer?.[0] === 0x08 && answer[1] === 1))
+  })
+}

@@ -1,0 +1,105 @@
+/**
+ * `lockstep gateway`: START HERE. A process without privileges between the network and the agent (D14, R30): the agent holds
+ * the rights and serves only its unix socket; this one parses what strangers send and holds nothing. Order matters:
+ * read TLS files, open listeners, drop root, then serve.
+ */
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
+import { LockstepError } from '../contract/errors.js'
+import { createGrpcProxy } from './grpc-proxy.js'
+import { createHttpSurface } from './http-surface.js'
+import { parseListen, type ListenAddress } from './listen-address.js'
+import { dropPrivileges } from './privileges.js'
+import { isRole, roles } from './roles.js'
+import { readTls } from './tls-files.js'
+
+export interface GatewayOptions {
+  readonly socketPath: string
+  /** ADDRESS:PORT or `off`. */
+  readonly http: string
+  readonly grpc: string
+  /** Role of callers on plain loopback. */
+  readonly role: string
+  /** Whom to become when started as root. */
+  readonly user: string
+  readonly tlsCert?: string | undefined
+  readonly tlsKey?: string | undefined
+  readonly tlsCa?: string | undefined
+}
+
+export interface Gateway {
+  /** `127.0.0.1:9470`; `null` when off. */
+  readonly httpAddress: string | null
+  readonly grpcAddress: string | null
+  readonly close: () => Promise<void>
+}
+
+export async function startGateway (options: GatewayOptions): Promise<Gateway> {
+  const { socketPath, role } = options
+  if (!isRole(role)) throw new LockstepError('invalid', 'LS_G_ROLE', 'no such role', { object: '--role', found: role, expected: roles.join(', ') })
+  const http = parseListen('--http', options.http)
+  const grpc = parseListen('--grpc', options.grpc)
+  const tls = readTls({
+    ...(options.tlsCert === undefined ? {} : { cert: options.tlsCert }),
+    ...(options.tlsKey === undefined ? {} : { key: options.tlsKey }),
+    ...(options.tlsCa === undefined ? {} : { ca: options.tlsCa })
+  })
+  for (const [name, at] of [['--http', http], ['--grpc', grpc]] as const) {
+    if (at !== null && !at.loopback && tls === null) {
+      throw new LockstepError('invalid', 'LS_G_TLS', 'plain TCP is for loopback only', { object: name, found: `${at.host}:${at.port}`, expected: '127.0.0.1, ::1, or mutual TLS', next: 'give --tls-cert, --tls-key and --tls-ca' })
+    }
+  }
+  const proxy = grpc === null ? null : createGrpcProxy({ socketPath, tls, plainRole: role })
+  const surface = http === null ? null : createHttpSurface(socketPath, tls)
+  let serving = false
+  for (const server of [proxy, surface?.server]) server?.prependListener('connection', (socket: Socket) => { if (!serving) socket.destroy() })
+  const sessions = new Set<{ destroy: () => void }>()
+  proxy?.on('session', (session) => {
+    sessions.add(session)
+    session.on('close', () => sessions.delete(session))
+  })
+  const close = async (): Promise<void> => {
+    for (const session of sessions) session.destroy()
+    surface?.close()
+    surface?.server.closeAllConnections()
+    await Promise.all([proxy, surface?.server].map(async (server) => { if (server != null && server.listening) await new Promise((resolve) => server.close(resolve)) }))
+  }
+  try {
+    const grpcAddress = await listen(proxy, grpc, '--grpc')
+    const httpAddress = await listen(surface?.server ?? null, http, '--http')
+    dropPrivileges(options.user, socketPath)
+    serving = true
+    return { httpAddress, grpcAddress, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** For the CLI: runs until the signal, then 0. */
+export async function gatewayMain (options: GatewayOptions & { readonly onReady?: (text: string) => void, readonly signal?: AbortSignal }): Promise<number> {
+  const gateway = await startGateway(options)
+  const scheme = options.tlsCert === undefined ? 'http' : 'https'
+  options.onReady?.([
+    'gateway ready',
+    ...(gateway.httpAddress === null ? [] : [`metrics ${scheme}://${gateway.httpAddress}/metrics`]),
+    ...(gateway.grpcAddress === null ? [] : [`grpc ${gateway.grpcAddress}${options.tlsCert === undefined ? ` (plain, role ${options.role})` : ' (mutual TLS)'}`]),
+    `agent ${options.socketPath}`
+  ].join('\n  '))
+  const { signal } = options
+  await new Promise<void>((resolve) => {
+    if (signal?.aborted === true) resolve()
+    signal?.addEventListener('abort', () => resolve(), { once: true })
+  })
+  await gateway.close()
+  return 0
+}
+
+async function listen (server: NetServer | null, at: ListenAddress | null, option: string): Promise<string | null> {
+  if (server === null || at === null) return null
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => reject(new LockstepError('unavailable', 'LS_G_LISTEN', 'cannot listen', { object: `${option} ${at.host}:${at.port}`, found: cause.code ?? cause.message, next: 'is another gateway running? choose another port' }, cause)))
+    server.listen(at.port, at.host, () => resolve())
+  })
+  const { address, port } = server.address() as AddressInfo
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}

@@ -1,0 +1,50 @@
+/**
+ * Who may call what over TCP. A role includes the ones before it; a method that is not listed is for admin, so a new method is
+ * closed until somebody decides. The unix socket itself has no roles: its group does.
+ */
+import type { PeerCertificate } from 'node:tls'
+
+export const roles = ['viewer', 'operator', 'admin'] as const
+export type Role = (typeof roles)[number]
+
+export const isRole = (text: string): text is Role => (roles as readonly string[]).includes(text)
+
+const methods: Readonly<Record<Exclude<Role, 'admin'>, readonly string[]>> = {
+  /** Looks; changes nothing and costs the dataplane little. */
+  viewer: [
+    '/lockstep.v1.Agent/GetInfo', '/lockstep.v1.Agent/ListBackends',
+    '/lockstep.v1.Config/GetStatus', '/lockstep.v1.Config/History', '/lockstep.v1.Config/Compare', '/lockstep.v1.Config/Check',
+    '/lockstep.v1.Sessions/List', '/lockstep.v1.Sessions/Get', '/lockstep.v1.Sessions/Count', '/lockstep.v1.Sessions/Watch',
+    '/lockstep.v1.Telemetry/Snapshot', '/lockstep.v1.Telemetry/FloodCounters', '/lockstep.v1.Telemetry/Metrics',
+    '/grpc.health.v1.Health/Check', '/grpc.health.v1.Health/Watch', '/grpc.health.v1.Health/List',
+    '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo'
+  ],
+  /** Works on what flows, and reads the whole configuration. */
+  operator: ['/lockstep.v1.Config/GetText', '/lockstep.v1.Sessions/Delete', '/lockstep.v1.Sessions/Verify']
+}
+
+const needed: ReadonlyMap<string, Role> = new Map(
+  (['viewer', 'operator'] as const).flatMap((role) => methods[role].map((path) => [path, role] as const)))
+
+/** The least role that may call the method. */
+export const roleNeeded = (path: string): Role => needed.get(path) ?? 'admin'
+
+export const mayCall = (role: Role, path: string): boolean => roles.indexOf(role) >= roles.indexOf(roleNeeded(path))
+
+export interface Caller {
+  /** Common name of the certificate; `null` on plain loopback. */
+  readonly name: string | null
+  readonly role: Role
+}
+
+/** The caller behind a verified certificate: its organisational units name the role (the highest counts), else its common
+ * name does. `null`: no role, no call. */
+export function callerOf (certificate: PeerCertificate): Caller | null {
+  const { CN, OU } = (certificate.subject ?? {}) as { CN?: string | string[], OU?: string | string[] }
+  const list = (value: string | string[] | undefined): string[] => (value === undefined ? [] : Array.isArray(value) ? value : [value])
+  const name = list(CN)[0]
+  const units = list(OU).map((unit) => unit.toLowerCase()).filter(isRole)
+  const found = units.length > 0 ? units : list(CN).filter(isRole)
+  const role = [...roles].reverse().find((r) => found.includes(r))
+  return role === undefined || name === undefined ? null : { name, role }
+}

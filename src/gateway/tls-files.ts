@@ -1,0 +1,39 @@
+/** The three files of mutual TLS, read once while the process may still read them. */
+import { readFileSync } from 'node:fs'
+import { createSecureContext, type SecureVersion } from 'node:tls'
+import { LockstepError } from '../contract/errors.js'
+
+export interface TlsPaths { readonly cert?: string, readonly key?: string, readonly ca?: string }
+
+export interface TlsSettings {
+  readonly cert: Buffer
+  readonly key: Buffer
+  readonly ca: Buffer
+  readonly requestCert: true
+  readonly rejectUnauthorized: true
+  readonly minVersion: SecureVersion
+}
+
+/** `null` when no file is named. @throws invalid when one of three is missing or does not load. */
+export function readTls (paths: TlsPaths): TlsSettings | null {
+  const named = (['cert', 'key', 'ca'] as const).filter((name) => paths[name] !== undefined)
+  if (named.length === 0) return null
+  const read = (name: 'cert' | 'key' | 'ca'): Buffer => {
+    const path = paths[name]
+    if (path === undefined) {
+      throw new LockstepError('invalid', 'LS_G_TLS', 'mutual TLS needs three files', { object: `--tls-${name}`, found: 'nothing', expected: '--tls-cert, --tls-key and --tls-ca' })
+    }
+    try {
+      return readFileSync(path)
+    } catch (cause) {
+      throw new LockstepError('invalid', 'LS_G_TLS', 'the file cannot be read', { object: path, found: (cause as NodeJS.ErrnoException).code ?? String(cause) }, cause)
+    }
+  }
+  const settings: TlsSettings = { cert: read('cert'), key: read('key'), ca: read('ca'), requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2' }
+  try {
+    createSecureContext(settings)
+  } catch (cause) {
+    throw new LockstepError('invalid', 'LS_G_TLS', 'the TLS files do not fit together', { object: named.map((name) => paths[name]).join(' '), found: (cause as Error).message }, cause)
+  }
+  return settings
+}
