@@ -1,0 +1,104 @@
+/** `redundancy-groups`, `screens` and `zones`. */
+import type { HostService, RedundancyGroup, ScreenProfile, Zone } from '../../contract/desired.js'
+import { screen } from '../../generated/codes.js'
+import { limits } from '../../generated/layout.js'
+import { pointer } from '../issues.js'
+import type { RawConfig, RawService, RawZone } from '../raw.js'
+import { kebab } from '../schema/agent.js'
+import { screenHasRate } from '../schema/network.js'
+import { parsePorts, parseProtocol } from '../units.js'
+import { hostServices, wellKnownApplications } from '../well-known.js'
+import { inlineTerm } from './applications.js'
+import { entries, type Build } from './context.js'
+
+/** Group 0 exists without being declared. */
+export function buildGroups (raw: RawConfig['redundancy-groups']): RedundancyGroup[] {
+  const groups = new Map<number, RedundancyGroup>([[0, { id: 0, description: '' }]])
+  for (const [id, group] of entries(raw)) groups.set(Number(id), { id: Number(id), description: group.description ?? '' })
+  return [...groups.values()].sort((x, y) => x.id - y.id)
+}
+
+/** The declared group, or 0 with an issue. */
+export function groupOf (b: Build, path: string, value: number | undefined, groups: readonly RedundancyGroup[]): number {
+  if (value === undefined) return 0
+  b.refers(path, 'redundancy group', '/redundancy-groups', String(value), new Map(groups.map(group => [String(group.id), group])))
+  return value
+}
+
+export function buildScreens (b: Build, raw: RawConfig['screens']): ScreenProfile[] {
+  return entries(raw).map(([name, profile]) => {
+    const limitsOf: Record<string, number> = {}
+    for (const { name: code } of screen) {
+      const value = profile[kebab(code)]
+      if (screenHasRate(code) ? typeof value === 'number' && value > 0 : value === true) limitsOf[code] = typeof value === 'number' ? value : 1
+    }
+    if (Object.keys(limitsOf).length === 0) b.warn(pointer('/screens', name), 'the profile screens nothing')
+    return { name, limits: limitsOf }
+  }).sort((x, y) => x.name < y.name ? -1 : 1)
+}
+
+export function buildZones (b: Build, raw: RawConfig, groups: readonly RedundancyGroup[], screens: readonly ScreenProfile[]): Zone[] {
+  b.limit('/zones', 'zones', entries(raw.zones).length, limits.LS_ZONES_MAX - 1, 'LS_ZONES_MAX')
+  const profiles = new Map(screens.map(s => [s.name, s]))
+  return entries(raw.zones).map(([name, zone]) => {
+    const path = pointer('/zones', name)
+    if (name === 'any') b.issue(path, 'LS_C_CONFLICT', 'the name has a meaning of its own', name, 'another name')
+    const screened = zone.screen !== undefined && b.refers(pointer(path, 'screen'), 'screen profile', '/screens', zone.screen, profiles)
+    const inbound = hostInbound(b, pointer(path, 'host-inbound'), zone)
+    return {
+      name,
+      redundancyGroup: groupOf(b, pointer(path, 'redundancy-group'), zone['redundancy-group'], groups),
+      hostInbound: inbound,
+      screen: screened ? zone.screen ?? null : null,
+      fragments: zone.fragments ?? 'follow',
+      tcpLoose: zone['tcp-loose'] ?? false,
+      multicast: zone.multicast ?? false,
+      dhcp: (zone.dhcp ?? false) || inbound.dhcp,
+      icmpErrors: zone['icmp-errors'] ?? true,
+    } satisfies Zone
+  }).sort((x, y) => x.name < y.name ? -1 : 1)
+}
+
+function hostInbound (b: Build, path: string, zone: RawZone): Zone['hostInbound'] & { readonly dhcp: boolean } {
+  const services: HostService[] = []
+  let any = false
+  let ping = false
+  let dhcp = false
+  for (const [place, item] of b.each<RawService>(path, zone['host-inbound'])) {
+    if (item === 'any') any = true
+    else if (item === 'ping') ping = true
+    else if (item === 'dhcp') dhcp = true
+    else services.push(...typeof item === 'string' ? namedService(b, place, item) : writtenService(b, place, item))
+  }
+  const unique = [...new Map(services.map(s => [`${s.protocol}/${s.ports.from}-${s.ports.to}`, s])).values()]
+  b.limit(path, 'host-inbound services of one zone', unique.length, limits.LS_SERVICES_MAX, 'LS_SERVICES_MAX')
+  return { any, ping, services: unique, dhcp }
+}
+
+const allPorts = { from: 0, to: 65535 }
+
+function namedService (b: Build, path: string, name: string): HostService[] {
+  if (hostServices.includes(name)) {
+    return (wellKnownApplications[name] ?? []).flatMap(term => {
+      const protocols = (Array.isArray(term.protocol) ? term.protocol as string[] : [term.protocol as string]).map(p => parseProtocol(p) ?? 0)
+      if (term['icmp-type'] !== undefined) return []
+      const ports = (Array.isArray(term['destination-port']) ? term['destination-port'] as Array<string | number> : []).map(p => parsePorts(p) ?? allPorts)
+      return protocols.flatMap(protocol => (ports.length === 0 ? [allPorts] : ports).map(range => ({ protocol, ports: range })))
+    })
+  }
+  const term = name.includes('/') ? inlineTerm(name) : null
+  if (term !== null && term.icmpType === null) {
+    return term.protocols.flatMap(protocol => (term.destinationPorts.length === 0 ? [allPorts] : term.destinationPorts).map(ports => ({ protocol, ports })))
+  }
+  b.refers(path, 'service', '', name, new Map(['any', 'ping', 'dhcp', ...hostServices].map(s => [s, s])))
+  return []
+}
+
+function writtenService (b: Build, path: string, raw: Exclude<RawService, string>): HostService[] {
+  const protocol = parseProtocol(raw.protocol)
+  if (protocol === null) b.issue(pointer(path, 'protocol'), 'LS_C_VALUE', 'no such protocol', raw.protocol, 'tcp, udp, ospf, vrrp, ... or a number from 1 to 255')
+  const ports = raw.ports === undefined ? allPorts : parsePorts(raw.ports)
+  if (ports === null) b.issue(pointer(path, 'ports'), 'LS_C_VALUE', 'not a port or range', raw.ports, 'a port like 8080 or a range like 8000-8010')
+  else if (raw.ports !== undefined && protocol !== null && ![6, 17, 132].includes(protocol)) b.issue(pointer(path, 'ports'), 'LS_C_CONFLICT', 'the protocol has no ports', raw.ports, 'ports with tcp, udp or sctp only')
+  return protocol === null || ports === null ? [] : [{ protocol, ports }]
+}

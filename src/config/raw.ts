@@ -1,0 +1,144 @@
+/**
+ * The file after the schema has passed: the shape of its values, nothing filled in. Keys are those of the YAML. A value that the schema
+ * refused is left out before the builders see it (shape.ts), so every member is optional here except what `required` guarantees.
+ */
+export type Many<T> = T | readonly T[]
+export type Scalar = string | number
+type Named<T> = Readonly<Record<string, T>>
+
+export interface RawConfig {
+  readonly agent?: RawAgent
+  readonly reload?: { readonly 'policy-rematch'?: boolean }
+  readonly timeouts?: Named<Scalar>
+  readonly 'redundancy-groups'?: Named<{ readonly description?: string }>
+  readonly interfaces?: Named<RawInterface>
+  readonly zones?: Named<RawZone>
+  readonly screens?: Named<Named<number | boolean>>
+  readonly 'address-book'?: Named<Many<string>>
+  readonly applications?: Named<RawApplication>
+  readonly schedules?: Named<RawSchedule>
+  readonly policies?: readonly RawPolicy[]
+  readonly nat?: RawNat
+  readonly vips?: Named<RawVip>
+  readonly routes?: readonly RawRoute[]
+  readonly nodes?: Named<{ readonly agent?: RawAgent, readonly interfaces?: Named<RawInterface> }>
+}
+
+export interface RawAgent {
+  readonly node?: string
+  readonly instance?: string
+  readonly 'state-dir'?: string
+  readonly socket?: string
+  readonly backend?: 'userspace' | 'ebpf' | 'dpdk' | 'vpp'
+  readonly netns?: string
+  readonly workers?: number | 'auto'
+  readonly 'log-level'?: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+  readonly manage?: 'none' | 'addresses'
+  readonly 'host-ports'?: Scalar
+  readonly table?: { readonly capacity?: Scalar, readonly hugepages?: 'auto' | 'on' | 'off' }
+  readonly management?: { readonly ports?: readonly number[], readonly interfaces?: readonly string[] }
+  readonly gateway?: { readonly grpc?: string | null, readonly metrics?: string | null }
+}
+
+export interface RawInterface {
+  readonly port?: string
+  readonly vlan?: number
+  readonly 'inner-vlan'?: number
+  readonly zone?: string
+  readonly 'redundancy-group'?: number
+  readonly domain?: string
+  readonly mtu?: number
+  readonly role?: 'data' | 'fabric'
+  readonly addresses?: Many<string>
+  readonly 'floating-addresses'?: Many<string>
+  readonly neighbours?: Named<string>
+  readonly netns?: string
+}
+
+export type RawService = string | { readonly protocol: Scalar, readonly ports?: Scalar }
+export interface RawZone {
+  readonly 'redundancy-group'?: number
+  readonly 'host-inbound'?: Many<RawService>
+  readonly screen?: string
+  readonly fragments?: 'follow' | 'drop'
+  readonly 'tcp-loose'?: boolean
+  readonly multicast?: boolean
+  readonly dhcp?: boolean
+  readonly 'icmp-errors'?: boolean
+}
+
+export interface RawTerm {
+  readonly protocol?: Many<Scalar>
+  readonly 'source-port'?: Many<Scalar>
+  readonly 'destination-port'?: Many<Scalar>
+  readonly 'icmp-type'?: number
+  readonly 'icmp-code'?: number
+}
+export interface RawApplication extends RawTerm { readonly terms?: readonly RawTerm[], readonly timeouts?: Named<Scalar> }
+
+export interface RawSchedule {
+  readonly 'time-zone'?: string
+  readonly weekly?: ReadonlyArray<{ readonly days?: Many<string>, readonly from: string, readonly to: string }>
+  readonly dates?: ReadonlyArray<{ readonly from: string, readonly to: string }>
+}
+
+interface RawMatch {
+  readonly name: string
+  readonly from?: Many<string>
+  readonly source?: Many<string>
+  readonly destination?: Many<string>
+  readonly applications?: Many<string>
+}
+export interface RawPolicy extends RawMatch {
+  readonly enabled?: boolean
+  readonly to?: Many<string>
+  readonly action: 'permit' | 'deny' | 'reject'
+  readonly schedule?: string
+  readonly log?: Many<'open' | 'close' | 'deny'>
+  readonly count?: boolean
+  readonly sync?: string
+}
+
+export interface RawSourceRule extends RawMatch { readonly to?: Many<string>, readonly translate: 'interface' | 'pool' | 'off', readonly pool?: string }
+export interface RawDestinationRule extends RawMatch { readonly translate: 'off' | { readonly address: string, readonly port?: number } }
+export interface RawStatic {
+  readonly name: string
+  readonly outside: string
+  readonly inside: string
+  readonly 'redundancy-group'?: number
+  readonly domain?: string
+}
+export interface RawPool {
+  readonly addresses: Many<string>
+  readonly ports?: Scalar
+  readonly 'redundancy-group'?: number
+  readonly 'port-ranges'?: Named<Scalar>
+  readonly 'keep-port'?: boolean
+  readonly domain?: string
+}
+export interface RawNat {
+  readonly 'interface-ports'?: Scalar
+  readonly pools?: Named<RawPool>
+  readonly source?: readonly RawSourceRule[]
+  readonly destination?: readonly RawDestinationRule[]
+  readonly static?: readonly RawStatic[]
+}
+
+export interface RawReal { readonly name?: string, readonly address: string, readonly port?: number, readonly weight?: number }
+export interface RawVip {
+  readonly address: string
+  readonly port?: number | 'any'
+  readonly protocol?: 'tcp' | 'udp' | 'any'
+  readonly mode?: 'nat' | 'l2' | 'ipip' | 'gre'
+  readonly 'redundancy-group'?: number
+  readonly domain?: string
+  readonly 'ring-size'?: number
+  readonly 'source-ip-sticky'?: boolean
+  readonly 'snat-pool'?: string
+  readonly application?: string
+  readonly pools: ReadonlyArray<{ readonly name?: string, readonly reals: readonly RawReal[] }>
+}
+
+export interface RawRoute { readonly prefix: string, readonly via?: string, readonly interface?: string, readonly blackhole?: boolean }
+
+export const many = <T>(value: Many<T> | undefined): readonly T[] => value === undefined ? [] : Array.isArray(value) ? value as readonly T[] : [value as T]

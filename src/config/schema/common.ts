@@ -1,0 +1,44 @@
+/** Building blocks of the schema. Unions are by `type` lists, never `anyOf`: each mistake then gives one error, not one per branch. */
+export interface JsonSchema { readonly [keyword: string]: unknown }
+
+/** Names are keys of counters, labels and URLs: no spaces, slashes or colons. */
+export const namePattern = '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$'
+export const name = (description: string): JsonSchema => ({ type: 'string', pattern: namePattern, description })
+
+export const text = (description: string, more: JsonSchema = {}): JsonSchema => ({ type: 'string', minLength: 1, maxLength: 4096, description, ...more })
+export const flag = (description: string, value: boolean): JsonSchema => ({ type: 'boolean', default: value, description })
+export const choice = (description: string, values: readonly string[], value?: string): JsonSchema =>
+  ({ type: 'string', enum: values, ...(value === undefined ? {} : { default: value }), description })
+export const integer = (description: string, minimum: number, maximum: number, more: JsonSchema = {}): JsonSchema =>
+  ({ type: 'integer', minimum, maximum, description, ...more })
+
+/** `30s`, `1h30m`, or seconds. */
+export const duration = (description: string, value?: string): JsonSchema =>
+  ({ type: ['string', 'integer'], ...(value === undefined ? {} : { default: value }), description, examples: ['30s', '1h30m', 90] })
+/** `80` or `8000-8080`. */
+export const ports = (description: string, more: JsonSchema = {}): JsonSchema => ({ type: ['integer', 'string'], description, examples: [80, '8000-8080'], ...more })
+
+export const object = (description: string, properties: JsonSchema, required: readonly string[] = []): JsonSchema =>
+  ({ type: 'object', description, additionalProperties: false, properties, ...(required.length > 0 ? { required } : {}) })
+/** Objects by name. */
+export const mapOf = (description: string, item: JsonSchema): JsonSchema =>
+  ({ type: 'object', description, propertyNames: { pattern: namePattern }, additionalProperties: item })
+export const listOf = (description: string, items: JsonSchema, more: JsonSchema = {}): JsonSchema => ({ type: 'array', description, items, ...more })
+/** One item or a list of them. */
+export function oneOrMany (description: string, item: JsonSchema, more: JsonSchema = {}): JsonSchema {
+  const { description: _, enum: choices, ...rest } = item
+  // An enum would refuse every list; a pattern judges texts only.
+  const plain = Array.isArray(choices) ? { ...rest, pattern: `^(${choices.join('|')})$` } : rest
+  const own = Array.isArray(item['type']) ? item['type'] as unknown[] : [item['type']]
+  return { ...plain, type: [...own, 'array'], items: { ...rest, ...(choices === undefined ? {} : { enum: choices }) }, description, ...more }
+}
+
+export const redundancyGroup = integer('Redundancy group; any but 0 is declared under `redundancy-groups`.', 0, 15)
+export const domain = { ...name('Routing domain: the same address may exist once in each.'), default: 'default' }
+export const spans = (description: string): JsonSchema => oneOrMany(
+  `${description} Prefixes, addresses, ranges (\`192.0.2.1-192.0.2.9\`), names of the address book, or any, any-ipv4, any-ipv6.`,
+  text('span'), { default: 'any', examples: ['10.0.0.0/8', ['servers', '2001:db8::/32']] })
+export const zones = (description: string): JsonSchema => oneOrMany(description, text('zone'), { default: 'any', examples: ['clients', ['clients', 'guests']] })
+export const applications = (description: string): JsonSchema => oneOrMany(
+  `${description} Names (own or well-known), or written in place: \`tcp/8080\`, \`udp/5000-5010\`, \`tcp/80,443\`, \`proto/89\`.`,
+  text('application'), { default: 'any', examples: ['http', ['https', 'tcp/8443']] })
