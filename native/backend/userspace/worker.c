@@ -1,0 +1,225 @@
+/* A packet worker: bursts from its devices through the pipeline and out; fair between devices; sleeps when there is nothing.
+ *
+ * Each round is one burst per device between two quiescent points (R4), so a grace lasts at most one round.
+ */
+#define LS_PORT_IMPL "backend/userspace/port_impl.h"
+#include "backend/userspace/userspace.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pipeline/pipeline.h"
+
+#define IDLE_ROUNDS 64  /* empty rounds before the worker sleeps */
+#define SLEEP_MS 20     /* longest sleep: bounds stop time and pending retries */
+
+static struct ls_device *device_of_iface(struct ls_us_worker *w, u32 iface)
+{
+	u32 id = w->env.config->iface[iface & (LS_IFACES_MAX - 1)].device;
+
+	return id < LS_DEVICES_MAX ? __atomic_load_n(&w->us->device[id], __ATOMIC_ACQUIRE) : NULL;
+}
+
+static void transmit(struct ls_us_worker *w, u32 iface, const struct ls_buf *frame)
+{
+	struct ls_device *d = device_of_iface(w, iface);
+
+	if (!d || !d->up) {
+		ls_drop(&w->env, &w->pkt, LS_DROP_TX_DOWN);
+		return;
+	}
+	if (d->ops->tx(d, w->index, frame)) {
+		ls_bump(&d->stats[w->index].tx_packets, 1);
+		ls_bump(&d->stats[w->index].tx_bytes, frame->len);
+	} else {
+		ls_bump(&d->stats[w->index].tx_dropped, 1);
+		ls_drop(&w->env, &w->pkt, LS_DROP_TX_FULL);
+	}
+}
+
+/* Holds a finished frame until its next hop resolves: the same bound as the kernel's unres_qlen, for all next hops together. */
+static void hold(struct ls_us_worker *w, const struct ls_buf *frame)
+{
+	struct pending_frame *p;
+	const struct ls_iface *i = &w->env.config->iface[w->pkt.out_iface & (LS_IFACES_MAX - 1)];
+
+	ls_links_resolve(w->us, &w->pkt.route.next_hop, i->device, w->pkt.out_iface);
+	ls_count(&w->env, LS_CTR_NEIGH_MISSES, 1);
+	if (w->pendings == LS_US_PENDING || !w->pending_memory || frame->len > LS_FRAME_MAX) {
+		ls_drop(&w->env, &w->pkt, LS_DROP_NO_NEIGHBOUR);
+		return;
+	}
+	p = &w->pending[w->pendings];
+	p->bytes = w->pending_memory + (size_t)w->pendings * (LS_FRAME_MAX + LS_HEADROOM);
+	memcpy(p->bytes, frame->data, frame->len);
+	p->len = frame->len;
+	p->device = i->device;
+	p->iface = w->pkt.out_iface;
+	p->next_hop = w->pkt.route.next_hop;
+	p->deadline_ns = w->env.now_ns + LS_US_PENDING_NS;
+	w->pendings++;
+}
+
+static void retry_pending(struct ls_us_worker *w)
+{
+	u32 kept = 0;
+
+	for (u32 n = 0; n < w->pendings; n++) {
+		struct pending_frame *p = &w->pending[n];
+		struct ls_buf frame = { .data = p->bytes, .len = p->len };
+
+		if (ls_neigh_find(w->env.neighs, &p->next_hop, p->device, p->bytes)) {
+			memset(&w->pkt, 0, offsetof(struct ls_pkt, to));
+			w->pkt.buf = &frame;
+			w->pkt.out_iface = p->iface;
+			ls_sent(&w->env, &w->pkt);
+			transmit(w, p->iface, &frame);
+		} else if (p->deadline_ns < w->env.now_ns) {
+			memset(&w->pkt, 0, offsetof(struct ls_pkt, to));
+			ls_drop(&w->env, &w->pkt, LS_DROP_NO_NEIGHBOUR);
+		} else {
+			if (kept != n) {
+				u8 *to = w->pending_memory + (size_t)kept * (LS_FRAME_MAX + LS_HEADROOM);
+
+				memmove(to, p->bytes, p->len);
+				w->pending[kept] = *p;
+				w->pending[kept].bytes = to;
+			}
+			kept++;
+		}
+	}
+	w->pendings = kept;
+}
+
+/* ARP replies and neighbour advertisements on ports without a kernel: nobody else listens to them. */
+static void learn(struct ls_us_worker *w, struct ls_device *d)
+{
+	const struct ls_pkt *p = &w->pkt;
+	struct ls_addr a;
+	const u8 *h;
+
+	if (p->ethertype == LS_ETH_ARP) {
+		h = port_at(p->buf, p->l3, 28);
+		if (!h)
+			return;
+		ls_addr_from4(&a, h + 14);
+		ls_links_neighbour(w->us, &a, d->id, h + 8, LS_NEIGH_VALID, false);
+	} else if ((p->flags & LS_PF_ND) && p->icmp_type == 136) {
+		h = port_at(p->buf, p->l4, 32);
+		if (!h || h[24] != 2)
+			return;
+		memcpy(a.b, h + 8, 16);
+		ls_links_neighbour(w->us, &a, d->id, h + 26, LS_NEIGH_VALID, false);
+	}
+}
+
+static u32 receive(struct ls_us_worker *w, struct ls_device *d)
+{
+	struct ls_buf frames[LS_US_BURST];
+	u32 n = d->ops->rx(d, w->index, frames, LS_US_BURST, w->env.now_ns);
+
+	for (; LS_UNLIKELY(d->gso_frames[w->index]); d->gso_frames[w->index]--) {
+		memset(&w->pkt, 0, offsetof(struct ls_pkt, to));
+		ls_bump(&d->stats[w->index].rx_packets, 1);
+		ls_bump(&d->stats[w->index].rx_dropped, 1);
+		ls_drop(&w->env, &w->pkt, LS_DROP_GSO_FRAME);
+	}
+	for (u32 i = 0; i < n; i++) {
+		u32 verdict;
+
+		if (i + 1 < n)
+			__builtin_prefetch(frames[i + 1].data);
+		memset(&w->pkt, 0, offsetof(struct ls_pkt, to));
+		w->pkt.buf = &frames[i];
+		ls_bump(&d->stats[w->index].rx_packets, 1);
+		ls_bump(&d->stats[w->index].rx_bytes, frames[i].len);
+		verdict = ls_pipeline(&w->env, &w->pkt, d->id);
+		switch (verdict) {
+		case LS_V_TX: transmit(w, w->pkt.out_iface, &frames[i]); break;
+		case LS_V_NEIGH: hold(w, &frames[i]); break;
+		case LS_V_HOST:
+			if (d->spec.kind != LS_DEV_PACKET)
+				learn(w, d);
+			break;
+		default: ls_bump(&d->stats[w->index].rx_dropped, 1);
+		}
+	}
+	return n;
+}
+
+static void begin_burst(struct ls_us_worker *w)
+{
+	/* odd: what is read from here on must not be taken away; the exchange orders it before every load of the burst */
+	__atomic_fetch_add(&w->env.worker->quiescent, 1, __ATOMIC_SEQ_CST);
+	w->env.config = &w->env.banks[LS_LOAD_ACQ(&w->env.header->active_bank) & 1];
+	w->env.now_ns = ls_clock_ns();
+}
+
+static void end_burst(struct ls_us_worker *w)
+{
+	LS_STORE(&w->env.worker->alive_ns, w->env.now_ns);
+	__atomic_fetch_add(&w->env.worker->quiescent, 1, __ATOMIC_RELEASE);
+}
+
+/* Sleeps until a device has a frame, somebody wakes the worker, or SLEEP_MS are over. */
+static void sleep_on(struct ls_us_worker *w)
+{
+	struct pollfd fds[LS_DEVICES_MAX + 1];
+	u32 n = 0, timeout = w->pendings ? 1 : SLEEP_MS;
+	u64 count;
+
+	fds[n++] = (struct pollfd){ .fd = w->wake_fd, .events = POLLIN };
+	for (u32 i = 1; i < w->us->devices; i++) {
+		struct ls_device *d = __atomic_load_n(&w->us->device[i], __ATOMIC_ACQUIRE);
+		int fd;
+
+		if (!d || w->index >= d->workers)
+			continue;
+		fd = d->ops->poll_fd(d, w->index);
+		if (fd >= 0)
+			fds[n++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+		else if (fd == -1)
+			timeout = 1; /* a timed device: looked at every millisecond */
+	}
+	if (poll(fds, n, (int)timeout) > 0 && (fds[0].revents & POLLIN) && read(w->wake_fd, &count, 8) < 0)
+		return;
+}
+
+void *ls_us_worker_main(void *arg)
+{
+	struct ls_us_worker *w = arg;
+	u32 empty = 0;
+	char name[16];
+
+	snprintf(name, sizeof(name), "ls-worker-%u", w->index);
+	pthread_setname_np(pthread_self(), name);
+	while (atomic_load_explicit(&w->us->run, memory_order_relaxed)) {
+		u32 received = 0;
+
+		begin_burst(w);
+		for (u32 i = 1; i < w->us->devices; i++) {
+			struct ls_device *d = __atomic_load_n(&w->us->device[i], __ATOMIC_ACQUIRE);
+
+			if (d && w->index < d->workers)
+				received += receive(w, d);
+		}
+		if (w->pendings)
+			retry_pending(w);
+		for (u32 i = 1; i < w->us->devices; i++) {
+			struct ls_device *d = __atomic_load_n(&w->us->device[i], __ATOMIC_ACQUIRE);
+
+			if (d && w->index < d->workers && d->ops->flush)
+				d->ops->flush(d, w->index);
+		}
+		end_burst(w);
+		empty = received ? 0 : empty + 1;
+		if (empty > IDLE_ROUNDS) {
+			sleep_on(w);
+			empty = IDLE_ROUNDS - 2;
+		}
+	}
+	return NULL;
+}
