@@ -8,6 +8,7 @@
       "native/table/wire.c",
       "native/table/adopt.c",
       "native/table/writer.c",
+      "native/table/maglev.c",
       "native/table/reconcile.c",
       "native/backend/userspace/worker.c",
       "native/backend/userspace/port_packet.c",
@@ -23,7 +24,7 @@
       "native/addon/dataplane.cc"
     ],
     "bpf_check_sources": ["native/pipeline/bpf_check.c"],
-    "native_test_sources": [],
+    "native_test_sources": ["test/native/maglev_test.c"],
     "native_fuzz_sources": [],
     "native_defines": [
       "NAPI_VERSION=9",
