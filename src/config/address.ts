@@ -115,8 +115,8 @@ function withoutMapped (span: Span, family: 4 | 6): readonly Span[] {
 /** Canonical text of a span as written: prefix with host bits cleared, single address, or range. */
 export function canonicalSpan (text: string): string | null {
   if (text.includes('-')) {
-    const [a, b] = text.split('-').map(part => parseAddress(part.trim()))
-    if (parseSpans(text) === null || a == null || b == null) return null
+    const [a = null, b = null] = text.split('-').map(part => parseAddress(part.trim()))
+    if (parseSpans(text) === null || a === null || b === null) return null
     return a === b ? formatAddress(a) : `${formatAddress(a)}-${formatAddress(b)}`
   }
   const prefix = parsePrefix(text)

@@ -31,7 +31,6 @@ export function readYaml (input: string | Uint8Array): YamlResult {
   } catch {
     return failed('LS_C_ENCODING', 'the file is not UTF-8', `invalid byte at offset ${firstBadByte(input as Uint8Array)}`, 'UTF-8 text')
   }
-  // eslint-disable-next-line no-control-regex
   const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.exec(text)
   if (control !== null) return failed('LS_C_ENCODING', 'the file contains a control character', `U+${control[0].charCodeAt(0).toString(16).padStart(4, '0')} at offset ${control.index}`, 'text', text)
   const deep = nesting(text)
@@ -176,7 +175,7 @@ function placeOf (doc: Document.Parsed<ParsedNode>, path: string, at: (offset: n
       node = pair.value
     } else if (isSeq(node)) {
       const item = node.items[Number(key)] as Node | null | undefined
-      if (item == null) break
+      if (item === null || item === undefined) break
       offset = item.range?.[0] ?? offset
       node = item
     } else break

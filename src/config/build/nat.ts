@@ -127,8 +127,8 @@ function staticNat (b: Build, path: string, raw: RawStatic, groups: readonly Red
     else if (hasHostBits(prefix)) b.issue(pointer(path, key), 'LS_C_VALUE', 'the prefix has host bits', raw[key], canonicalSpan(raw[key]) ?? 'a prefix')
     return prefix
   })
-  const [outside, inside] = sides
-  if (outside == null || inside == null) return null
+  const [outside = null, inside = null] = sides
+  if (outside === null || inside === null) return null
   if (outside.family !== inside.family || outside.length !== inside.length) b.issue(path, 'LS_C_CONFLICT', 'outside and inside differ in family or length', `${raw.outside} and ${raw.inside}`, 'prefixes of one family and length')
   else if (spansOverlap(prefixSpan(outside), prefixSpan(inside))) b.issue(path, 'LS_C_OVERLAP', 'outside and inside overlap', `${raw.outside} and ${raw.inside}`, 'different addresses')
   return {

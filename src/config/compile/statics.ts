@@ -2,7 +2,7 @@
 import type { Desired } from '../../contract/desired.js'
 import { layout, limits } from '../../generated/layout.js'
 import { networkOf, parsePrefix } from '../address.js'
-import { at, config, type Bank } from './bank.js'
+import { at, type Bank, type config } from './bank.js'
 import { localKey, type HashTable } from './hash.js'
 
 export interface StaticEntry { readonly outside: bigint, readonly inside: bigint, readonly domain: number, readonly id: number, readonly redundancyGroup: number }

@@ -1,0 +1,293 @@
+/**
+ * The configuration authority of one node (D8): what runs, what it was, and what it would be. One apply at a time: check, ids, dataplane,
+ * then the commit on disk; an error at any step leaves the last good generation in force and on disk. An unconfirmed generation rolls
+ * back by itself, also when the agent was dead at its deadline (R29). Thread: main.
+ */
+import type { ApplyResult, Capability, ConfigSink } from '../contract/dataplane.js'
+import type { Desired, IdTable } from '../contract/desired.js'
+import { LockstepError } from '../contract/errors.js'
+import type { ApplyOptions, CheckResult, ConfigAuthority, ConfigStatus, GenerationInfo, NameBook, PlanStep } from '../contract/services.js'
+import { DeadlineTimer, OneAtATime, RequestMemory, systemClock, type AuthorityClock } from './authority-parts.js'
+import { emptyIds, withIds, type Held } from './ids.js'
+import { ConfigError } from './issues.js'
+import { nameBook } from './names.js'
+import { parseConfig, type ParseOptions, type ParseResult } from './parse.js'
+import { planConfig } from './plan.js'
+import { unsupportedIssues } from './requires.js'
+import { textHash, type ConfigStore, type StoreState } from './store.js'
+
+export interface AuthorityOptions {
+  readonly sink: ConfigSink
+  readonly store: ConfigStore
+  readonly parse: ParseOptions
+  readonly clock?: AuthorityClock
+  /** Of the backend in use: what it denies is refused before it is touched. */
+  readonly capabilities?: () => readonly Capability[]
+  /** Ids that live sessions carry; asked only when numbers run out (R11). */
+  readonly held?: Held
+  /** Of the host: the same boot means that the dataplane may still run what we last applied. */
+  readonly bootId?: string
+  /** After every change of what runs, also after an automatic rollback. */
+  readonly onApplied?: (applied: Applied, desired: Desired) => void
+  /** Something failed with no caller to tell. */
+  readonly onProblem?: (what: string, error: unknown) => void
+}
+
+export interface Applied { readonly info: GenerationInfo, readonly result: ApplyResult, readonly plan: readonly PlanStep[] }
+
+const automatic = (source: ApplyOptions['source'], comment: string): ApplyOptions =>
+  ({ author: 'lockstep', comment, source, expectedGeneration: null, confirmWithinMs: null, requestId: null, dryRun: false })
+const never = new AbortController().signal
+
+export class Authority implements ConfigAuthority {
+  private readonly clock: AuthorityClock
+  private readonly turns = new OneAtATime(16)
+  private readonly requests: RequestMemory<Applied>
+  private readonly deadline: DeadlineTimer
+  private running: { readonly text: string, readonly desired: Desired } | null = null
+  private startup: { readonly text: string, readonly hash: string } | null = null
+  /** Texts of the history, so that compare() needs no disk. */
+  private readonly texts = new Map<number, string>()
+  readonly names: NameBook = nameBook(() => this.ids())
+
+  constructor (private readonly o: AuthorityOptions) {
+    this.clock = o.clock ?? systemClock
+    this.requests = new RequestMemory(this.clock, 600_000, 256)
+    this.deadline = new DeadlineTimer(this.clock, async () => { await this.expire() }, (error) => { o.onProblem?.('automatic rollback failed; it is tried again', error) })
+  }
+
+  desired (): Desired | null { return this.running?.desired ?? null }
+  ids (): IdTable { return this.running?.desired.ids ?? emptyIds }
+
+  /**
+   * Puts a configuration into force: rolls back what expired unconfirmed, else resumes what ran in this boot, else applies the startup
+   * text; an edited startup text wins over what ran. `null` = there is nothing to start with.
+   */
+  async start (signal: AbortSignal): Promise<Applied | null> {
+    return await this.turns.run(signal, async () => {
+      this.startup = await this.o.store.startup()
+      for (const { generation } of this.o.store.state.history) {
+        try { this.texts.set(generation, await this.o.store.text(generation)) } catch (error) { this.o.onProblem?.(`generation ${generation}`, error) }
+      }
+      const { running, unconfirmed, startupHash, bootId } = this.o.store.state
+      if (unconfirmed !== null) {
+        if (this.clock.now() < unconfirmed.confirmBy && bootId === (this.o.bootId ?? null)) return await this.resume(unconfirmed.generation, signal)
+        return await this.rollBackTo(unconfirmed.previous, this.clock.now() < unconfirmed.confirmBy ? 'the host restarted before it was confirmed' : 'not confirmed in time', signal)
+      }
+      const edited = this.startup !== null && this.startup.hash !== startupHash
+      const sameBoot = running !== null && bootId !== null && bootId === (this.o.bootId ?? null)
+      if (running !== null && this.texts.has(running) && (this.startup === null || (sameBoot && !edited) || this.startup.hash === this.o.store.info(running)?.hash)) return await this.resume(running, signal)
+      return this.startup === null ? null : await this.applyStartup(this.startup.text, 'startup', signal)
+    })
+  }
+
+  close (): void { this.deadline.cancel() }
+
+  status (): ConfigStatus {
+    const { running, unconfirmed } = this.o.store.state
+    const info = running === null ? null : this.o.store.info(running)
+    return {
+      running: info,
+      startupHash: this.startup?.hash ?? null,
+      drift: info !== null && info.hash !== this.startup?.hash,
+      unconfirmed: unconfirmed === null ? null : this.o.store.info(unconfirmed.generation),
+    }
+  }
+
+  text (which: 'running' | 'startup'): string {
+    const text = which === 'running' ? this.running?.text : this.startup?.text
+    if (text === undefined) throw new LockstepError('stale', 'LS_E_NOT_FOUND', `there is no ${which} configuration`, { object: 'config', next: which === 'running' ? 'apply one' : 'save the running one' })
+    return text
+  }
+
+  async check (text: string): Promise<CheckResult> {
+    const { desired, issues, warnings } = this.read(text)
+    return { ok: desired !== null, issues, warnings, plan: desired === null ? [] : planConfig(this.desired(), desired) }
+  }
+
+  async apply (text: string, options: ApplyOptions, signal: AbortSignal): Promise<Applied> {
+    return await this.requests.once(options.requestId, textHash(text), async () => await this.turns.run(signal, async () => {
+      this.refuseStale(options)
+      this.refuseUnconfirmed()
+      return await this.change(text, options, signal)
+    }))
+  }
+
+  async confirm (generation: number): Promise<GenerationInfo> {
+    return await this.turns.run(never, async () => {
+      const { unconfirmed } = this.o.store.state
+      if (unconfirmed?.generation !== generation) {
+        throw new LockstepError('stale', 'LS_C_NOT_UNCONFIRMED', 'the generation does not wait for a confirmation', { object: `generation ${generation}`, expected: unconfirmed === null ? 'none waits' : `generation ${unconfirmed.generation}` })
+      }
+      await this.o.store.commit({ unconfirmed: null, history: this.mark(this.o.store.state.history, generation, 'running') })
+      this.deadline.cancel()
+      return this.infoOf(generation)
+    })
+  }
+
+  async rollback (generation: number, options: ApplyOptions, signal: AbortSignal): Promise<Applied> {
+    return await this.requests.once(options.requestId, `rollback ${generation}`, async () => await this.turns.run(signal, async () => {
+      this.refuseStale(options)
+      const { unconfirmed } = this.o.store.state
+      if (unconfirmed !== null && options.confirmWithinMs !== null) this.refuseUnconfirmed()
+      const text = await this.o.store.text(generation)
+      return await this.change(text, { ...options, source: 'rollback', comment: options.comment === '' ? `rollback to generation ${generation}` : options.comment }, signal)
+    }))
+  }
+
+  history (): readonly GenerationInfo[] { return this.o.store.state.history }
+
+  compare (fromGeneration: number, toGeneration: number): readonly PlanStep[] {
+    const [from, to] = [fromGeneration, toGeneration].map(generation => {
+      const text = this.texts.get(generation)
+      const desired = text === undefined ? null : this.read(text).desired
+      if (desired === null) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'no such generation to compare', { object: `generation ${generation}`, expected: `one of ${[...this.texts.keys()].join(', ')}` })
+      return desired
+    })
+    return from === undefined || to === undefined ? [] : planConfig(from, to)
+  }
+
+  async save (): Promise<void> {
+    await this.turns.run(never, async () => {
+      this.refuseUnconfirmed()
+      const text = this.text('running')
+      await this.o.store.saveStartup(text)
+      this.startup = { text, hash: textHash(text) }
+    })
+  }
+
+  /** The startup text as it is now, for SIGHUP. */
+  async reload (signal: AbortSignal): Promise<Applied> {
+    return await this.turns.run(signal, async () => {
+      this.refuseUnconfirmed()
+      this.startup = await this.o.store.startup()
+      return await this.applyStartup(this.text('startup'), 'file', signal)
+    })
+  }
+
+  // --- under the turn ---------------------------------------------------------------------------------------------------
+
+  private read (text: string): ParseResult {
+    const result = parseConfig(text, this.o.parse)
+    if (result.desired === null) return result
+    const unsupported = unsupportedIssues(result.desired, this.o.capabilities?.() ?? [])
+    return unsupported.length === 0 ? result : { ...result, desired: null, issues: unsupported }
+  }
+
+  private async applyStartup (text: string, source: 'startup' | 'file', signal: AbortSignal): Promise<Applied> {
+    const applied = await this.change(text, automatic(source, source === 'startup' ? 'startup configuration' : 'startup configuration reloaded'), signal)
+    await this.o.store.commit({ startupHash: textHash(text) })
+    return applied
+  }
+
+  private async change (text: string, options: ApplyOptions, signal: AbortSignal): Promise<Applied> {
+    signal.throwIfAborted()
+    const { store, sink } = this.o
+    const read = this.read(text)
+    if (read.desired === null) throw new ConfigError(read.issues, read.issues.every(i => i.code === 'LS_C_UNSUPPORTED') ? 'unsupported' : 'invalid')
+    const book = store.ids.assign(read.desired, this.o.held)
+    const desired = withIds(read.desired, book)
+    const plan = planConfig(this.desired(), desired)
+    const now = this.clock.now()
+    const confirmBy = options.confirmWithinMs === null ? null : now + options.confirmWithinMs
+    const draft = (generation: number, state: GenerationInfo['state']): GenerationInfo =>
+      ({ generation, appliedAt: now, author: options.author, comment: options.comment, source: options.source, hash: read.hash, state, confirmBy: state === 'unconfirmed' ? confirmBy : null })
+    if (options.dryRun) return { info: draft(store.state.next, 'superseded'), result: sink.lastApplyResult() ?? emptyResult, plan }
+
+    const generation = await store.begin(text)
+    await store.saveIds(book)
+    this.texts.set(generation, text)
+    let result: ApplyResult
+    try {
+      result = await sink.apply(desired, generation, signal)
+    } catch (error) {
+      // A rollback that is tried again and again leaves one line, not a history of them.
+      const repeats = (g: GenerationInfo): boolean => g.state === 'failed' && g.hash === read.hash && g.comment === options.comment && g.author === 'lockstep'
+      await store.commit({ history: [...store.state.history.filter(g => !repeats(g)), draft(generation, 'failed')] })
+      throw error
+    }
+    const { unconfirmed, running } = store.state
+    let history: readonly GenerationInfo[] = store.state.history
+    if (unconfirmed !== null) history = this.mark(history, unconfirmed.generation, 'rolled-back')
+    else if (running !== null) history = this.mark(history, running, 'superseded')
+    const info = draft(generation, confirmBy === null ? 'running' : 'unconfirmed')
+    await this.settle({
+      running: generation,
+      unconfirmed: confirmBy === null ? null : { generation, previous: running, confirmBy },
+      history: [...history, info],
+      bootId: this.o.bootId ?? null,
+    })
+    this.running = { text, desired }
+    const applied: Applied = { info, result: { ...result, warnings: [...new Set([...read.warnings, ...book.warnings, ...result.warnings])] }, plan }
+    this.o.onApplied?.(applied, desired)
+    return applied
+  }
+
+  private async settle (state: Partial<StoreState>): Promise<void> {
+    await this.o.store.commit(state)
+    const kept = new Set(this.o.store.state.history.map(g => g.generation))
+    for (const generation of this.texts.keys()) if (!kept.has(generation)) this.texts.delete(generation)
+    const { unconfirmed } = this.o.store.state
+    if (unconfirmed === null) this.deadline.cancel()
+    else this.deadline.set(unconfirmed.confirmBy)
+  }
+
+  /** The same generation again, after a restart of the agent. */
+  private async resume (generation: number, signal: AbortSignal): Promise<Applied> {
+    const text = await this.o.store.text(generation)
+    const read = this.read(text)
+    if (read.desired === null) throw new ConfigError(read.issues)
+    const book = this.o.store.ids.assign(read.desired, this.o.held)
+    await this.o.store.saveIds(book)
+    const desired = withIds(read.desired, book)
+    const result = await this.o.sink.apply(desired, generation, signal)
+    await this.settle({ running: generation, bootId: this.o.bootId ?? null })
+    this.running = { text, desired }
+    const applied: Applied = { info: this.infoOf(generation), result, plan: planConfig(null, desired) }
+    this.o.onApplied?.(applied, desired)
+    return applied
+  }
+
+  private async expire (): Promise<void> {
+    await this.turns.run(never, async () => {
+      const { unconfirmed } = this.o.store.state
+      if (unconfirmed === null || this.clock.now() < unconfirmed.confirmBy) return
+      await this.rollBackTo(unconfirmed.previous, 'not confirmed in time', never)
+    })
+  }
+
+  private async rollBackTo (previous: number | null, why: string, signal: AbortSignal): Promise<Applied | null> {
+    const text = previous === null ? this.startup?.text ?? null : await this.o.store.text(previous)
+    const comment = `${why}: back to ${previous === null ? 'the startup configuration' : `generation ${previous}`}`
+    // Nothing ran before and nothing to start with: an empty configuration forwards nothing and allows management only.
+    return await this.change(text ?? '{}\n', automatic('rollback', comment), signal)
+  }
+
+  private mark (history: readonly GenerationInfo[], generation: number, state: GenerationInfo['state']): readonly GenerationInfo[] {
+    return history.map(g => g.generation === generation ? { ...g, state, confirmBy: null } : g)
+  }
+
+  private infoOf (generation: number): GenerationInfo {
+    const info = this.o.store.info(generation)
+    if (info === null) throw new LockstepError('bug', 'LS_E_BUG', 'a generation in force is not in the history', { object: `generation ${generation}` })
+    return info
+  }
+
+  private refuseStale (options: ApplyOptions): void {
+    const { running } = this.o.store.state
+    if (options.expectedGeneration !== null && options.expectedGeneration !== (running ?? 0)) {
+      throw new LockstepError('stale', 'LS_C_STALE', 'another generation is running', { object: 'config', found: `generation ${running ?? 0}`, expected: `generation ${options.expectedGeneration}`, next: 'read the running configuration and decide again' })
+    }
+  }
+
+  private refuseUnconfirmed (): void {
+    const { unconfirmed } = this.o.store.state
+    if (unconfirmed === null) return
+    throw new LockstepError('stale', 'LS_C_UNCONFIRMED', 'an unconfirmed generation is running', { object: `generation ${unconfirmed.generation}`, found: `to be confirmed by ${new Date(unconfirmed.confirmBy).toISOString()}`, next: 'confirm it, or roll back' })
+  }
+}
+
+const emptyResult: ApplyResult = {
+  generation: 0, zoneIds: {}, managedInterfaces: [], filterIds: {}, filterSpans: {}, natCounterIds: {}, poolIds: {}, policyNames: {}, appNames: {}, policyScheduleRuleSlots: {},
+  vips: {}, capabilities: { supported: [], unsupportedReasons: {} }, warnings: [], durations: { compileMs: 0, portsMs: 0, flipMs: 0, totalMs: 0 },
+}

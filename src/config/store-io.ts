@@ -1,0 +1,46 @@
+/** The few file operations that the store is made of, so that a test can stop between any two of them. */
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+
+export interface StoreIo {
+  /** `null` when the file does not exist. */
+  readonly read: (path: string) => Promise<string | null>
+  /** Durable when it returns. */
+  readonly write: (path: string, text: string) => Promise<void>
+  readonly rename: (from: string, to: string) => Promise<void>
+  readonly syncDirectory: (path: string) => Promise<void>
+  readonly remove: (path: string) => Promise<void>
+  readonly list: (path: string) => Promise<string[]>
+  readonly mkdir: (path: string) => Promise<void>
+}
+
+export const fileIo: StoreIo = {
+  async read (path) {
+    try {
+      return await readFile(path, 'utf8')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+      throw error
+    }
+  },
+  async write (path, text) {
+    const file = await open(path, 'w', 0o600)
+    try {
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  },
+  rename,
+  async syncDirectory (path) {
+    const directory = await open(path, 'r')
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+  },
+  async remove (path) { await rm(path, { force: true }) },
+  list: async path => await readdir(path),
+  async mkdir (path) { await mkdir(path, { recursive: true, mode: 0o700 }) },
+}
