@@ -8,6 +8,9 @@
       "native/table/wire.c",
       "native/table/adopt.c",
       "native/table/writer.c",
+      "native/table/reconcile.c",
+      "native/table/reevaluate.c",
+      "native/table/nat_usage.c",
       "native/table/maglev.c",
       "native/table/reconcile.c",
       "native/backend/userspace/worker.c",
@@ -20,6 +23,7 @@
     ],
     "core_addon_sources": [
       "native/addon/addon.cc",
+      "native/addon/convert.cc",
       "native/addon/table.cc",
       "native/addon/dataplane.cc"
     ],
@@ -31,6 +35,6 @@
       "NODE_ADDON_API_CPP_EXCEPTIONS",
       "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
     ],
-    "native_warnings": ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]
+    "native_warnings": ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-format-truncation", "-Wno-unknown-warning-option"]
   }
 }
