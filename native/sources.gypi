@@ -12,7 +12,6 @@
       "native/table/reevaluate.c",
       "native/table/nat_usage.c",
       "native/table/maglev.c",
-      "native/table/reconcile.c",
       "native/backend/userspace/worker.c",
       "native/backend/userspace/port_packet.c",
       "native/backend/userspace/port_pcap.c",

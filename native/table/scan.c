@@ -175,7 +175,7 @@ u32 ls_scan_records(const struct ls_table *t, const struct ls_filter *f, u32 *cu
 	return rows;
 }
 
-u64 ls_scan_count(const struct ls_table *t, const struct ls_filter *f, const atomic_bool *cancel)
+u64 ls_scan_count(const struct ls_table *t, const struct ls_filter *f, const u32 *cancel)
 {
 	u64 now = ls_clock_ns(), n = 0;
 	struct ls_session s;
@@ -191,7 +191,7 @@ u64 ls_scan_count(const struct ls_table *t, const struct ls_filter *f, const ato
 	}
 	while (cursor != 0xffffffff && next_match(t, f, &cursor, now, ~0ULL, &s) != 0xffffffff) {
 		n++;
-		if (cancel && (n & 4095) == 0 && atomic_load_explicit(cancel, memory_order_relaxed))
+		if (cancel && (n & 4095) == 0 && LS_LOAD(cancel))
 			break;
 	}
 	return n;

@@ -195,7 +195,7 @@ void ls_table_delete_ids(struct ls_table *t, const struct ls_wire_delete *rows, 
 	}
 }
 
-void ls_table_delete_filter(struct ls_table *t, const struct ls_filter *f, u32 reason, const atomic_bool *cancel,
+void ls_table_delete_filter(struct ls_table *t, const struct ls_filter *f, u32 reason, const u32 *cancel,
 			    struct ls_delete_result *result)
 {
 	u32 slots[LS_FREER_BATCH], gens[LS_FREER_BATCH], m = 0;
@@ -215,7 +215,7 @@ void ls_table_delete_filter(struct ls_table *t, const struct ls_filter *f, u32 r
 			result->grace_ns += part.grace_ns;
 			m = 0;
 		}
-		if (cancel && (slot & 4095) == 0 && atomic_load_explicit(cancel, memory_order_relaxed))
+		if (cancel && (slot & 4095) == 0 && LS_LOAD(cancel))
 			break;
 	}
 }

@@ -54,3 +54,35 @@ void ls_table_counters(const struct ls_table *t, struct ls_counters *out)
 			sum[i] += LS_LOAD(&from[i]);
 	}
 }
+
+void ls_table_info(const struct ls_table *t, struct ls_table_info *out)
+{
+	const struct ls_header *h = t->env.header;
+
+	*out = (struct ls_table_info){ .bytes = t->bytes, .origin = h->origin, .live = LS_LOAD(&h->live), .passes = LS_LOAD(&h->pass_count),
+		.freed = LS_LOAD(&h->freed_total), .installed = LS_LOAD(&h->installed_total), .generation = LS_LOAD(&h->config_generation),
+		.graces = t->graces, .grace_ns = t->grace_ns_total, .capacity = h->capacity, .slots = h->slots, .buckets = h->buckets,
+		.workers = h->workers, .cpus = h->cpus, .threads = ls_thread_workers(t), .free_ring = h->free_ring,
+		.notice_ring = h->notice_ring, .arena_elements = t->env.arena_elements, .listed = t->listed, .fd = t->fd, .huge = t->huge };
+	for (u32 i = 0; i < 16; i++)
+		out->freed_by[i] = LS_LOAD(&h->freed_by[i]);
+}
+
+enum ls_status ls_table_read_arena(const struct ls_table *t, u32 element, void *out, u64 bytes)
+{
+	if ((u64)element * 64 + bytes > (u64)t->env.arena_elements * 64)
+		return LS_E_INVALID;
+	memcpy(out, (const u8 *)t->env.arena + (u64)element * 64, bytes);
+	return LS_OK;
+}
+
+void ls_table_rates(const struct ls_table *t, u32 zone, u64 *out)
+{
+	u64 window = ls_clock_ns() >> 30 & 0xffffff; /* as pipeline/screen.h counts */
+
+	for (u32 i = 0; i < LS_SCREEN_COUNT; i++) {
+		u64 word = LS_LOAD(&t->env.rates[zone & (LS_ZONES_MAX - 1)].rate[i]);
+
+		out[i] = word >> 40 == window ? word & ((1ULL << 40) - 1) : 0;
+	}
+}

@@ -800,3 +800,22 @@ enum ls_status ls_links_routes(struct ls_us *us, const struct ls_static_route *r
 	pthread_mutex_unlock(&l->lock);
 	return LS_OK;
 }
+
+u32 ls_links_neighbours(const struct ls_us *us, struct ls_neighbour_info *out, u32 max)
+{
+	u32 n = 0;
+
+	if (!us->links)
+		return 0;
+	pthread_mutex_lock(&us->links->lock);
+	for (u32 i = 0; i < LS_NEIGHS && n < max; i++) {
+		const struct ls_neigh *x = &us->table->env.neighs[i];
+
+		if (x->state == LS_NEIGH_NONE)
+			continue;
+		out[n] = (struct ls_neighbour_info){ .addr = x->addr, .device = x->device, .state = x->state };
+		memcpy(out[n++].mac, x->mac, 6);
+	}
+	pthread_mutex_unlock(&us->links->lock);
+	return n;
+}

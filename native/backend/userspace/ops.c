@@ -258,3 +258,18 @@ void ls_us_stats(const struct ls_us *us, u32 id, struct ls_device_stats *out)
 			to[i] += LS_LOAD(&from[i]);
 	}
 }
+
+bool ls_us_port(const struct ls_us *us, u32 id, struct ls_device_info *out)
+{
+	const struct ls_device *d = id < LS_DEVICES_MAX ? us->device[id] : NULL;
+
+	if (!d)
+		return false;
+	*out = (struct ls_device_info){ .kind = d->spec.kind, .ifindex = d->ifindex, .up = d->up, .mtu = d->mtu };
+	memcpy(out->mac, d->mac, 6);
+	memcpy(out->name, d->spec.name, sizeof(out->name));
+	ls_us_stats(us, id, &out->stats);
+	return true;
+}
+
+u64 ls_us_stop_ns(const struct ls_us *us) { return us->stop_ns; }

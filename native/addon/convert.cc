@@ -1,0 +1,102 @@
+#include "addon/convert.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+namespace lockstep {
+
+const char *status_name(ls_status status)
+{
+	static const char *const names[] = {
+#define X(name, klass, text) "LS_" #name,
+#include "lockstep/defs/status.def"
+#undef X
+	};
+	return status < LS_STATUS_COUNT ? names[status] : "LS_E_BUG";
+}
+
+static const char *status_text(ls_status status)
+{
+	static const char *const texts[] = {
+#define X(name, klass, text) text,
+#include "lockstep/defs/status.def"
+#undef X
+	};
+	return status < LS_STATUS_COUNT ? texts[status] : "unknown status";
+}
+
+Napi::Error status_error(Napi::Env env, ls_status status, const std::string &what, int err_no)
+{
+	std::string text = what.empty() ? status_text(status) : what;
+
+	if (err_no)
+		text += std::string(": ") + strerror(err_no);
+	Napi::Error e = Napi::Error::New(env, text);
+	e.Set("code", Napi::String::New(env, status_name(status)));
+	e.Set("errno", Napi::Number::New(env, err_no));
+	return e;
+}
+
+static Napi::TypeError wrong(Napi::Env env, const char *field, const char *expected)
+{
+	return Napi::TypeError::New(env, std::string(field) + ": expected " + expected);
+}
+
+static u32 checked_u32(Napi::Env env, const Napi::Value &v, const char *field, u32 max)
+{
+	if (!v.IsNumber())
+		throw wrong(env, field, "a number");
+	double d = v.As<Napi::Number>().DoubleValue();
+
+	if (!(d >= 0 && d <= max) || d != std::floor(d))
+		throw wrong(env, field, ("a whole number from 0 to " + std::to_string(max)).c_str());
+	return static_cast<u32>(d);
+}
+
+u32 get_u32(const Napi::Object &o, const char *field, u32 max) { return checked_u32(o.Env(), o.Get(field), field, max); }
+
+bool get_bool(const Napi::Object &o, const char *field)
+{
+	Napi::Value v = o.Get(field);
+
+	if (!v.IsBoolean())
+		throw wrong(o.Env(), field, "true or false");
+	return v.As<Napi::Boolean>();
+}
+
+std::string get_string(const Napi::Object &o, const char *field, size_t max)
+{
+	Napi::Value v = o.Get(field);
+
+	if (!v.IsString())
+		throw wrong(o.Env(), field, "a string");
+	std::string s = v.As<Napi::String>();
+
+	if (s.size() >= max || s.find('\0') != std::string::npos)
+		throw wrong(o.Env(), field, ("a string shorter than " + std::to_string(max) + " bytes without NUL").c_str());
+	return s;
+}
+
+Bytes arg_bytes(const Napi::CallbackInfo &info, size_t i, size_t least, const char *name)
+{
+	if (!info[i].IsTypedArray() || info[i].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
+		throw wrong(info.Env(), name, "a Uint8Array");
+	Napi::Uint8Array a = info[i].As<Napi::Uint8Array>();
+
+	if (a.ByteLength() < least)
+		throw wrong(info.Env(), name, ("at least " + std::to_string(least) + " bytes").c_str());
+	return { a.Data(), a.ByteLength() };
+}
+
+u32 arg_u32(const Napi::CallbackInfo &info, size_t i, const char *name, u32 max) { return checked_u32(info.Env(), info[i], name, max); }
+
+std::string mac_text(const u8 m[6])
+{
+	char text[18];
+
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+	return text;
+}
+
+} // namespace lockstep

@@ -1,0 +1,267 @@
+/* class Userspace: ports, workers and the mirror of kernel routes. Called from one JavaScript thread. */
+#include "addon/async.h"
+#include "addon/handle.h"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <cstring>
+#include <vector>
+
+namespace lockstep {
+
+static std::string addr_text(const ls_addr &a)
+{
+	char text[64];
+	bool v4 = a.d[0] == 0 && a.w[2] == htonl(0xffff);
+
+	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? static_cast<const void *>(&a.w[3]) : a.b, text, sizeof(text));
+	return text;
+}
+
+static ls_addr addr_parse(Napi::Env env, const std::string &text, const char *field)
+{
+	ls_addr a = {};
+	u8 four[4];
+
+	if (text.empty())
+		return a;
+	if (inet_pton(AF_INET, text.c_str(), four) == 1) {
+		a.w[2] = htonl(0xffff);
+		memcpy(&a.w[3], four, 4);
+	} else if (inet_pton(AF_INET6, text.c_str(), a.b) != 1) {
+		throw Napi::TypeError::New(env, std::string(field) + ": " + text + " is not an IP address");
+	}
+	return a;
+}
+
+/* new Userspace(table, workers) */
+Userspace::Userspace(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Userspace>(info)
+{
+	Table *t = Table::Unwrap(info[0].As<Napi::Object>());
+	u32 workers = arg_u32(info, 1, "workers", LS_US_WORKERS_MAX);
+
+	us_ = ls_us_new(t->use(), workers);
+	if (!us_)
+		throw status_error(info.Env(), LS_E_INVALID,
+				   "workers: " + std::to_string(workers) + " of " + std::to_string(ls_thread_workers(t->use())) + " that the table has room for");
+	t->busy++;
+	table_ = Napi::Persistent(info[0].As<Napi::Object>());
+}
+
+Userspace::~Userspace()
+{
+	ls_us_free(us_);
+}
+
+ls_us *Userspace::use() const
+{
+	if (!us_)
+		throw status_error(Env(), LS_E_INVALID, "the dataplane is closed");
+	return us_;
+}
+
+template <size_t N> static void copy_text(char (&to)[N], const Napi::Object &o, const char *field)
+{
+	std::string s = get_string(o, field, N);
+
+	memcpy(to, s.c_str(), s.size() + 1);
+}
+
+/* addPort({kind, name, netns, in, out, mtu, rate, flows, loops, reflect, src, dst, dport, proto}) -> {device, mac, mtu, ifindex} */
+Napi::Value Userspace::add_port(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	Napi::Object o = info[0].As<Napi::Object>();
+	ls_device_spec spec = {};
+	char error[LS_US_ERROR_BYTES] = "";
+	u32 id = 0;
+
+	spec.kind = get_u32(o, "kind", LS_DEV_SOURCE);
+	copy_text(spec.name, o, "name");
+	copy_text(spec.netns, o, "netns");
+	copy_text(spec.in, o, "in");
+	copy_text(spec.out, o, "out");
+	spec.mtu = static_cast<u16>(get_u32(o, "mtu", 9180));
+	spec.rate = get_u32(o, "rate");
+	spec.flows = get_u32(o, "flows");
+	spec.loops = get_u32(o, "loops");
+	spec.reflect = get_bool(o, "reflect");
+	spec.src = addr_parse(env, get_string(o, "src", 64), "src");
+	spec.dst = addr_parse(env, get_string(o, "dst", 64), "dst");
+	spec.dport = static_cast<u16>(get_u32(o, "dport", 65535));
+	spec.proto = static_cast<u8>(get_u32(o, "proto", 255));
+	ls_status status = ls_us_add(use(), &spec, &id, error);
+
+	if (status != LS_OK)
+		throw status_error(env, status, error);
+	ls_device_info d = {};
+	Napi::Object r = Napi::Object::New(env);
+
+	ls_us_port(us_, id, &d);
+	r.Set("device", number(env, id));
+	r.Set("mac", mac_text(d.mac));
+	r.Set("mtu", number(env, d.mtu));
+	r.Set("ifindex", number(env, d.ifindex));
+	return r;
+}
+
+Napi::Value Userspace::remove_port(const Napi::CallbackInfo &info)
+{
+	ls_us_remove(use(), arg_u32(info, 0, "device", LS_DEVICES_MAX - 1));
+	return info.Env().Undefined();
+}
+
+Napi::Value Userspace::start_links(const Napi::CallbackInfo &info)
+{
+	char error[LS_US_ERROR_BYTES] = "";
+	std::string netns = info[0].As<Napi::String>();
+	ls_status status = ls_links_start(use(), netns.c_str(), error);
+
+	if (status != LS_OK)
+		throw status_error(info.Env(), status, error);
+	return info.Env().Undefined();
+}
+
+Napi::Value Userspace::start(const Napi::CallbackInfo &info)
+{
+	ls_status status = ls_us_start(use());
+
+	if (status != LS_OK)
+		throw status_error(info.Env(), status, "worker threads");
+	return info.Env().Undefined();
+}
+
+Napi::Value Userspace::stop(const Napi::CallbackInfo &info)
+{
+	ls_us_stop(use());
+	return number(info.Env(), ls_us_stop_ns(us_));
+}
+
+Napi::Value Userspace::close(const Napi::CallbackInfo &info)
+{
+	if (us_) {
+		ls_us_free(us_);
+		us_ = nullptr;
+		Table::Unwrap(table_.Value())->busy--;
+		table_.Reset();
+	}
+	return info.Env().Undefined();
+}
+
+Napi::Value Userspace::ports(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	ls_us *us = use();
+	Napi::Array out = Napi::Array::New(env);
+	u32 n = 0;
+
+	for (u32 i = 1; i < LS_DEVICES_MAX; i++) {
+		ls_device_info d;
+
+		if (!ls_us_port(us, i, &d))
+			continue;
+		const ls_device_stats &s = d.stats;
+		Napi::Object o = Napi::Object::New(env);
+		o.Set("device", number(env, i));
+		o.Set("kind", number(env, d.kind));
+		o.Set("name", d.name);
+		o.Set("ifindex", number(env, d.ifindex));
+		o.Set("mac", mac_text(d.mac));
+		o.Set("mtu", number(env, d.mtu));
+		o.Set("up", Napi::Boolean::New(env, d.up != 0));
+		o.Set("rxPackets", number(env, s.rx_packets));
+		o.Set("rxBytes", number(env, s.rx_bytes));
+		o.Set("rxDropped", number(env, s.rx_dropped));
+		o.Set("txPackets", number(env, s.tx_packets));
+		o.Set("txBytes", number(env, s.tx_bytes));
+		o.Set("txDropped", number(env, s.tx_dropped));
+		out.Set(n++, o);
+	}
+	return out;
+}
+
+Napi::Value Userspace::links(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	std::vector<ls_link_info> links(1024);
+	std::vector<ls_link_addr> addrs(4096);
+	u32 n = std::min<u32>(ls_links_list(use(), links.data(), 1024), 1024), m = std::min<u32>(ls_links_addresses(use(), addrs.data(), 4096), 4096);
+	Napi::Array out = Napi::Array::New(env);
+
+	for (u32 i = 0; i < n; i++) {
+		Napi::Object o = Napi::Object::New(env);
+		Napi::Array list = Napi::Array::New(env);
+		u32 k = 0;
+
+		o.Set("ifindex", number(env, links[i].ifindex));
+		o.Set("name", links[i].name);
+		o.Set("mac", mac_text(links[i].mac));
+		o.Set("mtu", number(env, links[i].mtu));
+		o.Set("flags", number(env, links[i].flags));
+		for (u32 j = 0; j < m; j++) {
+			if (addrs[j].ifindex != links[i].ifindex)
+				continue;
+			bool v4 = addrs[j].addr.d[0] == 0 && addrs[j].addr.w[2] == htonl(0xffff);
+
+			list.Set(k++, addr_text(addrs[j].addr) + "/" + std::to_string(v4 ? addrs[j].prefix - 96 : addrs[j].prefix));
+		}
+		o.Set("addresses", list);
+		out.Set(i, o);
+	}
+	return out;
+}
+
+Napi::Value Userspace::neighbours(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	std::vector<ls_neighbour_info> table(LS_NEIGHS);
+	u32 n = ls_links_neighbours(use(), table.data(), LS_NEIGHS);
+	Napi::Array out = Napi::Array::New(env);
+
+	for (u32 i = 0; i < n; i++) {
+		Napi::Object o = Napi::Object::New(env);
+
+		o.Set("address", addr_text(table[i].addr));
+		o.Set("device", number(env, table[i].device));
+		o.Set("mac", mac_text(table[i].mac));
+		o.Set("state", number(env, table[i].state));
+		out.Set(i, o);
+	}
+	return out;
+}
+
+Napi::Value Userspace::set_routes(const Napi::CallbackInfo &info)
+{
+	Bytes rows = arg_bytes(info, 0, 0, "routes");
+	ls_status status = ls_links_routes(use(), reinterpret_cast<const ls_static_route *>(rows.data), static_cast<u32>(rows.size / sizeof(ls_static_route)));
+
+	if (status != LS_OK)
+		throw status_error(info.Env(), status, "routes");
+	return info.Env().Undefined();
+}
+
+Napi::Value Userspace::set_neighbours(const Napi::CallbackInfo &info)
+{
+	Bytes rows = arg_bytes(info, 0, 0, "neighbours");
+
+	for (size_t i = 0; i + sizeof(ls_static_neighbour) <= rows.size; i += sizeof(ls_static_neighbour)) {
+		ls_static_neighbour n;
+
+		memcpy(&n, rows.data + i, sizeof(n));
+		ls_links_neighbour(use(), &n.addr, n.device, n.mac, LS_NEIGH_VALID, true);
+	}
+	return info.Env().Undefined();
+}
+
+void Userspace::Init(Napi::Env env, Napi::Object exports)
+{
+	exports.Set("Userspace", DefineClass(env, "Userspace", {
+		InstanceMethod<&Userspace::add_port>("addPort"), InstanceMethod<&Userspace::remove_port>("removePort"),
+		InstanceMethod<&Userspace::start_links>("startLinks"), InstanceMethod<&Userspace::start>("start"),
+		InstanceMethod<&Userspace::stop>("stop"), InstanceMethod<&Userspace::close>("close"), InstanceMethod<&Userspace::ports>("ports"),
+		InstanceMethod<&Userspace::links>("links"), InstanceMethod<&Userspace::neighbours>("neighbours"),
+		InstanceMethod<&Userspace::set_routes>("setRoutes"), InstanceMethod<&Userspace::set_neighbours>("setNeighbours"),
+	}));
+}
+
+} // namespace lockstep

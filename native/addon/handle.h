@@ -1,0 +1,77 @@
+/* The two objects JavaScript holds. Closing is explicit and idempotent; use after close is an error, never a crash. */
+#ifndef LOCKSTEP_ADDON_HANDLE_H
+#define LOCKSTEP_ADDON_HANDLE_H
+
+#include <atomic>
+#include <functional>
+
+#include "addon/convert.h"
+
+namespace lockstep {
+
+class Table : public Napi::ObjectWrap<Table> {
+public:
+	static void Init(Napi::Env env, Napi::Object exports);
+	explicit Table(const Napi::CallbackInfo &info);
+	~Table() override;
+	ls_table *use() const; /* throws when closed */
+	/* Work in flight keeps the mapping: close waits until it is done. */
+	std::atomic<int> busy{ 0 };
+
+private:
+	Napi::Value info(const Napi::CallbackInfo &);
+	Napi::Value close(const Napi::CallbackInfo &);
+	Napi::Value install(const Napi::CallbackInfo &);
+	Napi::Value drain(const Napi::CallbackInfo &);
+	Napi::Value drain_logs(const Napi::CallbackInfo &);
+	Napi::Value feed(const Napi::CallbackInfo &);
+	Napi::Value delete_ids(const Napi::CallbackInfo &);
+	Napi::Value delete_filter(const Napi::CallbackInfo &);
+	Napi::Value scan_columns(const Napi::CallbackInfo &);
+	Napi::Value scan_records(const Napi::CallbackInfo &);
+	Napi::Value count(const Napi::CallbackInfo &);
+	Napi::Value verify(const Napi::CallbackInfo &);
+	Napi::Value bulk_begin(const Napi::CallbackInfo &);
+	Napi::Value reconcile(const Napi::CallbackInfo &);
+	Napi::Value reevaluate(const Napi::CallbackInfo &);
+	Napi::Value write_config(const Napi::CallbackInfo &);
+	Napi::Value write_arena(const Napi::CallbackInfo &);
+	Napi::Value read_arena(const Napi::CallbackInfo &);
+	Napi::Value set_role(const Napi::CallbackInfo &);
+	Napi::Value counters(const Napi::CallbackInfo &);
+	Napi::Value rates(const Napi::CallbackInfo &);
+	Napi::Value nat_usage(const Napi::CallbackInfo &);
+	Napi::Value start_freer(const Napi::CallbackInfo &);
+	Napi::Value stop_freer(const Napi::CallbackInfo &);
+	Napi::Value work(const Napi::CallbackInfo &info, std::function<void(ls_table *)> run, std::function<Napi::Value(Napi::Env)> done);
+
+	ls_table *table_ = nullptr;
+};
+
+class Userspace : public Napi::ObjectWrap<Userspace> {
+public:
+	static void Init(Napi::Env env, Napi::Object exports);
+	explicit Userspace(const Napi::CallbackInfo &info);
+	~Userspace() override;
+
+private:
+	Napi::Value add_port(const Napi::CallbackInfo &);
+	Napi::Value remove_port(const Napi::CallbackInfo &);
+	Napi::Value start_links(const Napi::CallbackInfo &);
+	Napi::Value start(const Napi::CallbackInfo &);
+	Napi::Value stop(const Napi::CallbackInfo &);
+	Napi::Value close(const Napi::CallbackInfo &);
+	Napi::Value ports(const Napi::CallbackInfo &);
+	Napi::Value links(const Napi::CallbackInfo &);
+	Napi::Value neighbours(const Napi::CallbackInfo &);
+	Napi::Value set_routes(const Napi::CallbackInfo &);
+	Napi::Value set_neighbours(const Napi::CallbackInfo &);
+	ls_us *use() const;
+
+	ls_us *us_ = nullptr;
+	Napi::ObjectReference table_;
+};
+
+} // namespace lockstep
+
+#endif

@@ -1,0 +1,443 @@
+/* class Table: sessions, configuration and counters of one shared table. Synchronous calls are bounded in time; the rest return promises. */
+#include "addon/async.h"
+#include "addon/handle.h"
+
+#include <atomic>
+#include <cstring>
+#include <fcntl.h>
+#include <memory>
+#include <unistd.h>
+#include <vector>
+
+namespace lockstep {
+
+static Napi::Object install_result(Napi::Env env, const ls_install_result &r)
+{
+	Napi::Object o = Napi::Object::New(env);
+
+	o.Set("installed", number(env, r.installed));
+	o.Set("replaced", number(env, r.replaced));
+	o.Set("conflicts", number(env, r.conflicts));
+	o.Set("full", number(env, r.full));
+	o.Set("invalid", number(env, r.invalid));
+	return o;
+}
+
+static Napi::Object delete_result(Napi::Env env, const ls_delete_result &r)
+{
+	Napi::Object o = Napi::Object::New(env);
+
+	o.Set("matched", number(env, r.matched));
+	o.Set("deleted", number(env, r.deleted));
+	o.Set("graceNs", number(env, r.grace_ns));
+	return o;
+}
+
+/* new Table({capacity, cpus, threads, arena, hugepages: 0|1|2, path: string}) creates; new Table({open: path}) maps and adopts. */
+Table::Table(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Table>(info)
+{
+	Napi::Env env = info.Env();
+	int err_no = 0;
+	ls_status status;
+
+	if (!info[0].IsObject())
+		throw Napi::TypeError::New(env, "Table: expected an options object");
+	Napi::Object o = info[0].As<Napi::Object>();
+
+	if (o.Has("open")) {
+		std::string path = get_string(o, "open", 4096);
+		int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+
+		if (fd < 0)
+			throw status_error(env, LS_E_SYSTEM, path, errno);
+		status = ls_table_open(fd, &table_, &err_no);
+		::close(fd);
+		if (status != LS_OK)
+			throw status_error(env, status, "", err_no);
+		return;
+	}
+	ls_geometry g = { .capacity = get_u32(o, "capacity"), .cpus = get_u32(o, "cpus", LS_WORKERS_MAX), .threads = get_u32(o, "threads", LS_WORKERS_MAX),
+		.arena = get_u32(o, "arena", 1u << 24) };
+	std::string path = get_string(o, "path", 4096);
+
+	status = ls_table_create(&g, static_cast<ls_huge>(get_u32(o, "hugepages", 2)), path.empty() ? nullptr : path.c_str(), &table_, &err_no);
+	if (status != LS_OK)
+		throw status_error(env, status, "", err_no);
+}
+
+Table::~Table() { ls_table_close(table_); }
+
+ls_table *Table::use() const
+{
+	if (!table_)
+		throw status_error(Env(), LS_E_INVALID, "the table is closed");
+	return table_;
+}
+
+Napi::Value Table::info(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	struct ls_table_info t;
+
+	::ls_table_info(use(), &t);
+	Napi::Object o = Napi::Object::New(env);
+
+	o.Set("capacity", number(env, t.capacity));
+	o.Set("slots", number(env, t.slots));
+	o.Set("buckets", number(env, t.buckets));
+	o.Set("workers", number(env, t.workers));
+	o.Set("cpus", number(env, t.cpus));
+	o.Set("threads", number(env, t.threads));
+	o.Set("freeRing", number(env, t.free_ring));
+	o.Set("noticeRing", number(env, t.notice_ring));
+	o.Set("arenaElements", number(env, t.arena_elements));
+	o.Set("origin", Napi::BigInt::New(env, static_cast<uint64_t>(t.origin)));
+	o.Set("bytes", number(env, t.bytes));
+	o.Set("hugepages", Napi::Boolean::New(env, t.huge != 0));
+	o.Set("fd", Napi::Number::New(env, t.fd));
+	o.Set("listed", number(env, t.listed));
+	o.Set("live", number(env, t.live));
+	o.Set("passes", number(env, t.passes));
+	o.Set("freed", number(env, t.freed));
+	o.Set("installed", number(env, t.installed));
+	o.Set("generation", number(env, t.generation));
+	o.Set("graces", number(env, t.graces));
+	o.Set("graceNs", number(env, t.grace_ns));
+	Napi::Array by = Napi::Array::New(env, 16);
+	for (u32 i = 0; i < 16; i++)
+		by.Set(i, number(env, t.freed_by[i]));
+	o.Set("freedBy", by);
+	return o;
+}
+
+Napi::Value Table::close(const Napi::CallbackInfo &info)
+{
+	if (busy > 0)
+		throw status_error(info.Env(), LS_E_BUSY, "the table is in use by work in flight; await it first");
+	ls_table_close(table_);
+	table_ = nullptr;
+	return info.Env().Undefined();
+}
+
+Napi::Value Table::work(const Napi::CallbackInfo &info, std::function<void(ls_table *)> run, std::function<Napi::Value(Napi::Env)> done)
+{
+	ls_table *t = use();
+
+	busy++;
+	return Work::start(info.This().As<Napi::Object>(), [t, run = std::move(run)] { run(t); },
+			   [this, done = std::move(done)](Napi::Env env) {
+				   busy--;
+				   return done(env);
+			   });
+}
+
+/* install(records, stride, status | null, mark) */
+Napi::Value Table::install(const Napi::CallbackInfo &info)
+{
+	ls_table *t = use();
+	u32 stride = arg_u32(info, 1, "stride", 4096);
+	Bytes records = arg_bytes(info, 0, 0, "records");
+	ls_install_result result;
+	u8 *status = nullptr;
+
+	if (stride < sizeof(ls_wire_record) || records.size % stride)
+		throw status_error(info.Env(), LS_E_RECORD, "records: " + std::to_string(records.size) + " bytes are not a multiple of " + std::to_string(stride) +
+								    ", or the record is shorter than " + std::to_string(sizeof(ls_wire_record)));
+	u32 n = static_cast<u32>(records.size / stride);
+
+	if (!info[2].IsNull())
+		status = arg_bytes(info, 2, n, "status").data;
+	ls_table_install(t, records.data, stride, n, info[3].ToBoolean() ? LS_INSTALL_MARK : 0, status, &result);
+	return install_result(info.Env(), result);
+}
+
+Napi::Value Table::drain(const Napi::CallbackInfo &info)
+{
+	ls_table *t = use();
+	Bytes out = arg_bytes(info, 0, 0, "out");
+	u64 overruns = 0;
+	u32 n = ls_table_drain(t, reinterpret_cast<ls_wire_record *>(out.data), static_cast<u32>(out.size / sizeof(ls_wire_record)), &overruns);
+	Napi::Object o = Napi::Object::New(info.Env());
+
+	o.Set("records", number(info.Env(), n));
+	o.Set("overruns", number(info.Env(), overruns));
+	return o;
+}
+
+Napi::Value Table::drain_logs(const Napi::CallbackInfo &info)
+{
+	Bytes out = arg_bytes(info, 0, 0, "out");
+
+	return number(info.Env(), ls_table_drain_logs(use(), reinterpret_cast<ls_log *>(out.data), static_cast<u32>(out.size / sizeof(ls_log))));
+}
+
+Napi::Value Table::feed(const Napi::CallbackInfo &info)
+{
+	ls_table_feed(use(), info[0].ToBoolean());
+	return info.Env().Undefined();
+}
+
+Napi::Value Table::delete_ids(const Napi::CallbackInfo &info)
+{
+	Bytes rows = arg_bytes(info, 0, 0, "rows");
+	auto copy = std::make_shared<std::vector<ls_wire_delete>>(rows.size / sizeof(ls_wire_delete));
+	auto result = std::make_shared<ls_delete_result>();
+
+	memcpy(copy->data(), rows.data, copy->size() * sizeof(ls_wire_delete));
+	return work(info, [copy, result](ls_table *t) { ls_table_delete_ids(t, copy->data(), static_cast<u32>(copy->size()), result.get()); },
+		    [result](Napi::Env env) { return delete_result(env, *result); });
+}
+
+static ls_filter arg_filter(const Napi::CallbackInfo &info, size_t i)
+{
+	ls_filter f;
+
+	memcpy(&f, arg_bytes(info, i, sizeof(f), "filter").data, sizeof(f));
+	if (f.src_prefix > 128 || f.dst_prefix > 128)
+		throw status_error(info.Env(), LS_E_INVALID, "filter: a prefix is longer than 128");
+	return f;
+}
+
+Napi::Value Table::delete_filter(const Napi::CallbackInfo &info)
+{
+	ls_filter f = arg_filter(info, 0);
+	u32 reason = arg_u32(info, 1, "reason", LS_CLOSE_COUNT - 1);
+	auto result = std::make_shared<ls_delete_result>();
+
+	return work(info, [f, reason, result](ls_table *t) { ls_table_delete_filter(t, &f, reason, nullptr, result.get()); },
+		    [result](Napi::Env env) { return delete_result(env, *result); });
+}
+
+/* scanColumns(filter, columns, cursor, out, maxRows, maxNs) -> {rows, cursor | null} */
+Napi::Value Table::scan_columns(const Napi::CallbackInfo &info)
+{
+	ls_table *t = use();
+	ls_filter f = arg_filter(info, 0);
+	u32 columns = arg_u32(info, 1, "columns"), cursor = arg_u32(info, 2, "cursor"), rows = arg_u32(info, 4, "maxRows", 1u << 20);
+	u32 max_ns = arg_u32(info, 5, "maxNs"), width = 0;
+
+	for (u32 c = 0; c < LS_COLUMN_COUNT; c++)
+		width += columns >> c & 1 ? ls_column_bytes(c) : 0;
+	Bytes out = arg_bytes(info, 3, static_cast<size_t>(width) * rows, "out");
+
+	rows = ls_scan_columns(t, &f, columns, &cursor, out.data, rows, max_ns);
+	Napi::Object o = Napi::Object::New(info.Env());
+	o.Set("rows", number(info.Env(), rows));
+	o.Set("cursor", cursor == 0xffffffff ? info.Env().Null() : Napi::Value(number(info.Env(), cursor)));
+	return o;
+}
+
+Napi::Value Table::scan_records(const Napi::CallbackInfo &info)
+{
+	ls_table *t = use();
+	ls_filter f = arg_filter(info, 0);
+	u32 cursor = arg_u32(info, 1, "cursor"), max_ns = arg_u32(info, 3, "maxNs");
+	Bytes out = arg_bytes(info, 2, 0, "out");
+	u32 rows = ls_scan_records(t, &f, &cursor, reinterpret_cast<ls_wire_record *>(out.data), static_cast<u32>(out.size / sizeof(ls_wire_record)), max_ns);
+	Napi::Object o = Napi::Object::New(info.Env());
+
+	o.Set("rows", number(info.Env(), rows));
+	o.Set("cursor", cursor == 0xffffffff ? info.Env().Null() : Napi::Value(number(info.Env(), cursor)));
+	return o;
+}
+
+Napi::Value Table::count(const Napi::CallbackInfo &info)
+{
+	ls_filter f = arg_filter(info, 0);
+	auto result = std::make_shared<u64>(0);
+
+	return work(info, [f, result](ls_table *t) { *result = ls_scan_count(t, &f, nullptr); },
+		    [result](Napi::Env env) { return number(env, *result); });
+}
+
+Napi::Value Table::verify(const Napi::CallbackInfo &info)
+{
+	auto r = std::make_shared<ls_verify_report>();
+
+	return work(info, [r](ls_table *t) { ls_table_verify(t, r.get()); },
+		    [r](Napi::Env env) -> Napi::Value {
+			    static const char *const names[LS_VF_COUNT] = { "live-without-two-entries", "entry-to-free-slot", "entry-under-foreign-tuple",
+				    "two-sessions-one-tuple", "slot-free-twice", "free-slot-in-use", "slot-lost", "generation-and-lifecycle-disagree" };
+			    Napi::Object o = Napi::Object::New(env);
+			    Napi::Array faults = Napi::Array::New(env);
+			    u32 n = 0;
+
+			    o.Set("slots", number(env, r->slots));
+			    o.Set("live", number(env, r->live));
+			    o.Set("creating", number(env, r->creating));
+			    o.Set("dying", number(env, r->dying));
+			    o.Set("dead", number(env, r->dead));
+			    o.Set("free", number(env, r->free));
+			    o.Set("entries", number(env, r->entries));
+			    o.Set("durationNs", number(env, r->duration_ns));
+			    for (u32 i = 0; i < LS_VF_COUNT; i++) {
+				    if (!r->fault[i])
+					    continue;
+				    Napi::Object f = Napi::Object::New(env);
+
+				    f.Set("name", names[i]);
+				    f.Set("count", number(env, r->fault[i]));
+				    f.Set("first", number(env, r->first[i]));
+				    faults.Set(n++, f);
+			    }
+			    o.Set("faults", faults);
+			    return o;
+		    });
+}
+
+Napi::Value Table::bulk_begin(const Napi::CallbackInfo &info)
+{
+	ls_bulk_begin(use());
+	return info.Env().Undefined();
+}
+
+/* reconcile(peerOwned, began, sourceFailed) */
+Napi::Value Table::reconcile(const Napi::CallbackInfo &info)
+{
+	u32 owned = arg_u32(info, 0, "peerOwned");
+	bool began = info[1].ToBoolean(), failed = info[2].ToBoolean();
+	auto r = std::make_shared<ls_reconcile_result>();
+	auto status = std::make_shared<ls_status>();
+
+	return work(info, [=](ls_table *t) { *status = ls_reconcile(t, owned, began, failed, r.get()); },
+		    [r, status](Napi::Env env) -> Napi::Value {
+			    Napi::Object o = Napi::Object::New(env);
+
+			    o.Set("status", status_name(*status));
+			    o.Set("scanned", number(env, r->scanned));
+			    o.Set("stale", number(env, r->stale));
+			    o.Set("deleted", number(env, r->deleted));
+			    o.Set("walkNs", number(env, r->walk_ns));
+			    o.Set("clearNs", number(env, r->clear_ns));
+			    o.Set("graceNs", number(env, r->grace_ns));
+			    return o;
+		    });
+}
+
+Napi::Value Table::reevaluate(const Napi::CallbackInfo &info)
+{
+	auto result = std::make_shared<ls_delete_result>();
+
+	return work(info, [result](ls_table *t) { ls_table_reevaluate(t, result.get()); },
+		    [result](Napi::Env env) { return delete_result(env, *result); });
+}
+
+Napi::Value Table::write_config(const Napi::CallbackInfo &info)
+{
+	Bytes bank = arg_bytes(info, 0, 0, "bank");
+	ls_status status = ls_table_write_config(use(), bank.data, bank.size);
+
+	if (status != LS_OK)
+		throw status_error(info.Env(), status, "bank: " + std::to_string(bank.size) + " bytes, expected " + std::to_string(sizeof(ls_config)));
+	return info.Env().Undefined();
+}
+
+Napi::Value Table::write_arena(const Napi::CallbackInfo &info)
+{
+	Bytes bytes = arg_bytes(info, 1, 0, "bytes");
+	ls_status status = ls_table_write_arena(use(), arg_u32(info, 0, "element"), bytes.data, bytes.size);
+
+	if (status != LS_OK)
+		throw status_error(info.Env(), status, "arena: the ring does not fit");
+	return info.Env().Undefined();
+}
+
+Napi::Value Table::read_arena(const Napi::CallbackInfo &info)
+{
+	Bytes out = arg_bytes(info, 1, 0, "out");
+	ls_status status = ls_table_read_arena(use(), arg_u32(info, 0, "element"), out.data, out.size);
+
+	if (status != LS_OK)
+		throw status_error(info.Env(), status, "arena: outside");
+	return info.Env().Undefined();
+}
+
+/* setRole(rg, role, epoch: bigint, leaseDeadlineNs: bigint) */
+Napi::Value Table::set_role(const Napi::CallbackInfo &info)
+{
+	bool lossless;
+
+	ls_table_set_role(use(), arg_u32(info, 0, "rg", LS_RGS_MAX - 1), arg_u32(info, 1, "role", LS_ROLE_TAKE),
+			  info[2].As<Napi::BigInt>().Uint64Value(&lossless), info[3].As<Napi::BigInt>().Uint64Value(&lossless));
+	return info.Env().Undefined();
+}
+
+Napi::Value Table::counters(const Napi::CallbackInfo &info)
+{
+	Bytes out = arg_bytes(info, 0, sizeof(ls_counters), "out");
+
+	ls_table_counters(use(), reinterpret_cast<ls_counters *>(out.data));
+	return Napi::BigInt::New(info.Env(), static_cast<uint64_t>(ls_clock_ns()));
+}
+
+/* rates(zone) -> events in the current window, one number per screen; 0 when the window is over. */
+Napi::Value Table::rates(const Napi::CallbackInfo &info)
+{
+	u64 rates[LS_SCREEN_COUNT];
+	Napi::Array out = Napi::Array::New(info.Env(), LS_SCREEN_COUNT);
+
+	ls_table_rates(use(), arg_u32(info, 0, "zone", LS_ZONES_MAX - 1), rates);
+	for (u32 i = 0; i < LS_SCREEN_COUNT; i++)
+		out.Set(i, number(info.Env(), rates[i]));
+	return out;
+}
+
+/* natUsage() -> per pool address index {inUse, created, failed}; counts the sessions in one walk. */
+Napi::Value Table::nat_usage(const Napi::CallbackInfo &info)
+{
+	auto rows = std::make_shared<std::vector<ls_nat_usage>>(LS_POOL_ADDRS_MAX);
+
+	return work(info, [rows](ls_table *t) { ls_table_nat_usage(t, rows->data()); },
+		    [rows](Napi::Env env) -> Napi::Value {
+			    Napi::Array out = Napi::Array::New(env);
+			    u32 n = 0;
+
+			    for (u32 i = 0; i < LS_POOL_ADDRS_MAX; i++) {
+				    const ls_nat_usage &u = (*rows)[i];
+
+				    if (!(u.in_use | u.created | u.failed))
+					    continue;
+				    Napi::Object o = Napi::Object::New(env);
+
+				    o.Set("address", number(env, i));
+				    o.Set("inUse", number(env, u.in_use));
+				    o.Set("created", number(env, u.created));
+				    o.Set("failed", number(env, u.failed));
+				    out.Set(n++, o);
+			    }
+			    return out;
+		    });
+}
+
+Napi::Value Table::start_freer(const Napi::CallbackInfo &info)
+{
+	ls_status status = ls_freer_start(use());
+
+	if (status != LS_OK)
+		throw status_error(info.Env(), status, "freer thread");
+	return info.Env().Undefined();
+}
+
+Napi::Value Table::stop_freer(const Napi::CallbackInfo &info)
+{
+	ls_freer_stop(use());
+	return info.Env().Undefined();
+}
+
+void Table::Init(Napi::Env env, Napi::Object exports)
+{
+	exports.Set("Table", DefineClass(env, "Table", {
+		InstanceMethod<&Table::info>("info"), InstanceMethod<&Table::close>("close"), InstanceMethod<&Table::install>("install"),
+		InstanceMethod<&Table::drain>("drain"), InstanceMethod<&Table::drain_logs>("drainLogs"), InstanceMethod<&Table::feed>("feed"),
+		InstanceMethod<&Table::delete_ids>("deleteIds"), InstanceMethod<&Table::delete_filter>("deleteFilter"),
+		InstanceMethod<&Table::scan_columns>("scanColumns"), InstanceMethod<&Table::scan_records>("scanRecords"),
+		InstanceMethod<&Table::count>("count"), InstanceMethod<&Table::verify>("verify"), InstanceMethod<&Table::bulk_begin>("bulkBegin"),
+		InstanceMethod<&Table::reconcile>("reconcile"), InstanceMethod<&Table::reevaluate>("reevaluate"),
+		InstanceMethod<&Table::write_config>("writeConfig"), InstanceMethod<&Table::write_arena>("writeArena"),
+		InstanceMethod<&Table::read_arena>("readArena"), InstanceMethod<&Table::set_role>("setRole"),
+		InstanceMethod<&Table::counters>("counters"), InstanceMethod<&Table::rates>("rates"), InstanceMethod<&Table::nat_usage>("natUsage"),
+		InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
+	}));
+}
+
+} // namespace lockstep
