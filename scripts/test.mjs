@@ -3,7 +3,7 @@
 //   npm test -- test/unit/wire.test.ts
 // The last line is always `N passed, N failed, N skipped`: tap's own totals, plus the native tests, plus one for lint.
 import { spawn } from 'node:child_process'
-import { createWriteStream, mkdirSync } from 'node:fs'
+import { createWriteStream, existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { main, root, say, step } from './lib/common.mjs'
@@ -28,11 +28,21 @@ async function lint() {
   return { passed: 1 }
 }
 
+const tapProgram = join(root, 'node_modules/tap/dist/esm/run.mjs')
+
+/** tap keeps its set of plugins inside node_modules, linked to .tap: build it when the clone is new or was moved. */
+async function tapPlugins() {
+  const link = join(root, 'node_modules/@tapjs/test/test-built/node_modules')
+  if (existsSync(link) && realpathSync(link).startsWith(realpathSync(root))) return
+  await step('preparing the test runner', process.execPath, [tapProgram, 'build'])
+}
+
 /** Run tap; print one line per file, every skip with its reason, and the whole output of a file that fails. */
 async function tap(args) {
+  await tapPlugins()
   mkdirSync(join(root, '.tap'), { recursive: true })
   const log = createWriteStream(join(root, '.tap/last.tap'))
-  const child = spawn(process.execPath, [join(root, 'node_modules/tap/dist/esm/run.mjs'), '--reporter=tap', ...args], { cwd: root, stdio: ['inherit', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [tapProgram, '--reporter=tap', ...args], { cwd: root, stdio: ['inherit', 'pipe', 'inherit'] })
   const result = { passed: 0, failed: 0, skipped: 0 }
   let summary = false
   let held = []
