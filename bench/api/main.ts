@@ -11,7 +11,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { column as columnCodes } from '../../src/generated/codes.js'
-import { connectAgent, messages, socketTarget, type AgentConnection } from '../../src/rpc/client.js'
+import { connectAgent, messages, socketTarget, type AgentConnection } from '../../src/cli/client.js'
 import type { ServerReport } from './server.js'
 
 export interface ApiBenchOptions {

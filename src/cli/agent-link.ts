@@ -2,25 +2,38 @@
  * The CLI's way to the agent. The socket is tried first by itself: its errno tells exactly what is wrong and what helps, which a
  * gRPC "unavailable" does not.
  */
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { LockstepError } from '../contract/errors.js'
-import { connectAgent, socketTarget, type AgentConnection } from '../rpc/client.js'
-import { clientSocketPath } from '../rpc/socket-path.js'
+import { connectAgent, socketTarget, type AgentConnection } from './client.js'
 import type { CliIo } from './io.js'
+import { load } from './modules.js'
 
 export interface LinkOptions {
   readonly socket?: string
 }
 
-export function socketPathOf (io: CliIo, options: LinkOptions): string {
-  return options.socket ?? clientSocketPath(io.env)
+const SYSTEM_SOCKET = '/run/lockstep/agent.sock'
+
+/** What --socket or LOCKSTEP_SOCKET says; `null`: nothing. */
+export function socketGiven (io: CliIo, options: LinkOptions): string | null {
+  const told = options.socket ?? io.env.LOCKSTEP_SOCKET ?? ''
+  return told === '' ? null : told
+}
+
+/** The socket to try: the one given, else where an agent of this user listens unless configured, else the system's. */
+export async function socketPathOf (io: CliIo, options: LinkOptions): Promise<string> {
+  const given = socketGiven(io, options)
+  if (given !== null) return given
+  const { hostDefaults } = await load('hostDefaults')
+  const { socketPath } = hostDefaults(io.env)
+  return existsSync(socketPath) || !existsSync(SYSTEM_SOCKET) ? socketPath : SYSTEM_SOCKET
 }
 
 /** Runs `work` with a connection that is closed afterwards. */
 export async function withAgent<T> (io: CliIo, options: LinkOptions, work: (agent: AgentConnection) => Promise<T>): Promise<T> {
-  const path = socketPathOf(io, options)
+  const path = await socketPathOf(io, options)
   await knock(io, path)
   const connection = connectAgent(socketTarget(path))
   try {

@@ -2,7 +2,7 @@
 import { status } from '@grpc/grpc-js'
 import { CommanderError } from 'commander'
 import { LockstepError } from '../contract/errors.js'
-import { RemoteError } from '../rpc/error-status.js'
+import { RemoteError } from './remote-error.js'
 import { Interrupted } from './io.js'
 
 export const exitCode = {
@@ -17,17 +17,18 @@ export const exitCode = {
   bug: 70
 } as const
 
+const codeOfStatus: ReadonlyMap<status, number> = new Map([
+  [status.NOT_FOUND, exitCode.notFound], [status.PERMISSION_DENIED, exitCode.denied], [status.UNAUTHENTICATED, exitCode.denied],
+  [status.DEADLINE_EXCEEDED, exitCode.timeout]
+])
+
 export function exitCodeOf (error: unknown): number {
   if (error instanceof Interrupted) return error.exitCode
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage
   if (error instanceof RemoteError) {
-    switch (error.grpcCode) {
-      case status.NOT_FOUND: return exitCode.notFound
-      case status.PERMISSION_DENIED:
-      case status.UNAUTHENTICATED: return exitCode.denied
-      case status.DEADLINE_EXCEEDED: return exitCode.timeout
-      case status.UNAVAILABLE: return error.code === 'LS_R_UNAVAILABLE' ? exitCode.unreachable : exitCode.failed
-    }
+    const known = codeOfStatus.get(error.grpcCode)
+    if (known !== undefined) return known
+    if (error.code === 'LS_R_UNAVAILABLE') return exitCode.unreachable
   }
   if (!(error instanceof LockstepError)) return exitCode.bug
   if (error.code === 'LS_U_USAGE') return exitCode.usage

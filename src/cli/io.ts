@@ -26,7 +26,7 @@ export function processIo (): CliIo {
   }
   return {
     out: async (text) => await new Promise<void>((resolve, reject) => {
-      stdout.write(text, (error) => { if (error == null) resolve(); else reject(error) })
+      stdout.write(text, (error) => { if (error instanceof Error) reject(error); else resolve() })
     }),
     err: (text) => { stderr.write(text) },
     env,

@@ -9,18 +9,20 @@ export interface RunOptions {
   /** YAML file; `null`: the startup configuration of the state directory. */
   readonly config: string | null
   readonly backend: string | null
-  readonly socketPath: string
+  /** `null`: as configured, else where hostDefaults says. */
+  readonly socketPath: string | null
   readonly stateDirectory: string | null
   readonly instance: string | null
   readonly logLevel: string
 }
 
 export interface MainModule { readonly runAgent: (options: RunOptions) => Promise<number> }
-export interface QuickstartModule { readonly quickstart: () => Promise<number> }
+export interface QuickstartModule { readonly quickstart: (options: { readonly socketPath: string | null }) => Promise<number> }
 export interface GatewayModule { readonly gatewayMain: (options: GatewayCliOptions) => Promise<number> }
 export interface LabModule { readonly labMain: (argv: string[]) => Promise<number> }
 export interface BenchModule { readonly benchMain: (argv: string[]) => Promise<number> }
-export interface ConfigModule { readonly checkText: (text: string) => CheckResult | Promise<CheckResult> }
+export interface ConfigModule { readonly checkText: (text: string, file?: string) => CheckResult | Promise<CheckResult> }
+export interface HostDefaultsModule { readonly hostDefaults: (env: Readonly<Record<string, string | undefined>>) => { readonly socketPath: string } }
 
 export interface GatewayCliOptions {
   readonly socketPath: string
@@ -41,7 +43,8 @@ const places = {
   gateway: '../gateway/main.js',
   lab: '../../test/lab/main.js',
   bench: '../../bench/main.js',
-  config: '../config/check.js'
+  config: '../config/check.js',
+  hostDefaults: '../config/host-defaults.js'
 } as const
 
 interface Modules {
@@ -51,6 +54,7 @@ interface Modules {
   lab: LabModule
   bench: BenchModule
   config: ConfigModule
+  hostDefaults: HostDefaultsModule
 }
 
 export async function load<Name extends keyof Modules> (name: Name): Promise<Modules[Name]> {

@@ -2,7 +2,7 @@
 import { createColors } from 'picocolors'
 import { Command, CommanderError } from 'commander'
 import { LockstepError } from '../contract/errors.js'
-import { RemoteError } from '../rpc/error-status.js'
+import { RemoteError } from './remote-error.js'
 import { selfName } from './agent-link.js'
 import { exitCode, exitCodeOf } from './exit-codes.js'
 import { Interrupted, type CliIo } from './io.js'

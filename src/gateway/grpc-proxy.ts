@@ -118,7 +118,7 @@ function forward (client: ServerHttp2Stream, agent: ClientHttp2Stream): void {
     client.respond(responseHeaders(headers), trailersOnly ? { endStream: true } : { waitForTrailers: true })
     if (!trailersOnly) agent.pipe(client)
   })
-  agent.on('trailers', (headers) => { trailers = responseHeaders(headers); sendTrailers() })
+  agent.on('trailers', (headers: IncomingHttpHeaders) => { trailers = responseHeaders(headers); sendTrailers() })
   client.on('wantTrailers', () => { wanted = true; sendTrailers() })
   agent.on('error', () => { /* 'close' follows */ })
   agent.on('close', () => {

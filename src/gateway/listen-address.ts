@@ -1,4 +1,4 @@
-/** `127.0.0.1:9471`, `[::1]:9471`, `off` -> where to listen; and what counts as loopback. */
+/** `127.0.0.1:50461`, `[::1]:50461`, `off` -> where to listen; and what counts as loopback. */
 import { isIP } from 'node:net'
 import { LockstepError } from '../contract/errors.js'
 
@@ -16,7 +16,7 @@ export function parseListen (option: string, text: string): ListenAddress | null
   const named = host === 'localhost' ? '127.0.0.1' : host
   const port = Number(match?.[3] ?? NaN)
   if (isIP(named) === 0 || !(port >= 0 && port <= 65535)) {
-    throw new LockstepError('invalid', 'LS_G_ADDRESS', 'not an address to listen on', { object: option, found: text, expected: 'ADDRESS:PORT, for example 127.0.0.1:9471 or [::1]:9471, or off' })
+    throw new LockstepError('invalid', 'LS_G_ADDRESS', 'not an address to listen on', { object: option, found: text, expected: 'ADDRESS:PORT, for example 127.0.0.1:50461 or [::1]:50461, or off' })
   }
   return { host: named, port, loopback: named === '::1' || named.startsWith('127.') }
 }

@@ -27,7 +27,7 @@ export interface GatewayOptions {
 }
 
 export interface Gateway {
-  /** `127.0.0.1:9470`; `null` when off. */
+  /** `127.0.0.1:9461`; `null` when off. */
   readonly httpAddress: string | null
   readonly grpcAddress: string | null
   readonly close: () => Promise<void>
@@ -61,7 +61,7 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
     for (const session of sessions) session.destroy()
     surface?.close()
     surface?.server.closeAllConnections()
-    await Promise.all([proxy, surface?.server].map(async (server) => { if (server != null && server.listening) await new Promise((resolve) => server.close(resolve)) }))
+    await Promise.all([proxy, surface?.server].map(async (server) => { if (server?.listening === true) await new Promise((resolve) => server.close(resolve)) }))
   }
   try {
     const grpcAddress = await listen(proxy, grpc, '--grpc')

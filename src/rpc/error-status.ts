@@ -1,21 +1,18 @@
 /**
- * Errors on the wire: LockstepError -> canonical gRPC code + google.rpc.Status in `grpc-status-details-bin`, and back.
- *
- * The details hold one google.rpc.ErrorInfo (reason = code, domain "lockstep", metadata = class, object, found, expected,
- * next) and, for a refused configuration, one google.rpc.BadRequest with a violation per error. Both are small messages of a
- * fixed published shape, written here by hand so that no generated code is needed for them.
- * Trailers are bounded: a value is cut at 512 bytes, violations stop at 6 KiB (peers refuse header blocks above 8-16 KiB).
+ * Errors on the wire: LockstepError -> canonical gRPC code, and a google.rpc.Status in `grpc-status-details-bin` with one
+ * ErrorInfo (reason = code, domain "lockstep", metadata = class, object, found, expected, next) and, for a refused
+ * configuration, one BadRequest with a violation for each error. The way back is src/cli/remote-error.ts.
+ * Trailers are bounded: a value is cut at 512 bytes, violations stop at 4 KiB (peers refuse header blocks above 8-16 KiB, and
+ * binary trailers grow by a third).
  */
-import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire'
-import { Metadata, status, type ServiceError } from '@grpc/grpc-js'
-import { LockstepError, type ErrorClass, type ErrorDetail } from '../contract/errors.js'
+import { Metadata, status } from '@grpc/grpc-js'
+import { LockstepError, type ErrorClass } from '../contract/errors.js'
+import { BadRequest, ErrorInfo } from '../generated/proto/google/rpc/error_details.js'
+import { Status } from '../generated/proto/google/rpc/status.js'
 
-const DETAILS = 'grpc-status-details-bin'
-const DOMAIN = 'lockstep'
-const ERROR_INFO = 'type.googleapis.com/google.rpc.ErrorInfo'
-const BAD_REQUEST = 'type.googleapis.com/google.rpc.BadRequest'
 const VALUE_BYTES_MAX = 512
-const VIOLATION_BYTES_MAX = 6144
+const TEXT_BYTES_MAX = 2048
+const VIOLATION_BYTES_MAX = 4096
 export const VIOLATIONS_MAX = 50
 
 /** One error of a refused document: where, what, and a stable identifier. */
@@ -25,7 +22,7 @@ export interface Violation {
   readonly reason: string
 }
 
-/** Classes that a gRPC code stands for; codes with a better canonical match than their class come first. */
+/** Codes with a better canonical match than their class. */
 const codeOfError: Readonly<Record<string, status>> = {
   LS_E_NOT_FOUND: status.NOT_FOUND,
   LS_E_PERMISSION: status.PERMISSION_DENIED,
@@ -39,21 +36,6 @@ const codeOfClass: Readonly<Record<ErrorClass, status>> = {
   unavailable: status.UNAVAILABLE,
   bug: status.INTERNAL
 }
-const classOfCode: Partial<Readonly<Record<status, ErrorClass>>> = {
-  [status.INVALID_ARGUMENT]: 'invalid',
-  [status.OUT_OF_RANGE]: 'invalid',
-  [status.UNIMPLEMENTED]: 'unsupported',
-  [status.ABORTED]: 'stale',
-  [status.NOT_FOUND]: 'stale',
-  [status.ALREADY_EXISTS]: 'stale',
-  [status.FAILED_PRECONDITION]: 'stale',
-  [status.RESOURCE_EXHAUSTED]: 'exhausted',
-  [status.UNAVAILABLE]: 'unavailable',
-  [status.DEADLINE_EXCEEDED]: 'unavailable',
-  [status.CANCELLED]: 'unavailable',
-  [status.PERMISSION_DENIED]: 'unavailable',
-  [status.UNAUTHENTICATED]: 'unavailable'
-}
 
 export interface WireStatus {
   readonly code: status
@@ -62,147 +44,44 @@ export interface WireStatus {
 }
 
 /** What a client is told about any thrown value. A value that is not ours is a bug: its text goes out, its stack does not. */
-export function statusOfError (error: unknown, violations: readonly Violation[] = []): WireStatus {
-  const known = error instanceof LockstepError ? error : bugOf(error)
-  const code = codeOfError[known.code] ?? codeOfClass[known.errorClass]
+export function statusOfError (thrown: unknown, violations: readonly Violation[] = []): WireStatus {
+  const error = thrown instanceof LockstepError ? thrown : bugOf(thrown)
+  const code = codeOfError[error.code] ?? codeOfClass[error.errorClass]
+  const text = cut(error.message, TEXT_BYTES_MAX)
+  const details = [{ typeUrl: 'type.googleapis.com/google.rpc.ErrorInfo', value: Buffer.from(ErrorInfo.encode(infoOf(error)).finish()) }]
+  if (violations.length > 0) {
+    details.push({ typeUrl: 'type.googleapis.com/google.rpc.BadRequest', value: Buffer.from(BadRequest.encode({ fieldViolations: bounded(violations) }).finish()) })
+  }
   const metadata = new Metadata()
-  metadata.set(DETAILS, encodeDetails(code, known, violations))
-  return { code, details: cut(known.message, 2048), metadata }
+  // The text travels in grpc-message already: it is not sent twice.
+  metadata.set('grpc-status-details-bin', Buffer.from(Status.encode({ code, message: '', details }).finish()))
+  return { code, details: text, metadata }
 }
 
-/** A LockstepError that came over the wire. */
-export class RemoteError extends LockstepError {
-  readonly grpcCode: status
-  readonly violations: readonly Violation[]
+function bugOf (thrown: unknown): LockstepError {
+  const text = thrown instanceof Error ? thrown.message : String(thrown)
+  return new LockstepError('bug', 'LS_E_BUG', text, { next: 'look at the log of the agent' }, thrown)
+}
 
-  constructor (text: string, grpcCode: status, info: { errorClass: ErrorClass, code: string, detail: ErrorDetail }, violations: readonly Violation[], cause: unknown) {
-    super(info.errorClass, info.code, text, info.detail, cause)
-    this.name = 'RemoteError'
-    this.message = text
-    this.grpcCode = grpcCode
-    this.violations = violations
+function infoOf ({ errorClass, code, detail }: LockstepError): ErrorInfo {
+  const pairs = Object.entries({ class: errorClass, object: detail.object, found: detail.found, expected: detail.expected, next: detail.next })
+  return {
+    reason: code,
+    domain: 'lockstep',
+    metadata: Object.fromEntries(pairs.flatMap(([key, value]) => (value === undefined ? [] : [[key, cut(value, VALUE_BYTES_MAX)]])))
   }
 }
 
-/** The typed error behind what grpc-js hands to a client. Without details (an older or foreign server) the code decides. */
-export function errorOfStatus (error: ServiceError): RemoteError {
-  const fallback = {
-    errorClass: classOfCode[error.code] ?? 'bug',
-    code: `LS_R_${status[error.code] ?? 'UNKNOWN'}`,
-    detail: {}
-  }
-  const raw = error.metadata?.get(DETAILS)[0]
-  let info = fallback
-  let violations: Violation[] = []
-  if (raw instanceof Buffer) {
-    try {
-      for (const any of decodeStatus(raw)) {
-        if (any.typeUrl === ERROR_INFO) info = decodeErrorInfo(any.value) ?? fallback
-        if (any.typeUrl === BAD_REQUEST) violations = decodeBadRequest(any.value)
-      }
-    } catch {
-      info = fallback
-    }
-  }
-  return new RemoteError(error.details === '' ? error.message : error.details, error.code, info, violations, error)
-}
-
-function bugOf (error: unknown): LockstepError {
-  const text = error instanceof Error ? error.message : String(error)
-  return new LockstepError('bug', 'LS_E_BUG', text, { next: 'look at the log of the agent' }, error)
-}
-
-function encodeDetails (code: status, error: LockstepError, violations: readonly Violation[]): Buffer {
-  const info = new BinaryWriter()
-  info.uint32(10).string(error.code)
-  info.uint32(18).string(DOMAIN)
-  const pairs: Array<[string, string | undefined]> = [
-    ['class', error.errorClass], ['object', error.detail.object], ['found', error.detail.found],
-    ['expected', error.detail.expected], ['next', error.detail.next]
-  ]
-  for (const [key, value] of pairs) {
-    if (value !== undefined) info.uint32(26).fork().uint32(10).string(key).uint32(18).string(cut(value, VALUE_BYTES_MAX)).join()
-  }
-  const out = new BinaryWriter()
-  out.uint32(8).int32(code)
-  any(out, ERROR_INFO, info.finish())
-  if (violations.length > 0) any(out, BAD_REQUEST, encodeBadRequest(violations))
-  return Buffer.from(out.finish())
-}
-
-function any (out: BinaryWriter, typeUrl: string, value: Uint8Array): void {
-  out.uint32(26).fork().uint32(10).string(typeUrl).uint32(18).bytes(value).join()
-}
-
-function encodeBadRequest (violations: readonly Violation[]): Uint8Array {
-  const out = new BinaryWriter()
+/** The first violations that fit. */
+function bounded (violations: readonly Violation[]): Violation[] {
+  const out: Violation[] = []
   let left = VIOLATION_BYTES_MAX
   for (const v of violations.slice(0, VIOLATIONS_MAX)) {
-    const field = cut(v.field, VALUE_BYTES_MAX)
-    const description = cut(v.description, VALUE_BYTES_MAX)
-    left -= Buffer.byteLength(field) + Buffer.byteLength(description) + v.reason.length + 8
+    const short = { field: cut(v.field, VALUE_BYTES_MAX), description: cut(v.description, VALUE_BYTES_MAX), reason: v.reason }
+    left -= Buffer.byteLength(short.field) + Buffer.byteLength(short.description) + short.reason.length + 8
     if (left < 0) break
-    out.uint32(10).fork().uint32(10).string(field).uint32(18).string(description).uint32(26).string(v.reason).join()
+    out.push(short)
   }
-  return out.finish()
-}
-
-/** Calls `take` for each length-delimited field; other wire types are skipped. */
-function eachField (bytes: Uint8Array, take: (field: number, value: Uint8Array) => void): void {
-  const reader = new BinaryReader(bytes)
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag()
-    if (type === 2) take(field, reader.bytes())
-    else reader.skip(type)
-  }
-}
-
-const text = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
-
-function decodeStatus (raw: Buffer): Array<{ typeUrl: string, value: Uint8Array }> {
-  const out: Array<{ typeUrl: string, value: Uint8Array }> = []
-  eachField(raw, (field, bytes) => {
-    if (field !== 3) return
-    const item: { typeUrl: string, value: Uint8Array } = { typeUrl: '', value: new Uint8Array() }
-    eachField(bytes, (f, v) => { if (f === 1) item.typeUrl = text(v); else if (f === 2) item.value = v })
-    out.push(item)
-  })
-  return out
-}
-
-function decodeErrorInfo (raw: Uint8Array): { errorClass: ErrorClass, code: string, detail: ErrorDetail } | null {
-  let code = ''
-  let domain = ''
-  const map = new Map<string, string>()
-  eachField(raw, (field, bytes) => {
-    if (field === 1) code = text(bytes)
-    else if (field === 2) domain = text(bytes)
-    else if (field === 3) {
-      let key = ''
-      let value = ''
-      eachField(bytes, (f, v) => { if (f === 1) key = text(v); else if (f === 2) value = text(v) })
-      map.set(key, value)
-    }
-  })
-  const errorClass = map.get('class')
-  if (domain !== DOMAIN || errorClass === undefined || !(errorClass in codeOfClass)) return null
-  const detail: ErrorDetail = Object.fromEntries(
-    ['object', 'found', 'expected', 'next'].flatMap((key) => map.has(key) ? [[key, map.get(key)]] : []))
-  return { errorClass: errorClass as ErrorClass, code, detail }
-}
-
-function decodeBadRequest (raw: Uint8Array): Violation[] {
-  const out: Violation[] = []
-  eachField(raw, (field, bytes) => {
-    if (field !== 1) return
-    const v = { field: '', description: '', reason: '' }
-    eachField(bytes, (f, value) => {
-      if (f === 1) v.field = text(value)
-      else if (f === 2) v.description = text(value)
-      else if (f === 3) v.reason = text(value)
-    })
-    out.push(v)
-  })
   return out
 }
 

@@ -3,25 +3,23 @@
  * messages; handler.ts has what they share. Thread: main. Everything served here is bounded: message sizes, streams a
  * connection, messages waiting for a slow reader.
  */
-import { Server, ServerCredentials } from '@grpc/grpc-js'
+import { credentials, Metadata, Server, ServerCredentials } from '@grpc/grpc-js'
 import type { AgentServices } from '../contract/services.js'
-import { AgentService } from '../generated/proto/lockstep/v1/agent.js'
+import { AgentClient, AgentService } from '../generated/proto/lockstep/v1/agent.js'
 import { ConfigService } from '../generated/proto/lockstep/v1/config.js'
 import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
 import { createMetrics, type Metrics } from '../telemetry/metrics.js'
 import { agentImplementation } from './agent-service.js'
-import { call, connectAgent, socketTarget } from './client.js'
 import { configImplementation } from './config-service.js'
 import type { OnBug } from './handler.js'
 import { addHealth, addReflection } from './reflection.js'
 import { sessionsDefinition, sessionsImplementation } from './sessions-service.js'
 import { claimSocket } from './socket-claim.js'
-import { defaultSocketPath } from './socket-path.js'
 import { telemetryImplementation } from './telemetry-service.js'
 
 export interface RpcServerOptions {
-  /** Path of the unix socket; default: defaultSocketPath(). */
-  readonly socketPath?: string
+  /** Path of the unix socket. */
+  readonly socketPath: string
   /** Group id that may use it (mode 0660); `null` keeps the process's own. */
   readonly socketGroup?: number | null
   /** A metrics page of the agent's own; default: createMetrics(services). */
@@ -45,8 +43,8 @@ const serverOptions = {
 }
 
 /** @throws unavailable LS_R_AGENT_RUNNING naming the agent that already serves the socket. */
-export async function startRpcServer (services: AgentServices, options: RpcServerOptions = {}): Promise<RpcServer> {
-  const socketPath = options.socketPath ?? defaultSocketPath()
+export async function startRpcServer (services: AgentServices, options: RpcServerOptions): Promise<RpcServer> {
+  const { socketPath } = options
   const onBug: OnBug = options.onBug ?? (() => {})
   const server = new Server(serverOptions)
   server.addService(AgentService, agentImplementation(services, onBug))
@@ -91,13 +89,11 @@ async function shutdown (server: Server, graceMs: number): Promise<void> {
 
 /** `instance edge-1 (pid 4711, userspace, generation 12)` for the message that refuses a second agent. */
 async function describeAgent (path: string): Promise<string> {
-  const connection = connectAgent(socketTarget(path))
-  try {
-    const info = await call(connection.agent, connection.agent.getInfo, {}, { deadlineMs: 1000 })
-    return `instance ${info.instance} (pid ${info.pid}, ${info.backend}, generation ${info.generation})`
-  } catch {
-    return 'a process that does not answer GetInfo'
-  } finally {
-    connection.close()
-  }
+  const client = new AgentClient(`unix:${path}`, credentials.createInsecure())
+  return await new Promise((resolve) => {
+    client.getInfo({}, new Metadata(), { deadline: Date.now() + 1000 }, (error, info) => {
+      client.close()
+      resolve(error === null ? `instance ${info.instance} (pid ${info.pid}, ${info.backend}, generation ${info.generation})` : 'a process that does not answer GetInfo')
+    })
+  })
 }

@@ -12,6 +12,8 @@ import { LockstepError } from '../contract/errors.js'
 
 /** Bytes of sun_path without the closing zero. */
 const PATH_BYTES_MAX = 107
+/** Bytes of `/.lsXXXXXX/s`. */
+const ROOM_BYTES = 12
 
 export interface SocketClaim {
   /** Bind here. */
@@ -30,8 +32,9 @@ export interface ClaimOptions {
 
 /** @throws unavailable LS_R_AGENT_RUNNING when a live process serves the path; `describe` adds who it is. */
 export async function claimSocket (path: string, options: ClaimOptions, describe: (path: string) => Promise<string>): Promise<SocketClaim> {
-  if (Buffer.byteLength(path) > PATH_BYTES_MAX - 16) {
-    throw new LockstepError('invalid', 'LS_R_SOCKET_PATH', 'the path is too long for a unix socket', { object: path, found: `${Buffer.byteLength(path)} bytes`, expected: `at most ${PATH_BYTES_MAX - 16}`, next: 'choose a shorter one with --socket' })
+  const bytes = Math.max(Buffer.byteLength(path), Buffer.byteLength(dirname(path)) + ROOM_BYTES)
+  if (bytes > PATH_BYTES_MAX) {
+    throw new LockstepError('invalid', 'LS_R_SOCKET_PATH', 'the path is too long for a unix socket', { object: path, found: `${bytes} bytes, room to bind included`, expected: `at most ${PATH_BYTES_MAX}`, next: 'choose a shorter one with --socket' })
   }
   prepareDirectory(dirname(path))
   if (await occupied(path)) {

@@ -7,7 +7,7 @@ import { createColors } from 'picocolors'
 import type { Command } from 'commander'
 import { LockstepError } from '../../contract/errors.js'
 import type { Backend } from '../../generated/proto/lockstep/v1/agent.js'
-import { call } from '../../rpc/client.js'
+import { call } from '../client.js'
 import { socketPathOf, withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
 import { count, duration, parseDuration, time } from '../format.js'
@@ -84,7 +84,7 @@ async function backends ({ io }: Cli, options: CommonOptions & { readonly capabi
 }
 
 async function stop ({ io }: Cli, options: CommonOptions & { readonly timeout: number }): Promise<number> {
-  const path = socketPathOf(io, options)
+  const path = await socketPathOf(io, options)
   const info = await withAgent(io, options, async (a) => await call(a.agent, a.agent.getInfo, {}))
   try {
     process.kill(info.pid, 'SIGTERM')

@@ -46,7 +46,8 @@ export interface IssueText {
 
 /** `file:3:5: /zones/0/name: is not a string: found 7, expected a string [LS_C_TYPE]`, as editors and compilers write it. */
 export function issueLine (file: string, i: IssueText | ConfigIssue): string {
-  const place = i.line == null ? file : `${file}:${i.line}${i.column == null ? '' : `:${i.column}`}`
+  const at = [i.line, i.column].filter((n) => typeof n === 'number')
+  const place = [file, ...at].join(':')
   const found = i.found === '' ? '' : `: found ${i.found}`
   const expected = i.expected === '' ? '' : `${found === '' ? ': ' : ', '}expected ${i.expected}`
   return `${place}: ${i.path === '' ? '/' : i.path}: ${i.message}${found}${expected} [${i.code}]\n`

@@ -1,9 +1,8 @@
 /** run, quickstart, gateway, check, lab, bench: verbs that need no running agent. */
 import type { Command } from 'commander'
-import { ConfigCheckResponse } from '../../generated/proto/lockstep/v1/config.js'
-import { defaultSocketPath } from '../../rpc/socket-path.js'
-import { call } from '../../rpc/client.js'
-import { socketPathOf, withAgent } from '../agent-link.js'
+import type { ConfigCheckResponse } from '../../generated/proto/lockstep/v1/config.js'
+import { call } from '../client.js'
+import { socketGiven, socketPathOf, withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
 import { toJson } from '../json.js'
 import { load } from '../modules.js'
@@ -36,7 +35,7 @@ function addRun (parent: Command, cli: Cli): void {
       return await runAgent({
         config: config ?? null,
         backend: o.backend ?? null,
-        socketPath: o.socket ?? defaultSocketPath(cli.io.env),
+        socketPath: socketGiven(cli.io, o),
         stateDirectory: o.state ?? null,
         instance: o.instance ?? null,
         logLevel: o.logLevel
@@ -44,7 +43,9 @@ function addRun (parent: Command, cli: Cli): void {
     }))
 
   offlineVerb(parent, { usage: 'quickstart', summary: 'Run a small agent with traffic of its own to look at', examples: ['quickstart'] })
-    .action(action(cli, async () => await (await load('quickstart')).quickstart()))
+    
+    .option('--socket <path>', 'serve this socket')
+    .action(action(cli, async (o: { socket?: string }) => await (await load('quickstart')).quickstart({ socketPath: socketGiven(cli.io, o) })))
 }
 
 function addGateway (parent: Command, cli: Cli): void {
@@ -52,11 +53,11 @@ function addGateway (parent: Command, cli: Cli): void {
     usage: 'gateway',
     summary: 'Serve metrics and gRPC over TCP for an agent, without privileges',
     about: 'HTTP: /metrics and /healthz. gRPC: everything the agent serves. Plain TCP is for loopback only and has the role viewer unless --role says otherwise; other addresses need --tls-cert, --tls-key and --tls-ca, and the role stands in the client certificate as OU (viewer, operator or admin). Started as root it opens its listeners, then becomes --user.',
-    examples: ['gateway', 'gateway --http 0.0.0.0:9470 --grpc 0.0.0.0:9471 --tls-cert gw.crt --tls-key gw.key --tls-ca clients.crt', 'gateway --grpc off']
+    examples: ['gateway', 'gateway --http 0.0.0.0:9461 --grpc 0.0.0.0:50461 --tls-cert gw.crt --tls-key gw.key --tls-ca clients.crt', 'gateway --grpc off']
   })
     .option('--socket <path>', 'socket of the agent')
-    .option('--http <address:port>', 'metrics and health; off: none', '127.0.0.1:9470')
-    .option('--grpc <address:port>', 'gRPC over TCP; off: none', '127.0.0.1:9471')
+    .option('--http <address:port>', 'metrics and health; off: none', '127.0.0.1:9461')
+    .option('--grpc <address:port>', 'gRPC over TCP; off: none', '127.0.0.1:50461')
     .option('--role <role>', 'role of callers on plain loopback: viewer, operator or admin', 'viewer')
     .option('--user <name>', 'run as this user when started as root', 'nobody')
     .option('--tls-cert <file>', 'certificate of the gateway (PEM)')
@@ -64,7 +65,7 @@ function addGateway (parent: Command, cli: Cli): void {
     .option('--tls-ca <file>', 'authorities of client certificates (PEM)')
     .action(action(cli, async (o: { socket?: string, http: string, grpc: string, role: string, user: string, tlsCert?: string, tlsKey?: string, tlsCa?: string }) => {
       const { gatewayMain } = await load('gateway')
-      return await gatewayMain({ ...o, socketPath: socketPathOf(cli.io, o), onReady: (text) => { void cli.io.out(`${text}\n`) }, signal: cli.io.signal })
+      return await gatewayMain({ ...o, socketPath: await socketPathOf(cli.io, o), onReady: (text) => { void cli.io.out(`${text}\n`) }, signal: cli.io.signal })
     }))
 }
 
@@ -81,7 +82,7 @@ function addCheck (parent: Command, cli: Cli): void {
       const text = await readConfig(io, file)
       const r = options.running === true
         ? await withAgent(io, options, async ({ config }) => await call(config, config.check, { text }))
-        : await offlineCheck(text)
+        : await offlineCheck(text, file)
       if (options.json === true) await io.out(`${toJson({ ok: r.ok, issues: r.issues, warnings: r.warnings, plan: planJson(r.plan) }, 2)}\n`)
       else {
         const name = file === '-' ? 'stdin' : file
@@ -95,9 +96,9 @@ function addCheck (parent: Command, cli: Cli): void {
 }
 
 /** The library's result in the shape the agent would send. */
-async function offlineCheck (text: string): Promise<Omit<ConfigCheckResponse, 'issues'> & { issues: readonly IssueText[] }> {
+async function offlineCheck (text: string, file: string): Promise<Omit<ConfigCheckResponse, 'issues'> & { issues: readonly IssueText[] }> {
   const { checkText } = await load('config')
-  const r = await checkText(text)
+  const r = await (file === '-' ? checkText(text) : checkText(text, file))
   const actions = { add: 'PLAN_ACTION_ADD', change: 'PLAN_ACTION_CHANGE', remove: 'PLAN_ACTION_REMOVE', keep: 'PLAN_ACTION_KEEP' } as const
   return { ok: r.ok, issues: r.issues, warnings: [...r.warnings], plan: r.plan.map((s) => ({ ...s, action: actions[s.action] as ConfigCheckResponse['plan'][number]['action'] })) }
 }

@@ -1,7 +1,7 @@
 /** sessions watch: changes as they happen, one line each. */
 import type { Command } from 'commander'
 import { type SessionChange } from '../../generated/proto/lockstep/v1/session.js'
-import { messages } from '../../rpc/client.js'
+import { messages } from '../client.js'
 import { withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
 import { addFilterOptions, filterMessage, type FilterOptions } from '../filter-options.js'

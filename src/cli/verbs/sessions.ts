@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { column as columnCodes } from '../../generated/codes.js'
 import type { Session } from '../../generated/proto/lockstep/v1/session.js'
-import { call, messages } from '../../rpc/client.js'
+import { call, messages } from '../client.js'
 import { withAgent } from '../agent-link.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { addFilterOptions, filterMessage, isFiltered, type FilterOptions } from '../filter-options.js'

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { CounterBlock, TelemetrySnapshotResponse } from '../../generated/proto/lockstep/v1/telemetry.js'
-import { call, type AgentConnection } from '../../rpc/client.js'
+import { call, type AgentConnection } from '../client.js'
 import { withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
 import { parseDuration } from '../format.js'

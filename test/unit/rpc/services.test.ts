@@ -6,8 +6,9 @@ import { protoPath as healthProto } from 'grpc-health-check'
 import t from 'tap'
 import { classOf, LockstepError } from '../../../src/contract/errors.js'
 import { ConfigText, type ConfigApplyRequest } from '../../../src/generated/proto/lockstep/v1/config.js'
-import { call } from '../../../src/rpc/client.js'
-import { errorOfStatus, statusOfError, type RemoteError } from '../../../src/rpc/error-status.js'
+import { call } from '../../../src/cli/client.js'
+import { errorOfStatus, type RemoteError } from '../../../src/cli/remote-error.js'
+import { statusOfError } from '../../../src/rpc/error-status.js'
 import { withServer } from './with-server.js'
 
 const refusal = async (promise: Promise<unknown>): Promise<RemoteError> => await promise.then(() => { throw new Error('was not refused') }, (e: RemoteError) => e)

@@ -4,9 +4,8 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'no
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { call, connectAgent, socketTarget } from '../../../src/rpc/client.js'
+import { call, connectAgent, socketTarget } from '../../../src/cli/client.js'
 import { startRpcServer } from '../../../src/rpc/server.js'
-import { clientSocketPath, defaultSocketPath } from '../../../src/rpc/socket-path.js'
 import { createFakeAgent } from './fake-agent.js'
 import { temporaryDirectory, withServer } from './with-server.js'
 
@@ -69,12 +68,4 @@ t.test('a directory that others may write is refused', async (t) => {
   const { chmodSync } = await import('node:fs')
   chmodSync(directory, 0o777)
   await t.rejects(startRpcServer(services, { socketPath: join(directory, 'agent.sock') }), { code: 'LS_E_PERMISSION', message: /not safe/ })
-})
-
-t.test('where agents listen', async (t) => {
-  t.equal(defaultSocketPath({}, 0), '/run/lockstep/agent.sock')
-  t.equal(defaultSocketPath({ LOCKSTEP_SOCKET: '/x' }, 0), '/x')
-  t.equal(defaultSocketPath({ XDG_RUNTIME_DIR: '/tmp' }, 1000), '/tmp/lockstep/agent.sock')
-  t.equal(defaultSocketPath({ XDG_RUNTIME_DIR: '/nonexistent' }, 1000), '/tmp/lockstep-1000/agent.sock')
-  t.equal(clientSocketPath({ LOCKSTEP_SOCKET: '/x' }, 1000), '/x')
 })

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { connectAgent, socketTarget, type AgentConnection } from '../../../src/rpc/client.js'
+import { connectAgent, socketTarget, type AgentConnection } from '../../../src/cli/client.js'
 import { startRpcServer, type RpcServer, type RpcServerOptions } from '../../../src/rpc/server.js'
 import { createFakeAgent, type FakeAgent } from './fake-agent.js'
 

@@ -1,6 +1,6 @@
 /**
- * A connection to an agent: typed stubs with promises, deadlines, and errors as LockstepError. For the CLI, the gateway's tests
- * and benches; not the published client library (follow and mirror live there).
+ * A connection to an agent: typed stubs with promises, deadlines, and errors as LockstepError. For the command line, tests and
+ * benches; the published client library is another thing.
  */
 import {
   credentials, type CallOptions, type ChannelCredentials, type Client, type ClientOptions, type ClientReadableStream, type ClientUnaryCall,
@@ -10,7 +10,7 @@ import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
 import { ConfigClient } from '../generated/proto/lockstep/v1/config.js'
 import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
 import { TelemetryClient } from '../generated/proto/lockstep/v1/telemetry.js'
-import { errorOfStatus } from './error-status.js'
+import { errorOfStatus } from './remote-error.js'
 
 /** Window of one stream: at 64 KiB, the default, a listing waits for a round trip after each 64 KiB. */
 const FLOW_CONTROL_WINDOW = 8 << 20

@@ -1,0 +1,63 @@
+/** The typed error behind a gRPC status: the way back of src/rpc/error-status.ts. */
+import { status, type ServiceError } from '@grpc/grpc-js'
+import { LockstepError, type ErrorClass, type ErrorDetail } from '../contract/errors.js'
+import { BadRequest, ErrorInfo, type BadRequest_FieldViolation as Violation } from '../generated/proto/google/rpc/error_details.js'
+import { Status } from '../generated/proto/google/rpc/status.js'
+
+const classes: readonly string[] = ['invalid', 'unsupported', 'stale', 'exhausted', 'unavailable', 'bug'] satisfies ErrorClass[]
+
+/** What an error without details (from an older or foreign server, or from grpc-js itself) is taken for. */
+const classOfCode: Partial<Readonly<Record<status, ErrorClass>>> = {
+  [status.INVALID_ARGUMENT]: 'invalid',
+  [status.OUT_OF_RANGE]: 'invalid',
+  [status.UNIMPLEMENTED]: 'unsupported',
+  [status.ABORTED]: 'stale',
+  [status.NOT_FOUND]: 'stale',
+  [status.ALREADY_EXISTS]: 'stale',
+  [status.FAILED_PRECONDITION]: 'stale',
+  [status.RESOURCE_EXHAUSTED]: 'exhausted',
+  [status.UNAVAILABLE]: 'unavailable',
+  [status.DEADLINE_EXCEEDED]: 'unavailable',
+  [status.CANCELLED]: 'unavailable',
+  [status.PERMISSION_DENIED]: 'unavailable',
+  [status.UNAUTHENTICATED]: 'unavailable'
+}
+
+interface Meaning { readonly errorClass: ErrorClass, readonly code: string, readonly detail: ErrorDetail }
+
+/** A LockstepError that came over the wire. Without details its code is `LS_R_` and the name of the gRPC code. */
+export class RemoteError extends LockstepError {
+  readonly grpcCode: status
+  /** What is wrong with a refused configuration, place by place. */
+  readonly violations: readonly Violation[]
+
+  constructor (text: string, grpcCode: status, { errorClass, code, detail }: Meaning, violations: readonly Violation[], cause: unknown) {
+    super(errorClass, code, text, detail, cause)
+    this.name = 'RemoteError'
+    this.message = text
+    this.grpcCode = grpcCode
+    this.violations = violations
+  }
+}
+
+export function errorOfStatus (error: ServiceError): RemoteError {
+  const raw = error.metadata.get('grpc-status-details-bin')[0]
+  let meaning: Meaning = { errorClass: classOfCode[error.code] ?? 'bug', code: `LS_R_${status[error.code]}`, detail: {} }
+  let violations: readonly Violation[] = []
+  if (raw instanceof Buffer) {
+    try {
+      for (const { typeUrl, value } of Status.decode(raw).details) {
+        if (typeUrl.endsWith('/google.rpc.ErrorInfo')) meaning = meaningOf(ErrorInfo.decode(value)) ?? meaning
+        if (typeUrl.endsWith('/google.rpc.BadRequest')) violations = BadRequest.decode(value).fieldViolations
+      }
+    } catch { /* garbage in the details: the code says enough */ }
+  }
+  return new RemoteError(error.details === '' ? error.message : error.details, error.code, meaning, violations, error)
+}
+
+function meaningOf ({ reason, domain, metadata }: ErrorInfo): Meaning | null {
+  const { class: errorClass = '', object, found, expected, next } = metadata
+  if (domain !== 'lockstep' || !classes.includes(errorClass)) return null
+  const given = Object.entries({ object, found, expected, next }).filter(([, value]) => value !== undefined)
+  return { errorClass: errorClass as ErrorClass, code: reason, detail: Object.fromEntries(given) }
+}
