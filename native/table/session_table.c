@@ -35,21 +35,41 @@ enum ls_status ls_table_find(const struct ls_table *t, const struct ls_key *key,
 	return LS_OK;
 }
 
-/* One of a group whose buckets are being fetched while the others are worked on. */
+/* A record on its way in: its cache lines are being fetched while those before it are worked on. */
 struct pending {
 	struct ls_wire_record r;
 	struct ls_hash forward, reply;
 	enum ls_status status;
 };
-#define GROUP 16
+#define AHEAD 16 /* records fetched ahead; a power of two. 4 bucket lines and 3 record lines each: about what the memory system keeps in flight */
 
+/* Member by member: a compound literal is cleared by a string instruction whose bytes the copy into the table then has to wait for. */
 static void image_from(const struct ls_wire_record *r, u64 now, struct ls_session *s)
 {
-	*s = (struct ls_session){ .flags = r->flags | LS_SF_PEER, .key = r->key, .zone_in = r->zone_in, .zone_out = r->zone_out, .rg = r->rg,
-		.created_ns = now > r->age_ns ? now - r->age_ns : 0, .reply = r->reply, .id = r->id, .policy = r->policy, .vip = r->vip,
-		.real = r->real, .app = r->app, .state = LS_STATE_MAKE(LS_CREATING, r->phase, 0, r->close_reason, r->flow & ~LS_FLOW_ADMIN),
-		.last_seen_ns = now > r->idle_ns ? now - r->idle_ns : 0, .packets = { r->packets[0], r->packets[1] },
-		.bytes = { r->bytes[0], r->bytes[1] }, .syn_offset = r->syn_offset, .ack = { r->ack[0], r->ack[1] } };
+	s->gen = 0;
+	s->flags = r->flags | LS_SF_PEER;
+	s->key = r->key;
+	s->zone_in = r->zone_in;
+	s->zone_out = r->zone_out;
+	s->rg = r->rg;
+	memset(s->pad0, 0, sizeof(s->pad0));
+	s->created_ns = now > r->age_ns ? now - r->age_ns : 0;
+	s->reply = r->reply;
+	s->id = r->id;
+	s->policy = r->policy;
+	s->vip = r->vip;
+	s->real = r->real;
+	s->app = r->app;
+	s->pad1 = 0;
+	s->state = LS_STATE_MAKE(LS_CREATING, r->phase, 0, r->close_reason, r->flow & ~LS_FLOW_ADMIN);
+	s->last_seen_ns = now > r->idle_ns ? now - r->idle_ns : 0;
+	for (u32 d = 0; d < 2; d++) {
+		s->packets[d] = r->packets[d];
+		s->bytes[d] = r->bytes[d];
+		s->ack[d] = r->ack[d];
+	}
+	s->syn_offset = r->syn_offset;
+	s->pad2 = 0;
 }
 
 /* The same session again: take over its newer state, keep the slot. */
@@ -112,56 +132,65 @@ static enum ls_status install_one(struct ls_table *t, struct pending *p, u64 now
 
 static void mark(struct ls_table *t, u32 slot) { t->marks[slot / 64] |= 1ULL << (slot % 64); }
 
+static void prepare(struct ls_table *t, struct pending *p, const u8 *record, u32 ahead)
+{
+	const struct ls_env *e = &t->env;
+
+	for (u32 i = 0; i < 3; i++)
+		__builtin_prefetch(record + AHEAD * sizeof(p->r) + i * 64); /* past a page the hardware does not run ahead */
+	memcpy(&p->r, record, sizeof(p->r));
+	p->status = ls_wire_check(&p->r);
+	if (p->status != LS_OK)
+		return;
+	p->forward = ls_hash_key(&e->header->hash, &p->r.key, e->bucket_mask);
+	p->reply = ls_hash_key(&e->header->hash, &p->r.reply, e->bucket_mask);
+	__builtin_prefetch(port_bucket(e, p->forward.bucket), 1);
+	__builtin_prefetch(port_bucket(e, ls_other_bucket(p->forward.bucket, p->forward.tag, e->bucket_mask)), 1);
+	__builtin_prefetch(port_bucket(e, p->reply.bucket), 1);
+	__builtin_prefetch(port_bucket(e, ls_other_bucket(p->reply.bucket, p->reply.tag, e->bucket_mask)), 1);
+	if (ahead < t->listed) {
+		const u8 *s = (const u8 *)&e->sessions[t->list[t->listed - 1 - ahead]];
+
+		__builtin_prefetch(s, 1);
+		__builtin_prefetch(s + 64, 1);
+		__builtin_prefetch(s + 128, 1);
+	}
+}
+
 void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, u32 flags, u8 *status, struct ls_install_result *result)
 {
-	struct pending group[GROUP];
-	u32 slot = 0, held = 0;
+	struct pending pending[AHEAD];
+	u64 now = 0;
+	u32 slot = 0;
 
 	memset(result, 0, sizeof(*result));
 	pthread_mutex_lock(&t->writer);
-	for (u32 i = 0; i < n; i += GROUP) {
-		u32 m = n - i < GROUP ? n - i : GROUP;
-		u64 now = ls_clock_ns();
+	for (u32 i = 0; i < AHEAD && i < n; i++)
+		prepare(t, &pending[i], records + (size_t)i * stride, i);
+	for (u32 i = 0; i < n; i++) {
+		struct pending *p = &pending[i % AHEAD];
+		enum ls_status done = p->status;
 
-		for (u32 j = 0; j < m; j++) {
-			struct pending *p = &group[j];
-
-			memcpy(&p->r, records + (size_t)(i + j) * stride, sizeof(p->r));
-			p->status = ls_wire_check(&p->r);
-			if (p->status != LS_OK)
-				continue;
-			p->forward = ls_hash_key(&t->env.header->hash, &p->r.key, t->env.bucket_mask);
-			p->reply = ls_hash_key(&t->env.header->hash, &p->r.reply, t->env.bucket_mask);
-			__builtin_prefetch(port_bucket(&t->env, p->forward.bucket), 1);
-			__builtin_prefetch(port_bucket(&t->env, ls_other_bucket(p->forward.bucket, p->forward.tag, t->env.bucket_mask)), 1);
-			__builtin_prefetch(port_bucket(&t->env, p->reply.bucket), 1);
-			__builtin_prefetch(port_bucket(&t->env, ls_other_bucket(p->reply.bucket, p->reply.tag, t->env.bucket_mask)), 1);
+		if (i % AHEAD == 0)
+			now = ls_clock_ns();
+		if (done == LS_OK)
+			done = install_one(t, p, now, &slot);
+		if (n - i > AHEAD)
+			prepare(t, p, records + (size_t)(i + AHEAD) * stride, AHEAD - 1);
+		if (done == LS_OK) {
+			result->installed++;
+			if (flags & LS_INSTALL_MARK)
+				mark(t, slot);
+		} else if (done == LS_E_CONFLICT) {
+			result->conflicts++;
+		} else if (done == LS_E_FULL) {
+			result->full++;
+		} else {
+			result->invalid++;
 		}
-		for (u32 j = 0; j < m; j++) {
-			struct pending *p = &group[j];
-
-			if (p->status == LS_OK) {
-				if (t->listed > 1)
-					__builtin_prefetch(&t->env.sessions[t->list[t->listed - 2]], 1);
-				p->status = install_one(t, p, now, &slot);
-			}
-			if (p->status == LS_OK) {
-				result->installed++;
-				if (flags & LS_INSTALL_MARK)
-					mark(t, slot);
-			} else if (p->status == LS_E_CONFLICT) {
-				result->conflicts++;
-			} else if (p->status == LS_E_FULL) {
-				result->full++;
-			} else {
-				result->invalid++;
-			}
-			if (status)
-				status[i + j] = (u8)p->status;
-		}
-		held += m;
-		if (held >= LS_WRITER_BATCH) {
-			held = 0;
+		if (status)
+			status[i] = (u8)done;
+		if (i % LS_WRITER_BATCH == LS_WRITER_BATCH - 1) {
 			pthread_mutex_unlock(&t->writer);
 			pthread_mutex_lock(&t->writer);
 		}
