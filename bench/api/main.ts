@@ -17,6 +17,8 @@ import type { ServerReport } from './server.js'
 export interface ApiBenchOptions {
   readonly rows?: number
   readonly runs?: number
+  /** URL of a module that exports `createServices(rows)`; default: fabricated rows. */
+  readonly services?: string
   readonly signal?: AbortSignal
 }
 
@@ -32,10 +34,10 @@ export interface ApiFigures {
 
 const serverFile = fileURLToPath(new URL('./server.js', import.meta.url))
 
-export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOptions = {}): Promise<ApiFigures> {
+export async function bench ({ rows = 1_000_000, runs = 5, services = '', signal }: ApiBenchOptions = {}): Promise<ApiFigures> {
   const directory = mkdtempSync(join(tmpdir(), 'ls-bench-'))
   const socketPath = join(directory, 'agent.sock')
-  const child = fork(serverFile, [socketPath, String(rows)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = fork(serverFile, [socketPath, String(rows), services], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   try {
     await answer(child)
     const connection = connectAgent(socketTarget(socketPath))

@@ -2,17 +2,24 @@
  * The server side of the bench, a process of its own as in production: an agent's gRPC server over a table of N rows. Answers
  * its parent: `reset` starts a new measurement of the event loop, `read` returns it.
  *
- * The rows are fabricated unless the addon's table is there: what is measured is the way from column buffers to the client.
+ * The rows are fabricated unless a module is named that exports `createServices(rows): Promise<AgentServices>` over a real
+ * table: what is measured is the way from column buffers to the client.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { AgentServices } from '../../src/contract/services.js'
 import { startRpcServer } from '../../src/rpc/server.js'
 import { createFakeAgent } from '../../test/unit/rpc/fake-agent.js'
 
 export interface ServerReport { readonly loopDelayP99Ms: number, readonly loopDelayMaxMs: number, readonly rssMiB: number, readonly cpuMs: number }
 
-const [socketPath = '', rows = '0'] = process.argv.slice(2)
+interface ServicesModule { readonly createServices: (rows: number) => Promise<AgentServices> }
+
+const [socketPath = '', rows = '0', place = ''] = process.argv.slice(2)
+const services = place === ''
+  ? createFakeAgent(Number(rows)).services
+  : await (await import(place) as ServicesModule).createServices(Number(rows))
 const delay = monitorEventLoopDelay({ resolution: 1 })
-const server = await startRpcServer(createFakeAgent(Number(rows)).services, { socketPath })
+const server = await startRpcServer(services, { socketPath })
 server.setServing(true)
 let cpu = process.cpuUsage()
 

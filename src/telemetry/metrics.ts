@@ -3,11 +3,12 @@
  * between scrapes: each family is emptied and filled again, so a series ends with the object it is about. Labels are names of
  * configured objects and code names only (bounded by limits.h), never addresses or session ids.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { CounterSnapshot } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices } from '../contract/services.js'
 import { counter as globalCodes } from '../generated/codes.js'
-import { blockRows, counterBlocks, type BlockName, type BlockShape } from './counter-blocks.js'
+import { blockRows, counterBlocks, type BlockName, type BlockRow, type BlockShape } from './counter-blocks.js'
 
 export interface Metrics {
   readonly registry: Registry
@@ -30,6 +31,9 @@ const objectFamilies: ReadonlyArray<{ readonly block: BlockName, readonly label:
   { block: 'real', label: 'real', fields: [['real_packets', 'Packets to a real'], ['real_bytes', 'Bytes to a real'], ['real_new_sessions', 'Sessions opened to a real']] }
 ]
 
+/** Longest stretch of rendering before others have their turn. */
+const TURN_MS = 5
+
 const shapes: ReadonlyMap<BlockName, BlockShape> = new Map(counterBlocks.map((b) => [b.name, b]))
 const agentStates: ReadonlyArray<AgentInfo['state']> = ['starting', 'running', 'degraded', 'stopping']
 
@@ -48,9 +52,22 @@ export function createMetrics (source: MetricsSource): Metrics {
     contentType: registry.contentType,
     render: async () => {
       reading.take()
-      return await registry.metrics()
+      return await page(registry)
     }
   }
+}
+
+/** As `registry.metrics()`, with turns of the event loop in between: thousands of series take tens of milliseconds. */
+async function page (registry: Registry): Promise<string> {
+  const families: string[] = []
+  let turn = performance.now()
+  for (const { name } of registry.getMetricsAsArray()) {
+    families.push(await registry.getSingleMetricAsString(name))
+    if (performance.now() - turn < TURN_MS) continue
+    await nextTurn()
+    turn = performance.now()
+  }
+  return `${families.join('\n\n')}\n`
 }
 
 /** One snapshot and one AgentInfo that all families of a scrape share. */
@@ -58,17 +75,27 @@ class Reading {
   readonly source: MetricsSource
   #snapshot: CounterSnapshot | null = null
   #info: AgentInfo | null = null
+  readonly #rows = new Map<BlockName, readonly BlockRow[]>()
 
   constructor (source: MetricsSource) { this.source = source }
 
   take (): void {
     this.#snapshot = this.source.dataplane().telemetry.snapshot()
     this.#info = this.source.info()
+    this.#rows.clear()
   }
 
   get snapshot (): CounterSnapshot {
     this.#snapshot ??= this.source.dataplane().telemetry.snapshot()
     return this.#snapshot
+  }
+
+  /** Rows of objects that exist, made once a scrape. */
+  rows (name: BlockName): readonly BlockRow[] {
+    const shape = shapes.get(name)
+    const rows = this.#rows.get(name) ?? (shape === undefined ? [] : blockRows(this.snapshot, shape, this.source.names, 'known'))
+    this.#rows.set(name, rows)
+    return rows
   }
 
   get info (): AgentInfo {
@@ -129,7 +156,7 @@ function addCodes (registry: Registry, reading: Reading): void {
     registers: [registry],
     collect () {
       this.reset()
-      for (const row of rows(reading, 'drops')) if (row.id !== 0) this.inc({ reason: row.name }, row.values[0] ?? 0)
+      for (const row of reading.rows('drops')) if (row.id !== 0) this.inc({ reason: row.name }, row.values[0] ?? 0)
     }
   })
   const screens = shapes.get('screens')
@@ -140,7 +167,7 @@ function addCodes (registry: Registry, reading: Reading): void {
     registers: [registry],
     collect () {
       this.reset()
-      for (const row of rows(reading, 'screens')) {
+      for (const row of reading.rows('screens')) {
         row.values.forEach((value, i) => this.inc({ zone: row.name, screen: screens?.fields[i] ?? `#${i}` }, value))
       }
     }
@@ -156,7 +183,7 @@ function addObjects (registry: Registry, reading: Reading, family: (typeof objec
       registers: [registry],
       collect () {
         this.reset()
-        for (const row of rows(reading, family.block)) this.inc({ [family.label]: row.name }, row.values[field] ?? 0)
+        for (const row of reading.rows(family.block)) this.inc({ [family.label]: row.name }, row.values[field] ?? 0)
       }
     })
   })
@@ -190,11 +217,6 @@ function addDevices (registry: Registry, source: MetricsSource): void {
       for (const link of source.dataplane().links.list()) this.set({ port: link.name, kind: link.kind }, link.up ? 1 : 0)
     }
   })
-}
-
-function rows (reading: Reading, block: BlockName): ReturnType<typeof blockRows> {
-  const shape = shapes.get(block)
-  return shape === undefined ? [] : blockRows(reading.snapshot, shape, reading.source.names, 'known')
 }
 
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

@@ -223,6 +223,7 @@ t.test('watch: first an empty message, then changes, filtered, with the number l
   t.match(first.changes[0], { kind: 'SESSION_CHANGE_KIND_CREATE', closeReason: 'NONE', session: { vip: 'web' } })
   agent.publish(fakeRecords([5]), 7)
   t.equal((await next()).lost, 7n)
+  t.equal((await refusal(messages(connection.sessions.watch({ filter: { ...emptyFilter, domain: '#1' } })).next())).grpcCode, status.UNIMPLEMENTED)
   await stream.return(undefined)
   await new Promise((resolve) => setTimeout(resolve, 50))
   t.equal(agent.watchers(), 0, 'the subscription ends with the call')

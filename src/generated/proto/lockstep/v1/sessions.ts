@@ -1234,6 +1234,7 @@ export const SessionsService = {
    * Changes as they happen, newest state wins; nothing before the call. The first message is empty and says that the watch is in
    * force; an empty message follows every 15 s of silence. A reader that is too slow loses changes and is told how many; a
    * lister after that is up to date again. The dataplane never waits for a reader.
+   * UNIMPLEMENTED: a filter by domain.
    */
   watch: {
     path: "/lockstep.v1.Sessions/Watch" as const,
@@ -1281,6 +1282,7 @@ export interface SessionsServer extends UntypedServiceImplementation {
    * Changes as they happen, newest state wins; nothing before the call. The first message is empty and says that the watch is in
    * force; an empty message follows every 15 s of silence. A reader that is too slow loses changes and is told how many; a
    * lister after that is up to date again. The dataplane never waits for a reader.
+   * UNIMPLEMENTED: a filter by domain.
    */
   watch: handleServerStreamingCall<SessionsWatchRequest, SessionChanges>;
   /** Checks every slot and index entry of the table against its rules. Reads all of it; forwarding goes on. */
@@ -1357,6 +1359,7 @@ export interface SessionsClient extends Client {
    * Changes as they happen, newest state wins; nothing before the call. The first message is empty and says that the watch is in
    * force; an empty message follows every 15 s of silence. A reader that is too slow loses changes and is told how many; a
    * lister after that is up to date again. The dataplane never waits for a reader.
+   * UNIMPLEMENTED: a filter by domain.
    */
   watch(request: SessionsWatchRequest, options?: Partial<CallOptions>): ClientReadableStream<SessionChanges>;
   watch(
