@@ -35,7 +35,7 @@ enum ls_status ls_geometry_check(const struct ls_geometry *g)
 {
 	if (g->capacity < LS_CAPACITY_MIN || g->capacity > LS_CAPACITY_MAX || (g->capacity & (g->capacity - 1)))
 		return LS_E_CAPACITY;
-	if (g->threads < 1 || g->cpus + g->threads + 1 > LS_WORKERS_MAX)
+	if (g->threads < 1 || g->threads >= LS_WORKERS_MAX || g->cpus >= LS_WORKERS_MAX || g->cpus + g->threads + 1 > LS_WORKERS_MAX)
 		return LS_E_INVALID;
 	return LS_OK;
 }
@@ -139,6 +139,12 @@ enum ls_status ls_header_check(const struct ls_header *h, u64 bytes)
 		[LS_REGION_FRAGS] = sizeof(struct ls_frag), [LS_REGION_NEIGHS] = sizeof(struct ls_neigh),
 		[LS_REGION_FIB] = sizeof(struct ls_fib), [LS_REGION_NAT] = sizeof(struct ls_nat_usage),
 	};
+	/* what the code indexes without asking the header again */
+	static const u32 count[LS_REGION_COUNT] = {
+		[LS_REGION_HEADER] = 1, [LS_REGION_CONFIG] = 2, [LS_REGION_RGS] = LS_RGS_MAX, [LS_REGION_FREER] = 1,
+		[LS_REGION_SCREENS] = LS_ZONES_MAX, [LS_REGION_SOURCES] = LS_SOURCES, [LS_REGION_FRAGS] = LS_FRAGS,
+		[LS_REGION_NEIGHS] = LS_NEIGHS, [LS_REGION_FIB] = 2, [LS_REGION_NAT] = LS_POOL_ADDRS_MAX,
+	};
 	u64 end = 0;
 
 	if (bytes < LS_HEADER_BYTES)
@@ -152,23 +158,23 @@ enum ls_status ls_header_check(const struct ls_header *h, u64 bytes)
 	if (h->total_bytes > bytes)
 		return LS_E_TRUNCATED;
 	if (h->capacity < LS_CAPACITY_MIN || h->capacity > LS_CAPACITY_MAX || (h->capacity & (h->capacity - 1)) ||
-	    h->buckets != h->capacity / 2 || h->workers < 2 || h->workers > LS_WORKERS_MAX || h->cpus + 2 > h->workers || !h->free_ring ||
-	    (h->free_ring & (h->free_ring - 1)) || !h->notice_ring || (h->notice_ring & (h->notice_ring - 1)) || h->log_ring != LS_LOG_RING ||
+	    h->buckets != h->capacity / 2 || h->workers < 2 || h->workers > LS_WORKERS_MAX || h->cpus > h->workers - 2 || !h->free_ring ||
+	    h->free_ring > LS_FREE_RING_MAX || (h->free_ring & (h->free_ring - 1)) || !h->notice_ring || h->notice_ring > LS_NOTICE_RING_MAX ||
+	    (h->notice_ring & (h->notice_ring - 1)) || h->log_ring != LS_LOG_RING ||
 	    h->slots < h->capacity || h->slots > h->capacity + LS_WORKERS_MAX * (u64)LS_FREE_RING_MAX + LS_FREER_BATCH)
 		return LS_E_GEOMETRY;
 	for (u32 i = 0; i < LS_REGION_COUNT; i++) {
 		const struct ls_region *r = &h->regions[i];
 
-		if (r->element != element[i] || r->offset < end || r->offset % 4096 ||
-		    r->offset + (u64)r->element * r->count > h->total_bytes)
+		if (r->element != element[i] || r->offset < end || r->offset % 4096 || (count[i] && r->count != count[i]) ||
+		    r->offset > h->total_bytes || (u64)r->element * r->count > h->total_bytes - r->offset)
 			return LS_E_GEOMETRY;
 		end = r->offset + (u64)r->element * r->count;
 	}
 	if (h->regions[LS_REGION_SESSIONS].count != h->slots || h->regions[LS_REGION_INDEX].count != h->buckets ||
 	    h->regions[LS_REGION_WORKERS].count != h->workers || h->regions[LS_REGION_FREE].count != h->workers * h->free_ring ||
 	    h->regions[LS_REGION_NOTICES].count != h->workers * h->notice_ring || h->regions[LS_REGION_LOGS].count != h->workers * h->log_ring ||
-	    h->regions[LS_REGION_COUNTERS].count != h->workers || h->regions[LS_REGION_CONFIG].count != 2 ||
-	    h->regions[LS_REGION_FIB].count != 2 || h->regions[LS_REGION_RGS].count != LS_RGS_MAX)
+	    h->regions[LS_REGION_COUNTERS].count != h->workers)
 		return LS_E_GEOMETRY;
 	return LS_OK;
 }
