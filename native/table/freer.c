@@ -197,7 +197,9 @@ static u32 run_batch(struct ls_table *t)
 	return freed;
 }
 
-void ls_table_free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, u32 n, u32 reason, struct ls_delete_result *result)
+/* `reasons` of each slot, or `reason` of all when it is NULL. */
+static void free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, const u8 *reasons, u32 reason, u32 n,
+		       struct ls_delete_result *result)
 {
 	struct ls_freer_work *w = t->env.freer;
 
@@ -214,6 +216,8 @@ void ls_table_free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, 
 
 			if (slots[at] >= t->env.slots)
 				continue;
+			if (reasons)
+				reason = reasons[at];
 			s = &t->env.sessions[slots[at]];
 			state = LS_LOAD_ACQ(&s->state);
 			while (LS_STATE_LIFECYCLE(state) == LS_LIVE && LS_LOAD_ACQ(&s->gen) == gens[at]) {
@@ -241,6 +245,16 @@ void ls_table_free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, 
 		pthread_mutex_unlock(&t->freer);
 		result->grace_ns += t->grace_ns_total - graces;
 	}
+}
+
+void ls_table_free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, u32 n, u32 reason, struct ls_delete_result *result)
+{
+	free_slots(t, slots, gens, NULL, reason, n, result);
+}
+
+void ls_free_slots_by(struct ls_table *t, const u32 *slots, const u32 *gens, const u8 *reasons, u32 n, struct ls_delete_result *result)
+{
+	free_slots(t, slots, gens, reasons, 0, n, result);
 }
 
 u32 ls_table_expire(struct ls_table *t, u32 slots)

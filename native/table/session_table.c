@@ -201,7 +201,8 @@ void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, 
 
 void ls_table_delete_ids(struct ls_table *t, const struct ls_wire_delete *rows, u32 n, struct ls_delete_result *result)
 {
-	u32 slots[LS_FREER_BATCH], gens[LS_FREER_BATCH], m = 0, reason = LS_CLOSE_ADMIN;
+	u32 slots[LS_FREER_BATCH], gens[LS_FREER_BATCH], m = 0;
+	u8 reasons[LS_FREER_BATCH];
 	struct ls_delete_result part;
 
 	memset(result, 0, sizeof(*result));
@@ -211,11 +212,11 @@ void ls_table_delete_ids(struct ls_table *t, const struct ls_wire_delete *rows, 
 		if (ls_table_find(t, &rows[i].key, &slot, &gen) == LS_OK && LS_LOAD(&t->env.sessions[slot].id.origin) == rows[i].id.origin &&
 		    LS_LOAD(&t->env.sessions[slot].id.serial) == rows[i].id.serial) {
 			slots[m] = slot;
+			reasons[m] = rows[i].reason < LS_CLOSE_COUNT ? rows[i].reason : (u8)LS_CLOSE_ADMIN;
 			gens[m++] = gen;
-			reason = rows[i].reason < LS_CLOSE_COUNT ? rows[i].reason : (u32)LS_CLOSE_ADMIN;
 		}
 		if (m == LS_FREER_BATCH || (i == n - 1 && m)) {
-			ls_table_free_slots(t, slots, gens, m, reason, &part);
+			ls_free_slots_by(t, slots, gens, reasons, m, &part);
 			result->matched += part.matched;
 			result->deleted += part.deleted;
 			result->grace_ns += part.grace_ns;

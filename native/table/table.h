@@ -42,5 +42,7 @@ struct ls_table {
 
 /* The table as worker `worker_id` sees it. */
 void ls_env_worker(const struct ls_table *t, u32 worker_id, struct ls_env *out);
+/* ls_table_free_slots with a reason for each slot. */
+void ls_free_slots_by(struct ls_table *t, const u32 *slots, const u32 *gens, const u8 *reasons, u32 n, struct ls_delete_result *result);
 
 #endif
