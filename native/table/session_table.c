@@ -139,7 +139,7 @@ static void prepare(struct ls_table *t, struct pending *p, const u8 *record, u32
 	for (u32 i = 0; i < 3; i++)
 		__builtin_prefetch(record + AHEAD * sizeof(p->r) + i * 64); /* past a page the hardware does not run ahead */
 	memcpy(&p->r, record, sizeof(p->r));
-	p->status = ls_wire_check(&p->r);
+	p->status = p->r.version == LS_WIRE_VERSION && p->r.kind == LS_NOTICE_DELETE ? LS_E_RECORD : ls_wire_check(&p->r);
 	if (p->status != LS_OK)
 		return;
 	p->forward = ls_hash_key(&e->header->hash, &p->r.key, e->bucket_mask);
