@@ -7,7 +7,8 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import { createServer as createTlsServer } from 'node:https'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { Client, credentials, Metadata } from '@grpc/grpc-js'
+import { credentials, Metadata } from '@grpc/grpc-js'
+import { HealthCheckResponse_ServingStatus as ServingStatus, HealthClient } from '../generated/proto/grpc/health/v1/health.js'
 import { TelemetryClient, type TelemetryMetricsResponse } from '../generated/proto/lockstep/v1/telemetry.js'
 import { callerOf } from './roles.js'
 import type { TlsSettings } from './tls-files.js'
@@ -24,9 +25,9 @@ export function createHttpSurface (socketPath: string, tls: TlsSettings | null):
   const target = `unix:${socketPath}`
   const options = { 'grpc.max_receive_message_length': 16 << 20, 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1000, 'grpc.service_config_disable_resolution': 1 }
   const telemetry = new TelemetryClient(target, credentials.createInsecure(), options)
-  const plain = new Client(target, credentials.createInsecure(), options)
+  const agentHealth = new HealthClient(target, credentials.createInsecure(), options)
   const metrics = shared(async () => await fetchMetrics(telemetry))
-  const health = shared(async () => await fetchHealth(plain))
+  const health = shared(async () => await fetchHealth(agentHealth))
 
   const pages: Readonly<Record<string, (response: ServerResponse) => Promise<void>>> = {
     '/metrics': async (response) => {
@@ -54,7 +55,7 @@ export function createHttpSurface (socketPath: string, tls: TlsSettings | null):
   const limits = { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 60_000, maxHeaderSize: 16_384 }
   const server: Server = tls === null ? createServer(limits, listener) : createTlsServer({ ...limits, ...tls }, listener)
   server.maxConnections = 256
-  return { server, close: () => { telemetry.close(); plain.close() } }
+  return { server, close: () => { telemetry.close(); agentHealth.close() } }
 }
 
 function refusal (request: IncomingMessage, secure: boolean): [number, string] | null {
@@ -85,10 +86,9 @@ async function fetchMetrics (client: TelemetryClient): Promise<TelemetryMetricsR
   })
 }
 
-/** grpc.health.v1.Health/Check of the agent as a whole: the answer is one varint field, 1 = SERVING. */
-async function fetchHealth (client: Client): Promise<boolean> {
+/** Health of the agent as a whole; not reached is not serving. */
+async function fetchHealth (client: HealthClient): Promise<boolean> {
   return await new Promise((resolve) => {
-    client.makeUnaryRequest('/grpc.health.v1.Health/Check', () => Buffer.alloc(0), (bytes) => bytes, {}, new Metadata(), { deadline: Date.now() + AGENT_TIMEOUT_MS },
-      (error, answer) => resolve(error === null && answer?.[0] === 0x08 && answer[1] === 1))
+    client.check({ service: '' }, new Metadata(), { deadline: Date.now() + AGENT_TIMEOUT_MS }, (error, answer) => resolve(error === null && answer.status === ServingStatus.SERVING))
   })
 }

@@ -2,7 +2,7 @@
  * Errors on the wire: LockstepError -> canonical gRPC code, and a google.rpc.Status in `grpc-status-details-bin` with one
  * ErrorInfo (reason = code, domain "lockstep", metadata = class, object, found, expected, next) and, for a refused
  * configuration, one BadRequest with a violation for each error. The way back is src/cli/remote-error.ts.
- * Trailers are bounded: a value is cut at 512 bytes, violations stop at 4 KiB (peers refuse header blocks above 8-16 KiB, and
+ * Trailers are bounded: a value is cut at 384 bytes, violations stop at 3 KiB (peers refuse header blocks above 8-16 KiB, and
  * binary trailers grow by a third).
  */
 import { Metadata, status } from '@grpc/grpc-js'
@@ -10,9 +10,9 @@ import { LockstepError, type ErrorClass } from '../contract/errors.js'
 import { BadRequest, ErrorInfo } from '../generated/proto/google/rpc/error_details.js'
 import { Status } from '../generated/proto/google/rpc/status.js'
 
-const VALUE_BYTES_MAX = 512
-const TEXT_BYTES_MAX = 2048
-const VIOLATION_BYTES_MAX = 4096
+const VALUE_BYTES_MAX = 384
+const TEXT_BYTES_MAX = 1024
+const VIOLATION_BYTES_MAX = 3072
 export const VIOLATIONS_MAX = 50
 
 /** One error of a refused document: where, what, and a stable identifier. */
@@ -53,8 +53,7 @@ export function statusOfError (thrown: unknown, violations: readonly Violation[]
     details.push({ typeUrl: 'type.googleapis.com/google.rpc.BadRequest', value: Buffer.from(BadRequest.encode({ fieldViolations: bounded(violations) }).finish()) })
   }
   const metadata = new Metadata()
-  // The text travels in grpc-message already: it is not sent twice.
-  metadata.set('grpc-status-details-bin', Buffer.from(Status.encode({ code, message: '', details }).finish()))
+  metadata.set('grpc-status-details-bin', Buffer.from(Status.encode({ code, message: text, details }).finish()))
   return { code, details: text, metadata }
 }
 

@@ -5,16 +5,17 @@ import { fileURLToPath } from 'node:url'
 import type { Server } from '@grpc/grpc-js'
 import { load } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
-import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check'
+import { HealthImplementation } from 'grpc-health-check'
 
-const files = ['agent', 'config', 'sessions', 'telemetry'].map((name) => `lockstep/v1/${name}.proto`)
+const files = [...['agent', 'config', 'sessions', 'telemetry'].map((name) => `lockstep/v1/${name}.proto`), 'grpc/health/v1/health.proto']
 
 /** Full names of the services of this package. */
 export const serviceNames = ['Agent', 'Config', 'Sessions', 'Telemetry'].map((name) => `lockstep.v1.${name}`)
 
-/** Reads the .proto files that are installed with the package. */
+/** Reads the .proto files that are installed with the package. They must have no map fields: protobufjs, below proto-loader, names
+ * map entries in a way that strict clients (Go) refuse. */
 export async function addReflection (server: Server): Promise<void> {
-  const definition = await load([...files, healthProto], { includeDirs: [protoRoot()], keepCase: true, longs: String, enums: String, defaults: true, oneofs: true })
+  const definition = await load(files, { includeDirs: [protoRoot()], keepCase: true, longs: String, enums: String, defaults: true, oneofs: true })
   new ReflectionService(definition).addToServer(server)
 }
 
