@@ -90,14 +90,14 @@ export function nearest (typed: string, candidates: Iterable<string>): string | 
   let best: string | null = null
   let bestDistance = Math.max(2, Math.ceil(Math.min(typed.length, 64) / 3)) + 1
   for (const candidate of candidates) {
-    if (Math.abs(candidate.length - typed.length) >= bestDistance) continue
+    if (Math.abs(candidate.length - typed.length) > bestDistance) continue
     const d = distance(typed.toLowerCase().replaceAll('_', '-'), candidate.toLowerCase(), bestDistance)
     if (d < bestDistance || (d === bestDistance && best !== null && candidate < best)) [best, bestDistance] = [candidate, d]
   }
   return best
 }
 
-/** Optimal string alignment: a swap of neighbours counts one. At least `bound` means "too far". */
+/** Optimal string alignment: a swap of neighbours counts one. Infinity beyond `bound`. */
 function distance (a: string, b: string, bound: number): number {
   let before: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, i) => i)
@@ -109,11 +109,11 @@ function distance (a: string, b: string, bound: number): number {
       if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) cost = Math.min(cost, (before[j - 2] ?? 0) + 1)
       row.push(cost)
     }
-    if (Math.min(...row) >= bound) return bound
+    if (Math.min(...row) > bound) return Infinity
     before = last
     last = row
   }
-  return last[b.length] ?? bound
+  return last[b.length] ?? Infinity
 }
 
 /** `a, b, c or 4 more`: for the expectation of an unknown name. */

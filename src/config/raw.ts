@@ -12,6 +12,7 @@ export interface RawConfig {
   readonly timeouts?: Named<Scalar>
   readonly 'redundancy-groups'?: Named<{ readonly description?: string }>
   readonly interfaces?: Named<RawInterface>
+  readonly 'traffic-sources'?: Named<RawSource>
   readonly zones?: Named<RawZone>
   readonly screens?: Named<Named<number | boolean>>
   readonly 'address-book'?: Named<Many<string>>
@@ -53,6 +54,18 @@ export interface RawInterface {
   readonly 'floating-addresses'?: Many<string>
   readonly neighbours?: Named<string>
   readonly netns?: string
+  readonly mac?: string
+  readonly replay?: { readonly rate?: number, readonly loops?: number }
+}
+
+export interface RawSource {
+  readonly mode?: 'open' | 'answer'
+  readonly rate?: number
+  readonly flows?: number
+  readonly source?: string
+  readonly destination?: string
+  readonly port?: number
+  readonly protocol?: 'tcp' | 'udp'
 }
 
 export type RawService = string | { readonly protocol: Scalar, readonly ports?: Scalar }

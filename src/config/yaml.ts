@@ -40,7 +40,7 @@ export function readYaml (input: string | Uint8Array): YamlResult {
   let doc: Document.Parsed<ParsedNode>
   try {
     // Duplicate keys are looked for below: the library's own check is quadratic.
-    doc = parseDocument(text, { uniqueKeys: false, merge: false, lineCounter: lines, prettyErrors: false, logLevel: 'silent', schema: 'core', stringKeys: false })
+    doc = parseDocument(text, { uniqueKeys: false, merge: false, lineCounter: lines, prettyErrors: false, logLevel: 'error', schema: 'core' })
   } catch (error) {
     return failed('LS_C_SYNTAX', 'the text cannot be parsed', error instanceof Error ? error.message : error, 'YAML', text)
   }

@@ -130,6 +130,28 @@ export interface Port {
   readonly input: string | null
   readonly output: string | null
   readonly netns: string | null
+  /** Our MAC on a port without a kernel; `null` = made from the name. */
+  readonly mac: string | null
+  /** How a pcap port plays its input; `null` = not a pcap port. */
+  readonly replay: { /** Packets per second, 0 = as recorded. */ readonly rate: number, /** Times to play, 0 = for ever. */ readonly loops: number } | null
+  /** What a source port does; `null` = not a source port. */
+  readonly source: TrafficSource | null
+}
+
+/** The in-process traffic source: clients that open flows, or servers that answer what reaches them. */
+export interface TrafficSource {
+  readonly name: string
+  readonly mode: 'open' | 'answer'
+  /** Packets per second, 0 = as fast as it goes. */
+  readonly rate: number
+  /** Flows at a time. */
+  readonly flows: number
+  /** Address of the first client; `null` with mode answer. */
+  readonly source: string | null
+  readonly destination: string | null
+  readonly port: number
+  /** IANA number: TCP or UDP. */
+  readonly protocol: number
 }
 
 export interface Interface {

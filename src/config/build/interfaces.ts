@@ -1,12 +1,13 @@
 /** `interfaces`: logical interfaces, and the ports that they need opened. */
 import { resolve } from 'node:path'
-import type { AgentSettings, Interface, Port, RedundancyGroup, Zone } from '../../contract/desired.js'
+import type { AgentSettings, Interface, Port, RedundancyGroup, TrafficSource, Zone } from '../../contract/desired.js'
 import { limits } from '../../generated/layout.js'
 import { formatAddress, formatNetwork, formatPrefix, networkOf, parseMac, parsePrefix, prefixSpan, spansOverlap, type PrefixValue } from '../address.js'
 import { pointer } from '../issues.js'
 import type { Many, RawConfig, RawInterface } from '../raw.js'
 import { addressHint, singleAddress } from './addresses.js'
 import { entries, type Build } from './context.js'
+import { buildSources } from './sources.js'
 import { groupOf } from './zones.js'
 
 export interface Ports { readonly ports: Port[], readonly interfaces: Interface[] }
@@ -14,13 +15,14 @@ export interface Ports { readonly ports: Port[], readonly interfaces: Interface[
 export function buildInterfaces (b: Build, raw: RawConfig, agent: AgentSettings, zones: readonly Zone[], groups: readonly RedundancyGroup[], directory: string): Ports {
   const ports = new Map<string, Port>()
   const taken = new Map<string, string>()
+  const sources = buildSources(b, raw['traffic-sources'])
   const zoneOf = new Map(zones.map(zone => [zone.name, zone]))
   const list = entries(raw.interfaces).sort(([x], [y]) => x < y ? -1 : 1)
   const interfaces = list.flatMap(([name, entry]) => {
     const path = pointer('/interfaces', name)
     const port = portOf(b, pointer(path, 'port'), entry.port ?? name, entry.netns ?? agent.netns, agent.netns, directory)
     if (port === null) return []
-    ports.set(port.name, port)
+    joinPort(b, path, entry, port, ports, sources)
     const vlan = entry.vlan ?? 0
     const innerVlan = entry['inner-vlan'] ?? 0
     if (innerVlan > 0 && vlan === 0) b.issue(pointer(path, 'inner-vlan'), 'LS_C_REQUIRED', 'vlan is missing', innerVlan, 'vlan beside inner-vlan')
@@ -99,25 +101,40 @@ function neighbours (b: Build, path: string, raw: Readonly<Record<string, string
   })
 }
 
+/** Options of the port, which only one of its interfaces may give. */
+function joinPort (b: Build, path: string, raw: RawInterface, port: Port, ports: Map<string, Port>, sources: ReadonlyMap<string, TrafficSource>): void {
+  const known = ports.get(port.name) ?? port
+  const mac = raw.mac === undefined ? null : parseMac(raw.mac)
+  if (raw.mac !== undefined && (mac === null || (parseInt(mac.slice(0, 2), 16) & 1) === 1)) b.issue(pointer(path, 'mac'), 'LS_C_VALUE', 'not the MAC address of a host', raw.mac, 'six octets like 02:00:00:00:00:01, unicast')
+  if (mac !== null && port.kind === 'packet') b.issue(pointer(path, 'mac'), 'LS_C_CONFLICT', 'a kernel device has its own MAC address', raw.mac, 'no mac')
+  if (mac !== null && known.mac !== null && known.mac !== mac) b.issue(pointer(path, 'mac'), 'LS_C_CONFLICT', 'two interfaces of one port differ in MAC address', raw.mac, known.mac)
+  if (raw.replay !== undefined && port.kind !== 'pcap') b.issue(pointer(path, 'replay'), 'LS_C_CONFLICT', 'only a pcap port is played', port.name, 'replay with port: pcap:FILE')
+  let source = known.source
+  if (port.kind === 'source' && b.refers(pointer(path, 'port'), 'traffic source', '/traffic-sources', port.device, sources)) source = sources.get(port.device) ?? null
+  const replay = port.kind === 'pcap' ? { rate: raw.replay?.rate ?? known.replay?.rate ?? 0, loops: raw.replay?.loops ?? known.replay?.loops ?? 1 } : null
+  ports.set(port.name, { ...known, mac: mac ?? known.mac, source, replay })
+}
+
 /** `eth0`, `tap:NAME`, `pcap:IN[,OUT]`, `source:NAME`. */
 function portOf (b: Build, path: string, text: string, netns: string | null, agentNetns: string | null, directory: string): Port | null {
   const colon = text.indexOf(':')
   const kind = colon === -1 ? '' : text.slice(0, colon)
   const rest = colon === -1 ? text : text.slice(colon + 1)
+  const plain = { mac: null, replay: null, source: null }
   const suffix = netns === agentNetns || kind === 'pcap' || kind === 'source' ? '' : `@${netns ?? ''}`
   if (kind === 'pcap') {
     const [input = '', output, ...more] = rest.split(',')
     if (more.length === 0 && (input !== '' || (output !== undefined && output !== ''))) {
       const absolute = (file: string | undefined): string | null => file === undefined || file === '' ? null : resolve(directory, file)
-      return { name: text, kind, device: '', input: absolute(input), output: absolute(output), netns: null }
+      return { name: text, kind, device: '', input: absolute(input), output: absolute(output), netns: null, ...plain }
     }
   } else if (kind === 'source') {
-    if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(rest)) return { name: text, kind, device: rest, input: null, output: null, netns: null }
+    if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(rest)) return { name: text, kind, device: rest, input: null, output: null, netns: null, ...plain }
   } else if (kind === '' || kind === 'tap' || kind === 'packet') {
     // dev_valid_name() of Linux.
     if (/^[^\s/:]{1,15}$/.test(rest) && rest !== '.' && rest !== '..') {
       const shown = kind === 'packet' ? rest : text
-      return { name: shown + suffix, kind: kind === 'tap' ? 'tap' : 'packet', device: rest, input: null, output: null, netns }
+      return { name: shown + suffix, kind: kind === 'tap' ? 'tap' : 'packet', device: rest, input: null, output: null, netns, ...plain }
     }
   }
   b.issue(path, 'LS_C_VALUE', 'not a port', text, 'a kernel device of at most 15 characters, tap:NAME, pcap:IN[,OUT] or source:NAME')

@@ -2,8 +2,9 @@
  * Routes and static neighbours as packed lists for the links thread, which joins them with the kernel's. Little-endian; no padding bytes
  * are left undefined. Where both name a prefix, the configured one wins.
  *
- *   route (40 bytes)      prefix 16 | next hop 16 | length u8 (0-128, of the mapped address) | kind u8 (enum ls_nexthop_kind) | iface u16 | zero u32
- *   neighbour (32 bytes)  address 16 | device u32 | mac 6 | zero 6
+ *   route (40 bytes)      prefix 16 | next hop 16 | length u8 (0-128, of the mapped address) | kind u8 (enum ls_nexthop_kind) | iface u16 | metric u32 (0)
+ *                         = struct ls_static_route
+ *   neighbour (32 bytes)  address 16 | device u32 | mac 6 | zero 6   = struct ls_static_neighbour
  */
 import type { Desired } from '../../contract/desired.js'
 import { limits } from '../../generated/layout.js'

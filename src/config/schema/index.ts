@@ -1,7 +1,7 @@
 /** The schema of the configuration file, JSON Schema 2020-12. src/config/schema.json is this, written by `npm run generate`-style export. */
 import { agent, nodes, reload, timeouts } from './agent.js'
 import { object } from './common.js'
-import { interfaceSchema, interfaces, redundancyGroups, routes, screens, zones } from './network.js'
+import { interfaceSchema, interfaces, redundancyGroups, routes, screens, trafficSources, zones } from './network.js'
 import { addressBook, applications, policies, schedules } from './policy.js'
 import { nat, vips } from './services.js'
 
@@ -11,6 +11,7 @@ const { description, ...root } = object('Configuration of a Lockstep agent.', {
   timeouts: timeouts('Idle timeouts by phase of a session.', true),
   'redundancy-groups': redundancyGroups,
   interfaces,
+  'traffic-sources': trafficSources,
   zones,
   screens,
   'address-book': addressBook,

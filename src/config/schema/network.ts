@@ -20,8 +20,23 @@ export const interfaceSchema = object('A logical interface: a port, or a VLAN of
     additionalProperties: text('MAC address', { examples: ['02:00:00:00:00:01'] }),
   },
   netns: name('Network namespace of the port, when it is not `agent.netns`.'),
+  mac: text('Own MAC address on a port without a kernel. Default: made from the port’s name.', { examples: ['02:00:00:00:00:01'] }),
+  replay: object('How the input of a pcap port is played.', {
+    rate: integer('Packets per second; 0 = as recorded.', 0, 1e8, { default: 0 }),
+    loops: integer('Times to play; 0 = for ever.', 0, 1e6, { default: 1 }),
+  }),
 })
 export const interfaces = mapOf('Logical interfaces by name. Only ports named here are claimed; nothing else on the host is touched.', interfaceSchema)
+
+export const trafficSources = mapOf('Traffic sources for `port: source:NAME`: packets made inside the agent, for demonstrations and tests.', object('A traffic source.', {
+  mode: choice('open: clients that open, use and close flows. answer: servers that answer what reaches them.', ['open', 'answer'], 'open'),
+  rate: integer('Packets per second; 0 = as fast as it goes.', 0, 1e8, { default: 1000 }),
+  flows: integer('Flows at a time.', 1, 1e7, { default: 100 }),
+  source: text('Address of the first client; the others follow it.', { examples: ['10.77.3.2'] }),
+  destination: text('Where flows go.', { examples: ['10.77.0.10'] }),
+  port: integer('Destination port.', 1, 65535, { default: 80 }),
+  protocol: choice('tcp or udp.', ['tcp', 'udp'], 'tcp'),
+}))
 
 const service: JsonSchema = {
   type: ['string', 'object'], additionalProperties: false, description: 'host-inbound service',
