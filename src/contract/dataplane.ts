@@ -81,7 +81,7 @@ export interface SessionStore {
   /** As install, and marks each slot as received for the reconcile that follows. */
   putClusterSynced: (records: Uint8Array, status: Uint8Array) => InstallResult
   /** Packed struct ls_wire_delete rows: by tuple and id. */
-  deleteById: (deletes: Uint8Array) => DeleteResult
+  deleteById: (deletes: Uint8Array) => Promise<DeleteResult>
   deleteByFilter: (filter: SessionFilter, signal: AbortSignal) => Promise<DeleteResult>
   /** Starts a bulk: forgets earlier marks. */
   bulkBegin: () => void

@@ -1,0 +1,45 @@
+/** Looks at this host: privileges, tools, huge pages. Changes nothing. */
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { Found } from './capabilities.js'
+
+const CAP_NET_ADMIN = 12n
+const CAP_NET_RAW = 13n
+
+function read (path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** Effective capabilities of this process, capabilities(7). */
+function effective (): bigint {
+  const line = /^CapEff:\s*([0-9a-f]+)/m.exec(read('/proc/self/status'))
+  return line?.[1] === undefined ? 0n : BigInt(`0x${line[1]}`)
+}
+
+function installed (tool: string): boolean {
+  const dirs = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'].filter(d => d !== '')
+  return dirs.some(dir => {
+    try {
+      accessSync(join(dir, tool), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+export function probeHost (): Found {
+  const caps = effective()
+  const has = (bit: bigint): boolean => (caps >> bit & 1n) === 1n
+  const packet = has(CAP_NET_ADMIN) && has(CAP_NET_RAW)
+  return {
+    packet,
+    tap: has(CAP_NET_ADMIN) && existsSync('/dev/net/tun'),
+    nft: installed('nft') && installed('nsenter'),
+    hugepages: Number(read('/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages').trim() || '0') > 0
+  }
+}

@@ -1,0 +1,167 @@
+/** The whole surface of the core addon, in the addon's order (native/addon). All fields present, `null` for "none". */
+
+export interface TableGeometry {
+  /** Power of two, LS_CAPACITY_MIN to LS_CAPACITY_MAX. */
+  readonly capacity: number
+  /** Worker ids below this belong to XDP; 0 for a table of user space alone. */
+  readonly cpus: number
+  /** Packet worker threads. */
+  readonly threads: number
+  /** 64-byte elements for Maglev rings; 0 = default. */
+  readonly arena: number
+  /** 0 never, 1 when available, 2 or fail. */
+  readonly hugepages: number
+  /** File to hold the table; empty = anonymous memory. */
+  readonly path: string
+}
+
+export interface NativeTableInfo {
+  readonly id: number
+  readonly capacity: number
+  readonly slots: number
+  readonly buckets: number
+  readonly workers: number
+  readonly cpus: number
+  readonly threads: number
+  readonly freeRing: number
+  readonly noticeRing: number
+  readonly arenaElements: number
+  readonly origin: bigint
+  readonly bytes: number
+  readonly hugepages: boolean
+  readonly fd: number
+  /** Free slots in the agent's list. */
+  readonly listed: number
+  /** Sessions counted by the last full expiry pass. */
+  readonly live: number
+  readonly passes: number
+  readonly freed: number
+  readonly installed: number
+  readonly generation: number
+  readonly graces: number
+  readonly graceNs: number
+  /** Sessions freed by close reason. */
+  readonly freedBy: readonly number[]
+}
+
+export interface NativeInstallResult { readonly installed: number, readonly replaced: number, readonly conflicts: number, readonly full: number, readonly invalid: number }
+export interface NativeDeleteResult { readonly matched: number, readonly deleted: number, readonly graceNs: number }
+export interface NativeVerifyReport {
+  readonly slots: number
+  readonly live: number
+  readonly creating: number
+  readonly dying: number
+  readonly dead: number
+  readonly free: number
+  readonly entries: number
+  readonly durationNs: number
+  readonly faults: ReadonlyArray<{ readonly name: string, readonly count: number, readonly first: number }>
+}
+export interface NativeReconcileResult {
+  /** Name of the status, `LS_OK` when it ran. */
+  readonly status: string
+  readonly scanned: number
+  readonly stale: number
+  readonly deleted: number
+  readonly walkNs: number
+  readonly clearNs: number
+  readonly graceNs: number
+}
+
+export interface NativeTable {
+  info: () => NativeTableInfo
+  /** Throws LS_E_BUSY while work is in flight. */
+  close: () => void
+  install: (records: Uint8Array, stride: number, status: Uint8Array | null, mark: boolean) => NativeInstallResult
+  drain: (out: Uint8Array) => { readonly records: number, readonly overruns: number }
+  /** Rows of struct ls_log. */
+  drainLogs: (out: Uint8Array) => number
+  feed: (on: boolean) => void
+  /** Rows of struct ls_wire_delete. */
+  deleteIds: (rows: Uint8Array) => Promise<NativeDeleteResult>
+  /** struct ls_filter; enum ls_close_reason. */
+  deleteFilter: (filter: Uint8Array, reason: number) => Promise<NativeDeleteResult>
+  scanColumns: (filter: Uint8Array, columns: number, cursor: number, out: Uint8Array, maxRows: number, maxNs: number) => { readonly rows: number, readonly cursor: number | null }
+  scanRecords: (filter: Uint8Array, cursor: number, out: Uint8Array, maxNs: number) => { readonly rows: number, readonly cursor: number | null }
+  count: (filter: Uint8Array) => Promise<number>
+  verify: () => Promise<NativeVerifyReport>
+  bulkBegin: () => void
+  reconcile: (peerOwned: number, began: boolean, sourceFailed: boolean) => Promise<NativeReconcileResult>
+  reevaluate: () => Promise<NativeDeleteResult>
+  /** struct ls_config: written to the idle bank, flipped, one grace. */
+  writeConfig: (bank: Uint8Array) => void
+  writeArena: (element: number, bytes: Uint8Array) => void
+  readArena: (element: number, out: Uint8Array) => void
+  setRole: (rg: number, role: number, epoch: bigint, leaseDeadlineNs: bigint) => void
+  /** Sums of struct ls_counters into `out`; returns CLOCK_MONOTONIC. */
+  counters: (out: Uint8Array) => bigint
+  rates: (zone: number) => number[]
+  natUsage: () => Promise<ReadonlyArray<{ readonly address: number, readonly inUse: number, readonly created: number, readonly failed: number }>>
+  startFreer: () => void
+  stopFreer: () => void
+}
+
+export interface NativePortSpec {
+  /** 1 packet, 2 pcap, 3 tap, 4 source. */
+  readonly kind: number
+  readonly name: string
+  /** Path of the namespace; empty = this process's. */
+  readonly netns: string
+  readonly in: string
+  readonly out: string
+  /** 0 = 1500 (the kernel's for packet ports). */
+  readonly mtu: number
+  /** Packets per second; 0 = as recorded (pcap). */
+  readonly rate: number
+  readonly flows: number
+  /** pcap: times to play, 0 = for ever. */
+  readonly loops: number
+  readonly reflect: boolean
+  readonly src: string
+  readonly dst: string
+  readonly dport: number
+  readonly proto: number
+}
+
+export interface NativePort {
+  readonly device: number
+  readonly kind: number
+  readonly name: string
+  readonly ifindex: number
+  readonly mac: string
+  readonly mtu: number
+  readonly up: boolean
+  readonly rxPackets: number
+  readonly rxBytes: number
+  readonly rxDropped: number
+  readonly txPackets: number
+  readonly txBytes: number
+  readonly txDropped: number
+}
+
+export interface NativeUserspace {
+  addPort: (spec: NativePortSpec) => { readonly device: number, readonly mac: string, readonly mtu: number, readonly ifindex: number }
+  removePort: (device: number) => void
+  /** Namespace whose routes and neighbours are mirrored. */
+  startLinks: (netns: string) => void
+  start: () => void
+  /** Nanoseconds it took. */
+  stop: () => number
+  close: () => void
+  ports: () => NativePort[]
+  links: () => ReadonlyArray<{ readonly ifindex: number, readonly name: string, readonly mac: string, readonly mtu: number, readonly flags: number, readonly addresses: readonly string[] }>
+  neighbours: () => ReadonlyArray<{ readonly address: string, readonly device: number, readonly mac: string, readonly state: number }>
+  setRoutes: (routes: Uint8Array) => void
+  setNeighbours: (neighbours: Uint8Array) => void
+}
+
+export interface NativeCore {
+  readonly layoutVersion: number
+  readonly wireVersion: number
+  readonly configBytes: number
+  readonly countersBytes: number
+  readonly Table: new (options: TableGeometry | { readonly open: string } | { readonly attach: number }) => NativeTable
+  readonly Userspace: new (table: NativeTable, workers: number) => NativeUserspace
+  /** Packed struct ls_maglev_real; entries; the ring in force (u16 each) or null. */
+  readonly maglev: (reals: Uint8Array, size: number, old: Uint8Array | null) => Promise<{ readonly ring: Uint8Array, readonly hash: bigint, readonly moved: number, readonly rebuilt: boolean }>
+}

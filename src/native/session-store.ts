@@ -1,0 +1,115 @@
+/** SessionStore over a shared table: every backend whose sessions live there has this one. Batches only; rows are made for people alone. */
+import type { SessionStore } from '../contract/dataplane.js'
+import { LockstepError } from '../contract/errors.js'
+import type { SessionColumns, SessionFilter, SessionRow } from '../contract/session.js'
+import { closeReason, column, phase } from '../generated/codes.js'
+import type { NativeTable } from './binding.js'
+import { fromNative, native } from './errors.js'
+import { packFilter, parseSessionId } from './filter.js'
+import { recordBytes, rowOf } from './records.js'
+
+const BATCH_ROWS = 32768
+/** One synchronous scan holds the thread at most this long. */
+const SCAN_MAX_NS = 8_000_000
+const ADMIN = closeReason.findIndex(r => r.name === 'admin')
+/** Phase name -> timeout in ms per application row. */
+export type Timeouts = (app: number, phase: number) => number
+
+export function createSessionStore (table: NativeTable, timeouts: Timeouts): SessionStore {
+  return {
+    get: async (id) => await get(table, id, timeouts),
+    list: (filter, columns, cursor, maxRows) => list(table, packFilter(filter), columns, cursor, maxRows),
+    count: async (filter) => await table.count(packFilter(filter)),
+    forEachBatch: (filter, columns, signal) => batches(table, filter, columns, signal),
+    install: (records, status) => native(() => table.install(records, recordBytes, status, false)),
+    putClusterSynced: (records, status) => native(() => table.install(records, recordBytes, status, true)),
+    deleteById: async (deletes) => await rejecting(table.deleteIds(deletes)),
+    deleteByFilter: async (filter, signal) => {
+      signal.throwIfAborted()
+      return await rejecting(table.deleteFilter(packFilter(filter), ADMIN))
+    },
+    bulkBegin: () => { table.bulkBegin() },
+    reconcileClusterBulk: async ({ peerOwned, began, sourceFailed }) => {
+      const r = await table.reconcile(peerOwned, began, sourceFailed)
+      if (r.status !== 'LS_OK') {
+        throw new LockstepError('invalid', r.status, 'nothing was reconciled', { object: 'bulk', found: began ? 'the source failed' : 'an end without a begin', expected: 'a bulk that began and was read whole' })
+      }
+      return { scanned: r.scanned, stale: r.stale, deleted: r.deleted, walkMs: r.walkNs / 1e6, clearMs: r.clearNs / 1e6, graceMs: r.graceNs / 1e6 }
+    },
+    verify: async () => {
+      const r = await table.verify()
+      return {
+        ok: r.faults.length === 0, slots: r.slots, live: r.live, creating: r.creating, dying: r.dying, dead: r.dead, free: r.free, entries: r.entries,
+        faults: r.faults.map(f => ({ name: f.name, count: f.count, first: `slot ${f.first}` })), durationMs: r.durationNs / 1e6
+      }
+    }
+  }
+}
+
+async function rejecting<T> (work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw fromNative(error)
+  }
+}
+
+async function get (table: NativeTable, id: string, timeouts: Timeouts): Promise<SessionRow | null> {
+  parseSessionId(id)
+  const filter = packFilter({ id })
+  const out = new Uint8Array(recordBytes)
+  for (let cursor: number | null = 0; cursor !== null;) {
+    const step: { rows: number, cursor: number | null } = table.scanRecords(filter, cursor, out, SCAN_MAX_NS)
+    if (step.rows > 0) return rowOf(new DataView(out.buffer), 0, timeouts)
+    cursor = step.cursor
+    await new Promise<void>(resolve => { setImmediate(resolve) })
+  }
+  return null
+}
+
+interface Wanted { readonly mask: number, readonly width: number, readonly parts: ReadonlyArray<{ readonly name: string, readonly bytes: number }> }
+const wantedCache = new Map<string, Wanted>()
+
+/** Columns come back in the order of column.def, whatever order they were asked in. */
+function wantedOf (names: readonly string[]): Wanted {
+  const id = names.join(' ')
+  const known = wantedCache.get(id)
+  if (known !== undefined) return known
+  let mask = 0
+  for (const name of names) {
+    const i = column.findIndex(c => c.name === name)
+    if (i < 0) throw new LockstepError('invalid', 'LS_S_COLUMN', 'no such column', { object: 'columns', found: name, expected: column.map(c => c.name).join(' ') })
+    mask |= 1 << i
+  }
+  const parts = column.filter((_, i) => (mask >>> i & 1) === 1).map(c => ({ name: c.name, bytes: c.bytes }))
+  const wanted = { mask: mask >>> 0, width: parts.reduce((sum, c) => sum + c.bytes, 0), parts }
+  if (wantedCache.size < 256) wantedCache.set(id, wanted)
+  return wanted
+}
+
+function list (table: NativeTable, filter: Uint8Array, columns: readonly string[], cursor: number, maxRows: number): SessionColumns {
+  const wanted = wantedOf(columns)
+  const rowsMax = Math.max(1, Math.min(maxRows, BATCH_ROWS))
+  const out = new Uint8Array(wanted.width * rowsMax)
+  const step = native(() => table.scanColumns(filter, wanted.mask, cursor, out, rowsMax, SCAN_MAX_NS))
+  const map = new Map<string, Uint8Array>()
+  let at = 0
+  for (const { name, bytes } of wanted.parts) {
+    map.set(name, out.subarray(at, at + bytes * step.rows))
+    at += bytes * rowsMax
+  }
+  return { rows: step.rows, columns: map, cursor: step.cursor }
+}
+
+async function * batches (table: NativeTable, filter: SessionFilter, columns: readonly string[], signal: AbortSignal): AsyncIterable<SessionColumns> {
+  const packed = packFilter(filter)
+  for (let cursor: number | null = 0; cursor !== null;) {
+    signal.throwIfAborted()
+    const batch: SessionColumns = list(table, packed, columns, cursor, BATCH_ROWS)
+    cursor = batch.cursor
+    if (batch.rows > 0) yield batch
+    await new Promise<void>(resolve => { setImmediate(resolve) })
+  }
+}
+
+export const phaseNames: readonly string[] = phase.map(p => p.name)

@@ -1,0 +1,17 @@
+/** Names in a filter -> ids of the running configuration; an unknown name is refused with the nearest kind of help. Pure. */
+import { LockstepError } from './contract/errors.js'
+import type { NameBook, NameKind } from './contract/services.js'
+import type { SessionFilter } from './contract/session.js'
+
+const kinds: Readonly<Record<string, NameKind>> = { domain: 'domain', zoneIn: 'zone', zoneOut: 'zone', policy: 'policy', vip: 'vip', real: 'real', app: 'app' }
+
+export function resolveNamedFilter (named: Readonly<Record<string, string>>, names: NameBook): SessionFilter {
+  return Object.fromEntries(Object.entries(named).map(([field, name]) => {
+    const kind = kinds[field]
+    const id = kind === undefined ? null : names.id(kind, name)
+    if (id === null) {
+      throw new LockstepError('invalid', 'LS_F_NAME', `no such ${kind ?? 'field'}`, { object: `filter.${field}`, found: name, expected: 'a name of the running configuration, or #ID', next: 'lockstep counters shows the names' })
+    }
+    return [field, id]
+  }))
+}

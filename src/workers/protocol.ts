@@ -1,0 +1,11 @@
+/** Every message between the main thread and its workers. */
+
+/** Main -> sync worker, as workerData. */
+export interface SyncWorkerData { readonly tableId: number }
+/** Main -> sync worker. */
+export type ToSync = { readonly kind: 'listen', readonly on: boolean } | { readonly kind: 'stop' }
+/** Sync worker -> main. `records` is transferred: packed struct ls_wire_record; `lost` changes came before it and are gone. */
+export type FromSync =
+  | { readonly kind: 'changes', readonly records: Uint8Array, readonly lost: number }
+  | { readonly kind: 'logs', readonly rows: Uint8Array }
+  | { readonly kind: 'stopped' }
