@@ -24,7 +24,8 @@
       "native/addon/addon.cc",
       "native/addon/convert.cc",
       "native/addon/table.cc",
-      "native/addon/dataplane.cc"
+      "native/addon/dataplane.cc",
+      "native/addon/maglev.cc"
     ],
     "bpf_check_sources": ["native/pipeline/bpf_check.c"],
     "native_test_sources": ["test/native/maglev_test.c"],

@@ -1,5 +1,6 @@
 /* The core addon. Its whole surface is typed, in the same order, in src/native/binding.ts. */
 #include "addon/handle.h"
+#include "addon/maglev.h"
 
 namespace lockstep {
 
@@ -11,6 +12,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports)
 	exports.Set("countersBytes", Napi::Number::New(env, sizeof(ls_counters)));
 	Table::Init(env, exports);
 	Userspace::Init(env, exports);
+	InitMaglev(env, exports);
 	return exports;
 }
 

@@ -28,7 +28,11 @@ public:
 	{
 		Napi::HandleScope scope(Env());
 
-		deferred_.Resolve(done_(Env()));
+		try {
+			deferred_.Resolve(done_(Env()));
+		} catch (const Napi::Error &e) {
+			deferred_.Reject(e.Value());
+		}
 	}
 	void OnError(const Napi::Error &e) override { deferred_.Reject(e.Value()); }
 

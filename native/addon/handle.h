@@ -46,6 +46,7 @@ private:
 	Napi::Value work(const Napi::CallbackInfo &info, std::function<void(ls_table *)> run, std::function<Napi::Value(Napi::Env)> done);
 
 	ls_table *table_ = nullptr;
+	u32 id_ = 0;
 };
 
 class Userspace : public Napi::ObjectWrap<Userspace> {

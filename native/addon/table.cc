@@ -5,7 +5,9 @@
 #include <atomic>
 #include <cstring>
 #include <fcntl.h>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <unistd.h>
 #include <vector>
 
@@ -33,7 +35,46 @@ static Napi::Object delete_result(Napi::Env env, const ls_delete_result &r)
 	return o;
 }
 
-/* new Table({capacity, cpus, threads, arena, hugepages: 0|1|2, path: string}) creates; new Table({open: path}) maps and adopts. */
+/* Tables of this process by number, so that worker threads (each its own JavaScript world) reach the same one. */
+struct Shared {
+	ls_table *table;
+	int references;
+};
+static std::mutex registry_lock;
+static std::map<u32, Shared> registry;
+static u32 next_id = 1;
+
+static u32 share(ls_table *t)
+{
+	std::lock_guard<std::mutex> hold(registry_lock);
+
+	registry[next_id] = { t, 1 };
+	return next_id++;
+}
+
+static ls_table *attach(u32 id)
+{
+	std::lock_guard<std::mutex> hold(registry_lock);
+	auto found = registry.find(id);
+
+	if (found == registry.end())
+		return nullptr;
+	found->second.references++;
+	return found->second.table;
+}
+
+static void release(u32 id)
+{
+	std::lock_guard<std::mutex> hold(registry_lock);
+	auto found = registry.find(id);
+
+	if (found == registry.end() || --found->second.references > 0)
+		return;
+	ls_table_close(found->second.table);
+	registry.erase(found);
+}
+
+/* new Table({attach: id}) shares the table of another thread, info().id. new Table({capacity, cpus, threads, arena, hugepages: 0|1|2, path: string}) creates; new Table({open: path}) maps and adopts. */
 Table::Table(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Table>(info)
 {
 	Napi::Env env = info.Env();
@@ -44,6 +85,13 @@ Table::Table(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Table>(info)
 		throw Napi::TypeError::New(env, "Table: expected an options object");
 	Napi::Object o = info[0].As<Napi::Object>();
 
+	if (o.Has("attach")) {
+		id_ = get_u32(o, "attach");
+		table_ = attach(id_);
+		if (!table_)
+			throw status_error(env, LS_E_NOT_FOUND, "table " + std::to_string(id_) + " is closed");
+		return;
+	}
 	if (o.Has("open")) {
 		std::string path = get_string(o, "open", 4096);
 		int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
@@ -54,6 +102,7 @@ Table::Table(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Table>(info)
 		::close(fd);
 		if (status != LS_OK)
 			throw status_error(env, status, "", err_no);
+		id_ = share(table_);
 		return;
 	}
 	ls_geometry g = { .capacity = get_u32(o, "capacity"), .cpus = get_u32(o, "cpus", LS_WORKERS_MAX), .threads = get_u32(o, "threads", LS_WORKERS_MAX),
@@ -63,9 +112,14 @@ Table::Table(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Table>(info)
 	status = ls_table_create(&g, static_cast<ls_huge>(get_u32(o, "hugepages", 2)), path.empty() ? nullptr : path.c_str(), &table_, &err_no);
 	if (status != LS_OK)
 		throw status_error(env, status, "", err_no);
+	id_ = share(table_);
 }
 
-Table::~Table() { ls_table_close(table_); }
+Table::~Table()
+{
+	if (table_)
+		release(id_);
+}
 
 ls_table *Table::use() const
 {
@@ -82,6 +136,7 @@ Napi::Value Table::info(const Napi::CallbackInfo &info)
 	::ls_table_info(use(), &t);
 	Napi::Object o = Napi::Object::New(env);
 
+	o.Set("id", number(env, id_));
 	o.Set("capacity", number(env, t.capacity));
 	o.Set("slots", number(env, t.slots));
 	o.Set("buckets", number(env, t.buckets));
@@ -114,7 +169,8 @@ Napi::Value Table::close(const Napi::CallbackInfo &info)
 {
 	if (busy > 0)
 		throw status_error(info.Env(), LS_E_BUSY, "the table is in use by work in flight; await it first");
-	ls_table_close(table_);
+	if (table_)
+		release(id_);
 	table_ = nullptr;
 	return info.Env().Undefined();
 }
