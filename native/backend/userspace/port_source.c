@@ -91,6 +91,41 @@ static u32 client_packet(const struct ls_device *d, u32 f, u32 step, u8 *to)
 	return at + l4_bytes;
 }
 
+/* Whoever is asked for lives here, with this MAC: ARP and neighbour solicitations, answered in place; 0 = it was another frame. */
+static u32 resolve(u8 *f, u32 len)
+{
+	static const u8 mac[6] = { 0x02, 0x4c, 0, 0, 0, 0x51 };
+	u8 *h = f + 14, target[16];
+	u32 sum;
+
+	if (len >= 42 && ls_get16(f + 12) == LS_ETH_ARP && ls_get16(h + 6) == 1) {
+		memcpy(target, h + 24, 4);
+		memcpy(f, f + 6, 6);
+		memcpy(f + 6, mac, 6);
+		ls_put16(h + 6, 2);
+		memcpy(h + 18, h + 8, 10);
+		memcpy(h + 8, mac, 6);
+		memcpy(h + 14, target, 4);
+		return 42;
+	}
+	if (len >= 14 + 72 && ls_get16(f + 12) == LS_ETH_IP6 && h[6] == LS_IPPROTO_ICMP6 && h[40] == 135) {
+		memcpy(target, h + 48, 16);
+		memcpy(f, f + 6, 6);
+		memcpy(f + 6, mac, 6);
+		memcpy(h + 24, h + 8, 16);
+		memcpy(h + 8, target, 16);
+		h[40] = 136;
+		ls_put16(h + 42, 0);
+		ls_put32(h + 44, 0x60000000); /* solicited, override */
+		h[64] = 2;
+		memcpy(h + 66, mac, 6);
+		sum = ls_sum_words(h + 8, 32) + ls_swap16(32) + ls_swap16(LS_IPPROTO_ICMP6);
+		ls_set_raw16(h + 42, (be16)~ls_fold(sum));
+		return 14 + 72;
+	}
+	return 0;
+}
+
 /* A server's answer to a frame, built in place; 0 = none. */
 static u32 answer(u8 *f, u32 len)
 {
@@ -191,19 +226,21 @@ static u32 source_rx(struct ls_device *d, u32 worker, struct ls_buf *frames, u32
 		u8 *to = s->memory + (size_t)n * (256 + 2 * LS_HEADROOM) + LS_HEADROOM;
 		u32 len = 0;
 
-		if (d->spec.reflect) {
-			pthread_mutex_lock(&s->lock);
-			if (s->tail != s->head) {
-				len = s->queue_len[s->tail % QUEUE];
-				memcpy(to, s->queue[s->tail % QUEUE], len);
-				s->tail++;
-			}
-			pthread_mutex_unlock(&s->lock);
-			if (!len)
-				break;
-			len = answer(to, len);
+		pthread_mutex_lock(&s->lock);
+		if (s->tail != s->head) {
+			len = s->queue_len[s->tail % QUEUE];
+			memcpy(to, s->queue[s->tail % QUEUE], len);
+			s->tail++;
+		}
+		pthread_mutex_unlock(&s->lock);
+		if (len) {
+			u32 resolved = resolve(to, len);
+
+			len = resolved ? resolved : d->spec.reflect ? answer(to, len) : 0;
 			if (!len)
 				continue;
+		} else if (d->spec.reflect) {
+			break;
 		} else {
 			u32 flows = d->spec.flows ? d->spec.flows : 1, steps = d->spec.proto == LS_IPPROTO_UDP ? 1 : STEPS;
 			u64 round;
@@ -225,8 +262,10 @@ static bool source_tx(struct ls_device *d, u32 worker, const struct ls_buf *fram
 	struct source_state *s = d->state[worker];
 	bool ok = true;
 
-	if (!d->spec.reflect)
-		return true; /* clients only watch their answers go by */
+	/* clients only watch their answers go by, but say where they live */
+	if (!d->spec.reflect && !(frame->len >= 42 && ls_get16(frame->data + 12) == LS_ETH_ARP) &&
+	    !(frame->len >= 86 && ls_get16(frame->data + 12) == LS_ETH_IP6 && frame->data[20] == LS_IPPROTO_ICMP6))
+		return true;
 	pthread_mutex_lock(&s->lock);
 	if (s->head - s->tail == QUEUE || frame->len > 256) {
 		ok = false;
