@@ -38,7 +38,7 @@ export interface RpcServer {
 
 const serverOptions = {
   'grpc.max_receive_message_length': 8 << 20,
-  'grpc.max_send_message_length': 8 << 20,
+  'grpc.max_send_message_length': 4 << 20,
   'grpc.max_concurrent_streams': 256
 }
 

@@ -15,6 +15,7 @@ import { filterOf } from './session-filter.js'
 export const BATCH_ROWS_MIN = 8192
 export const BATCH_ROWS_MAX = 32768
 const BATCH_BYTES = 1 << 20
+const BATCH_BYTES_MAX = 3 << 20
 
 /** What a listing shows when nobody chose: who talks to whom, through what, how much, how fresh. */
 export const defaultColumns = [
@@ -62,8 +63,8 @@ function batchRows (requested: number, columns: readonly ColumnSpec[]): number {
   if (requested > BATCH_ROWS_MAX) {
     throw new LockstepError('invalid', 'LS_R_BATCH_ROWS', 'the batch is too large', { object: 'batch_rows', found: String(requested), expected: `0 to ${BATCH_ROWS_MAX}` })
   }
-  if (requested > 0) return requested
   const rowBytes = columns.reduce((sum, c) => sum + c.bytes, 0)
+  if (requested > 0) return Math.min(requested, Math.floor(BATCH_BYTES_MAX / rowBytes))
   return Math.max(BATCH_ROWS_MIN, Math.min(BATCH_ROWS_MAX, Math.floor(BATCH_BYTES / rowBytes)))
 }
 

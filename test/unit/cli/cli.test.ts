@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { LockstepError } from '../../../src/contract/errors.js'
 import { fakeId, fakeRecords } from '../rpc/fake-sessions.js'
-import { temporaryDirectory, withServer, type Running } from '../rpc/with-server.js'
+import { temporaryDirectory, until, withServer, type Running } from '../rpc/with-server.js'
 import { runCli, type CliResult, type CliSetup } from './run-cli.js'
 
 type Cli = (command: string, setup?: CliSetup) => Promise<CliResult>
@@ -101,14 +101,14 @@ t.test('sessions delete asks for --yes unless an id says which', async (t) => {
 t.test('sessions watch: lines, JSON lines, an end', async (t) => {
   const { cli, agent } = await withCli(t, 100)
   const publish = async (lost = 0): Promise<void> => {
-    for (let i = 0; i < 100 && agent.watchers() === 0; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+    await until(() => agent.watchers() > 0)
     agent.publish(fakeRecords([1, 3, 4]), lost)
   }
   const [text] = await Promise.all([cli('sessions watch --count 2 --vip web'), publish()])
   t.equal(text.code, 0)
   t.match(text.out, /^\d\d:\d\d:\d\d create +tcp +10\.0\.0\.1:1025 +> 198\.51\.100\.1:443 +TCP_ESTABLISHED web web\/a\n/)
   t.equal(text.out.trimEnd().split('\n').length, 2)
-  for (let i = 0; i < 100 && agent.watchers() > 0; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+  await until(() => agent.watchers() === 0)
   const [lines] = await Promise.all([cli('sessions watch --json --count 3'), publish(4)])
   const parsed = lines.out.trimEnd().split('\n').map((l) => JSON.parse(l) as Record<string, unknown>)
   t.match(parsed[0], { lost: 4 })
@@ -183,8 +183,11 @@ t.test('counters, flood, table verify', async (t) => {
   t.match((await cli('counters')).out, /\nvip\nNAME +PACKETS +BYTES +NEW_SESSIONS +NO_REAL\nweb +40 +0 +0 +0\n/)
   t.match(await json('counters global'), { perSecond: false, generation: 7, blocks: [{ name: 'global', rows: [{ name: 'rx_packets', values: [1000] }] }] })
   t.match(await cli('counters nonsense'), { code: 1, err: /expected global drops/ })
-  setTimeout(() => { const b = agent.counters.blocks.global; if (b !== undefined) b[0] = 3000; Object.assign(agent.counters, { timeNs: agent.counters.timeNs + 1_000_000_000n }) }, 50)
-  t.match((await cli('counters global --rate 150ms')).out, /^global, a second\n.*\nrx_packets +2000 /)
+  const later = { ...agent.counters, timeNs: agent.counters.timeNs + 1_000_000_000n, blocks: { global: Float64Array.of(3000) } }
+  let readings = 0
+  const first = agent.counters
+  Object.assign(agent.services.dataplane().telemetry, { snapshot: () => (readings++ === 0 ? first : later) })
+  t.match((await cli('counters global --rate 10ms')).out, /^global, a second\n.*\nrx_packets +2000 /)
   t.match((await cli('flood servers')).out, /^ZONE +SCREEN +HITS +STOPS\nservers +syn_flood +20 +SYN rate of the zone\n/)
   t.match(await json('flood'), [{ zone: 'clients' }, { zone: 'servers' }])
   t.match(await cli('flood dmz'), { code: 1, err: /one of clients servers/ })

@@ -10,7 +10,7 @@ import { parseListen } from '../../../src/gateway/listen-address.js'
 import { call, connectAgent, messages, type AgentConnection } from '../../../src/cli/client.js'
 import type { RemoteError } from '../../../src/cli/remote-error.js'
 import { fakeId } from '../rpc/fake-sessions.js'
-import { temporaryDirectory, withServer, type Running } from '../rpc/with-server.js'
+import { temporaryDirectory, until, withServer, type Running } from '../rpc/with-server.js'
 import { createAuthority, hasOpenssl, read } from './certificates.js'
 
 const defaults = { http: '127.0.0.1:0', grpc: '127.0.0.1:0', role: 'viewer', user: `${process.getuid?.() ?? 0}:0` }
@@ -103,10 +103,7 @@ t.test('cancellation and deadlines reach the agent', async (t) => {
     seen = signal
     signal.addEventListener('abort', () => reject(signal.reason as Error))
   })
-  const aborted = async (): Promise<boolean> => {
-    for (let i = 0; i < 50 && (seen as AbortSignal | null)?.aborted !== true; i++) await new Promise((resolve) => setTimeout(resolve, 10))
-    return (seen as AbortSignal | null)?.aborted === true
-  }
+  const aborted = async (): Promise<boolean> => await until(() => (seen as AbortSignal | null)?.aborted === true)
   const e = await refusal(call(tcp.sessions, tcp.sessions.delete, { filter: undefined, all: true }, { deadlineMs: 60 }))
   t.equal(e.grpcCode, status.DEADLINE_EXCEEDED)
   t.ok(await aborted(), 'deadline')
@@ -120,8 +117,7 @@ t.test('cancellation and deadlines reach the agent', async (t) => {
   await stream.next()
   t.equal(agent.watchers(), 1)
   await stream.return(undefined)
-  for (let i = 0; i < 50 && agent.watchers() > 0; i++) await new Promise((resolve) => setTimeout(resolve, 10))
-  t.equal(agent.watchers(), 0)
+  t.ok(await until(() => agent.watchers() === 0))
 })
 
 t.test('a client that does not read does not make the gateway buffer', async (t) => {

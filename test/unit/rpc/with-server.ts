@@ -21,6 +21,12 @@ export function temporaryDirectory (t: Test): string {
   return directory
 }
 
+/** Resolves to true once the condition holds, to false after five seconds: a loaded machine only makes it slower. */
+export async function until (condition: () => boolean): Promise<boolean> {
+  for (let i = 0; i < 500 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 10))
+  return condition()
+}
+
 export async function withServer (t: Test, rows = 1000, options: Omit<RpcServerOptions, 'socketPath'> = {}): Promise<Running> {
   const directory = temporaryDirectory(t)
   const socketPath = join(directory, 'agent.sock')

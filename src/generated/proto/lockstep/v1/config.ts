@@ -337,7 +337,7 @@ export interface ConfigGetTextResponse {
 
 /** A text to validate. */
 export interface ConfigCheckRequest {
-  /** YAML, at most 4 MiB. */
+  /** YAML, at most 2 MiB. */
   text: string;
 }
 
@@ -355,7 +355,7 @@ export interface ConfigCheckResponse {
 
 /** A text to put in force. */
 export interface ConfigApplyRequest {
-  /** YAML, at most 4 MiB. */
+  /** YAML, at most 2 MiB. */
   text: string;
   /** Who asks, at most 256 bytes; empty: the caller's certificate, else "grpc". */
   author: string;
@@ -1922,7 +1922,7 @@ export const ConfigSaveResponse: MessageFns<ConfigSaveResponse> = {
   },
 };
 
-/** The configuration and its history. A text is at most 4 MiB. */
+/** The configuration and its history. A text is at most 2 MiB. */
 export type ConfigService = typeof ConfigService;
 export const ConfigService = {
   /** Which generation runs, since when, by whom, and whether the startup file differs. */

@@ -38,7 +38,7 @@ export interface SessionsListRequest {
   columns: string[];
   /** At most this many rows; 0: all. */
   limit: bigint;
-  /** Rows in a batch, 1 to 32768; 0: chosen so that a message is about 1 MiB. */
+  /** Rows in a batch at most, 1 to 32768 and never more than 3 MiB; 0: chosen so that a message is about 1 MiB. */
   batchRows: number;
   /** Send the names behind the ids of the chosen columns (SessionBatch.names). */
   withNames: boolean;
