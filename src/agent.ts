@@ -12,7 +12,6 @@ import { dirname } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Logger } from 'pino'
 import { UserspaceDataPlane, type Compiler } from './backend/userspace/index.js'
-import type { Sources } from './backend/userspace/ports.js'
 import { Authority, ConfigError, ConfigStore, compile, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, type ParseOptions } from './config/index.js'
 import type { Desired } from './contract/desired.js'
 import type { ProbeResult } from './contract/dataplane.js'
@@ -36,8 +35,6 @@ export interface AgentOptions {
   readonly stateDirectory: string | null
   readonly instance: string | null
   readonly backend: string | null
-  /** What `source:` ports do. */
-  readonly sources: Sources
   readonly log: Logger
 }
 
@@ -70,7 +67,7 @@ export async function startAgent (o: AgentOptions): Promise<Agent> {
   const core = loadCore()
   const workers = agent.workers === 0 ? availableParallelism() : agent.workers
   const table = createTable(core.Table, agent, workers)
-  const dataplane = new UserspaceDataPlane({ core, table, workers, instance: o.instance ?? agent.instance, netns: agent.netns, compiler: compilerOf(), sources: o.sources })
+  const dataplane = new UserspaceDataPlane({ core, table, workers, instance: o.instance ?? agent.instance, netns: agent.netns, compiler: compilerOf() })
   const loop = monitorEventLoopDelay({ resolution: 5 })
   loop.enable()
 

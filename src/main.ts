@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pino, type Logger } from 'pino'
 import { explain, startAgent, type Agent } from './agent.js'
-import type { Sources } from './backend/userspace/ports.js'
 import { LockstepError } from './contract/errors.js'
 
 export interface RunOptions {
@@ -49,12 +48,12 @@ export async function runUntilSignal (agent: Agent, log: Logger, extraStop: () =
   })
 }
 
-export async function runAgent (o: RunOptions, sources: Sources = {}): Promise<number> {
+export async function runAgent (o: RunOptions): Promise<number> {
   const log = createLog(o.logLevel)
   const config = o.config === null ? null : await readConfigFile(o.config)
   let agent: Agent
   try {
-    agent = await startAgent({ config, socketPath: o.socketPath, stateDirectory: o.stateDirectory, instance: o.instance, backend: o.backend, sources, log })
+    agent = await startAgent({ config, socketPath: o.socketPath, stateDirectory: o.stateDirectory, instance: o.instance, backend: o.backend, log })
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`)
     return 1

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <cstdio>
 #include <cstring>
 #include <vector>
 
@@ -67,7 +68,7 @@ template <size_t N> static void copy_text(char (&to)[N], const Napi::Object &o, 
 	memcpy(to, s.c_str(), s.size() + 1);
 }
 
-/* addPort({kind, name, netns, in, out, mtu, rate, flows, loops, reflect, src, dst, dport, proto}) -> {device, mac, mtu, ifindex} */
+/* addPort({kind, name, netns, in, out, mac, mtu, rate, flows, loops, reflect, src, dst, dport, proto}) -> {device, mac, mtu, ifindex} */
 Napi::Value Userspace::add_port(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
@@ -81,6 +82,15 @@ Napi::Value Userspace::add_port(const Napi::CallbackInfo &info)
 	copy_text(spec.netns, o, "netns");
 	copy_text(spec.in, o, "in");
 	copy_text(spec.out, o, "out");
+	std::string mac = get_string(o, "mac", 18);
+	if (!mac.empty()) {
+		unsigned m[6];
+
+		if (sscanf(mac.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]) != 6)
+			throw Napi::TypeError::New(env, "mac: " + mac + " is not six hexadecimal bytes");
+		for (int i = 0; i < 6; i++)
+			spec.mac[i] = static_cast<u8>(m[i]);
+	}
 	spec.mtu = static_cast<u16>(get_u32(o, "mtu", 9180));
 	spec.rate = get_u32(o, "rate");
 	spec.flows = get_u32(o, "flows");
@@ -103,6 +113,12 @@ Napi::Value Userspace::add_port(const Napi::CallbackInfo &info)
 	r.Set("mtu", number(env, d.mtu));
 	r.Set("ifindex", number(env, d.ifindex));
 	return r;
+}
+
+Napi::Value Userspace::enable_port(const Napi::CallbackInfo &info)
+{
+	ls_us_enable(use(), arg_u32(info, 0, "device", LS_DEVICES_MAX - 1));
+	return info.Env().Undefined();
 }
 
 Napi::Value Userspace::remove_port(const Napi::CallbackInfo &info)
@@ -256,7 +272,8 @@ Napi::Value Userspace::set_neighbours(const Napi::CallbackInfo &info)
 void Userspace::Init(Napi::Env env, Napi::Object exports)
 {
 	exports.Set("Userspace", DefineClass(env, "Userspace", {
-		InstanceMethod<&Userspace::add_port>("addPort"), InstanceMethod<&Userspace::remove_port>("removePort"),
+		InstanceMethod<&Userspace::add_port>("addPort"), InstanceMethod<&Userspace::enable_port>("enablePort"),
+		InstanceMethod<&Userspace::remove_port>("removePort"),
 		InstanceMethod<&Userspace::start_links>("startLinks"), InstanceMethod<&Userspace::start>("start"),
 		InstanceMethod<&Userspace::stop>("stop"), InstanceMethod<&Userspace::close>("close"), InstanceMethod<&Userspace::ports>("ports"),
 		InstanceMethod<&Userspace::links>("links"), InstanceMethod<&Userspace::neighbours>("neighbours"),

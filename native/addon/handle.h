@@ -57,6 +57,7 @@ public:
 
 private:
 	Napi::Value add_port(const Napi::CallbackInfo &);
+	Napi::Value enable_port(const Napi::CallbackInfo &);
 	Napi::Value remove_port(const Napi::CallbackInfo &);
 	Napi::Value start_links(const Napi::CallbackInfo &);
 	Napi::Value start(const Napi::CallbackInfo &);

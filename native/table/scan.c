@@ -41,8 +41,13 @@ bool ls_filter_match(const struct ls_filter *f, const struct ls_session *s, u64 
 		return false;
 	if (IS(ID) && (s->id.origin != f->id.origin || s->id.serial != f->id.serial))
 		return false;
-	if (IS(IDLE) && now_ns - s->last_seen_ns < f->min_idle_ns)
-		return false;
+	if (IS(IDLE)) {
+		/* a packet after `now` was read makes it idle for no time, not for 584 years */
+		u64 idle = now_ns > s->last_seen_ns ? now_ns - s->last_seen_ns : 0;
+
+		if (idle < f->min_idle_ns)
+			return false;
+	}
 	if (IS(AGE)) {
 		u64 age = now_ns > s->created_ns ? now_ns - s->created_ns : 0;
 
@@ -66,8 +71,9 @@ static u32 saturate_ms(u64 ns) { return ns / 1000000 > 0xffffffff ? 0xffffffff :
 static u64 expires_ns(const struct ls_table *t, const struct ls_session *s, u64 now)
 {
 	const struct ls_config *c = &t->env.banks[LS_LOAD(&t->env.header->active_bank) & 1];
-	u64 end = s->last_seen_ns + c->timeout_ns[s->app & (LS_APPS_MAX - 1)][LS_STATE_PHASE(s->state) & (LS_PHASES_MAX - 1)];
+	u64 seen = s->last_seen_ns, floor = s->rg == LS_RG_NONE ? 0 : LS_LOAD(&t->env.rgs[s->rg & (LS_RGS_MAX - 1)].seen_floor_ns), end;
 
+	end = (floor > seen ? floor : seen) + c->timeout_ns[s->app & (LS_APPS_MAX - 1)][LS_STATE_PHASE(s->state) & (LS_PHASES_MAX - 1)];
 	return end > now ? end - now : 0;
 }
 
@@ -122,7 +128,7 @@ static u32 next_match(const struct ls_table *t, const struct ls_filter *f, u32 *
 			__builtin_prefetch((const u8 *)&t->env.sessions[slot + AHEAD] + 64);
 			__builtin_prefetch((const u8 *)&t->env.sessions[slot + AHEAD] + 128);
 		}
-		if ((slot & 4095) == 4095 && ls_clock_ns() > stop_ns) {
+		if ((slot & 4095) == 4095 && slot != *cursor && ls_clock_ns() > stop_ns) { /* every call moves on, however little time it has */
 			*cursor = slot;
 			return 0xffffffff;
 		}
@@ -134,6 +140,8 @@ static u32 next_match(const struct ls_table *t, const struct ls_filter *f, u32 *
 	*cursor = 0xffffffff;
 	return 0xffffffff;
 }
+
+static u64 stop_at(u64 now, u64 max_ns) { return max_ns > ~0ULL - now ? ~0ULL : now + max_ns; }
 
 u32 ls_scan_columns(const struct ls_table *t, const struct ls_filter *f, u32 columns, u32 *cursor, u8 *out, u32 max_rows, u64 max_ns)
 {
@@ -147,7 +155,7 @@ u32 ls_scan_columns(const struct ls_table *t, const struct ls_filter *f, u32 col
 			at += (u64)column_bytes[c] * max_rows;
 	}
 	while (rows < max_rows && *cursor != 0xffffffff) {
-		u32 slot = next_match(t, f, cursor, now, now + max_ns, &s);
+		u32 slot = next_match(t, f, cursor, now, stop_at(now, max_ns), &s);
 
 		if (slot == 0xffffffff)
 			break;
@@ -166,7 +174,7 @@ u32 ls_scan_records(const struct ls_table *t, const struct ls_filter *f, u32 *cu
 	u32 rows = 0;
 
 	while (rows < max_rows && *cursor != 0xffffffff) {
-		u32 slot = next_match(t, f, cursor, now, now + max_ns, &s);
+		u32 slot = next_match(t, f, cursor, now, stop_at(now, max_ns), &s);
 
 		if (slot == 0xffffffff)
 			break;

@@ -22,7 +22,7 @@ enum ls_status ls_table_write_config(struct ls_table *t, const void *bank, u64 b
 
 enum ls_status ls_table_write_arena(struct ls_table *t, u32 element, const void *bytes, u64 count)
 {
-	if ((u64)element * 64 + count > (u64)t->env.arena_elements * 64)
+	if (element > t->env.arena_elements || count > (u64)(t->env.arena_elements - element) * 64)
 		return LS_E_INVALID;
 	memcpy((u8 *)t->env.arena + (u64)element * 64, bytes, count);
 	return LS_OK;
@@ -70,7 +70,7 @@ void ls_table_info(const struct ls_table *t, struct ls_table_info *out)
 
 enum ls_status ls_table_read_arena(const struct ls_table *t, u32 element, void *out, u64 bytes)
 {
-	if ((u64)element * 64 + bytes > (u64)t->env.arena_elements * 64)
+	if (element > t->env.arena_elements || bytes > (u64)(t->env.arena_elements - element) * 64)
 		return LS_E_INVALID;
 	memcpy(out, (const u8 *)t->env.arena + (u64)element * 64, bytes);
 	return LS_OK;

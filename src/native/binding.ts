@@ -109,6 +109,8 @@ export interface NativePortSpec {
   readonly netns: string
   readonly in: string
   readonly out: string
+  /** Ours, on a port without a kernel; empty = made from the name. */
+  readonly mac: string
   /** 0 = 1500 (the kernel's for packet ports). */
   readonly mtu: number
   /** Packets per second; 0 = as recorded (pcap). */
@@ -141,6 +143,8 @@ export interface NativePort {
 
 export interface NativeUserspace {
   addPort: (spec: NativePortSpec) => { readonly device: number, readonly mac: string, readonly mtu: number, readonly ifindex: number }
+  /** Packets are received from here on: after the flip that names the port. */
+  enablePort: (device: number) => void
   removePort: (device: number) => void
   /** Namespace whose routes and neighbours are mirrored. */
   startLinks: (netns: string) => void

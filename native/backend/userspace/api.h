@@ -38,6 +38,8 @@ struct ls_us;
 struct ls_us *ls_us_new(struct ls_table *t, u32 workers);
 /* Opens a device for every worker. LS_OK and the dense id (from 1), or a status and a text. */
 enum ls_status ls_us_add(struct ls_us *us, const struct ls_device_spec *spec, u32 *id, char *error);
+/* Workers receive from the device from here on: call it when the configuration in force knows the device. */
+void ls_us_enable(struct ls_us *us, u32 id);
 void ls_us_remove(struct ls_us *us, u32 id);
 enum ls_status ls_us_start(struct ls_us *us);
 void ls_us_stop(struct ls_us *us);

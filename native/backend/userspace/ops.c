@@ -159,6 +159,14 @@ enum ls_status ls_us_add(struct ls_us *us, const struct ls_device_spec *spec, u3
 	return LS_OK;
 }
 
+void ls_us_enable(struct ls_us *us, u32 id)
+{
+	if (id < LS_DEVICES_MAX && us->device[id]) {
+		us->device[id]->ready = 1;
+		ls_us_wake(us);
+	}
+}
+
 /* After the grace no worker uses the device any more. */
 void ls_us_remove(struct ls_us *us, u32 id)
 {

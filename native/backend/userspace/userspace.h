@@ -38,6 +38,7 @@ struct ls_device {
 	u8 mac[6];
 	u16 mtu;
 	_Atomic u32 up;
+	_Atomic u32 ready; /* the configuration knows it: workers receive from it */
 	void *state[LS_US_WORKERS_MAX];
 	struct ls_device_stats stats[LS_US_WORKERS_MAX];
 	u32 gso_frames[LS_US_WORKERS_MAX]; /* refused since the last rx: longer than the MTU allows */

@@ -176,7 +176,7 @@ static void sleep_on(struct ls_us_worker *w)
 		struct ls_device *d = __atomic_load_n(&w->us->device[i], __ATOMIC_ACQUIRE);
 		int fd;
 
-		if (!d || w->index >= d->workers)
+		if (!d || !d->ready || w->index >= d->workers)
 			continue;
 		fd = d->ops->poll_fd(d, w->index);
 		if (fd >= 0)
@@ -203,7 +203,7 @@ void *ls_us_worker_main(void *arg)
 		for (u32 i = 1; i < w->us->devices; i++) {
 			struct ls_device *d = __atomic_load_n(&w->us->device[i], __ATOMIC_ACQUIRE);
 
-			if (d && w->index < d->workers)
+			if (d && d->ready && w->index < d->workers)
 				received += receive(w, d);
 		}
 		if (w->pendings)

@@ -18,7 +18,7 @@ import { createTelemetry } from '../../native/telemetry.js'
 import { capabilitiesOf } from './capabilities.js'
 import { ingressRemoval, ingressRules, type IngressPort } from './ingress.js'
 import { runNft } from './nft.js'
-import { netnsPath, PortSet, type Sources } from './ports.js'
+import { netnsPath, PortSet } from './ports.js'
 import { probeHost } from './probe.js'
 import { RingArena, type RingPlaced, type RingWanted } from './rings.js'
 
@@ -44,7 +44,6 @@ export interface UserspaceOptions {
   /** Namespace of the ports that name no other. */
   readonly netns: string | null
   readonly compiler: Compiler
-  readonly sources: Sources
 }
 
 const roles: Readonly<Record<RgRole, number>> = {
@@ -75,7 +74,7 @@ export class UserspaceDataPlane implements DataPlane {
   constructor (private readonly o: UserspaceOptions) {
     const { core, table } = o
     this.dataplane = native(() => new core.Userspace(table, o.workers), { object: 'agent.workers' })
-    this.ports = new PortSet(this.dataplane, o.sources)
+    this.ports = new PortSet(this.dataplane)
     this.rings = new RingArena(core, table)
     this.capabilities = capabilitiesOf(probeHost())
     this.sessions = createSessionStore(table, (app, phase) => this.timeoutMs(app, phase))
@@ -143,6 +142,7 @@ export class UserspaceDataPlane implements DataPlane {
       const flipped = performance.now()
       native(() => { this.dataplane.setRoutes(compiled.routes) })
       this.dataplane.setNeighbours(compiled.neighbours)
+      ports.enable()
       ports.closeStale()
       if (d.reload.policyRematch) await this.o.table.reevaluate()
       const unsupported = this.capabilities.filter(c => !c.supported)

@@ -6,41 +6,31 @@ import { fromNative } from '../../native/errors.js'
 
 const kinds = { packet: 1, pcap: 2, tap: 3, source: 4 } as const
 
-/** What a traffic source does, by its name: `clients` opens flows, anything else answers. Set by whoever starts the agent (quickstart, tests, benches). */
-export interface SourceSettings {
-  readonly rate: number
-  readonly flows: number
-  readonly src: string
-  readonly dst: string
-  readonly dport: number
-  readonly protocol: number
-}
-export type Sources = Readonly<Record<string, SourceSettings>>
-
 export interface OpenPort { readonly port: Port, readonly device: number, readonly mac: string, readonly mtu: number, readonly ifindex: number }
 
 /** Name or path -> path of the namespace; empty for the agent's own. */
 export const netnsPath = (netns: string | null): string => netns === null ? '' : netns.includes('/') ? netns : `/run/netns/${netns}`
 
-function specOf (port: Port, agentNetns: string | null, sources: Sources): NativePortSpec {
-  const source = port.kind === 'source' ? sources[port.device] : undefined
+function specOf (port: Port, agentNetns: string | null): NativePortSpec {
+  const source = port.source
+  const opens = source?.mode === 'open' ? source : null
   return {
     kind: kinds[port.kind], name: port.kind === 'pcap' ? port.name : port.device,
     netns: port.kind === 'packet' || port.kind === 'tap' ? netnsPath(port.netns ?? agentNetns) : '',
-    in: port.input ?? '', out: port.output ?? '', mtu: 0, rate: source?.rate ?? 0, flows: source?.flows ?? 0, loops: 0,
-    reflect: port.kind === 'source' && source === undefined, src: source?.src ?? '', dst: source?.dst ?? '', dport: source?.dport ?? 0, proto: source?.protocol ?? 0
+    in: port.input ?? '', out: port.output ?? '', mac: port.mac ?? '', mtu: 0, rate: opens?.rate ?? port.replay?.rate ?? 0, flows: opens?.flows ?? 0, loops: port.replay?.loops ?? 1,
+    reflect: source !== null && opens === null, src: opens?.source ?? '', dst: opens?.destination ?? '', dport: opens?.port ?? 0, proto: opens?.protocol ?? 0
   }
 }
 
 export class PortSet {
   private readonly open = new Map<string, OpenPort>()
 
-  constructor (private readonly dataplane: NativeUserspace, private readonly sources: Sources) {}
+  constructor (private readonly dataplane: NativeUserspace) {}
 
   all (): readonly OpenPort[] { return [...this.open.values()] }
 
   /** Opens what is missing. On error nothing new stays open. Returns the function that takes back, and the one that closes what is no longer wanted. */
-  prepare (d: Desired): { readonly undo: () => void, readonly closeStale: () => void } {
+  prepare (d: Desired): { readonly undo: () => void, readonly enable: () => void, readonly closeStale: () => void } {
     const added: string[] = []
     const undo = (): void => {
       for (const name of added) this.close(name)
@@ -48,7 +38,7 @@ export class PortSet {
     for (const port of d.ports) {
       if (this.open.has(port.name)) continue
       try {
-        const native = this.dataplane.addPort(specOf(port, d.agent.netns, this.sources))
+        const native = this.dataplane.addPort(specOf(port, d.agent.netns))
         this.open.set(port.name, { port, ...native })
         added.push(port.name)
       } catch (error) {
@@ -60,7 +50,7 @@ export class PortSet {
       }
     }
     const wanted = new Set(d.ports.map(p => p.name))
-    return { undo, closeStale: () => { for (const name of [...this.open.keys()]) if (!wanted.has(name)) this.close(name) } }
+    return { undo, enable: () => { for (const name of added) this.dataplane.enablePort(this.open.get(name)?.device ?? 0) }, closeStale: () => { for (const name of [...this.open.keys()]) if (!wanted.has(name)) this.close(name) } }
   }
 
   private close (name: string): void {
