@@ -91,7 +91,7 @@ LS_INLINE u32 ls_write_link(struct ls_pkt *p, const struct ls_iface *out)
 	return LS_DROP_NONE;
 }
 
-/* Next hop of `to`. LS_V_TX: p->route holds (unresolved counts as a route); otherwise the verdict. */
+/* Next hop of `to`. LS_V_NEXT: p->route holds (unresolved counts as a route); otherwise the verdict. */
 LS_INLINE u32 ls_route_to(const struct ls_env *e, struct ls_pkt *p, const struct ls_addr *to, u32 family)
 {
 	port_route(e, to, family, p->key.domain, &p->route);
@@ -100,7 +100,7 @@ LS_INLINE u32 ls_route_to(const struct ls_env *e, struct ls_pkt *p, const struct
 	case LS_ROUTE_UNRESOLVED:
 		p->out_iface = p->route.iface & (LS_IFACES_MAX - 1);
 		p->zone_out = port_config(e)->iface[p->out_iface].zone & (LS_ZONES_MAX - 1);
-		return LS_V_TX;
+		return LS_V_NEXT;
 	case LS_ROUTE_BLACKHOLE:
 		return ls_drop(e, p, LS_DROP_NO_ROUTE);
 	case LS_ROUTE_LOCAL:

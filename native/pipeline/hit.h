@@ -81,7 +81,7 @@ LS_INLINE u32 ls_hit_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
 	const struct ls_addr *next = mode == LS_MODE_NAT ? &p->to.dst : &p->real_addr;
 	u32 v = ls_route_to(e, p, next, mode == LS_MODE_NAT ? p->key.family : outer6 ? LS_IP6 : LS_IP4), mtu;
 
-	if (v != LS_V_TX)
+	if (v != LS_V_NEXT)
 		return v;
 	if (ls_too_big(p, mode, outer6, &mtu)) {
 		if (p->flags & LS_PF_DF || mode != LS_MODE_NAT)
@@ -103,7 +103,7 @@ LS_STAGE u32 ls_hit_icmp_error(const struct ls_env *e, struct ls_pkt *p, struct 
 	if (p->ttl <= 1)
 		return ls_drop(e, p, LS_DROP_TTL_EXPIRED);
 	v = ls_route_to(e, p, &p->to.dst, p->key.family);
-	if (v != LS_V_TX)
+	if (v != LS_V_NEXT)
 		return v;
 	if (!(port_config(e)->iface[p->out_iface & (LS_IFACES_MAX - 1)].flags & LS_IF_UP))
 		return ls_drop(e, p, LS_DROP_TX_DOWN);

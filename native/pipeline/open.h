@@ -41,7 +41,7 @@ LS_INLINE u32 ls_pick_real(const struct ls_env *e, const struct ls_pkt *p, u32 v
 	return 0;
 }
 
-/* Where the packet really goes: p->to, p->vip, p->real. LS_V_TX, or the verdict. */
+/* Where the packet really goes: p->to, p->vip, p->real. LS_V_NEXT, or the verdict. */
 LS_STAGE u32 ls_choose_destination(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x, u32 keep_real)
 {
 	const struct ls_config *c = port_config(e);
@@ -77,20 +77,20 @@ LS_STAGE u32 ls_choose_destination(const struct ls_env *e, struct ls_pkt *p, str
 			x->pool = v->snat_pool;
 		if (v->mode != LS_MODE_NAT) {
 			x->flags |= LS_SF_HALF;
-			return LS_V_TX;
+			return LS_V_NEXT;
 		}
 		x->flags |= LS_SF_DNAT;
 		p->to.dst = r->addr;
 		if (r->port_be && !(p->flags & (LS_PF_NO_PORTS | LS_PF_ECHO)))
 			p->to.dport_be = r->port_be;
-		return LS_V_TX;
+		return LS_V_NEXT;
 	}
 	fixed = ls_static_out_find(c, &p->key.dst, p->key.domain);
 	if (fixed) {
 		p->to.dst = fixed->inside;
 		x->flags |= LS_SF_DNAT | LS_SF_STATIC;
 		x->rg = fixed->rg;
-		return LS_V_TX;
+		return LS_V_NEXT;
 	}
 	ls_class_input_of(&in, p, &p->key.dst, p->key.dport_be);
 	in.zone_out = 0;
@@ -102,13 +102,13 @@ LS_STAGE u32 ls_choose_destination(const struct ls_env *e, struct ls_pkt *p, str
 		if (r->port_be && !(p->flags & (LS_PF_NO_PORTS | LS_PF_ECHO)))
 			p->to.dport_be = r->port_be;
 		x->flags |= LS_SF_DNAT;
-		return LS_V_TX;
+		return LS_V_NEXT;
 	}
 	l = ls_local_find(c, &p->key.dst, p->key.domain);
-	return l ? ls_host_inbound(e, p, l) : LS_V_TX;
+	return l ? ls_host_inbound(e, p, l) : LS_V_NEXT;
 }
 
-/* May this packet open a session at all? LS_V_TX: yes. */
+/* May this packet open a session at all? LS_V_NEXT: yes. */
 LS_INLINE u32 ls_may_open(const struct ls_env *e, struct ls_pkt *p)
 {
 	const struct ls_zone *z = &port_config(e)->zone[p->zone_in & (LS_ZONES_MAX - 1)];
@@ -125,7 +125,7 @@ LS_INLINE u32 ls_may_open(const struct ls_env *e, struct ls_pkt *p)
 		if (!(p->flags & LS_PF_ECHO))
 			return ls_drop(e, p, LS_DROP_ICMP_TYPE);
 	}
-	return LS_V_TX;
+	return LS_V_NEXT;
 }
 
 LS_STAGE void ls_log_decision(const struct ls_env *e, const struct ls_pkt *p, u32 action, u32 drop)
@@ -165,7 +165,7 @@ LS_STAGE u32 ls_policy(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 			x->flags |= LS_SF_LOG_CLOSE;
 		if (r->flags & LS_RF_NO_SYNC)
 			x->flags |= LS_SF_NO_SYNC;
-		return LS_V_TX;
+		return LS_V_NEXT;
 	}
 	if (n)
 		ls_count_pair(n->policy[p->policy & (LS_POLICIES_MAX - 1)], p->l3_bytes);
@@ -212,7 +212,7 @@ LS_STAGE void ls_choose_source(const struct ls_env *e, struct ls_pkt *p, struct 
 		x->rg = c->pool[x->pool & (LS_POOLS_MAX - 1)].rg;
 }
 
-/* All decisions. LS_V_TX: create (or revive) and forward. */
+/* All decisions. LS_V_NEXT: create (or revive) and forward. */
 LS_STAGE u32 ls_decide(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x, u32 keep_real)
 {
 	const struct ls_config *c = port_config(e);
@@ -221,20 +221,20 @@ LS_STAGE u32 ls_decide(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 
 	*x = (struct ls_choice){ .mode = LS_MODE_NAT, .rg = LS_RG_NONE };
 	v = ls_choose_destination(e, p, x, keep_real);
-	if (v != LS_V_TX)
+	if (v != LS_V_NEXT)
 		return v;
 	v = ls_may_open(e, p);
-	if (v != LS_V_TX)
+	if (v != LS_V_NEXT)
 		return v;
 	if (p->ttl <= 1)
 		return ls_answer_ttl(e, p);
 	outer6 = x->mode != LS_MODE_NAT && !(p->real_addr.d[0] == 0 && p->real_addr.w[2] == ls_swap32(0xffff));
 	v = ls_route_to(e, p, x->mode == LS_MODE_NAT ? &p->to.dst : &p->real_addr,
 			x->mode == LS_MODE_NAT ? p->key.family : outer6 ? LS_IP6 : LS_IP4);
-	if (v != LS_V_TX)
+	if (v != LS_V_NEXT)
 		return v;
 	v = ls_policy(e, p, x);
-	if (v != LS_V_TX)
+	if (v != LS_V_NEXT)
 		return v;
 	ls_choose_source(e, p, x);
 	if (x->rg == LS_RG_NONE)
@@ -250,7 +250,7 @@ LS_STAGE u32 ls_decide(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 		x->flags |= LS_SF_HAIRPIN;
 		ls_count(e, LS_CTR_HAIRPINS, 1);
 	}
-	return LS_V_TX;
+	return LS_V_NEXT;
 }
 
 LS_INLINE void ls_image_fill(const struct ls_env *e, struct ls_pkt *p, const struct ls_choice *x)
@@ -400,7 +400,7 @@ LS_STAGE u32 ls_revive(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 ge
 	if (!s)
 		return ls_drop(e, p, LS_DROP_INTERNAL);
 	v = ls_decide(e, p, &x, LS_LOAD(&s->real));
-	if (v != LS_V_TX)
+	if (v != LS_V_NEXT)
 		return v;
 	if (!ls_same_translation(e, p, &x, s))
 		return ls_drop(e, p, LS_DROP_EXPIRED_BUSY);
@@ -439,7 +439,7 @@ LS_STAGE u32 ls_open(const struct ls_env *e, struct ls_pkt *p)
 
 	ls_count(e, LS_CTR_SESSION_MISSES, 1);
 	v = ls_decide(e, p, &x, 0);
-	return v == LS_V_TX ? ls_create(e, p, &x) : v;
+	return v == LS_V_NEXT ? ls_create(e, p, &x) : v;
 }
 
 #endif

@@ -44,7 +44,7 @@ LS_INLINE u32 ls_pipeline_ip(const struct ls_env *e, struct ls_pkt *p)
 	if (p->flags & LS_PF_FRAG) {
 		ls_count(e, LS_CTR_FRAGMENTS, 1);
 		v = ls_screens(e, p);
-		if (v != LS_V_TX)
+		if (v != LS_V_NEXT)
 			return v;
 		if (c->zone[p->zone_in & (LS_ZONES_MAX - 1)].flags & LS_ZF_FRAGS_DROP)
 			return ls_drop(e, p, LS_DROP_FRAG_DROPPED);
@@ -57,7 +57,7 @@ LS_INLINE u32 ls_pipeline_ip(const struct ls_env *e, struct ls_pkt *p)
 		}
 	} else {
 		v = ls_screens(e, p);
-		if (v != LS_V_TX)
+		if (v != LS_V_NEXT)
 			return v;
 	}
 	if ((p->flags & LS_PF_BROADCAST) || ls_is_multicast(&p->key.dst, p->key.family)) {

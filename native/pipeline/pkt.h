@@ -19,6 +19,7 @@ enum ls_verdict {
 	LS_V_TX,      /* send it on pkt.out_iface; Ethernet header is written */
 	LS_V_HOST,    /* the host's own stack has it or gets it */
 	LS_V_NEIGH,   /* hold it until pkt.route.next_hop resolves, then ls_transmit() */
+	LS_V_NEXT,    /* between stages only: undecided, the next stage goes on. Not LS_V_TX, which an answer of ours already is */
 };
 
 enum ls_pkt_flags {

@@ -73,14 +73,14 @@ LS_STAGE u32 ls_screen_shape(const struct ls_env *e, struct ls_pkt *p, u32 on)
 			return ls_drop_screen(e, p, LS_SCREEN_TEARDROP, LS_DROP_SCREEN_TEARDROP);
 	}
 	if (p->key.proto != LS_IPPROTO_TCP || (p->flags & (LS_PF_LATER | LS_PF_ICMP_ERROR)))
-		return LS_V_TX;
+		return LS_V_NEXT;
 	if ((on >> LS_SCREEN_SYN_FIN & 1) && (flags & (LS_TCP_SYN | LS_TCP_FIN)) == (LS_TCP_SYN | LS_TCP_FIN))
 		return ls_drop_screen(e, p, LS_SCREEN_SYN_FIN, LS_DROP_SCREEN_SYN_FIN);
 	if ((on >> LS_SCREEN_NO_FLAGS & 1) && !(flags & (LS_TCP_SYN | LS_TCP_FIN | LS_TCP_RST | LS_TCP_ACK | LS_TCP_PSH | LS_TCP_URG)))
 		return ls_drop_screen(e, p, LS_SCREEN_NO_FLAGS, LS_DROP_SCREEN_NO_FLAGS);
 	if ((on >> LS_SCREEN_FIN_NO_ACK & 1) && (flags & (LS_TCP_FIN | LS_TCP_ACK)) == LS_TCP_FIN)
 		return ls_drop_screen(e, p, LS_SCREEN_FIN_NO_ACK, LS_DROP_SCREEN_FIN_NO_ACK);
-	return LS_V_TX;
+	return LS_V_NEXT;
 }
 
 /* Rates of TCP SYNs, UDP and ICMP packets. */
@@ -90,17 +90,17 @@ LS_STAGE u32 ls_screen_rate(const struct ls_env *e, struct ls_pkt *p, const stru
 	u64 now = port_now(e);
 
 	if (!r || (p->flags & LS_PF_LATER))
-		return LS_V_TX;
+		return LS_V_NEXT;
 	if (p->key.proto == LS_IPPROTO_TCP && (p->tcp_flags & (LS_TCP_SYN | LS_TCP_ACK)) == LS_TCP_SYN) {
 		struct ls_source *s;
 
 		if ((on >> LS_SCREEN_SYN_FLOOD & 1) && ls_rate_exceeds(&r->rate[LS_SCREEN_SYN_FLOOD], now, z->limit[LS_SCREEN_SYN_FLOOD]))
 			return ls_drop_screen(e, p, LS_SCREEN_SYN_FLOOD, LS_DROP_SCREEN_SYN_FLOOD);
 		if (!(on & (1u << LS_SCREEN_SYN_SOURCE | 1u << LS_SCREEN_PORT_SCAN)))
-			return LS_V_TX;
+			return LS_V_NEXT;
 		s = ls_source_of(e, p);
 		if (!s)
-			return LS_V_TX;
+			return LS_V_NEXT;
 		if ((on >> LS_SCREEN_SYN_SOURCE & 1) && LS_FETCH_ADD(&s->syn, 1) >= z->limit[LS_SCREEN_SYN_SOURCE])
 			return ls_drop_screen(e, p, LS_SCREEN_SYN_SOURCE, LS_DROP_SCREEN_SYN_SOURCE);
 		if (on >> LS_SCREEN_PORT_SCAN & 1) {
@@ -119,10 +119,10 @@ LS_STAGE u32 ls_screen_rate(const struct ls_env *e, struct ls_pkt *p, const stru
 		    ls_rate_exceeds(&r->rate[LS_SCREEN_ICMP_FLOOD], now, z->limit[LS_SCREEN_ICMP_FLOOD]))
 			return ls_drop_screen(e, p, LS_SCREEN_ICMP_FLOOD, LS_DROP_SCREEN_ICMP_FLOOD);
 	}
-	return LS_V_TX;
+	return LS_V_NEXT;
 }
 
-/* LS_V_TX: passed. */
+/* LS_V_NEXT: passed. */
 LS_INLINE u32 ls_screens(const struct ls_env *e, struct ls_pkt *p)
 {
 	const struct ls_config *c = port_config(e);
@@ -130,9 +130,9 @@ LS_INLINE u32 ls_screens(const struct ls_env *e, struct ls_pkt *p)
 	u32 on = z->screens, v;
 
 	if (LS_LIKELY(!on))
-		return LS_V_TX;
+		return LS_V_NEXT;
 	v = ls_screen_shape(e, p, on);
-	return v == LS_V_TX ? ls_screen_rate(e, p, z, on) : v;
+	return v == LS_V_NEXT ? ls_screen_rate(e, p, z, on) : v;
 }
 
 /* New sessions of one source in this window (screen session-limit); true = too many. */
