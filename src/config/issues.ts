@@ -24,7 +24,7 @@ export function show (value: unknown): string {
   if (value === undefined) return 'nothing'
   let text: string
   try {
-    text = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'number' ? String(value) : JSON.stringify(value)
+    text = typeof value === 'number' ? String(value) : (JSON.stringify(value) as string | undefined) ?? typeof value
   } catch {
     text = typeof value
   }
@@ -59,6 +59,9 @@ export class Issues {
   }
 
   get count (): number { return this.found.length }
+  get full (): boolean { return this.found.length >= issuesMax }
+  /** Counts errors that nobody has time to describe. */
+  drop (count: number): void { this.dropped += count }
 
   /** In file order; those without a place last. */
   list (): readonly ConfigIssue[] {

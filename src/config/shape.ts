@@ -26,7 +26,12 @@ export function checkShape (value: unknown, issues: Issues): Shape | null {
     if (validate(sound)) return { config: sound as RawConfig, index }
     const errors = validate.errors ?? []
     const bad = new Set<string>()
-    for (const error of errors) {
+    for (const [i, error] of errors.entries()) {
+      if (round === 0 && issues.full) {
+        // So many that the rest cannot be judged either.
+        issues.drop(errors.length - i)
+        return null
+      }
       const remove = round === 0 ? report(error, issues) : target(error)
       if (remove !== null) bad.add(remove)
     }

@@ -3,7 +3,7 @@
  * they are used), duplicate keys, tags and encoding are bounded or refused here. Objects have no prototype. Nothing throws.
  */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type Pair, type ParsedNode } from 'yaml'
-import { Issues, pointer, pointerKeys, type Locate } from './issues.js'
+import { Issues, pointer, pointerKeys, type Locate, type Position } from './issues.js'
 
 export const bytesMax = 4 * 1024 * 1024
 export const depthMax = 32
@@ -29,7 +29,7 @@ export function readYaml (input: string | Uint8Array): YamlResult {
   try {
     text = typeof input === 'string' ? input : new TextDecoder('utf-8', { fatal: true }).decode(input)
   } catch {
-    return failed('LS_C_ENCODING', 'the file is not UTF-8', `invalid byte at offset ${firstBadByte(input as Uint8Array)}`, 'UTF-8 text')
+    return failed('LS_C_ENCODING', 'the file is not UTF-8', `a bad byte near offset ${firstBadByte(input as Uint8Array)}`, 'UTF-8 text')
   }
   const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.exec(text)
   if (control !== null) return failed('LS_C_ENCODING', 'the file contains a control character', `U+${control[0].charCodeAt(0).toString(16).padStart(4, '0')} at offset ${control.index}`, 'text', text)
@@ -38,39 +38,44 @@ export function readYaml (input: string | Uint8Array): YamlResult {
 
   const lines = new LineCounter()
   let doc: Document.Parsed<ParsedNode>
+  // Hostile text makes an error per character; a stack trace for each would take most of the time.
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
   try {
     // Duplicate keys are looked for below: the library's own check is quadratic.
     doc = parseDocument(text, { uniqueKeys: false, merge: false, lineCounter: lines, prettyErrors: false, logLevel: 'error', schema: 'core' })
   } catch (error) {
+    if (error instanceof RangeError) return failed('LS_C_SIZE', 'values are nested too deeply', 'more than the parser can hold', `at most ${depthMax} levels`, text)
     return failed('LS_C_SYNTAX', 'the text cannot be parsed', error instanceof Error ? error.message : error, 'YAML', text)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
   }
-  const at = (offset: number): { line: number, column: number } => {
+  const at = (offset: number): Position => {
     const { line, col } = lines.linePos(Math.min(Math.max(offset, 0), text.length))
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
-  const locate: Locate = path => placeOf(doc, path, at)
+  const index = new WeakMap<object, Map<string, Pair<Node | null, Node | null>>>()
+  const locate: Locate = path => placeOf(doc, path, at, index)
   let offset = 0
   const issues = new Issues(path => path === '' ? at(offset) : locate(path))
   for (const error of [...doc.errors, ...doc.warnings]) {
+    if (issues.full) {
+      issues.drop(1)
+      continue
+    }
     offset = error.pos[0]
-    issues.add('', 'LS_C_SYNTAX', error.message.replace(/\s+/g, ' ').slice(0, 200), text.slice(error.pos[0], error.pos[1]).slice(0, 40), 'valid YAML 1.2')
+    if (/call stack/.test(error.message)) issues.add('', 'LS_C_SIZE', 'values are nested too deeply', 'more than the parser can hold', `at most ${depthMax} levels`)
+    else issues.add('', 'LS_C_SYNTAX', error.message.replace(/\s+/g, ' ').slice(0, 200), text.slice(error.pos[0], error.pos[1]).slice(0, 40), 'valid YAML 1.2')
   }
   const value = issues.count > 0 ? undefined : new Plain(issues).convert(doc)
   return { value, locate, issues, text }
 }
 
+/** Offset of the byte at which decoding fails: the bad one, or the one after a sequence cut short. */
 function firstBadByte (bytes: Uint8Array): number {
   const decoder = new TextDecoder('utf-8', { fatal: true })
-  const step = 4096
-  for (let from = 0; from < bytes.length; from += step) {
-    try {
-      decoder.decode(bytes.subarray(from, from + step), { stream: true })
-    } catch {
-      for (let i = from; i < Math.min(from + step, bytes.length); i++) {
-        try { new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(from, i + 1), { stream: true }) } catch { return i }
-      }
-      return from
-    }
+  for (let i = 0; i < bytes.length; i++) {
+    try { decoder.decode(bytes.subarray(i, i + 1), { stream: true }) } catch { return i }
   }
   return bytes.length
 }
@@ -84,7 +89,16 @@ function nesting (text: string): number | null {
     if (c === 0x5b || c === 0x7b) worst = Math.max(worst, ++brackets)
     else if ((c === 0x5d || c === 0x7d) && brackets > 0) brackets--
   }
-  for (const [run] of text.matchAll(/^(?:[ ]*(?:[-?] +|[-?]$))+/gm)) worst = Math.max(worst, run.replaceAll(' ', '').length)
+  for (let i = 0; i < text.length; i = text.indexOf('\n', i) + 1 || text.length) {
+    // Leading `- - ? -` of one line: each opens a collection.
+    for (let run = 0; i < text.length; i++) {
+      const c = text[i]
+      if (c === ' ') continue
+      const next = text[i + 1]
+      if ((c !== '-' && c !== '?') || (next !== undefined && next !== ' ' && next !== '\n')) break
+      worst = Math.max(worst, ++run)
+    }
+  }
   // Brackets inside strings and comments count too, so only an absurd number is refused here; convert() has the exact bound.
   return worst > 500 ? worst : null
 }
@@ -154,7 +168,10 @@ class Plain {
     }
     if (isScalar(node)) {
       const { value } = node
-      return typeof value === 'bigint' ? Number(value) : value
+      if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value
+      if (typeof value === 'bigint') return Number(value)
+      this.issues.add(path, 'LS_C_SYNTAX', 'not a plain value', node.tag ?? typeof value, 'text, a number, true, false or null, without a tag')
+      return undefined
     }
     return undefined
   }
@@ -162,14 +179,18 @@ class Plain {
 class Refused extends Error {}
 
 /** Place of the key (in a map) or the item (in a list) that `path` names; of the nearest parent when it is not in the text. */
-function placeOf (doc: Document.Parsed<ParsedNode>, path: string, at: (offset: number) => { line: number, column: number }): { line: number, column: number } | null {
+function placeOf (doc: Document.Parsed<ParsedNode>, path: string, at: (offset: number) => Position, index: WeakMap<object, Map<string, Pair<Node | null, Node | null>>>): Position {
   let node: Node | null = doc.contents
   let offset = node?.range?.[0] ?? 0
   for (const key of pointerKeys(path)) {
     if (isAlias(node)) node = node.resolve(doc) as Node | null ?? null
     if (isMap(node)) {
-      const matching: Array<Pair<Node | null, Node | null>> = (node.items as Array<Pair<Node | null, Node | null>>).filter(pair => isScalar(pair.key) && String(pair.key.value) === key)
-      const pair = matching.at(-1)
+      let pairs = index.get(node)
+      if (pairs === undefined) {
+        pairs = new Map((node.items as Array<Pair<Node | null, Node | null>>).flatMap(pair => isScalar(pair.key) ? [[String(pair.key.value), pair] as const] : []))
+        index.set(node, pairs)
+      }
+      const pair = pairs.get(key)
       if (pair === undefined) break
       offset = pair.key?.range?.[0] ?? offset
       node = pair.value
