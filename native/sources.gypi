@@ -30,6 +30,11 @@
     "bpf_check_sources": ["native/pipeline/bpf_check.c"],
     "native_test_sources": ["test/native/maglev_test.c"],
     "native_fuzz_sources": [],
+    "native_bench_sources": [
+      "bench/table/table_bench.c",
+      "bench/reconcile/reconcile_bench.c",
+      "bench/pipeline/pipeline_bench.c"
+    ],
     "native_defines": [
       "NAPI_VERSION=9",
       "NODE_ADDON_API_CPP_EXCEPTIONS",

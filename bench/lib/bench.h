@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pipeline/hash.h"
@@ -16,6 +17,15 @@
 
 static inline void bench_sample(const char *name, double value) { printf("{\"sample\":\"%s\",\"value\":%.17g}\n", name, value); fflush(stdout); }
 static inline void bench_note(const char *name, const char *text) { printf("{\"note\":\"%s\",\"text\":\"%s\"}\n", name, text); fflush(stdout); }
+
+/* CPU time of this thread: other work on shared cores does not count. On an idle host it is the time that passes. */
+static inline u64 bench_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (u64)ts.tv_sec * 1000000000ULL + (u64)ts.tv_nsec;
+}
 
 static inline void bench_fail(const char *what, int code)
 {

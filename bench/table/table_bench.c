@@ -34,13 +34,13 @@ static void bench_drain(struct ls_table *t, u64 sessions, const u32 *order)
 	ls_env_worker(t, 0, &worker);
 	for (u64 at = 0; at < sessions;) {
 		u32 want = sessions - at < 65536 ? (u32)(sessions - at) : 65536, pushed = notify(&worker, &order[at], want), n;
-		u64 began = ls_clock_ns();
+		u64 began = bench_clock();
 
 		do {
 			n = ls_table_drain(t, out, 4096, &overruns);
 			drained += n;
 		} while (n);
-		spent += ls_clock_ns() - began;
+		spent += bench_clock() - began;
 		at += pushed;
 		if (pushed == 0)
 			bench_fail("no notice fits the ring", 0);
@@ -76,11 +76,11 @@ int main(int argc, char **argv)
 		order[j] = x;
 	}
 	for (u64 r = 0; r <= repeats; r++) { /* the first round warms up: pages appear in it */
-		u64 began = ls_clock_ns(), live = 0, sum = 0, spent, two;
+		u64 began = bench_clock(), live = 0, sum = 0, spent, two;
 		u32 slots_used = 0;
 
 		ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)sessions, 0, NULL, &result);
-		spent = ls_clock_ns() - began;
+		spent = bench_clock() - began;
 		if (result.installed != sessions)
 			bench_fail("not every session was installed", (int)result.full);
 		if (r)
@@ -96,18 +96,18 @@ int main(int argc, char **argv)
 			}
 		}
 		for (u32 again = 0; r && again < 3; again++) {
-			began = ls_clock_ns();
+			began = bench_clock();
 			sum = ls_scan_walk(t, &live);
-			spent = ls_clock_ns() - began;
+			spent = bench_clock() - began;
 			if (live != sessions)
 				bench_fail("the walk met another number of sessions", (int)live);
 			bench_sample("walk_ns", (double)spent / (double)sessions);
 			if (with_peer && again == 0) {
 				u64 other = 0;
 
-				began = ls_clock_ns();
+				began = bench_clock();
 				live = peer_walk(&peer, touch, &other);
-				spent = ls_clock_ns() - began;
+				spent = bench_clock() - began;
 				if (live != sessions || other != sum)
 					bench_fail("the peer's walk differs", (int)live);
 				bench_sample("walk_peer_ns", (double)spent / (double)sessions);
