@@ -137,6 +137,10 @@ void ls_table_verify(struct ls_table *t, struct ls_verify_report *r)
 				struct ls_env e;
 
 				ls_env_worker(t, w, &e);
+				if (k->free_head - k->free_tail > t->env.header->free_ring) {
+					fault(r, LS_VF_FREE_TWICE, w); /* more than the ring can hold: positions are broken */
+					continue;
+				}
 				for (u64 tail = k->free_tail; tail != k->free_head; tail++) {
 					u32 slot = (u32)*port_free_slot(&e, tail);
 
@@ -147,9 +151,13 @@ void ls_table_verify(struct ls_table *t, struct ls_verify_report *r)
 						fault(r, LS_VF_FREE_LIVE, slot);
 				}
 				if (k->spare) {
+					u64 slot = k->spare - 1;
+
 					held++;
-					if (seen[k->spare - 1]++)
-						fault(r, LS_VF_FREE_TWICE, (u32)(k->spare - 1));
+					if (slot >= t->env.slots || seen[slot]++)
+						fault(r, LS_VF_FREE_TWICE, (u32)slot);
+					else if (t->env.sessions[slot].gen & 1)
+						fault(r, LS_VF_FREE_LIVE, (u32)slot);
 				}
 			}
 			if (held + r->live != t->env.slots)
