@@ -139,7 +139,7 @@ static bool finish_one(struct ls_table *t, u32 slot, u32 reason, u64 now)
 		if (LS_STATE_LIFECYCLE(state) != LS_DYING)
 			return false; /* revived by a packet */
 		if (!(LS_STATE_FLOW(state) & LS_FLOW_ADMIN) && deadline(t, config_now(t), s, state) >= now)
-			next = LS_STATE_SET_LIFECYCLE(state, LS_LIVE);
+			next = LS_STATE_SET_LIFECYCLE(LS_STATE_CLOSE(state) == LS_CLOSE_TIMEOUT ? LS_STATE_SET_CLOSE(state, LS_CLOSE_NONE) : state, LS_LIVE);
 		else
 			next = LS_STATE_SET_LIFECYCLE(state, LS_DEAD);
 		found = LS_CAS(&s->state, state, next);
