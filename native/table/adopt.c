@@ -9,16 +9,15 @@
 
 #include "pipeline/create_user.h"
 
-/* Entries of one session that are where its tuples say: 0 to 2. */
-static u32 entries_of(const struct ls_table *t, const struct ls_session *s, u32 slot)
+/* Does the index hold this session exactly once in each direction, where its tuples say? */
+static bool whole(const struct ls_table *t, const struct ls_session *s, u32 slot)
 {
 	const struct ls_key *keys[2] = { &s->key, &s->reply };
-	u32 n = 0;
 
 	for (u32 d = 0; d < 2; d++) {
 		struct ls_hash h = ls_hash_key(&t->env.header->hash, keys[d], t->env.bucket_mask);
 		u64 entry = LS_ENTRY(h.tag, LS_REF(slot, d));
-		u32 bucket = h.bucket;
+		u32 bucket = h.bucket, n = 0;
 
 		for (u32 b = 0; b < 2; b++) {
 			const struct ls_bucket *at = port_bucket(&t->env, bucket);
@@ -27,8 +26,10 @@ static u32 entries_of(const struct ls_table *t, const struct ls_session *s, u32 
 				n += at->entry[i] == entry;
 			bucket = ls_other_bucket(h.bucket, h.tag, t->env.bucket_mask);
 		}
+		if (n != 1)
+			return false;
 	}
-	return n;
+	return true;
 }
 
 /* Undoes whatever this slot was: entries away, gen even, FREE. */
@@ -69,15 +70,16 @@ void ls_table_adopt(struct ls_table *t, struct ls_adopt_result *result)
 		}
 		switch (life) {
 		case LS_LIVE:
-			if (entries_of(t, s, slot) == 2) {
+			if (whole(t, s, slot)) {
+				s->state &= ~LS_STATE_DIRTY_BIT; /* the notice that explains it may have died unsent; one too many is harmless */
 				result->live++;
 				continue;
 			}
 			result->undone++;
 			break;
 		case LS_DYING:
-			if (!(LS_STATE_FLOW(s->state) & LS_FLOW_ADMIN) && entries_of(t, s, slot) == 2) {
-				s->state = LS_STATE_SET_CLOSE(LS_STATE_SET_LIFECYCLE(s->state, LS_LIVE), LS_CLOSE_NONE);
+			if (!(LS_STATE_FLOW(s->state) & LS_FLOW_ADMIN) && whole(t, s, slot)) {
+				s->state = LS_STATE_SET_CLOSE(LS_STATE_SET_LIFECYCLE(s->state, LS_LIVE), LS_CLOSE_NONE) & ~LS_STATE_DIRTY_BIT;
 				result->live++;
 				continue;
 			}
