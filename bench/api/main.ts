@@ -17,8 +17,8 @@ import type { ServerReport } from './server.js'
 export interface ApiBenchOptions {
   readonly rows?: number
   readonly runs?: number
-  /** URL of a module that exports `createServices(rows)`; default: fabricated rows. */
-  readonly services?: string
+  /** `table`: a real shared table through the addon; `fabricated`: column buffers made once. */
+  readonly source?: 'table' | 'fabricated'
   readonly signal?: AbortSignal
 }
 
@@ -34,10 +34,10 @@ export interface ApiFigures {
 
 const serverFile = fileURLToPath(new URL('./server.js', import.meta.url))
 
-export async function bench ({ rows = 1_000_000, runs = 5, services = '', signal }: ApiBenchOptions = {}): Promise<ApiFigures> {
+export async function bench ({ rows = 1_000_000, runs = 5, source = 'table', signal }: ApiBenchOptions = {}): Promise<ApiFigures> {
   const directory = mkdtempSync(join(tmpdir(), 'ls-bench-'))
   const socketPath = join(directory, 'agent.sock')
-  const child = fork(serverFile, [socketPath, String(rows), services], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = fork(serverFile, [socketPath, String(rows), source], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   try {
     await answer(child)
     const connection = connectAgent(socketTarget(socketPath))
@@ -113,5 +113,6 @@ export function describeMachine (): string {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const rows = Number(process.argv[2] ?? 1_000_000)
-  process.stdout.write(`${JSON.stringify({ machine: describeMachine(), ...await bench({ rows }) }, null, 2)}\n`)
+  const source = process.argv[3] === 'fabricated' ? 'fabricated' : 'table'
+  process.stdout.write(`${JSON.stringify({ machine: describeMachine(), source, ...await bench({ rows, source }) }, null, 2)}\n`)
 }

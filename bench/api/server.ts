@@ -2,22 +2,19 @@
  * The server side of the bench, a process of its own as in production: an agent's gRPC server over a table of N rows. Answers
  * its parent: `reset` starts a new measurement of the event loop, `read` returns it.
  *
- * The rows are fabricated unless a module is named that exports `createServices(rows): Promise<AgentServices>` over a real
- * table: what is measured is the way from column buffers to the client.
+ * `table`: a shared table of the addon, walked by the same native scan as in production. `fabricated`: column buffers made once,
+ * which leaves the way from a buffer to the client alone.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import type { AgentServices } from '../../src/contract/services.js'
 import { startRpcServer } from '../../src/rpc/server.js'
 import { createFakeAgent } from '../../test/unit/rpc/fake-agent.js'
 
 export interface ServerReport { readonly loopDelayP99Ms: number, readonly loopDelayMaxMs: number, readonly rssMiB: number, readonly cpuMs: number }
 
-interface ServicesModule { readonly createServices: (rows: number) => Promise<AgentServices> }
-
-const [socketPath = '', rows = '0', place = ''] = process.argv.slice(2)
-const services = place === ''
-  ? createFakeAgent(Number(rows)).services
-  : await (await import(place) as ServicesModule).createServices(Number(rows))
+const [socketPath = '', rows = '0', source = 'table'] = process.argv.slice(2)
+const services = source === 'table'
+  ? await (await import('./table-services.js')).createServices(Number(rows))
+  : createFakeAgent(Number(rows)).services
 const delay = monitorEventLoopDelay({ resolution: 1 })
 const server = await startRpcServer(services, { socketPath })
 server.setServing(true)

@@ -1,5 +1,6 @@
 /** Column batches -> one object a row, for what a person or a script asked to see. Columns keep the names of column.def. */
 import { phase } from '../generated/codes.js'
+import { limits } from '../generated/layout.js'
 import type { SessionBatch } from '../generated/proto/lockstep/v1/sessions.js'
 import { address } from './format.js'
 
@@ -9,8 +10,11 @@ export type SessionCells = Readonly<Record<string, Cell>>
 
 const addresses = new Set(['src', 'dst', 'reply_src', 'reply_dst'])
 const kinds: Readonly<Record<string, string>> = { zone_in: 'zone', zone_out: 'zone', policy: 'policy', vip: 'vip', real: 'real', app: 'app', domain: 'domain' }
-const flagNames = ['SNAT', 'DNAT', 'VIP', 'HALF', 'HOST', 'HAIRPIN', 'FROM_PEER']
-const flowNames = ['REPLIED', 'FIN_FORWARD', 'FIN_REPLY']
+const flagNames = [
+  [limits.LS_SF_SNAT, 'SNAT'], [limits.LS_SF_DNAT, 'DNAT'], [limits.LS_SF_VIP, 'VIP'], [limits.LS_SF_HALF, 'HALF'], [limits.LS_SF_HOST, 'HOST'],
+  [limits.LS_SF_HAIRPIN, 'HAIRPIN'], [limits.LS_SF_PEER, 'PEER'], [limits.LS_SF_NO_SYNC, 'NO_SYNC'], [limits.LS_SF_STATIC, 'STATIC']
+] as const
+const flowNames = [[1, 'REPLIED'], [2, 'FIN_FORWARD'], [4, 'FIN_REPLY']] as const
 
 /** Keeps the names of a stream; feed it every batch in order. */
 export class SessionRows {
@@ -45,4 +49,4 @@ export class SessionRows {
 }
 
 const hex64 = (value: bigint): string => value.toString(16).padStart(16, '0')
-const bitNames = (names: readonly string[], value: number): string[] => names.filter((_, bit) => (value & (1 << bit)) !== 0)
+const bitNames = (names: ReadonlyArray<readonly [number, string]>, value: number): string[] => names.filter(([bit]) => (value & bit) !== 0).map(([, name]) => name)

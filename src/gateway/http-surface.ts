@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import { createServer as createTlsServer } from 'node:https'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { credentials, Metadata } from '@grpc/grpc-js'
+import { credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js'
 import { HealthCheckResponse_ServingStatus as ServingStatus, HealthClient } from '../generated/proto/grpc/health/v1/health.js'
 import { TelemetryClient, type TelemetryMetricsResponse } from '../generated/proto/lockstep/v1/telemetry.js'
 import { callerOf } from './roles.js'
@@ -49,13 +49,18 @@ export function createHttpSurface (socketPath: string, tls: TlsSettings | null):
     }
     const page = pages[(request.url ?? '/').split('?')[0] ?? '/']
     if (page === undefined) send(response, 404, 'text/plain; charset=utf-8', 'no such page; there are /metrics and /healthz\n')
-    else page(response).catch((error: unknown) => send(response, 503, 'text/plain; charset=utf-8', `the agent cannot be asked: ${error instanceof Error ? error.message : String(error)}\n`))
+    else page(response).catch((error: unknown) => send(response, 503, 'text/plain; charset=utf-8', `${unreachable(error)}\n`))
   }
 
   const limits = { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 60_000, maxHeaderSize: 16_384 }
   const server: Server = tls === null ? createServer(limits, listener) : createTlsServer({ ...limits, ...tls }, listener)
   server.maxConnections = 256
   return { server, close: () => { telemetry.close(); agentHealth.close() } }
+}
+
+function unreachable (error: unknown): string {
+  const { code, message } = error as Partial<ServiceError>
+  return code === status.UNAVAILABLE ? 'the agent cannot be reached: is it running?' : `the agent did not answer: ${message ?? String(error)}`
 }
 
 function refusal (request: IncomingMessage, secure: boolean): [number, string] | null {
@@ -65,9 +70,9 @@ function refusal (request: IncomingMessage, secure: boolean): [number, string] |
   return host === 'localhost' || isIP(host) !== 0 ? null : [421, 'the Host header must be an address or localhost']
 }
 
-function send (response: ServerResponse, status: number, type: string, body: string): void {
+function send (response: ServerResponse, code: number, type: string, body: string): void {
   if (response.headersSent) return
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', ...(status === 405 ? { allow: 'GET, HEAD' } : {}) })
+  response.writeHead(code, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', ...(code === 405 ? { allow: 'GET, HEAD' } : {}) })
   response.end(response.req.method === 'HEAD' ? undefined : body)
 }
 

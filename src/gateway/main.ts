@@ -3,7 +3,7 @@
  * the rights and serves only its unix socket; this one parses what strangers send and holds nothing. Order matters:
  * read TLS files, open listeners, drop root, then serve.
  */
-import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
+import { connect, type AddressInfo, type Server as NetServer, type Socket } from 'node:net'
 import { LockstepError } from '../contract/errors.js'
 import { createGrpcProxy } from './grpc-proxy.js'
 import { createHttpSurface } from './http-surface.js'
@@ -67,6 +67,7 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
     const grpcAddress = await listen(proxy, grpc, '--grpc')
     const httpAddress = await listen(surface?.server ?? null, http, '--http')
     dropPrivileges(options.user, socketPath)
+    await reachable(socketPath)
     serving = true
     return { httpAddress, grpcAddress, close }
   } catch (error) {
@@ -92,6 +93,18 @@ export async function gatewayMain (options: GatewayOptions & { readonly onReady?
   })
   await gateway.close()
   return 0
+}
+
+/** An agent that is not there yet is waited for by its callers; one that this user may not reach never will be. */
+async function reachable (socketPath: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect(socketPath)
+    socket.on('connect', () => { socket.destroy(); resolve() })
+    socket.on('error', (cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'EACCES') resolve()
+      else reject(new LockstepError('unavailable', 'LS_E_PERMISSION', 'the gateway may not reach the agent', { object: socketPath, found: `uid ${process.getuid?.() ?? '?'}, groups ${process.getgroups?.().join(' ') ?? ''}`, expected: 'the group of the socket, and a directory it may enter', next: 'choose another --user, or open the directory to that group' }, cause))
+    })
+  })
 }
 
 async function listen (server: NetServer | null, at: ListenAddress | null, option: string): Promise<string | null> {

@@ -14,7 +14,7 @@ import { filterOf } from './session-filter.js'
 
 export const BATCH_ROWS_MIN = 8192
 export const BATCH_ROWS_MAX = 32768
-const BATCH_BYTES = 1 << 20
+const BATCH_BYTES = 768 << 10
 const BATCH_BYTES_MAX = 3 << 20
 
 /** What a listing shows when nobody chose: who talks to whom, through what, how much, how fresh. */

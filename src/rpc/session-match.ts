@@ -39,7 +39,7 @@ export function matcherOf (filter: SessionFilter): (row: SessionRow) => boolean 
   equal(filter.id, (row) => row.id)
   flag(filter.snat, 'SNAT')
   flag(filter.dnat, 'DNAT')
-  flag(filter.fromPeer, 'FROM_PEER')
+  flag(filter.fromPeer, 'PEER')
   const { minIdleMs, minAgeMs, maxAgeMs } = filter
   if (minIdleMs !== undefined) tests.push((row) => row.idleMs >= minIdleMs)
   if (minAgeMs !== undefined) tests.push((row) => row.ageMs >= minAgeMs)

@@ -32,7 +32,7 @@ export function sessionMessage (row: SessionRow, names: NameBook): Session {
     rg: row.rg,
     app: names.name('app', row.app),
     phase: row.phase.toUpperCase(),
-    flags: row.flags.map((flag) => flag.toUpperCase()),
+    flags: row.flags.map((flag) => flag.toUpperCase().replaceAll('-', '_')),
     packetsForward: row.packetsForward,
     packetsReply: row.packetsReply,
     bytesForward: row.bytesForward,

@@ -3,7 +3,7 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
 import { screen } from '../generated/codes.js'
-import { limits } from '../generated/layout.js'
+import { layout, limits } from '../generated/layout.js'
 import type {
   TelemetryFloodCountersRequest, TelemetryFloodCountersResponse, TelemetryMetricsRequest, TelemetryMetricsResponse,
   TelemetrySnapshotRequest, TelemetrySnapshotResponse
@@ -27,17 +27,20 @@ export function telemetryImplementation (services: AgentServices, metrics: Pick<
         blocks: wanted.map((shape) => ({
           name: shape.name,
           fields: [...shape.fields],
-          rows: blockRows(reading, shape, services.names, request.zeros ? 'all' : 'counted').map((r) => ({ id: r.id, name: r.name, text: r.text, values: r.values.map((v) => BigInt(Math.round(v))) }))
+          rows: blockRows(reading, shape, services.names, request.zeros ? 'all' : 'counted').map((r) => ({ id: r.id, name: r.name, text: r.text, values: r.values.map(whole) }))
         }))
       }
     }),
 
     floodCounters: unary<TelemetryFloodCountersRequest, TelemetryFloodCountersResponse>(onBug, (request) => {
       const { telemetry } = services.dataplane()
+      const zones = zonesOf(services, request.zone)
+      const stopped = telemetry.snapshot().blocks.screens
       return {
-        zones: zonesOf(services, request.zone).map(({ id, name }) => {
-          const hits = new Map(Object.entries(telemetry.readFloodCounters(id)).map(([key, value]) => [key.toLowerCase(), value]))
-          return { zone: name, counters: screen.map((s) => ({ screen: s.name, text: s.text, hits: BigInt(Math.round(hits.get(s.name) ?? 0)) })) }
+        zones: zones.map(({ id, name }) => {
+          const rates = telemetry.readFloodCounters(id)
+          const counters = screen.map((s, i) => ({ screen: s.name, text: s.text, hits: whole(stopped?.[id * SCREENS + i]), rate: whole(rates[s.name]) }))
+          return { zone: name, counters }
         })
       }
     }),
@@ -46,6 +49,10 @@ export function telemetryImplementation (services: AgentServices, metrics: Pick<
       ({ contentType: metrics.contentType, text: await metrics.render() }))
   }
 }
+
+const SCREENS = layout.ls_counters.screens.dims[1]
+
+const whole = (value: number | undefined): bigint => BigInt(Math.round(value ?? 0))
 
 /** Zone 0 is "no zone". */
 function zonesOf (services: AgentServices, wanted: string): Array<{ id: number, name: string }> {

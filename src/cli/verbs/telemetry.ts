@@ -23,7 +23,7 @@ export function addTelemetry (parent: Command, cli: Cli): void {
     .option('--rate <duration>', 'read twice and show the change a second', parseDuration)
     .action(action(cli, async (blocks: string[], options: CounterOptions) => await counters(cli, blocks, options)))
 
-  onlineVerb(parent, { usage: 'flood [zone]', summary: 'Show what the screens of a zone stopped', examples: ['flood', 'flood clients --json'] })
+  onlineVerb(parent, { usage: 'flood [zone]', summary: 'Show what the screens of a zone stopped and see now', about: 'RATE is what a screen saw in the current second, stopped or not: the configured limit is compared with it.', examples: ['flood', 'flood clients --json'] })
     .action(action(cli, async (zone: string | undefined, options: CommonOptions) => {
       const { zones } = await withAgent(cli.io, options, async ({ telemetry }) => await call(telemetry, telemetry.floodCounters, { zone: zone ?? '' }))
       if (options.json === true) {
@@ -35,7 +35,7 @@ export function addTelemetry (parent: Command, cli: Cli): void {
         ? 'no zone is configured\n'
         : table<(typeof rows)[number]>([
           { title: 'ZONE', value: (r) => r.zone }, { title: 'SCREEN', value: (r) => r.screen },
-          { title: 'HITS', value: (r) => String(r.hits), align: 'right' }, { title: 'STOPS', value: (r) => r.text, drop: 1 }
+          { title: 'STOPPED', value: (r) => String(r.hits), align: 'right' }, { title: 'RATE', value: (r) => String(r.rate), align: 'right' }, { title: 'SCREENS', value: (r) => r.text, drop: 1 }
         ], rows, cli.io))
       return exitCode.ok
     }))

@@ -188,7 +188,7 @@ t.test('counters, flood, table verify', async (t) => {
   const first = agent.counters
   Object.assign(agent.services.dataplane().telemetry, { snapshot: () => (readings++ === 0 ? first : later) })
   t.match((await cli('counters global --rate 10ms')).out, /^global, a second\n.*\nrx_packets +2000 /)
-  t.match((await cli('flood servers')).out, /^ZONE +SCREEN +HITS +STOPS\nservers +syn_flood +20 +SYN rate of the zone\n/)
+  t.match((await cli('flood servers')).out, /^ZONE +SCREEN +STOPPED +RATE +SCREENS\nservers +syn_flood +0 +20 +SYN rate of the zone\n/)
   t.match(await json('flood'), [{ zone: 'clients' }, { zone: 'servers' }])
   t.match(await cli('flood dmz'), { code: 1, err: /one of clients servers/ })
   t.match(await cli('table verify'), { code: 0, out: /^table +clean\n/ })

@@ -30,6 +30,16 @@ t.test('privileges are dropped after the listeners are open', { skip: root ? fal
   t.equal(await new Promise((resolve) => gateway.once('exit', resolve)), 0)
 })
 
+t.test('a socket that it cannot reach is said at once', { skip: root ? false : 'needs root' }, async (t) => {
+  const { socketPath, directory } = await withServer(t)
+  chmodSync(directory, 0o700)
+  const gateway = spawn(process.execPath, [main, 'gateway', '--socket', socketPath, '--http', '127.0.0.1:0', '--grpc', 'off', '--user', '4243:4244'], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let err = ''
+  gateway.stderr.on('data', (d: Buffer) => { err += d.toString() })
+  t.equal(await new Promise((resolve) => gateway.once('exit', resolve)), 5)
+  t.match(err, /may not reach the agent.*found uid 4243, groups .*open the directory/)
+})
+
 t.test('it does not stay root, and a user must exist', { skip: root ? false : 'needs root' }, async (t) => {
   const { socketPath } = await withServer(t)
   for (const [user, why] of [['root', /does not run as root/], ['0:0', /does not run as root/], ['nobody-of-that-name', /no such user/]] as const) {

@@ -177,7 +177,7 @@ function putCell (out: Buffer, at: number, name: string, row: SessionRow): void 
 }
 
 function flagBits (row: SessionRow): number {
-  const bits: Record<string, number> = { SNAT: 1, DNAT: 2, VIP: 4, HALF: 8, HOST: 16, HAIRPIN: 32, FROM_PEER: 64 }
+  const bits: Record<string, number> = { SNAT: 1, DNAT: 2, VIP: 4, HALF: 8, HOST: 16, HAIRPIN: 32, PEER: 64 }
   return row.flags.reduce((sum, flag) => sum | (bits[flag] ?? 0), 0)
 }
 

@@ -106,8 +106,8 @@ t.test('telemetry: flood counters of one zone or all', async (t) => {
   const { connection: { telemetry: stub } } = await withServer(t)
   t.strictSame((await call(stub, stub.floodCounters, { zone: '' })).zones.map((z) => z.zone), ['clients', 'servers'])
   const one = await call(stub, stub.floodCounters, { zone: 'servers' })
-  t.match(one.zones, [{ zone: 'servers', counters: [{ screen: 'syn_flood', hits: 20n, text: 'SYN rate of the zone' }] }])
-  t.match((await call(stub, stub.floodCounters, { zone: '#1' })).zones, [{ zone: 'clients' }])
+  t.match(one.zones, [{ zone: 'servers', counters: [{ screen: 'syn_flood', hits: 0n, rate: 20n, text: 'SYN rate of the zone' }] }])
+  t.match((await call(stub, stub.floodCounters, { zone: '#1' })).zones, [{ zone: 'clients', counters: [{ hits: 3n, rate: 10n }] }])
   t.match(await refusal(call(stub, stub.floodCounters, { zone: 'dmz' })), { detail: { expected: 'one of clients servers' } })
 })
 

@@ -187,7 +187,7 @@ export interface Session {
   app: string;
   /** Phase, for example TCP_ESTABLISHED. */
   phase: string;
-  /** SNAT, DNAT, VIP, HALF, HOST, HAIRPIN, FROM_PEER. */
+  /** SNAT, DNAT, VIP, HALF, HOST, HAIRPIN, PEER, NO_SYNC, STATIC. */
   flags: string[];
   /** Packets from the client. */
   packetsForward: bigint;

@@ -77,8 +77,10 @@ export interface FloodCounter {
   screen: string;
   /** What it means. */
   text: string;
-  /** Packets it stopped. */
+  /** Packets it stopped, since the start of the dataplane. */
   hits: bigint;
+  /** Events it saw in the current window of one second, stopped or not: what the limit is compared with. */
+  rate: bigint;
 }
 
 /** Screens of one zone. */
@@ -449,7 +451,7 @@ export const TelemetryFloodCountersRequest: MessageFns<TelemetryFloodCountersReq
 };
 
 function createBaseFloodCounter(): FloodCounter {
-  return { screen: "", text: "", hits: 0n };
+  return { screen: "", text: "", hits: 0n, rate: 0n };
 }
 
 export const FloodCounter: MessageFns<FloodCounter> = {
@@ -465,6 +467,12 @@ export const FloodCounter: MessageFns<FloodCounter> = {
         throw new globalThis.Error("value provided for field message.hits of type uint64 too large");
       }
       writer.uint32(24).uint64(message.hits);
+    }
+    if (message.rate !== 0n) {
+      if (BigInt.asUintN(64, message.rate) !== message.rate) {
+        throw new globalThis.Error("value provided for field message.rate of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.rate);
     }
     return writer;
   },
@@ -504,6 +512,14 @@ export const FloodCounter: MessageFns<FloodCounter> = {
             }
 
             message.hits = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.rate = reader.uint64() as bigint;
             continue;
           }
         }
