@@ -6,26 +6,26 @@
  * ports -> re-evaluate sessions. Whatever fails before the flip leaves everything as it was; after the flip nothing is refused any more.
  */
 import type {
-  ApplyResult, Capability, ConfigSink, DataPlane, HaController, LinkController, LoadBalancerSink, ProbeResult, RgRole, SessionDeltaSource, SessionStore, Telemetry
+  ApplyResult, Capability, ConfigSink, DataPlane, HaController, LinkController, LoadBalancerSink, ProbeResult, SessionDeltaSource, SessionStore, Telemetry
 } from '../../contract/dataplane.js'
 import type { Desired } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
-import { limits } from '../../generated/layout.js'
 import type { NativeCore, NativeTable, NativeUserspace } from '../../native/binding.js'
-import { native } from '../../native/errors.js'
+import { fromNative, native } from '../../native/errors.js'
 import { createSessionStore } from '../../native/session-store.js'
 import { createTelemetry } from '../../native/telemetry.js'
 import { capabilitiesOf } from './capabilities.js'
+import { haController } from './ha.js'
 import { ingressRemoval, ingressRules, type IngressPort } from './ingress.js'
 import { runNft } from './nft.js'
-import { netnsPath, PortSet } from './ports.js'
+import { netnsPath, PortSet, type OpenPort } from './ports.js'
 import { probeHost } from './probe.js'
-import { RingArena, type RingPlaced, type RingWanted } from './rings.js'
+import { RingArena, type PreparedRings, type RingPlaced, type RingWanted } from './rings.js'
 
 /** The compiler of configurations (src/config/compile), handed in: a backend does not know the configuration's rank-mates. */
 export interface Compiler {
   readonly rings: (d: Desired) => readonly RingWanted[]
-  readonly compile: (d: Desired, ports: Readonly<Record<string, PortFact>>, rings: Readonly<Record<string, RingPlaced>>, generation: number) => Compiled
+  readonly compile: (d: Desired, ports: Readonly<Record<string, PortFact>>, rings: Readonly<Record<string, RingPlaced>>, generation: number, signal: AbortSignal) => Compiled | Promise<Compiled>
 }
 export interface PortFact { readonly device: number, readonly mac: string, readonly mtu: number, readonly ifindex: number, readonly addresses: readonly string[], readonly up: boolean }
 export interface Compiled {
@@ -46,9 +46,6 @@ export interface UserspaceOptions {
   readonly compiler: Compiler
 }
 
-const roles: Readonly<Record<RgRole, number>> = {
-  init: limits.LS_ROLE_INIT, standby: limits.LS_ROLE_STANDBY, owner: limits.LS_ROLE_OWNER, hold: limits.LS_ROLE_HOLD, yield: limits.LS_ROLE_YIELD, take: limits.LS_ROLE_TAKE
-}
 const kindNames = ['packet', 'packet', 'pcap', 'tap', 'source'] as const
 const neighbourStates = ['incomplete', 'incomplete', 'valid', 'failed'] as const
 const IFF_UP = 1
@@ -68,8 +65,11 @@ export class UserspaceDataPlane implements DataPlane {
   private readonly rings: RingArena
   private last: ApplyResult | null = null
   private desired: Desired | null = null
-  private ingress = false
+  /** Namespaces with an ingress chain of ours, by path; empty = the agent's own. */
+  private readonly ingress = new Set<string>()
   private started = false
+  private closed = false
+  private turns: Promise<unknown> = Promise.resolve()
 
   constructor (private readonly o: UserspaceOptions) {
     const { core, table } = o
@@ -79,12 +79,8 @@ export class UserspaceDataPlane implements DataPlane {
     this.capabilities = capabilitiesOf(probeHost())
     this.sessions = createSessionStore(table, (app, phase) => this.timeoutMs(app, phase))
     this.telemetry = createTelemetry(table)
-    this.deltas = { drain: (out) => table.drain(out) }
-    this.ha = {
-      setRole: (rg, role, epoch) => { table.setRole(rg, roles[role], epoch, 2n ** 64n - 1n) },
-      setFabricForwarding: () => { throw new LockstepError('unsupported', 'LS_B_FABRIC', 'the userspace backend has no fabric forwarding', { object: 'fabric', next: 'see backend list' }) },
-      stampLease: (rg, deadlineNs) => { table.setRole(rg, roles.owner, 0n, deadlineNs) }
-    }
+    this.deltas = { drain: (out) => native(() => table.drain(out)) }
+    this.ha = haController(table)
   }
 
   async probe (): Promise<ProbeResult> {
@@ -101,86 +97,143 @@ export class UserspaceDataPlane implements DataPlane {
     await Promise.resolve()
   }
 
-  async close (): Promise<void> {
+  async close (): Promise<void> { await this.turn(async () => { await this.stop() }) }
+
+  /** Sessions go with the reason `admin`, so that whoever listens hears of it. */
+  async teardown (): Promise<void> {
+    await this.turn(async () => {
+      if (this.closed) return
+      await this.sessions.deleteByFilter({}, new AbortController().signal)
+      await this.stop()
+    })
+  }
+
+  private async stop (): Promise<void> {
+    if (this.closed) return
+    this.closed = true
     if (this.started) this.dataplane.stop()
     this.started = false
-    if (this.ingress) {
-      this.ingress = false
-      await runNft(this.netns(), ingressRemoval(this.o.instance)).catch(() => undefined) // the namespace may be gone, and the chain with it
-    }
+    for (const netns of this.ingress) await runNft(netns, ingressRemoval(this.o.instance)).catch(() => undefined) // the namespace may be gone, and the chain with it
+    this.ingress.clear()
     this.dataplane.close()
     this.o.table.stopFreer()
   }
 
-  async teardown (): Promise<void> { await this.close() }
-
   /** Applies again what runs, because the host changed: addresses, links, schedules. */
   async refresh (signal: AbortSignal): Promise<void> {
-    if (this.desired !== null && this.last !== null) await this.apply(this.desired, this.last.generation, signal)
+    await this.turn(async () => { if (this.desired !== null && this.last !== null) await this.replace(this.desired, this.last.generation, signal) })
   }
 
   /** What a compile depends on besides the configuration; a change calls for refresh(). */
-  hostSignature (): string { return JSON.stringify(this.facts()) }
-
-  private netns (): string | null { return this.o.netns === null ? null : netnsPath(this.o.netns) }
+  hostSignature (): string { return JSON.stringify(this.facts(this.ports.all())) }
 
   private async apply (d: Desired, generation: number, signal: AbortSignal): Promise<ApplyResult> {
+    return await this.turn(async () => await this.replace(d, generation, signal))
+  }
+
+  /** One change after another: an apply that overtook a refresh would be undone by it. */
+  private async turn<T> (task: () => Promise<T>): Promise<T> {
+    const before = this.turns
+    const mine = (async () => { await before; return await task() })()
+    this.turns = mine.catch(() => undefined)
+    return await mine
+  }
+
+  private async replace (d: Desired, generation: number, signal: AbortSignal): Promise<ApplyResult> {
     const began = performance.now()
     signal.throwIfAborted()
+    if (this.closed) throw new LockstepError('unavailable', 'LS_B_CLOSED', 'the dataplane is closed', { object: `generation ${generation}`, next: 'start the agent again' })
     if (d.agent.netns !== this.o.netns) throw new LockstepError('stale', 'LS_B_RESTART', 'agent.netns changes only with a restart', { object: 'agent.netns', found: String(d.agent.netns), expected: String(this.o.netns), next: 'restart the agent with this configuration' })
     const ports = this.ports.prepare(d)
     const opened = performance.now()
+    let rings: PreparedRings | null = null
+    let compiled: Compiled
+    let compiledAt: number
+    let flipping = false
     try {
-      const rings = await this.rings.prepare(this.o.compiler.rings(d))
-      const compiled = this.o.compiler.compile(d, this.facts(), rings.rings, generation)
-      const compiledAt = performance.now()
-      await this.writeIngress(d)
+      rings = await this.rings.prepare(this.o.compiler.rings(d))
+      compiled = await this.o.compiler.compile(d, this.facts(ports.all), rings.rings, generation, signal)
+      compiledAt = performance.now()
+      flipping = true
+      await this.writeIngress(d, ports.all)
       signal.throwIfAborted()
-      native(() => { this.o.table.writeConfig(compiled.bank) })
-      rings.commit()
-      this.desired = d
-      const flipped = performance.now()
-      native(() => { this.dataplane.setRoutes(compiled.routes) })
-      this.dataplane.setNeighbours(compiled.neighbours)
-      ports.enable()
-      ports.closeStale()
-      if (d.reload.policyRematch) await this.o.table.reevaluate()
-      const unsupported = this.capabilities.filter(c => !c.supported)
-      this.last = {
-        ...compiled.result, generation,
-        capabilities: { supported: this.capabilities.filter(c => c.supported).map(c => c.name), unsupportedReasons: Object.fromEntries(unsupported.map(c => [c.name, c.reason])) },
-        warnings: compiled.warnings,
-        durations: { portsMs: opened - began, compileMs: compiledAt - opened, flipMs: flipped - compiledAt, totalMs: performance.now() - began }
-      }
-      return structuredClone(this.last)
+      native(() => { this.o.table.writeConfig(compiled.bank) }, { object: `generation ${generation}` })
     } catch (error) {
       ports.undo()
+      rings?.undo()
+      if (flipping) await this.restoreIngress()
       throw error
     }
+    // In force. What follows is told as a warning when it fails: the generation runs, whatever the caller hears.
+    const warnings = [...compiled.warnings]
+    const after = async (what: string, run: () => unknown): Promise<void> => {
+      try {
+        await run()
+      } catch (error) {
+        warnings.push(`${what}: ${fromNative(error).message}`)
+      }
+    }
+    rings.commit()
+    this.desired = d
+    const flipped = performance.now()
+    const unsupported = this.capabilities.filter(c => !c.supported)
+    const result = (): ApplyResult => ({
+      ...compiled.result, generation,
+      capabilities: { supported: this.capabilities.filter(c => c.supported).map(c => c.name), unsupportedReasons: Object.fromEntries(unsupported.map(c => [c.name, c.reason])) },
+      warnings,
+      durations: { portsMs: opened - began, compileMs: compiledAt - opened, flipMs: flipped - compiledAt, totalMs: performance.now() - began }
+    })
+    this.last = result()
+    await after('routes', () => { this.dataplane.setRoutes(compiled.routes) })
+    await after('neighbours', () => { this.dataplane.setNeighbours(compiled.neighbours) })
+    await after('new ports', ports.enable)
+    await after('old ports', ports.closeStale)
+    if (d.reload.policyRematch) await after('sessions were not looked up in the new policies', async () => { await this.o.table.reevaluate() })
+    this.last = result()
+    return structuredClone(this.last)
   }
 
-  private facts (): Record<string, PortFact> {
+  /** The mirror of the kernel's links covers the agent's namespace: a port elsewhere has what it was opened with. */
+  private facts (open: readonly OpenPort[]): Record<string, PortFact> {
     const links = this.dataplane.links()
     const ports = new Map(this.dataplane.ports().map(p => [p.device, p]))
-    return Object.fromEntries(this.ports.all().map(({ port, device, mac, mtu, ifindex }) => {
-      const link = port.kind === 'packet' ? links.find(l => l.ifindex === ifindex) : undefined
+    return Object.fromEntries(open.map(({ port, spec, device, mac, mtu, ifindex }) => {
+      const link = port.kind === 'packet' && spec.netns === netnsPath(this.o.netns) ? links.find(l => l.ifindex === ifindex) : undefined
       return [port.name, { device, mac: link?.mac ?? mac, mtu: link?.mtu ?? mtu, ifindex, addresses: link?.addresses ?? [], up: link === undefined ? ports.get(device)?.up ?? true : (link.flags & IFF_UP) !== 0 }]
     }))
   }
 
-  private async writeIngress (d: Desired): Promise<void> {
-    const facts = this.facts()
-    const ports: IngressPort[] = d.ports.filter(p => p.kind === 'packet').map(port => {
+  /** One chain set per namespace that has a packet port, and none where there was one and is no more. */
+  private async writeIngress (d: Desired, open: readonly OpenPort[]): Promise<void> {
+    const facts = this.facts(open)
+    const wanted = new Map<string, IngressPort[]>()
+    for (const { port, spec } of open) {
+      if (port.kind !== 'packet') continue
       const interfaces = d.interfaces.filter(i => i.port === port.name)
       const names = new Set(interfaces.map(i => i.zone))
-      return {
+      wanted.set(spec.netns, [...wanted.get(spec.netns) ?? [], {
         device: port.device, zones: d.zones.filter(z => names.has(z.name)), addresses: facts[port.name]?.addresses ?? [],
         management: d.agent.management.interfaces.length === 0 || interfaces.some(i => d.agent.management.interfaces.includes(i.name))
-      }
-    })
-    if (ports.length === 0 && !this.ingress) return
-    await runNft(this.netns(), ports.length === 0 ? ingressRemoval(this.o.instance) : ingressRules(this.o.instance, ports, d))
-    this.ingress = ports.length > 0
+      }])
+    }
+    for (const [netns, ports] of wanted) {
+      this.ingress.add(netns)
+      await runNft(netns, ingressRules(this.o.instance, ports, d))
+    }
+    for (const netns of [...this.ingress].filter(n => !wanted.has(n))) {
+      await runNft(netns, ingressRemoval(this.o.instance)).catch(() => undefined) // a namespace that is gone took its chain along
+      this.ingress.delete(netns)
+    }
+  }
+
+  /** The chains of what still runs, after a flip that did not happen. The first error is the one that is told. */
+  private async restoreIngress (): Promise<void> {
+    if (this.desired !== null) {
+      await this.writeIngress(this.desired, this.ports.all()).catch(() => undefined)
+      return
+    }
+    for (const netns of this.ingress) await runNft(netns, ingressRemoval(this.o.instance)).catch(() => undefined)
+    this.ingress.clear()
   }
 
   private timeoutMs (app: number, phase: number): number {
@@ -193,7 +246,7 @@ export class UserspaceDataPlane implements DataPlane {
   }
 
   private listLinks (): ReturnType<LinkController['list']> {
-    const facts = this.facts()
+    const facts = this.facts(this.ports.all())
     const names = new Map(this.ports.all().map(p => [p.device, p.port.name]))
     return this.dataplane.ports().map(p => {
       const name = names.get(p.device) ?? p.name

@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process'
 import { LockstepError } from '../../contract/errors.js'
 
-/** `netns`: path of the namespace, `null` for this one. @throws unavailable LS_B_NFT with nft's own words. */
-export async function runNft (netns: string | null, rules: string): Promise<void> {
-  const [command, args] = netns === null ? ['nft', ['-f', '-']] : ['nsenter', [`--net=${netns}`, 'nft', '-f', '-']]
+/** `netns`: path of the namespace, empty for this one. @throws unavailable LS_B_NFT with nft's own words. */
+export async function runNft (netns: string, rules: string): Promise<void> {
+  const [command, args] = netns === '' ? ['nft', ['-f', '-']] : ['nsenter', [`--net=${netns}`, 'nft', '-f', '-']]
   const { code, output } = await new Promise<{ code: number | null, output: string }>((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['pipe', 'ignore', 'pipe'] })
     let text = ''
@@ -16,5 +16,5 @@ export async function runNft (netns: string | null, rules: string): Promise<void
     child.stdin.on('error', () => undefined)
     child.stdin.end(rules)
   })
-  if (code !== 0) throw new LockstepError('unavailable', 'LS_B_NFT', 'the ingress chain was refused', { object: netns ?? 'this network namespace', found: output.split('\n')[0] ?? `exit ${code}`, next: 'the packet ports need CAP_NET_ADMIN and an nf_tables kernel' })
+  if (code !== 0) throw new LockstepError('unavailable', 'LS_B_NFT', 'the ingress chain was refused', { object: netns === '' ? 'this network namespace' : netns, found: output.split('\n')[0] ?? `exit ${code}`, next: 'the packet ports need CAP_NET_ADMIN and an nf_tables kernel' })
 }

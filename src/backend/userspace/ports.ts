@@ -1,4 +1,5 @@
 /** Ports of the configuration as native devices: opened before a flip, closed after it, never in between. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Desired, Port } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
 import type { NativePortSpec, NativeUserspace } from '../../native/binding.js'
@@ -6,7 +7,17 @@ import { fromNative } from '../../native/errors.js'
 
 const kinds = { packet: 1, pcap: 2, tap: 3, source: 4 } as const
 
-export interface OpenPort { readonly port: Port, readonly device: number, readonly mac: string, readonly mtu: number, readonly ifindex: number }
+export interface OpenPort { readonly port: Port, readonly spec: NativePortSpec, readonly device: number, readonly mac: string, readonly mtu: number, readonly ifindex: number }
+
+export interface PreparedPorts {
+  /** As they will be when the configuration is in force. */
+  readonly all: readonly OpenPort[]
+  /** Closes what was opened for it. */
+  readonly undo: () => void
+  /** After the flip: the new ones receive, and what is no longer wanted is closed. */
+  readonly enable: () => void
+  readonly closeStale: () => void
+}
 
 /** Name or path -> path of the namespace; empty for the agent's own. */
 export const netnsPath = (netns: string | null): string => netns === null ? '' : netns.includes('/') ? netns : `/run/netns/${netns}`
@@ -23,40 +34,48 @@ function specOf (port: Port, agentNetns: string | null): NativePortSpec {
 }
 
 export class PortSet {
-  private readonly open = new Map<string, OpenPort>()
+  private open = new Map<string, OpenPort>()
 
   constructor (private readonly dataplane: NativeUserspace) {}
 
   all (): readonly OpenPort[] { return [...this.open.values()] }
 
-  /** Opens what is missing. On error nothing new stays open. Returns the function that takes back, and the one that closes what is no longer wanted. */
-  prepare (d: Desired): { readonly undo: () => void, readonly enable: () => void, readonly closeStale: () => void } {
-    const added: string[] = []
-    const undo = (): void => {
-      for (const name of added) this.close(name)
-    }
+  /** Opens what is missing, and anew what has other settings now (another traffic source, MAC or replay). On error nothing new stays open. */
+  prepare (d: Desired): PreparedPorts {
+    const next = new Map<string, OpenPort>()
+    const added: OpenPort[] = []
+    const undo = (): void => { for (const { device } of added.splice(0)) this.dataplane.removePort(device) }
     for (const port of d.ports) {
-      if (this.open.has(port.name)) continue
+      const spec = specOf(port, d.agent.netns)
+      const known = this.open.get(port.name)
+      if (known !== undefined && isDeepStrictEqual(known.spec, spec)) {
+        next.set(port.name, { ...known, port })
+        continue
+      }
       try {
-        const native = this.dataplane.addPort(specOf(port, d.agent.netns))
-        this.open.set(port.name, { port, ...native })
-        added.push(port.name)
+        const opened: OpenPort = { port, spec, ...this.dataplane.addPort(spec) }
+        next.set(port.name, opened)
+        added.push(opened)
       } catch (error) {
         undo()
-        const e = fromNative(error)
-        throw new LockstepError(e.errorClass, e.code, e.message.replace(/^[A-Z_]+: /, ''), {
-          object: `port ${port.name}`, next: e.code === 'LS_E_PERMISSION' ? 'run as root, or grant CAP_NET_RAW and CAP_NET_ADMIN' : 'check the name and the namespace (ip -br link)'
-        }, error)
+        throw refusal(port, error)
       }
     }
-    const wanted = new Set(d.ports.map(p => p.name))
-    return { undo, enable: () => { for (const name of added) this.dataplane.enablePort(this.open.get(name)?.device ?? 0) }, closeStale: () => { for (const name of [...this.open.keys()]) if (!wanted.has(name)) this.close(name) } }
+    return {
+      all: [...next.values()],
+      undo,
+      enable: () => { for (const { device } of added) this.dataplane.enablePort(device) },
+      closeStale: () => {
+        const stale = this.all().filter(({ port, device }) => next.get(port.name)?.device !== device)
+        this.open = next
+        for (const { device } of stale) this.dataplane.removePort(device)
+      }
+    }
   }
+}
 
-  private close (name: string): void {
-    const port = this.open.get(name)
-    if (port === undefined) return
-    this.dataplane.removePort(port.device)
-    this.open.delete(name)
-  }
+function refusal (port: Port, error: unknown): LockstepError {
+  const e = fromNative(error)
+  const next = e.code === 'LS_E_PERMISSION' ? 'run as root, or grant CAP_NET_RAW and CAP_NET_ADMIN' : port.kind === 'pcap' ? 'check the capture files' : 'check the name and the namespace (ip -br link)'
+  return new LockstepError(e.errorClass, e.code, e.message.replace(/^[A-Z_]+: /, ''), { object: `port ${port.name}`, next }, error)
 }

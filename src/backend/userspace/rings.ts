@@ -4,11 +4,20 @@
  */
 import { LockstepError } from '../../contract/errors.js'
 import type { NativeCore, NativeTable } from '../../native/binding.js'
+import { native } from '../../native/errors.js'
 import { packReals, type MaglevReal } from '../../native/maglev.js'
 import { limits } from '../../generated/layout.js'
 
 export interface RingWanted { readonly vip: string, readonly size: number, readonly reals: readonly MaglevReal[] }
 export interface RingPlaced { readonly element: number, readonly entries: number }
+
+export interface PreparedRings {
+  readonly rings: Readonly<Record<string, RingPlaced>>
+  /** They are in force now; places of VIPs that are gone are free. */
+  readonly commit: () => void
+  /** The flip did not happen: places taken for it are free again. */
+  readonly undo: () => void
+}
 
 interface Place {
   readonly size: number
@@ -21,44 +30,48 @@ interface Place {
 const elementsOf = (size: number): number => Math.ceil(size / limits.LS_RING_ELEMENT)
 
 export class RingArena {
-  private places = new Map<string, Place>()
+  private readonly places = new Map<string, Place>()
   /** Free stretches, by start. Element 0 stays unused, so that 0 means no ring. */
   private free: Array<{ at: number, count: number }>
 
-  constructor (private readonly core: NativeCore, private readonly table: NativeTable) {
+  constructor (private readonly core: Pick<NativeCore, 'maglev'>, private readonly table: Pick<NativeTable, 'info' | 'writeArena' | 'readArena'>) {
     this.free = [{ at: 1, count: table.info().arenaElements - 1 }]
   }
 
   /** Writes what changed and says where each ring is; nothing is in force until commit(). */
-  async prepare (wanted: readonly RingWanted[]): Promise<{ readonly rings: Readonly<Record<string, RingPlaced>>, readonly commit: () => void }> {
+  async prepare (wanted: readonly RingWanted[]): Promise<PreparedRings> {
     const rings: Record<string, RingPlaced> = {}
     const commits: Array<() => void> = []
+    const taken: Place[] = []
     const kept = new Set<string>()
-    for (const want of wanted) {
-      if (want.reals.length === 0) continue
-      kept.add(want.vip)
-      let place = this.places.get(want.vip)
-      if (place !== undefined && place.size !== want.size) {
-        const old = place
-        commits.push(() => { this.release(old) })
-        place = undefined
+    const undo = (): void => { for (const place of taken.splice(0)) this.release(place) }
+    try {
+      for (const want of wanted) {
+        if (want.reals.length === 0) continue
+        kept.add(want.vip)
+        const known = this.places.get(want.vip)
+        const place = known?.size === want.size ? known : this.take(want, taken)
+        const built = await this.core.maglev(packReals(want.reals), want.size, place.ring)
+        const same = place.ring !== null && built.hash === place.hash
+        const next = same ? place.active : (place.active === 0 ? 1 : 0)
+        const element = place.elements[next]
+        if (!same) native(() => { this.table.writeArena(element, built.ring) }, { object: `vip ${want.vip}` })
+        rings[want.vip] = { element, entries: want.size }
+        commits.push(() => {
+          if (known !== undefined && known !== place) this.release(known)
+          place.active = next
+          place.ring = built.ring
+          place.hash = built.hash
+          this.places.set(want.vip, place)
+        })
       }
-      const fresh = place ?? this.take(want)
-      const built = await this.core.maglev(packReals(want.reals), want.size, fresh.ring)
-      const same = fresh.ring !== null && built.hash === fresh.hash
-      const next = same ? fresh.active : (fresh.active === 0 ? 1 : 0)
-      const element = fresh.elements[next]
-      if (!same) this.table.writeArena(element, built.ring)
-      rings[want.vip] = { element, entries: want.size }
-      commits.push(() => {
-        fresh.active = next
-        fresh.ring = built.ring
-        fresh.hash = built.hash
-        this.places.set(want.vip, fresh)
-      })
+    } catch (error) {
+      undo()
+      throw error
     }
     return {
       rings,
+      undo,
       commit: () => {
         for (const run of commits) run()
         for (const [vip, place] of this.places) {
@@ -73,7 +86,7 @@ export class RingArena {
   readBack (): ReadonlyArray<{ readonly vip: string, readonly size: number, readonly hash: bigint, readonly entries: ReadonlyMap<number, number> }> {
     return [...this.places].map(([vip, place]) => {
       const ring = new Uint8Array(place.size * 2)
-      this.table.readArena(place.elements[place.active], ring)
+      native(() => { this.table.readArena(place.elements[place.active], ring) }, { object: `vip ${vip}` })
       const view = new Uint16Array(ring.buffer)
       const entries = new Map<number, number>()
       for (const real of view) entries.set(real, (entries.get(real) ?? 0) + 1)
@@ -81,9 +94,19 @@ export class RingArena {
     })
   }
 
-  private take (want: RingWanted): Place {
+  private take (want: RingWanted, taken: Place[]): Place {
     const count = elementsOf(want.size)
-    return { size: want.size, elements: [this.stretch(count, want), this.stretch(count, want)], active: 1, ring: null, hash: 0n }
+    const first = this.stretch(count, want)
+    let second: number
+    try {
+      second = this.stretch(count, want)
+    } catch (error) {
+      this.give(first, count)
+      throw error
+    }
+    const place: Place = { size: want.size, elements: [first, second], active: 1, ring: null, hash: 0n }
+    taken.push(place)
+    return place
   }
 
   private stretch (count: number, want: RingWanted): number {
@@ -97,11 +120,10 @@ export class RingArena {
     return at
   }
 
-  private release (place: Place): void {
-    const count = elementsOf(place.size)
-    for (const at of place.elements) this.free.push({ at, count })
-    this.free.sort((a, b) => a.at - b.at)
-    this.free = this.free.reduce<Array<{ at: number, count: number }>>((out, f) => {
+  private release (place: Place): void { for (const at of place.elements) this.give(at, elementsOf(place.size)) }
+
+  private give (at: number, count: number): void {
+    this.free = [...this.free, { at, count }].sort((a, b) => a.at - b.at).reduce<Array<{ at: number, count: number }>>((out, f) => {
       const last = out.at(-1)
       if (last !== undefined && last.at + last.count === f.at) last.count += f.count
       else if (f.count > 0) out.push({ ...f })

@@ -1,0 +1,29 @@
+/** Roles and leases of the redundancy groups in the shared table. One call sets all of a group's words, so what is not said is kept here. */
+import type { HaController, RgRole } from '../../contract/dataplane.js'
+import { LockstepError } from '../../contract/errors.js'
+import { limits } from '../../generated/layout.js'
+import type { NativeTable } from '../../native/binding.js'
+import { native } from '../../native/errors.js'
+
+const roles: Readonly<Record<RgRole, number>> = {
+  init: limits.LS_ROLE_INIT, standby: limits.LS_ROLE_STANDBY, owner: limits.LS_ROLE_OWNER, hold: limits.LS_ROLE_HOLD, yield: limits.LS_ROLE_YIELD, take: limits.LS_ROLE_TAKE
+}
+const FOR_EVER = 2n ** 64n - 1n
+
+interface Group { readonly role: number, readonly epoch: bigint, readonly deadlineNs: bigint }
+/** As a new table has it: no peer, so ours without end (R23). */
+const fresh: Group = { role: roles.owner, epoch: 0n, deadlineNs: FOR_EVER }
+
+export function haController (table: Pick<NativeTable, 'setRole'>): HaController {
+  const groups = new Map<number, Group>()
+  const set = (rg: number, change: Partial<Group>): void => {
+    const group = { ...groups.get(rg) ?? fresh, ...change }
+    native(() => { table.setRole(rg, group.role, group.epoch, group.deadlineNs) }, { object: `redundancy group ${rg}` })
+    groups.set(rg, group)
+  }
+  return {
+    setRole: (rg, role, epoch) => { set(rg, { role: roles[role], epoch }) },
+    setFabricForwarding: () => { throw new LockstepError('unsupported', 'LS_B_FABRIC', 'the userspace backend has no fabric forwarding', { object: 'fabric', next: 'lockstep backend list shows which backend can' }) },
+    stampLease: (rg, deadlineNs) => { set(rg, { deadlineNs }) }
+  }
+}
