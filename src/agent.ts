@@ -12,11 +12,12 @@ import { dirname } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Logger } from 'pino'
 import { UserspaceDataPlane, type Compiler } from './backend/userspace/index.js'
-import { Authority, ConfigError, ConfigStore, compile, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, type ParseOptions } from './config/index.js'
+import { Authority, ConfigError, ConfigStore, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, type ParseOptions } from './config/index.js'
 import type { Desired } from './contract/desired.js'
 import type { ProbeResult } from './contract/dataplane.js'
 import { LockstepError } from './contract/errors.js'
 import type { AgentInfo, AgentServices } from './contract/services.js'
+import type { SessionChange } from './contract/session.js'
 import { drop } from './generated/codes.js'
 import { layout } from './generated/layout.js'
 import { formatAddress, addressOfBytes } from './lib/address.js'
@@ -27,6 +28,7 @@ import { resolveNamedFilter } from './resolve-filter.js'
 import { startRpcServer, type RpcServer } from './rpc/server.js'
 import { version } from './version.js'
 import { startFeed } from './workers/feed.js'
+import { startPool, type Pool } from './workers/pool.js'
 
 export interface AgentOptions {
   /** YAML text, and where it came from. `null`: the startup configuration of the state directory. */
@@ -66,8 +68,9 @@ export async function startAgent (o: AgentOptions): Promise<Agent> {
 
   const core = loadCore()
   const workers = agent.workers === 0 ? availableParallelism() : agent.workers
+  const pool = startPool()
   const table = createTable(core.Table, agent, workers)
-  const dataplane = new UserspaceDataPlane({ core, table, workers, instance: o.instance ?? agent.instance, netns: agent.netns, compiler: compilerOf() })
+  const dataplane = new UserspaceDataPlane({ core, table, workers, instance: o.instance ?? agent.instance, netns: agent.netns, compiler: compilerOf(pool) })
   const loop = monitorEventLoopDelay({ resolution: 5 })
   loop.enable()
 
@@ -86,7 +89,7 @@ export async function startAgent (o: AgentOptions): Promise<Agent> {
     const key = Object.keys(d.timeouts)[phase] ?? ''
     return d.applications.find(a => d.ids.app[a.name] === app)?.timeouts[key] ?? d.timeouts[key] ?? 0
   }
-  const feed = startFeed({ tableId: table.info().id, timeouts, onLogs: (rows) => { logPolicies(log, rows, authority) }, onProblem: (error) => { problem('the sync worker failed', error) } })
+  const feed = startFeed({ tableId: table.info().id, timeouts, onLogs: (rows) => { logPolicies(log, rows, authority) }, onClosed: (changes) => { logClosed(log, changes, authority) }, onProblem: (error) => { problem('the sync worker failed', error) } })
 
   let state: AgentInfo['state'] = 'starting'
   const startedAt = Date.now()
@@ -134,6 +137,7 @@ export async function startAgent (o: AgentOptions): Promise<Agent> {
     await feed.close()
     await dataplane.close()
     table.close()
+    await pool.close()
     loop.disable()
   }
 
@@ -186,10 +190,10 @@ function createTable (Table: ReturnType<typeof loadCore>['Table'], agent: Desire
   }
 }
 
-function compilerOf (): Compiler {
+function compilerOf (pool: Pool): Compiler {
   return {
     rings: (d) => ringInputs(d),
-    compile: (d, ports, rings, generation) => compile(d, { ports }, d.ids, rings, new Date(), generation)
+    compile: async (desired, ports, rings, generation, signal) => await pool.compile({ desired, ports, rings, nowMs: Date.now(), generation }, signal)
   }
 }
 
@@ -218,6 +222,16 @@ function logPolicies (log: Logger, rows: Uint8Array, authority: Authority): void
       destination: formatAddress(addressOfBytes(rows, k + key.dst.offset)), destinationPort: view.getUint16(k + key.dport_be.offset, false),
       protocol: view.getUint8(k + key.proto.offset), ...(reason === 0 ? {} : { reason: drop[reason]?.name })
     }, 'policy')
+  }
+}
+
+/** Ended sessions of policies with `log: close`. */
+function logClosed (log: Logger, changes: readonly SessionChange[], authority: Authority): void {
+  for (const { session: s, closeReason } of changes) {
+    log.info({
+      policy: authority.names.name('policy', s.policy), reason: closeReason, source: s.source, sourcePort: s.sourcePort, destination: s.destination, destinationPort: s.destinationPort,
+      protocol: s.protocol, seconds: Math.round(s.ageMs / 1000), packets: [Number(s.packetsForward), Number(s.packetsReply)], bytes: [Number(s.bytesForward), Number(s.bytesReply)]
+    }, 'session closed')
   }
 }
 

@@ -1,6 +1,7 @@
 /** Main thread's end of the sync worker: fans changes out to subscribers and policy logs to the log. */
 import { Worker } from 'node:worker_threads'
 import type { SessionFeed } from '../contract/services.js'
+import type { SessionChange } from '../contract/session.js'
 import { changesOf } from '../native/records.js'
 import type { Timeouts } from '../native/session-store.js'
 import type { FromSync, SyncWorkerData, ToSync } from './protocol.js'
@@ -14,10 +15,12 @@ export interface FeedOptions {
   readonly timeouts: Timeouts
   /** Rows of struct ls_log. */
   readonly onLogs: (rows: Uint8Array) => void
+  /** Ended sessions whose policy asks for a line. */
+  readonly onClosed: (changes: readonly SessionChange[]) => void
   readonly onProblem: (error: unknown) => void
 }
 
-export function startFeed ({ tableId, timeouts, onLogs, onProblem }: FeedOptions): Feed {
+export function startFeed ({ tableId, timeouts, onLogs, onClosed, onProblem }: FeedOptions): Feed {
   const worker = new Worker(new URL('./sync.js', import.meta.url), { workerData: { tableId } satisfies SyncWorkerData })
   const subscribers = new Set<(records: Uint8Array, lost: number) => void>()
   let stopped: (() => void) | null = null
@@ -25,6 +28,7 @@ export function startFeed ({ tableId, timeouts, onLogs, onProblem }: FeedOptions
   worker.on('message', (message: FromSync) => {
     if (message.kind === 'changes') for (const run of subscribers) run(message.records, message.lost)
     else if (message.kind === 'logs') onLogs(message.rows)
+    else if (message.kind === 'closed') onClosed(changesOf(message.records, timeouts))
     else stopped?.()
   })
   worker.on('error', onProblem)

@@ -8,4 +8,6 @@ export type ToSync = { readonly kind: 'listen', readonly on: boolean } | { reado
 export type FromSync =
   | { readonly kind: 'changes', readonly records: Uint8Array, readonly lost: number }
   | { readonly kind: 'logs', readonly rows: Uint8Array }
+  /** Ended sessions whose policy asks for a line: packed struct ls_wire_record. */
+  | { readonly kind: 'closed', readonly records: Uint8Array }
   | { readonly kind: 'stopped' }

@@ -4,7 +4,7 @@
  * overrun and the first listener starts fresh.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { layout } from '../generated/layout.js'
+import { layout, limits } from '../generated/layout.js'
 import { loadCore } from '../native/load.js'
 import { recordBytes } from '../native/records.js'
 import type { FromSync, SyncWorkerData, ToSync } from './protocol.js'
@@ -19,6 +19,8 @@ if (port === null) throw new Error('sync.ts runs as a worker thread')
 const { tableId } = workerData as SyncWorkerData
 const table = new (loadCore().Table)({ attach: tableId })
 const buffer = new Uint8Array(BATCH * recordBytes)
+const view = new DataView(buffer.buffer)
+const shape = layout.ls_wire_record
 const logBuffer = new Uint8Array(LOGS * layout.ls_log.size)
 let listening = false
 let delay = SLOW_MS
@@ -28,6 +30,7 @@ const tell = (message: FromSync, transfer: ArrayBuffer[] = []): void => { port.p
 
 function round (): void {
   const { records, overruns } = table.drain(buffer)
+  tellClosed(records)
   if (listening && (records > 0 || overruns > 0)) {
     const copy = buffer.slice(0, records * recordBytes)
     tell({ kind: 'changes', records: copy, lost: overruns }, [copy.buffer])
@@ -41,10 +44,19 @@ function round (): void {
   timer = setTimeout(round, delay)
 }
 
+/** Ended sessions with the log flag; found by two loads per record, decoded by nobody here. */
+function tellClosed (records: number): void {
+  const found: Uint8Array[] = []
+  for (let base = 0; base < records * recordBytes; base += recordBytes) {
+    if (view.getUint8(base + shape.kind.offset) !== limits.LS_NOTICE_DELETE || (view.getUint32(base + shape.flags.offset, true) & limits.LS_SF_LOG_CLOSE) === 0) continue
+    found.push(buffer.slice(base, base + recordBytes))
+  }
+  if (found.length > 0) tell({ kind: 'closed', records: Buffer.concat(found) })
+}
+
 port.on('message', (message: ToSync) => {
   if (message.kind === 'listen') {
     listening = message.on
-    table.feed(message.on)
     return
   }
   if (timer !== null) clearTimeout(timer)
@@ -53,4 +65,5 @@ port.on('message', (message: ToSync) => {
   tell({ kind: 'stopped' })
   port.close()
 })
+table.feed(true)
 round()

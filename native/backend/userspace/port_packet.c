@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -18,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <linux/sockios.h>
 #include <unistd.h>
 
 #define RING_BYTES (8u << 20)
@@ -34,6 +36,7 @@ struct packet_state {
 	struct iovec vector[SEND_BATCH];
 	u8 *send_memory;
 	u32 queued;
+	u32 gro, lro; /* as they were: restored at close */
 };
 
 static enum ls_status fail(char *error, const char *what, const char *name, struct packet_state *s)
@@ -50,6 +53,45 @@ static enum ls_status fail(char *error, const char *what, const char *name, stru
 		free(s);
 	}
 	return saved == EPERM || saved == EACCES ? LS_E_PERMISSION : saved == ENODEV || saved == ENXIO ? LS_E_NO_DEVICE : LS_E_SYSTEM;
+}
+
+/* Reads or sets one ethtool value; false where the driver has none. */
+static bool offload(int fd, const char *name, u32 command, u32 *value)
+{
+	struct ethtool_value v = { .cmd = command, .data = *value };
+	struct ifreq request = { .ifr_data = (char *)&v };
+
+	memcpy(request.ifr_name, name, strlen(name));
+	if (ioctl(fd, SIOCETHTOOL, &request) != 0)
+		return false;
+	*value = v.data;
+	return true;
+}
+
+/* Merged frames are longer than the wire's and cannot be forwarded: receive offloads are off while the port is ours (R16). */
+static void offloads_off(struct packet_state *s, const char *name)
+{
+	u32 off = 0, flags = 0;
+
+	if (offload(s->fd, name, ETHTOOL_GGRO, &s->gro) && s->gro)
+		offload(s->fd, name, ETHTOOL_SGRO, &off);
+	if (offload(s->fd, name, ETHTOOL_GFLAGS, &flags) && (flags & ETH_FLAG_LRO)) {
+		s->lro = 1;
+		flags &= ~(u32)ETH_FLAG_LRO;
+		offload(s->fd, name, ETHTOOL_SFLAGS, &flags);
+	}
+}
+
+static void offloads_back(struct packet_state *s, const char *name)
+{
+	u32 flags = 0;
+
+	if (s->gro)
+		offload(s->fd, name, ETHTOOL_SGRO, &s->gro);
+	if (s->lro && offload(s->fd, name, ETHTOOL_GFLAGS, &flags)) {
+		flags |= ETH_FLAG_LRO;
+		offload(s->fd, name, ETHTOOL_SFLAGS, &flags);
+	}
 }
 
 static enum ls_status packet_open(struct ls_device *d, u32 worker, char *error)
@@ -119,6 +161,8 @@ static enum ls_status packet_open(struct ls_device *d, u32 worker, char *error)
 	s->send_memory = malloc((size_t)SEND_BATCH * (LS_FRAME_MAX + LS_HEADROOM));
 	if (!s->send_memory)
 		return fail(error, "memory", name, s);
+	if (worker == 0)
+		offloads_off(s, name);
 	d->state[worker] = s;
 	return LS_OK;
 }
@@ -269,6 +313,8 @@ static void packet_close(struct ls_device *d, u32 worker)
 
 	if (!s)
 		return;
+	if (worker == 0)
+		offloads_back(s, d->spec.name);
 	munmap(s->ring, RING_BYTES);
 	close(s->fd);
 	free(s->send_memory);
