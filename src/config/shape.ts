@@ -75,7 +75,7 @@ function report (error: ErrorObject, issues: Issues): string | null {
     case 'type': add(at, 'LS_C_TYPE', 'wrong type', error.data, typeText(facts.type) + hint); break
     case 'enum': {
       const values = (facts.allowedValues ?? []).map(String)
-      const near = nearest(String(error.data), values)
+      const near = typeof error.data === 'string' ? nearest(error.data, values) : null
       add(at, 'LS_C_VALUE', near === null || near === error.data ? 'not one of the choices' : `not one of the choices; did you mean ${near}?`, error.data, oneOf(values))
       break
     }

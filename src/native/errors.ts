@@ -10,7 +10,8 @@ export function fromNative (error: unknown, detail: ErrorDetail = {}): LockstepE
   const message = error instanceof Error ? error.message : String(error)
   const found = typeof code === 'string' ? classes.get(code) : undefined
   if (typeof code === 'string' && found !== undefined && found !== 'none') return new LockstepError(found, code, message, detail, error)
-  return new LockstepError(error instanceof TypeError ? 'invalid' : 'bug', 'LS_E_BUG', message, detail, error)
+  // the addon's word for an argument of the wrong type or size
+  return error instanceof TypeError ? new LockstepError('invalid', 'LS_E_INVALID', message, detail, error) : new LockstepError('bug', 'LS_E_BUG', message, detail, error)
 }
 
 /** Runs a synchronous native call. */

@@ -6,7 +6,7 @@ import { closeReason, column, phase } from '../generated/codes.js'
 import type { NativeTable } from './binding.js'
 import { fromNative, native } from './errors.js'
 import { packFilter, parseSessionId } from './filter.js'
-import { recordBytes, rowOf } from './records.js'
+import { deleteBytes, recordBytes, rowOf } from './records.js'
 
 const BATCH_ROWS = 32768
 /** One synchronous scan holds the thread at most this long. */
@@ -19,25 +19,25 @@ export function createSessionStore (table: NativeTable, timeouts: Timeouts): Ses
   return {
     get: async (id) => await get(table, id, timeouts),
     list: (filter, columns, cursor, maxRows) => list(table, packFilter(filter), columns, cursor, maxRows),
-    count: async (filter) => await table.count(packFilter(filter)),
+    count: async (filter) => await rejecting(() => table.count(packFilter(filter))),
     forEachBatch: (filter, columns, signal) => batches(table, filter, columns, signal),
     install: (records, status) => native(() => table.install(records, recordBytes, status, false)),
     putClusterSynced: (records, status) => native(() => table.install(records, recordBytes, status, true)),
-    deleteById: async (deletes) => await rejecting(table.deleteIds(deletes)),
+    deleteById: async (deletes) => await rejecting(() => table.deleteIds(whole(deletes))),
     deleteByFilter: async (filter, signal) => {
       signal.throwIfAborted()
-      return await rejecting(table.deleteFilter(packFilter(filter), ADMIN))
+      return await rejecting(() => table.deleteFilter(packFilter(filter), ADMIN))
     },
-    bulkBegin: () => { table.bulkBegin() },
+    bulkBegin: () => { native(() => { table.bulkBegin() }) },
     reconcileClusterBulk: async ({ peerOwned, began, sourceFailed }) => {
-      const r = await table.reconcile(peerOwned, began, sourceFailed)
+      const r = await rejecting(() => table.reconcile(peerOwned, began, sourceFailed))
       if (r.status !== 'LS_OK') {
         throw new LockstepError('invalid', r.status, 'nothing was reconciled', { object: 'bulk', found: began ? 'the source failed' : 'an end without a begin', expected: 'a bulk that began and was read whole' })
       }
       return { scanned: r.scanned, stale: r.stale, deleted: r.deleted, walkMs: r.walkNs / 1e6, clearMs: r.clearNs / 1e6, graceMs: r.graceNs / 1e6 }
     },
     verify: async () => {
-      const r = await table.verify()
+      const r = await rejecting(() => table.verify())
       return {
         ok: r.faults.length === 0, slots: r.slots, live: r.live, creating: r.creating, dying: r.dying, dead: r.dead, free: r.free, entries: r.entries,
         faults: r.faults.map(f => ({ name: f.name, count: f.count, first: `slot ${f.first}` })), durationMs: r.durationNs / 1e6
@@ -46,9 +46,15 @@ export function createSessionStore (table: NativeTable, timeouts: Timeouts): Ses
   }
 }
 
-async function rejecting<T> (work: Promise<T>): Promise<T> {
+/** A remainder would be a delete that silently does not happen. */
+function whole (deletes: Uint8Array): Uint8Array {
+  if (deletes.length % deleteBytes === 0) return deletes
+  throw new LockstepError('invalid', 'LS_E_RECORD', 'the deletes end inside a row', { object: 'deletes', found: `${deletes.length} bytes`, expected: `a multiple of ${deleteBytes}` })
+}
+
+async function rejecting<T> (work: () => Promise<T>): Promise<T> {
   try {
-    return await work
+    return await work()
   } catch (error) {
     throw fromNative(error)
   }
@@ -59,7 +65,8 @@ async function get (table: NativeTable, id: string, timeouts: Timeouts): Promise
   const filter = packFilter({ id })
   const out = new Uint8Array(recordBytes)
   for (let cursor: number | null = 0; cursor !== null;) {
-    const step: { rows: number, cursor: number | null } = table.scanRecords(filter, cursor, out, SCAN_MAX_NS)
+    const at: number = cursor
+    const step = native(() => table.scanRecords(filter, at, out, SCAN_MAX_NS), { object: `session ${id}` })
     if (step.rows > 0) return rowOf(new DataView(out.buffer), 0, timeouts)
     cursor = step.cursor
     await new Promise<void>(resolve => { setImmediate(resolve) })

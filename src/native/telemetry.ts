@@ -3,6 +3,7 @@ import type { CounterSnapshot, Telemetry } from '../contract/dataplane.js'
 import { screen } from '../generated/codes.js'
 import { layout } from '../generated/layout.js'
 import type { NativeTable } from './binding.js'
+import { native } from './errors.js'
 
 const shape = layout.ls_counters
 const blocks = Object.entries(shape).flatMap(([name, field]) => typeof field === 'number' ? [] : [{ name, offset: field.offset, count: field.size / 8 }])
@@ -11,11 +12,11 @@ export function createTelemetry (table: NativeTable): Telemetry {
   return {
     snapshot: () => {
       const bytes = new Uint8Array(shape.size)
-      const timeNs = table.counters(bytes)
+      const timeNs = native(() => table.counters(bytes))
       return { timeNs, generation: table.info().generation, blocks: Object.fromEntries(blocks.map(b => [b.name, doubles(bytes, b.offset, b.count)])) } satisfies CounterSnapshot
     },
     readFloodCounters: (zone) => {
-      const rates = table.rates(zone)
+      const rates = native(() => table.rates(zone), { object: `zone ${zone}` })
       return Object.fromEntries(screen.map((s, i) => [s.name, rates[i] ?? 0]))
     }
   }

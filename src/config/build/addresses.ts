@@ -1,5 +1,5 @@
 /** `address-book` and the address lists of rules: everything ends as canonical spans. */
-import { canonicalSpan, hasHostBits, parseAddress, parsePrefix, parseSpans } from '../address.js'
+import { canonicalSpan, hasHostBits, parseAddress, parsePrefix, parseSpans } from '../../lib/address.js'
 import { pointer } from '../issues.js'
 import type { Many, RawConfig } from '../raw.js'
 import type { Build } from './context.js'

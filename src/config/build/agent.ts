@@ -2,7 +2,7 @@
 import type { AgentSettings, PortRange, ReloadSettings, Timeouts } from '../../contract/desired.js'
 import { phase } from '../../generated/codes.js'
 import { limits } from '../../generated/layout.js'
-import { parseAddress } from '../address.js'
+import { parseAddress } from '../../lib/address.js'
 import { pointer } from '../issues.js'
 import type { RawConfig, Scalar } from '../raw.js'
 import { kebab } from '../schema/agent.js'

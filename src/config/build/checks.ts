@@ -1,7 +1,7 @@
 /** What only the whole can tell: references across sections, shared addresses and ports, limits of tables that several sections fill. */
 import type { Desired, Nat, PortRange, Zone } from '../../contract/desired.js'
 import { limits } from '../../generated/layout.js'
-import { parsePrefix, parseSpans, prefixSpan, spansOverlap, type Span } from '../address.js'
+import { parsePrefix, parseSpans, prefixSpan, spansOverlap, type Span } from '../../lib/address.js'
 import { pointer } from '../issues.js'
 import { formatPorts, portsOverlap } from '../units.js'
 import type { Build } from './context.js'

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import type { AgentSettings, Interface, Port, RedundancyGroup, TrafficSource, Zone } from '../../contract/desired.js'
 import { limits } from '../../generated/layout.js'
-import { formatAddress, formatNetwork, formatPrefix, networkOf, parseMac, parsePrefix, prefixSpan, spansOverlap, type PrefixValue } from '../address.js'
+import { formatAddress, formatNetwork, formatPrefix, networkOf, parseMac, parsePrefix, prefixSpan, spansOverlap, type PrefixValue } from '../../lib/address.js'
 import { pointer } from '../issues.js'
 import type { Many, RawConfig, RawInterface } from '../raw.js'
 import { addressHint, singleAddress } from './addresses.js'

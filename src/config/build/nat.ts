@@ -1,7 +1,7 @@
 /** `nat`. */
 import type { DestinationNatRule, Nat, NatPool, PortRange, RedundancyGroup, SourceNatRule, StaticNat } from '../../contract/desired.js'
 import { limits } from '../../generated/layout.js'
-import { canonicalSpan, familyOf, formatAddress, formatNetwork, hasHostBits, parsePrefix, parseSpans, prefixSpan, spansOverlap } from '../address.js'
+import { canonicalSpan, familyOf, formatAddress, formatNetwork, hasHostBits, parsePrefix, parseSpans, prefixSpan, spansOverlap } from '../../lib/address.js'
 import { pointer } from '../issues.js'
 import type { RawDestinationRule, RawNat, RawPool, RawSourceRule, RawStatic } from '../raw.js'
 import { addressHint, singleAddress } from './addresses.js'

@@ -1,6 +1,6 @@
 /** `traffic-sources`. */
 import type { TrafficSource } from '../../contract/desired.js'
-import { familyOf, formatAddress } from '../address.js'
+import { familyOf, formatAddress } from '../../lib/address.js'
 import { pointer } from '../issues.js'
 import type { RawConfig } from '../raw.js'
 import { singleAddress } from './addresses.js'

@@ -1,7 +1,7 @@
 /** `vips` with their pools of reals, and `routes`. */
 import type { Interface, NatPool, Real, RedundancyGroup, Route, Vip } from '../../contract/desired.js'
 import { limits } from '../../generated/layout.js'
-import { familyOf, formatAddress, formatNetwork, hasHostBits, parseAddress, parsePrefix, prefixSpan, type PrefixValue } from '../address.js'
+import { familyOf, formatAddress, formatNetwork, hasHostBits, parseAddress, parsePrefix, prefixSpan, type PrefixValue } from '../../lib/address.js'
 import { pointer } from '../issues.js'
 import { many, type RawConfig, type RawReal, type RawVip } from '../raw.js'
 import { isPrime } from '../units.js'

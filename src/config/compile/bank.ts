@@ -1,6 +1,6 @@
 /** A configuration bank as bytes: little-endian stores at the offsets of layout.ts. Ports marked `_be` lie in network order. */
 import { layout } from '../../generated/layout.js'
-import { addressBytes, parseAddress } from '../address.js'
+import { addressBytes, parseAddress } from '../../lib/address.js'
 
 export const config = layout.ls_config
 

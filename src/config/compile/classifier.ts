@@ -5,7 +5,7 @@
  */
 import type { PortRange } from '../../contract/desired.js'
 import { layout, limits } from '../../generated/layout.js'
-import { addressBytes, max128, mergeSpans, type Span } from '../address.js'
+import { addressBytes, max128, mergeSpans, type Span } from '../../lib/address.js'
 import { ConfigError } from '../issues.js'
 import { mergePorts } from '../units.js'
 import type { Bank } from './bank.js'

@@ -3,7 +3,7 @@
  * LS_HASH_PROBES places at most and stop at an empty one. Definition and vectors: docs/design/0004-configuration.md.
  */
 import { limits } from '../../generated/layout.js'
-import { addressBytes } from '../address.js'
+import { addressBytes } from '../../lib/address.js'
 
 /** ls_config_hash_step of config.h. */
 export function hashStep (h: number, word: number): number {

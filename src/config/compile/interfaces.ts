@@ -1,7 +1,7 @@
 /** struct ls_iface and its hash; each interface with the facts of its port. */
 import type { Desired, Interface } from '../../contract/desired.js'
 import { layout, limits } from '../../generated/layout.js'
-import { familyOf, parsePrefix } from '../address.js'
+import { familyOf, parsePrefix } from '../../lib/address.js'
 import { interfacePoolName } from '../ids.js'
 import { address, at, config, macBytes, type Bank } from './bank.js'
 import type { HostFacts, PortFacts } from './facts.js'

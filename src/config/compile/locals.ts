@@ -1,7 +1,7 @@
 /** struct ls_local: every address that is ours, with who answers for it. */
 import type { Desired } from '../../contract/desired.js'
 import { layout, limits } from '../../generated/layout.js'
-import { parsePrefix, prefixSpan, spansOverlap } from '../address.js'
+import { parsePrefix, prefixSpan, spansOverlap } from '../../lib/address.js'
 import { address, at, config, type Bank } from './bank.js'
 import { localKey, type HashTable } from './hash.js'
 import type { BoundInterface } from './interfaces.js'

@@ -8,7 +8,7 @@
  */
 import type { Desired } from '../../contract/desired.js'
 import { limits } from '../../generated/layout.js'
-import { familyOf, formatNetwork, formatPrefix, mappedLength, networkOf, parsePrefix, prefixSpan } from '../address.js'
+import { familyOf, formatNetwork, formatPrefix, mappedLength, networkOf, parsePrefix, prefixSpan } from '../../lib/address.js'
 import { address, Bank, macBytes } from './bank.js'
 import type { BoundInterface } from './interfaces.js'
 

@@ -1,6 +1,6 @@
 /** Policies and NAT rules -> classifier rules, one per rule and application term. Pure; needs ids but nothing from the host. */
 import type { ApplicationTerm, Desired, NatPool, Policy, SourceNatRule } from '../../contract/desired.js'
-import { all4, all6, mergeSpans, parseSpans, spansOverlap, type Span } from '../address.js'
+import { all4, all6, mergeSpans, parseSpans, spansOverlap, type Span } from '../../lib/address.js'
 import { poolIdName } from '../ids.js'
 import { address } from './bank.js'
 import { buildClassifier, type Classifier, type ClassRule } from './classifier.js'

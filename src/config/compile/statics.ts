@@ -1,7 +1,7 @@
 /** struct ls_static_nat twice: hashed by outside and by inside address. A mapping of prefixes becomes one entry per address. */
 import type { Desired } from '../../contract/desired.js'
 import { layout, limits } from '../../generated/layout.js'
-import { networkOf, parsePrefix } from '../address.js'
+import { networkOf, parsePrefix } from '../../lib/address.js'
 import { at, type Bank, type config } from './bank.js'
 import { localKey, type HashTable } from './hash.js'
 

@@ -1,7 +1,7 @@
 /** struct ls_vip, its hash, and struct ls_real; and what a ring builder needs. */
 import type { Desired, Real, Vip } from '../../contract/desired.js'
 import { layout, limits } from '../../generated/layout.js'
-import { mappedLength, networkOf, parsePrefix } from '../address.js'
+import { mappedLength, networkOf, parsePrefix } from '../../lib/address.js'
 import { poolIdName, realIdName } from '../ids.js'
 import { address, at, config, type Bank } from './bank.js'
 import type { Rings } from './facts.js'

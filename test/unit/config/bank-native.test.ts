@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { addressBytes, parseAddress } from '../../../src/config/address.js'
+import { addressBytes, parseAddress } from '../../../src/lib/address.js'
 import { compile } from '../../../src/config/compile/index.js'
 import { IdBook } from '../../../src/config/ids.js'
 import { parseConfig } from '../../../src/config/parse.js'

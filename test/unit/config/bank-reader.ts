@@ -1,6 +1,6 @@
 /** A second reading of struct ls_config, written from config.h and pipeline/lookup.h and classify.h rather than from the compiler. */
 import { layout, limits } from '../../../src/generated/layout.js'
-import { addressBytes, addressOfBytes } from '../../../src/config/address.js'
+import { addressBytes, addressOfBytes } from '../../../src/lib/address.js'
 
 const c = layout.ls_config
 

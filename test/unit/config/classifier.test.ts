@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { Application, Desired, Policy } from '../../../src/contract/desired.js'
-import { parseAddress, parseSpans } from '../../../src/config/address.js'
+import { parseAddress, parseSpans } from '../../../src/lib/address.js'
 import { IdBook, withIds } from '../../../src/config/ids.js'
 import { ConfigError } from '../../../src/config/issues.js'
 import { limits } from '../../../src/generated/layout.js'

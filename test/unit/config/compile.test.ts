@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { layout, limits } from '../../../src/generated/layout.js'
-import { parseAddress } from '../../../src/config/address.js'
+import { parseAddress } from '../../../src/lib/address.js'
 import { compile, policyActiveRow } from '../../../src/config/compile/index.js'
 import { chooseSeed, hashStep, hashWords, ifaceKey, localKey, placeAll, vipKey } from '../../../src/config/compile/hash.js'
 import { neighbourBytes, routeBytes } from '../../../src/config/compile/routes.js'

@@ -1,7 +1,7 @@
 /** Names in a filter -> ids of the running configuration; an unknown name is refused with the nearest kind of help. Pure. */
-import { LockstepError } from './contract/errors.js'
-import type { NameBook, NameKind } from './contract/services.js'
-import type { SessionFilter } from './contract/session.js'
+import { LockstepError } from '../contract/errors.js'
+import type { NameBook, NameKind } from '../contract/services.js'
+import type { SessionFilter } from '../contract/session.js'
 
 const kinds: Readonly<Record<string, NameKind>> = { domain: 'domain', zoneIn: 'zone', zoneOut: 'zone', policy: 'policy', vip: 'vip', real: 'real', app: 'app' }
 

@@ -1,6 +1,6 @@
 /** The version of this package. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageRoot } from './native/load.js'
+import { packageRoot } from './load.js'
 
 export const version: string = (JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }).version
