@@ -5,7 +5,9 @@
 #ifndef LOCKSTEP_BENCH_H
 #define LOCKSTEP_BENCH_H
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,29 +51,42 @@ static inline u64 bench_number(int argc, char **argv, const char *name, u64 abse
 	return text ? strtoull(text, NULL, 10) : absent;
 }
 
-/* --- huge pages: reserved for the run as root, given back at exit ------------------------------------------------------------------- */
+/* --- huge pages: reserved for the run as root, given back at exit and on SIGINT and SIGTERM (plain system calls: a handler may run it) --------- */
+#define BENCH_HUGE "/proc/sys/vm/nr_hugepages"
 static long bench_huge_taken;
 
 static inline long bench_huge_pages(void)
 {
-	FILE *f = fopen("/proc/sys/vm/nr_hugepages", "r");
+	char text[32] = { 0 };
+	int fd = open(BENCH_HUGE, O_RDONLY);
 	long n = -1;
 
-	if (f && fscanf(f, "%ld", &n) != 1)
-		n = -1;
-	if (f)
-		fclose(f);
+	if (fd < 0)
+		return -1;
+	if (read(fd, text, sizeof(text) - 1) > 0) {
+		n = 0;
+		for (int i = 0; text[i] >= '0' && text[i] <= '9'; i++)
+			n = n * 10 + (text[i] - '0');
+	}
+	close(fd);
 	return n;
 }
 
 static inline void bench_huge_set(long n)
 {
-	FILE *f = fopen("/proc/sys/vm/nr_hugepages", "w");
+	char text[32];
+	int fd = open(BENCH_HUGE, O_WRONLY), at = sizeof(text);
+	ssize_t written = 0;
 
-	if (f) {
-		fprintf(f, "%ld\n", n);
-		fclose(f);
-	}
+	if (fd < 0)
+		return;
+	do {
+		text[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	written = write(fd, text + at, sizeof(text) - (size_t)at);
+	(void)written;
+	close(fd);
 }
 
 static inline void bench_huge_give_back(void)
@@ -83,6 +98,12 @@ static inline void bench_huge_give_back(void)
 	bench_huge_taken = 0;
 }
 
+static inline void bench_stopped(int signal)
+{
+	bench_huge_give_back();
+	_exit(128 + signal);
+}
+
 /* Adds huge pages for a table of this geometry; true when they are there. Needs root; nothing happens without. */
 static inline bool bench_huge_reserve(const struct ls_geometry *g)
 {
@@ -92,8 +113,11 @@ static inline bool bench_huge_reserve(const struct ls_geometry *g)
 	if (before < 0 || geteuid() != 0 || ls_header_init(&h, g) != LS_OK)
 		return false;
 	need = (long)(h.total_bytes / (2 << 20));
-	if (bench_huge_taken == 0)
+	if (bench_huge_taken == 0) {
 		atexit(bench_huge_give_back);
+		signal(SIGINT, bench_stopped);
+		signal(SIGTERM, bench_stopped);
+	}
 	bench_huge_set(before + need);
 	bench_huge_taken += bench_huge_pages() - before;
 	return bench_huge_pages() >= before + need;
