@@ -5,6 +5,7 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import { nearest, oneOf, pointer, pointerKeys, show, type Issues, type IssueCode } from './issues.js'
 import type { RawConfig } from './raw.js'
+import { namePattern } from './schema/common.js'
 import { configSchema } from './schema/index.js'
 
 const ajv = new Ajv2020({ allErrors: true, verbose: true, allowUnionTypes: true, strict: true, strictTypes: true, validateFormats: false, messages: false })
@@ -95,7 +96,7 @@ function report (error: ErrorObject, issues: Issues): string | null {
 
 const nameRule = (pattern: string | undefined, description?: string): string => {
   if (pattern === undefined) return description ?? 'another value'
-  if (pattern.startsWith('^[A-Za-z0-9][')) return 'letters, digits, _ . - and at most 63 of them'
+  if (pattern === namePattern) return 'letters, digits, _ . - and at most 63 of them'
   if (pattern.startsWith('^(\\d|1')) return 'a redundancy group number from 0 to 15'
   const choices = /^\^\(([a-z|]+)\)\$$/.exec(pattern)?.[1]
   if (choices !== undefined) return oneOf(choices.split('|'))

@@ -16,7 +16,7 @@ export class AddressBook {
     this.raw = raw ?? {}
     for (const name of Object.keys(this.raw)) {
       const path = pointer('/address-book', name)
-      if (name === 'any' || name in words) b.issue(path, 'LS_C_CONFLICT', 'the name has a meaning of its own', name, 'another name')
+      if (name === 'any' || Object.hasOwn(words, name)) b.issue(path, 'LS_C_CONFLICT', 'the name has a meaning of its own', name, 'another name')
       else if (parseSpans(name) !== null) b.issue(path, 'LS_C_CONFLICT', 'the name reads as an address', name, 'a name with a letter')
       else this.named(name)
     }
@@ -36,7 +36,7 @@ export class AddressBook {
   }
 
   private spans (path: string, item: string): readonly string[] {
-    const word = words[item]
+    const word = Object.hasOwn(words, item) ? words[item] : undefined
     if (word !== undefined) return [word]
     const span = canonicalSpan(item)
     if (span !== null) {

@@ -1,8 +1,8 @@
 /** Building blocks of the schema. Unions are by `type` lists, never `anyOf`: each mistake then gives one error, not one per branch. */
 export interface JsonSchema { readonly [keyword: string]: unknown }
 
-/** Names are keys of counters, labels and URLs: no spaces, slashes or colons. */
-export const namePattern = '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$'
+/** Names are keys of counters, labels and URLs: no spaces, slashes or colons; and keys of plain objects, so none that every object has. */
+export const namePattern = '^(?!(constructor|toString|toLocaleString|valueOf|hasOwnProperty|isPrototypeOf|propertyIsEnumerable)$)[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$'
 export const name = (description: string): JsonSchema => ({ type: 'string', pattern: namePattern, description })
 
 export const text = (description: string, more: JsonSchema = {}): JsonSchema => ({ type: 'string', minLength: 1, maxLength: 4096, description, ...more })
