@@ -129,7 +129,7 @@ export interface AgentGetInfoResponse {
   tableLive: bigint;
   /** The table is in huge pages. */
   hugepages: boolean;
-  /** Delay of the agent's event loop, 99th percentile since it was last read, in milliseconds. */
+  /** Delay of the agent's event loop, 99th percentile, in milliseconds. */
   eventLoopDelayP99Ms: number;
 }
 
