@@ -57,6 +57,8 @@ LS_INLINE void ls_addr_mask(struct ls_addr *to, const struct ls_addr *from, u32 
 /* VIP id of a destination: longest prefix first, then exact port before any port, this protocol before both. 0 = none. */
 LS_INLINE u32 ls_vip_find(const struct ls_config *c, const struct ls_key *key)
 {
+	bool both = key->proto == LS_IPPROTO_TCP || key->proto == LS_IPPROTO_UDP; /* what a VIP without a protocol means */
+
 	if (c->vips == 0)
 		return 0;
 	for (u32 n = 0; n < LS_VIP_PLENS_MAX; n++) {
@@ -67,11 +69,11 @@ LS_INLINE u32 ls_vip_find(const struct ls_config *c, const struct ls_key *key)
 			break;
 		ls_addr_mask(&a, &key->dst, prefix);
 		vip = ls_vip_probe(c, &a, key->dport_be, key->proto, prefix, key->domain);
-		if (!vip)
+		if (!vip && both)
 			vip = ls_vip_probe(c, &a, key->dport_be, 0, prefix, key->domain);
 		if (!vip)
 			vip = ls_vip_probe(c, &a, 0, key->proto, prefix, key->domain);
-		if (!vip)
+		if (!vip && both)
 			vip = ls_vip_probe(c, &a, 0, 0, prefix, key->domain);
 		if (vip)
 			return vip;

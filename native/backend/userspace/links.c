@@ -819,3 +819,15 @@ u32 ls_links_neighbours(const struct ls_us *us, struct ls_neighbour_info *out, u
 	pthread_mutex_unlock(&us->links->lock);
 	return n;
 }
+
+void ls_links_hold(struct ls_us *us)
+{
+	if (us->links)
+		pthread_mutex_lock(&us->links->lock);
+}
+
+void ls_links_release(struct ls_us *us)
+{
+	if (us->links)
+		pthread_mutex_unlock(&us->links->lock);
+}

@@ -151,7 +151,7 @@ enum ls_status ls_us_add(struct ls_us *us, const struct ls_device_spec *spec, u3
 		return c.status;
 	}
 	d->up = 1;
-	us->device[slot] = d;
+	__atomic_store_n(&us->device[slot], d, __ATOMIC_SEQ_CST);
 	if (us->devices <= slot)
 		us->devices = slot + 1;
 	ls_us_wake(us);
@@ -176,7 +176,9 @@ void ls_us_remove(struct ls_us *us, u32 id)
 		return;
 	d = us->device[id];
 	d->up = 0;
+	ls_links_hold(us);
 	__atomic_store_n(&us->device[id], NULL, __ATOMIC_SEQ_CST);
+	ls_links_release(us);
 	ls_us_wake(us);
 	ls_table_grace(us->table);
 	for (u32 w = 0; w < d->workers; w++)

@@ -15,6 +15,7 @@
 
 #define LS_US_BURST 64
 #define LS_US_PENDING 256        /* frames of one worker that wait for a neighbour */
+#define LS_US_PENDING_PER_HOP 64
 #define LS_US_PENDING_NS 1000000000ULL
 
 
@@ -84,6 +85,9 @@ void *ls_us_worker_main(void *arg);
 void ls_us_wake(struct ls_us *us);
 
 /* links.c */
+/* The links thread looks at devices under this lock: hold it while one goes away. */
+void ls_links_hold(struct ls_us *us);
+void ls_links_release(struct ls_us *us);
 /* From a worker: this next hop is wanted. Never blocks; duplicates are fine. */
 void ls_links_resolve(struct ls_us *us, const struct ls_addr *addr, u32 device, u16 iface);
 

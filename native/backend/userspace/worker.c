@@ -40,15 +40,18 @@ static void transmit(struct ls_us_worker *w, u32 iface, const struct ls_buf *fra
 	}
 }
 
-/* Holds a finished frame until its next hop resolves: the same bound as the kernel's unres_qlen, for all next hops together. */
+/* Holds a finished frame until its next hop resolves; bounded per next hop, so that a dead one leaves room for the others. */
 static void hold(struct ls_us_worker *w, const struct ls_buf *frame)
 {
 	struct pending_frame *p;
+	u32 same = 0;
 	const struct ls_iface *i = &w->env.config->iface[w->pkt.out_iface & (LS_IFACES_MAX - 1)];
 
 	ls_links_resolve(w->us, &w->pkt.route.next_hop, i->device, w->pkt.out_iface);
 	ls_count(&w->env, LS_CTR_NEIGH_MISSES, 1);
-	if (w->pendings == LS_US_PENDING || !w->pending_memory || frame->len > LS_FRAME_MAX) {
+	for (u32 i = 0; i < w->pendings; i++)
+		same += ls_addr_equal(&w->pending[i].next_hop, &w->pkt.route.next_hop);
+	if (same >= LS_US_PENDING_PER_HOP || w->pendings == LS_US_PENDING || !w->pending_memory || frame->len > LS_FRAME_MAX) {
 		ls_drop(&w->env, &w->pkt, LS_DROP_NO_NEIGHBOUR);
 		return;
 	}
@@ -164,13 +167,19 @@ static void end_burst(struct ls_us_worker *w)
 	__atomic_fetch_add(&w->env.worker->quiescent, 1, __ATOMIC_RELEASE);
 }
 
-/* Sleeps until a device has a frame, somebody wakes the worker, or SLEEP_MS are over. */
-static void sleep_on(struct ls_us_worker *w)
-{
+/* What to sleep on. Collected inside the burst, where no device can go away; a descriptor that is closed meanwhile only wakes the worker. */
+struct sleep {
 	struct pollfd fds[LS_DEVICES_MAX + 1];
-	u32 n = 0, timeout = w->pendings ? 1 : SLEEP_MS;
-	u64 count;
+	u32 n;
+	int timeout_ms;
+};
 
+static void collect_sleep(struct ls_us_worker *w, struct sleep *s)
+{
+	struct pollfd *fds = s->fds;
+	u32 n = 0;
+
+	s->timeout_ms = w->pendings ? 1 : SLEEP_MS;
 	fds[n++] = (struct pollfd){ .fd = w->wake_fd, .events = POLLIN };
 	for (u32 i = 1; i < w->us->devices; i++) {
 		struct ls_device *d = __atomic_load_n(&w->us->device[i], __ATOMIC_ACQUIRE);
@@ -182,9 +191,17 @@ static void sleep_on(struct ls_us_worker *w)
 		if (fd >= 0)
 			fds[n++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 		else if (fd == -1)
-			timeout = 1; /* a timed device: looked at every millisecond */
+			s->timeout_ms = 1; /* a timed device: looked at every millisecond */
 	}
-	if (poll(fds, n, (int)timeout) > 0 && (fds[0].revents & POLLIN) && read(w->wake_fd, &count, 8) < 0)
+	s->n = n;
+}
+
+/* Until a device has a frame, somebody wakes the worker, or the time is over. */
+static void sleep_on(struct ls_us_worker *w, struct sleep *s)
+{
+	u64 count;
+
+	if (poll(s->fds, s->n, s->timeout_ms) > 0 && (s->fds[0].revents & POLLIN) && read(w->wake_fd, &count, 8) < 0)
 		return;
 }
 
@@ -192,6 +209,7 @@ void *ls_us_worker_main(void *arg)
 {
 	struct ls_us_worker *w = arg;
 	u32 empty = 0;
+	struct sleep sleep;
 	char name[16];
 
 	snprintf(name, sizeof(name), "ls-worker-%u", w->index);
@@ -214,10 +232,12 @@ void *ls_us_worker_main(void *arg)
 			if (d && w->index < d->workers && d->ops->flush)
 				d->ops->flush(d, w->index);
 		}
-		end_burst(w);
 		empty = received ? 0 : empty + 1;
+		if (empty > IDLE_ROUNDS)
+			collect_sleep(w, &sleep);
+		end_burst(w);
 		if (empty > IDLE_ROUNDS) {
-			sleep_on(w);
+			sleep_on(w, &sleep);
 			empty = IDLE_ROUNDS - 2;
 		}
 	}
