@@ -1,5 +1,6 @@
 #include "addon/convert.h"
 
+#include <arpa/inet.h>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -96,6 +97,15 @@ std::string mac_text(const u8 m[6])
 	char text[18];
 
 	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+	return text;
+}
+
+std::string addr_text(const ls_addr &a)
+{
+	char text[64];
+	bool v4 = a.d[0] == 0 && a.w[2] == htonl(0xffff);
+
+	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? static_cast<const void *>(&a.w[3]) : a.b, text, sizeof(text));
 	return text;
 }
 

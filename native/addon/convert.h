@@ -28,6 +28,7 @@ u32 arg_u32(const Napi::CallbackInfo &info, size_t i, const char *name, u32 max 
 
 inline Napi::Number number(Napi::Env env, u64 v) { return Napi::Number::New(env, static_cast<double>(v)); }
 std::string mac_text(const u8 mac[6]);
+std::string addr_text(const ls_addr &a);
 
 } // namespace lockstep
 

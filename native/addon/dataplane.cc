@@ -10,15 +10,6 @@
 
 namespace lockstep {
 
-static std::string addr_text(const ls_addr &a)
-{
-	char text[64];
-	bool v4 = a.d[0] == 0 && a.w[2] == htonl(0xffff);
-
-	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? static_cast<const void *>(&a.w[3]) : a.b, text, sizeof(text));
-	return text;
-}
-
 static ls_addr addr_parse(Napi::Env env, const std::string &text, const char *field)
 {
 	ls_addr a = {};

@@ -438,27 +438,25 @@ Napi::Value Table::rates(const Napi::CallbackInfo &info)
 	return out;
 }
 
-/* natUsage() -> per pool address index {inUse, created, failed}; counts the sessions in one walk. */
+/* natUsage() -> one row per pool address; counts the sessions in one walk. */
 Napi::Value Table::nat_usage(const Napi::CallbackInfo &info)
 {
-	auto rows = std::make_shared<std::vector<ls_nat_usage>>(LS_POOL_ADDRS_MAX);
+	auto rows = std::make_shared<std::vector<ls_nat_row>>(LS_POOL_ADDRS_MAX);
 
-	return work(info, [rows](ls_table *t) { ls_table_nat_usage(t, rows->data()); },
+	return work(info, [rows](ls_table *t) { rows->resize(ls_table_nat_usage(t, rows->data(), LS_POOL_ADDRS_MAX)); },
 		    [rows](Napi::Env env) -> Napi::Value {
 			    Napi::Array out = Napi::Array::New(env);
 			    u32 n = 0;
 
-			    for (u32 i = 0; i < LS_POOL_ADDRS_MAX; i++) {
-				    const ls_nat_usage &u = (*rows)[i];
-
-				    if (!(u.in_use | u.created | u.failed))
-					    continue;
+			    for (const ls_nat_row &r : *rows) {
 				    Napi::Object o = Napi::Object::New(env);
 
-				    o.Set("address", number(env, i));
-				    o.Set("inUse", number(env, u.in_use));
-				    o.Set("created", number(env, u.created));
-				    o.Set("failed", number(env, u.failed));
+				    o.Set("address", addr_text(r.addr));
+				    o.Set("pool", number(env, r.pool));
+				    o.Set("ports", number(env, r.ports));
+				    o.Set("inUse", number(env, r.in_use));
+				    o.Set("created", number(env, r.created));
+				    o.Set("failed", number(env, r.failed));
 				    out.Set(n++, o);
 			    }
 			    return out;

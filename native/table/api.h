@@ -70,8 +70,17 @@ void ls_table_feed(struct ls_table *t, bool on);
 /* reevaluate.c: frees the sessions that the policies in force no longer permit. */
 void ls_table_reevaluate(struct ls_table *t, struct ls_delete_result *result);
 
-/* nat_usage.c: `out` holds LS_POOL_ADDRS_MAX rows. */
-void ls_table_nat_usage(const struct ls_table *t, struct ls_nat_usage *out);
+/* nat_usage.c: one row per address of a configured pool; how many, at most `max`. */
+struct ls_nat_row {
+	struct ls_addr addr;
+	u16 pool; /* id */
+	u16 pad;
+	u32 ports; /* that one destination can see at a time */
+	u64 in_use; /* sessions, all destinations together */
+	u64 created;
+	u64 failed; /* no free port found */
+};
+u32 ls_table_nat_usage(const struct ls_table *t, struct ls_nat_row *out, u32 max);
 
 /* freer.c */
 /* Waits until every attached worker has passed a quiescent point (R4). */

@@ -102,9 +102,24 @@ export interface CounterSnapshot {
   readonly blocks: Readonly<Record<string, Float64Array>>
 }
 
+export interface NatUsage {
+  readonly address: string
+  /** Pool id. */
+  readonly pool: number
+  /** Ports that one destination can see at a time. */
+  readonly ports: number
+  /** Sessions, all destinations together. */
+  readonly inUse: number
+  readonly created: number
+  /** Flows refused because no port was found. */
+  readonly failed: number
+}
+
 export interface Telemetry {
   snapshot: () => CounterSnapshot
   readFloodCounters: (zone: number) => Readonly<Record<string, number>>
+  /** Occupancy of each address of each NAT pool; walks the table once. */
+  natUsage: () => Promise<readonly NatUsage[]>
 }
 
 export interface LinkInfo {

@@ -96,7 +96,8 @@ export interface NativeTable {
   /** Sums of struct ls_counters into `out`; returns CLOCK_MONOTONIC. */
   counters: (out: Uint8Array) => bigint
   rates: (zone: number) => number[]
-  natUsage: () => Promise<ReadonlyArray<{ readonly address: number, readonly inUse: number, readonly created: number, readonly failed: number }>>
+  /** One row per pool address. */
+  natUsage: () => Promise<ReadonlyArray<{ readonly address: string, readonly pool: number, readonly ports: number, readonly inUse: number, readonly created: number, readonly failed: number }>>
   startFreer: () => void
   stopFreer: () => void
 }

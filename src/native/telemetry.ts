@@ -18,7 +18,8 @@ export function createTelemetry (table: NativeTable): Telemetry {
     readFloodCounters: (zone) => {
       const rates = native(() => table.rates(zone), { object: `zone ${zone}` })
       return Object.fromEntries(screen.map((s, i) => [s.name, rates[i] ?? 0]))
-    }
+    },
+    natUsage: async () => await table.natUsage()
   }
 }
 
