@@ -1,7 +1,7 @@
 /** SessionStore over a shared table: every backend whose sessions live there has this one. Batches only; rows are made for people alone. */
 import type { SessionStore } from '../contract/dataplane.js'
 import { LockstepError } from '../contract/errors.js'
-import type { SessionColumns, SessionFilter, SessionRow } from '../contract/session.js'
+import type { DeleteResult, SessionColumns, SessionFilter, SessionRow } from '../contract/session.js'
 import { closeReason, column, phase } from '../generated/codes.js'
 import type { NativeTable } from './binding.js'
 import { fromNative, native } from './errors.js'
@@ -23,10 +23,10 @@ export function createSessionStore (table: NativeTable, timeouts: Timeouts): Ses
     forEachBatch: (filter, columns, signal) => batches(table, filter, columns, signal),
     install: (records, status) => native(() => table.install(records, recordBytes, status, false)),
     putClusterSynced: (records, status) => native(() => table.install(records, recordBytes, status, true)),
-    deleteById: async (deletes) => await rejecting(() => table.deleteIds(whole(deletes))),
+    deleteById: async (deletes) => deleted(await rejecting(() => table.deleteIds(whole(deletes)))),
     deleteByFilter: async (filter, signal) => {
       signal.throwIfAborted()
-      return await rejecting(() => table.deleteFilter(packFilter(filter), ADMIN))
+      return deleted(await rejecting(() => table.deleteFilter(packFilter(filter), ADMIN)))
     },
     bulkBegin: () => { native(() => { table.bulkBegin() }) },
     reconcileClusterBulk: async ({ peerOwned, began, sourceFailed }) => {
@@ -45,6 +45,8 @@ export function createSessionStore (table: NativeTable, timeouts: Timeouts): Ses
     }
   }
 }
+
+const deleted = (r: DeleteResult): DeleteResult => ({ matched: r.matched, deleted: r.deleted })
 
 /** A remainder would be a delete that silently does not happen. */
 function whole (deletes: Uint8Array): Uint8Array {

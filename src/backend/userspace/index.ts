@@ -195,8 +195,8 @@ export class UserspaceDataPlane implements DataPlane {
 
   /** The mirror of the kernel's links covers the agent's namespace: a port elsewhere has what it was opened with. */
   private facts (open: readonly OpenPort[]): Record<string, PortFact> {
-    const links = this.dataplane.links()
-    const ports = new Map(this.dataplane.ports().map(p => [p.device, p]))
+    const links = native(() => this.dataplane.links())
+    const ports = new Map(native(() => this.dataplane.ports()).map(p => [p.device, p]))
     return Object.fromEntries(open.map(({ port, spec, device, mac, mtu, ifindex }) => {
       const link = port.kind === 'packet' && spec.netns === netnsPath(this.o.netns) ? links.find(l => l.ifindex === ifindex) : undefined
       return [port.name, { device, mac: link?.mac ?? mac, mtu: link?.mtu ?? mtu, ifindex, addresses: link?.addresses ?? [], up: link === undefined ? ports.get(device)?.up ?? true : (link.flags & IFF_UP) !== 0 }]
@@ -248,14 +248,14 @@ export class UserspaceDataPlane implements DataPlane {
   private listLinks (): ReturnType<LinkController['list']> {
     const facts = this.facts(this.ports.all())
     const names = new Map(this.ports.all().map(p => [p.device, p.port.name]))
-    return this.dataplane.ports().map(p => {
+    return native(() => this.dataplane.ports()).map(p => {
       const name = names.get(p.device) ?? p.name
       return { name, device: p.device, kind: kindNames[p.kind] ?? 'packet', ifindex: p.ifindex, mac: p.mac, mtu: p.mtu, up: p.up, addresses: facts[name]?.addresses ?? [], rxPackets: p.rxPackets, txPackets: p.txPackets, rxDropped: p.rxDropped, txDropped: p.txDropped }
     })
   }
 
   private listNeighbours (): ReturnType<LinkController['neighbours']> {
-    return this.dataplane.neighbours().map(n => ({ address: n.address, device: n.device, mac: n.mac, state: neighbourStates[n.state] ?? 'failed' }))
+    return native(() => this.dataplane.neighbours()).map(n => ({ address: n.address, device: n.device, mac: n.mac, state: neighbourStates[n.state] ?? 'failed' }))
   }
 
   private readBack (): ReturnType<LoadBalancerSink['readBack']> {
