@@ -1,11 +1,13 @@
 /** The few file operations that the store is made of, so that a test can stop between any two of them. */
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 
 export interface StoreIo {
   /** `null` when the file does not exist. */
   readonly read: (path: string) => Promise<string | null>
   /** Durable when it returns. */
-  readonly write: (path: string, text: string) => Promise<void>
+  readonly write: (path: string, text: string, mode: number) => Promise<void>
+  /** Where a path really leads, and the permissions there; `null` when nothing is there. */
+  readonly real: (path: string) => Promise<{ readonly path: string, readonly mode: number } | null>
   readonly rename: (from: string, to: string) => Promise<void>
   readonly syncDirectory: (path: string) => Promise<void>
   readonly remove: (path: string) => Promise<void>
@@ -22,13 +24,24 @@ export const fileIo: StoreIo = {
       throw error
     }
   },
-  async write (path, text) {
-    const file = await open(path, 'w', 0o600)
+  async write (path, text, mode) {
+    await rm(path, { force: true })
+    const file = await open(path, 'wx', mode)
     try {
+      await file.chmod(mode)
       await file.writeFile(text)
       await file.sync()
     } finally {
       await file.close()
+    }
+  },
+  async real (path) {
+    try {
+      const real = await realpath(path)
+      return { path: real, mode: (await stat(real)).mode & 0o777 }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+      throw error
     }
   },
   rename,

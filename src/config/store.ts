@@ -111,7 +111,9 @@ export class ConfigStore {
   }
 
   async saveStartup (text: string): Promise<void> {
-    await this.replace(this.startupPath, text)
+    // It may be the operator's own file: behind a link, with permissions of its own.
+    const real = await this.io.real(this.startupPath)
+    await this.replace(real?.path ?? this.startupPath, text, real?.mode)
     await this.commit({ startupHash: textHash(text) })
   }
 
@@ -122,9 +124,9 @@ export class ConfigStore {
     return numbers.length === 0 ? 'none is stored' : `one of ${numbers.join(', ')}`
   }
 
-  private async replace (path: string, text: string): Promise<void> {
+  private async replace (path: string, text: string, mode = 0o600): Promise<void> {
     const temporary = `${path}.tmp`
-    await this.io.write(temporary, text)
+    await this.io.write(temporary, text, mode)
     await this.io.rename(temporary, path)
     await this.io.syncDirectory(dirname(path))
   }

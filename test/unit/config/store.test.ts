@@ -1,7 +1,7 @@
 /** The store survives a crash at every point: what is recovered is the state before or after, never between. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -70,7 +70,7 @@ t.test('a crash between any two file operations', async t => {
       step()
       return await run(...args)
     }
-    const io: StoreIo = { ...fileIo, write: wrap(fileIo.write, async (path, text) => { await fileIo.write(path, text.slice(0, text.length >> 1)) }), rename: wrap(fileIo.rename), syncDirectory: wrap(fileIo.syncDirectory), remove: wrap(fileIo.remove) }
+    const io: StoreIo = { ...fileIo, write: wrap(fileIo.write, async (path, text, mode) => { await fileIo.write(path, text.slice(0, text.length >> 1), mode) }), rename: wrap(fileIo.rename), syncDirectory: wrap(fileIo.syncDirectory), remove: wrap(fileIo.remove) }
     let crashed = false
     try {
       const store = await ConfigStore.open(dir, { io })
@@ -125,6 +125,17 @@ t.test('kill -9 while generations are written', async t => {
     last = running
   }
   t.ok(last > 0)
+})
+
+t.test('saving to the operator\'s own file keeps its link and permissions', async t => {
+  const dir = directory(t)
+  writeFileSync(join(dir, 'real.yaml'), '{}\n', { mode: 0o640 })
+  symlinkSync(join(dir, 'real.yaml'), join(dir, 'link.yaml'))
+  const store = await ConfigStore.open(join(dir, 'state'), { startupPath: join(dir, 'link.yaml') })
+  await store.saveStartup('zones: {}\n')
+  t.ok(lstatSync(join(dir, 'link.yaml')).isSymbolicLink())
+  t.equal(readFileSync(join(dir, 'real.yaml'), 'utf8'), 'zones: {}\n')
+  t.equal(statSync(join(dir, 'real.yaml')).mode & 0o777, 0o640)
 })
 
 t.test('damaged files are set aside and said, not trusted', async t => {
