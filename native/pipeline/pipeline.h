@@ -30,11 +30,11 @@ LS_STAGE u32 ls_error_unmatched(const struct ls_env *e, struct ls_pkt *p)
 	return l && l->kind == LS_LOCAL_HOST ? ls_to_host(e) : ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
 }
 
-/* IPv4 and IPv6 after the link layer. */
-LS_INLINE u32 ls_pipeline_ip(const struct ls_env *e, struct ls_pkt *p)
+/* IPv4 and IPv6 after the link layer, up to the hash of the tuple. LS_V_NEXT: look the session up. */
+LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p)
 {
 	const struct ls_config *c = port_config(e);
-	u32 v, why, ref, gen = 0;
+	u32 v, why;
 
 	why = ls_parse_network(p);
 	if (why != LS_DROP_NONE)
@@ -72,6 +72,14 @@ LS_INLINE u32 ls_pipeline_ip(const struct ls_env *e, struct ls_pkt *p)
 	if (ls_martian(p))
 		return ls_drop(e, p, LS_DROP_MARTIAN);
 	p->hash = ls_hash_key(port_hash_key(e), &p->key, port_bucket_mask(e));
+	return LS_V_NEXT;
+}
+
+/* The second half: the session, or a new one. */
+LS_INLINE u32 ls_pipeline_back(const struct ls_env *e, struct ls_pkt *p)
+{
+	u32 v, ref, gen = 0;
+
 	ref = ls_index_find(e, p->hash, &p->key, LS_SLOT_NONE, &gen);
 	if (ref != LS_REF_NONE) {
 		v = ls_hit(e, p, ref, gen);
@@ -82,11 +90,12 @@ LS_INLINE u32 ls_pipeline_ip(const struct ls_env *e, struct ls_pkt *p)
 	return ls_open(e, p);
 }
 
-/* One frame received on `device`. `p` is the worker's scratch; its buffer is p->buf. */
-LS_INLINE u32 ls_pipeline(const struct ls_env *e, struct ls_pkt *p, u32 device)
+/* The first half: what the frame itself says. LS_V_NEXT: the second half decides; else the verdict. A burst runs this for all its frames first, so that
+ * the table's lines are on their way (burst.h). */
+LS_INLINE u32 ls_pipeline_front(const struct ls_env *e, struct ls_pkt *p, u32 device)
 {
 	struct ls_counters *n = port_counters(e);
-	u32 why, bytes = port_len(p->buf), v;
+	u32 why, bytes = port_len(p->buf);
 
 	why = ls_parse_link(e, p, device);
 	if (n) {
@@ -100,18 +109,24 @@ LS_INLINE u32 ls_pipeline(const struct ls_env *e, struct ls_pkt *p, u32 device)
 	switch (p->ethertype) {
 	case LS_ETH_IP4:
 	case LS_ETH_IP6:
-		v = ls_pipeline_ip(e, p);
-		break;
+		return ls_front_ip(e, p);
 	case LS_ETH_ARP:
-		v = ls_arp(e, p);
-		break;
+		return ls_arp(e, p);
 	case LS_ETH_LLDP:
 	case LS_ETH_SLOW:
-		v = ls_to_host(e);
-		break;
+		return ls_to_host(e);
 	default:
-		v = ls_drop(e, p, LS_DROP_UNKNOWN_ETHERTYPE);
+		return ls_drop(e, p, LS_DROP_UNKNOWN_ETHERTYPE);
 	}
+}
+
+/* One frame received on `device`. `p` is the worker's scratch; its buffer is p->buf. */
+LS_INLINE u32 ls_pipeline(const struct ls_env *e, struct ls_pkt *p, u32 device)
+{
+	u32 v = ls_pipeline_front(e, p, device);
+
+	if (v == LS_V_NEXT)
+		v = ls_pipeline_back(e, p);
 	if (v == LS_V_TX)
 		ls_sent(e, p);
 	return v;

@@ -54,7 +54,8 @@ struct ls_us_worker {
 	pthread_t thread;
 	bool started;
 	struct ls_env env;
-	struct ls_pkt pkt;
+	struct ls_pkt pkt;                 /* for frames that come alone */
+	struct ls_pkt burst[LS_BURST_MAX];
 	int wake_fd;
 	struct pending_frame {
 		u8 *bytes;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pipeline/pipeline.h"
+#include "pipeline/burst.h"
 
 #define IDLE_ROUNDS 64  /* empty rounds before the worker sleeps */
 #define SLEEP_MS 20     /* longest sleep: bounds stop time and pending retries */
@@ -23,45 +23,45 @@ static struct ls_device *device_of_iface(struct ls_us_worker *w, u32 iface)
 	return id < LS_DEVICES_MAX ? __atomic_load_n(&w->us->device[id], __ATOMIC_ACQUIRE) : NULL;
 }
 
-static void transmit(struct ls_us_worker *w, u32 iface, const struct ls_buf *frame)
+static void transmit(struct ls_us_worker *w, struct ls_pkt *p)
 {
-	struct ls_device *d = device_of_iface(w, iface);
+	struct ls_device *d = device_of_iface(w, p->out_iface);
 
 	if (!d || !d->up) {
-		ls_drop(&w->env, &w->pkt, LS_DROP_TX_DOWN);
+		ls_drop(&w->env, p, LS_DROP_TX_DOWN);
 		return;
 	}
-	if (d->ops->tx(d, w->index, frame)) {
+	if (d->ops->tx(d, w->index, p->buf)) {
 		ls_bump(&d->stats[w->index].tx_packets, 1);
-		ls_bump(&d->stats[w->index].tx_bytes, frame->len);
+		ls_bump(&d->stats[w->index].tx_bytes, p->buf->len);
 	} else {
 		ls_bump(&d->stats[w->index].tx_dropped, 1);
-		ls_drop(&w->env, &w->pkt, LS_DROP_TX_FULL);
+		ls_drop(&w->env, p, LS_DROP_TX_FULL);
 	}
 }
 
 /* Holds a finished frame until its next hop resolves; bounded per next hop, so that a dead one leaves room for the others. */
-static void hold(struct ls_us_worker *w, const struct ls_buf *frame)
+static void hold(struct ls_us_worker *w, struct ls_pkt *pkt)
 {
 	struct pending_frame *p;
 	u32 same = 0;
-	const struct ls_iface *i = &w->env.config->iface[w->pkt.out_iface & (LS_IFACES_MAX - 1)];
+	const struct ls_iface *i = &w->env.config->iface[pkt->out_iface & (LS_IFACES_MAX - 1)];
 
-	ls_links_resolve(w->us, &w->pkt.route.next_hop, i->device, w->pkt.out_iface);
+	ls_links_resolve(w->us, &pkt->route.next_hop, i->device, pkt->out_iface);
 	ls_count(&w->env, LS_CTR_NEIGH_MISSES, 1);
 	for (u32 i = 0; i < w->pendings; i++)
-		same += ls_addr_equal(&w->pending[i].next_hop, &w->pkt.route.next_hop);
-	if (same >= LS_US_PENDING_PER_HOP || w->pendings == LS_US_PENDING || !w->pending_memory || frame->len > LS_FRAME_MAX) {
-		ls_drop(&w->env, &w->pkt, LS_DROP_NO_NEIGHBOUR);
+		same += ls_addr_equal(&w->pending[i].next_hop, &pkt->route.next_hop);
+	if (same >= LS_US_PENDING_PER_HOP || w->pendings == LS_US_PENDING || !w->pending_memory || pkt->buf->len > LS_FRAME_MAX) {
+		ls_drop(&w->env, pkt, LS_DROP_NO_NEIGHBOUR);
 		return;
 	}
 	p = &w->pending[w->pendings];
 	p->bytes = w->pending_memory + (size_t)w->pendings * (LS_FRAME_MAX + LS_HEADROOM);
-	memcpy(p->bytes, frame->data, frame->len);
-	p->len = frame->len;
+	memcpy(p->bytes, pkt->buf->data, pkt->buf->len);
+	p->len = pkt->buf->len;
 	p->device = i->device;
-	p->iface = w->pkt.out_iface;
-	p->next_hop = w->pkt.route.next_hop;
+	p->iface = pkt->out_iface;
+	p->next_hop = pkt->route.next_hop;
 	p->deadline_ns = w->env.now_ns + LS_US_PENDING_NS;
 	w->pendings++;
 }
@@ -79,7 +79,7 @@ static void retry_pending(struct ls_us_worker *w)
 			w->pkt.buf = &frame;
 			w->pkt.out_iface = p->iface;
 			ls_sent(&w->env, &w->pkt);
-			transmit(w, p->iface, &frame);
+			transmit(w, &w->pkt);
 		} else if (p->deadline_ns < w->env.now_ns) {
 			memset(&w->pkt, 0, offsetof(struct ls_pkt, to));
 			ls_drop(&w->env, &w->pkt, LS_DROP_NO_NEIGHBOUR);
@@ -98,9 +98,8 @@ static void retry_pending(struct ls_us_worker *w)
 }
 
 /* ARP replies and neighbour advertisements on ports without a kernel: nobody else listens to them. */
-static void learn(struct ls_us_worker *w, struct ls_device *d)
+static void learn(struct ls_us_worker *w, const struct ls_device *d, const struct ls_pkt *p)
 {
-	const struct ls_pkt *p = &w->pkt;
 	struct ls_addr a;
 	const u8 *h;
 
@@ -119,6 +118,19 @@ static void learn(struct ls_us_worker *w, struct ls_device *d)
 	}
 }
 
+static void conclude(struct ls_us_worker *w, struct ls_device *d, struct ls_pkt *p, u32 verdict)
+{
+	switch (verdict) {
+	case LS_V_TX: transmit(w, p); break;
+	case LS_V_NEIGH: hold(w, p); break;
+	case LS_V_HOST:
+		if (d->spec.kind != LS_DEV_PACKET)
+			learn(w, d, p);
+		break;
+	default: ls_bump(&d->stats[w->index].rx_dropped, 1);
+	}
+}
+
 static u32 receive(struct ls_us_worker *w, struct ls_device *d)
 {
 	struct ls_buf frames[LS_US_BURST];
@@ -130,25 +142,19 @@ static u32 receive(struct ls_us_worker *w, struct ls_device *d)
 		ls_bump(&d->stats[w->index].rx_dropped, 1);
 		ls_drop(&w->env, &w->pkt, LS_DROP_GSO_FRAME);
 	}
-	for (u32 i = 0; i < n; i++) {
-		u32 verdict;
+	for (u32 at = 0; at < n; at += LS_BURST_MAX) {
+		u32 m = n - at < LS_BURST_MAX ? n - at : LS_BURST_MAX, verdict[LS_BURST_MAX];
 
-		if (i + 1 < n)
-			__builtin_prefetch(frames[i + 1].data);
-		memset(&w->pkt, 0, offsetof(struct ls_pkt, to));
-		w->pkt.buf = &frames[i];
-		ls_bump(&d->stats[w->index].rx_packets, 1);
-		ls_bump(&d->stats[w->index].rx_bytes, frames[i].len);
-		verdict = ls_pipeline(&w->env, &w->pkt, d->id);
-		switch (verdict) {
-		case LS_V_TX: transmit(w, w->pkt.out_iface, &frames[i]); break;
-		case LS_V_NEIGH: hold(w, &frames[i]); break;
-		case LS_V_HOST:
-			if (d->spec.kind != LS_DEV_PACKET)
-				learn(w, d);
-			break;
-		default: ls_bump(&d->stats[w->index].rx_dropped, 1);
+		for (u32 i = 0; i < m; i++) {
+			__builtin_prefetch(frames[at + i].data);
+			memset(&w->burst[i], 0, offsetof(struct ls_pkt, to));
+			w->burst[i].buf = &frames[at + i];
+			ls_bump(&d->stats[w->index].rx_packets, 1);
+			ls_bump(&d->stats[w->index].rx_bytes, frames[at + i].len);
 		}
+		ls_pipeline_burst(&w->env, w->burst, m, d->id, verdict);
+		for (u32 i = 0; i < m; i++)
+			conclude(w, d, &w->burst[i], verdict[i]);
 	}
 	return n;
 }

@@ -53,6 +53,7 @@ enum ls_limits {
 	LS_VLANS_MAX = 2,
 	LS_EXT_HEADERS_MAX = 8,     /* IPv6 extension headers walked */
 	LS_HEADER_BYTES_MAX = 384,  /* deepest header byte the pipeline reads */
+	LS_BURST_MAX = 16,          /* frames whose memory is fetched together: about what a core keeps in flight */
 	LS_FRAME_MAX = 9216,
 	LS_HEADROOM = 128,          /* bytes a port keeps free before the frame (encapsulation) */
 

@@ -97,6 +97,38 @@ export interface TelemetryFloodCountersResponse {
   zones: ZoneFloodCounters[];
 }
 
+/** Which pool. */
+export interface TelemetryNatUsageRequest {
+  /** Name, or `#7`; empty: all pools. */
+  pool: string;
+}
+
+/** One address of a pool. */
+export interface NatAddressUsage {
+  /** Name of the pool; `#7` when the running configuration has none. */
+  pool: string;
+  /** Id of the pool. */
+  poolId: number;
+  /** The address, translated to. */
+  address: string;
+  /** Ports that one destination can see at a time. */
+  ports: number;
+  /** Sessions that use it now. More than `ports` is possible: a port serves many destinations. */
+  sessions: bigint;
+  /** Sessions that got a port of it, since the start of the dataplane. */
+  created: bigint;
+  /** Flows refused because no port was found, since the start of the dataplane. */
+  failed: bigint;
+}
+
+/** A reading. */
+export interface TelemetryNatUsageResponse {
+  /** By pool id, then as the pool lists its addresses. */
+  addresses: NatAddressUsage[];
+  /** Age of the reading. */
+  ageMs: number;
+}
+
 /** Asks for nothing in particular. */
 export interface TelemetryMetricsRequest {
 }
@@ -638,6 +670,230 @@ export const TelemetryFloodCountersResponse: MessageFns<TelemetryFloodCountersRe
   },
 };
 
+function createBaseTelemetryNatUsageRequest(): TelemetryNatUsageRequest {
+  return { pool: "" };
+}
+
+export const TelemetryNatUsageRequest: MessageFns<TelemetryNatUsageRequest> = {
+  encode(message: TelemetryNatUsageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pool !== "") {
+      writer.uint32(10).string(message.pool);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TelemetryNatUsageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTelemetryNatUsageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pool = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseNatAddressUsage(): NatAddressUsage {
+  return { pool: "", poolId: 0, address: "", ports: 0, sessions: 0n, created: 0n, failed: 0n };
+}
+
+export const NatAddressUsage: MessageFns<NatAddressUsage> = {
+  encode(message: NatAddressUsage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pool !== "") {
+      writer.uint32(10).string(message.pool);
+    }
+    if (message.poolId !== 0) {
+      writer.uint32(16).uint32(message.poolId);
+    }
+    if (message.address !== "") {
+      writer.uint32(26).string(message.address);
+    }
+    if (message.ports !== 0) {
+      writer.uint32(32).uint32(message.ports);
+    }
+    if (message.sessions !== 0n) {
+      if (BigInt.asUintN(64, message.sessions) !== message.sessions) {
+        throw new globalThis.Error("value provided for field message.sessions of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.sessions);
+    }
+    if (message.created !== 0n) {
+      if (BigInt.asUintN(64, message.created) !== message.created) {
+        throw new globalThis.Error("value provided for field message.created of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.created);
+    }
+    if (message.failed !== 0n) {
+      if (BigInt.asUintN(64, message.failed) !== message.failed) {
+        throw new globalThis.Error("value provided for field message.failed of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.failed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NatAddressUsage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNatAddressUsage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pool = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.poolId = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.ports = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.sessions = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.created = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.failed = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTelemetryNatUsageResponse(): TelemetryNatUsageResponse {
+  return { addresses: [], ageMs: 0 };
+}
+
+export const TelemetryNatUsageResponse: MessageFns<TelemetryNatUsageResponse> = {
+  encode(message: TelemetryNatUsageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.addresses) {
+      NatAddressUsage.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.ageMs !== 0) {
+      writer.uint32(16).uint32(message.ageMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TelemetryNatUsageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTelemetryNatUsageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.addresses.push(NatAddressUsage.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.ageMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseTelemetryMetricsRequest(): TelemetryMetricsRequest {
   return {};
 }
@@ -761,6 +1017,22 @@ export const TelemetryService = {
     responseDeserialize: (value: Buffer): TelemetryFloodCountersResponse =>
       TelemetryFloodCountersResponse.decode(value),
   },
+  /**
+   * Occupancy of the addresses of NAT pools. Walks the session table, at most once a second however many ask: who asks
+   * meanwhile gets the same reading.
+   * INVALID_ARGUMENT: no such pool.
+   */
+  natUsage: {
+    path: "/lockstep.v1.Telemetry/NatUsage" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: TelemetryNatUsageRequest): Buffer =>
+      Buffer.from(TelemetryNatUsageRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TelemetryNatUsageRequest => TelemetryNatUsageRequest.decode(value),
+    responseSerialize: (value: TelemetryNatUsageResponse): Buffer =>
+      Buffer.from(TelemetryNatUsageResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TelemetryNatUsageResponse => TelemetryNatUsageResponse.decode(value),
+  },
   /** The metrics page: Prometheus text exposition. */
   metrics: {
     path: "/lockstep.v1.Telemetry/Metrics" as const,
@@ -783,6 +1055,12 @@ export interface TelemetryServer extends UntypedServiceImplementation {
    * INVALID_ARGUMENT: no such zone.
    */
   floodCounters: handleUnaryCall<TelemetryFloodCountersRequest, TelemetryFloodCountersResponse>;
+  /**
+   * Occupancy of the addresses of NAT pools. Walks the session table, at most once a second however many ask: who asks
+   * meanwhile gets the same reading.
+   * INVALID_ARGUMENT: no such pool.
+   */
+  natUsage: handleUnaryCall<TelemetryNatUsageRequest, TelemetryNatUsageResponse>;
   /** The metrics page: Prometheus text exposition. */
   metrics: handleUnaryCall<TelemetryMetricsRequest, TelemetryMetricsResponse>;
 }
@@ -822,6 +1100,26 @@ export interface TelemetryClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: TelemetryFloodCountersResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Occupancy of the addresses of NAT pools. Walks the session table, at most once a second however many ask: who asks
+   * meanwhile gets the same reading.
+   * INVALID_ARGUMENT: no such pool.
+   */
+  natUsage(
+    request: TelemetryNatUsageRequest,
+    callback: (error: ServiceError | null, response: TelemetryNatUsageResponse) => void,
+  ): ClientUnaryCall;
+  natUsage(
+    request: TelemetryNatUsageRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: TelemetryNatUsageResponse) => void,
+  ): ClientUnaryCall;
+  natUsage(
+    request: TelemetryNatUsageRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: TelemetryNatUsageResponse) => void,
   ): ClientUnaryCall;
   /** The metrics page: Prometheus text exposition. */
   metrics(
