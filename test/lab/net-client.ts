@@ -3,14 +3,14 @@
  * It sends at a steady pace and tells how long it ever waited: the longest gap shows a hole in forwarding that retransmissions would hide.
  */
 import { createSocket } from 'node:dgram'
-import { connect } from 'node:net'
-import { isIPv6 } from 'node:net'
+import { get } from 'node:http'
+import { connect, isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { quantiles, type Quantiles } from './figures.js'
 
 export interface NetClientOptions {
-  /** udp: one flow of datagrams; tcp: one connection with echoes. */
-  readonly kind: 'udp' | 'tcp'
+  /** udp: one flow of datagrams; tcp: one connection with echoes; http: a connection for each request. */
+  readonly kind: 'udp' | 'tcp' | 'http'
   readonly host: string
   readonly port: number
   /** Our own address, where it matters. */
@@ -69,7 +69,9 @@ async function tcp (o: NetClientOptions): Promise<NetClientFigures> {
   let closed = false
   socket.on('error', (error) => { closed = true; seen.fail(error.message) })
   socket.on('close', () => { closed = true })
+  const timer = setTimeout(() => socket.destroy(new Error('no connection in time')), o.patienceMs)
   await new Promise<void>((resolve) => socket.once('connect', resolve).once('close', resolve))
+  clearTimeout(timer)
   await pace(o, async (n) => {
     seen.question(n)
     socket.write(`${n} `.padEnd(o.bytes - 1, '.') + '\n')
@@ -77,6 +79,27 @@ async function tcp (o: NetClientOptions): Promise<NetClientFigures> {
   if (!closed) await seen.wait(o.count, o.patienceMs)
   else seen.fail('closed by the other side')
   socket.end()
+  return seen.figures()
+}
+
+/** Many short connections, for shares: 32 at a time, as fast as they come. */
+async function http (o: NetClientOptions): Promise<NetClientFigures> {
+  const seen = new Observed()
+  let next = 0
+  const work = async (): Promise<void> => {
+    while (next < o.count) {
+      const n = next++
+      seen.question(n)
+      await new Promise<void>((resolve) => {
+        const request = get({ host: o.host, port: o.port, path: '/who', agent: false, timeout: o.patienceMs, ...(o.from === undefined ? {} : { localAddress: o.from }) }, (response) => {
+          response.resume().on('end', () => { seen.answer(n, String(response.headers['x-server'] ?? 'nobody')); resolve() })
+        })
+        request.on('timeout', () => request.destroy(new Error('no answer in time')))
+        request.on('error', (error) => { seen.fail(error.message); resolve() })
+      })
+    }
+  }
+  await Promise.all(Array.from({ length: 32 }, work))
   return seen.figures()
 }
 
@@ -127,4 +150,4 @@ class Observed {
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as NetClientOptions
-process.stdout.write(`${JSON.stringify(await (options.kind === 'udp' ? udp(options) : tcp(options)))}\n`)
+process.stdout.write(`${JSON.stringify(await { udp, tcp, http }[options.kind](options))}\n`)

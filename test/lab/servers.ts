@@ -12,7 +12,8 @@ import { Background, run, which } from './shell.js'
 import type { NetServerOptions } from './net-server.js'
 import type { HostName, Topology } from './topology.js'
 
-export const ports = { http: 80, httpAlt: 8080, echo: 7, iperf: 5201 } as const
+/** All of them are permitted from client to servers by examples/quickstart.yaml. */
+export const ports = { http: 80, httpAlt: 8080, echo: 5007, iperf: 5201 } as const
 export const BIG_BYTES = 1 << 20
 export const serverNames = { s1: 'one', s2: 'two' } as const
 

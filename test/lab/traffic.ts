@@ -5,7 +5,7 @@ import { isIPv6 } from 'node:net'
 import { quantiles, round, tally, type Quantiles } from './figures.js'
 import type { NetClientFigures, NetClientOptions } from './net-client.js'
 import { nodeProgram } from './servers.js'
-import { inNetns, run } from './shell.js'
+import { Background, inNetns, run } from './shell.js'
 
 // --- HTTP ---
 
@@ -151,13 +151,27 @@ export async function traceroute (job: { readonly netns: string, readonly to: st
 
 // --- echo, throughput ---
 
-export async function echo (netns: string, options: Partial<NetClientOptions> & Pick<NetClientOptions, 'kind' | 'host' | 'port'>): Promise<NetClientFigures> {
-  const whole: NetClientOptions = { count: 100, intervalMs: 5, bytes: 100, patienceMs: 2000, ...options }
-  const r = await run(nodeProgram('net-client', whole), { netns, timeoutMs: whole.count * whole.intervalMs * 3 + whole.patienceMs + 20_000 })
+export type EchoJob = Partial<NetClientOptions> & Pick<NetClientOptions, 'kind' | 'host' | 'port'>
+const wholeJob = (job: EchoJob): NetClientOptions => ({ count: 100, intervalMs: 5, bytes: 100, patienceMs: 3000, ...job })
+
+/** A steady flow from a client of our own, which measures every answer. */
+export async function echo (netns: string, job: EchoJob): Promise<NetClientFigures> {
+  const whole = wholeJob(job)
+  const r = await run(nodeProgram('net-client', whole), { netns, timeoutMs: whole.count * whole.intervalMs * 3 + 60_000 })
+  return parseEcho(r.stdout, r.stderr)
+}
+
+/** The same going on in the background; its figures come at its end. */
+export function echoing (netns: string, job: EchoJob): { readonly process: Background, readonly figures: Promise<NetClientFigures> } {
+  const process = new Background(`${job.kind} client`, netns, nodeProgram('net-client', wholeJob(job)))
+  return { process, figures: process.ended.then(() => parseEcho(process.output, process.output)) }
+}
+
+function parseEcho (stdout: string, stderr: string): NetClientFigures {
   try {
-    return JSON.parse(r.stdout) as NetClientFigures
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as NetClientFigures
   } catch {
-    return { sent: 0, received: 0, servers: {}, rttMs: quantiles([]), longestGapMs: 0, error: r.stderr.trim().slice(-300) || `exit code ${r.code}` }
+    return { sent: 0, received: 0, servers: {}, rttMs: quantiles([]), longestGapMs: 0, error: stderr.trim().slice(-300) || 'no output' }
   }
 }
 

@@ -1,0 +1,151 @@
+/** The agent as a child process, and its command line as the way to ask it: what the lab shows is what an operator would see. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { LockstepError } from '../../src/contract/errors.js'
+import { Background, run } from './shell.js'
+import type { Topology } from './topology.js'
+
+const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+
+/** A row of `sessions list --json`; 64-bit counters beyond 2^53 are text. */
+export interface SessionJson {
+  readonly id: string
+  readonly proto: number
+  readonly src: string
+  readonly sport: number
+  readonly dst: string
+  readonly dport: number
+  readonly reply_src: string
+  readonly reply_sport: number
+  readonly reply_dst: string
+  readonly reply_dport: number
+  readonly zone_in: string
+  readonly zone_out: string
+  readonly policy: string
+  readonly vip: string
+  readonly real: string
+  readonly phase: string
+  readonly flags: readonly string[]
+  readonly packets_forward: number
+  readonly packets_reply: number
+  readonly expires_ms: number
+}
+
+export interface VerifyJson { readonly ok: boolean, readonly slots: number, readonly live: number, readonly creating: number, readonly dying: number, readonly dead: number, readonly free: number, readonly entries: number, readonly faults: ReadonlyArray<{ readonly name: string, readonly count: number, readonly first: string }>, readonly durationMs: number }
+export interface StatusJson { readonly state: string, readonly pid: number, readonly tableLive: number, readonly tableCapacity: number, readonly eventLoopDelayP99Ms: number, readonly config: { readonly running: { readonly generation: number } | null } }
+export interface CliResult { readonly code: number, readonly stdout: string, readonly stderr: string }
+
+/** Block -> row name -> first value, the rows that counted. */
+export type Counts = Readonly<Record<string, Readonly<Record<string, number>>>>
+
+interface SnapshotJson { readonly blocks: ReadonlyArray<{ readonly name: string, readonly rows: ReadonlyArray<{ readonly name: string, readonly values: ReadonlyArray<number | string> }> }> }
+
+export function countsOf (snapshot: SnapshotJson): Counts {
+  return Object.fromEntries(snapshot.blocks.map((b) => [b.name, Object.fromEntries(b.rows.map((r) => [r.name, Number(r.values[0] ?? 0)]))]))
+}
+
+/** What grew from one reading to the next. */
+export function grown (before: Counts, after: Counts, block: string): Record<string, number> {
+  return Object.fromEntries(Object.entries(after[block] ?? {}).map(([name, n]) => [name, n - (before[block]?.[name] ?? 0)] as const).filter(([, n]) => n !== 0))
+}
+
+export interface AgentOptions {
+  /** Distinguishes agents of one lab that follow each other; they share state and socket. */
+  readonly logLevel?: string
+  readonly readyWithinMs?: number
+}
+
+export class LabAgent {
+  readonly socket: string
+  readonly configFile: string
+  readonly startMs: number
+  readonly #process: Background
+  readonly #earlier: string
+
+  private constructor (socket: string, configFile: string, startMs: number, child: Background, earlier: string) {
+    this.socket = socket
+    this.configFile = configFile
+    this.startMs = startMs
+    this.#process = child
+    this.#earlier = earlier
+  }
+
+  /** Starts an agent on this configuration and waits until it says that it runs. A second one on the same topology takes over its files. */
+  static async start (topology: Topology, config: string, o: AgentOptions = {}): Promise<LabAgent> {
+    const directory = join(topology.directory, 'agent')
+    mkdirSync(directory, { recursive: true, mode: 0o755 })
+    const socket = join(directory, 'agent.sock')
+    const configFile = join(directory, 'lab.yaml')
+    writeFileSync(configFile, config)
+    const begun = performance.now()
+    const child = new Background('agent', null, [process.execPath, program, 'run', configFile, '--socket', socket, '--state', join(directory, 'state'),
+      '--instance', topology.options.prefix, '--log-level', o.logLevel ?? 'info'])
+    topology.remember(child.pid)
+    const agent = new LabAgent(socket, configFile, 0, child, '')
+    const deadline = Date.now() + (o.readyWithinMs ?? 30_000)
+    try {
+      while (!child.output.includes('"agent ready"')) {
+        if (!child.running) throw new LockstepError('unavailable', 'LS_LAB_AGENT', 'the agent ended at its start', { found: child.output.trim().slice(-2000) })
+        if (Date.now() > deadline) throw new LockstepError('unavailable', 'LS_LAB_AGENT', 'the agent is not ready in time', { found: child.output.trim().slice(-2000) })
+        await sleep(20)
+      }
+      const { state } = await agent.status()
+      if (state !== 'running') throw new LockstepError('unavailable', 'LS_LAB_AGENT', 'the agent does not run', { found: state })
+    } catch (error) {
+      await child.stop('SIGKILL')
+      throw error
+    }
+    return new LabAgent(socket, configFile, performance.now() - begun, child, '')
+  }
+
+  get pid (): number { return this.#process.pid }
+  get running (): boolean { return this.#process.running }
+  get log (): string { return this.#earlier + this.#process.output }
+
+  /** `lockstep ARGS --socket …`, as it ends. */
+  async cli (args: readonly string[], o: { readonly input?: string, readonly timeoutMs?: number } = {}): Promise<CliResult> {
+    return await run([process.execPath, program, ...args, '--socket', this.socket], { timeoutMs: o.timeoutMs ?? 60_000, ...(o.input === undefined ? {} : { input: o.input }) })
+  }
+
+  /** The same with --json; an exit code that is not expected is an error. */
+  async json<T> (args: readonly string[], o: { readonly input?: string, readonly codes?: readonly number[] } = {}): Promise<T> {
+    const r = await this.cli([...args, '--json'], o)
+    if (!(o.codes ?? [0]).includes(r.code)) throw new LockstepError('unavailable', 'LS_LAB_CLI', 'the command line refused', { object: args.join(' '), found: `exit ${r.code}: ${r.stderr.trim().slice(0, 1000)}`, next: this.running ? 'see its message' : `the agent is gone: ${this.log.trim().slice(-1000)}` })
+    return JSON.parse(r.stdout) as T
+  }
+
+  async status (): Promise<StatusJson> { return await this.json<StatusJson>(['status']) }
+  async counters (...blocks: string[]): Promise<Counts> { return countsOf(await this.json<SnapshotJson>(['counters', ...blocks])) }
+  async sessions (...filter: string[]): Promise<SessionJson[]> { return await this.json<SessionJson[]>(['sessions', 'list', ...filter]) }
+  async count (...filter: string[]): Promise<number> { return Number((await this.json<{ count: number }>(['sessions', 'count', ...filter])).count) }
+  async verify (): Promise<VerifyJson> { return await this.json<VerifyJson>(['table', 'verify'], { codes: [0, 1] }) }
+
+  /** Puts a configuration in force; resolves to what the agent says about it. */
+  async apply (config: string, ...options: string[]): Promise<{ readonly generation: { readonly generation: number }, readonly totalMs: number, readonly warnings: readonly string[] }> {
+    return await this.json(['apply', '-', ...options], { input: config })
+  }
+
+  /** Waits until no session is left, at most so long. Resolves to how many are. */
+  async drained (withinMs: number, ...filter: string[]): Promise<number> {
+    const deadline = Date.now() + withinMs
+    for (;;) {
+      const left = await this.count(...filter)
+      if (left === 0 || Date.now() > deadline) return left
+      await sleep(250)
+    }
+  }
+
+  /** Ends it as systemd would; `null` = it had to be killed. */
+  async stop (): Promise<{ readonly code: number | null, readonly ms: number }> {
+    const begun = performance.now()
+    const code = await this.#process.stop('SIGTERM', 5000)
+    return { code, ms: performance.now() - begun }
+  }
+
+  /** As if it crashed. */
+  async kill (): Promise<void> { await this.#process.stop('SIGKILL') }
+
+  get socketExists (): boolean { return existsSync(this.socket) }
+}
