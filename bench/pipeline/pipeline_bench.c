@@ -7,7 +7,7 @@
  * random order; new: every packet opens a session (policy, route, create, notice); new vip: through a VIP with 1000 reals (Maglev pick, DNAT, checksums).
  */
 #define LS_PORT_IMPL "backend/userspace/port_impl.h"
-#include "pipeline/pipeline.h"
+#include "pipeline/burst.h"
 
 #include "lib/bench.h"
 #include "table/maglev.h"
@@ -131,7 +131,8 @@ static void frame_of(u8 *f, const struct ls_key *key, u32 seed)
 static u64 pass(struct ls_env *e, const u8 *frames, u64 n, u64 *sent)
 {
 	static u8 memory[BURST][ROOM] LS_ALIGN_LINE;
-	static struct ls_pkt pkt;
+	static struct ls_pkt pkt[LS_BURST_MAX];
+	u32 verdict[LS_BURST_MAX];
 	struct ls_buf buf[BURST];
 	u64 began = bench_clock();
 
@@ -146,10 +147,14 @@ static u64 pass(struct ls_env *e, const u8 *frames, u64 n, u64 *sent)
 		__atomic_fetch_add(&e->worker->quiescent, 1, __ATOMIC_SEQ_CST);
 		e->config = &e->banks[LS_LOAD_ACQ(&e->header->active_bank) & 1];
 		e->now_ns = ls_clock_ns();
-		for (u32 i = 0; i < BURST; i++) {
-			memset(&pkt, 0, offsetof(struct ls_pkt, to));
-			pkt.buf = &buf[i];
-			*sent += ls_pipeline(e, &pkt, 1) == LS_V_TX;
+		for (u32 group = 0; group < BURST; group += LS_BURST_MAX) {
+			for (u32 i = 0; i < LS_BURST_MAX; i++) {
+				memset(&pkt[i], 0, offsetof(struct ls_pkt, to));
+				pkt[i].buf = &buf[group + i];
+			}
+			ls_pipeline_burst(e, pkt, LS_BURST_MAX, 1, verdict);
+			for (u32 i = 0; i < LS_BURST_MAX; i++)
+				*sent += verdict[i] == LS_V_TX;
 		}
 		__atomic_fetch_add(&e->worker->quiescent, 1, __ATOMIC_RELEASE);
 	}

@@ -46,11 +46,11 @@ LS_STAGE u32 ls_arp(const struct ls_env *e, struct ls_pkt *p)
 	if (!a)
 		return ls_drop(e, p, LS_DROP_TRUNCATED);
 	if (ls_get16(a) != 1 || ls_get16(a + 2) != 0x0800 || ls_get16(a + 6) != 1)
-		return LS_V_HOST;
+		return ls_to_host(e);
 	ls_addr_from4(&target, a + 24);
 	l = ls_local_find(c, &target, p->key.domain);
 	if (!l || l->kind == LS_LOCAL_HOST || (l->iface && l->iface != p->in_iface))
-		return LS_V_HOST;
+		return ls_to_host(e);
 	if (!ls_rg_owned(e, l->rg))
 		return ls_drop(e, p, LS_DROP_OWN_ADDRESS);
 	ls_put16(a + 6, 2);
@@ -74,13 +74,13 @@ LS_STAGE u32 ls_nd(const struct ls_env *e, struct ls_pkt *p)
 	bool dad;
 
 	if (p->icmp_type != 135 || !h || p->l4 != p->l3 + 40)
-		return LS_V_HOST;
+		return ls_to_host(e);
 	if (p->ttl != 255)
 		return ls_drop(e, p, LS_DROP_MARTIAN); /* RFC 4861 7.1.1 */
 	__builtin_memcpy(target.b, h + 48, 16);
 	l = ls_local_find(c, &target, p->key.domain);
 	if (!l || l->kind == LS_LOCAL_HOST || (l->iface && l->iface != p->in_iface))
-		return LS_V_HOST;
+		return ls_to_host(e);
 	if (!ls_rg_owned(e, l->rg))
 		return ls_drop(e, p, LS_DROP_OWN_ADDRESS);
 	dad = ls_addr_zero(&p->key.src);
@@ -138,6 +138,16 @@ LS_STAGE u32 ls_answer_echo(const struct ls_env *e, struct ls_pkt *p)
 	was = ls_raw16(h);
 	h[0] = v6 ? 129 : 0;
 	ls_set_raw16(h + 2, ls_sum_update(ls_raw16(h + 2), was, ls_raw16(h)));
+	h = port_at(p->buf, p->l3, 20);
+	if (!h)
+		return ls_drop(e, p, LS_DROP_TRUNCATED);
+	if (v6) {
+		h[7] = 64;
+	} else {
+		was = ls_raw16(h + 8);
+		h[8] = 64; /* ours, not what was left of the asker's (RFC 1122 3.2.1.7) */
+		ls_set_raw16(h + 10, ls_sum_update(ls_raw16(h + 10), was, ls_raw16(h + 8)));
+	}
 	/* swapping the addresses leaves every sum as it is */
 	if (!ls_put_addr(p, p->l3, true, &p->key.dst) || !ls_put_addr(p, p->l3, false, &p->key.src) || !ls_answer_link(e, p))
 		return ls_drop(e, p, LS_DROP_TRUNCATED);

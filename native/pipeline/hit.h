@@ -44,8 +44,15 @@ LS_INLINE void ls_state_update(const struct ls_env *e, struct ls_session *s, u32
 		next |= LS_STATE_DIRTY_BIT;
 	if (LS_CAS(&s->state, state, next) != state)
 		return; /* another packet of the flow or the freer was first; the next packet tries again */
-	if (tell && !ls_notice_push(e, slot, gen, LS_NOTICE_UPDATE, 0))
-		LS_CAS(&s->state, next, next & ~LS_STATE_DIRTY_BIT);
+	if (!tell || ls_notice_push(e, slot, gen, LS_NOTICE_UPDATE, 0))
+		return;
+	/* The mark goes whatever else happened to the word meanwhile: a mark without a notice would silence the session for good. */
+	for (u32 n = 0; n < 8; n++) {
+		u64 now = LS_LOAD(&s->state);
+
+		if (!LS_STATE_DIRTY(now) || LS_CAS(&s->state, now, now & ~LS_STATE_DIRTY_BIT) == now)
+			return;
+	}
 }
 
 LS_INLINE u32 ls_mode_of(const struct ls_env *e, const struct ls_session *s, struct ls_pkt *p)
@@ -128,10 +135,17 @@ LS_INLINE u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
 		return ls_drop(e, p, LS_DROP_INTERNAL);
 	state = LS_LOAD_ACQ(&s->state);
 	life = LS_STATE_LIFECYCLE(state);
-	if (life == LS_CREATING)
+	/* An undone slot comes back without a grace (R2): what was found may be another session by now. */
+	if (life == LS_CREATING || LS_LOAD(&s->gen) != gen)
 		return ls_drop(e, p, LS_DROP_CREATE_RACE);
 	if (life == LS_DEAD || life == LS_FREE || (life == LS_DYING && (LS_STATE_FLOW(state) & LS_FLOW_ADMIN)))
 		return ls_drop(e, p, LS_DROP_SESSION_CLOSING);
+	if (p->flags & LS_PF_ICMP_ERROR) {
+		/* before ownership: whoever holds the record can translate an error about it (R19). Past the timeout it is a miss (D4). */
+		if (now > ls_deadline(e, c, s, state))
+			return ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
+		return ls_hit_icmp_error(e, p, s, dir);
+	}
 	rg = LS_LOAD(&s->rg);
 	if (rg != LS_RG_NONE) {
 		const struct ls_rg *r = port_rg(e, rg);
@@ -143,8 +157,6 @@ LS_INLINE u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
 		if (LS_LOAD(&r->lease_deadline_ns) <= now)
 			return ls_drop(e, p, LS_DROP_RG_LEASE);
 	}
-	if (p->flags & LS_PF_ICMP_ERROR)
-		return ls_hit_icmp_error(e, p, s, dir);
 	if (LS_UNLIKELY(now > ls_deadline(e, c, s, state)))
 		return dir == LS_FORWARD ? LS_V_REVIVE : ls_drop(e, p, LS_DROP_EXPIRED_BUSY);
 	if (p->ttl <= 1)

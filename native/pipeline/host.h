@@ -9,12 +9,6 @@ LS_INLINE bool ls_is_multicast(const struct ls_addr *a, u32 family)
 	return family == LS_IP4 ? a->b[12] >= 224 : a->b[0] == 0xff;
 }
 
-LS_INLINE u32 ls_to_host(const struct ls_env *e)
-{
-	ls_count(e, LS_CTR_TO_HOST, 1);
-	return LS_V_HOST;
-}
-
 /* Is the packet allowed to an address of the host? */
 LS_INLINE bool ls_host_allows(const struct ls_config *c, const struct ls_pkt *p)
 {
@@ -59,6 +53,8 @@ LS_STAGE u32 ls_host_multicast(const struct ls_env *e, struct ls_pkt *p)
 		return ls_to_host(e);
 	if (p->key.proto == LS_IPPROTO_UDP && (z->flags & LS_ZF_DHCP) && (port == 67 || port == 68 || port == 546 || port == 547))
 		return ls_to_host(e);
+	if (p->key.family == LS_IP4 && p->key.dst.w[3] == 0xffffffff)
+		return ls_drop(e, p, LS_DROP_BROADCAST);
 	return ls_drop(e, p, ls_is_multicast(&p->key.dst, p->key.family) ? LS_DROP_MULTICAST : LS_DROP_BROADCAST);
 }
 
@@ -72,9 +68,16 @@ LS_STAGE u32 ls_host_inbound(const struct ls_env *e, struct ls_pkt *p, const str
 		return ls_host_allows(c, p) ? ls_to_host(e) : ls_drop(e, p, LS_DROP_HOST_INBOUND);
 	if (!ls_rg_owned(e, l->rg))
 		return ls_drop(e, p, LS_DROP_OWN_ADDRESS);
-	if ((p->flags & LS_PF_ECHO) && (z->flags & (LS_ZF_PING | LS_ZF_HOST_ANY)))
+	if ((p->flags & LS_PF_ECHO) && !(p->flags & LS_PF_FRAG) && (z->flags & (LS_ZF_PING | LS_ZF_HOST_ANY)))
 		return ls_answer_echo(e, p);
 	return ls_drop(e, p, LS_DROP_HOST_INBOUND);
+}
+
+/* Link-local IPv6 stays on its link (RFC 4291 2.5.6): the host's own may come in, nothing is forwarded. */
+LS_INLINE bool ls_link_local(const struct ls_pkt *p)
+{
+	return p->key.family == LS_IP6 && ((p->key.src.b[0] == 0xfe && (p->key.src.b[1] & 0xc0) == 0x80) ||
+					   (p->key.dst.b[0] == 0xfe && (p->key.dst.b[1] & 0xc0) == 0x80));
 }
 
 /* Addresses that can be neither source nor destination of a forwarded packet: RFC 1812 5.3.7, RFC 6890. */
@@ -84,6 +87,9 @@ LS_INLINE bool ls_martian(const struct ls_pkt *p)
 
 	if (p->key.family == LS_IP4)
 		return s->b[12] == 127 || d->b[12] == 127 || s->b[12] >= 224 || s->b[12] == 0 || d->b[12] == 0 || d->b[12] >= 240;
+	/* a v4-mapped address on the wire would pass for IPv4 in every table */
+	if ((s->d[0] == 0 && s->w[2] == ls_swap32(0xffff)) || (d->d[0] == 0 && d->w[2] == ls_swap32(0xffff)))
+		return true;
 	return s->b[0] == 0xff || (s->d[0] == 0 && s->w[2] == 0 && s->w[3] == ls_swap32(1)) ||
 	       (d->d[0] == 0 && d->w[2] == 0 && (d->w[3] == ls_swap32(1) || d->w[3] == 0)) || ls_addr_zero(s);
 }

@@ -188,7 +188,8 @@ LS_STAGE void ls_choose_source(const struct ls_env *e, struct ls_pkt *p, struct 
 	if (fixed && !x->pool) {
 		p->to.src = fixed->outside;
 		x->flags |= LS_SF_SNAT | LS_SF_STATIC;
-		x->rg = fixed->rg;
+		if (x->rg == LS_RG_NONE) /* the VIP's or the destination's comes first (R15) */
+			x->rg = fixed->rg;
 		return;
 	}
 	if (!x->pool) {
@@ -226,6 +227,8 @@ LS_STAGE u32 ls_decide(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 	v = ls_may_open(e, p);
 	if (v != LS_V_NEXT)
 		return v;
+	if (ls_link_local(p))
+		return ls_drop(e, p, LS_DROP_MARTIAN);
 	if (p->ttl <= 1)
 		return ls_answer_ttl(e, p);
 	outer6 = x->mode != LS_MODE_NAT && !(p->real_addr.d[0] == 0 && p->real_addr.w[2] == ls_swap32(0xffff));
@@ -411,11 +414,16 @@ LS_STAGE u32 ls_revive(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 ge
 	if (LS_CAS(&s->state, state, creating) != state)
 		return ls_drop(e, p, LS_DROP_CREATE_RACE);
 	if (LS_LOAD_ACQ(&s->gen) != gen) {
-		/* freed and reborn between lookup and CAS cannot happen inside one burst (grace), revived by a twin can */
-		LS_STORE_REL(&s->state, state);
+		/* Freed and reborn between lookup and CAS cannot happen inside one burst (grace), revived by a twin can. LIVE, whatever it was: the
+		 * freer has passed over it while it was CREATING. A drain may have cleared its mark and found nothing to read: tell it again. */
+		LS_STORE_REL(&s->state, LS_STATE_SET_LIFECYCLE(state, LS_LIVE) & ~LS_STATE_DIRTY_BIT);
+		ls_notice_push(e, slot, LS_LOAD(&s->gen), LS_NOTICE_UPDATE, 0);
 		return ls_drop(e, p, LS_DROP_CREATE_RACE);
 	}
+	LS_FENCE_REL(); /* who reads a new word below reads CREATING or later as well */
 	ls_leaving(&p->to, s, LS_FORWARD);
+	if (!x.pool && p->to.sport_be != p->key.sport_be)
+		x.flags |= LS_SF_SNAT; /* moved aside when it was created */
 	ls_image_fill(e, p, &x);
 	p->image.id.origin = port_origin(e);
 	p->image.id.serial = (u64)slot << 32 | fresh;

@@ -136,7 +136,7 @@ LS_INLINE u32 ls_parse_ip4(struct ls_pkt *p, u32 offset)
 LS_INLINE u32 ls_parse_ip6(struct ls_pkt *p, u32 offset)
 {
 	const u8 *h = port_at(p->buf, offset, 40);
-	u32 payload, at, next, end, have = port_len(p->buf) - offset;
+	u32 payload, at, next, end, fragments = 0, have = port_len(p->buf) - offset;
 
 	if (!h)
 		return LS_DROP_TRUNCATED;
@@ -175,6 +175,9 @@ LS_INLINE u32 ls_parse_ip6(struct ls_pkt *p, u32 offset)
 		if (next == 44) {
 			u32 frag = ls_get16(x + 2);
 
+			if (fragments++)
+				return LS_DROP_EXT_HEADERS; /* at most one, RFC 8200 4.1 */
+
 			bytes = 8;
 			p->ident = ls_get32(x + 4);
 			p->frag_offset = (u16)(frag & 0xfff8);
@@ -207,6 +210,7 @@ LS_INLINE u32 ls_parse_ip6(struct ls_pkt *p, u32 offset)
 LS_STAGE u32 ls_parse_embedded(struct ls_pkt *p, u32 offset)
 {
 	const u8 *h;
+	struct ls_addr from;
 	u32 l4, proto;
 
 	p->embedded_l3 = (u16)offset;
@@ -217,7 +221,7 @@ LS_STAGE u32 ls_parse_embedded(struct ls_pkt *p, u32 offset)
 		if (ls_get16(h + 6) & 0x1fff)
 			return LS_DROP_ICMP_UNMATCHED;
 		proto = h[9];
-		ls_addr_from4(&p->key.dst, h + 12);
+		ls_addr_from4(&from, h + 12);
 		ls_addr_from4(&p->key.src, h + 16);
 		l4 = offset + (h[0] & 15u) * 4;
 	} else {
@@ -225,10 +229,14 @@ LS_STAGE u32 ls_parse_embedded(struct ls_pkt *p, u32 offset)
 		if (!h || h[0] >> 4 != 6)
 			return LS_DROP_ICMP_UNMATCHED;
 		proto = h[6];
-		__builtin_memcpy(p->key.dst.b, h + 8, 16);
+		__builtin_memcpy(from.b, h + 8, 16);
 		__builtin_memcpy(p->key.src.b, h + 24, 16);
 		l4 = offset + 40;
 	}
+	/* an error goes to whoever sent what it quotes (RFC 1122 3.2.2, RFC 4443 2.2): another destination is a forgery that would be led to
+	 * somebody's session. Swapped, the quoted source is the tuple's destination, so key.dst is right already. */
+	if (!ls_addr_equal(&from, &p->key.dst))
+		return LS_DROP_ICMP_UNMATCHED;
 	if (l4 + 8 > (u32)p->l3 + p->l3_bytes)
 		return LS_DROP_ICMP_UNMATCHED;
 	h = port_at(p->buf, l4, 8);

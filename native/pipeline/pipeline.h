@@ -37,8 +37,8 @@ LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p)
 	u32 v, why;
 
 	why = ls_parse_network(p);
-	if (why != LS_DROP_NONE)
-		return why == LS_DROP_ICMP_UNMATCHED ? ls_error_unmatched(e, p) : ls_drop(e, p, why);
+	if (why != LS_DROP_NONE && why != LS_DROP_ICMP_UNMATCHED)
+		return ls_drop(e, p, why);
 	if (p->flags & LS_PF_OTHER_MAC)
 		return ls_drop(e, p, LS_DROP_NOT_FOR_US);
 	if (p->flags & LS_PF_FRAG) {
@@ -46,6 +46,8 @@ LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p)
 		v = ls_screens(e, p);
 		if (v != LS_V_NEXT)
 			return v;
+		if (p->flags & LS_PF_ICMP_ERROR) /* errors are small: none is fragmented in good faith */
+			return ls_error_unmatched(e, p);
 		if (c->zone[p->zone_in & (LS_ZONES_MAX - 1)].flags & LS_ZF_FRAGS_DROP)
 			return ls_drop(e, p, LS_DROP_FRAG_DROPPED);
 		if (!(p->flags & LS_PF_LATER)) {
@@ -59,6 +61,8 @@ LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p)
 		v = ls_screens(e, p);
 		if (v != LS_V_NEXT)
 			return v;
+		if (why != LS_DROP_NONE) /* an error whose quote names nobody */
+			return ls_error_unmatched(e, p);
 	}
 	if ((p->flags & LS_PF_BROADCAST) || ls_is_multicast(&p->key.dst, p->key.family)) {
 		if ((p->flags & LS_PF_ND) && p->icmp_type == 135)

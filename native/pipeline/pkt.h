@@ -94,6 +94,12 @@ LS_INLINE u32 ls_drop(const struct ls_env *e, struct ls_pkt *p, u32 reason)
 	return LS_V_DROP;
 }
 
+LS_INLINE u32 ls_to_host(const struct ls_env *e)
+{
+	ls_count(e, LS_CTR_TO_HOST, 1);
+	return LS_V_HOST;
+}
+
 /* A screen that fired: its own counter as well. */
 LS_INLINE u32 ls_drop_screen(const struct ls_env *e, struct ls_pkt *p, u32 screen, u32 reason)
 {

@@ -61,7 +61,7 @@ LS_STAGE u32 ls_screen_shape(const struct ls_env *e, struct ls_pkt *p, u32 on)
 {
 	u32 flags = p->tcp_flags;
 
-	if ((on >> LS_SCREEN_LAND & 1) && ls_addr_equal(&p->key.src, &p->key.dst) && p->key.sport_be == p->key.dport_be)
+	if ((on >> LS_SCREEN_LAND & 1) && !(p->flags & LS_PF_ICMP_ERROR) && ls_addr_equal(&p->key.src, &p->key.dst) && p->key.sport_be == p->key.dport_be)
 		return ls_drop_screen(e, p, LS_SCREEN_LAND, LS_DROP_SCREEN_LAND);
 	if ((on >> LS_SCREEN_SOURCE_ROUTE & 1) && (p->flags & LS_PF_SOURCE_ROUTE))
 		return ls_drop_screen(e, p, LS_SCREEN_SOURCE_ROUTE, LS_DROP_SCREEN_SOURCE_ROUTE);
@@ -91,7 +91,11 @@ LS_STAGE u32 ls_screen_rate(const struct ls_env *e, struct ls_pkt *p, const stru
 
 	if (!r || (p->flags & LS_PF_LATER))
 		return LS_V_NEXT;
-	if (p->key.proto == LS_IPPROTO_TCP && (p->tcp_flags & (LS_TCP_SYN | LS_TCP_ACK)) == LS_TCP_SYN) {
+	if (p->flags & LS_PF_ICMP_ERROR) { /* the tuple is the quoted packet's, the packet is ICMP */
+		if ((on >> LS_SCREEN_ICMP_FLOOD & 1) &&
+		    ls_rate_exceeds(&r->rate[LS_SCREEN_ICMP_FLOOD], now, z->limit[LS_SCREEN_ICMP_FLOOD]))
+			return ls_drop_screen(e, p, LS_SCREEN_ICMP_FLOOD, LS_DROP_SCREEN_ICMP_FLOOD);
+	} else if (p->key.proto == LS_IPPROTO_TCP && (p->tcp_flags & (LS_TCP_SYN | LS_TCP_ACK)) == LS_TCP_SYN) {
 		struct ls_source *s;
 
 		if ((on >> LS_SCREEN_SYN_FLOOD & 1) && ls_rate_exceeds(&r->rate[LS_SCREEN_SYN_FLOOD], now, z->limit[LS_SCREEN_SYN_FLOOD]))

@@ -68,8 +68,11 @@ LS_INLINE bool ls_snat_candidate(const struct ls_env *e, const struct ls_pkt *p,
 		return true;
 	}
 	position = (u32)(((u64)range * port_worker_id(e)) / (port_workers(e) ? port_workers(e) : 1));
-	position = (position + *cursor) % range;
-	*cursor = (*cursor + 1) % range;
+	/* The cursor moves once per flow, the tries of one flow are spread over the range: tries in a row would walk into the block that another
+	 * worker has filled and give up in the middle of it, with most of the range free. */
+	if (try == 0)
+		*cursor = (*cursor + 1) % range;
+	position = (u32)((position + *cursor + (u64)try * range / LS_SNAT_TRIES) % range);
 	to->sport_be = ls_swap16((u16)(pool->port_lo + ls_permute(position, range, pool->seed + address)));
 	return true;
 }
