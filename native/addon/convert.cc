@@ -57,27 +57,27 @@ static u32 checked_u32(Napi::Env env, const Napi::Value &v, const char *field, u
 
 u32 get_u32(const Napi::Object &o, const char *field, u32 max) { return checked_u32(o.Env(), o.Get(field), field, max); }
 
-bool get_bool(const Napi::Object &o, const char *field)
+static bool checked_bool(Napi::Env env, const Napi::Value &v, const char *field)
 {
-	Napi::Value v = o.Get(field);
-
 	if (!v.IsBoolean())
-		throw wrong(o.Env(), field, "true or false");
+		throw wrong(env, field, "true or false");
 	return v.As<Napi::Boolean>();
 }
 
-std::string get_string(const Napi::Object &o, const char *field, size_t max)
+static std::string checked_string(Napi::Env env, const Napi::Value &v, const char *field, size_t max)
 {
-	Napi::Value v = o.Get(field);
-
 	if (!v.IsString())
-		throw wrong(o.Env(), field, "a string");
+		throw wrong(env, field, "a string");
 	std::string s = v.As<Napi::String>();
 
 	if (s.size() >= max || s.find('\0') != std::string::npos)
-		throw wrong(o.Env(), field, ("a string shorter than " + std::to_string(max) + " bytes without NUL").c_str());
+		throw wrong(env, field, ("a string shorter than " + std::to_string(max) + " bytes without NUL").c_str());
 	return s;
 }
+
+bool get_bool(const Napi::Object &o, const char *field) { return checked_bool(o.Env(), o.Get(field), field); }
+
+std::string get_string(const Napi::Object &o, const char *field, size_t max) { return checked_string(o.Env(), o.Get(field), field, max); }
 
 Bytes arg_bytes(const Napi::CallbackInfo &info, size_t i, size_t least, const char *name)
 {
@@ -91,6 +91,26 @@ Bytes arg_bytes(const Napi::CallbackInfo &info, size_t i, size_t least, const ch
 }
 
 u32 arg_u32(const Napi::CallbackInfo &info, size_t i, const char *name, u32 max) { return checked_u32(info.Env(), info[i], name, max); }
+
+u64 arg_u64(const Napi::CallbackInfo &info, size_t i, const char *name)
+{
+	bool lossless = false;
+
+	if (!info[i].IsBigInt())
+		throw wrong(info.Env(), name, "a bigint");
+	u64 v = info[i].As<Napi::BigInt>().Uint64Value(&lossless);
+
+	if (!lossless)
+		throw wrong(info.Env(), name, "a bigint from 0 to 2^64 - 1");
+	return v;
+}
+
+bool arg_bool(const Napi::CallbackInfo &info, size_t i, const char *name) { return checked_bool(info.Env(), info[i], name); }
+
+std::string arg_string(const Napi::CallbackInfo &info, size_t i, const char *name, size_t max)
+{
+	return checked_string(info.Env(), info[i], name, max);
+}
 
 std::string mac_text(const u8 m[6])
 {

@@ -25,6 +25,9 @@ struct Bytes {
 /* Argument `i` as a Uint8Array of at least `least` bytes. */
 Bytes arg_bytes(const Napi::CallbackInfo &info, size_t i, size_t least, const char *name);
 u32 arg_u32(const Napi::CallbackInfo &info, size_t i, const char *name, u32 max = 0xffffffff);
+u64 arg_u64(const Napi::CallbackInfo &info, size_t i, const char *name); /* a bigint */
+bool arg_bool(const Napi::CallbackInfo &info, size_t i, const char *name);
+std::string arg_string(const Napi::CallbackInfo &info, size_t i, const char *name, size_t max);
 
 inline Napi::Number number(Napi::Env env, u64 v) { return Napi::Number::New(env, static_cast<double>(v)); }
 std::string mac_text(const u8 mac[6]);

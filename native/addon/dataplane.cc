@@ -6,6 +6,8 @@
 #include <arpa/inet.h>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <vector>
 
 namespace lockstep {
@@ -26,23 +28,56 @@ static ls_addr addr_parse(Napi::Env env, const std::string &text, const char *fi
 	return a;
 }
 
+/* Tables that a dataplane works on: two would share worker ids, and with them rings that have one owner. */
+static std::mutex taken_lock;
+static std::set<const ls_table *> taken;
+
+static bool take(const ls_table *t)
+{
+	std::lock_guard<std::mutex> hold(taken_lock);
+
+	return taken.insert(t).second;
+}
+
+static void give_back(const ls_table *t)
+{
+	std::lock_guard<std::mutex> hold(taken_lock);
+
+	taken.erase(t);
+}
+
 /* new Userspace(table, workers) */
 Userspace::Userspace(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Userspace>(info)
 {
-	Table *t = Table::Unwrap(info[0].As<Napi::Object>());
+	Table *t = Table::of(info, 0);
 	u32 workers = arg_u32(info, 1, "workers", LS_US_WORKERS_MAX);
+	TableRef table = t->ref();
 
-	us_ = ls_us_new(t->use(), workers);
-	if (!us_)
+	if (!take(table.get()))
+		throw status_error(info.Env(), LS_E_BUSY, "another dataplane works on this table");
+	us_ = ls_us_new(table.get(), workers);
+	if (!us_) {
+		give_back(table.get());
 		throw status_error(info.Env(), LS_E_INVALID,
-				   "workers: " + std::to_string(workers) + " of " + std::to_string(ls_thread_workers(t->use())) + " that the table has room for");
-	t->busy++;
-	table_ = Napi::Persistent(info[0].As<Napi::Object>());
+				   "workers: " + std::to_string(workers) + " of " + std::to_string(ls_thread_workers(table.get())) + " that the table has room for");
+	}
+	busy_ = t->busy;
+	++*busy_;
+	table_ = std::move(table);
 }
 
-Userspace::~Userspace()
+Userspace::~Userspace() { drop(); }
+
+/* Stops the workers before the table may go. */
+void Userspace::drop()
 {
+	if (!us_)
+		return;
 	ls_us_free(us_);
+	us_ = nullptr;
+	give_back(table_.get());
+	table_.reset();
+	--*busy_;
 }
 
 ls_us *Userspace::use() const
@@ -63,6 +98,8 @@ template <size_t N> static void copy_text(char (&to)[N], const Napi::Object &o, 
 Napi::Value Userspace::add_port(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
+	if (!info[0].IsObject())
+		throw Napi::TypeError::New(env, "port: expected an object");
 	Napi::Object o = info[0].As<Napi::Object>();
 	ls_device_spec spec = {};
 	char error[LS_US_ERROR_BYTES] = "";
@@ -121,7 +158,7 @@ Napi::Value Userspace::remove_port(const Napi::CallbackInfo &info)
 Napi::Value Userspace::start_links(const Napi::CallbackInfo &info)
 {
 	char error[LS_US_ERROR_BYTES] = "";
-	std::string netns = info[0].As<Napi::String>();
+	std::string netns = arg_string(info, 0, "netns", 4096);
 	ls_status status = ls_links_start(use(), netns.c_str(), error);
 
 	if (status != LS_OK)
@@ -146,12 +183,7 @@ Napi::Value Userspace::stop(const Napi::CallbackInfo &info)
 
 Napi::Value Userspace::close(const Napi::CallbackInfo &info)
 {
-	if (us_) {
-		ls_us_free(us_);
-		us_ = nullptr;
-		Table::Unwrap(table_.Value())->busy--;
-		table_.Reset();
-	}
+	drop();
 	return info.Env().Undefined();
 }
 

@@ -1,22 +1,30 @@
-/* The two objects JavaScript holds. Closing is explicit and idempotent; use after close is an error, never a crash. */
+/* The two objects JavaScript holds. Closing is explicit and idempotent; use after close is an error, never a crash.
+ *
+ * The mapping is shared: by every Table that attached to it, by its dataplane and by work in flight. The last to let go unmaps it, so the order in
+ * which a dying environment takes its objects down does not matter.
+ */
 #ifndef LOCKSTEP_ADDON_HANDLE_H
 #define LOCKSTEP_ADDON_HANDLE_H
 
-#include <atomic>
 #include <functional>
+#include <memory>
 
 #include "addon/convert.h"
 
 namespace lockstep {
 
+using TableRef = std::shared_ptr<ls_table>;
+
 class Table : public Napi::ObjectWrap<Table> {
 public:
 	static void Init(Napi::Env env, Napi::Object exports);
 	explicit Table(const Napi::CallbackInfo &info);
-	~Table() override;
-	ls_table *use() const; /* throws when closed */
-	/* Work in flight keeps the mapping: close waits until it is done. */
-	std::atomic<int> busy{ 0 };
+	/* The Table in argument `i`; a TypeError for anything else. */
+	static Table *of(const Napi::CallbackInfo &info, size_t i);
+	ls_table *use() const { return ref().get(); }
+	const TableRef &ref() const; /* throws when closed */
+	/* Work in flight and dataplanes on this object: it is not closed under them. Touched by the thread of its environment alone. */
+	const std::shared_ptr<int> busy = std::make_shared<int>(0);
 
 private:
 	Napi::Value info(const Napi::CallbackInfo &);
@@ -45,7 +53,7 @@ private:
 	Napi::Value stop_freer(const Napi::CallbackInfo &);
 	Napi::Value work(const Napi::CallbackInfo &info, std::function<void(ls_table *)> run, std::function<Napi::Value(Napi::Env)> done);
 
-	ls_table *table_ = nullptr;
+	TableRef table_;
 	u32 id_ = 0;
 };
 
@@ -69,9 +77,11 @@ private:
 	Napi::Value set_routes(const Napi::CallbackInfo &);
 	Napi::Value set_neighbours(const Napi::CallbackInfo &);
 	ls_us *use() const;
+	void drop();
 
 	ls_us *us_ = nullptr;
-	Napi::ObjectReference table_;
+	TableRef table_;
+	std::shared_ptr<int> busy_; /* of the Table that was passed */
 };
 
 } // namespace lockstep

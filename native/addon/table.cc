@@ -2,9 +2,9 @@
 #include "addon/async.h"
 #include "addon/handle.h"
 
-#include <atomic>
 #include <cstring>
 #include <fcntl.h>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -36,42 +36,37 @@ static Napi::Object delete_result(Napi::Env env, const ls_delete_result &r)
 }
 
 /* Tables of this process by number, so that worker threads (each its own JavaScript world) reach the same one. */
-struct Shared {
-	ls_table *table;
-	int references;
-};
 static std::mutex registry_lock;
-static std::map<u32, Shared> registry;
+static std::map<u32, std::weak_ptr<ls_table>> registry;
 static u32 next_id = 1;
 
-static u32 share(ls_table *t)
+static TableRef share(ls_table *t, u32 *id)
 {
 	std::lock_guard<std::mutex> hold(registry_lock);
+	TableRef ref(t, ls_table_close);
 
-	registry[next_id] = { t, 1 };
-	return next_id++;
+	for (auto i = registry.begin(); i != registry.end();)
+		i = i->second.expired() ? registry.erase(i) : std::next(i);
+	*id = next_id++;
+	registry[*id] = ref;
+	return ref;
 }
 
-static ls_table *attach(u32 id)
+static TableRef attach(u32 id)
 {
 	std::lock_guard<std::mutex> hold(registry_lock);
 	auto found = registry.find(id);
 
-	if (found == registry.end())
-		return nullptr;
-	found->second.references++;
-	return found->second.table;
+	return found == registry.end() ? nullptr : found->second.lock();
 }
 
-static void release(u32 id)
-{
-	std::lock_guard<std::mutex> hold(registry_lock);
-	auto found = registry.find(id);
+static const napi_type_tag table_tag = { 0x6c6f636b73746570, 0x7461626c65000001 };
 
-	if (found == registry.end() || --found->second.references > 0)
-		return;
-	ls_table_close(found->second.table);
-	registry.erase(found);
+Table *Table::of(const Napi::CallbackInfo &info, size_t i)
+{
+	if (!info[i].IsObject() || !info[i].As<Napi::Object>().CheckTypeTag(&table_tag))
+		throw Napi::TypeError::New(info.Env(), "table: expected a Table");
+	return Unwrap(info[i].As<Napi::Object>());
 }
 
 /* new Table({attach: id}) shares the table of another thread, info().id. new Table({capacity, cpus, threads, arena, hugepages: 0|1|2, path: string}) creates; new Table({open: path}) maps and adopts. */
@@ -84,7 +79,9 @@ Table::Table(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Table>(info)
 	if (!info[0].IsObject())
 		throw Napi::TypeError::New(env, "Table: expected an options object");
 	Napi::Object o = info[0].As<Napi::Object>();
+	ls_table *table = nullptr;
 
+	info.This().As<Napi::Object>().TypeTag(&table_tag);
 	if (o.Has("attach")) {
 		id_ = get_u32(o, "attach");
 		table_ = attach(id_);
@@ -98,30 +95,24 @@ Table::Table(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Table>(info)
 
 		if (fd < 0)
 			throw status_error(env, LS_E_SYSTEM, path, errno);
-		status = ls_table_open(fd, &table_, &err_no);
+		status = ls_table_open(fd, &table, &err_no);
 		::close(fd);
 		if (status != LS_OK)
 			throw status_error(env, status, "", err_no);
-		id_ = share(table_);
+		table_ = share(table, &id_);
 		return;
 	}
 	ls_geometry g = { .capacity = get_u32(o, "capacity"), .cpus = get_u32(o, "cpus", LS_WORKERS_MAX), .threads = get_u32(o, "threads", LS_WORKERS_MAX),
 		.arena = get_u32(o, "arena", 1u << 24) };
 	std::string path = get_string(o, "path", 4096);
 
-	status = ls_table_create(&g, static_cast<ls_huge>(get_u32(o, "hugepages", 2)), path.empty() ? nullptr : path.c_str(), &table_, &err_no);
+	status = ls_table_create(&g, static_cast<ls_huge>(get_u32(o, "hugepages", 2)), path.empty() ? nullptr : path.c_str(), &table, &err_no);
 	if (status != LS_OK)
 		throw status_error(env, status, "", err_no);
-	id_ = share(table_);
+	table_ = share(table, &id_);
 }
 
-Table::~Table()
-{
-	if (table_)
-		release(id_);
-}
-
-ls_table *Table::use() const
+const TableRef &Table::ref() const
 {
 	if (!table_)
 		throw status_error(Env(), LS_E_INVALID, "the table is closed");
@@ -167,24 +158,18 @@ Napi::Value Table::info(const Napi::CallbackInfo &info)
 
 Napi::Value Table::close(const Napi::CallbackInfo &info)
 {
-	if (busy > 0)
-		throw status_error(info.Env(), LS_E_BUSY, "the table is in use by work in flight; await it first");
-	if (table_)
-		release(id_);
-	table_ = nullptr;
+	if (*busy > 0)
+		throw status_error(info.Env(), LS_E_BUSY, "the table is in use: await the work in flight and close the dataplane first");
+	table_.reset();
 	return info.Env().Undefined();
 }
 
 Napi::Value Table::work(const Napi::CallbackInfo &info, std::function<void(ls_table *)> run, std::function<Napi::Value(Napi::Env)> done)
 {
-	ls_table *t = use();
+	TableRef t = ref();
 
-	busy++;
-	return Work::start(info.This().As<Napi::Object>(), [t, run = std::move(run)] { run(t); },
-			   [this, done = std::move(done)](Napi::Env env) {
-				   busy--;
-				   return done(env);
-			   });
+	++*busy;
+	return Work::start(info.This().As<Napi::Object>(), [t, run = std::move(run)] { run(t.get()); }, std::move(done), [n = busy] { --*n; });
 }
 
 /* install(records, stride, status | null, mark) */
@@ -193,6 +178,7 @@ Napi::Value Table::install(const Napi::CallbackInfo &info)
 	ls_table *t = use();
 	u32 stride = arg_u32(info, 1, "stride", 4096);
 	Bytes records = arg_bytes(info, 0, 0, "records");
+	bool mark = arg_bool(info, 3, "mark");
 	ls_install_result result;
 	u8 *status = nullptr;
 
@@ -203,7 +189,7 @@ Napi::Value Table::install(const Napi::CallbackInfo &info)
 
 	if (!info[2].IsNull())
 		status = arg_bytes(info, 2, n, "status").data;
-	ls_table_install(t, records.data, stride, n, info[3].ToBoolean() ? LS_INSTALL_MARK : 0, status, &result);
+	ls_table_install(t, records.data, stride, n, mark ? LS_INSTALL_MARK : 0, status, &result);
 	return install_result(info.Env(), result);
 }
 
@@ -229,7 +215,7 @@ Napi::Value Table::drain_logs(const Napi::CallbackInfo &info)
 
 Napi::Value Table::feed(const Napi::CallbackInfo &info)
 {
-	ls_table_feed(use(), info[0].ToBoolean());
+	ls_table_feed(use(), arg_bool(info, 0, "on"));
 	return info.Env().Undefined();
 }
 
@@ -351,7 +337,7 @@ Napi::Value Table::bulk_begin(const Napi::CallbackInfo &info)
 Napi::Value Table::reconcile(const Napi::CallbackInfo &info)
 {
 	u32 owned = arg_u32(info, 0, "peerOwned");
-	bool began = info[1].ToBoolean(), failed = info[2].ToBoolean();
+	bool began = arg_bool(info, 1, "began"), failed = arg_bool(info, 2, "sourceFailed");
 	auto r = std::make_shared<ls_reconcile_result>();
 	auto status = std::make_shared<ls_status>();
 
@@ -411,10 +397,8 @@ Napi::Value Table::read_arena(const Napi::CallbackInfo &info)
 /* setRole(rg, role, epoch: bigint, leaseDeadlineNs: bigint) */
 Napi::Value Table::set_role(const Napi::CallbackInfo &info)
 {
-	bool lossless;
-
-	ls_table_set_role(use(), arg_u32(info, 0, "rg", LS_RGS_MAX - 1), arg_u32(info, 1, "role", LS_ROLE_TAKE),
-			  info[2].As<Napi::BigInt>().Uint64Value(&lossless), info[3].As<Napi::BigInt>().Uint64Value(&lossless));
+	ls_table_set_role(use(), arg_u32(info, 0, "rg", LS_RGS_MAX - 1), arg_u32(info, 1, "role", LS_ROLE_TAKE), arg_u64(info, 2, "epoch"),
+			  arg_u64(info, 3, "leaseDeadlineNs"));
 	return info.Env().Undefined();
 }
 
