@@ -570,7 +570,7 @@ vips:
     address: 10.9.9.9
     port: 80
     ring-size: 1021
-    pools: [{reals: [${Object.entries(weights).map(([name, weight], i) => `{name: ${name}, address: 10.0.1.${10 + Number(name.slice(1))}, weight: ${weight}}`).join(', ')}]}]
+    pools: [{reals: [${Object.entries(weights).map(([name, weight]) => `{name: ${name}, address: 10.0.1.${10 + Number(name.slice(1))}, weight: ${weight}}`).join(', ')}]}]
 ${other}`)
 
   withRig('readBack is what was built: shares by weight, and a change moves only what must', async (t, { dataplane, directory }) => {

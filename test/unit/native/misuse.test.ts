@@ -1,0 +1,30 @@
+/** Misuse of the addon ends in a typed error, never in a crash: each case in a process of its own. */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { cases, type Outcome } from './misuse-cases.js'
+
+const script = fileURLToPath(new URL('./misuse-cases.js', import.meta.url))
+
+async function run (name: string): Promise<{ readonly code: number | null, readonly signal: string | null, readonly stdout: string, readonly stderr: string }> {
+  const child = spawn(process.execPath, ['--expose-gc', script, name], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+  return await new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code, signal) => { resolve({ code, signal, stdout, stderr }) })
+  })
+}
+
+t.jobs = 2
+for (const name of Object.keys(cases)) {
+  t.test(name, async t => {
+    const { code, signal, stdout, stderr } = await run(name)
+    t.same({ code, signal, stderr }, { code: 0, signal: null, stderr: '' })
+    const outcome = JSON.parse(stdout === '' ? 'null' : stdout) as Outcome | null
+    t.same(outcome?.odd, [], 'every refusal is a TypeError or has a code of ours')
+    if (outcome?.faults !== undefined) t.same(outcome.faults, [], 'the table is whole')
+    t.comment(JSON.stringify({ refused: outcome?.refused, accepted: outcome?.accepted }))
+  })
+}
