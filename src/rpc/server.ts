@@ -9,6 +9,7 @@ import { AgentClient, AgentService } from '../generated/proto/lockstep/v1/agent.
 import { ConfigService } from '../generated/proto/lockstep/v1/config.js'
 import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
 import { createMetrics, type Metrics } from '../telemetry/metrics.js'
+import { NatUsageReader } from '../telemetry/nat-usage.js'
 import { agentImplementation } from './agent-service.js'
 import { configImplementation } from './config-service.js'
 import type { OnBug } from './handler.js'
@@ -50,7 +51,8 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   server.addService(AgentService, agentImplementation(services, onBug))
   server.addService(ConfigService, configImplementation(services, onBug))
   server.addService(sessionsDefinition, sessionsImplementation(services, onBug))
-  server.addService(TelemetryService, telemetryImplementation(services, options.metrics ?? createMetrics(services), onBug))
+  const nat = new NatUsageReader(services.dataplane)
+  server.addService(TelemetryService, telemetryImplementation(services, options.metrics ?? createMetrics(services, nat), nat, onBug))
   const health = addHealth(server)
   await addReflection(server)
 

@@ -1,4 +1,4 @@
-/** lockstep.v1.Telemetry: one reading of the counters with names, flood counters, and the metrics page. */
+/** lockstep.v1.Telemetry: one reading of the counters with names, flood counters, NAT pools, and the metrics page. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
@@ -6,13 +6,16 @@ import { screen } from '../generated/codes.js'
 import { layout, limits } from '../generated/layout.js'
 import type {
   TelemetryFloodCountersRequest, TelemetryFloodCountersResponse, TelemetryMetricsRequest, TelemetryMetricsResponse,
-  TelemetrySnapshotRequest, TelemetrySnapshotResponse
+  TelemetryNatUsageRequest, TelemetryNatUsageResponse, TelemetrySnapshotRequest, TelemetrySnapshotResponse
 } from '../generated/proto/lockstep/v1/telemetry.js'
 import { blockRows, counterBlocks, objectName } from '../telemetry/counter-blocks.js'
 import type { Metrics } from '../telemetry/metrics.js'
+import type { NatUsageReader } from '../telemetry/nat-usage.js'
 import { unary, type OnBug } from './handler.js'
 
-export function telemetryImplementation (services: AgentServices, metrics: Pick<Metrics, 'render' | 'contentType'>, onBug: OnBug): UntypedServiceImplementation {
+const NAT_MAX_AGE_MS = 1000
+
+export function telemetryImplementation (services: AgentServices, metrics: Pick<Metrics, 'render' | 'contentType'>, nat: Pick<NatUsageReader, 'read'>, onBug: OnBug): UntypedServiceImplementation {
   return {
     snapshot: unary<TelemetrySnapshotRequest, TelemetrySnapshotResponse>(onBug, (request) => {
       const unknown = request.blocks.find((name) => !counterBlocks.some((b) => b.name === name))
@@ -45,9 +48,24 @@ export function telemetryImplementation (services: AgentServices, metrics: Pick<
       }
     }),
 
+    natUsage: unary<TelemetryNatUsageRequest, TelemetryNatUsageResponse>(onBug, async (request) => {
+      const { rows, ageMs } = await nat.read(NAT_MAX_AGE_MS)
+      const named = rows.map((r) => ({ ...r, name: services.names.name('pool', r.pool) }))
+      const wanted = request.pool === '' ? named : named.filter((r) => r.name === request.pool || `#${r.pool}` === request.pool)
+      if (wanted.length === 0 && request.pool !== '') throw noSuchPool(request.pool, [...new Set(named.map((r) => r.name))])
+      return {
+        addresses: wanted.map((r) => ({ pool: r.name, poolId: r.pool, address: r.address, ports: r.ports, sessions: whole(r.inUse), created: whole(r.created), failed: whole(r.failed) })),
+        ageMs: Math.round(ageMs)
+      }
+    }),
+
     metrics: unary<TelemetryMetricsRequest, TelemetryMetricsResponse>(onBug, async () =>
       ({ contentType: metrics.contentType, text: await metrics.render() }))
   }
+}
+
+function noSuchPool (found: string, names: readonly string[]): LockstepError {
+  return new LockstepError('invalid', 'LS_R_POOL', 'no such NAT pool', { object: 'pool', found, expected: names.length === 0 ? 'a configured pool (there is none)' : `one of ${names.join(' ')}` })
 }
 
 const SCREENS = layout.ls_counters.screens.dims[1]

@@ -1,14 +1,16 @@
 /**
  * The metrics page. One reading of the dataplane's counters a scrape, taken when the registry collects; no lock, no state kept
  * between scrapes: each family is emptied and filled again, so a series ends with the object it is about. Labels are names of
- * configured objects and code names only (bounded by limits.h), never addresses or session ids.
+ * configured objects, addresses of NAT pools and code names only (bounded by limits.h), never addresses of clients or session ids.
+ * Occupancy of NAT pools is the one thing that takes a walk: at most one in NAT_MAX_AGE_MS, and no scrape waits for a long one.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
-import type { CounterSnapshot } from '../contract/dataplane.js'
+import type { CounterSnapshot, NatUsage } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices } from '../contract/services.js'
 import { counter as globalCodes } from '../generated/codes.js'
-import { blockRows, counterBlocks, type BlockName, type BlockRow, type BlockShape } from './counter-blocks.js'
+import { blockRows, counterBlocks, objectName, type BlockName, type BlockRow, type BlockShape } from './counter-blocks.js'
+import { NatUsageReader } from './nat-usage.js'
 
 export interface Metrics {
   readonly registry: Registry
@@ -33,12 +35,15 @@ const objectFamilies: ReadonlyArray<{ readonly block: BlockName, readonly label:
 
 /** Longest stretch of rendering before others have their turn. */
 const TURN_MS = 5
+const NAT_MAX_AGE_MS = 10_000
+/** A walk that takes longer shows in the next scrape. */
+const NAT_PATIENCE_MS = 25
 
 const shapes: ReadonlyMap<BlockName, BlockShape> = new Map(counterBlocks.map((b) => [b.name, b]))
 const agentStates: ReadonlyArray<AgentInfo['state']> = ['starting', 'running', 'degraded', 'stopping']
 
 /** Creates the registry; `collectDefaultMetrics` starts the event-loop and garbage-collection observers of this process. */
-export function createMetrics (source: MetricsSource): Metrics {
+export function createMetrics (source: MetricsSource, nat: Pick<NatUsageReader, 'poll'> = new NatUsageReader(source.dataplane)): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'lockstep_' })
   const reading = new Reading(source)
@@ -47,13 +52,17 @@ export function createMetrics (source: MetricsSource): Metrics {
   addCodes(registry, reading)
   for (const family of objectFamilies) addObjects(registry, reading, family)
   addDevices(registry, source)
+  addNat(registry, reading)
+  const render = async (): Promise<string> => {
+    reading.take((await nat.poll(NAT_MAX_AGE_MS, NAT_PATIENCE_MS))?.rows ?? [])
+    return await page(registry)
+  }
+  let running: Promise<string> | null = null
   return {
     registry,
     contentType: registry.contentType,
-    render: async () => {
-      reading.take()
-      return await page(registry)
-    }
+    // Families are filled in turns: two renderings at a time would mix their readings, so who comes meanwhile gets the same page.
+    render: async () => await (running ??= render().finally(() => { running = null }))
   }
 }
 
@@ -76,10 +85,12 @@ class Reading {
   #snapshot: CounterSnapshot | null = null
   #info: AgentInfo | null = null
   readonly #rows = new Map<BlockName, readonly BlockRow[]>()
+  #nat: readonly NatUsage[] = []
 
   constructor (source: MetricsSource) { this.source = source }
 
-  take (): void {
+  take (nat: readonly NatUsage[]): void {
+    this.#nat = nat
     this.#snapshot = this.source.dataplane().telemetry.snapshot()
     this.#info = this.source.info()
     this.#rows.clear()
@@ -96,6 +107,14 @@ class Reading {
     const rows = this.#rows.get(name) ?? (shape === undefined ? [] : blockRows(this.snapshot, shape, this.source.names, 'known'))
     this.#rows.set(name, rows)
     return rows
+  }
+
+  /** Addresses of pools that exist. */
+  nat (): ReadonlyArray<NatUsage & { readonly name: string }> {
+    return this.#nat.flatMap((row) => {
+      const name = objectName(this.source.names, 'pool', row.pool)
+      return name === null ? [] : [{ ...row, name }]
+    })
   }
 
   get info (): AgentInfo {
@@ -217,6 +236,37 @@ function addDevices (registry: Registry, source: MetricsSource): void {
       for (const link of source.dataplane().links.list()) this.set({ port: link.name, kind: link.kind }, link.up ? 1 : 0)
     }
   })
+}
+
+function addNat (registry: Registry, reading: Reading): void {
+  const labelNames = ['pool', 'address']
+  const registers = [registry]
+  const gauges = [['sessions', 'inUse', 'Sessions that use an address of a NAT pool, all destinations together'], ['ports', 'ports', 'Ports of an address of a NAT pool that one destination can see at a time']] as const
+  for (const [name, key, help] of gauges) {
+    new Gauge({
+      name: `lockstep_nat_pool_${name}`,
+      help,
+      labelNames,
+      registers,
+      collect () {
+        this.reset()
+        for (const row of reading.nat()) this.set({ pool: row.name, address: row.address }, row[key])
+      }
+    })
+  }
+  const counters = [['created', 'Sessions that got a port of an address of a NAT pool'], ['failed', 'Flows refused because an address of a NAT pool had no port']] as const
+  for (const [key, help] of counters) {
+    new Counter({
+      name: `lockstep_nat_pool_${key}_total`,
+      help,
+      labelNames,
+      registers,
+      collect () {
+        this.reset()
+        for (const row of reading.nat()) this.inc({ pool: row.name, address: row.address }, row[key])
+      }
+    })
+  }
 }
 
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

@@ -1,13 +1,13 @@
-/** counters, flood, table verify: what the dataplane counts, and whether its table is sound. */
+/** counters, flood, nat, table verify: what the dataplane counts, and whether its table is sound. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import type { CounterBlock, TelemetrySnapshotResponse } from '../../generated/proto/lockstep/v1/telemetry.js'
+import type { CounterBlock, NatAddressUsage, TelemetrySnapshotResponse } from '../../generated/proto/lockstep/v1/telemetry.js'
 import { call, type AgentConnection } from '../client.js'
 import { withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
 import { parseDuration } from '../format.js'
 import { toJson } from '../json.js'
-import { fields, table } from '../table.js'
+import { fields, table, type TableColumn } from '../table.js'
 import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
 
 interface CounterOptions extends CommonOptions { readonly zeros?: boolean, readonly rate?: number }
@@ -40,6 +40,18 @@ export function addTelemetry (parent: Command, cli: Cli): void {
       return exitCode.ok
     }))
 
+  onlineVerb(parent, {
+    usage: 'nat [pool]',
+    summary: 'Show how full NAT pools are, address by address',
+    about: 'PORTS is how many ports of an address one destination can see. A port serves many destinations at once, so USED, the sessions in percent of the ports, may pass 100: FAILED says whether flows were refused. Walks the table once.',
+    examples: ['nat', 'nat internet', 'nat --json']
+  }).action(action(cli, async (pool: string | undefined, options: CommonOptions) => {
+    const { addresses } = await withAgent(cli.io, options, async ({ telemetry }) => await call(telemetry, telemetry.natUsage, { pool: pool ?? '' }))
+    if (options.json === true) await cli.io.out(`${toJson(addresses, 2)}\n`)
+    else await cli.io.out(addresses.length === 0 ? 'no NAT pool is configured\n' : table<NatAddressUsage>(natTable, addresses, cli.io))
+    return exitCode.ok
+  }))
+
   const tableVerb = parent.command('table').summary('the session table itself').description('The session table as a data structure.')
   onlineVerb(tableVerb, {
     usage: 'verify',
@@ -48,6 +60,16 @@ export function addTelemetry (parent: Command, cli: Cli): void {
     examples: ['table verify', 'table verify --json']
   }).action(action(cli, async (options: CommonOptions) => await verify(cli, options)))
 }
+
+const natTable: ReadonlyArray<TableColumn<NatAddressUsage>> = [
+  { title: 'POOL', value: (r) => r.pool },
+  { title: 'ADDRESS', value: (r) => r.address },
+  { title: 'PORTS', value: (r) => String(r.ports), align: 'right', drop: 2 },
+  { title: 'SESSIONS', value: (r) => String(r.sessions), align: 'right' },
+  { title: 'USED', value: (r) => (r.ports === 0 ? '-' : `${(100 * Number(r.sessions) / r.ports).toFixed(1)} %`), align: 'right' },
+  { title: 'CREATED', value: (r) => String(r.created), align: 'right', drop: 1 },
+  { title: 'FAILED', value: (r) => String(r.failed), align: 'right' }
+]
 
 async function counters ({ io }: Cli, blocks: readonly string[], options: CounterOptions): Promise<number> {
   const request = { blocks: [...blocks], zeros: options.zeros === true }

@@ -199,6 +199,21 @@ t.test('counters, flood, table verify', async (t) => {
   t.match(JSON.parse(out), { ok: false, faults: [{ name: 'orphan_entry' }] })
 })
 
+t.test('nat: pools address by address', async (t) => {
+  const { cli, json, agent } = await withCli(t)
+  t.equal((await cli('nat')).out, `\
+POOL  ADDRESS        PORTS  SESSIONS     USED  CREATED  FAILED
+out   203.0.113.1    64512     16128   25.0 %    70000       0
+out   2001:db8:7::1  64512     80640  125.0 %    90000      12
+`)
+  t.match(await json('nat out'), [{ pool: 'out', poolId: 1, address: '203.0.113.1', ports: 64_512, sessions: 16_128, created: 70_000, failed: 0 }, { failed: 12 }])
+  t.match(await cli('nat nowhere'), { code: 1, err: /no such NAT pool: found nowhere, expected one of out/ })
+  for (const line of (await cli('nat', { width: 50 })).out.split('\n')) t.ok(line.length <= 50)
+  agent.services.dataplane().telemetry.natUsage = async () => []
+  await new Promise((resolve) => setTimeout(resolve, 1050))
+  t.match(await cli('nat'), { code: 0, out: 'no NAT pool is configured\n' })
+})
+
 t.test('no agent: exit 3 and what helps', async (t) => {
   const directory = temporaryDirectory(t)
   const missing = await runCli(['sessions', 'count', '--socket', join(directory, 'none.sock')])
@@ -225,7 +240,7 @@ t.test('other exit codes: time, permission, bug', async (t) => {
 t.test('help: every verb has examples; a wrong verb is answered with the nearest', async (t) => {
   const { out } = await runCli(['--help'])
   t.match(out, /Exit codes: 0 ok/)
-  const verbs = ['run', 'quickstart', 'gateway', 'check', 'status', 'backend list', 'stop', 'version', 'apply', 'rollback', 'confirm', 'save', 'history', 'compare', 'show', 'sessions list', 'sessions count', 'sessions get', 'sessions delete', 'sessions watch', 'counters', 'flood', 'table verify']
+  const verbs = ['run', 'quickstart', 'gateway', 'check', 'status', 'backend list', 'stop', 'version', 'apply', 'rollback', 'confirm', 'save', 'history', 'compare', 'show', 'sessions list', 'sessions count', 'sessions get', 'sessions delete', 'sessions watch', 'counters', 'flood', 'nat', 'table verify']
   for (const verb of verbs) {
     const help = await runCli([...verb.split(' '), '--help'])
     t.equal(help.code, 0, verb)

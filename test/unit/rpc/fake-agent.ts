@@ -1,5 +1,5 @@
 /** AgentServices in memory: everything the surfaces may ask, with handles for tests to change what they get. */
-import type { ApplyResult, CounterSnapshot, DataPlane, LinkInfo } from '../../../src/contract/dataplane.js'
+import type { ApplyResult, CounterSnapshot, DataPlane, LinkInfo, NatUsage } from '../../../src/contract/dataplane.js'
 import { LockstepError } from '../../../src/contract/errors.js'
 import type {
   AgentInfo, AgentServices, ApplyOptions, CheckResult, ConfigAuthority, GenerationInfo, NameKind, PlanStep
@@ -16,6 +16,8 @@ export interface FakeAgent {
   /** Change it: names of configured objects by kind and id. */
   readonly names: Record<NameKind, Record<number, string>>
   info: AgentInfo
+  /** Change it: what a walk finds; `walks` counts them. */
+  readonly nat: { rows: NatUsage[], walks: number }
   /** Hands records to every watcher. */
   readonly publish: (records: Uint8Array, lost?: number) => void
   readonly watchers: () => number
@@ -32,10 +34,17 @@ export function createFakeAgent (rows = 1000): FakeAgent {
   const blocks = emptyBlocks()
   const counters = { timeNs: 123_456_789n, generation: 7, blocks }
   const links: LinkInfo[] = [{ name: 'eth0', device: 1, kind: 'packet', ifindex: 2, mac: '02:00:00:00:00:01', mtu: 1500, up: true, addresses: ['192.0.2.1/24'], rxPackets: 10, txPackets: 20, rxDropped: 1, txDropped: 0 }]
+  const nat = {
+    walks: 0,
+    rows: [
+      { pool: 1, address: '203.0.113.1', ports: 64_512, inUse: 16_128, created: 70_000, failed: 0 },
+      { pool: 1, address: '2001:db8:7::1', ports: 64_512, inUse: 80_640, created: 90_000, failed: 12 }
+    ]
+  }
   const dataplane = {
     name: 'userspace',
     sessions,
-    telemetry: { snapshot: () => counters, readFloodCounters: (zone: number) => ({ syn_flood: zone * 10 }) },
+    telemetry: { snapshot: () => counters, readFloodCounters: (zone: number) => ({ syn_flood: zone * 10 }), natUsage: async () => { nat.walks++; return nat.rows } },
     links: { list: () => links, neighbours: () => [] }
   } as unknown as DataPlane
   const agent: FakeAgent = {
@@ -43,6 +52,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     config,
     counters,
     names,
+    nat,
     info: {
       version: '0.1.0', node: 'edge-1', instance: 'default', pid: process.pid, startedAt: 1_700_000_000_000, backend: 'userspace', generation: 7,
       state: 'running', reasons: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25

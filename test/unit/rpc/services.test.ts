@@ -111,6 +111,18 @@ t.test('telemetry: flood counters of one zone or all', async (t) => {
   t.match(await refusal(call(stub, stub.floodCounters, { zone: 'dmz' })), { detail: { expected: 'one of clients servers' } })
 })
 
+t.test('telemetry: NAT pools by name or id; calls at the same time share one walk', async (t) => {
+  const { connection: { telemetry: stub }, agent } = await withServer(t)
+  const all = await Promise.all(Array.from({ length: 50 }, async () => await call(stub, stub.natUsage, { pool: '' })))
+  t.equal(agent.nat.walks, 1)
+  t.match(all[49]?.addresses, [
+    { pool: 'out', poolId: 1, address: '203.0.113.1', ports: 64_512, sessions: 16_128n, created: 70_000n, failed: 0n },
+    { pool: 'out', address: '2001:db8:7::1', sessions: 80_640n, failed: 12n }
+  ])
+  t.equal((await call(stub, stub.natUsage, { pool: '#1' })).addresses.length, 2)
+  t.match(await refusal(call(stub, stub.natUsage, { pool: 'in' })), { grpcCode: status.INVALID_ARGUMENT, code: 'LS_R_POOL', detail: { found: 'in', expected: 'one of out' } })
+})
+
 t.test('telemetry: the metrics page', async (t) => {
   const { connection: { telemetry: stub } } = await withServer(t)
   const { contentType, text } = await call(stub, stub.metrics, {})
