@@ -46,7 +46,9 @@ t.test('the packed prebuilt package runs where there is no compiler', { skip: mi
   const tarball = readdirSync(dir).find((name) => name.endsWith('.tgz')) ?? ''
   const listed = run(dir, env, 'tar', 'tzf', tarball).stdout.split('\n')
   t.ok(listed.includes(`package/prebuilds/${process.platform}-${process.arch}/core.node`), 'the addon is in the tarball')
-  t.same(listed.filter((name) => /(^package\/(src|test|bench|scripts|build)\/|\.test\.js$|\/node_modules\/)/.test(name)), [], 'nothing but the product is in the tarball')
+  t.same(listed.filter((name) => /(^package\/(src(?!\/config\/schema\.json$)|test|bench|scripts|build)\/|\.test\.js$|\/node_modules\/)/.test(name)), [], 'nothing but the product is in the tarball')
+
+  t.ok(listed.includes('package/src/config/schema.json'), 'the schema of the configuration is in the tarball')
 
   // A host without a compiler: PATH holds node, npm and a shell.
   const app = join(dir, 'app')
@@ -82,6 +84,9 @@ t.test('the packed prebuilt package runs where there is no compiler', { skip: mi
   const loaded = run(app, bare, 'node', '-e', "const core = require('node-gyp-build')('node_modules/lockstep'); console.log(typeof core)")
   t.equal(loaded.status, 0, 'the core addon loads', { output: loaded.output })
   t.equal(loaded.stdout.trim(), 'object')
+
+  const schema = run(app, bare, 'node', '-p', "require('lockstep/schema.json').$schema")
+  t.match(schema.stdout, /json-schema\.org/, 'lockstep/schema.json can be required', { output: schema.output })
 
   const program = join(home, 'dist/src/cli/main.js')
   await t.test('lockstep --version', { skip: !existsSync(program) && 'needs src/cli/main.ts' }, async (t) => {
