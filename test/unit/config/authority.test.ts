@@ -28,6 +28,11 @@ async function world (t: { teardown: (run: () => void) => void }, change: Partia
       return w.authority
     },
   }
+  // The turn after all others: a question that is refused. Then a round of the event loop for what follows the turn.
+  w.clock.idle = async () => {
+    await w.authority.confirm(-1).catch(() => undefined)
+    await new Promise(resolve => setImmediate(resolve))
+  }
   await w.restart()
   t.teardown(() => { w.authority.close() })
   return w

@@ -39,7 +39,9 @@ const result = (generation: number): ApplyResult => ({
 
 export class FakeClock implements AuthorityClock {
   private timers: Array<{ at: number, run: () => void }> = []
-  constructor (private time = 1_800_000_000_000) {}
+  private time = 1_800_000_000_000
+  /** Resolves when what a timer started has ended. */
+  idle: () => Promise<void> = settle
   now = (): number => this.time
   after = (ms: number, run: () => void): (() => void) => {
     const timer = { at: this.time + ms, run }
@@ -56,10 +58,10 @@ export class FakeClock implements AuthorityClock {
       this.timers = this.timers.filter(t => t !== due)
       this.time = Math.max(this.time, due.at)
       due.run()
-      await settle()
+      await this.idle()
     }
     this.time = end
-    await settle()
+    await this.idle()
   }
 
   get pending (): number { return this.timers.length }
