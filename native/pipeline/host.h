@@ -82,13 +82,6 @@ LS_INLINE bool ls_link_local(const struct ls_pkt *p)
 					   (p->key.dst.b[0] == 0xfe && (p->key.dst.b[1] & 0xc0) == 0x80));
 }
 
-/* Link-local IPv6 stays on its link (RFC 4291 2.5.6): the host's own may come in, nothing is forwarded. */
-LS_INLINE bool ls_link_local(const struct ls_pkt *p)
-{
-	return p->key.family == LS_IP6 && ((p->key.src.b[0] == 0xfe && (p->key.src.b[1] & 0xc0) == 0x80) ||
-					   (p->key.dst.b[0] == 0xfe && (p->key.dst.b[1] & 0xc0) == 0x80));
-}
-
 /* Addresses that can be neither source nor destination of a forwarded packet: RFC 1812 5.3.7, RFC 6890. */
 LS_INLINE bool ls_martian(const struct ls_pkt *p)
 {
@@ -96,9 +89,6 @@ LS_INLINE bool ls_martian(const struct ls_pkt *p)
 
 	if (p->key.family == LS_IP4)
 		return s->b[12] == 127 || d->b[12] == 127 || s->b[12] >= 224 || s->b[12] == 0 || d->b[12] == 0 || d->b[12] >= 240;
-	/* a v4-mapped address on the wire would pass for IPv4 in every table */
-	if ((s->d[0] == 0 && s->w[2] == ls_swap32(0xffff)) || (d->d[0] == 0 && d->w[2] == ls_swap32(0xffff)))
-		return true;
 	/* a v4-mapped address on the wire would pass for IPv4 in every table */
 	if ((s->d[0] == 0 && s->w[2] == ls_swap32(0xffff)) || (d->d[0] == 0 && d->w[2] == ls_swap32(0xffff)))
 		return true;

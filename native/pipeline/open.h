@@ -229,8 +229,6 @@ LS_STAGE u32 ls_decide(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 		return v;
 	if (ls_link_local(p))
 		return ls_drop(e, p, LS_DROP_MARTIAN);
-	if (ls_link_local(p))
-		return ls_drop(e, p, LS_DROP_MARTIAN);
 	if (p->ttl <= 1)
 		return ls_answer_ttl(e, p);
 	outer6 = x->mode != LS_MODE_NAT && !(p->real_addr.d[0] == 0 && p->real_addr.w[2] == ls_swap32(0xffff));
