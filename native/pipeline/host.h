@@ -55,8 +55,6 @@ LS_STAGE u32 ls_host_multicast(const struct ls_env *e, struct ls_pkt *p)
 		return ls_to_host(e);
 	if (p->key.family == LS_IP4 && p->key.dst.w[3] == 0xffffffff)
 		return ls_drop(e, p, LS_DROP_BROADCAST);
-	if (p->key.family == LS_IP4 && p->key.dst.w[3] == 0xffffffff)
-		return ls_drop(e, p, LS_DROP_BROADCAST);
 	return ls_drop(e, p, ls_is_multicast(&p->key.dst, p->key.family) ? LS_DROP_MULTICAST : LS_DROP_BROADCAST);
 }
 
