@@ -114,7 +114,8 @@ u64 ls_scan_walk(const struct ls_table *t, u64 *live);
 
 /* reconcile.c */
 struct ls_reconcile_result {
-	u64 scanned, stale, deleted;
+	u64 scanned; /* received, or the peer's and looked at */
+	u64 stale, deleted;
 	u64 walk_ns, clear_ns, grace_ns;
 };
 void ls_bulk_begin(struct ls_table *t);

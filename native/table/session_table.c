@@ -9,7 +9,7 @@
 bool ls_session_read(const struct ls_table *t, u32 slot, struct ls_session *out)
 {
 	struct ls_session *s = port_session(&t->env, slot);
-	u32 gen;
+	u32 gen, life;
 
 	if (!s)
 		return false;
@@ -18,7 +18,9 @@ bool ls_session_read(const struct ls_table *t, u32 slot, struct ls_session *out)
 		return false;
 	ls_words_load(out, s, sizeof(*s) / 8);
 	LS_FENCE_ACQ();
-	if (LS_LOAD(&s->gen) != gen)
+	/* a revival in place writes while gen is still the old one, but not while the record is LIVE or DYING; state first, gen second */
+	life = LS_STATE_LIFECYCLE(LS_LOAD_ACQ(&s->state));
+	if ((life != LS_LIVE && life != LS_DYING) || LS_LOAD(&s->gen) != gen)
 		return false;
 	out->gen = gen;
 	return LS_STATE_LIFECYCLE(out->state) == LS_LIVE || LS_STATE_LIFECYCLE(out->state) == LS_DYING;
