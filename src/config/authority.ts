@@ -171,7 +171,7 @@ export class Authority implements ConfigAuthority {
     const result = parseConfig(text, this.o.parse)
     if (result.desired === null) return result
     const unsupported = unsupportedIssues(result.desired, this.o.capabilities?.() ?? [])
-    return unsupported.length === 0 ? result : { ...result, desired: null, issues: unsupported }
+    return unsupported.length === 0 ? result : { ...result, desired: null, issues: result.located(unsupported) }
   }
 
   private async applyStartup (text: string, source: 'startup' | 'file', signal: AbortSignal): Promise<Applied> {
@@ -204,7 +204,7 @@ export class Authority implements ConfigAuthority {
       // A rollback that is tried again and again leaves one line, not a history of them.
       const repeats = (g: GenerationInfo): boolean => g.state === 'failed' && g.hash === read.hash && g.comment === options.comment && g.author === 'lockstep'
       await store.commit({ history: [...store.state.history.filter(g => !repeats(g)), draft(generation, 'failed')] })
-      throw error
+      throw error instanceof ConfigError ? new ConfigError(read.located(error.issues), error.errorClass, error.code) : error
     }
     const { unconfirmed, running } = store.state
     let history: readonly GenerationInfo[] = store.state.history

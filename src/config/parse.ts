@@ -39,12 +39,18 @@ export interface ParseResult {
   readonly text: string
   /** SHA-256 of the text, hexadecimal. */
   readonly hash: string
+  /** Gives issues found later, by a backend, their place in the text. */
+  readonly located: (issues: readonly ConfigIssue[]) => readonly ConfigIssue[]
 }
 
 export function parseConfig (input: string | Uint8Array, options: ParseOptions): ParseResult {
   const yaml = readYaml(input)
   const hash = createHash('sha256').update(input).digest('hex')
-  const done = (desired: Desired | null, issues: Issues): ParseResult => ({ desired: issues.count > 0 ? null : desired, issues: issues.list(), warnings: issues.warnings, text: yaml.text, hash })
+  const done = (desired: Desired | null, issues: Issues): ParseResult => ({ desired: issues.count > 0 ? null : desired, issues: issues.list(), warnings: issues.warnings, text: yaml.text, hash, located })
+  const located: ParseResult['located'] = list => list.map(issue => {
+    const at = issue.line === null ? yaml.locate(issue.path) : null
+    return at === null ? issue : { ...issue, line: at.line, column: at.column }
+  })
   if (yaml.value === undefined) return done(null, yaml.issues)
   const issues = yaml.issues
   const shape = checkShape(yaml.value, issues)

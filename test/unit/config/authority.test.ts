@@ -6,6 +6,7 @@ import t from 'tap'
 import { LockstepError } from '../../../src/contract/errors.js'
 import type { ApplyOptions } from '../../../src/contract/services.js'
 import { Authority, type AuthorityOptions } from '../../../src/config/authority.js'
+import { ConfigError } from '../../../src/config/issues.js'
 import { ConfigStore } from '../../../src/config/store.js'
 import { FakeClock, FakeSink, settle } from './fake-sink.js'
 import { options as parse } from './support.js'
@@ -62,14 +63,16 @@ t.test('a wrong text, a failing dataplane, an unsupported feature: the last good
   await t.rejects(w.authority.apply('zones: {b: {screen: 7}, c: {fragments: x}}\n', how(), signal), { errorClass: 'invalid', code: 'LS_C_INVALID', issues: [{ path: '/zones/b/screen' }, { path: '/zones/c/fragments' }] })
   w.sink.fail = new LockstepError('unavailable', 'LS_E_SYSTEM', 'no')
   await t.rejects(w.authority.apply(zones('b'), how(), signal), { code: 'LS_E_SYSTEM' })
+  w.sink.fail = new ConfigError([{ path: '/interfaces/eth0/port', line: null, column: null, code: 'LS_C_PORT', message: 'no', found: '', expected: '' }], 'invalid', 'LS_C_PORT')
+  await t.rejects(w.authority.apply(`${zones('b')}interfaces:\n  eth0: {zone: b}\n`, how(), signal), { code: 'LS_C_PORT', issues: [{ path: '/interfaces/eth0/port', line: 3, column: 3 }] })
   w.sink.fail = null
-  await t.rejects(w.authority.apply('zones: {b: {screen: s}}\nscreens: {s: {land: true}}\n', how(), signal), { errorClass: 'unsupported', code: 'LS_C_INVALID', issues: [{ path: '/zones/b/screen', found: 'not here' }] })
+  await t.rejects(w.authority.apply('zones: {b: {screen: s}}\nscreens: {s: {land: true}}\n', how(), signal), { errorClass: 'unsupported', code: 'LS_C_INVALID', issues: [{ path: '/zones/b/screen', found: 'not here', line: 1, column: 13 }] })
   t.equal(w.sink.zones, 'a')
   t.equal(w.authority.status().running?.generation, 1)
   t.equal(w.authority.text('running'), zones('a'))
-  t.same(w.authority.history().map(g => [g.generation, g.state]), [[1, 'running'], [2, 'failed']], 'a failure of the dataplane is in the history, a wrong text is not')
+  t.same(w.authority.history().map(g => [g.generation, g.state]), [[1, 'running'], [2, 'failed'], [3, 'failed']], 'a failure of the dataplane is in the history, a wrong text is not')
   const { info } = await w.authority.apply(zones('c'), how(), signal)
-  t.equal(info.generation, 3, 'its number is not used again')
+  t.equal(info.generation, 4, 'its number is not used again')
 })
 
 t.test('check tells issues or the plan, and changes nothing; so does a dry run', async t => {
