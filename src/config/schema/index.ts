@@ -1,4 +1,4 @@
-/** The schema of the configuration file, JSON Schema 2020-12. src/config/schema.json is this, written by `npm run generate`-style export. */
+/** The schema of the configuration file, JSON Schema 2020-12. src/config/schema.json is this; `UPDATE=1` of test/unit/config/documents writes it. */
 import { agent, nodes, reload, timeouts } from './agent.js'
 import { object } from './common.js'
 import { interfaceSchema, interfaces, redundancyGroups, routes, screens, trafficSources, zones } from './network.js'
