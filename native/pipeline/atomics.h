@@ -19,6 +19,11 @@ typedef u64 __attribute__((may_alias)) ls_u64a;
 typedef u32 __attribute__((may_alias)) ls_u32a;
 typedef u16 __attribute__((may_alias)) ls_u16a;
 
+#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
+/* ThreadSanitizer does not model fences, and GCC says so. What they order here are atomic words, so nothing is hidden by it. */
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
+
 #ifdef __bpf__
 #define LS_LOAD(p) (*(volatile __typeof__(*(p)) *)(p))
 #define LS_LOAD_ACQ(p) LS_LOAD(p)
