@@ -1,14 +1,14 @@
 /**
  * The composition root: builds an agent from a configuration and takes it down again. The only place that names concrete classes.
  *
- * Order up: configuration read -> table -> backend (touches nothing yet) -> socket claimed (a second agent stops here) -> backend started ->
- * configuration applied -> serving. Down in reverse; each step has its own bound.
+ * Order up: configuration read -> state directory held (a second agent stops here) -> table -> backend (touches nothing yet) -> socket claimed (or
+ * here) -> backend started -> configuration applied -> serving. Down in reverse; each step runs whatever the one before it did.
  */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { closeSync, ftruncateSync, readFileSync, writeSync } from 'node:fs'
+import { mkdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Logger } from 'pino'
 import { UserspaceDataPlane, type Compiler } from './backend/userspace/index.js'
@@ -38,6 +38,8 @@ export interface AgentOptions {
   readonly instance: string | null
   readonly backend: string | null
   readonly log: Logger
+  /** Aborts a start that is under way; what was begun is taken down. */
+  readonly signal?: AbortSignal
 }
 
 export interface Agent {
@@ -50,24 +52,36 @@ export interface Agent {
 }
 
 const REFRESH_MS = 2000
+/** LS_US_WORKERS_MAX in native/backend/userspace/api.h. */
+const WORKERS_MAX = 16
 
 export async function startAgent (o: AgentOptions): Promise<Agent> {
-  const { log } = o
   const defaults = hostDefaults()
   const host = { ...defaults, stateDir: o.stateDirectory ?? defaults.stateDir, socketPath: o.socketPath ?? defaults.socketPath }
   const parse: ParseOptions = { host, ...(o.config?.path == null ? {} : { directory: dirname(o.config.path) }) }
-  const first = await firstDesired(o, parse, host.stateDir)
-  const { agent } = first
+  const early = o.config === null ? await openState(host.stateDir, null) : null
+  const { agent } = await firstDesired(o, parse, early).catch((error: unknown) => { early?.release(); throw error })
   const stateDirectory = o.stateDirectory ?? agent.stateDir
+  if (early !== null && early.directory !== stateDirectory) early.release()
+  const held = early?.directory === stateDirectory ? early : await openState(stateDirectory, o.config?.path ?? null)
+  try {
+    return await startWith(o, parse, agent, held)
+  } catch (error) {
+    held.release()
+    throw error
+  }
+}
+
+async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['agent'], held: HeldState): Promise<Agent> {
+  const { log } = o
+  const { store } = held
   const socketPath = o.socketPath ?? agent.socketPath
   if ((o.backend ?? agent.backend) !== 'userspace') throw new LockstepError('unsupported', 'LS_A_BACKEND', 'this backend is not in this version', { object: 'agent.backend', found: o.backend ?? agent.backend, expected: 'userspace', next: 'lockstep backend list shows what this host can do' })
 
-  await mkdir(dirname(socketPath), { recursive: true, mode: 0o755 })
-  const store = await openStore(stateDirectory, o.config?.path ?? null)
   for (const note of store.notes) log.warn({ note }, 'the state directory was repaired')
 
   const core = loadCore()
-  const workers = agent.workers === 0 ? availableParallelism() : agent.workers
+  const workers = agent.workers === 0 ? Math.min(availableParallelism(), WORKERS_MAX) : agent.workers
   const pool = startPool()
   const table = createTable(core.Table, agent, workers)
   const dataplane = new UserspaceDataPlane({ core, table, workers, instance: o.instance ?? agent.instance, netns: agent.netns, compiler: compilerOf(pool) })
@@ -75,6 +89,8 @@ export async function startAgent (o: AgentOptions): Promise<Agent> {
   loop.enable()
 
   const problem = (what: string, error: unknown): void => { log.error({ err: error }, what) }
+  /** What keeps the agent from being as it should, by subject. */
+  const reasons = new Map<string, string>()
   const authority = new Authority({
     sink: dataplane.config, store, parse, bootId: bootId(), capabilities: () => dataplane.capabilities,
     onApplied: (applied) => {
@@ -89,7 +105,14 @@ export async function startAgent (o: AgentOptions): Promise<Agent> {
     const key = Object.keys(d.timeouts)[phase] ?? ''
     return d.applications.find(a => d.ids.app[a.name] === app)?.timeouts[key] ?? d.timeouts[key] ?? 0
   }
-  const feed = startFeed({ tableId: table.info().id, timeouts, onLogs: (rows) => { logPolicies(log, rows, authority) }, onClosed: (changes) => { logClosed(log, changes, authority) }, onProblem: (error) => { problem('the sync worker failed', error) } })
+  const feed = startFeed({
+    tableId: table.info().id, timeouts, onLogs: (rows) => { logPolicies(log, rows, authority) },
+    onClosed: (changes, lost) => { logClosed(log, changes, lost, authority) },
+    onProblem: (error) => {
+      problem('the sync worker failed', error)
+      reasons.set('sync worker', error instanceof Error ? error.message : String(error))
+    }
+  })
 
   let state: AgentInfo['state'] = 'starting'
   const startedAt = Date.now()
@@ -98,7 +121,7 @@ export async function startAgent (o: AgentOptions): Promise<Agent> {
       const t = table.info()
       return {
         version, node: agent.node, instance: o.instance ?? agent.instance, pid: process.pid, startedAt, backend: 'userspace', generation: authority.status().running?.generation ?? 0,
-        state, reasons: [], tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.percentile(99) / 1e6
+        state: state === 'running' && reasons.size > 0 ? 'degraded' : state, reasons: [...reasons].map(([what, why]) => `${what}: ${why}`), tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.percentile(99) / 1e6
       }
     },
     dataplane: () => dataplane,
@@ -108,51 +131,87 @@ export async function startAgent (o: AgentOptions): Promise<Agent> {
   }
 
   let edge: NodeJS.Timeout | null = null
-  const refresh = async (why: string): Promise<void> => {
+  /** False: it failed, and what ran goes on. */
+  const refresh = async (why: string): Promise<boolean> => {
     try {
       await dataplane.refresh(AbortSignal.timeout(30_000))
+      reasons.delete('refresh')
       log.debug({ why }, 'recompiled')
+      return true
     } catch (error) {
+      if (state === 'stopping') return false
+      reasons.set('refresh', `recompiling after ${why} failed; the previous configuration stays in force`)
       problem(`recompiling after ${why} failed; the previous configuration stays in force`, error)
+      return false
     }
   }
   function scheduleEdge (): void {
     if (edge !== null) clearTimeout(edge)
     edge = null
+    if (state === 'stopping') return
     const d = authority.desired()
     const at = d === null ? null : nextScheduleEdge(d, new Date())
     if (at === null) return
     edge = setTimeout(() => { void refresh('a schedule').then(scheduleEdge) }, Math.min(at.getTime() - Date.now() + 50, 2 ** 31 - 1))
   }
 
+  /** Looks every REFRESH_MS; after a refresh that failed it waits longer each time, up to a minute. */
+  const watchHost = (): NodeJS.Timeout => {
+    let signature = dataplane.hostSignature()
+    let [failures, pause, busy] = [0, 0, false]
+    return setInterval(() => {
+      if (busy || pause-- > 0) return
+      let now: string
+      try {
+        now = dataplane.hostSignature()
+      } catch (error) {
+        problem('the links cannot be read', error)
+        pause = 30
+        return
+      }
+      if (now === signature) return
+      busy = true
+      void refresh('a change of links or addresses').then((done) => {
+        busy = false
+        failures = done ? 0 : failures + 1
+        pause = done ? 0 : Math.min(2 ** failures, 30)
+        if (done) signature = now
+      })
+    }, REFRESH_MS)
+  }
+
   let rpc: RpcServer | null = null
   let watcher: NodeJS.Timeout | null = null
-  const stop = async (): Promise<void> => {
-    if (state === 'stopping') return
+  const takeDown = async (): Promise<void> => {
     state = 'stopping'
     if (watcher !== null) clearInterval(watcher)
     if (edge !== null) clearTimeout(edge)
     authority.close()
-    await rpc?.close(500)
-    await feed.close()
-    await dataplane.close()
-    table.close()
-    await pool.close()
-    loop.disable()
+    const failed: unknown[] = []
+    const steps: ReadonlyArray<() => Promise<void> | void> = [
+      async () => { await rpc?.close(500) }, async () => { await feed.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, async () => { await pool.close() },
+      () => { loop.disable() }, held.release
+    ]
+    for (const step of steps) {
+      try {
+        await step()
+      } catch (error) {
+        failed.push(error)
+      }
+    }
+    if (failed.length > 0) throw failed.length === 1 ? failed[0] : new AggregateError(failed, failed.map(e => e instanceof Error ? e.message : String(e)).join('; '))
   }
+  let stopping: Promise<void> | null = null
+  const stop = async (): Promise<void> => { await (stopping ??= takeDown()) }
+  const within = (ms: number): AbortSignal => AbortSignal.any([AbortSignal.timeout(ms), ...(o.signal === undefined ? [] : [o.signal])])
 
   try {
     rpc = await startRpcServer(services, { socketPath, onBug: (error) => { problem('a call failed', error) } })
-    await dataplane.start(AbortSignal.timeout(30_000))
-    const applied = await authority.start(AbortSignal.timeout(60_000))
+    await dataplane.start(within(30_000))
+    const applied = await authority.start(within(60_000))
     if (applied === null) log.warn('no configuration: apply one with `lockstep apply FILE`')
-    let signature = dataplane.hostSignature()
-    watcher = setInterval(() => {
-      const now = dataplane.hostSignature()
-      if (now === signature) return
-      signature = now
-      void refresh('a change of links or addresses')
-    }, REFRESH_MS)
+    o.signal?.throwIfAborted()
+    watcher = watchHost()
     state = 'running'
     rpc.setServing(true)
     return { services, socketPath, desired: () => authority.desired(), reload: async () => { await authority.reload(AbortSignal.timeout(60_000)) }, stop }
@@ -162,22 +221,57 @@ export async function startAgent (o: AgentOptions): Promise<Agent> {
   }
 }
 
+/** Work of a call that was cut may still be on its way: a verify of a large table takes a second. */
+async function closeTable (table: NativeTable): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      table.close()
+      return
+    } catch (error) {
+      if (fromNative(error).code !== 'LS_E_BUSY' || tries === 300) throw fromNative(error, { object: 'session table' })
+      await new Promise(resolve => { setTimeout(resolve, 10) })
+    }
+  }
+}
+
 const absent: readonly ProbeResult[] = (['ebpf', 'dpdk', 'vpp'] as const).map(backend => ({ backend, available: false, reason: 'not built into this version', capabilities: [] }))
 
 /** The settings that must be known before anything is opened; the authority parses again and applies. */
-async function firstDesired (o: AgentOptions, parse: ParseOptions, stateDir: string): Promise<Desired> {
-  const text = o.config?.text ?? (await (await openStore(stateDir, null)).startup())?.text
-  if (text === undefined) throw new LockstepError('invalid', 'LS_A_NO_CONFIG', 'there is no configuration', { object: stateDir, next: 'name a file: lockstep run FILE' })
+async function firstDesired (o: AgentOptions, parse: ParseOptions, state: HeldState | null): Promise<Desired> {
+  const text = o.config?.text ?? (await state?.store.startup())?.text
+  if (text === undefined) throw new LockstepError('invalid', 'LS_A_NO_CONFIG', 'there is no configuration', { object: state?.directory ?? 'run', next: 'name a file: lockstep run FILE' })
   const result = parseConfig(text, parse)
   if (result.desired === null) throw new ConfigError(result.issues, 'invalid')
   return result.desired
 }
 
-async function openStore (directory: string, startupPath: string | null): Promise<ConfigStore> {
+interface HeldState {
+  readonly directory: string
+  readonly store: ConfigStore
+  readonly release: () => void
+}
+
+/** Held for this process alone: opening it sweeps what an unfinished apply left, and another agent's apply may be just that. */
+async function openState (directory: string, startupPath: string | null): Promise<HeldState> {
+  const path = join(directory, 'agent.lock')
+  let fd: number | null = null
+  const release = (): void => {
+    if (fd !== null) closeSync(fd)
+    fd = null
+  }
   try {
-    return await ConfigStore.open(directory, startupPath === null ? {} : { startupPath })
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    fd = loadCore().lockFile(path)
+    ftruncateSync(fd)
+    writeSync(fd, `pid ${process.pid}\n`, 0)
+    return { directory, store: await ConfigStore.open(directory, startupPath === null ? {} : { startupPath }), release }
   } catch (error) {
+    release()
     if (error instanceof LockstepError) throw error
+    if ((error as { code?: unknown }).code === 'LS_E_BUSY') {
+      const holder = await readFile(path, 'utf8').catch(() => '')
+      throw new LockstepError('unavailable', 'LS_A_STATE_BUSY', 'another agent keeps its state here', { object: directory, found: holder.trim() || 'a lock', next: 'stop it, or give this one another --state' }, error)
+    }
     throw new LockstepError('unavailable', 'LS_A_STATE', 'the state directory cannot be used', { object: directory, found: (error as Error).message, next: 'name another with --state' }, error)
   }
 }
@@ -226,7 +320,8 @@ function logPolicies (log: Logger, rows: Uint8Array, authority: Authority): void
 }
 
 /** Ended sessions of policies with `log: close`. */
-function logClosed (log: Logger, changes: readonly SessionChange[], authority: Authority): void {
+function logClosed (log: Logger, changes: readonly SessionChange[], lost: number, authority: Authority): void {
+  if (lost > 0) log.warn({ lost }, 'sessions closed without a line: more ended than can be logged')
   for (const { session: s, closeReason } of changes) {
     log.info({
       policy: authority.names.name('policy', s.policy), reason: closeReason, source: s.source, sourcePort: s.sourcePort, destination: s.destination, destinationPort: s.destinationPort,

@@ -165,6 +165,8 @@ export interface NativeCore {
   readonly wireVersion: number
   readonly configBytes: number
   readonly countersBytes: number
+  /** Descriptor of a file that this process alone holds until it is closed or the process ends. Throws LS_E_BUSY. */
+  readonly lockFile: (path: string) => number
   readonly Table: new (options: TableGeometry | { readonly open: string } | { readonly attach: number }) => NativeTable
   readonly Userspace: new (table: NativeTable, workers: number) => NativeUserspace
   /** Packed struct ls_maglev_real; entries; the ring in force (u16 each) or null. */
