@@ -31,11 +31,11 @@ export async function socketPathOf (io: CliIo, options: LinkOptions): Promise<st
   return existsSync(socketPath) || !existsSync(SYSTEM_SOCKET) ? socketPath : SYSTEM_SOCKET
 }
 
-/** Runs `work` with a connection that is closed afterwards. */
+/** Runs `work` with a connection that is closed afterwards; a signal of the process (Ctrl-C) cancels its calls. */
 export async function withAgent<T> (io: CliIo, options: LinkOptions, work: (agent: AgentConnection) => Promise<T>): Promise<T> {
   const path = await socketPathOf(io, options)
   await knock(io, path)
-  const connection = connectAgent(socketTarget(path))
+  const connection = connectAgent(socketTarget(path), undefined, io.signal)
   try {
     return await work(connection)
   } finally {

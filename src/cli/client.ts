@@ -4,7 +4,7 @@
  */
 import {
   credentials, type CallOptions, type ChannelCredentials, type Client, type ClientOptions, type ClientReadableStream, type ClientUnaryCall,
-  Metadata, type ServiceError
+  InterceptingCall, type Interceptor, Metadata, type ServiceError, status
 } from '@grpc/grpc-js'
 import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
 import { ConfigClient } from '../generated/proto/lockstep/v1/config.js'
@@ -20,6 +20,9 @@ export const channelOptions: ClientOptions = {
   'grpc.max_send_message_length': 8 << 20,
   'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW,
   'grpc.enable_retries': 0,
+  // An agent that hangs, or a connection that broke without a word, is noticed by streams without a deadline, too.
+  'grpc.keepalive_time_ms': 20_000,
+  'grpc.keepalive_timeout_ms': 20_000,
   'grpc.service_config_disable_resolution': 1
 }
 
@@ -31,14 +34,27 @@ export interface AgentConnection {
   readonly close: () => void
 }
 
-/** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. */
-export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure()): AgentConnection {
-  const agent = new AgentClient(target, channelCredentials, channelOptions)
-  const shared: ClientOptions = { ...channelOptions, channelOverride: agent.getChannel() }
+/** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. When `signal` fires, every call is cancelled. */
+export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure(), signal?: AbortSignal): AgentConnection {
+  const options: ClientOptions = signal === undefined ? channelOptions : { ...channelOptions, interceptors: [cancelOn(signal)] }
+  const agent = new AgentClient(target, channelCredentials, options)
+  const shared: ClientOptions = { ...options, channelOverride: agent.getChannel() }
   const config = new ConfigClient(target, channelCredentials, shared)
   const sessions = new SessionsClient(target, channelCredentials, shared)
   const telemetry = new TelemetryClient(target, channelCredentials, shared)
   return { agent, config, sessions, telemetry, close: () => agent.close() }
+}
+
+const cancelOn = (signal: AbortSignal): Interceptor => (options, nextCall) => {
+  const call = nextCall(options)
+  const cancel = (): void => call.cancelWithStatus(status.CANCELLED, 'cancelled by the caller')
+  return new InterceptingCall(call, {
+    start: (metadata, listener, next) => {
+      next(metadata, { onReceiveStatus: (received, pass) => { signal.removeEventListener('abort', cancel); pass(received) } })
+      if (signal.aborted) cancel()
+      else signal.addEventListener('abort', cancel, { once: true })
+    }
+  })
 }
 
 export const socketTarget = (path: string): string => `unix:${path}`

@@ -28,7 +28,8 @@ export function exitCodeOf (error: unknown): number {
   if (error instanceof RemoteError) {
     const known = codeOfStatus.get(error.grpcCode)
     if (known !== undefined) return known
-    if (error.code === 'LS_R_UNAVAILABLE') return exitCode.unreachable
+    // A call that we did not cancel ourselves (that is asked before) was cut off by an agent that stopped.
+    if (error.code === 'LS_R_UNAVAILABLE' || error.grpcCode === status.CANCELLED) return exitCode.unreachable
   }
   if (!(error instanceof LockstepError)) return exitCode.bug
   if (error.code === 'LS_U_USAGE') return exitCode.usage

@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander'
 import type { SessionFilter } from '../generated/proto/lockstep/v1/session.js'
 import { usageError } from './exit-codes.js'
-import { parseCount, parseDuration } from './format.js'
+import { parseDuration, parseSmall } from './format.js'
 
 export interface FilterOptions {
   readonly source?: string
@@ -45,11 +45,11 @@ export function addFilterOptions (command: Command): Command {
   add('--source <prefix>', 'client address or prefix')
   add('--destination <prefix>', 'destination as the client sent it')
   add('--address <prefix>', 'any of the four addresses')
-  add('--source-port <n>', 'client port', parseCount)
-  add('--destination-port <n>', 'destination port', parseCount)
-  add('--port <n>', 'any of the four ports', parseCount)
+  add('--source-port <n>', 'client port', parseSmall)
+  add('--destination-port <n>', 'destination port', parseSmall)
+  add('--port <n>', 'any of the four ports', parseSmall)
   add('--protocol <name>', 'tcp, udp, icmp, icmp6 … or a number')
-  add('--family <4|6>', 'IPv4 or IPv6 only', parseCount)
+  add('--family <4|6>', 'IPv4 or IPv6 only', parseSmall)
   add('--domain <name>', 'routing domain')
   add('--zone-in <name>', 'zone of the first packet')
   add('--zone-out <name>', 'zone it left to')
@@ -57,7 +57,7 @@ export function addFilterOptions (command: Command): Command {
   add('--vip <name>', 'VIP it was sent to')
   add('--real <name>', 'real that serves it')
   add('--app <name>', 'application')
-  add('--rg <n>', 'redundancy group, 255: none', parseCount)
+  add('--rg <n>', 'redundancy group, 255: none', parseSmall)
   command.option('--phase <name...>', 'any of these phases, for example TCP_ESTABLISHED')
   add('--snat <yes|no>', 'source is translated', yesNo)
   add('--dnat <yes|no>', 'destination is translated', yesNo)

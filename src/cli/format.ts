@@ -3,17 +3,43 @@ import { usageError } from './exit-codes.js'
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** `90s`, `5m`, `1h30m`, `250ms` -> milliseconds. */
+/** The longest that a timer of this process can wait. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+const DURATION_MS_MAX = 10_000 * 86_400_000
+
+/** `90s`, `5m`, `1h30m`, `250ms` -> milliseconds, up to 10 000 days. */
 export function parseDuration (text: string): number {
   if (!/^(\d+(ms|s|m|h|d))+$/.test(text)) throw usageError('not a duration', text, 'for example 30s, 5m or 1h30m')
   let ms = 0
   for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/g)) ms += Number(count) * (unitMs[unit ?? ''] ?? 0)
+  if (ms > DURATION_MS_MAX) throw usageError('too long', text, 'at most 10000d')
+  return ms
+}
+
+/** A duration that this process itself waits for. */
+export function parseWait (text: string): number {
+  const ms = parseDuration(text)
+  if (ms > TIMER_MS_MAX) throw usageError('too long to wait', text, 'at most 24d')
   return ms
 }
 
 export function parseCount (text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw usageError('not a number', text, 'a whole number')
   return Number(text)
+}
+
+/** What travels as 32 bits: ports, groups, limits of lists. The agent knows the narrower bound. */
+export function parseSmall (text: string): number {
+  const value = parseCount(text)
+  if (value > 0xffff_ffff) throw usageError('the number is too large', text, 'less than 2^32')
+  return value
+}
+
+/** Text of others on a terminal: control characters and direction marks become visible escapes, so that a comment or a name cannot
+ * break a table, move the cursor or hide what it says. */
+export function printable (text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (c) =>
+    c === '\n' ? '\\n' : c === '\t' ? '\\t' : `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`)
 }
 
 /** 1536 -> `1.5K`, binary steps. */

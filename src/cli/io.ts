@@ -1,14 +1,17 @@
 /** What a verb may touch of its process: streams, environment, terminal. Tests pass their own. */
 import { constants as osConstants } from 'node:os'
+import { LockstepError } from '../contract/errors.js'
 
 export interface CliIo {
-  /** Resolves when the text is taken; rejects with EPIPE when the reader has gone. */
+  /** Resolves when the text is taken; rejects with EPIPE when the reader has gone, with a LockstepError when it cannot be written. */
   readonly out: (text: string) => Promise<void>
   readonly err: (text: string) => void
   readonly env: Readonly<Record<string, string | undefined>>
   /** Columns of the terminal; `null` when standard output is not one: then nothing is cut. */
   readonly width: number | null
   readonly color: boolean
+  /** The same for standard error, which may go elsewhere. */
+  readonly errColor: boolean
   readonly stdin: () => Promise<string>
   /** Aborted on SIGINT and SIGTERM. */
   readonly signal: AbortSignal
@@ -17,6 +20,7 @@ export interface CliIo {
 /** The real process. Colour only on a terminal, never under NO_COLOR (no-color.org). */
 export function processIo (): CliIo {
   const { stdout, stderr, env } = process
+  const colorWanted = (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
   const abort = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => {
@@ -26,19 +30,27 @@ export function processIo (): CliIo {
   }
   return {
     out: async (text) => await new Promise<void>((resolve, reject) => {
-      stdout.write(text, (error) => { if (error instanceof Error) reject(error); else resolve() })
+      stdout.write(text, (error) => { if (error instanceof Error) reject(outputError(error)); else resolve() })
     }),
     err: (text) => { stderr.write(text) },
     env,
-    width: stdout.isTTY ? stdout.columns ?? 80 : null,
-    color: stdout.isTTY && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb',
+    // Some terminals say 0.
+    width: stdout.isTTY ? stdout.columns || 80 : null,
+    // Undefined off a terminal, and to picocolors that means "look at CI and FORCE_COLOR".
+    color: stdout.isTTY === true && colorWanted,
+    errColor: stderr.isTTY === true && colorWanted,
     stdin: async () => {
       const parts: Buffer[] = []
+      abort.signal.addEventListener('abort', () => { process.stdin.destroy(abort.signal.reason as Error) }, { once: true })
       for await (const part of process.stdin) parts.push(part as Buffer)
       return Buffer.concat(parts).toString('utf8')
     },
     signal: abort.signal
   }
+}
+
+function outputError (cause: NodeJS.ErrnoException): Error {
+  return cause.code === 'EPIPE' ? cause : new LockstepError('unavailable', 'LS_U_OUTPUT', 'standard output cannot be written', { found: cause.code ?? cause.message }, cause)
 }
 
 export class Interrupted extends Error {

@@ -3,7 +3,8 @@
 import { processIo } from './io.js'
 import { cliMain, isBrokenPipe } from './program.js'
 
-process.stdout.on('error', (error) => { if (isBrokenPipe(error)) process.exit(0) })
+// Whoever writes is told by `out`; without a listener the process would end with a stack.
+process.stdout.on('error', () => {})
 process.stderr.on('error', () => {})
 
 try {

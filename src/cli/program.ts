@@ -5,6 +5,7 @@ import { LockstepError } from '../contract/errors.js'
 import { RemoteError } from './remote-error.js'
 import { selfName } from './agent-link.js'
 import { exitCode, exitCodeOf } from './exit-codes.js'
+import { printable } from './format.js'
 import { Interrupted, type CliIo } from './io.js'
 import { addAgent, packageVersion } from './verbs/agent.js'
 import { addConfig } from './verbs/config.js'
@@ -42,7 +43,7 @@ function buildProgram (io: CliIo, outcome: Outcome, pending: Array<Promise<void>
       getOutHelpWidth: () => io.width ?? 100,
       getErrHelpWidth: () => io.width ?? 100,
       getOutHasColors: () => io.color,
-      getErrHasColors: () => io.color
+      getErrHasColors: () => io.errColor
     })
     .showHelpAfterError('(--help shows what is possible)')
   program.addHelpText('after', `
@@ -60,14 +61,14 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
 
 /** `error: text`, the violations of a refused configuration under it. */
 function errorText (error: unknown, io: CliIo): string {
-  const red = createColors(io.color).red
+  const red = createColors(io.errColor).red
   if (!(error instanceof LockstepError)) {
     const detail = error instanceof Error ? error.stack ?? error.message : String(error)
     return `${red('error:')} this is a bug in ${selfName(io)}: ${detail}\n`
   }
-  const lines = [`${red('error:')} ${error.message.replace(/^LS_U_\w+: /, '')}`]
+  const lines = [`${red('error:')} ${error.message.replace(/^LS_U_\w+: /, '').split('\n').map(printable).join('\n')}`]
   if (error instanceof RemoteError) {
-    for (const v of error.violations) lines.push(`  ${v.field === '' ? '/' : v.field}: ${v.description} [${v.reason}]`)
+    for (const v of error.violations) lines.push(`  ${printable(`${v.field === '' ? '/' : v.field}: ${v.description} [${v.reason}]`)}`)
   }
   return `${lines.join('\n')}\n`
 }

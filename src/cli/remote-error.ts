@@ -52,7 +52,9 @@ export function errorOfStatus (error: ServiceError): RemoteError {
       }
     } catch { /* garbage in the details: the code says enough */ }
   }
-  return new RemoteError(error.details === '' ? error.message : error.details, error.code, meaning, violations, error)
+  const cutOff = error.code === status.CANCELLED && meaning.code === 'LS_R_CANCELLED'
+  const text = error.details === '' ? error.message : error.details
+  return new RemoteError(cutOff ? 'the call was cut off: the agent stopped, or the call was cancelled' : text, error.code, meaning, violations, error)
 }
 
 function meaningOf ({ reason, domain, metadata }: ErrorInfo): Meaning | null {

@@ -3,6 +3,7 @@
  * first, then cuts its longest cells; into a pipe it is never cut.
  */
 import { createColors } from 'picocolors'
+import { printable } from './format.js'
 
 export interface TableColumn<Row> {
   readonly title: string
@@ -32,7 +33,7 @@ export interface LaidTable<Row> {
 
 /** Chooses columns and widths from some rows; later rows are cut to fit only on a terminal. */
 export function layOut<Row> (columns: ReadonlyArray<TableColumn<Row>>, rows: readonly Row[], width: number | null): LaidTable<Row> {
-  let laid = columns.map((column) => ({ ...column, width: rows.reduce((max, row) => Math.max(max, column.value(row).length), column.title.length) }))
+  let laid = columns.map((column) => ({ ...column, width: rows.reduce((max, row) => Math.max(max, cell(column, row).length), column.title.length) }))
   if (width === null) return { columns: laid }
   const total = (): number => laid.reduce((sum, c) => sum + c.width, GAP.length * (laid.length - 1))
   while (total() > width) {
@@ -53,15 +54,16 @@ export function tableHead<Row> ({ columns }: LaidTable<Row>, { color }: Pick<Tab
 }
 
 export function tableRows<Row> ({ columns }: LaidTable<Row>, rows: readonly Row[], cutCells = true): string {
-  return rows.map((row) => `${line(columns.map((c) => pad(clip(c.value(row), cutCells ? c.width : Infinity), c.width, c.align)))}\n`).join('')
+  return rows.map((row) => `${line(columns.map((c) => pad(clip(cell(c, row), cutCells ? c.width : Infinity), c.width, c.align)))}\n`).join('')
 }
 
+const cell = <Row> (column: TableColumn<Row>, row: Row): string => printable(column.value(row))
 const line = (cells: readonly string[]): string => cells.join(GAP).trimEnd()
 const clip = (text: string, width: number): string => (text.length <= width ? text : `${text.slice(0, width - 1)}…`)
 const pad = (text: string, width: number, align: 'left' | 'right' = 'left'): string => (align === 'left' ? text.padEnd(width) : text.padStart(width))
 
-/** `key  value` lines, keys aligned. */
-export function fields (pairs: ReadonlyArray<readonly [string, string]>): string {
+/** `key  value` lines, keys aligned; the third, if any, colours the value. */
+export function fields (pairs: ReadonlyArray<readonly [string, string, ((text: string) => string)?]>): string {
   const width = pairs.reduce((max, [key]) => Math.max(max, key.length), 0)
-  return pairs.map(([key, value]) => `${key.padEnd(width)}  ${value}`.trimEnd() + '\n').join('')
+  return pairs.map(([key, value, paint = (text) => text]) => `${key.padEnd(width)}  ${paint(printable(value))}`.trimEnd() + '\n').join('')
 }

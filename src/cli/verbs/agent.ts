@@ -10,7 +10,7 @@ import type { Backend } from '../../generated/proto/lockstep/v1/agent.js'
 import { call } from '../client.js'
 import { socketPathOf, withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
-import { count, duration, parseDuration, time } from '../format.js'
+import { count, duration, parseWait, time } from '../format.js'
 import { enumWord, toJson } from '../json.js'
 import { fields, table } from '../table.js'
 import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
@@ -26,7 +26,7 @@ export function addAgent (parent: Command, cli: Cli): void {
     .action(action(cli, async (options: CommonOptions & { readonly capabilities?: boolean }) => await backends(cli, options)))
 
   onlineVerb(parent, { usage: 'stop', summary: 'Stop the agent and wait until it is gone', about: 'Sends SIGTERM to the agent that serves the socket. Forwarding ends or goes on as the backend can.', examples: ['stop', 'stop --timeout 30s'] })
-    .option('--timeout <duration>', 'how long to wait', parseDuration, 15_000)
+    .option('--timeout <duration>', 'how long to wait', parseWait, 15_000)
     .action(action(cli, async (options: CommonOptions & { readonly timeout: number }) => await stop(cli, options)))
 
   onlineVerb(parent, { usage: 'version', summary: 'Show the version of this program and of the agent, if one runs', examples: ['version'] })
@@ -49,13 +49,13 @@ async function status ({ io }: Cli, options: CommonOptions): Promise<number> {
   const paint = state === 'running' ? c.green : c.yellow
   const use = info.tableCapacity === 0n ? 0 : 100 * Number(info.tableLive) / Number(info.tableCapacity)
   await io.out(fields([
-    ['state', paint(state) + (info.reasons.length === 0 ? '' : `: ${info.reasons.join('; ')}`)],
+    ['state', state + (info.reasons.length === 0 ? '' : `: ${info.reasons.join('; ')}`), (text) => paint(state) + text.slice(state.length)],
     ['agent', `${info.version}, node ${info.node}, instance ${info.instance}, pid ${info.pid}, up ${duration(Date.now() - Number(info.startedAtMs))}`],
     ['backend', `${info.backend}${info.hugepages ? ', huge pages' : ''}`],
     ['sessions', `${info.tableLive} of ${info.tableCapacity} (${use.toFixed(1)} %)`],
     ['running', config.running === undefined ? 'no configuration' : generationLine(config.running)],
-    ...(config.unconfirmed === undefined ? [] : [['unconfirmed', c.yellow(`rolls back at ${time(config.unconfirmed.confirmByMs ?? 0n)} unless confirmed`)] as const]),
-    ['startup', config.startupHash === undefined ? 'none: `lockstep save` keeps what runs' : config.drift ? c.yellow('differs from what runs: `lockstep save` keeps what runs') : 'same as running'],
+    ...(config.unconfirmed === undefined ? [] : [['unconfirmed', `rolls back at ${time(config.unconfirmed.confirmByMs ?? 0n)} unless confirmed`, c.yellow] as const]),
+    ['startup', config.startupHash === undefined ? 'none: `lockstep save` keeps what runs' : config.drift ? 'differs from what runs: `lockstep save` keeps what runs' : 'same as running', config.drift && config.startupHash !== undefined ? c.yellow : undefined],
     ['event loop', `p99 ${info.eventLoopDelayP99Ms.toFixed(1)} ms`]
   ]))
   return exitCode.ok
@@ -86,6 +86,8 @@ async function backends ({ io }: Cli, options: CommonOptions & { readonly capabi
 async function stop ({ io }: Cli, options: CommonOptions & { readonly timeout: number }): Promise<number> {
   const path = await socketPathOf(io, options)
   const info = await withAgent(io, options, async (a) => await call(a.agent, a.agent.getInfo, {}))
+  // 0 and 1 are our own group and the first process: no agent we could know is either.
+  if (info.pid < 2) throw new LockstepError('unavailable', 'LS_U_STOP', 'the agent does not say which process it is', { object: path, found: `pid ${info.pid}`, next: 'stop it where it was started' })
   try {
     process.kill(info.pid, 'SIGTERM')
   } catch (cause) {
@@ -99,7 +101,7 @@ async function stop ({ io }: Cli, options: CommonOptions & { readonly timeout: n
       await io.out(options.json === true ? `${toJson({ stopped: true, pid: info.pid })}\n` : `instance ${info.instance} (pid ${info.pid}) stopped, ${count(info.tableLive)} sessions at the end\n`)
       return exitCode.ok
     }
-    await sleep(50)
+    await sleep(50, undefined, { signal: io.signal })
   }
   throw new LockstepError('unavailable', 'LS_U_STOP', 'the agent did not stop in time', { object: `pid ${info.pid}`, found: `alive after ${duration(options.timeout)}`, next: 'look at its log' })
 }

@@ -8,7 +8,7 @@ import { ConfigText, type ConfigApplyResponse, type ConfigRollbackResponse, type
 import { call } from '../client.js'
 import { selfName, withAgent } from '../agent-link.js'
 import { exitCode, usageError } from '../exit-codes.js'
-import { duration, parseCount, parseDuration, time } from '../format.js'
+import { duration, parseCount, parseDuration, parseSmall, printable, time } from '../format.js'
 import type { CliIo } from '../io.js'
 import { toJson } from '../json.js'
 import { table } from '../table.js'
@@ -65,7 +65,7 @@ export function addConfig (parent: Command, cli: Cli): void {
     }))
 
   onlineVerb(parent, { usage: 'history', summary: 'List generations, newest first', examples: ['history', 'history --limit 5 --json'] })
-    .option('--limit <n>', 'at most this many', parseCount, 0)
+    .option('--limit <n>', 'at most this many', parseSmall, 0)
     .action(action(cli, async (options: CommonOptions & { readonly limit: number }) => {
       const { generations } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.history, { limit: options.limit }))
       await cli.io.out(options.json === true ? `${toJson(generations.map(generationJson), 2)}\n` : generationTable(generations, cli.io))
@@ -137,7 +137,7 @@ async function applied (io: CliIo, options: ApplyOptions, r: ConfigApplyResponse
     return exitCode.ok
   }
   await io.out(planText(r.plan, io))
-  for (const warning of r.warnings) io.err(`warning: ${warning}\n`)
+  for (const warning of r.warnings) io.err(`warning: ${printable(warning)}\n`)
   const g = r.generation
   if (options.dryRun === true) await io.out('dry run: nothing was changed\n')
   else if (g !== undefined) {

@@ -1,6 +1,6 @@
 /** Generations and plan steps as text and JSON, shared by the verbs that show them. */
 import type { ConfigIssue, Generation, PlanStep } from '../../generated/proto/lockstep/v1/config.js'
-import { time } from '../format.js'
+import { printable, time } from '../format.js'
 import { enumWord } from '../json.js'
 import { table, type TableStyle } from '../table.js'
 
@@ -11,7 +11,7 @@ export const actionWord = (s: PlanStep): string => enumWord('PLAN_ACTION', s.act
 /** `generation 7 by anna at 2026-03-01 12:00:00: new VIP`. */
 export function generationLine (g: Generation): string {
   const why = g.comment === '' ? '' : `: ${g.comment}`
-  return `generation ${g.generation} by ${g.author === '' ? 'nobody' : g.author} at ${time(g.appliedAtMs)}${why}`
+  return printable(`generation ${g.generation} by ${g.author === '' ? 'nobody' : g.author} at ${time(g.appliedAtMs)}${why}`)
 }
 
 export function generationJson (g: Generation | undefined): Record<string, unknown> | null {
@@ -50,5 +50,5 @@ export function issueLine (file: string, i: IssueText | ConfigIssue): string {
   const place = [file, ...at].join(':')
   const found = i.found === '' ? '' : `: found ${i.found}`
   const expected = i.expected === '' ? '' : `${found === '' ? ': ' : ', '}expected ${i.expected}`
-  return `${place}: ${i.path === '' ? '/' : i.path}: ${i.message}${found}${expected} [${i.code}]\n`
+  return `${printable(`${place}: ${i.path === '' ? '/' : i.path}: ${i.message}${found}${expected} [${i.code}]`)}\n`
 }

@@ -4,6 +4,7 @@ import type { ConfigCheckResponse } from '../../generated/proto/lockstep/v1/conf
 import { call } from '../client.js'
 import { socketGiven, socketPathOf, withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
+import { printable } from '../format.js'
 import { toJson } from '../json.js'
 import { load } from '../modules.js'
 import { action, offlineVerb, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
@@ -43,7 +44,6 @@ function addRun (parent: Command, cli: Cli): void {
     }))
 
   offlineVerb(parent, { usage: 'quickstart', summary: 'Run a small agent with traffic of its own to look at', examples: ['quickstart'] })
-    
     .option('--socket <path>', 'serve this socket')
     .action(action(cli, async (o: { socket?: string }) => await (await load('quickstart')).quickstart({ socketPath: socketGiven(cli.io, o) })))
 }
@@ -65,7 +65,8 @@ function addGateway (parent: Command, cli: Cli): void {
     .option('--tls-ca <file>', 'authorities of client certificates (PEM)')
     .action(action(cli, async (o: { socket?: string, http: string, grpc: string, role: string, user: string, tlsCert?: string, tlsKey?: string, tlsCa?: string }) => {
       const { gatewayMain } = await load('gateway')
-      return await gatewayMain({ ...o, socketPath: await socketPathOf(cli.io, o), onReady: (text) => { void cli.io.out(`${text}\n`) }, signal: cli.io.signal })
+      return await gatewayMain({ ...o, socketPath: await socketPathOf(cli.io, o), // A reader that has gone is no reason to stop serving.
+        onReady: (text) => { cli.io.out(`${text}\n`).catch(() => {}) }, signal: cli.io.signal })
     }))
 }
 
@@ -87,7 +88,7 @@ function addCheck (parent: Command, cli: Cli): void {
       else {
         const name = file === '-' ? 'stdin' : file
         for (const issue of r.issues) io.err(issueLine(name, issue))
-        for (const warning of r.warnings) io.err(`${name}: warning: ${warning}\n`)
+        for (const warning of r.warnings) io.err(`${name}: warning: ${printable(warning)}\n`)
         if (r.ok) await io.out(r.plan.length === 0 ? `${name}: ok\n` : planText(r.plan, io))
         else io.err(`${name}: ${r.issues.length} ${r.issues.length === 1 ? 'error' : 'errors'}\n`)
       }

@@ -5,7 +5,7 @@ import { messages } from '../client.js'
 import { withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
 import { addFilterOptions, filterMessage, type FilterOptions } from '../filter-options.js'
-import { bytes, endpoint, parseCount, parseDuration, protocolName, time } from '../format.js'
+import { bytes, endpoint, parseCount, parseWait, printable, protocolName, time } from '../format.js'
 import { enumWord, toJson } from '../json.js'
 import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
 
@@ -19,7 +19,7 @@ export function addWatch (sessions: Command, cli: Cli): void {
     examples: ['sessions watch --vip web', 'sessions watch --json --count 10', 'sessions watch --for 30s --protocol udp']
   }))
     .option('--count <n>', 'end after this many changes', parseCount)
-    .option('--for <duration>', 'end after this time', parseDuration)
+    .option('--for <duration>', 'end after this time', parseWait)
     .action(action(cli, async (options: WatchOptions) => await watch(cli, options)))
 }
 
@@ -73,5 +73,5 @@ function textLine (change: SessionChange): string {
   ]
   if (s.vip !== '') words.push(`${s.vip} ${s.real}`)
   if (change.closeReason !== 'NONE') words.push(`${change.closeReason.toLowerCase()}, ${bytes(s.bytesForward)}B sent, ${bytes(s.bytesReply)}B received`)
-  return `${words.join(' ').trimEnd()}\n`
+  return `${printable(words.join(' ').trimEnd())}\n`
 }

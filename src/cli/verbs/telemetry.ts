@@ -5,7 +5,7 @@ import type { CounterBlock, NatAddressUsage, TelemetrySnapshotResponse } from '.
 import { call, type AgentConnection } from '../client.js'
 import { withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
-import { parseDuration } from '../format.js'
+import { parseWait } from '../format.js'
 import { toJson } from '../json.js'
 import { fields, table, type TableColumn } from '../table.js'
 import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
@@ -20,7 +20,7 @@ export function addTelemetry (parent: Command, cli: Cli): void {
     examples: ['counters', 'counters drops', 'counters vip real --rate 5s', 'counters --json']
   })
     .option('--zeros', 'show rows that are zero, too')
-    .option('--rate <duration>', 'read twice and show the change a second', parseDuration)
+    .option('--rate <duration>', 'read twice and show the change a second', parseWait)
     .action(action(cli, async (blocks: string[], options: CounterOptions) => await counters(cli, blocks, options)))
 
   onlineVerb(parent, { usage: 'flood [zone]', summary: 'Show what the screens of a zone stopped and see now', about: 'RATE is what a screen saw in the current second, stopped or not: the configured limit is compared with it.', examples: ['flood', 'flood clients --json'] })

@@ -21,6 +21,7 @@ export async function runCli (argv: readonly string[], { env = {}, width = null,
     env: { PATH: '', ...env },
     width,
     color,
+    errColor: color,
     stdin: async () => stdin,
     signal
   }
