@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "pipeline/create_user.h"
+
 void ls_bulk_begin(struct ls_table *t)
 {
 	pthread_mutex_lock(&t->writer);
@@ -13,54 +15,81 @@ void ls_bulk_begin(struct ls_table *t)
 	pthread_mutex_unlock(&t->writer);
 }
 
-/* Fetched into the second-level cache, whose queue of misses is longer than the first's: 3 ns a slot instead of 6. */
+/* The slots that were not received, one after the other: received ones are not touched, so a bulk that confirms nearly everything costs little more than
+ * a walk of the bitmap. Their lines are on the way while others are looked at: the first AHEAD slots before, those a session needs half of that. They go
+ * into the second-level cache, whose queue of misses is longer than the first's (3 ns a slot instead of 6 when all are looked at). */
 #define FETCH(p) __builtin_prefetch((p), 0, 2)
-#define AHEAD 128 /* slots; a multiple of 64 */
+#define AHEAD 128
 
-/* Of the slots of one word of marks that were not received, the two lines that only they need. */
-static void fetch_missing(const struct ls_table *t, u32 word)
+struct missing {
+	const struct ls_table *t;
+	u32 word, words;
+	u64 bits; /* of this word, not handed out yet */
+	u64 received;
+};
+
+static u32 missing_next(struct missing *it)
 {
-	for (u64 missing = ~t->marks[word]; missing; missing &= missing - 1) {
-		u32 slot = word * 64 + (u32)__builtin_ctzll(missing);
+	u32 slot;
 
-		if (slot >= t->env.slots)
-			break;
-		FETCH((const u8 *)&t->env.sessions[slot] + 64);
-		FETCH((const u8 *)&t->env.sessions[slot] + 128);
+	while (!it->bits) {
+		u64 marks;
+
+		if (++it->word >= it->words)
+			return LS_SLOT_NONE;
+		marks = it->t->marks[it->word];
+		it->received += (u32)__builtin_popcountll(marks);
+		it->bits = ~marks;
 	}
+	slot = it->word * 64 + (u32)__builtin_ctzll(it->bits);
+	it->bits &= it->bits - 1;
+	return slot < it->t->env.slots ? slot : LS_SLOT_NONE; /* only the last word has bits beyond */
 }
 
 enum ls_status ls_reconcile(struct ls_table *t, u32 peer_owned, bool began, bool source_failed, struct ls_reconcile_result *result)
 {
-	u32 slots[LS_FREER_BATCH], gens[LS_FREER_BATCH], m = 0, words = (t->env.slots + 63) / 64;
-	u64 start = ls_clock_ns(), clearing = 0;
+	u32 slots[LS_FREER_BATCH], gens[LS_FREER_BATCH], m = 0, ring[AHEAD], next = 0;
+	struct missing it = { .t = t, .word = 0xffffffff, .words = (t->env.slots + 63) / 64 };
+	u64 start = ls_clock_ns(), clearing = 0, fetched = 0;
 	struct ls_delete_result part;
 
 	memset(result, 0, sizeof(*result));
 	if (!began || source_failed)
 		return LS_E_INVALID; /* a spurious end, or a window built from a partial source, deletes nothing (hazards 5, 19) */
-	for (u32 word = 0; word <= words; word++) {
-		u64 received = word < words ? t->marks[word] : 0;
-		u32 end = word < words ? (t->env.slots - word * 64 < 64 ? t->env.slots : word * 64 + 64) : 0;
+	for (u64 at = 0; next != LS_SLOT_NONE || at < fetched;) {
+		const struct ls_session *s;
+		u32 slot, gen, rg;
 
-		if (word + AHEAD / 64 < words)
-			fetch_missing(t, word + AHEAD / 64);
-		for (u32 slot = word * 64; slot < end; slot++, received >>= 1) {
-			const struct ls_session *s = &t->env.sessions[slot];
-			u32 gen, rg;
-
-			FETCH(s + AHEAD); /* past the last slot it is a hint that leads nowhere */
-			gen = LS_LOAD_ACQ(&s->gen);
-			rg = LS_LOAD(&s->rg);
-			if (!(gen & 1) || rg >= LS_RGS_MAX || !(peer_owned >> rg & 1))
-				continue;
-			result->scanned++;
-			if (!(received & 1) && LS_STATE_LIFECYCLE(LS_LOAD(&s->state)) == LS_LIVE) {
-				slots[m] = slot;
-				gens[m++] = gen;
+		if (next != LS_SLOT_NONE) {
+			next = missing_next(&it);
+			if (next != LS_SLOT_NONE) {
+				FETCH(&t->env.sessions[next]);
+				ring[fetched++ % AHEAD] = next;
+				if (fetched - at < AHEAD)
+					continue;
 			}
 		}
-		if (m > LS_FREER_BATCH - 64 || (word == words && m)) {
+		if (at + AHEAD / 2 < fetched) {
+			s = &t->env.sessions[ring[(at + AHEAD / 2) % AHEAD]];
+			if (LS_LOAD(&s->gen) & 1) {
+				FETCH((const u8 *)s + 64);
+				FETCH((const u8 *)s + 128);
+			}
+		}
+		if (at < fetched) {
+			slot = ring[at++ % AHEAD];
+			s = &t->env.sessions[slot];
+			gen = LS_LOAD_ACQ(&s->gen);
+			rg = LS_LOAD(&s->rg);
+			if ((gen & 1) && rg < LS_RGS_MAX && (peer_owned >> rg & 1)) {
+				result->scanned++;
+				if (LS_STATE_LIFECYCLE(LS_LOAD(&s->state)) == LS_LIVE) {
+					slots[m] = slot;
+					gens[m++] = gen;
+				}
+			}
+		}
+		if (m == LS_FREER_BATCH || (m && next == LS_SLOT_NONE && at == fetched)) {
 			u64 began_ns = ls_clock_ns();
 
 			ls_table_free_slots(t, slots, gens, m, LS_CLOSE_RECONCILE, &part);
@@ -71,6 +100,7 @@ enum ls_status ls_reconcile(struct ls_table *t, u32 peer_owned, bool began, bool
 			m = 0;
 		}
 	}
+	result->scanned += it.received;
 	result->clear_ns = clearing - result->grace_ns;
 	result->walk_ns = ls_clock_ns() - start - clearing;
 	return LS_OK;
