@@ -35,7 +35,7 @@ interface Run { readonly result: SuiteResult, readonly extra?: Readonly<Record<s
 
 /** Each suite is loaded when asked for: the plots, gRPC and the addon cost their start only where they are used. */
 async function run (options: BenchOptions, progress: (text: string) => void, signal: AbortSignal): Promise<Run> {
-  const repeats = options.repeats ?? (options.quick ? 3 : 9)
+  const repeats = options.repeats ?? (options.quick ? 2 : 9)
   const common = { repeats, progress, signal, ...(options.sessions === null ? {} : { sessions: options.sessions }) }
   switch (options.suite) {
     case 'table': {
