@@ -23,6 +23,7 @@ import { layout } from './generated/layout.js'
 import { formatAddress, addressOfBytes } from './lib/address.js'
 import type { NativeTable } from './native/binding.js'
 import { fromNative } from './native/errors.js'
+import { heldIds } from './native/held-ids.js'
 import { loadCore } from './native/load.js'
 import { resolveNamedFilter } from './rpc/resolve-filter.js'
 import { startRpcServer, type RpcServer } from './rpc/server.js'
@@ -92,7 +93,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
-    sink: dataplane.config, store, parse, bootId: bootId(), capabilities: () => dataplane.capabilities,
+    sink: dataplane.config, store, parse, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
     onApplied: (applied) => {
       log.info({ generation: applied.info.generation, author: applied.info.author, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings }, 'configuration in force')
       scheduleEdge()
