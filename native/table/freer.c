@@ -107,7 +107,7 @@ static void tell_deleted(struct ls_table *t, const struct ls_session *s, u32 slo
 
 static const struct ls_config *config_now(const struct ls_table *t)
 {
-	return &t->env.banks[LS_LOAD(&t->env.header->active_bank) & 1];
+	return &t->env.banks[LS_LOAD_ACQ(&t->env.header->active_bank) & 1];
 }
 
 static u64 deadline(const struct ls_table *t, const struct ls_config *c, const struct ls_session *s, u64 state)
@@ -260,11 +260,13 @@ void ls_free_slots_by(struct ls_table *t, const u32 *slots, const u32 *gens, con
 u32 ls_table_expire(struct ls_table *t, u32 slots)
 {
 	struct ls_freer_work *w = t->env.freer;
-	const struct ls_config *c = config_now(t);
+	const struct ls_config *c;
 	u64 now = ls_clock_ns();
-	u32 freed = 0, at = t->scan_slot, n = slots < t->env.slots ? slots : t->env.slots;
+	u32 freed = 0, at, n = slots < t->env.slots ? slots : t->env.slots;
 
 	pthread_mutex_lock(&t->freer);
+	c = config_now(t); /* under the lock: ls_table_write_config rewrites the idle bank under it too */
+	at = t->scan_slot;
 	w->count = 0;
 	w->phase = LS_FREER_CHOSEN;
 	while (n--) {

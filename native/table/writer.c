@@ -8,13 +8,17 @@
 /* Writes the idle bank, flips, waits one grace: from then on no worker reads the old one. */
 enum ls_status ls_table_write_config(struct ls_table *t, const void *bank, u64 bytes)
 {
-	u32 idle = !(LS_LOAD(&t->env.header->active_bank) & 1);
+	u32 idle;
 
 	if (bytes != sizeof(struct ls_config))
 		return LS_E_INVALID;
+	/* the freer is no worker: a grace does not wait for it, this lock does */
+	pthread_mutex_lock(&t->freer);
+	idle = !(LS_LOAD(&t->env.header->active_bank) & 1);
 	memcpy(&t->env.banks[idle], bank, bytes);
 	LS_STORE(&t->env.header->config_generation, t->env.banks[idle].generation);
 	LS_STORE_REL(&t->env.header->active_bank, idle);
+	pthread_mutex_unlock(&t->freer);
 	ls_table_grace(t);
 	t->env.config = &t->env.banks[idle];
 	return LS_OK;
