@@ -2,6 +2,7 @@
  * `lockstep lab`, `npm run lab`: builds a network of namespaces, runs the agent in its router, and shows with real programs what the router
  * does. Everything is removed at the end, also after Ctrl-C.
  */
+import { setMaxListeners } from 'node:events'
 import { createColors } from 'picocolors'
 import { LockstepError } from '../../src/contract/errors.js'
 import { quickstartConfig, shortTimeouts } from './config.js'
@@ -54,6 +55,7 @@ export async function labMain (argv: string[]): Promise<number> {
   if (left.length > 0) say(c.dim(`removed what an earlier lab left: ${left.join(', ')}`))
   // The first signal ends the demonstration and removes everything; a second one is not needed for that.
   const abort = new AbortController()
+  setMaxListeners(0, abort.signal) // one for each curl at work
   const interrupt = (): void => { abort.abort() }
   const interrupted = new Promise<never>((_resolve, reject) => { abort.signal.addEventListener('abort', () => reject(new LockstepError('unavailable', 'LS_LAB_INTERRUPTED', 'interrupted')), { once: true }) })
   interrupted.catch(() => {})

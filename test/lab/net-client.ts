@@ -48,7 +48,7 @@ async function udp (o: NetClientOptions): Promise<NetClientFigures> {
     seen.question(n)
     socket.send(`${n} `.padEnd(o.bytes, '.'), (error) => { if (error instanceof Error) seen.fail(error.message) })
   }, () => false)
-  await seen.wait(o.count, o.patienceMs)
+  await seen.wait(o.patienceMs)
   socket.close()
   return seen.figures()
 }
@@ -76,7 +76,7 @@ async function tcp (o: NetClientOptions): Promise<NetClientFigures> {
     seen.question(n)
     socket.write(`${n} `.padEnd(o.bytes - 1, '.') + '\n')
   }, () => closed)
-  if (!closed) await seen.wait(o.count, o.patienceMs)
+  if (!closed) await seen.wait(o.patienceMs)
   else seen.fail('closed by the other side')
   socket.end()
   return seen.figures()
@@ -103,10 +103,14 @@ async function http (o: NetClientOptions): Promise<NetClientFigures> {
   return seen.figures()
 }
 
+/** SIGUSR1: no more questions; wait for the answers and tell. */
+let enough = false
+process.on('SIGUSR1', () => { enough = true })
+
 /** Calls `step` on time even when one was late. */
 async function pace (o: NetClientOptions, step: (n: number) => Promise<void>, over: () => boolean): Promise<void> {
   const begun = performance.now()
-  for (let n = 0; n < o.count && !over(); n++) {
+  for (let n = 0; n < o.count && !enough && !over(); n++) {
     await step(n)
     const wait = begun + (n + 1) * o.intervalMs - performance.now()
     if (wait > 0) await sleep(wait)
@@ -137,9 +141,10 @@ class Observed {
     this.#wake()
   }
 
-  async wait (count: number, patienceMs: number): Promise<void> {
+  /** Until every question is answered. */
+  async wait (patienceMs: number): Promise<void> {
     const deadline = performance.now() + patienceMs
-    while (this.#rtts.length < count && performance.now() < deadline) {
+    while (this.#sentAt.size > 0 && performance.now() < deadline) {
       await new Promise<void>((resolve) => { this.#wake = resolve; setTimeout(resolve, 50) })
     }
   }
