@@ -125,7 +125,7 @@ static u64 deadline(const struct ls_table *t, const struct ls_config *c, const s
 }
 
 /* GRACED for one slot: true when its entries are gone and it waits for the second grace. */
-static bool finish_one(struct ls_table *t, u32 slot, u32 reason, u64 now)
+static bool finish_one(struct ls_table *t, u32 slot, u32 reason, u64 chosen_ns)
 {
 	struct ls_env *e = &t->env;
 	struct ls_session *s = &e->sessions[slot], copy;
@@ -138,7 +138,7 @@ static bool finish_one(struct ls_table *t, u32 slot, u32 reason, u64 now)
 			break; /* a successor meets what its predecessor left */
 		if (LS_STATE_LIFECYCLE(state) != LS_DYING)
 			return false; /* revived by a packet */
-		if (!(LS_STATE_FLOW(state) & LS_FLOW_ADMIN) && deadline(t, config_now(t), s, state) >= now)
+		if (!(LS_STATE_FLOW(state) & LS_FLOW_ADMIN) && deadline(t, config_now(t), s, state) >= chosen_ns)
 			next = LS_STATE_SET_LIFECYCLE(LS_STATE_CLOSE(state) == LS_CLOSE_TIMEOUT ? LS_STATE_SET_CLOSE(state, LS_CLOSE_NONE) : state, LS_LIVE);
 		else
 			next = LS_STATE_SET_LIFECYCLE(state, LS_DEAD);
@@ -160,21 +160,20 @@ static bool finish_one(struct ls_table *t, u32 slot, u32 reason, u64 now)
 	return true;
 }
 
-/* Runs a listed batch from CHOSEN to the end; how many slots were freed. Holds t->freer. */
-static u32 run_batch(struct ls_table *t)
+/* Runs a listed batch from CHOSEN to the end; how many slots were freed. Holds t->freer. `chosen_ns` was read before the grace: "still expired" is
+ * judged at that time, so that every burst that begins later has a later clock and agrees (docs/design/0002, lesson 2). */
+static u32 run_batch(struct ls_table *t, u64 chosen_ns)
 {
 	struct ls_freer_work *w = t->env.freer;
 	u32 freed = 0;
-	u64 now;
 
 	ls_table_grace(t);
 	w->phase = LS_FREER_GRACED;
-	now = ls_clock_ns();
 	pthread_mutex_lock(&t->writer);
 	for (u32 i = 0; i < w->count; i++) {
 		if (i + 4 < w->count)
 			__builtin_prefetch(&t->env.sessions[w->slots[i + 4]], 1);
-		if (finish_one(t, w->slots[i], w->reasons[i], now)) {
+		if (finish_one(t, w->slots[i], w->reasons[i], chosen_ns)) {
 			w->slots[freed] = w->slots[i];
 			t->env.header->freed_by[w->reasons[i] & 15]++;
 			freed++;
@@ -197,6 +196,19 @@ static u32 run_batch(struct ls_table *t)
 	return freed;
 }
 
+/* DYING by order -> LIVE as it was. Until it succeeds: the drain may clear the dirty mark meanwhile. */
+static void give_back(struct ls_session *s, u64 word, u32 close)
+{
+	for (;;) {
+		u64 live = LS_STATE_SET_CLOSE(LS_STATE_SET_LIFECYCLE(word, LS_LIVE), close) & ~LS_STATE_FLOW_BIT(LS_FLOW_ADMIN);
+		u64 found = LS_CAS(&s->state, word, live);
+
+		if (found == word)
+			return;
+		word = found;
+	}
+}
+
 /* `reasons` of each slot, or `reason` of all when it is NULL. */
 static void free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, const u8 *reasons, u32 reason, u32 n,
 		       struct ls_delete_result *result)
@@ -205,7 +217,7 @@ static void free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, co
 
 	memset(result, 0, sizeof(*result));
 	for (u32 at = 0; at < n;) {
-		u64 graces = t->grace_ns_total;
+		u64 graces = t->grace_ns_total, chosen_ns = ls_clock_ns();
 
 		pthread_mutex_lock(&t->freer);
 		w->count = 0;
@@ -227,7 +239,7 @@ static void free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, co
 				if (found == state) {
 					/* revived between the two reads: this is another session now, leave it alone */
 					if (LS_LOAD_ACQ(&s->gen) != gens[at]) {
-						LS_CAS(&s->state, next, state);
+						give_back(s, next, LS_STATE_CLOSE(state));
 						break;
 					}
 					w->slots[w->count] = slots[at];
@@ -239,7 +251,7 @@ static void free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, co
 		}
 		result->matched += w->count;
 		if (w->count)
-			result->deleted += run_batch(t);
+			result->deleted += run_batch(t, chosen_ns);
 		else
 			w->phase = LS_FREER_IDLE;
 		pthread_mutex_unlock(&t->freer);
@@ -291,12 +303,12 @@ u32 ls_table_expire(struct ls_table *t, u32 slots)
 			t->pass_live = 0;
 		}
 		if (w->count == LS_FREER_BATCH) {
-			freed += run_batch(t);
+			freed += run_batch(t, now);
 			w->phase = LS_FREER_CHOSEN;
 		}
 	}
 	if (w->count)
-		freed += run_batch(t);
+		freed += run_batch(t, now);
 	w->phase = LS_FREER_IDLE;
 	t->scan_slot = at;
 	pthread_mutex_unlock(&t->freer);
