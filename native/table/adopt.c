@@ -1,6 +1,7 @@
 /* Taking over a table after its holder or a worker died (R6), and finishing the freer's work in progress (R5).
  *
- * Runs with no worker attached (user space's died with the process). With XDP attached it is the same pass between two graces.
+ * Runs with no worker alive: user space's are threads of the process that died. Taking over from living workers (XDP, the DPDK child) needs the snapshot
+ * pass of docs/design/0002, because it must not touch their rings and spares.
  */
 #include "table/table.h"
 
