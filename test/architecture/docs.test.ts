@@ -1,5 +1,6 @@
 /** What the documents say is so: links lead somewhere, the table of limits has the numbers of limits.h, command lines exist. */
 import t from 'tap'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { limits } from '../../src/generated/layout.js'
@@ -58,28 +59,37 @@ function commandsOf (file: string): Command[] {
 /** Verbs that a help page lists. */
 const listed = (help: string): string[] => [...(/^Commands:\n((?: {2,}.*\n?)+)/m.exec(help)?.[1] ?? '').matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? '').filter((name) => name !== 'help')
 
-const helps = new Map<string, { readonly code: number, readonly text: string }>()
-async function helpOf (path: readonly string[]): Promise<{ readonly code: number, readonly text: string }> {
+interface Help { readonly code: number, readonly text: string }
+
+async function inProcess (path: readonly string[]): Promise<Help> {
+  const { code, out, err } = await runCli([...path, '--help'], { width: 200 })
+  return { code, text: out + err }
+}
+
+/** These have a program of their own behind them, which writes to the process's own output. */
+const ownPrograms = ['lab', 'bench']
+function ownHelp (verb: string): Help {
+  const { status, stdout } = spawnSync(process.execPath, [join(root, 'dist/src/cli/main.js'), verb, '--help'], { encoding: 'utf8', timeout: 60_000 })
+  return { code: status ?? 1, text: stdout }
+}
+
+const helps = new Map<string, Help>()
+async function helpOf (path: readonly string[]): Promise<Help> {
   const key = path.join(' ')
   let known = helps.get(key)
   if (known === undefined) {
-    const { code, out, err } = await runCli([...path, '--help'], { width: 200 })
-    known = { code, text: out + err }
+    known = ownPrograms.includes(key) ? ownHelp(key) : await inProcess(path)
     helps.set(key, known)
   }
   return known
 }
-
-/** These have a program of their own behind them, with a help that this process cannot capture. */
-const ownPrograms = ['lab', 'bench']
 
 /** Why the program would not take this command line, or null. */
 async function refusal ({ words }: Command): Promise<string | null> {
   const [verb = '', second = ''] = words
   const verbs = listed((await helpOf([])).text)
   if (!verbs.includes(verb)) return `no verb ${verb}; there are ${verbs.join(', ')}`
-  if (ownPrograms.includes(verb)) return null
-  const below = listed((await helpOf([verb])).text)
+  const below = ownPrograms.includes(verb) ? [] : listed((await helpOf([verb])).text)
   const path = below.length === 0 ? [verb] : [verb, second]
   if (below.length > 0) {
     if (second === '' || second === '...') return null
@@ -104,6 +114,11 @@ t.test('the table of limits in README.md has the numbers of limits.h', async (t)
   t.ok(rows.length >= 15, `found ${rows.length} rows with a number and a name of limits.h`)
   const known = limits as Readonly<Record<string, unknown>>
   t.same(rows.filter(({ name, value }) => known[name] !== value).map(({ name, value }) => `${name}: README says ${value}, limits.h ${String(known[name] ?? 'does not know it')}`), [])
+})
+
+t.test('the number of workers in README.md is that of the userspace backend', async (t) => {
+  const built = /#define LS_US_WORKERS_MAX (\d+)/.exec(read('native/backend/userspace/api.h'))?.[1]
+  t.match(read('README.md'), `at most ${built ?? '?'} workers (\`LS_US_WORKERS_MAX\`)`)
 })
 
 t.test('the finder of commands finds commands', async (t) => {
