@@ -13,8 +13,9 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Logger } from 'pino'
 import { UserspaceDataPlane, type Compiler } from './backend/userspace/index.js'
 import { Authority, ConfigError, ConfigStore, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, type ParseOptions } from './config/index.js'
+import { fileIo, type StoreIo } from './config/store-io.js'
 import type { Desired } from './contract/desired.js'
-import type { ProbeResult } from './contract/dataplane.js'
+import type { ConfigSink, DataPlane, ProbeResult } from './contract/dataplane.js'
 import { LockstepError } from './contract/errors.js'
 import type { AgentInfo, AgentServices } from './contract/services.js'
 import type { SessionChange } from './contract/session.js'
@@ -77,7 +78,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const { log } = o
   const { store } = held
   const socketPath = o.socketPath ?? agent.socketPath
-  if ((o.backend ?? agent.backend) !== 'userspace') throw new LockstepError('unsupported', 'LS_A_BACKEND', 'this backend is not in this version', { object: 'agent.backend', found: o.backend ?? agent.backend, expected: 'userspace', next: 'lockstep backend list shows what this host can do' })
+  refuseBackend(o.backend ?? agent.backend)
 
   for (const note of store.notes) log.warn({ note }, 'the state directory was repaired')
 
@@ -93,7 +94,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
-    sink: dataplane.config, store, parse, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
+    sink: sinkOf(dataplane, o.backend, agent), store, parse, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
     onApplied: (applied) => {
       log.info({ generation: applied.info.generation, author: applied.info.author, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings }, 'configuration in force')
       scheduleEdge()
@@ -222,6 +223,27 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   }
 }
 
+function refuseBackend (backend: string): void {
+  if (backend !== 'userspace') throw new LockstepError('unsupported', 'LS_A_BACKEND', 'this backend is not in this version', { object: 'agent.backend', found: backend, expected: 'userspace', next: 'lockstep backend list shows what this host can do' })
+}
+
+/** The dataplane's sink, and what an apply cannot change while the agent runs: refused when the next start would fail, else a warning. */
+function sinkOf (dataplane: DataPlane, backend: string | null, started: Desired['agent']): ConfigSink {
+  const settings: ReadonlyArray<readonly [string, (a: Desired['agent']) => unknown]> = [
+    ['agent.table.capacity', a => a.table.capacity], ['agent.table.hugepages', a => a.table.hugepages], ['agent.workers', a => a.workers], ['agent.socket', a => a.socketPath], ['agent.state-dir', a => a.stateDir],
+    ['agent.instance', a => a.instance], ['agent.node', a => a.node]
+  ]
+  return {
+    apply: async (desired, generation, signal) => {
+      refuseBackend(backend ?? desired.agent.backend)
+      const result = await dataplane.config.apply(desired, generation, signal)
+      const later = settings.filter(([, of]) => of(desired.agent) !== of(started)).map(([name, of]) => `${name}: ${String(of(desired.agent))} holds from the next start; ${String(of(started))} until then`)
+      return { ...result, warnings: [...result.warnings, ...later] }
+    },
+    lastApplyResult: () => dataplane.config.lastApplyResult()
+  }
+}
+
 /** Work of a call that was cut may still be on its way: a verify of a large table takes a second. */
 async function closeTable (table: NativeTable): Promise<void> {
   for (let tries = 0; ; tries++) {
@@ -246,6 +268,17 @@ async function firstDesired (o: AgentOptions, parse: ParseOptions, state: HeldSt
   return result.desired
 }
 
+/** A disk that is full or read-only is no bug: retry when there is room. */
+async function typed<T> (path: unknown, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw new LockstepError('unavailable', 'LS_A_STATE', 'the state directory cannot be used', { object: String(path), found: (error as Error).message, next: 'make room or check its permissions; the configuration in force stays' }, error)
+  }
+}
+const storeIo = Object.fromEntries(Object.entries(fileIo).map(([name, run]: [string, (...args: never[]) => Promise<unknown>]) =>
+  [name, async (...args: never[]) => await typed(args[0], run(...args))])) as unknown as StoreIo
+
 interface HeldState {
   readonly directory: string
   readonly store: ConfigStore
@@ -265,7 +298,7 @@ async function openState (directory: string, startupPath: string | null): Promis
     fd = loadCore().lockFile(path)
     ftruncateSync(fd)
     writeSync(fd, `pid ${process.pid}\n`, 0)
-    return { directory, store: await ConfigStore.open(directory, startupPath === null ? {} : { startupPath }), release }
+    return { directory, store: await ConfigStore.open(directory, { io: storeIo, ...(startupPath === null ? {} : { startupPath }) }), release }
   } catch (error) {
     release()
     if (error instanceof LockstepError) throw error
