@@ -52,7 +52,6 @@ export function grown (before: Counts, after: Counts, block: string): Record<str
 }
 
 export interface AgentOptions {
-  /** Distinguishes agents of one lab that follow each other; they share state and socket. */
   readonly logLevel?: string
   readonly readyWithinMs?: number
 }
@@ -62,14 +61,12 @@ export class LabAgent {
   readonly configFile: string
   readonly startMs: number
   readonly #process: Background
-  readonly #earlier: string
 
-  private constructor (socket: string, configFile: string, startMs: number, child: Background, earlier: string) {
+  private constructor (socket: string, configFile: string, startMs: number, child: Background) {
     this.socket = socket
     this.configFile = configFile
     this.startMs = startMs
     this.#process = child
-    this.#earlier = earlier
   }
 
   /** Starts an agent on this configuration and waits until it says that it runs. A second one on the same topology takes over its files. */
@@ -83,26 +80,21 @@ export class LabAgent {
     const child = new Background('agent', null, [process.execPath, program, 'run', configFile, '--socket', socket, '--state', join(directory, 'state'),
       '--instance', topology.options.prefix, '--log-level', o.logLevel ?? 'info'])
     topology.remember(child.pid)
-    const agent = new LabAgent(socket, configFile, 0, child, '')
-    const deadline = Date.now() + (o.readyWithinMs ?? 30_000)
+    const agent = new LabAgent(socket, configFile, 0, child)
     try {
-      while (!child.output.includes('"agent ready"')) {
-        if (!child.running) throw new LockstepError('unavailable', 'LS_LAB_AGENT', 'the agent ended at its start', { found: child.output.trim().slice(-2000) })
-        if (Date.now() > deadline) throw new LockstepError('unavailable', 'LS_LAB_AGENT', 'the agent is not ready in time', { found: child.output.trim().slice(-2000) })
-        await sleep(20)
-      }
+      await child.says('"agent ready"', o.readyWithinMs ?? 30_000)
       const { state } = await agent.status()
       if (state !== 'running') throw new LockstepError('unavailable', 'LS_LAB_AGENT', 'the agent does not run', { found: state })
     } catch (error) {
       await child.stop('SIGKILL')
       throw error
     }
-    return new LabAgent(socket, configFile, performance.now() - begun, child, '')
+    return new LabAgent(socket, configFile, performance.now() - begun, child)
   }
 
   get pid (): number { return this.#process.pid }
   get running (): boolean { return this.#process.running }
-  get log (): string { return this.#earlier + this.#process.output }
+  get log (): string { return this.#process.output }
 
   /** `lockstep ARGS --socket …`, as it ends. */
   async cli (args: readonly string[], o: { readonly input?: string, readonly timeoutMs?: number } = {}): Promise<CliResult> {

@@ -78,7 +78,9 @@ async function tcp (o: NetClientOptions): Promise<NetClientFigures> {
   }, () => closed)
   if (!closed) await seen.wait(o.patienceMs)
   else seen.fail('closed by the other side')
+  // The other side may be out of reach by now.
   socket.end()
+  setTimeout(() => socket.destroy(), 500).unref()
   return seen.figures()
 }
 

@@ -49,7 +49,7 @@ ${[ports.http, ports.httpAlt].map((port) => `    listen ${port} backlog=4096;\n 
 /** Starts a server program in a namespace and waits until it says so. */
 export async function startNetServer (topology: Topology, host: HostName, options: NetServerOptions): Promise<Background> {
   const server = new Background(`${options.name} (echo)`, topology.netns(host), nodeProgram('net-server', options))
-  await until(server, () => server.output.includes('ready\n'))
+  await server.says('ready')
   return server
 }
 

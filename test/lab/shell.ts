@@ -5,6 +5,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { LockstepError } from '../../src/contract/errors.js'
 
 /** `netns` is a name under /run/netns; `null` = ours. */
@@ -99,6 +100,15 @@ export class Background {
   get running (): boolean { return this.child.exitCode === null && this.child.signalCode === null && this.child.pid !== undefined }
   /** What it printed so far, the last megabyte. */
   get output (): string { return this.#output }
+
+  /** Waits until it printed this. */
+  async says (text: string, withinMs = 15_000): Promise<void> {
+    const deadline = Date.now() + withinMs
+    while (!this.output.includes(text)) {
+      if (!this.running || Date.now() > deadline) throw new LockstepError('unavailable', 'LS_LAB_SERVER', this.running ? 'is not ready in time' : 'ended', { object: this.name, found: this.output.trim().slice(-2000) })
+      await sleep(20)
+    }
+  }
 
   /** Ends it; resolves to the exit code, or to `null` when it had to be killed. */
   async stop (signal: NodeJS.Signals = 'SIGTERM', withinMs = 3000): Promise<number | null> {

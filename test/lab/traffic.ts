@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { spawn } from 'node:child_process'
 import { isIPv6 } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { quantiles, round, tally, type Quantiles } from './figures.js'
 import type { NetClientFigures, NetClientOptions } from './net-client.js'
 import { nodeProgram } from './servers.js'
@@ -186,9 +187,16 @@ export function parseIperf (text: string): IperfFigures {
   }
 }
 
-/** `reverse`: the server sends. */
+const BUSY_MS = 5000
+
+/** `reverse`: the server sends. A server may still be occupied with the end of the run before: that is no failure of the network. */
 export async function iperf (job: { readonly netns: string, readonly to: string, readonly seconds: number, readonly reverse: boolean, readonly streams?: number }): Promise<IperfFigures> {
-  const r = await run(['iperf3', '-J', '-c', job.to, '-t', String(job.seconds), '-P', String(job.streams ?? 1), '--connect-timeout', '3000', ...(job.reverse ? ['-R'] : [])],
-    { netns: job.netns, timeoutMs: (job.seconds + 20) * 1000 })
-  return parseIperf(r.stdout)
+  const deadline = Date.now() + BUSY_MS
+  for (;;) {
+    const r = await run(['iperf3', '-J', '-c', job.to, '-t', String(job.seconds), '-P', String(job.streams ?? 1), '--connect-timeout', '3000', ...(job.reverse ? ['-R'] : [])],
+      { netns: job.netns, timeoutMs: (job.seconds + 20) * 1000 })
+    const figures = parseIperf(r.stdout)
+    if (figures.error === null || !/busy/.test(figures.error) || Date.now() > deadline) return figures
+    await sleep(200)
+  }
 }

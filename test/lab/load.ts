@@ -1,0 +1,66 @@
+/** The lab's C programs: heavy traffic that no shell tool makes. Compiled when first needed, into the lab's own directory. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Quantiles } from './figures.js'
+import { Background, must, run } from './shell.js'
+import { macs, type HostName, type Topology } from './topology.js'
+
+export type LoadProgram = 'tcp_flows' | 'udp_tuples' | 'flood'
+
+/** The program, compiled. Sources are in the repository, not in the package. */
+export async function loadProgram (topology: Topology, name: LoadProgram): Promise<string> {
+  const file = join(topology.directory, name)
+  if (existsSync(file)) return file
+  const source = fileURLToPath(new URL(`../../../test/lab/load/${name}.c`, import.meta.url))
+  await must({ netns: null, argv: ['cc', '-std=gnu11', '-O2', '-Wall', '-o', file, source] }, 60_000)
+  return file
+}
+
+export interface TcpFlowsFigures {
+  readonly attempted: number
+  readonly ok: number
+  /** Needed more than 0.9 s: a segment was lost and sent again. */
+  readonly late: number
+  readonly seconds: number
+  /** From connect to the end of the answer. */
+  readonly ms: Quantiles
+  readonly failures: Readonly<Record<string, number>>
+}
+
+/** Short connections at a rate, from several addresses of the client so that no address runs out of ports. */
+export async function tcpFlows (topology: Topology, job: { readonly to: string, readonly port: number, readonly rate: number, readonly seconds: number, readonly from: readonly string[], readonly timeoutMs?: number }): Promise<TcpFlowsFigures> {
+  const program = await loadProgram(topology, 'tcp_flows')
+  const out = await must({ netns: topology.netns('client'), argv: [program, 'client', job.to, String(job.port), String(job.rate), String(job.seconds), String(job.timeoutMs ?? 10_000), job.from.join(',')] }, (job.seconds + 60) * 1000)
+  return JSON.parse(out) as TcpFlowsFigures
+}
+
+/** A server that prints `ready`; its figures come at SIGTERM. */
+export async function loadServer (topology: Topology, host: HostName, program: LoadProgram, args: readonly string[]): Promise<{ readonly stop: () => Promise<unknown> }> {
+  const server = new Background(program, topology.netns(host), [await loadProgram(topology, program), 'server', ...args])
+  await server.says('ready')
+  return {
+    stop: async () => {
+      await server.stop()
+      return JSON.parse(server.output.trim().split('\n').at(-1) ?? '{}') as unknown
+    }
+  }
+}
+
+export interface UdpTuplesFigures { readonly datagrams: number, readonly flows: number, readonly sources: number, readonly shared: number, readonly moved: number, readonly low: number, readonly high: number }
+
+/** One datagram for each of `flows` UDP flows to one destination. */
+export async function udpTuples (topology: Topology, job: { readonly to: string, readonly port: number, readonly flows: number, readonly rate: number, readonly from: readonly string[] }): Promise<{ readonly sent: number }> {
+  const program = await loadProgram(topology, 'udp_tuples')
+  return JSON.parse(await must({ netns: topology.netns('client'), argv: [program, 'client', job.to, String(job.port), String(job.flows), String(job.rate), job.from.join(',')] }, 120_000)) as { sent: number }
+}
+
+export type FloodKind = 'syn' | 'udp' | 'icmp' | 'land' | 'syn-fin' | 'no-flags' | 'fin-no-ack' | 'teardrop' | 'ping-of-death' | 'source-route'
+
+/** Frames of an attacker on its own link. `from` null: from many addresses. */
+export async function flood (topology: Topology, job: { readonly from: string | null, readonly to: string, readonly kind: FloodKind, readonly rate: number, readonly seconds: number, readonly signal?: AbortSignal }): Promise<{ readonly sent: number, readonly seconds: number }> {
+  const program = await loadProgram(topology, 'flood')
+  const r = await run([program, 'eth0', macs.routerAttack, job.from ?? 'many', job.to, job.kind, String(job.rate), String(job.seconds)], { netns: topology.netns('attacker'), timeoutMs: (job.seconds + 30) * 1000 })
+  if (r.code !== 0) throw new Error(`flood: ${r.stderr}`)
+  return JSON.parse(r.stdout) as { sent: number, seconds: number }
+}
