@@ -137,8 +137,7 @@ LS_INLINE u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
 	if (LS_UNLIKELY(LS_LOAD_ACQ(&s->gen) != gen))
 		return ls_drop(e, p, LS_DROP_CREATE_RACE); /* the state was another life's: an undone slot is used again without a grace */
 	life = LS_STATE_LIFECYCLE(state);
-	/* An undone slot comes back without a grace (R2): what was found may be another session by now. */
-	if (life == LS_CREATING || LS_LOAD(&s->gen) != gen)
+	if (life == LS_CREATING)
 		return ls_drop(e, p, LS_DROP_CREATE_RACE);
 	if (life == LS_DEAD || life == LS_FREE || (life == LS_DYING && (LS_STATE_FLOW(state) & LS_FLOW_ADMIN)))
 		return ls_drop(e, p, LS_DROP_SESSION_CLOSING);
