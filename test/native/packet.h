@@ -244,17 +244,10 @@ struct lane {
 	struct ls_buf frame;
 	u8 memory[LS_HEADROOM + PACKET_MAX + 256];
 	u64 shift_ns;             /* added to the clock: time travel */
-	struct ls_counters before; /* of this worker, before the last packet */
+	struct {
+		u64 global[64], drops[128];
+	} before; /* counters of this worker before the last packet */
 };
-
-static inline u64 lane_drops(const struct ls_counters *after, const struct ls_counters *before)
-{
-	u64 n = 0;
-
-	for (u32 i = 0; i < LS_DROP_COUNT; i++)
-		n += after->drops[i] - before->drops[i];
-	return n;
-}
 
 static inline struct lane *lane_open(struct ls_table *t, u32 worker)
 {
@@ -271,10 +264,11 @@ static inline u32 lane_send(struct lane *w, u32 port, const u8 *bytes, u32 len)
 {
 	u32 v;
 
-	memset(w->memory, 0xd5, sizeof(w->memory));
+	memset(w->memory + LS_HEADROOM - 64, 0xd5, len + 192);
 	memcpy(w->memory + LS_HEADROOM, bytes, len);
 	w->frame = (struct ls_buf){ .data = w->memory + LS_HEADROOM, .len = len, .head = LS_HEADROOM, .tail = PACKET_MAX + 256 - len };
-	w->before = w->e.worker_counters->c;
+	memcpy(w->before.global, w->e.worker_counters->c.global, sizeof(w->before.global));
+	memcpy(w->before.drops, w->e.worker_counters->c.drops, sizeof(w->before.drops));
 	__atomic_fetch_add(&w->e.worker->quiescent, 1, __ATOMIC_SEQ_CST);
 	w->e.config = &w->e.banks[LS_LOAD_ACQ(&w->e.header->active_bank) & 1];
 	w->e.now_ns = ls_clock_ns() + w->shift_ns;
@@ -297,10 +291,12 @@ static const char *const drop_names[LS_DROP_COUNT] = {
 /* The rule for every packet: a drop has exactly one reason, an answer of ours at most one, anything else none. NULL, or what is wrong. */
 static inline const char *accounted(const struct lane *w, u32 v)
 {
-	static char text[160];
-	u64 n = lane_drops(&w->e.worker_counters->c, &w->before), all = counted(w, LS_CTR_DROPS);
+	static _Thread_local char text[160];
+	u64 n = 0, all = counted(w, LS_CTR_DROPS);
 	bool generated = w->pkt.flags & LS_PF_GENERATED;
 
+	for (u32 i = 0; i < LS_DROP_COUNT; i++)
+		n += drops_by(w, i);
 	text[0] = 0;
 	if (v > LS_V_NEIGH)
 		snprintf(text, sizeof(text), "verdict %u", v);

@@ -844,7 +844,6 @@ TEST("a slot that was undone and reborn between lookup and use is not taken for 
 	s = session_of(w, &p, NULL);
 	gen = s->gen;
 	/* what a worker sees that read the index before the undo and the record after the rebirth */
-	w->before = w->e.worker_counters->c;
 	memset(&w->pkt, 0, offsetof(struct ls_pkt, to));
 	w->pkt.buf = &w->frame;
 	w->frame.len = p.len;
