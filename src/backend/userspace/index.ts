@@ -207,12 +207,12 @@ export class UserspaceDataPlane implements DataPlane {
   private async writeIngress (d: Desired, open: readonly OpenPort[]): Promise<void> {
     const facts = this.facts(open)
     const wanted = new Map<string, IngressPort[]>()
-    for (const { port, spec } of open) {
-      if (port.kind !== 'packet') continue
+    const packet = open.filter(o => o.port.kind === 'packet')
+    for (const { port, spec } of packet) {
       const interfaces = d.interfaces.filter(i => i.port === port.name)
       const names = new Set(interfaces.map(i => i.zone))
       wanted.set(spec.netns, [...wanted.get(spec.netns) ?? [], {
-        device: port.device, zones: d.zones.filter(z => names.has(z.name)), addresses: facts[port.name]?.addresses ?? [],
+        device: port.device, zones: d.zones.filter(z => names.has(z.name)), addresses: packet.filter(o => o.spec.netns === spec.netns).flatMap(o => facts[o.port.name]?.addresses ?? []), // any address of the host, whichever port the packet came by
         management: d.agent.management.interfaces.length === 0 || interfaces.some(i => d.agent.management.interfaces.includes(i.name))
       }])
     }
