@@ -1,6 +1,6 @@
 /** Bad input ends in a clear error: exit code 1, one line that says what, where and what next; no stack, nothing left behind. Over gRPC the agent lives on. */
-import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { status as grpc } from '@grpc/grpc-js'
 import t from 'tap'
@@ -115,31 +115,30 @@ t.test('a state directory that is full', { skip: isRoot && spawnSync('unshare', 
   p.write(idle('first'))
   const disk = join(p.directory, 'disk')
   mkdirSync(disk)
-  t.equal(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'ls-test', disk]).status, 0)
-  t.teardown(() => { spawnSync('umount', ['-l', disk]) })
+  // the tmpfs lives in a mount namespace of its own, which ends with this process however that ends
+  const holder = spawn('unshare', ['-m', 'sh', '-c', `mount -t tmpfs -o size=64k ls-test ${disk} && echo mounted && exec cat`], { stdio: ['pipe', 'pipe', 'inherit'] })
+  t.teardown(() => { holder.stdin.end() })
+  await new Promise<void>(resolve => { holder.stdout.once('data', () => { resolve() }) })
+  const inside = join(`/proc/${holder.pid}/root`, disk)
   const there = { ...p, state: join(disk, 'state') }
-  const agent = await startAgent(t, there)
-  const before = readdirSync(disk, { recursive: true }).length
+  const options = { prefix: ['nsenter', `--mount=/proc/${holder.pid}/ns/mnt`, '--'] }
+  const agent = await startAgent(t, there, options)
   for (let i = 0; i < 4; i++) {
     const error = await ask(done => agent.calls.config.apply(apply(`${idle('second')}# ${'x'.repeat(60_000)}\n`), done)).then(() => null, (e: { code: number, details: string }) => e)
-    t.match(error, { code: grpc.UNAVAILABLE, details: /ENOSPC|no space/i }, `${error?.code} ${error?.details}`)
+    t.match(error, { code: grpc.UNAVAILABLE, details: /LS_A_STATE.*(ENOSPC|no space)/i }, `${error?.code} ${error?.details}`)
   }
   t.equal(await textOf(agent), idle('first'), 'the last good one')
   await ask(done => agent.calls.config.apply(apply(idle('small')), done))
   t.equal(await textOf(agent), idle('small'), 'room is used again')
-  t.ok(before > 0)
   t.same(await agent.stop(), { code: 0, signal: null })
-  const again = await startAgent(t, there)
+  const again = await startAgent(t, there, options)
   t.equal(await textOf(again), idle('small'))
   t.same(await again.stop(), { code: 0, signal: null })
-  writeFileSync(join(disk, 'fill'), '')
-  spawnSync('sh', ['-c', `cat /dev/zero > ${join(disk, 'fill')}`])
-  spawnSync('rm', ['-rf', there.state])
-  writeFileSync(join(disk, 'fill'), Buffer.alloc(0))
-  spawnSync('sh', ['-c', `cat /dev/zero > ${join(disk, 'fill')}`])
-  const r = await refusedStart(t, there)
+  rmSync(join(inside, 'state'), { recursive: true })
+  spawnSync('sh', ['-c', `cat /dev/zero > ${join(inside, 'fill')}`], { stdio: 'ignore' })
+  const r = await refusedStart(t, there, options)
   t.same([r.code, r.signal], [1, null])
-  t.match(r.stderr, /LS_A_STATE|LS_C_STORE|ENOSPC/)
+  t.match(r.stderr, /LS_A_STATE.*ENOSPC/)
   t.notMatch(r.stderr, stack)
 })
 
