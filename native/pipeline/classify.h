@@ -61,7 +61,7 @@ LS_STAGE u32 ls_classify(const struct ls_classifier *c, const struct ls_class_in
 		bits = a->bits[i] & b->bits[i] & d->bits[i] & f->bits[i] & g->bits[i] & h->bits[i] & k->bits[i] &
 		       LS_LOAD(&c->active.bits[i]);
 		if (bits)
-			return i * 64 + (u32)__builtin_ctzll(bits);
+			return i * 64 + ls_ctz(bits);
 	}
 	return LS_RULE_NONE;
 }

@@ -58,7 +58,7 @@ LS_INLINE u32 ls_bucket_find(const struct ls_env *e, u32 bucket, u32 tag, const 
 		return LS_REF_NONE;
 	bits = ls_bucket_matches(b, tag);
 	for (u32 n = 0; n < LS_BUCKET_ENTRIES && bits; n++) {
-		u32 i = (u32)__builtin_ctz(bits), ref, g;
+		u32 i = ls_ctz(bits), ref, g;
 		u64 entry;
 		const struct ls_session *s;
 
@@ -110,7 +110,7 @@ LS_INLINE u32 ls_index_place(const struct ls_env *e, struct ls_hash h, u32 ref)
 		bits = to == b ? eb : ea;
 		if (!bits)
 			return LS_E_FULL;
-		i = (u32)__builtin_ctz(bits) & (LS_BUCKET_ENTRIES - 1);
+		i = ls_ctz(bits) & (LS_BUCKET_ENTRIES - 1);
 		if (LS_CAS(&to->entry[i], 0, entry) == 0)
 			return LS_OK;
 	}
