@@ -14,6 +14,8 @@ const states = {
 } as const satisfies Record<AgentInfo['state'], AgentState>
 
 export function agentImplementation (services: AgentServices, onBug: OnBug): UntypedServiceImplementation {
+  // Who asks while a probe is under way gets its result.
+  let probing: ReturnType<AgentServices['probeAll']> | null = null
   return {
     getInfo: unary<AgentGetInfoRequest, AgentGetInfoResponse>(onBug, () => {
       const info = services.info()
@@ -36,7 +38,8 @@ export function agentImplementation (services: AgentServices, onBug: OnBug): Unt
 
     listBackends: unary<AgentListBackendsRequest, AgentListBackendsResponse>(onBug, async () => {
       const active = services.info().backend
-      const probes = await services.probeAll()
+      probing ??= services.probeAll().finally(() => { probing = null })
+      const probes = await probing
       return {
         backends: probes.map((p) => ({
           name: p.backend,

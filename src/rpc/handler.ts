@@ -9,6 +9,7 @@ import type { handleServerStreamingCall, handleUnaryCall, Metadata } from '@grpc
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LockstepError } from '../contract/errors.js'
 import { statusOfError, type Violation } from './error-status.js'
+import { refuseOversized } from './request-size.js'
 
 const WINDOW = 2
 
@@ -41,7 +42,7 @@ export function unary<Req, Res> (onBug: OnBug, handle: (request: Req, context: C
   return (call, callback) => {
     const abort = new AbortController()
     call.on('cancelled', () => abort.abort(cancelled()))
-    const run = async (): Promise<Res> => await handle(call.request, { signal: abort.signal, caller: callerOf(call.metadata) })
+    const run = async (): Promise<Res> => await handle(refuseOversized(call.request), { signal: abort.signal, caller: callerOf(call.metadata) })
     run().then((response) => callback(null, response), (error: unknown) => callback(wireError(call.getPath(), error, onBug)))
   }
 }
@@ -70,7 +71,8 @@ export function streaming<Req, Res> (onBug: OnBug, handle: (request: Req, contex
       }
       abort.signal.throwIfAborted()
     }
-    handle(call.request, { signal: abort.signal, caller: callerOf(call.metadata), send }).then(
+    const run = async (): Promise<void> => { await handle(refuseOversized(call.request), { signal: abort.signal, caller: callerOf(call.metadata), send }) }
+    run().then(
       () => { call.end() },
       (error: unknown) => {
         if (!call.cancelled) call.emit('error', wireError(call.getPath(), error, onBug))

@@ -1,5 +1,6 @@
-/** Server reflection v1 and v1alpha and the standard health service, both from the published packages. */
+/** Server reflection v1 and v1alpha, the standard health service and what reflection knows of channelz, from the published packages. */
 import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Server } from '@grpc/grpc-js'
@@ -7,7 +8,7 @@ import { load } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
 
-const files = [...['agent', 'config', 'sessions', 'telemetry'].map((name) => `lockstep/v1/${name}.proto`), 'grpc/health/v1/health.proto']
+const files = [...['agent', 'config', 'sessions', 'telemetry'].map((name) => `lockstep/v1/${name}.proto`), 'grpc/health/v1/health.proto', 'channelz.proto']
 
 /** Full names of the services of this package. */
 export const serviceNames = ['Agent', 'Config', 'Sessions', 'Telemetry'].map((name) => `lockstep.v1.${name}`)
@@ -15,7 +16,7 @@ export const serviceNames = ['Agent', 'Config', 'Sessions', 'Telemetry'].map((na
 /** Reads the .proto files that are installed with the package. They must have no map fields: protobufjs, below proto-loader, names
  * map entries in a way that strict clients (Go) refuse. */
 export async function addReflection (server: Server): Promise<void> {
-  const definition = await load(files, { includeDirs: [protoRoot()], keepCase: true, longs: String, enums: String, defaults: true, oneofs: true })
+  const definition = await load(files, { includeDirs: [protoRoot(), channelzRoot()], keepCase: true, longs: String, enums: String, defaults: true, oneofs: true })
   new ReflectionService(definition).addToServer(server)
 }
 
@@ -30,6 +31,8 @@ export function addHealth (server: Server): Health {
   health.addToServer(server)
   return { setServing: (serving) => { for (const name of names) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING') } }
 }
+
+const channelzRoot = (): string => join(dirname(createRequire(import.meta.url).resolve('@grpc/grpc-js/package.json')), 'proto')
 
 /** `proto/` of this package, from sources as from dist. */
 function protoRoot (): string {

@@ -3,7 +3,7 @@
  * messages; handler.ts has what they share. Thread: main. Everything served here is bounded: message sizes, streams a
  * connection, messages waiting for a slow reader.
  */
-import { credentials, Metadata, Server, ServerCredentials } from '@grpc/grpc-js'
+import { addAdminServicesToServer, credentials, Metadata, Server, ServerCredentials } from '@grpc/grpc-js'
 import type { AgentServices } from '../contract/services.js'
 import { AgentClient, AgentService } from '../generated/proto/lockstep/v1/agent.js'
 import { ConfigService } from '../generated/proto/lockstep/v1/config.js'
@@ -14,6 +14,7 @@ import { agentImplementation } from './agent-service.js'
 import { configImplementation } from './config-service.js'
 import type { OnBug } from './handler.js'
 import { addHealth, addReflection } from './reflection.js'
+import { smallRequests } from './request-size.js'
 import { sessionsDefinition, sessionsImplementation } from './sessions-service.js'
 import { claimSocket } from './socket-claim.js'
 import { telemetryImplementation } from './telemetry-service.js'
@@ -48,12 +49,13 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   const { socketPath } = options
   const onBug: OnBug = options.onBug ?? (() => {})
   const server = new Server(serverOptions)
-  server.addService(AgentService, agentImplementation(services, onBug))
+  server.addService(smallRequests(AgentService), agentImplementation(services, onBug))
   server.addService(ConfigService, configImplementation(services, onBug))
   server.addService(sessionsDefinition, sessionsImplementation(services, onBug))
   const nat = new NatUsageReader(services.dataplane)
-  server.addService(TelemetryService, telemetryImplementation(services, options.metrics ?? createMetrics(services, nat), nat, onBug))
+  server.addService(smallRequests(TelemetryService), telemetryImplementation(services, options.metrics ?? createMetrics(services, nat), nat, onBug))
   const health = addHealth(server)
+  addAdminServicesToServer(server)
   await addReflection(server)
 
   const claim = await claimSocket(socketPath, { mode: 0o660, group: options.socketGroup ?? null }, describeAgent)

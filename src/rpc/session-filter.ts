@@ -32,7 +32,7 @@ export function filterOf (message: FilterMessage | undefined, resolve: AgentServ
   if (message.protocol !== '') out.protocol = protocol(message.protocol)
   if (message.family !== 0) out.family = family(message.family)
   if (message.rg !== undefined) out.rg = bounded('rg', message.rg, 255)
-  if (message.phases.length > 0) out.phases = message.phases.map(phaseName)
+  if (message.phases.length > 0) out.phases = [...new Set(message.phases)].map(phaseName)
   if (message.snat !== undefined) out.snat = message.snat
   if (message.dnat !== undefined) out.dnat = message.dnat
   if (message.fromPeer !== undefined) out.fromPeer = message.fromPeer

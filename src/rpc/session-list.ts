@@ -1,16 +1,17 @@
 /**
  * Sessions.List: walks the table in bounded steps and streams column batches. Per batch one native call, one encode, one write;
  * rows are never visited here, except that `with_names` looks through the id columns for ids not seen before.
- * Between batches the event loop has its turn, so a listing of millions of rows delays nobody by more than one batch.
+ * All listings together take one step in a turn of the event loop, so they delay nobody by more than that.
  */
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices, NameKind } from '../contract/services.js'
 import type { SessionColumns } from '../contract/session.js'
 import { column as columnCodes } from '../generated/codes.js'
 import type { IdName, SessionsListRequest } from '../generated/proto/lockstep/v1/sessions.js'
-import { yieldTurn, type StreamContext } from './handler.js'
+import type { StreamContext } from './handler.js'
 import { SessionBatchEncoder, type ColumnSpec } from './session-batch.js'
 import { filterOf } from './session-filter.js'
+import type { TableTurns } from './turns.js'
 
 export const BATCH_ROWS_MIN = 8192
 export const BATCH_ROWS_MAX = 32768
@@ -27,7 +28,7 @@ const nameKinds: ReadonlyMap<string, NameKind> = new Map([
   ['zone_in', 'zone'], ['zone_out', 'zone'], ['policy', 'policy'], ['vip', 'vip'], ['real', 'real'], ['app', 'app'], ['domain', 'domain']
 ])
 
-export async function listSessions (services: AgentServices, request: SessionsListRequest, { signal, send }: StreamContext<Buffer>): Promise<void> {
+export async function listSessions (services: AgentServices, request: SessionsListRequest, { signal, send }: StreamContext<Buffer>, turns: TableTurns): Promise<void> {
   const columns = columnSpecs(request.columns)
   const filter = filterOf(request.filter, services.resolveFilter)
   const rowsMax = batchRows(request.batchRows, columns)
@@ -37,11 +38,11 @@ export async function listSessions (services: AgentServices, request: SessionsLi
   let left = request.limit === 0n ? Infinity : Number(request.limit)
   let cursor: number | null = 0
   while (cursor !== null && left > 0) {
+    await turns.next(signal)
     const batch: SessionColumns = services.dataplane().sessions.list(filter, wanted, cursor, Math.min(rowsMax, left))
     cursor = batch.cursor
     left -= batch.rows
     if (batch.rows > 0) await send(encoder.encode(batch, names?.fresh(batch) ?? [], left <= 0 && cursor !== null))
-    await yieldTurn(signal)
   }
 }
 

@@ -41,28 +41,35 @@ export async function watchSessions (services: AgentServices, request: SessionsW
     lost = 0
     return BigInt(n)
   }
+  let sentAt = 0
+  const tell = async (changes: SessionChanges['changes']): Promise<void> => {
+    await send({ changes, lost: takeLost() })
+    sentAt = performance.now()
+  }
   try {
-    await send({ changes: [], lost: 0n })
+    await tell([])
     for (;;) {
       signal.throwIfAborted()
+      // Of what the reader sees: changes that its filter hides are silence, too.
+      const silentForMs = performance.now() - sentAt
+      if (silentForMs >= progressMs) await tell([])
       if (pending.length === 0 && lost === 0) {
-        const timedOut = await new Promise<boolean>((resolve) => {
-          const timer = setTimeout(() => resolve(true), progressMs)
-          wake = () => { clearTimeout(timer); resolve(false) }
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, progressMs - silentForMs)
+          wake = () => { clearTimeout(timer); resolve() }
         })
         wake = null
-        if (timedOut) await send({ changes: [], lost: 0n })
         continue
       }
       const records = pending.shift() ?? new Uint8Array()
       for (let at = 0; at < records.length; at += CHANGES_MAX * RECORD_BYTES) {
         const part = records.subarray(at, at + CHANGES_MAX * RECORD_BYTES)
         const changes = services.feed.decode(part).filter((c) => matches(c.session)).map((c) => changeMessage(c, services.names))
-        if (changes.length > 0 || lost > 0) await send({ changes, lost: takeLost() })
+        if (changes.length > 0 || lost > 0) await tell(changes)
         await yieldTurn(signal)
       }
       pendingBytes -= records.length
-      if (records.length === 0 && lost > 0) await send({ changes: [], lost: takeLost() })
+      if (records.length === 0 && lost > 0) await tell([])
     }
   } finally {
     signal.removeEventListener('abort', onAbort)

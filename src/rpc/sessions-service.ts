@@ -12,40 +12,56 @@ import { filterOf, isEmptyFilter, sessionId } from './session-filter.js'
 import { listSessions } from './session-list.js'
 import { sessionMessage } from './session-message.js'
 import { watchSessions } from './session-watch.js'
+import { smallRequests } from './request-size.js'
+import { Seats, TableTurns, Turnstile } from './turns.js'
 
+const small = smallRequests(SessionsService)
 /** As generated, except that List's messages arrive as wire bytes. */
 export const sessionsDefinition = {
-  ...SessionsService,
-  list: { ...SessionsService.list, responseSerialize: (bytes: Buffer): Buffer => bytes }
+  ...small,
+  list: { ...small.list, responseSerialize: (bytes: Buffer): Buffer => bytes }
 }
+
+/** A listing holds about 2 MiB for a reader that does not read, a watcher about 1 MiB. */
+export const LISTINGS_MAX = 64
+export const WATCHERS_MAX = 256
 
 export function sessionsImplementation (services: AgentServices, onBug: OnBug): UntypedServiceImplementation {
   const store = (): ReturnType<AgentServices['dataplane']>['sessions'] => services.dataplane().sessions
+  const listings = new Seats('listings', LISTINGS_MAX)
+  const watchers = new Seats('watchers', WATCHERS_MAX)
+  const steps = new TableTurns()
+  // A get walks on the main thread until it finds its session; a count and a check of the table walk on threads of the addon.
+  const gets = new Turnstile('sessions to get', 1, 256)
+  const walks = new Turnstile('walks of the table', 2, 64)
+  const deletes = new Turnstile('deletes', 1, 64)
   return {
-    list: streaming<SessionsListRequest, Buffer>(onBug, async (request, context) => { await listSessions(services, request, context) }),
-    watch: streaming<SessionsWatchRequest, SessionChanges>(onBug, async (request, context) => { await watchSessions(services, request, context) }),
+    list: streaming<SessionsListRequest, Buffer>(onBug, async (request, context) => { await listings.hold(async () => await listSessions(services, request, context, steps)) }),
+    watch: streaming<SessionsWatchRequest, SessionChanges>(onBug, async (request, context) => { await watchers.hold(async () => await watchSessions(services, request, context)) }),
 
-    get: unary<SessionsGetRequest, SessionsGetResponse>(onBug, async (request) => {
+    get: unary<SessionsGetRequest, SessionsGetResponse>(onBug, async (request, { signal }) => {
       const id = sessionId(request.id)
-      const row = await store().get(id)
+      const row = await gets.run(signal, async () => await store().get(id))
       if (row === null) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'no such session', { object: `session ${id}`, next: 'list sessions again' })
       return { session: sessionMessage(row, services.names) }
     }),
 
-    count: unary<SessionsCountRequest, SessionsCountResponse>(onBug, async (request) =>
-      ({ count: BigInt(await store().count(filterOf(request.filter, services.resolveFilter))) })),
+    count: unary<SessionsCountRequest, SessionsCountResponse>(onBug, async (request, { signal }) => {
+      const filter = filterOf(request.filter, services.resolveFilter)
+      return { count: BigInt(await walks.run(signal, async () => await store().count(filter))) }
+    }),
 
     delete: unary<SessionsDeleteRequest, SessionsDeleteResponse>(onBug, async (request, { signal }) => {
       const filter = filterOf(request.filter, services.resolveFilter)
       if (isEmptyFilter(filter) && !request.all) {
         throw new LockstepError('invalid', 'LS_R_EMPTY_FILTER', 'an empty filter would end every session', { object: 'filter', next: 'set `all` if that is meant' })
       }
-      const { matched, deleted } = await store().deleteByFilter(filter, signal)
+      const { matched, deleted } = await deletes.run(signal, async () => await store().deleteByFilter(filter, signal))
       return { matched: BigInt(matched), deleted: BigInt(deleted) }
     }),
 
-    verify: unary<SessionsVerifyRequest, SessionsVerifyResponse>(onBug, async () => {
-      const r = await store().verify()
+    verify: unary<SessionsVerifyRequest, SessionsVerifyResponse>(onBug, async (_request, { signal }) => {
+      const r = await walks.run(signal, async () => await store().verify())
       return {
         ok: r.ok,
         slots: BigInt(r.slots),

@@ -125,11 +125,13 @@ t.test('a client that does not read does not make the gateway buffer', async (t)
   let walked = 0
   const original = agent.sessions.list
   agent.sessions.list = (f, c, cursor, max) => { walked++; return original(f, c, cursor, max) }
-  const stream = tcp.sessions.list({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false })
-  stream.on('error', () => {})
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  const reader = messages(tcp.sessions.list({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false }))
+  await reader.next()
+  let before = -1
+  let still = 0
+  t.ok(await until(() => { still = walked === before ? still + 1 : 0; before = walked; return still >= 15 }))
   t.ok(walked < 100, `${walked} batches made`)
-  stream.cancel()
+  await reader.return(undefined)
 })
 
 t.test('plain loopback looks but does not touch', async (t) => {

@@ -144,6 +144,24 @@ t.test('health: check and watch follow the agent', async (t) => {
   await watch.return(undefined)
 })
 
+t.test('channelz answers, and who asks for backends at the same time shares one probe', async (t) => {
+  const { socketPath, connection: { agent: stub }, agent } = await withServer(t)
+  const original = agent.services.probeAll
+  let probes = 0
+  Object.assign(agent.services, { probeAll: async () => { probes++; await new Promise((resolve) => setTimeout(resolve, 100)); return await original() } })
+  const answers = await Promise.all(Array.from({ length: 20 }, async () => await call(stub, stub.listBackends, {})))
+  t.ok(answers.every((a) => a.backends.length === 2))
+  t.ok(probes <= 2, `${probes} probes`)
+
+  interface Servers { server: Array<{ data: { calls_started: string, calls_succeeded: string } }> }
+  const directory = createRequire(import.meta.url).resolve('@grpc/grpc-js/package.json').replace('package.json', 'proto')
+  const root = loadPackageDefinition(loadSync('channelz.proto', { includeDirs: [directory], keepCase: true, longs: String })) as unknown as { grpc: { channelz: { v1: { Channelz: new (target: string, c: ReturnType<typeof credentials.createInsecure>) => Client & { GetServers: (r: unknown, done: (e: Error | null, r: Servers) => void) => void } } } } }
+  const channelz = new root.grpc.channelz.v1.Channelz(`unix:${socketPath}`, credentials.createInsecure())
+  t.teardown(() => channelz.close())
+  const servers = await new Promise<Servers>((resolve, reject) => channelz.GetServers({}, (e, r) => { if (e === null) resolve(r); else reject(e) }))
+  t.ok(servers.server.some((s) => Number(s.data.calls_succeeded) >= 20))
+})
+
 t.test('reflection lists the services and knows their files, v1 and v1alpha', async (t) => {
   const { socketPath } = await withServer(t)
   const protoDirectory = createRequire(import.meta.url).resolve('@grpc/reflection/package.json').replace('package.json', 'build/proto')
@@ -158,7 +176,7 @@ t.test('reflection lists the services and knows their files, v1 and v1alpha', as
     const ask = async (message: unknown): Promise<ReflectionResponse> => await new Promise((resolve) => { stream.once('data', resolve); stream.write(message) })
     const names = (await ask({ list_services: '*' })).list_services_response?.service.map((s) => s.name) ?? []
     for (const name of ['Agent', 'Config', 'Sessions', 'Telemetry']) t.ok(names.includes(`lockstep.v1.${name}`), `${version} ${name}`)
-    t.ok(names.includes('grpc.health.v1.Health'))
+    t.ok(names.includes('grpc.health.v1.Health') && names.includes('grpc.channelz.v1.Channelz'))
     t.ok((await ask({ file_containing_symbol: 'grpc.health.v1.Health' })).file_descriptor_response !== undefined)
     const files = (await ask({ file_containing_symbol: 'lockstep.v1.Sessions.List' })).file_descriptor_response?.file_descriptor_proto ?? []
     const text = Buffer.concat(files).toString('latin1')

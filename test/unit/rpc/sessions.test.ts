@@ -8,6 +8,8 @@ import { SessionFilter } from '../../../src/generated/proto/lockstep/v1/session.
 import { call, messages, type AgentConnection } from '../../../src/cli/client.js'
 import type { RemoteError } from '../../../src/cli/remote-error.js'
 import { SessionBatchEncoder } from '../../../src/rpc/session-batch.js'
+import { watchSessions } from '../../../src/rpc/session-watch.js'
+import { createFakeAgent } from './fake-agent.js'
 import { fakeId, fakeRecords, fakeRow, packColumns } from './fake-sessions.js'
 import { until, withServer } from './with-server.js'
 
@@ -19,6 +21,13 @@ async function list (c: AgentConnection, over: Partial<SessionsListRequest> = {}
   const out: SessionBatch[] = []
   for await (const batch of messages(c.sessions.list(request(over)))) out.push(batch)
   return out
+}
+
+/** The number stays the same for 150 ms. */
+async function rests (value: () => number): Promise<boolean> {
+  let before = -1
+  let still = 0
+  return await until(() => { still = value() === before ? still + 1 : 0; before = value(); return still >= 15 }, 30_000)
 }
 
 const rowsOf = (batches: readonly SessionBatch[]): number => batches.reduce((n, b) => n + b.rows, 0)
@@ -180,9 +189,7 @@ t.test('cancelling a listing stops the walk', async (t) => {
     t.ok(batch.rows > 0)
     break
   }
-  let before = -1
-  let still = 0
-  t.ok(await until(() => { still = walked === before ? still + 1 : 0; before = walked; return still >= 10 }), 'the walk comes to rest')
+  t.ok(await rests(() => walked), 'the walk comes to rest')
   t.ok(walked < 150, `${walked} of about 250 batches`)
 })
 
@@ -191,11 +198,12 @@ t.test('a reader that stops reading makes the server wait, not buffer', async (t
   let walked = 0
   const original = agent.sessions.list
   agent.sessions.list = (f, c, cursor, max) => { walked++; return original(f, c, cursor, max) }
-  const stream = connection.sessions.list(request())
-  await new Promise((resolve) => setTimeout(resolve, 200))
-  t.ok(walked < 60, `${walked} batches made for a reader that took none`)
-  stream.cancel()
-  stream.on('error', () => {})
+  const reader = messages(connection.sessions.list(request()))
+  // grpc-js takes all there is until the first read: only a reader that began to read can stop.
+  await reader.next()
+  t.ok(await rests(() => walked))
+  t.ok(walked < 60, `${walked} batches made for a reader that took one`)
+  await reader.return(undefined)
 })
 
 t.test('a deadline ends a call and the work behind it', async (t) => {
@@ -245,4 +253,36 @@ t.test('a slow watcher loses changes and is told how many', async (t) => {
   t.equal(seen + lost, published)
   t.ok(lost > 0)
   await stream.return(undefined)
+})
+
+t.test('a watcher whose filter hides everything still hears every so often', async (t) => {
+  const agent = createFakeAgent(100)
+  const abort = new AbortController()
+  const sent: SessionChanges[] = []
+  const publish = setInterval(() => agent.publish(fakeRecords([3])), 5)
+  const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' } }, { signal: abort.signal, caller: null, send: async (m) => { sent.push(m) } }, 100)
+  t.ok(await until(() => sent.length >= 4))
+  clearInterval(publish)
+  abort.abort(new Error('over'))
+  await t.rejects(watching, /over/)
+  t.ok(sent.every((m) => m.changes.length === 0))
+})
+
+t.test('a huge request is refused before it is decoded; a phase said often counts once', async (t) => {
+  const { connection, agent } = await withServer(t, 10)
+  const { sessions, telemetry } = connection
+  const phases = Array.from({ length: 500_000 }, () => 'TCP_CLOSE')
+  const attempts: Array<() => Promise<unknown>> = [
+    async () => await call(sessions, sessions.count, { filter: { ...emptyFilter, phases } }),
+    async () => await call(telemetry, telemetry.snapshot, { blocks: phases, zeros: false }),
+    async () => await messages(sessions.watch({ filter: { ...emptyFilter, phases } })).next()
+  ]
+  for (const attempt of attempts) {
+    t.match(await refusal(attempt()), { grpcCode: status.RESOURCE_EXHAUSTED, code: 'LS_R_REQUEST_SIZE' })
+  }
+  const original = agent.sessions.count
+  let seen: readonly string[] | undefined
+  agent.sessions.count = async (f) => { seen = f.phases; return await original(f) }
+  await call(sessions, sessions.count, { filter: { ...emptyFilter, phases: phases.slice(0, 5000) } })
+  t.strictSame(seen, ['TCP_CLOSE'])
 })

@@ -22,8 +22,8 @@ export function temporaryDirectory (t: Test): string {
 }
 
 /** Resolves to true once the condition holds, to false after five seconds: a loaded machine only makes it slower. */
-export async function until (condition: () => boolean): Promise<boolean> {
-  for (let i = 0; i < 500 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 10))
+export async function until (condition: () => boolean, withinMs = 5000): Promise<boolean> {
+  for (let i = 0; i < withinMs / 10 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 10))
   return condition()
 }
 
