@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LockstepError } from '../../src/contract/errors.js'
 import { Background, run } from './shell.js'
-import type { Topology } from './topology.js'
 
 const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
@@ -51,6 +50,14 @@ export function grown (before: Counts, after: Counts, block: string): Record<str
   return Object.fromEntries(Object.entries(after[block] ?? {}).map(([name, n]) => [name, n - (before[block]?.[name] ?? 0)] as const).filter(([, n]) => n !== 0))
 }
 
+/** Where an agent keeps its files and what it is called; a later one at the same place takes over. */
+export interface AgentPlace {
+  readonly directory: string
+  readonly instance: string
+  /** Told the pid, so that a crash of ours leaves no agent. */
+  readonly remember?: (pid: number) => void
+}
+
 export interface AgentOptions {
   readonly logLevel?: string
   readonly readyWithinMs?: number
@@ -69,17 +76,17 @@ export class LabAgent {
     this.#process = child
   }
 
-  /** Starts an agent on this configuration and waits until it says that it runs. A second one on the same topology takes over its files. */
-  static async start (topology: Topology, config: string, o: AgentOptions = {}): Promise<LabAgent> {
-    const directory = join(topology.directory, 'agent')
+  /** Starts an agent on this configuration and waits until it says that it runs. */
+  static async start (place: AgentPlace, config: string, o: AgentOptions = {}): Promise<LabAgent> {
+    const directory = join(place.directory, 'agent')
     mkdirSync(directory, { recursive: true, mode: 0o755 })
     const socket = join(directory, 'agent.sock')
     const configFile = join(directory, 'lab.yaml')
     writeFileSync(configFile, config)
     const begun = performance.now()
     const child = new Background('agent', null, [process.execPath, program, 'run', configFile, '--socket', socket, '--state', join(directory, 'state'),
-      '--instance', topology.options.prefix, '--log-level', o.logLevel ?? 'info'])
-    topology.remember(child.pid)
+      '--instance', place.instance, '--log-level', o.logLevel ?? 'info'])
+    place.remember?.(child.pid)
     const agent = new LabAgent(socket, configFile, 0, child)
     try {
       await child.says('"agent ready"', o.readyWithinMs ?? 30_000)

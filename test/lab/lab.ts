@@ -35,7 +35,7 @@ export class Lab {
   /** Starts an agent in place of the one before, which is ended first. */
   async startAgent (config: string, options: AgentOptions = {}): Promise<LabAgent> {
     await this.#agent?.stop()
-    this.#agent = await LabAgent.start(this.topology, config, options)
+    this.#agent = await LabAgent.start({ directory: this.topology.directory, instance: this.prefix, remember: (pid) => this.topology.remember(pid) }, config, options)
     return this.#agent
   }
 
