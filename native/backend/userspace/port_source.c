@@ -266,8 +266,10 @@ static bool source_tx(struct ls_device *d, u32 worker, const struct ls_buf *fram
 	if (!d->spec.reflect && !(frame->len >= 42 && ls_get16(frame->data + 12) == LS_ETH_ARP) &&
 	    !(frame->len >= 86 && ls_get16(frame->data + 12) == LS_ETH_IP6 && frame->data[20] == LS_IPPROTO_ICMP6))
 		return true;
+	if (frame->len > 256)
+		return true; /* received, and not answered: only small frames are */
 	pthread_mutex_lock(&s->lock);
-	if (s->head - s->tail == QUEUE || frame->len > 256) {
+	if (s->head - s->tail == QUEUE) {
 		ok = false;
 	} else {
 		memcpy(s->queue[s->head % QUEUE], frame->data, frame->len);
