@@ -15,10 +15,20 @@ export interface RunOptions {
   readonly logLevel: string
 }
 
-/** Lines for machines on standard error; for people when it is a terminal. */
+const LOG_BYTES_MAX = 4 << 20
+/** Tries of 100 ms each before lines for a reader that does not read are given up. */
+const LOG_TRIES_MAX = 50
+let ending = false
+
+/** Lines for machines on standard error; for people when it is a terminal. Nobody reading must not stop the agent: lines wait in memory, then go. */
 export function createLog (level: string): Logger {
-  if (!process.stderr.isTTY) return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }))
-  return pino({ level, base: null, transport: { target: 'pino-pretty', options: { destination: 2, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' } } })
+  const tty = process.stderr.isTTY // asking makes a pipe non-blocking
+  if (tty) return pino({ level, base: null, transport: { target: 'pino-pretty', options: { destination: 2, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' } } })
+  let tries = 0
+  const destination = pino.destination({ fd: 2, sync: false, maxLength: LOG_BYTES_MAX, retryEAGAIN: () => !ending && ++tries < LOG_TRIES_MAX })
+  destination.on('write', () => { tries = 0 })
+  destination.on('error', () => { tries = 0 })
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination)
 }
 
 /** More than any configuration the parser takes; a device or a log by mistake is not read to its end. */
@@ -78,7 +88,7 @@ export async function runUntilSignal (agent: Agent, log: Logger, extraStop: () =
         setTimeout(() => process.exit(1), 200).unref() // whatever hangs would keep the process
       }, STOP_MS)
       void extraStop().then(async () => { await agent.stop() }).then(() => 0, (error: unknown) => { log.error({ err: error }, 'stopping failed'); return 1 })
-        .then((code) => { clearTimeout(timer); log.info('stopped'); done(code) })
+        .then((code) => { clearTimeout(timer); log.info('stopped'); ending = true; done(code) })
     }
     signals.reload = () => {
       if (stopping) return

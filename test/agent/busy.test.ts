@@ -34,6 +34,21 @@ t.test('table verify while traffic runs and configurations change', async t => {
   t.same(await agent.stop(), { code: 0, signal: null })
 })
 
+t.test('nobody reads the log of a flood: the agent answers and ends as always', async t => {
+  const p = place(t)
+  p.write(sources('no', 0).replace('action: permit', 'action: deny, log: deny'))
+  const agent = await startAgent(t, p)
+  agent.child.stderr?.pause()
+  for (let i = 0; i < 30; i++) {
+    await new Promise(resolve => setTimeout(resolve, 100)) // what a pipe holds is full after one or two of these
+    await ask<SessionsCountResponse>(done => agent.calls.sessions.count({ filter: undefined }, done))
+  }
+  agent.child.kill('SIGTERM')
+  const exited = new Promise<{ code: number | null, signal: string | null }>(resolve => { agent.child.on('exit', (code, signal) => { resolve({ code, signal }) }) })
+  t.same(await exited, { code: 0, signal: null })
+  agent.child.stderr?.resume()
+})
+
 const SESSIONS = 1_000_000
 
 t.test('a million sessions over gRPC: every row once; the figure of the event loop', async t => {
