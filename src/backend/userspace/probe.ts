@@ -20,9 +20,11 @@ function effective (): bigint {
   return line?.[1] === undefined ? 0n : BigInt(`0x${line[1]}`)
 }
 
+/** Where tools are looked for and run from: a shell of `su` has no sbin in its PATH. */
+export const toolPath = (): string => [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'].filter(d => d !== '').join(delimiter)
+
 function installed (tool: string): boolean {
-  const dirs = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'].filter(d => d !== '')
-  return dirs.some(dir => {
+  return toolPath().split(delimiter).some(dir => {
     try {
       accessSync(join(dir, tool), constants.X_OK)
       return true
