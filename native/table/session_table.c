@@ -37,9 +37,10 @@ enum ls_status ls_table_find(const struct ls_table *t, const struct ls_key *key,
 	return LS_OK;
 }
 
-/* A record on its way in: its cache lines are being fetched while those before it are worked on. */
+/* A record on its way in: its cache lines are being fetched while those before it are worked on. The image is made that early as well: small stores that
+ * a wide load meets at once would have to be waited for. */
 struct pending {
-	struct ls_wire_record r;
+	struct ls_session image;
 	struct ls_hash forward, reply;
 	enum ls_status status;
 };
@@ -75,32 +76,31 @@ static void image_from(const struct ls_wire_record *r, u64 now, struct ls_sessio
 }
 
 /* The same session again: take over its newer state, keep the slot. */
-static bool refresh(struct ls_table *t, u32 slot, const struct ls_wire_record *r, u64 now)
+static bool refresh(struct ls_table *t, u32 slot, const struct ls_session *image)
 {
 	struct ls_session *s = &t->env.sessions[slot];
 	u64 state = LS_LOAD_ACQ(&s->state), next;
 
-	if (LS_LOAD(&s->id.origin) != r->id.origin || LS_LOAD(&s->id.serial) != r->id.serial ||
+	if (LS_LOAD(&s->id.origin) != image->id.origin || LS_LOAD(&s->id.serial) != image->id.serial ||
 	    LS_STATE_LIFECYCLE(state) != LS_LIVE)
 		return false;
-	next = LS_STATE_MAKE(LS_LIVE, r->phase, LS_STATE_DIRTY(state), r->close_reason, r->flow & ~LS_FLOW_ADMIN);
+	next = LS_STATE_MAKE(LS_LIVE, LS_STATE_PHASE(image->state), LS_STATE_DIRTY(state), LS_STATE_CLOSE(image->state), LS_STATE_FLOW(image->state));
 	if (LS_CAS(&s->state, state, next) != state)
 		return false;
-	LS_STORE(&s->last_seen_ns, now > r->idle_ns ? now - r->idle_ns : 0);
+	LS_STORE(&s->last_seen_ns, image->last_seen_ns);
 	for (u32 d = 0; d < 2; d++) {
-		LS_STORE(&s->packets[d], r->packets[d]);
-		LS_STORE(&s->bytes[d], r->bytes[d]);
-		LS_STORE(&s->ack[d], r->ack[d]);
+		LS_STORE(&s->packets[d], image->packets[d]);
+		LS_STORE(&s->bytes[d], image->bytes[d]);
+		LS_STORE(&s->ack[d], image->ack[d]);
 	}
 	return true;
 }
 
 /* Holds the writer. All or nothing (hazard 25): whatever fails leaves no entry behind. */
-static enum ls_status install_one(struct ls_table *t, struct pending *p, u64 now, u32 *slot_out)
+static enum ls_status install_one(struct ls_table *t, struct pending *p, u32 *slot_out)
 {
 	struct ls_env *e = &t->env;
 	struct ls_creation c = { 0 };
-	struct ls_session image;
 	enum ls_status status;
 	u32 slot, gen;
 
@@ -108,11 +108,10 @@ static enum ls_status install_one(struct ls_table *t, struct pending *p, u64 now
 		return LS_E_FULL;
 	c.slot = t->list[t->listed - 1];
 	c.s = &e->sessions[c.slot];
-	image_from(&p->r, now, &image);
-	ls_create_write(e, &c, &image);
-	status = ls_create_reply_hashed(e, &c, p->reply, &p->r.reply);
+	ls_create_write(e, &c, &p->image);
+	status = ls_create_reply_hashed(e, &c, p->reply, &p->image.reply);
 	if (status == LS_OK)
-		status = ls_create_forward(e, &c, p->forward, &p->r.key);
+		status = ls_create_forward(e, &c, p->forward, &p->image.key);
 	if (status == LS_OK) {
 		ls_create_commit(&c);
 		t->listed--;
@@ -121,10 +120,10 @@ static enum ls_status install_one(struct ls_table *t, struct pending *p, u64 now
 	}
 	ls_create_undo(e, &c);
 	if (status == LS_E_CONFLICT) {
-		u32 ref = ls_index_find(e, p->forward, &p->r.key, LS_SLOT_NONE, &gen);
+		u32 ref = ls_index_find(e, p->forward, &p->image.key, LS_SLOT_NONE, &gen);
 
 		slot = LS_REF_SLOT(ref);
-		if (ref != LS_REF_NONE && LS_REF_DIR(ref) == LS_FORWARD && refresh(t, slot, &p->r, now)) {
+		if (ref != LS_REF_NONE && LS_REF_DIR(ref) == LS_FORWARD && refresh(t, slot, &p->image)) {
 			*slot_out = slot;
 			return LS_OK;
 		}
@@ -134,18 +133,20 @@ static enum ls_status install_one(struct ls_table *t, struct pending *p, u64 now
 
 static void mark(struct ls_table *t, u32 slot) { t->marks[slot / 64] |= 1ULL << (slot % 64); }
 
-static void prepare(struct ls_table *t, struct pending *p, const u8 *record, u32 ahead)
+static void prepare(struct ls_table *t, struct pending *p, const u8 *record, u32 ahead, u64 now)
 {
 	const struct ls_env *e = &t->env;
+	struct ls_wire_record r;
 
 	for (u32 i = 0; i < 3; i++)
-		__builtin_prefetch(record + AHEAD * sizeof(p->r) + i * 64); /* past a page the hardware does not run ahead */
-	memcpy(&p->r, record, sizeof(p->r));
-	p->status = p->r.version == LS_WIRE_VERSION && p->r.kind == LS_NOTICE_DELETE ? LS_E_RECORD : ls_wire_check(&p->r);
+		__builtin_prefetch(record + AHEAD * sizeof(r) + i * 64); /* past a page the hardware does not run ahead */
+	memcpy(&r, record, sizeof(r));
+	p->status = r.version == LS_WIRE_VERSION && r.kind == LS_NOTICE_DELETE ? LS_E_RECORD : ls_wire_check(&r);
 	if (p->status != LS_OK)
 		return;
-	p->forward = ls_hash_key(&e->header->hash, &p->r.key, e->bucket_mask);
-	p->reply = ls_hash_key(&e->header->hash, &p->r.reply, e->bucket_mask);
+	image_from(&r, now, &p->image);
+	p->forward = ls_hash_key(&e->header->hash, &r.key, e->bucket_mask);
+	p->reply = ls_hash_key(&e->header->hash, &r.reply, e->bucket_mask);
 	__builtin_prefetch(port_bucket(e, p->forward.bucket), 1);
 	__builtin_prefetch(port_bucket(e, ls_other_bucket(p->forward.bucket, p->forward.tag, e->bucket_mask)), 1);
 	__builtin_prefetch(port_bucket(e, p->reply.bucket), 1);
@@ -162,13 +163,13 @@ static void prepare(struct ls_table *t, struct pending *p, const u8 *record, u32
 void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, u32 flags, u8 *status, struct ls_install_result *result)
 {
 	struct pending pending[AHEAD];
-	u64 now = 0;
+	u64 now = ls_clock_ns();
 	u32 slot = 0;
 
 	memset(result, 0, sizeof(*result));
 	pthread_mutex_lock(&t->writer);
 	for (u32 i = 0; i < AHEAD && i < n; i++)
-		prepare(t, &pending[i], records + (size_t)i * stride, i);
+		prepare(t, &pending[i], records + (size_t)i * stride, i, now);
 	for (u32 i = 0; i < n; i++) {
 		struct pending *p = &pending[i % AHEAD];
 		enum ls_status done = p->status;
@@ -176,9 +177,9 @@ void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, 
 		if (i % AHEAD == 0)
 			now = ls_clock_ns();
 		if (done == LS_OK)
-			done = install_one(t, p, now, &slot);
+			done = install_one(t, p, &slot);
 		if (n - i > AHEAD)
-			prepare(t, p, records + (size_t)(i + AHEAD) * stride, AHEAD - 1);
+			prepare(t, p, records + (size_t)(i + AHEAD) * stride, AHEAD - 1, now);
 		if (done == LS_OK) {
 			result->installed++;
 			if (flags & LS_INSTALL_MARK)
