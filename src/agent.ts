@@ -20,7 +20,7 @@ import { LockstepError } from './contract/errors.js'
 import type { AgentInfo, AgentServices } from './contract/services.js'
 import type { SessionChange } from './contract/session.js'
 import { drop } from './generated/codes.js'
-import { layout } from './generated/layout.js'
+import { layout, limits } from './generated/layout.js'
 import { formatAddress, addressOfBytes } from './lib/address.js'
 import type { NativeTable } from './native/binding.js'
 import { fromNative } from './native/errors.js'
@@ -54,8 +54,6 @@ export interface Agent {
 }
 
 const REFRESH_MS = 2000
-/** LS_US_WORKERS_MAX in native/backend/userspace/api.h. */
-const WORKERS_MAX = 16
 
 export async function startAgent (o: AgentOptions): Promise<Agent> {
   const defaults = hostDefaults()
@@ -83,7 +81,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   for (const note of store.notes) log.warn({ note }, 'the state directory was repaired')
 
   const core = loadCore()
-  const workers = agent.workers === 0 ? Math.min(availableParallelism(), WORKERS_MAX) : agent.workers
+  const workers = agent.workers === 0 ? Math.min(availableParallelism(), limits.LS_THREADS_MAX) : agent.workers
   const pool = startPool()
   const table = createTable(core.Table, agent, workers)
   const dataplane = new UserspaceDataPlane({ core, table, workers, instance: o.instance ?? agent.instance, netns: agent.netns, compiler: compilerOf(pool) })

@@ -1,5 +1,5 @@
 /**
- * What every backend is, whatever it forwards with. native/include/lockstep/backend.h mirrors it name for name.
+ * What every backend is, whatever it forwards with.
  * All parts always exist; what a backend cannot do is a capability with a reason and an `unsupported` error.
  */
 import type { Desired } from './desired.js'

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-#define LS_US_WORKERS_MAX 16
+#define LS_US_WORKERS_MAX LS_THREADS_MAX
 #define LS_US_ERROR_BYTES 256
 
 enum ls_device_kind { LS_DEV_NONE, LS_DEV_PACKET, LS_DEV_PCAP, LS_DEV_TAP, LS_DEV_SOURCE };

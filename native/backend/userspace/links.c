@@ -48,6 +48,7 @@ struct ls_links {
 	atomic_bool run;
 	int wake_fd;
 	u32 seq;
+	char netns[128]; /* the one that is mirrored: ports of others are not ours to match by ifindex */
 	pthread_mutex_t lock; /* of everything below */
 	struct ls_link_info link[LINKS_MAX];
 	u32 links;
@@ -129,7 +130,8 @@ bool ls_links_neighbour(struct ls_us *us, const struct ls_addr *a, u32 device, c
 static u32 device_of(const struct ls_us *us, u32 ifindex)
 {
 	for (u32 i = 1; i < us->devices; i++)
-		if (us->device[i] && us->device[i]->spec.kind == LS_DEV_PACKET && us->device[i]->ifindex == ifindex)
+		if (us->device[i] && us->device[i]->spec.kind == LS_DEV_PACKET && us->device[i]->ifindex == ifindex &&
+		    strcmp(us->device[i]->spec.netns, us->links->netns) == 0)
 			return i;
 	return 0;
 }
@@ -341,7 +343,7 @@ static u16 iface_of(const struct ls_us *us, u32 ifindex)
 	const struct ls_config *c = &us->table->env.banks[LS_LOAD(&us->table->env.header->active_bank) & 1];
 
 	for (u32 i = 1; i < LS_IFACES_MAX; i++)
-		if (c->iface[i].device && c->iface[i].ifindex == ifindex)
+		if (c->iface[i].device && c->iface[i].ifindex == ifindex && device_of(us, ifindex) == c->iface[i].device)
 			return (u16)i;
 	return 0;
 }
@@ -714,6 +716,7 @@ enum ls_status ls_links_start(struct ls_us *us, const char *netns, char *error)
 	if (!l)
 		return LS_E_NOMEM;
 	l->us = us;
+	snprintf(l->netns, sizeof(l->netns), "%s", netns);
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&l->lock, NULL);
 	if (!ls_in_netns(netns, open_sockets, l, error) || !l->ready) {

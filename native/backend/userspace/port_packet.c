@@ -241,7 +241,7 @@ static u32 packet_rx(struct ls_device *d, u32 worker, struct ls_buf *frames, u32
 		s->held[s->helds++] = s->at;
 		s->at = s->at + 1 == s->frames ? 0 : s->at + 1;
 		if (h->tp_len > h->tp_snaplen || h->tp_snaplen > d->mtu + 22u) {
-			d->gso_frames[worker]++; /* counted as a drop by the worker */
+			d->notes[worker].gso_frames++;
 			continue;
 		}
 		b->data = (u8 *)h + h->tp_mac;
@@ -256,8 +256,10 @@ static u32 packet_rx(struct ls_device *d, u32 worker, struct ls_buf *frames, u32
 			ls_put16(b->data + 12, tpid);
 			ls_put16(b->data + 14, h->tp_vlan_tci);
 		}
-		if (status & TP_STATUS_CSUMNOTREADY)
+		if (status & TP_STATUS_CSUMNOTREADY) {
 			complete_checksum(b);
+			d->notes[worker].completed++;
+		}
 		n++;
 	}
 	return n;
@@ -277,12 +279,12 @@ static void packet_flush(struct ls_device *d, u32 worker)
 		}
 		if (n < 0 && errno == EINTR)
 			continue;
-		/* this one cannot go (queue full, link down): count it and go on with the next */
-		ls_bump(&d->stats[worker].tx_dropped, 1);
+		/* this one cannot go (queue full, link down): it is a drop, and the next is tried */
 		if (errno == ENETDOWN || errno == ENXIO || errno == ENODEV) {
-			ls_bump(&d->stats[worker].tx_dropped, s->queued - sent - 1);
+			d->notes[worker].unsent += s->queued - sent;
 			break;
 		}
+		d->notes[worker].unsent++;
 		sent++;
 	}
 	s->queued = 0;

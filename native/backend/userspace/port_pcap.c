@@ -152,6 +152,8 @@ static u32 pcap_rx(struct ls_device *d, u32 worker, struct ls_buf *frames, u32 m
 			to = f->memory + (size_t)n * (LS_FRAME_MAX + 2 * LS_HEADROOM) + LS_HEADROOM;
 			memcpy(to, f->bytes + f->at + 16, len);
 			frames[n++] = (struct ls_buf){ .data = to, .len = len, .head = LS_HEADROOM, .tail = LS_FRAME_MAX + LS_HEADROOM - len };
+		} else {
+			d->notes[worker].long_frames++;
 		}
 		f->at += 16 + word(f, f->at + 8);
 		f->sent++;

@@ -42,7 +42,13 @@ struct ls_device {
 	_Atomic u32 ready; /* the configuration knows it: workers receive from it */
 	void *state[LS_US_WORKERS_MAX];
 	struct ls_device_stats stats[LS_US_WORKERS_MAX];
-	u32 gso_frames[LS_US_WORKERS_MAX]; /* refused since the last rx: longer than the MTU allows */
+	/* what a port saw and its worker has not counted yet, by worker */
+	struct ls_port_notes {
+		u32 gso_frames;  /* refused: longer than the MTU allows */
+		u32 long_frames; /* refused: longer than LS_FRAME_MAX */
+		u32 unsent;      /* accepted for sending, refused by the kernel */
+		u32 completed;   /* checksums finished for the host */
+	} notes[LS_US_WORKERS_MAX];
 };
 
 extern const struct ls_device_ops ls_device_packet, ls_device_pcap, ls_device_tap, ls_device_source;

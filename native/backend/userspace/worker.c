@@ -131,17 +131,37 @@ static void conclude(struct ls_us_worker *w, struct ls_device *d, struct ls_pkt 
 	}
 }
 
+static void count_refused(struct ls_us_worker *w, u32 n, u32 reason, u64 *device_counter)
+{
+	for (; n; n--) {
+		memset(&w->pkt, 0, offsetof(struct ls_pkt, to));
+		ls_drop(&w->env, &w->pkt, reason);
+		ls_bump(device_counter, 1);
+	}
+}
+
+/* What the port refused by itself is a drop like any other: one reason each. */
+static void count_notes(struct ls_us_worker *w, struct ls_device *d)
+{
+	struct ls_port_notes *n = &d->notes[w->index];
+	struct ls_device_stats *s = &d->stats[w->index];
+
+	if (LS_LIKELY(!(n->gso_frames | n->long_frames | n->unsent | n->completed)))
+		return;
+	ls_bump(&s->rx_packets, n->gso_frames + n->long_frames);
+	count_refused(w, n->gso_frames, LS_DROP_GSO_FRAME, &s->rx_dropped);
+	count_refused(w, n->long_frames, LS_DROP_FRAME_TOO_LONG, &s->rx_dropped);
+	count_refused(w, n->unsent, LS_DROP_TX_FULL, &s->tx_dropped);
+	ls_count(&w->env, LS_CTR_CHECKSUMS_COMPLETED, n->completed);
+	*n = (struct ls_port_notes){ 0 };
+}
+
 static u32 receive(struct ls_us_worker *w, struct ls_device *d)
 {
 	struct ls_buf frames[LS_US_BURST];
 	u32 n = d->ops->rx(d, w->index, frames, LS_US_BURST, w->env.now_ns);
 
-	for (; LS_UNLIKELY(d->gso_frames[w->index]); d->gso_frames[w->index]--) {
-		memset(&w->pkt, 0, offsetof(struct ls_pkt, to));
-		ls_bump(&d->stats[w->index].rx_packets, 1);
-		ls_bump(&d->stats[w->index].rx_dropped, 1);
-		ls_drop(&w->env, &w->pkt, LS_DROP_GSO_FRAME);
-	}
+	count_notes(w, d);
 	for (u32 at = 0; at < n; at += LS_BURST_MAX) {
 		u32 m = n - at < LS_BURST_MAX ? n - at : LS_BURST_MAX, verdict[LS_BURST_MAX];
 

@@ -13,6 +13,7 @@ export function buildAgent (b: Build, raw: RawConfig, host: HostDefaults): Agent
   const agent = raw.agent ?? {}
   const instance = agent.instance ?? 'default'
   const suffix = instance === 'default' ? '' : `-${instance}`
+  if (agent.manage === 'addresses') b.issue('/agent/manage', 'LS_C_UNSUPPORTED', 'the agent does not set interface addresses in this version', 'addresses', 'none: set them with the operator\'s tools')
   return {
     node: agent.node ?? host.node,
     instance,

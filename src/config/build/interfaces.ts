@@ -33,7 +33,7 @@ export function buildInterfaces (b: Build, raw: RawConfig, agent: AgentSettings,
     return [{ ...base(b, path, name, entry, zoneOf, groups), port: port.name, vlan, innerVlan }]
   })
   b.limit('/interfaces', 'interfaces', interfaces.length, limits.LS_IFACES_MAX - 1, 'LS_IFACES_MAX')
-  b.limit('/interfaces', 'ports', ports.size, limits.LS_DEVICES_MAX, 'LS_DEVICES_MAX')
+  b.limit('/interfaces', 'ports', ports.size, limits.LS_DEVICES_MAX - 1, 'LS_DEVICES_MAX - 1')
   overlaps(b, interfaces)
   return { interfaces, ports: [...ports.values()].sort((x, y) => x.name < y.name ? -1 : 1) }
 }
