@@ -34,6 +34,7 @@ export interface GatewayCliOptions {
   readonly tlsKey?: string
   readonly tlsCa?: string
   readonly onReady?: (text: string) => void
+  readonly onNote?: (text: string) => void
   readonly signal?: AbortSignal
 }
 

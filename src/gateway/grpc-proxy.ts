@@ -12,12 +12,14 @@ import {
 } from 'node:http2'
 import { connect as connectSocket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { keepAlive, Keeper, patience, type Patience } from './keeper.js'
 import { callerOf, mayCall, roleNeeded, type Caller, type Role } from './roles.js'
 import type { TlsSettings } from './tls-files.js'
 
 const WINDOW = 1 << 20
 const SESSION_WINDOW = 8 << 20
 const CONNECTIONS_MAX = 256
+const HANDSHAKE_MS = 5000
 /** Slack after a deadline until the gateway itself ends a call whose agent does not. */
 const DEADLINE_SLACK_MS = 1000
 
@@ -28,6 +30,8 @@ export interface ProxyOptions {
   readonly tls: TlsSettings | null
   /** Role of callers without TLS. */
   readonly plainRole: Role
+  /** For tests: with whom to lose it when. */
+  readonly patience?: Patience
 }
 
 /** Not listening yet. */
@@ -35,12 +39,13 @@ export function createGrpcProxy (options: ProxyOptions): Http2Server {
   const settings = { initialWindowSize: WINDOW, maxConcurrentStreams: 256 }
   const server: Http2Server = options.tls === null
     ? createServer({ settings, maxSessionMemory: 64 })
-    : createSecureServer({ ...options.tls, ALPNProtocols: ['h2'], settings, maxSessionMemory: 64 })
+    : createSecureServer({ ...options.tls, ALPNProtocols: ['h2'], handshakeTimeout: HANDSHAKE_MS, settings, maxSessionMemory: 64 })
   server.maxConnections = CONNECTIONS_MAX
-  const upstreams = new WeakMap<Http2Session, Upstream>()
+  const limits = options.patience ?? patience
+  const upstreams = new WeakMap<Http2Session, { readonly upstream: Upstream, readonly keeper: Keeper }>()
   server.on('session', (session) => {
-    const upstream = new Upstream(options.socketPath)
-    upstreams.set(session, upstream)
+    const upstream = new Upstream(options.socketPath, limits.pingMs)
+    upstreams.set(session, { upstream, keeper: new Keeper(session, limits) })
     session.on('close', () => upstream.close())
     session.on('error', () => upstream.close())
   })
@@ -48,12 +53,18 @@ export function createGrpcProxy (options: ProxyOptions): Http2Server {
   server.on('stream', (stream, headers) => {
     stream.on('error', () => { /* 'close' follows and ends the other side */ })
     const session = stream.session
-    const upstream = session === undefined ? undefined : upstreams.get(session)
-    if (session === undefined || upstream === undefined) {
+    const known = session === undefined ? undefined : upstreams.get(session)
+    if (session === undefined || known === undefined) {
       stream.close(constants.NGHTTP2_REFUSED_STREAM)
       return
     }
-    serve(stream, headers, identify(session, options), upstream)
+    known.keeper.add(stream)
+    // Node throws for what it will not send on: a stranger's headers must not end the gateway.
+    try {
+      serve(stream, headers, identify(session, options), known.upstream)
+    } catch {
+      end(stream, grpc.unavailable, 'the call cannot be passed to the agent')
+    }
   })
   return server
 }
@@ -61,14 +72,20 @@ export function createGrpcProxy (options: ProxyOptions): Http2Server {
 /** The connection to the agent, opened when first needed and again after the agent restarted. */
 class Upstream {
   readonly #path: string
+  readonly #pingMs: number
   #session: ClientHttp2Session | null = null
-  constructor (path: string) { this.#path = path }
+
+  constructor (path: string, pingMs: number) {
+    this.#path = path
+    this.#pingMs = pingMs
+  }
 
   request (headers: OutgoingHttpHeaders): ClientHttp2Stream {
     if (this.#session === null || this.#session.closed || this.#session.destroyed) {
       const session = connect('http://localhost', { createConnection: () => connectSocket(this.#path), settings: { initialWindowSize: WINDOW, enablePush: false }, maxSessionMemory: 64 })
       session.on('error', () => session.destroy())
       session.on('connect', () => session.setLocalWindowSize(SESSION_WINDOW))
+      keepAlive(session, this.#pingMs)
       this.#session = session
     }
     return this.#session.request(headers)
@@ -110,13 +127,20 @@ function forward (client: ServerHttp2Stream, agent: ClientHttp2Stream): void {
   let trailers: OutgoingHttpHeaders | null = null
   let wanted = false
   const sendTrailers = (): void => {
-    if (wanted && trailers !== null && !client.destroyed) client.sendTrailers(trailers)
+    if (!wanted || trailers === null || client.destroyed || client.closed) return
+    try { client.sendTrailers(trailers) } catch { client.close(constants.NGHTTP2_INTERNAL_ERROR) }
   }
   agent.on('response', (headers, flags) => {
     if (client.destroyed) return
     const trailersOnly = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
-    client.respond(responseHeaders(headers), trailersOnly ? { endStream: true } : { waitForTrailers: true })
-    if (!trailersOnly) agent.pipe(client)
+    try {
+      client.respond(responseHeaders(headers), trailersOnly ? { endStream: true } : { waitForTrailers: true })
+    } catch {
+      client.close(constants.NGHTTP2_INTERNAL_ERROR)
+      return
+    }
+    if (trailersOnly) client.resume()
+    else agent.pipe(client)
   })
   agent.on('trailers', (headers: IncomingHttpHeaders) => { trailers = responseHeaders(headers); sendTrailers() })
   client.on('wantTrailers', () => { wanted = true; sendTrailers() })
@@ -130,6 +154,7 @@ function forward (client: ServerHttp2Stream, agent: ClientHttp2Stream): void {
     else {
       trailers = statusHeaders(grpc.unavailable, 'the connection to the agent broke')
       client.end()
+      client.resume()
     }
   })
   client.on('close', () => { if (!agent.destroyed) agent.close(constants.NGHTTP2_CANCEL) })

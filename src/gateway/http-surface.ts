@@ -53,8 +53,10 @@ export function createHttpSurface (socketPath: string, tls: TlsSettings | null):
   }
 
   const limits = { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 60_000, maxHeaderSize: 16_384 }
-  const server: Server = tls === null ? createServer(limits, listener) : createTlsServer({ ...limits, ...tls }, listener)
+  const server: Server = tls === null ? createServer(limits, listener) : createTlsServer({ ...limits, handshakeTimeout: 5000, ...tls }, listener)
   server.maxConnections = 256
+  // A reader that takes nothing for so long has gone.
+  server.timeout = 30_000
   return { server, close: () => { telemetry.close(); agentHealth.close() } }
 }
 

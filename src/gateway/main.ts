@@ -4,13 +4,15 @@
  * read TLS files, open listeners, drop root, then serve.
  */
 import { connect, type AddressInfo, type Server as NetServer, type Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import { LockstepError } from '../contract/errors.js'
 import { createGrpcProxy } from './grpc-proxy.js'
+import type { Patience } from './keeper.js'
 import { createHttpSurface } from './http-surface.js'
 import { parseListen, type ListenAddress } from './listen-address.js'
 import { dropPrivileges } from './privileges.js'
 import { isRole, roles } from './roles.js'
-import { readTls } from './tls-files.js'
+import { readTls, type TlsSettings } from './tls-files.js'
 
 export interface GatewayOptions {
   readonly socketPath: string
@@ -24,12 +26,15 @@ export interface GatewayOptions {
   readonly tlsCert?: string | undefined
   readonly tlsKey?: string | undefined
   readonly tlsCa?: string | undefined
+  readonly patience?: Patience
 }
 
 export interface Gateway {
   /** `127.0.0.1:9461`; `null` when off. */
   readonly httpAddress: string | null
   readonly grpcAddress: string | null
+  /** Reads the TLS files again: new connections get them. @throws invalid, and the old ones stay. */
+  readonly reloadTls: () => void
   readonly close: () => Promise<void>
 }
 
@@ -38,17 +43,18 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
   if (!isRole(role)) throw new LockstepError('invalid', 'LS_G_ROLE', 'no such role', { object: '--role', found: role, expected: roles.join(', ') })
   const http = parseListen('--http', options.http)
   const grpc = parseListen('--grpc', options.grpc)
-  const tls = readTls({
+  const readFiles = (): TlsSettings | null => readTls({
     ...(options.tlsCert === undefined ? {} : { cert: options.tlsCert }),
     ...(options.tlsKey === undefined ? {} : { key: options.tlsKey }),
     ...(options.tlsCa === undefined ? {} : { ca: options.tlsCa })
   })
+  const tls = readFiles()
   for (const [name, at] of [['--http', http], ['--grpc', grpc]] as const) {
     if (at !== null && !at.loopback && tls === null) {
       throw new LockstepError('invalid', 'LS_G_TLS', 'plain TCP is for loopback only', { object: name, found: `${at.host}:${at.port}`, expected: '127.0.0.1, ::1, or mutual TLS', next: 'give --tls-cert, --tls-key and --tls-ca' })
     }
   }
-  const proxy = grpc === null ? null : createGrpcProxy({ socketPath, tls, plainRole: role })
+  const proxy = grpc === null ? null : createGrpcProxy({ socketPath, tls, plainRole: role, ...(options.patience === undefined ? {} : { patience: options.patience }) })
   const surface = http === null ? null : createHttpSurface(socketPath, tls)
   let serving = false
   for (const server of [proxy, surface?.server]) server?.prependListener('connection', (socket: Socket) => { if (!serving) socket.destroy() })
@@ -69,15 +75,19 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
     dropPrivileges(options.user, socketPath)
     await reachable(socketPath)
     serving = true
-    return { httpAddress, grpcAddress, close }
+    const reloadTls = (): void => {
+      const fresh = readFiles()
+      if (fresh !== null) for (const server of [proxy, surface?.server]) if (server instanceof TlsServer) server.setSecureContext(fresh)
+    }
+    return { httpAddress, grpcAddress, reloadTls, close }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-/** For the CLI: runs until the signal, then 0. */
-export async function gatewayMain (options: GatewayOptions & { readonly onReady?: (text: string) => void, readonly signal?: AbortSignal }): Promise<number> {
+/** For the CLI: runs until the signal, then 0. With TLS, SIGHUP reads its files again. */
+export async function gatewayMain (options: GatewayOptions & { readonly onReady?: (text: string) => void, readonly onNote?: (text: string) => void, readonly signal?: AbortSignal }): Promise<number> {
   const gateway = await startGateway(options)
   const scheme = options.tlsCert === undefined ? 'http' : 'https'
   options.onReady?.([
@@ -86,11 +96,21 @@ export async function gatewayMain (options: GatewayOptions & { readonly onReady?
     ...(gateway.grpcAddress === null ? [] : [`grpc ${gateway.grpcAddress}${options.tlsCert === undefined ? ` (plain, role ${options.role})` : ' (mutual TLS)'}`]),
     `agent ${options.socketPath}`
   ].join('\n  '))
-  const { signal } = options
+  const { signal, onNote = () => {} } = options
+  const reload = (): void => {
+    try {
+      gateway.reloadTls()
+      onNote('the TLS files were read again; connections from now on use them')
+    } catch (error) {
+      onNote(`the TLS files were refused, those before stay in use: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  if (options.tlsCert !== undefined) process.on('SIGHUP', reload)
   await new Promise<void>((resolve) => {
     if (signal?.aborted === true) resolve()
     signal?.addEventListener('abort', () => resolve(), { once: true })
   })
+  process.removeListener('SIGHUP', reload)
   await gateway.close()
   return 0
 }

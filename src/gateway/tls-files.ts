@@ -1,4 +1,4 @@
-/** The three files of mutual TLS, read once while the process may still read them. */
+/** The three files of mutual TLS, read while the process may still read them, and again when asked. */
 import { readFileSync } from 'node:fs'
 import { createSecureContext, type SecureVersion } from 'node:tls'
 import { LockstepError } from '../contract/errors.js'

@@ -52,7 +52,7 @@ function addGateway (parent: Command, cli: Cli): void {
   offlineVerb(parent, {
     usage: 'gateway',
     summary: 'Serve metrics and gRPC over TCP for an agent, without privileges',
-    about: 'HTTP: /metrics and /healthz. gRPC: everything the agent serves. Plain TCP is for loopback only and has the role viewer unless --role says otherwise; other addresses need --tls-cert, --tls-key and --tls-ca, and the role stands in the client certificate as OU (viewer, operator or admin). Started as root it opens its listeners, then becomes --user.',
+    about: 'HTTP: /metrics and /healthz. gRPC: everything the agent serves. Plain TCP is for loopback only and has the role viewer unless --role says otherwise; other addresses need --tls-cert, --tls-key and --tls-ca, and the role stands in the client certificate as OU (viewer, operator or admin). Started as root it opens its listeners, then becomes --user. SIGHUP reads the TLS files again, if --user may.',
     examples: ['gateway', 'gateway --http 0.0.0.0:9461 --grpc 0.0.0.0:50461 --tls-cert gw.crt --tls-key gw.key --tls-ca clients.crt', 'gateway --grpc off']
   })
     .option('--socket <path>', 'socket of the agent')
@@ -66,7 +66,7 @@ function addGateway (parent: Command, cli: Cli): void {
     .action(action(cli, async (o: { socket?: string, http: string, grpc: string, role: string, user: string, tlsCert?: string, tlsKey?: string, tlsCa?: string }) => {
       const { gatewayMain } = await load('gateway')
       return await gatewayMain({ ...o, socketPath: await socketPathOf(cli.io, o), // A reader that has gone is no reason to stop serving.
-        onReady: (text) => { cli.io.out(`${text}\n`).catch(() => {}) }, signal: cli.io.signal })
+        onReady: (text) => { cli.io.out(`${text}\n`).catch(() => {}) }, onNote: (text) => { cli.io.err(`${text}\n`) }, signal: cli.io.signal })
     }))
 }
 

@@ -1,4 +1,8 @@
 /** The gateway in front of an agent with fabricated sessions: metrics, health, the proxy, roles, TLS. */
+import { writeFileSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
+import { connect as connectSocket, createServer } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { get as httpGet, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { get as httpsGet } from 'node:https'
 import { credentials, Metadata, status } from '@grpc/grpc-js'
@@ -134,6 +138,56 @@ t.test('a client that does not read does not make the gateway buffer', async (t)
   await reader.return(undefined)
 })
 
+t.test('strangers who say nothing, idle connections and stalled readers lose their place', async (t) => {
+  const { gateway, agent } = await withGateway(t, { patience: { pingMs: 100, idleMs: 400, stalledMs: 300 } }, 3_000_000)
+  const [host = '', port = ''] = (gateway.grpcAddress ?? '').split(':')
+  const silent = connectSocket(Number(port), host)
+  silent.on('error', () => {}).resume()
+  const begun = performance.now()
+  await new Promise((resolve) => silent.once('close', resolve))
+  t.ok(performance.now() - begun < 3000, 'no preface, no answer to a ping')
+
+  const idle = connectHttp2(`http://${gateway.grpcAddress ?? ''}`)
+  await new Promise((resolve) => idle.once('goaway', resolve))
+  t.pass('without calls')
+
+  const reader = connectHttp2(`http://${gateway.grpcAddress ?? ''}`, { settings: { initialWindowSize: 1000 } })
+  let walked = 0
+  const original = agent.sessions.list
+  agent.sessions.list = (f, c, cursor, max) => { walked++; return original(f, c, cursor, max) }
+  const stream = reader.request({ ':method': 'POST', ':path': '/lockstep.v1.Sessions/List', 'content-type': 'application/grpc', te: 'trailers' })
+  stream.on('error', () => {})
+  stream.end(Buffer.alloc(5))
+  stream.pause()
+  await new Promise((resolve) => stream.once('close', resolve))
+  t.ok(walked > 0, 'a reader that takes nothing')
+  reader.destroy()
+
+  const { tcp } = await withGateway(t, { patience: { pingMs: 50, idleMs: 100, stalledMs: 100 } })
+  const over = new AbortController()
+  const watch = messages(tcp.sessions.watch({ filter: undefined }), over.signal)
+  await watch.next()
+  const slow = watch.next()
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  t.equal(await Promise.race([slow.then(() => 'ended', () => 'ended'), new Promise((resolve) => setTimeout(() => resolve('open'), 10))]), 'open', 'a quiet watch is none of these')
+  over.abort()
+  await slow.catch(() => {})
+  t.match(await call(tcp.agent, tcp.agent.getInfo, {}), { node: 'edge-1' })
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  t.match(await call(tcp.agent, tcp.agent.getInfo, {}), { node: 'edge-1' }, 'a client whose idle connection was closed opens another')
+})
+
+t.test('an agent that hangs: its calls end, also those without a deadline', async (t) => {
+  const directory = temporaryDirectory(t)
+  const deaf = createServer()
+  await new Promise<void>((resolve) => deaf.listen(`${directory}/deaf.sock`, () => resolve()))
+  const gateway = await startGateway({ ...defaults, socketPath: `${directory}/deaf.sock`, patience: { pingMs: 100, idleMs: 10_000, stalledMs: 10_000 } })
+  const tcp = connectAgent(gateway.grpcAddress ?? '')
+  t.teardown(async () => { tcp.close(); await gateway.close(); deaf.close() })
+  const e = await refusal(messages(tcp.sessions.watch({ filter: undefined })).next())
+  t.equal(e.grpcCode, status.UNAVAILABLE)
+})
+
 t.test('plain loopback looks but does not touch', async (t) => {
   const { tcp } = await withGateway(t)
   await call(tcp.sessions, tcp.sessions.count, { filter: undefined })
@@ -241,6 +295,23 @@ t.test('mutual TLS: the certificate says who and which role', { skip: hasOpenssl
     const bare = connectAgent(gateway.grpcAddress ?? '', credentials.createSsl(read(authority.ca)))
     t.equal((await refusal(call(bare.agent, bare.agent.getInfo, {}, { deadlineMs: 3000 }))).errorClass, 'unavailable')
     bare.close()
+  })
+  await t.test('files are read again: new connections see the new certificate, bad files change nothing', async (t) => {
+    const serial = async (): Promise<string> => await new Promise((resolve, reject) => {
+      const pair = authority.issue('s', '/OU=viewer/CN=sven')
+      const [host = '', port = ''] = (gateway.grpcAddress ?? '').split(':')
+      const socket = connectTls({ host, port: Number(port), ca: read(authority.ca), cert: read(pair.cert), key: read(pair.key), ALPNProtocols: ['h2'] }, () => { resolve(socket.getPeerCertificate().serialNumber); socket.destroy() })
+      socket.on('error', reject)
+    })
+    const before = await serial()
+    authority.issue('gateway', '/CN=gateway')
+    t.equal(await serial(), before)
+    gateway.reloadTls()
+    const after = await serial()
+    t.not(after, before)
+    writeFileSync(own.key, 'not a key')
+    t.throws(() => gateway.reloadTls(), { code: 'LS_G_TLS' })
+    t.equal(await serial(), after)
   })
   await t.test('metrics over TLS', async (t) => {
     const pair = authority.issue('p', '/OU=viewer/CN=prometheus')
