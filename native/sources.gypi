@@ -28,7 +28,13 @@
       "native/addon/maglev.cc"
     ],
     "bpf_check_sources": ["native/pipeline/bpf_check.c"],
-    "native_test_sources": ["test/native/maglev_test.c"],
+    "native_test_sources": [
+      "test/native/maglev_test.c",
+      "test/native/table_test.c",
+      "test/native/crash_test.c",
+      "test/native/pipeline_test.c",
+      "test/native/stress_test.c"
+    ],
     "native_fuzz_sources": [],
     "native_bench_sources": [
       "bench/table/table_bench.c",
