@@ -5,12 +5,13 @@
 #ifndef LOCKSTEP_BENCH_H
 #define LOCKSTEP_BENCH_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,76 +52,56 @@ static inline u64 bench_number(int argc, char **argv, const char *name, u64 abse
 	return text ? strtoull(text, NULL, 10) : absent;
 }
 
-/* --- huge pages: reserved for the run as root, given back at exit and on SIGINT and SIGTERM (plain system calls: a handler may run it) --------- */
+/* --- huge pages: lent for the run as root, given back by a child that sees the program end, however it ends ------------------------------- */
 #define BENCH_HUGE "/proc/sys/vm/nr_hugepages"
 static long bench_huge_taken;
 
-static inline long bench_huge_pages(void)
+/* Adds `pages` (or takes away) under a lock, since other benches may do the same; what really came, 0 without root. */
+static inline long bench_huge_change(long pages)
 {
+	int fd = open(BENCH_HUGE, O_RDWR | O_CLOEXEC);
 	char text[32] = { 0 };
-	int fd = open(BENCH_HUGE, O_RDONLY);
-	long n = -1;
+	long before = 0, after = 0;
 
 	if (fd < 0)
-		return -1;
-	if (read(fd, text, sizeof(text) - 1) > 0) {
-		n = 0;
-		for (int i = 0; text[i] >= '0' && text[i] <= '9'; i++)
-			n = n * 10 + (text[i] - '0');
+		return 0;
+	if (flock(fd, LOCK_EX) == 0 && pread(fd, text, sizeof(text) - 1, 0) > 0) {
+		before = after = strtol(text, NULL, 10);
+		snprintf(text, sizeof(text), "%ld\n", before + pages > 0 ? before + pages : 0);
+		if (pwrite(fd, text, strlen(text), 0) > 0 && pread(fd, text, sizeof(text) - 1, 0) > 0)
+			after = strtol(text, NULL, 10);
 	}
 	close(fd);
-	return n;
+	return after - before;
 }
 
-static inline void bench_huge_set(long n)
+static inline void bench_huge_guard(void)
 {
-	char text[32];
-	int fd = open(BENCH_HUGE, O_WRONLY), at = sizeof(text);
-	ssize_t written = 0;
+	int end[2];
+	char byte;
 
-	if (fd < 0)
-		return;
-	do {
-		text[--at] = (char)('0' + n % 10);
-		n /= 10;
-	} while (n);
-	written = write(fd, text + at, sizeof(text) - (size_t)at);
-	(void)written;
-	close(fd);
+	if (pipe(end) != 0 || fork() != 0)
+		return; /* our end of the pipe stays open until we end */
+	setsid();
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	close(end[1]);
+	while (read(end[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	bench_huge_change(-bench_huge_taken);
+	_exit(0);
 }
 
-static inline void bench_huge_give_back(void)
-{
-	long now = bench_huge_pages();
-
-	if (bench_huge_taken > 0 && now >= 0)
-		bench_huge_set(now > bench_huge_taken ? now - bench_huge_taken : 0);
-	bench_huge_taken = 0;
-}
-
-static inline void bench_stopped(int signal)
-{
-	bench_huge_give_back();
-	_exit(128 + signal);
-}
-
-/* Adds huge pages for a table of this geometry; true when they are there. Needs root; nothing happens without. */
-static inline bool bench_huge_reserve(const struct ls_geometry *g)
+/* Lends huge pages for a table of this geometry. Small tables do without. */
+static inline void bench_huge_reserve(const struct ls_geometry *g)
 {
 	struct ls_header h;
-	long before = bench_huge_pages(), need;
 
-	if (before < 0 || geteuid() != 0 || ls_header_init(&h, g) != LS_OK)
-		return false;
-	need = (long)(h.total_bytes / (2 << 20));
-	if (bench_huge_taken == 0) {
-		atexit(bench_huge_give_back);
-		signal(SIGINT, bench_stopped);
-		signal(SIGTERM, bench_stopped);
-	}
-	bench_huge_set(before + need);
-	bench_huge_taken += bench_huge_pages() - before;
-	return bench_huge_pages() >= before + need;
+	if (ls_header_init(&h, g) != LS_OK || h.total_bytes < 128 << 20)
+		return;
+	bench_huge_taken = bench_huge_change((long)(h.total_bytes / (2 << 20)));
+	if (bench_huge_taken > 0)
+		bench_huge_guard();
 }
 
 /* --- tables --------------------------------------------------------------------------------------------------------------------------- */
@@ -138,7 +119,7 @@ static inline struct ls_table *bench_table(u32 capacity, bool huge)
 	if (status != LS_OK)
 		bench_fail("the session table cannot be created", status);
 	snprintf(text, sizeof(text), "%s, %" PRIu64 " MiB", t->huge ? bench_huge_taken ? "2 MiB pages, reserved for this run and given back" :
-		 "2 MiB pages of the host" : huge ? "4 KiB pages (huge pages need root or vm.nr_hugepages)" : "4 KiB pages", t->bytes >> 20);
+		 "2 MiB pages of the host" : huge ? "4 KiB pages (no huge pages: a small table, no root, or none to be had)" : "4 KiB pages", t->bytes >> 20);
 	bench_note(huge ? "pages" : "pages_small", text);
 	return t;
 }
