@@ -70,10 +70,10 @@ export async function bench (options: ReconcileBenchOptions = {}): Promise<Suite
   return complete
 }
 
-/** Ours with the kernel's, then the Map's, twice over, so that a drifting machine hits all of them. */
+/** Ours with the kernel's, then the Map's, twice over unless few repeats are asked for, so that a drifting machine hits all of them. */
 async function measure (sessions: number, stale: number, repeats: number, progress: (text: string) => void, signal?: AbortSignal): Promise<Samples> {
   const parts: Samples[] = []
-  const rounds = repeats > 1 ? 2 : 1
+  const rounds = repeats > 3 ? 2 : 1
   for (let round = 0; round < rounds; round++) {
     const each = Math.ceil(repeats / rounds)
     progress(`${sessions} sessions, ${stale * 100} % stale: round ${round + 1} of ${rounds}, shared table${sessions <= BPF_SESSIONS_MAX ? ' and kernel hash maps' : ''}`)
