@@ -60,10 +60,13 @@ export function place (t: Test): Place {
   }
 }
 
+/** Before a command: without the test runner's hooks, which it puts into the environment of every child. They slow it down, and write where an ordinary user may not. */
+export const plain: readonly string[] = ['env', '-u', 'NODE_OPTIONS', 'NO_COLOR=1']
+
 /** The agent without waiting for it. */
 export function spawnAgent (t: Test, p: Place, options: { readonly prefix?: readonly string[], readonly args?: readonly string[] } = {}): Omit<Running, 'calls'> {
-  const [command = process.execPath, ...args] = [...options.prefix ?? [], process.execPath, cli, 'run', p.file, '--state', p.state, '--socket', p.socket, ...options.args ?? []]
-  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, NO_COLOR: '1' } })
+  const [command = process.execPath, ...args] = [...plain, ...options.prefix ?? [], process.execPath, cli, 'run', p.file, '--state', p.state, '--socket', p.socket, ...options.args ?? []]
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
   let text = ''
   child.stderr?.setEncoding('utf8').on('data', (part: string) => { text += part })
   const ended = new Promise<Ended>((resolve, reject) => {

@@ -14,7 +14,7 @@ import { addressBytes } from '../../src/lib/address.js'
 import { layout } from '../../src/generated/layout.js'
 import { RECORD, wireRecord } from '../conformance/wire.js'
 import { createFakeAgent } from '../unit/rpc/fake-agent.js'
-import { apply, ask, place, sources, startAgent, until } from './agent-process.js'
+import { apply, ask, place, plain, sources, startAgent, until } from './agent-process.js'
 
 t.test('table verify while traffic runs and configurations change', async t => {
   const p = place(t)
@@ -79,7 +79,8 @@ t.test('a million sessions over gRPC: every row once; the figure of the event lo
   const server = await startRpcServer(services, { socketPath: p.socket })
   server.setServing(true)
   const run = async (): Promise<{ readonly rows: number, readonly messages: number, readonly ms: number }> => {
-    const child = spawn(process.execPath, [fileURLToPath(new URL('./list-client.js', import.meta.url)), p.socket], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const [command = '', ...args] = [...plain, process.execPath, fileURLToPath(new URL('./list-client.js', import.meta.url)), p.socket]
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     let text = ''
     child.stdout.setEncoding('utf8').on('data', (part: string) => { text += part })
     await new Promise<void>(resolve => { child.on('close', () => { resolve() }) })

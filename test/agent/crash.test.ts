@@ -7,7 +7,7 @@ import type { SessionsVerifyResponse } from '../../src/generated/proto/lockstep/
 import { apply, ask, idle, place, sources, startAgent, textOf, until, type Running } from './agent-process.js'
 
 const seed = Number(process.env['LOCKSTEP_TEST_SEED'] ?? Date.now() % 1_000_000_007)
-const rounds = Number(process.env['LOCKSTEP_TEST_ROUNDS'] ?? 7)
+const rounds = Number(process.env['LOCKSTEP_TEST_ROUNDS'] ?? 5)
 let state = seed >>> 0
 const random = (): number => { state = (Math.imul(state, 1664525) + 1013904223) >>> 0; return state / 2 ** 32 }
 

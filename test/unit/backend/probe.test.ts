@@ -8,6 +8,7 @@ import { netnsPath } from '../../../src/backend/userspace/ports.js'
 import { probeHost } from '../../../src/backend/userspace/probe.js'
 import type { Capability } from '../../../src/contract/dataplane.js'
 import { capability } from '../../../src/generated/codes.js'
+import { plain } from '../../agent/agent-process.js'
 
 const all: Found = { packet: true, tap: true, nft: true, hugepages: true }
 const reason = (list: readonly Capability[], name: string): string => list.find(c => c.name === name)?.reason ?? '?'
@@ -30,7 +31,7 @@ t.test('an ordinary user', { skip: process.getuid?.() === 0 && spawnSync('setpri
   const module = new URL('../../../src/backend/userspace/probe.js', import.meta.url).href
   const script = `import(${JSON.stringify(module)}).then(m => console.log(JSON.stringify(m.probeHost())))`
   const drop = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all', '--'] : []
-  const [command = '', ...args] = [...drop, process.execPath, '-e', script]
+  const [command = '', ...args] = [...plain, ...drop, process.execPath, '-e', script]
   const run = spawnSync(command, args, { encoding: 'utf8' })
   t.equal(run.stderr, '')
   t.match(JSON.parse(run.stdout), { packet: false, tap: false })

@@ -2,12 +2,14 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { plain } from '../../agent/agent-process.js'
 import { cases, type Outcome } from './misuse-cases.js'
 
 const script = fileURLToPath(new URL('./misuse-cases.js', import.meta.url))
 
 async function run (name: string): Promise<{ readonly code: number | null, readonly signal: string | null, readonly stdout: string, readonly stderr: string }> {
-  const child = spawn(process.execPath, ['--expose-gc', script, name], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const [command = '', ...args] = [...plain, process.execPath, '--expose-gc', script, name]
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
   child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
