@@ -206,7 +206,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const within = (ms: number): AbortSignal => AbortSignal.any([AbortSignal.timeout(ms), ...(o.signal === undefined ? [] : [o.signal])])
 
   try {
-    rpc = await startRpcServer(services, { socketPath, onBug: (error) => { problem('a call failed', error) } })
+    rpc = await startRpcServer(services, { socketPath, onBug: (method, error) => { problem(`${method} failed`, error) } })
     await dataplane.start(within(30_000))
     const applied = await authority.start(within(60_000))
     if (applied === null) log.warn('no configuration: apply one with `lockstep apply FILE`')

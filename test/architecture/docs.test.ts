@@ -116,11 +116,6 @@ t.test('the table of limits in README.md has the numbers of limits.h', async (t)
   t.same(rows.filter(({ name, value }) => known[name] !== value).map(({ name, value }) => `${name}: README says ${value}, limits.h ${String(known[name] ?? 'does not know it')}`), [])
 })
 
-t.test('the number of workers in README.md is that of the userspace backend', async (t) => {
-  const built = /#define LS_US_WORKERS_MAX (\d+)/.exec(read('native/backend/userspace/api.h'))?.[1]
-  t.match(read('README.md'), `at most ${built ?? '?'} workers (\`LS_US_WORKERS_MAX\`)`)
-})
-
 t.test('the finder of commands finds commands', async (t) => {
   const found = commandsOf('docs/cli.md').map(({ words }) => words[0])
   for (const verb of ['run', 'status', 'sessions', 'counters', 'check', 'apply', 'confirm', 'save', 'gateway']) t.ok(found.includes(verb), verb)
