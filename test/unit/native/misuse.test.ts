@@ -1,5 +1,8 @@
 /** Misuse of the addon ends in a typed error, never in a crash: each case in a process of its own. */
 import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { plain } from '../../agent/agent-process.js'
@@ -9,13 +12,18 @@ const script = fileURLToPath(new URL('./misuse-cases.js', import.meta.url))
 
 async function run (name: string): Promise<{ readonly code: number | null, readonly signal: string | null, readonly stdout: string, readonly stderr: string }> {
   const [command = '', ...args] = [...plain, process.execPath, '--expose-gc', script, name]
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  // some misuse is a path: what it makes is made here
+  const cwd = mkdtempSync(join(tmpdir(), 'ls-misuse-'))
+  const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })
   child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
   return await new Promise((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code, signal) => { resolve({ code, signal, stdout, stderr }) })
+    child.on('close', (code, signal) => {
+      rmSync(cwd, { recursive: true, force: true })
+      resolve({ code, signal, stdout, stderr })
+    })
   })
 }
 
