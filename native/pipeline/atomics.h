@@ -14,6 +14,13 @@
 #define LS_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define LS_LIKELY(x) __builtin_expect(!!(x), 1)
 
+/* Under BPF: makes the compiler compare this very register, so that the verifier learns the bound of what is used as an index. */
+#ifdef __bpf__
+#define LS_OPAQUE(v) __asm__ volatile("" : "+r"(v))
+#else
+#define LS_OPAQUE(v) ((void)0)
+#endif
+
 /* Shared words are read through these whatever struct they belong to. */
 typedef u64 __attribute__((may_alias)) ls_u64a;
 typedef u32 __attribute__((may_alias)) ls_u32a;

@@ -14,6 +14,7 @@ LS_INLINE u32 ls_interval_port(const struct ls_class_port *d, u32 value)
 	for (u32 i = 0; i < LS_CLASS_STEPS; i++) {
 		u32 middle = (low + high) / 2;
 
+		LS_OPAQUE(middle);
 		if (middle <= low || middle >= LS_CLASS_BOUNDS)
 			break;
 		if (d->start[middle] <= value)

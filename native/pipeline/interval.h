@@ -20,6 +20,7 @@ LS_INLINE u32 ls_interval_addr(const struct ls_addr *start, u32 count, u32 steps
 	for (u32 i = 0; i < steps; i++) {
 		u32 middle = (low + high) / 2;
 
+		LS_OPAQUE(middle);
 		if (middle <= low || middle >= bound)
 			break;
 		if (ls_addr_le(&start[middle], value))
