@@ -54,7 +54,7 @@ t.test('one address of source NAT to one destination: nearly every port, each on
   const [low, high] = long || full ? [1024, 65535] : [20_000, 28_191]
   const range = high - low + 1
   const agent = await lab.startAgent(quickstartConfig(lab.prefix, [
-    shortTimeouts, [['timeouts', 'udp-new'], '60s'], [['agent', 'table', 'capacity'], '128k'],
+    shortTimeouts, [['timeouts', 'udp-new'], '60s'], [['agent', 'table', 'capacity'], '128k'], [['agent', 'workers'], 2], // that share the address
     [['nat', 'pools', 'hide'], { addresses: '10.77.2.100', ports: `${low}-${high}` }],
     [['nat', 'source', 1, 'applications'], 'udp/7000'],
     [['screens', 'edge', 'session-limit'], undefined]
