@@ -6,6 +6,7 @@
 #include "forward.h"
 #include "tcp.h"
 
+#define LS_V_RACED 101 /* internal: another worker opened the flow meanwhile; look it up once more (R2) */
 #define LS_V_REVIVE 100 /* internal: expired or closed, and this packet may open the tuple anew */
 
 /* Deadline by R8: the later of the last packet and the group's promotion, plus the phase's timeout. */

@@ -364,7 +364,7 @@ LS_STAGE u32 ls_create(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 	}
 	ls_create_undo(e, &n);
 	LS_STORE(&w->spare, (u64)n.slot + 1);
-	return ls_drop(e, p, status);
+	return status == LS_DROP_CREATE_RACE ? LS_V_RACED : ls_drop(e, p, status);
 live:
 	ls_create_commit(&n);
 	ls_notice_push(e, n.slot, n.gen, LS_NOTICE_CREATE, 0);

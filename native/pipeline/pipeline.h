@@ -79,6 +79,17 @@ LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p)
 	return LS_V_NEXT;
 }
 
+/* The creation met a twin: if that one is live by now it is this packet's session too, else the packet is lost (R2). */
+LS_STAGE u32 ls_raced(const struct ls_env *e, struct ls_pkt *p)
+{
+	u32 gen = 0, ref = ls_index_find(e, p->hash, &p->key, LS_SLOT_NONE, &gen), v;
+
+	if (ref == LS_REF_NONE)
+		return ls_drop(e, p, LS_DROP_CREATE_RACE);
+	v = ls_hit(e, p, ref, gen);
+	return v == LS_V_REVIVE ? ls_drop(e, p, LS_DROP_CREATE_RACE) : v;
+}
+
 /* The second half: the session, or a new one. */
 LS_INLINE u32 ls_pipeline_back(const struct ls_env *e, struct ls_pkt *p)
 {
@@ -91,7 +102,8 @@ LS_INLINE u32 ls_pipeline_back(const struct ls_env *e, struct ls_pkt *p)
 	}
 	if (p->flags & LS_PF_ICMP_ERROR)
 		return ls_error_unmatched(e, p);
-	return ls_open(e, p);
+	v = ls_open(e, p);
+	return v == LS_V_RACED ? ls_raced(e, p) : v;
 }
 
 /* The first half: what the frame itself says. LS_V_NEXT: the second half decides; else the verdict. A burst runs this for all its frames first, so that
