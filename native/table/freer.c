@@ -278,6 +278,10 @@ u32 ls_table_expire(struct ls_table *t, u32 slots)
 
 	pthread_mutex_lock(&t->freer);
 	c = config_now(t); /* under the lock: ls_table_write_config rewrites the idle bank under it too */
+	if (c->generation == 0) { /* nothing applied yet: no timeouts to judge by, and what was adopted waits for them */
+		pthread_mutex_unlock(&t->freer);
+		return 0;
+	}
 	at = t->scan_slot;
 	w->count = 0;
 	w->phase = LS_FREER_CHOSEN;

@@ -917,6 +917,27 @@ TEST("a packet during the grace saves an expiring session, with no trace of the 
 
 /* --- expiry ------------------------------------------------------------------------------------------------------------------------- */
 
+TEST("before the first configuration nothing expires: there are no timeouts to judge by")
+{
+	struct ls_geometry g = { .capacity = 1024, .threads = 2, .arena = 4096 };
+	struct ls_config *c = bank_new();
+	struct ls_wire_record r = record_of(1);
+	struct ls_table *t = NULL;
+	int err_no = 0;
+
+	CHECK_EQ(ls_table_create(&g, LS_HUGE_NEVER, NULL, &t, &err_no), LS_OK);
+	CHECK_EQ(install(t, &r, 0), LS_OK);
+	CHECK_EQ(ls_table_expire(t, t->env.slots), 0);
+	CHECK_EQ(live_count(t), 1);
+	for (u32 p = 0; p < LS_PHASES_MAX; p++)
+		c->timeout_ns[0][p] = 0;
+	ls_table_write_config(t, c, sizeof(*c));
+	CHECK_EQ(ls_table_expire(t, t->env.slots), 1);
+	CHECK_CLEAN(t);
+	ls_table_close(t);
+	free(c);
+}
+
 TEST("each phase and application expires by its own timeout, and not before; a takeover expires nobody (R8)")
 {
 	struct ls_table *t = table_new(1 << 10);
