@@ -30,13 +30,12 @@ LS_STAGE u32 ls_error_unmatched(const struct ls_env *e, struct ls_pkt *p)
 	return l && l->kind == LS_LOCAL_HOST ? ls_to_host(e) : ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
 }
 
-/* IPv4 and IPv6 after the link layer, up to the hash of the tuple. LS_V_NEXT: look the session up. */
-LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p)
+/* IPv4 and IPv6 after their headers (`why`: what ls_parse_network() said), up to the hash of the tuple. LS_V_NEXT: look the session up. */
+LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p, u32 why)
 {
 	const struct ls_config *c = port_config(e);
-	u32 v, why;
+	u32 v;
 
-	why = ls_parse_network(p);
 	if (why != LS_DROP_NONE && why != LS_DROP_ICMP_UNMATCHED)
 		return ls_drop(e, p, why);
 	if (p->flags & LS_PF_OTHER_MAC)
@@ -106,26 +105,36 @@ LS_INLINE u32 ls_pipeline_back(const struct ls_env *e, struct ls_pkt *p)
 	return v == LS_V_RACED ? ls_raced(e, p) : v;
 }
 
+/* Counts a frame received, its headers parsed as far as they go. The wire (global, interface) counts frames, a zone layer 3 as all behind it does (R20):
+ * what the IP header says, without padding; of what has no such header, all behind the link header. */
+LS_INLINE void ls_received(const struct ls_env *e, const struct ls_pkt *p)
+{
+	struct ls_counters *n = port_counters(e);
+	u32 bytes = port_len(p->buf);
+
+	if (!n)
+		return;
+	ls_bump(&n->global[LS_CTR_RX_PACKETS], 1);
+	ls_bump(&n->global[LS_CTR_RX_BYTES], bytes);
+	ls_count_pair(n->iface_rx[p->in_iface & (LS_IFACES_MAX - 1)], bytes);
+	ls_count_pair(n->zone_in[p->zone_in & (LS_ZONES_MAX - 1)], p->l3_bytes ? p->l3_bytes : bytes - p->l3);
+}
+
 /* The first half: what the frame itself says. LS_V_NEXT: the second half decides; else the verdict. A burst runs this for all its frames first, so that
  * the table's lines are on their way (burst.h). */
 LS_INLINE u32 ls_pipeline_front(const struct ls_env *e, struct ls_pkt *p, u32 device)
 {
-	struct ls_counters *n = port_counters(e);
-	u32 why, bytes = port_len(p->buf);
+	u32 why = ls_parse_link(e, p, device);
+	bool ip = why == LS_DROP_NONE && (p->ethertype == LS_ETH_IP4 || p->ethertype == LS_ETH_IP6);
 
-	why = ls_parse_link(e, p, device);
-	if (n) {
-		ls_bump(&n->global[LS_CTR_RX_PACKETS], 1);
-		ls_bump(&n->global[LS_CTR_RX_BYTES], bytes);
-		ls_count_pair(n->iface_rx[p->in_iface & (LS_IFACES_MAX - 1)], bytes);
-		ls_count_pair(n->zone_in[p->zone_in & (LS_ZONES_MAX - 1)], bytes);
-	}
+	if (ip)
+		why = ls_parse_network(p);
+	ls_received(e, p);
+	if (ip)
+		return ls_front_ip(e, p, why);
 	if (why != LS_DROP_NONE)
 		return ls_drop(e, p, why);
 	switch (p->ethertype) {
-	case LS_ETH_IP4:
-	case LS_ETH_IP6:
-		return ls_front_ip(e, p);
 	case LS_ETH_ARP:
 		return ls_arp(e, p);
 	case LS_ETH_LLDP:

@@ -208,6 +208,27 @@ TEST("parse: malformed headers, one by one")
 	close_router(w);
 }
 
+TEST("bytes: a zone counts layer 3 on both sides, without tags and padding; the wire counts frames (R20)")
+{
+	struct lane *w = open_router();
+	struct ls_counters *c = &w->e.worker_counters->c;
+	struct packet p = tagged(udp("10.0.4.10", 1, "10.0.3.10", 2, 9), (u32[]){ 100 }, 1), q = udp("10.0.1.10", 1, "10.0.3.10", 2, 9);
+
+	put(&p, NULL, 30);
+	CHECK_TX(w, PORT_TRUST, p, IF_DMZ);
+	CHECK_EQ(c->zone_in[ZONE_GUESTS][0], 1);
+	CHECK_EQ(c->zone_in[ZONE_GUESTS][1], 20 + 8 + 9);
+	CHECK_EQ(c->zone_out[ZONE_DMZ][0], 1);
+	CHECK_EQ(c->zone_out[ZONE_DMZ][1], 20 + 8 + 9);
+	CHECK_EQ(c->iface_rx[IF_VLAN][1], p.len);
+	CHECK_EQ(c->iface_tx[IF_DMZ][1], port_len(&w->frame));
+	/* what is not IP counts from behind its link header */
+	ls_put16(q.b + 12, 0x1234);
+	CHECK_DROP(w, PORT_TRUST, q, UNKNOWN_ETHERTYPE);
+	CHECK_EQ(c->zone_in[ZONE_TRUST][1], q.len - 14);
+	close_router(w);
+}
+
 TEST("parse: zero to three VLAN tags, priority tags, and the tag of the way out")
 {
 	struct lane *w = open_router();
