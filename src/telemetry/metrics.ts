@@ -26,11 +26,11 @@ const objectFamilies: ReadonlyArray<{ readonly block: BlockName, readonly label:
   { block: 'zone_in', label: 'zone', fields: [['zone_received_packets', 'Packets received from a zone'], ['zone_received_bytes', 'Bytes received from a zone, layer 3']] },
   { block: 'zone_out', label: 'zone', fields: [['zone_sent_packets', 'Packets sent to a zone'], ['zone_sent_bytes', 'Bytes sent to a zone, layer 3']] },
   { block: 'zone_drops', label: 'zone', fields: [['zone_dropped_packets', 'Packets dropped, by the zone they came from']] },
-  { block: 'iface_rx', label: 'interface', fields: [['interface_received_packets', 'Packets received on an interface'], ['interface_received_bytes', 'Bytes received on an interface']] },
-  { block: 'iface_tx', label: 'interface', fields: [['interface_sent_packets', 'Packets sent on an interface'], ['interface_sent_bytes', 'Bytes sent on an interface']] },
-  { block: 'policy', label: 'policy', fields: [['policy_packets', 'Packets that a policy decided on'], ['policy_bytes', 'Bytes that a policy decided on']] },
-  { block: 'vip', label: 'vip', fields: [['vip_packets', 'Packets to a VIP'], ['vip_bytes', 'Bytes to a VIP'], ['vip_new_sessions', 'Sessions opened to a VIP'], ['vip_no_real', 'Packets to a VIP without a usable real']] },
-  { block: 'real', label: 'real', fields: [['real_packets', 'Packets to a real'], ['real_bytes', 'Bytes to a real'], ['real_new_sessions', 'Sessions opened to a real']] }
+  { block: 'iface_rx', label: 'interface', fields: [['interface_received_packets', 'Packets received on an interface'], ['interface_received_bytes', 'Bytes received on an interface, whole frames']] },
+  { block: 'iface_tx', label: 'interface', fields: [['interface_sent_packets', 'Packets sent on an interface'], ['interface_sent_bytes', 'Bytes sent on an interface, whole frames']] },
+  { block: 'policy', label: 'policy', fields: [['policy_packets', 'Packets that a policy decided on'], ['policy_bytes', 'Bytes that a policy decided on, layer 3']] },
+  { block: 'vip', label: 'vip', fields: [['vip_packets', 'Packets to a VIP'], ['vip_bytes', 'Bytes to a VIP, layer 3'], ['vip_new_sessions', 'Sessions opened to a VIP'], ['vip_no_real', 'Packets to a VIP without a usable real']] },
+  { block: 'real', label: 'real', fields: [['real_packets', 'Packets to a real'], ['real_bytes', 'Bytes to a real, layer 3'], ['real_new_sessions', 'Sessions opened to a real']] }
 ]
 
 /** Longest stretch of rendering before others have their turn. */

@@ -16,7 +16,7 @@ export function addTelemetry (parent: Command, cli: Cli): void {
   onlineVerb(parent, {
     usage: 'counters [blocks...]',
     summary: 'Show counters with names',
-    about: 'Blocks: global drops zone_in zone_out zone_drops screens iface_rx iface_tx policy vip real; none means all. Rows that never counted are left out unless --zeros.',
+    about: 'Blocks: global drops zone_in zone_out zone_drops screens iface_rx iface_tx policy vip real; none means all. Rows that never counted are left out unless --zeros. Units: packets, and bytes of layer 3 (the IP packet, as sessions count them), but of whole frames in iface_rx, iface_tx and rx_bytes, tx_bytes of global.',
     examples: ['counters', 'counters drops', 'counters vip real --rate 5s', 'counters --json']
   })
     .option('--zeros', 'show rows that are zero, too')
