@@ -4,7 +4,7 @@
  *   reply    reply entry by CAS, then scan both buckets: whoever sees another entry for the tuple loses (next SNAT port)
  *   forward  the same for the forward entry; the loser undoes everything
  *   commit   LIVE, then the notice
- *   undo     entries away, gen even, FREE; the slot becomes the worker's spare
+ *   undo     entries away, gen even, FREE; the slot stays in the worker's hand
  * Nobody but the creator uses or writes a CREATING record. Proved in test/models; drawn in docs/design/0002.
  */
 #ifndef LOCKSTEP_PIPELINE_CREATE_H
@@ -28,7 +28,7 @@ LS_INLINE void ls_create_write(const struct ls_env *e, struct ls_creation *c, st
 
 	c->gen = (LS_LOAD(&s->gen) + 1) | 1;
 	c->reply_placed = c->forward_placed = false;
-	LS_STORE(&s->state, LS_STATE_SET_LIFECYCLE(image->state, LS_CREATING));
+	LS_STORE(&s->state, LS_STATE_SET_LIFE(LS_STATE_SET_LIFECYCLE(image->state, LS_CREATING), port_worker_id(e)));
 	LS_FENCE_REL();
 	if (image->id.origin == 0) {
 		image->id.origin = port_origin(e);
@@ -88,10 +88,10 @@ LS_INLINE u32 ls_create_forward(const struct ls_env *e, struct ls_creation *c, s
 /* The record is live from here on. The notice is the caller's. */
 LS_INLINE void ls_create_commit(struct ls_creation *c)
 {
-	LS_STORE_REL(&c->s->state, LS_STATE_SET_LIFECYCLE(LS_LOAD(&c->s->state), LS_LIVE));
+	LS_STORE_REL(&c->s->state, LS_STATE_SET_LIFE(LS_STATE_SET_LIFECYCLE(LS_LOAD(&c->s->state), LS_LIVE), LS_LIFE_OF(c->gen)));
 }
 
-/* Leaves the slot FREE with an even gen; who calls keeps it (worker: spare; agent: its list). */
+/* Leaves the slot FREE with an even gen; who calls keeps it (worker: in hand; agent: its list). */
 LS_INLINE void ls_create_undo(const struct ls_env *e, struct ls_creation *c)
 {
 	if (c->forward_placed)

@@ -34,26 +34,28 @@ LS_INLINE void ls_leaving(struct ls_key *to, const struct ls_session *s, u32 dir
 	ls_key_reverse(to, &other);
 }
 
-/* Changes the state word; a change of phase is told once per drain: `dirty` is set in the same CAS and taken back if the ring is full. */
-LS_INLINE void ls_state_update(const struct ls_env *e, struct ls_session *s, u32 slot, u32 gen, u64 state, u64 next)
+/* Changes the state word from what the packet saw; the word found, equal to `state` when it was changed. A change of phase is told once per drain:
+ * `dirty` is set in the same CAS and taken back if the ring is full. */
+LS_INLINE u64 ls_state_update(const struct ls_env *e, struct ls_session *s, u32 slot, u32 gen, u64 state, u64 next)
 {
 	bool tell = LS_STATE_PHASE(next) != LS_STATE_PHASE(state) && !LS_STATE_DIRTY(state);
+	u64 found;
 
 	if (next == state)
-		return;
+		return state;
 	if (tell)
 		next |= LS_STATE_DIRTY_BIT;
-	if (LS_CAS(&s->state, state, next) != state)
-		return; /* another packet of the flow or the freer was first; the next packet tries again */
-	if (!tell || ls_notice_push(e, slot, gen, LS_NOTICE_UPDATE, 0))
-		return;
-	/* The mark goes whatever else happened to the word meanwhile: a mark without a notice would silence the session for good. */
+	found = LS_CAS(&s->state, state, next);
+	if (found != state || !tell || ls_notice_push(e, slot, gen, LS_NOTICE_UPDATE, 0))
+		return found;
+	/* The mark goes whatever else happened to this life meanwhile: a mark without a notice would silence the session for good. */
 	for (u32 n = 0; n < 8; n++) {
 		u64 now = LS_LOAD(&s->state);
 
-		if (!LS_STATE_DIRTY(now) || LS_CAS(&s->state, now, now & ~LS_STATE_DIRTY_BIT) == now)
-			return;
+		if (LS_STATE_LIFE(now) != LS_LIFE_OF(gen) || !LS_STATE_DIRTY(now) || LS_CAS(&s->state, now, now & ~LS_STATE_DIRTY_BIT) == now)
+			break;
 	}
+	return state;
 }
 
 LS_INLINE u32 ls_mode_of(const struct ls_env *e, const struct ls_session *s, struct ls_pkt *p)
@@ -125,12 +127,49 @@ LS_STAGE u32 ls_hit_icmp_error(const struct ls_env *e, struct ls_pkt *p, struct 
 	return p->route.result == LS_ROUTE_UNRESOLVED ? LS_V_NEIGH : LS_V_TX;
 }
 
+/* What this packet makes of the session's state. LS_V_NEXT: *next holds it; LS_V_REVIVE; or the drop. */
+LS_INLINE u32 ls_hit_step(const struct ls_env *e, struct ls_pkt *p, struct ls_session *s, u32 dir, u64 state, u64 *next)
+{
+	u32 other = dir == LS_FORWARD ? LS_FLOW_ACK_REPLY : LS_FLOW_ACK_FWD, fit, step;
+
+	*next = state;
+	if (p->flags & LS_PF_LATER)
+		return LS_V_NEXT; /* no transport header: refreshes, changes nothing */
+	if (LS_LOAD(&s->flags) & LS_SF_HALF) {
+		if (dir == LS_REPLY)
+			return ls_drop(e, p, LS_DROP_TCP_BAD_STATE);
+		*next = ls_half_next(state, p->key.proto == LS_IPPROTO_TCP, p->tcp_flags);
+		return LS_V_NEXT;
+	}
+	if (p->key.proto != LS_IPPROTO_TCP) {
+		if ((p->flags & (LS_PF_ECHO | LS_PF_ECHO_REPLY)) && (dir == LS_REPLY) != !!(p->flags & LS_PF_ECHO_REPLY))
+			return ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
+		*next = ls_plain_next(state, dir);
+		return LS_V_NEXT;
+	}
+	fit = p->tcp_flags & LS_TCP_RST ? ls_rst_fit(LS_STATE_FLOW(state) & other, p->tcp_seq, LS_LOAD(&s->ack[!dir])) : 0;
+	step = ls_tcp_next(state, dir, p->tcp_flags, fit, next);
+	if (step == LS_TCP_REOPEN)
+		return LS_V_REVIVE;
+	if (step == LS_TCP_INVALID)
+		return ls_drop(e, p, LS_DROP_TCP_BAD_STATE);
+	if (step == LS_TCP_RST_INVALID)
+		return ls_drop(e, p, LS_DROP_TCP_BAD_RST);
+	if ((p->tcp_flags & (LS_TCP_ACK | LS_TCP_RST)) == LS_TCP_ACK) {
+		LS_STORE(&s->ack[dir], p->tcp_ack);
+		*next |= LS_STATE_FLOW_BIT(dir == LS_FORWARD ? LS_FLOW_ACK_FWD : LS_FLOW_ACK_REPLY);
+	}
+	return LS_V_NEXT;
+}
+
+#define LS_STATE_TRIES 3 /* a drain, the freer and a packet of the other direction may each move the word once meanwhile */
+
 LS_INLINE u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
 {
 	const struct ls_config *c = port_config(e);
-	u32 slot = LS_REF_SLOT(ref), dir = LS_REF_DIR(ref), life, rg, mode, step;
+	u32 slot = LS_REF_SLOT(ref), dir = LS_REF_DIR(ref), life, rg, mode, v;
 	struct ls_session *s = port_session(e, slot);
-	u64 now = port_now(e), state, next;
+	u64 now = port_now(e), state, next, found;
 
 	if (!s)
 		return ls_drop(e, p, LS_DROP_INTERNAL);
@@ -164,35 +203,18 @@ LS_INLINE u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
 	if (p->ttl <= 1)
 		return ls_answer_ttl(e, p);
 
-	next = state;
-	if (p->flags & LS_PF_LATER) {
-		; /* no transport header: refreshes, changes nothing */
-	} else if (LS_LOAD(&s->flags) & LS_SF_HALF) {
-		if (dir == LS_REPLY)
-			return ls_drop(e, p, LS_DROP_TCP_BAD_STATE);
-		next = ls_half_next(state, p->key.proto == LS_IPPROTO_TCP, p->tcp_flags);
-	} else if (p->key.proto == LS_IPPROTO_TCP) {
-		u32 other = dir == LS_FORWARD ? LS_FLOW_ACK_REPLY : LS_FLOW_ACK_FWD;
-		u32 fit = p->tcp_flags & LS_TCP_RST ? ls_rst_fit(LS_STATE_FLOW(state) & other, p->tcp_seq, LS_LOAD(&s->ack[!dir])) : 0;
-
-		step = ls_tcp_next(state, dir, p->tcp_flags, fit, &next);
-		if (step == LS_TCP_REOPEN)
-			return LS_V_REVIVE;
-		if (step == LS_TCP_INVALID)
-			return ls_drop(e, p, LS_DROP_TCP_BAD_STATE);
-		if (step == LS_TCP_RST_INVALID)
-			return ls_drop(e, p, LS_DROP_TCP_BAD_RST);
-		if ((p->tcp_flags & (LS_TCP_ACK | LS_TCP_RST)) == LS_TCP_ACK) {
-			LS_STORE(&s->ack[dir], p->tcp_ack);
-			next |= LS_STATE_FLOW_BIT(dir == LS_FORWARD ? LS_FLOW_ACK_FWD : LS_FLOW_ACK_REPLY);
-		}
-	} else {
-		if ((p->flags & (LS_PF_ECHO | LS_PF_ECHO_REPLY)) && (dir == LS_REPLY) != !!(p->flags & LS_PF_ECHO_REPLY))
-			return ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
-		next = ls_plain_next(state, dir);
+	/* A word that moved is looked at again if it is the same life; a FIN or a handshake must not be lost to a drain that cleared a mark. */
+	for (u32 n = 0; n < LS_STATE_TRIES; n++) {
+		v = ls_hit_step(e, p, s, dir, state, &next);
+		if (v != LS_V_NEXT)
+			return v;
+		LS_STORE(&s->last_seen_ns, now);
+		found = ls_state_update(e, s, slot, gen, state, next);
+		life = LS_STATE_LIFECYCLE(found);
+		if (found == state || LS_STATE_LIFE(found) != LS_LIFE_OF(gen) || (life != LS_LIVE && life != LS_DYING))
+			break;
+		state = found;
 	}
-	LS_STORE(&s->last_seen_ns, now);
-	ls_state_update(e, s, slot, gen, state, next);
 	LS_ADD(&s->packets[dir], 1);
 	LS_ADD(&s->bytes[dir], p->l3_bytes);
 	ls_count(e, LS_CTR_SESSION_HITS, 1);

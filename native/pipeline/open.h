@@ -334,14 +334,13 @@ LS_INLINE void ls_count_opened(const struct ls_env *e, const struct ls_pkt *p)
 LS_STAGE u32 ls_create(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x)
 {
 	struct ls_creation n = { 0 };
-	struct ls_worker *w = port_worker(e);
 	u32 status;
 
 	if (ls_source_session_limit(e, p))
 		return ls_drop_screen(e, p, LS_SCREEN_SESSION_LIMIT, LS_DROP_SESSION_LIMIT_SOURCE);
 	n.slot = ls_slot_take(e);
 	n.s = n.slot == LS_SLOT_NONE ? NULL : port_session(e, n.slot);
-	if (!n.s || !w)
+	if (!n.s)
 		return ls_drop(e, p, LS_DROP_TABLE_FULL);
 	ls_image_fill(e, p, x);
 	ls_create_write(e, &n, &p->image);
@@ -363,10 +362,10 @@ LS_STAGE u32 ls_create(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 		status = LS_DROP_TABLE_FULL;
 	}
 	ls_create_undo(e, &n);
-	LS_STORE(&w->spare, (u64)n.slot + 1);
 	return status == LS_DROP_CREATE_RACE ? LS_V_RACED : ls_drop(e, p, status);
 live:
 	ls_create_commit(&n);
+	ls_slot_used(e);
 	ls_notice_push(e, n.slot, n.gen, LS_NOTICE_CREATE, 0);
 	ls_count(e, LS_CTR_SESSIONS_CREATED, 1);
 	ls_count_opened(e, p);
@@ -410,16 +409,10 @@ LS_STAGE u32 ls_revive(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 ge
 	state = LS_LOAD_ACQ(&s->state);
 	if ((LS_STATE_LIFECYCLE(state) != LS_LIVE && LS_STATE_LIFECYCLE(state) != LS_DYING) || (LS_STATE_FLOW(state) & LS_FLOW_ADMIN))
 		return ls_drop(e, p, LS_DROP_SESSION_CLOSING);
-	creating = LS_STATE_SET_LIFECYCLE(state, LS_CREATING);
-	if (LS_CAS(&s->state, state, creating) != state)
+	creating = LS_STATE_SET_LIFE(LS_STATE_SET_LIFECYCLE(state, LS_CREATING), port_worker_id(e));
+	/* freed and reborn between lookup and CAS cannot happen inside one burst (grace); revived by a twin can, and that is another life */
+	if (LS_STATE_LIFE(state) != LS_LIFE_OF(gen) || LS_CAS(&s->state, state, creating) != state)
 		return ls_drop(e, p, LS_DROP_CREATE_RACE);
-	if (LS_LOAD_ACQ(&s->gen) != gen) {
-		/* Freed and reborn between lookup and CAS cannot happen inside one burst (grace), revived by a twin can. LIVE, whatever it was: the
-		 * freer has passed over it while it was CREATING. A drain may have cleared its mark and found nothing to read: tell it again. */
-		LS_STORE_REL(&s->state, LS_STATE_SET_LIFECYCLE(state, LS_LIVE) & ~LS_STATE_DIRTY_BIT);
-		ls_notice_push(e, slot, LS_LOAD(&s->gen), LS_NOTICE_UPDATE, 0);
-		return ls_drop(e, p, LS_DROP_CREATE_RACE);
-	}
 	LS_FENCE_REL(); /* who reads a new word below reads CREATING or later as well */
 	ls_leaving(&p->to, s, LS_FORWARD);
 	if (!x.pool && p->to.sport_be != p->key.sport_be)
@@ -433,7 +426,7 @@ LS_STAGE u32 ls_revive(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 ge
 	ls_words_store(&s->last_seen_ns, &p->image.last_seen_ns, 7);
 	LS_STORE_REL(&s->gen, fresh);
 	phase = LS_STATE_PHASE(p->image.state);
-	LS_STORE_REL(&s->state, LS_STATE_MAKE(LS_LIVE, phase, 0, 0, 0));
+	LS_STORE_REL(&s->state, LS_STATE_SET_LIFE(LS_STATE_MAKE(LS_LIVE, phase, 0, 0, 0), LS_LIFE_OF(fresh)));
 	ls_notice_push(e, slot, fresh, LS_NOTICE_RECREATE, 0);
 	ls_count(e, LS_CTR_SESSIONS_REVIVED, 1);
 	ls_count_opened(e, p);

@@ -4,7 +4,8 @@
 
 #include "counters.h"
 
-/* A free slot, or LS_SLOT_NONE. An undone slot comes first (R2). */
+/* A free slot, or LS_SLOT_NONE. It is in hand from before it leaves the ring: whoever adopts the table sees it in one of the two (R6). An undone one
+ * is still in hand and comes first (R2). */
 LS_INLINE u32 ls_slot_take(const struct ls_env *e)
 {
 	struct ls_worker *w = port_worker(e);
@@ -13,10 +14,8 @@ LS_INLINE u32 ls_slot_take(const struct ls_env *e)
 	if (!w)
 		return LS_SLOT_NONE;
 	slot = LS_LOAD(&w->spare);
-	if (slot) {
-		LS_STORE(&w->spare, 0);
+	if (slot)
 		return (u32)(slot - 1);
-	}
 	tail = LS_LOAD(&w->free_tail);
 	if (tail == LS_LOAD_ACQ(&w->free_head))
 		return LS_SLOT_NONE;
@@ -24,8 +23,18 @@ LS_INLINE u32 ls_slot_take(const struct ls_env *e)
 	if (!cell)
 		return LS_SLOT_NONE;
 	slot = LS_LOAD(cell);
+	LS_STORE(&w->spare, slot + 1);
 	LS_STORE_REL(&w->free_tail, tail + 1);
 	return (u32)slot;
+}
+
+/* The slot in hand is LIVE now. */
+LS_INLINE void ls_slot_used(const struct ls_env *e)
+{
+	struct ls_worker *w = port_worker(e);
+
+	if (w)
+		LS_STORE_REL(&w->spare, 0);
 }
 
 /* True when the notice is in the ring; a full ring marks an overrun and forwarding goes on (R9). */

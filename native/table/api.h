@@ -93,11 +93,12 @@ u32 ls_table_expire(struct ls_table *t, u32 slots);
 enum ls_status ls_freer_start(struct ls_table *t);
 void ls_freer_stop(struct ls_table *t);
 
-/* adopt.c */
+/* adopt.c: after the holder of the table died, or workers of it (R6). `living`, one per worker id: who forwards on meanwhile; NULL: nobody.
+ * LS_OK or LS_E_NOMEM, which leaves the table as it was. */
 struct ls_adopt_result {
 	u64 live, undone, finished, listed, entries_cleared;
 };
-void ls_table_adopt(struct ls_table *t, struct ls_adopt_result *result);
+enum ls_status ls_table_adopt(struct ls_table *t, const bool *living, struct ls_adopt_result *result);
 
 /* scan.c */
 bool ls_filter_match(const struct ls_filter *f, const struct ls_session *s, u64 now_ns);

@@ -4,7 +4,7 @@
  *   CHOSEN   LIVE -> DYING                         then a grace
  *   GRACED   last_seen re-read: still expired (or by order): DYING -> DEAD, else back to LIVE; the deletion is told; entries cleared; gen even
  *   CLEARED                                        then a grace
- *   PUSHING  the slots return to the agent's list and from there to the rings
+ *   LISTING  the slots are FREE, in the agent's list, and go from there to the rings
  */
 #include <sched.h>
 #include <string.h>
@@ -67,7 +67,7 @@ void ls_worker_attach(struct ls_table *t, u32 worker)
 	ls_table_refill(t);
 }
 
-/* The worker has stopped, or died: what it held goes back to the agent's list. */
+/* The worker has stopped between two bursts: what it held goes back to the agent's list. One that died is adopted from (adopt.c). */
 void ls_worker_detach(struct ls_table *t, u32 worker)
 {
 	struct ls_worker *k = &t->env.workers[worker];
@@ -80,7 +80,7 @@ void ls_worker_detach(struct ls_table *t, u32 worker)
 	for (u64 tail = k->free_tail; tail != k->free_head; tail++)
 		t->list[t->listed++] = (u32)*port_free_slot(&e, tail);
 	k->free_tail = k->free_head;
-	if (k->spare)
+	if (k->spare) /* undone: a worker that stops has finished its creations */
 		t->list[t->listed++] = (u32)(k->spare - 1);
 	k->spare = 0;
 	pthread_mutex_unlock(&t->writer);
@@ -184,7 +184,7 @@ static u32 run_batch(struct ls_table *t, u64 chosen_ns)
 	pthread_mutex_unlock(&t->writer);
 	ls_table_grace(t);
 	pthread_mutex_lock(&t->writer);
-	w->phase = LS_FREER_PUSHING;
+	w->phase = LS_FREER_LISTING;
 	for (u32 i = 0; i < freed; i++) {
 		LS_STORE_REL(&t->env.sessions[w->slots[i]].state, LS_STATE_MAKE(LS_FREE, 0, 0, 0, 0));
 		t->list[t->listed++] = w->slots[i];
@@ -194,19 +194,6 @@ static u32 run_batch(struct ls_table *t, u64 chosen_ns)
 	w->phase = LS_FREER_IDLE;
 	pthread_mutex_unlock(&t->writer);
 	return freed;
-}
-
-/* DYING by order -> LIVE as it was. Until it succeeds: the drain may clear the dirty mark meanwhile. */
-static void give_back(struct ls_session *s, u64 word, u32 close)
-{
-	for (;;) {
-		u64 live = LS_STATE_SET_CLOSE(LS_STATE_SET_LIFECYCLE(word, LS_LIVE), close) & ~LS_STATE_FLOW_BIT(LS_FLOW_ADMIN);
-		u64 found = LS_CAS(&s->state, word, live);
-
-		if (found == word)
-			return;
-		word = found;
-	}
 }
 
 /* `reasons` of each slot, or `reason` of all when it is NULL. */
@@ -232,16 +219,12 @@ static void free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, co
 				reason = reasons[at];
 			s = &t->env.sessions[slots[at]];
 			state = LS_LOAD_ACQ(&s->state);
-			while (LS_STATE_LIFECYCLE(state) == LS_LIVE && LS_LOAD_ACQ(&s->gen) == gens[at]) {
+			/* the word carries the life, so it cannot be another's by the time of the CAS */
+			while (LS_STATE_LIFECYCLE(state) == LS_LIVE && LS_STATE_LIFE(state) == LS_LIFE_OF(gens[at]) && LS_LOAD_ACQ(&s->gen) == gens[at]) {
 				u64 next = LS_STATE_SET_CLOSE(LS_STATE_SET_LIFECYCLE(state, LS_DYING), reason) | LS_STATE_FLOW_BIT(LS_FLOW_ADMIN);
 				u64 found = LS_CAS(&s->state, state, next);
 
 				if (found == state) {
-					/* revived between the two reads: this is another session now, leave it alone */
-					if (LS_LOAD_ACQ(&s->gen) != gens[at]) {
-						give_back(s, next, LS_STATE_CLOSE(state));
-						break;
-					}
 					w->slots[w->count] = slots[at];
 					w->reasons[w->count++] = (u8)reason;
 					break;
@@ -267,6 +250,26 @@ void ls_table_free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, 
 void ls_free_slots_by(struct ls_table *t, const u32 *slots, const u32 *gens, const u8 *reasons, u32 n, struct ls_delete_result *result)
 {
 	free_slots(t, slots, gens, reasons, 0, n, result);
+}
+
+void ls_freer_finish(struct ls_table *t, const u32 *slots, u32 n)
+{
+	struct ls_freer_work *w = t->env.freer;
+
+	for (u32 at = 0; at < n;) {
+		u64 chosen_ns = ls_clock_ns();
+
+		w->phase = LS_FREER_CHOSEN;
+		for (w->count = 0; at < n && w->count < LS_FREER_BATCH; at++) {
+			u32 close = LS_STATE_CLOSE(LS_LOAD(&t->env.sessions[slots[at]].state));
+
+			w->slots[w->count] = slots[at];
+			w->reasons[w->count++] = (u8)(close < LS_CLOSE_COUNT ? close : (u32)LS_CLOSE_ADMIN);
+		}
+		run_batch(t, chosen_ns);
+	}
+	w->phase = LS_FREER_IDLE;
+	w->count = 0;
 }
 
 u32 ls_table_expire(struct ls_table *t, u32 slots)

@@ -361,7 +361,11 @@ enum ls_status ls_table_open(int source, struct ls_table **out, int *err_no)
 		close(fd);
 		return status;
 	}
-	ls_table_adopt(t, &adopted);
+	status = ls_table_adopt(t, NULL, &adopted);
+	if (status != LS_OK) {
+		ls_table_close(t);
+		return status;
+	}
 	*out = t;
 	return LS_OK;
 }

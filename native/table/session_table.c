@@ -84,7 +84,7 @@ static bool refresh(struct ls_table *t, u32 slot, const struct ls_session *image
 	if (LS_LOAD(&s->id.origin) != image->id.origin || LS_LOAD(&s->id.serial) != image->id.serial ||
 	    LS_STATE_LIFECYCLE(state) != LS_LIVE)
 		return false;
-	next = LS_STATE_MAKE(LS_LIVE, LS_STATE_PHASE(image->state), LS_STATE_DIRTY(state), LS_STATE_CLOSE(image->state), LS_STATE_FLOW(image->state));
+	next = LS_STATE_SET_LIFE(LS_STATE_SET_LIFECYCLE(image->state, LS_LIVE), LS_STATE_LIFE(state)) | (state & LS_STATE_DIRTY_BIT);
 	if (LS_CAS(&s->state, state, next) != state)
 		return false;
 	LS_STORE(&s->last_seen_ns, image->last_seen_ns);

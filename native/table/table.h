@@ -42,6 +42,8 @@ struct ls_table {
 
 /* The table as worker `worker_id` sees it. */
 void ls_env_worker(const struct ls_table *t, u32 worker_id, struct ls_env *out);
+/* Frees what a predecessor left DYING or DEAD. The caller holds t->freer. */
+void ls_freer_finish(struct ls_table *t, const u32 *slots, u32 n);
 /* ls_table_free_slots with a reason for each slot. */
 void ls_free_slots_by(struct ls_table *t, const u32 *slots, const u32 *gens, const u8 *reasons, u32 n, struct ls_delete_result *result);
 

@@ -143,13 +143,11 @@ export const layout = {
     pad: { offset: 60, size: 4, type: 'u32' },
   },
   ls_freer_work: {
-    size: 22544,
+    size: 20488,
     phase: { offset: 0, size: 4, type: 'u32' },
     count: { offset: 4, size: 4, type: 'u32' },
-    pushed: { offset: 8, size: 8, type: 'u64' },
-    heads: { offset: 16, size: 2048, type: 'u64', count: 256, stride: 8 },
-    slots: { offset: 2064, size: 16384, type: 'u32', count: 4096, stride: 4 },
-    reasons: { offset: 18448, size: 4096, type: 'u8', count: 4096, stride: 1 },
+    slots: { offset: 8, size: 16384, type: 'u32', count: 4096, stride: 4 },
+    reasons: { offset: 16392, size: 4096, type: 'u8', count: 4096, stride: 1 },
   },
   ls_hash_key: {
     size: 64,
@@ -703,7 +701,7 @@ export const limits = {
   LS_FREER_CHOSEN: 1,
   LS_FREER_GRACED: 2,
   LS_FREER_CLEARED: 3,
-  LS_FREER_PUSHING: 4,
+  LS_FREER_LISTING: 4,
   // ls_iface_flags
   LS_IF_UP: 1,
   LS_IF_MANAGEMENT: 2,

@@ -48,6 +48,7 @@ static inline void crash_here(void)
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "mix.h"
 #include "table_fixture.h"
 
 /* A little of everything: creations that succeed, lose and find no port; installs, a refresh, conflicts; updates, a revival, deletes, an expiry. */
@@ -82,11 +83,11 @@ static void scenario(struct ls_table *t)
 			ls_state_update(&e, s, slot, gen, state, LS_STATE_SET_PHASE(state, LS_UDP_STREAM));
 			/* a revival in place, as ls_revive does it */
 			state = s->state;
-			LS_CAS(&s->state, state, LS_STATE_SET_LIFECYCLE(state, LS_CREATING));
+			LS_CAS(&s->state, state, LS_STATE_SET_LIFE(LS_STATE_SET_LIFECYCLE(state, LS_CREATING), e.worker_id));
 			LS_STORE(&s->last_seen_ns, e.now_ns);
 			LS_STORE(&s->id.serial, (u64)slot << 32 | (gen + 2));
 			LS_STORE_REL(&s->gen, gen + 2);
-			LS_STORE_REL(&s->state, LS_STATE_MAKE(LS_LIVE, LS_UDP_NEW, 0, 0, 0));
+			LS_STORE_REL(&s->state, LS_STATE_SET_LIFE(LS_STATE_MAKE(LS_LIVE, LS_UDP_NEW, 0, 0, 0), LS_LIFE_OF(gen + 2)));
 			ls_notice_push(&e, slot, gen + 2, LS_NOTICE_RECREATE, 0);
 		}
 	}
@@ -280,6 +281,172 @@ TEST("SIGKILL at random moments of a storm, the survivor of each round attacked 
 	}
 	ls_table_close(t);
 	close(fd);
+}
+
+static volatile sig_atomic_t told_to_stop;
+static void on_term(int signal) { told_to_stop = signal; }
+
+/* A process of one packet worker: the real packet path until SIGTERM, between two bursts, or until killed. */
+static pid_t worker_process(struct ls_table *t, u32 id, u64 seed)
+{
+	pid_t child;
+
+	ls_worker_attach(t, id);
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		struct lane *w = calloc(1, sizeof(*w));
+
+		signal(SIGTERM, on_term);
+		w->t = t;
+		ls_env_worker(t, id, &w->e);
+		while (!told_to_stop) {
+			u32 port, v;
+			struct packet p = mixed_packet(next_random(&seed), 60, &port);
+			const char *wrong;
+
+			v = lane_send(w, port, p.b, p.len);
+			wrong = accounted(w, v);
+			if (!wrong && (v == LS_V_TX || v == LS_V_NEIGH))
+				wrong = frame_wrong(w);
+			if (wrong) {
+				printf("    worker %u: %s\n", id, wrong);
+				_exit(3);
+			}
+		}
+		_exit(0);
+	}
+	return child;
+}
+
+static int process_end(pid_t child, int signal)
+{
+	int status = 0;
+
+	kill(child, signal);
+	CHECK(waitpid(child, &status, 0) == child);
+	return status;
+}
+
+/* Expiry in milliseconds: sessions end, revive and are reused all the time. */
+static struct ls_table *busy_table(void)
+{
+	struct ls_table *t = small_table();
+	struct ls_config *c;
+
+	standard_table(t);
+	c = &t->env.banks[t->env.header->active_bank & 1];
+	for (u32 i = 0; i < LS_RGS_MAX; i++)
+		t->env.rgs[i].seen_floor_ns = 0;
+	for (u32 a = 0; a < LS_APPS_MAX; a++)
+		for (u32 p = 0; p < LS_PHASE_COUNT; p++)
+			c->timeout_ns[a][p] = (1 + (a + p) % 5) * 500000ULL;
+	return t;
+}
+
+/* The agent's part of the storm. */
+static void agent_round(struct ls_table *t)
+{
+	static struct ls_wire_record out[256];
+	struct ls_filter some = { .match = LS_FM_SPORT, .sport_be = htons((u16)(2000 + check_below(60))) };
+	struct ls_delete_result gone;
+	u64 overruns;
+
+	for (u32 i = check_below(10); i; i--) {
+		struct ls_wire_record r = record_of(check_below(1500));
+
+		r.id.serial = check_random();
+		install(t, &r, 0);
+	}
+	ls_table_delete_filter(t, &some, LS_CLOSE_ADMIN, NULL, &gone);
+	ls_table_expire(t, t->env.slots);
+	ls_table_refill(t);
+	ls_table_drain(t, out, 256, &overruns);
+}
+
+TEST("R6 the agent is killed again and again while two workers of other processes forward: each successor adopts under their traffic")
+{
+	u32 rounds = (u32)check_env("LS_ADOPT_ROUNDS", CHECK_SANITIZED ? 60 : 200);
+	struct ls_table *t = busy_table();
+	bool living[LS_WORKERS_MAX] = { true, true };
+	struct ls_adopt_result adopted, sum = { 0 };
+	static struct ls_counters before, after;
+	pid_t worker[2];
+	u32 still = 0;
+
+	for (u32 w = 0; w < 2; w++)
+		worker[w] = worker_process(t, w, check_random());
+	for (u32 n = 0; n < rounds; n++) {
+		pid_t agent;
+		int status;
+
+		CHECK_AT("round %u", n);
+		check_random();
+		fflush(stdout);
+		agent = fork();
+		if (agent == 0) {
+			ls_table_feed(t, true);
+			for (;;)
+				agent_round(t);
+		}
+		usleep(500 + check_below(8000));
+		status = process_end(agent, SIGKILL);
+		CHECK(WIFSIGNALED(status));
+		ls_table_counters(t, &before);
+		t->listed = 0; /* the successor knows nothing but the table */
+		CHECK_EQ(ls_table_adopt(t, living, &adopted), LS_OK);
+		sum.undone += adopted.undone;
+		sum.finished += adopted.finished;
+		sum.listed += adopted.listed;
+		sum.live += adopted.live;
+		CHECK_CLEAN(t);
+		ls_table_counters(t, &after);
+		still += after.global[LS_CTR_RX_PACKETS] > before.global[LS_CTR_RX_PACKETS];
+		ls_table_refill(t);
+	}
+	for (u32 w = 0; w < 2; w++) {
+		CHECK_EQ(process_end(worker[w], SIGTERM), 0);
+		ls_worker_detach(t, w);
+	}
+	ls_table_counters(t, &after);
+	printf("    %u adoptions, %u while packets came; %llu undone, %llu finished, %llu found free; %llu created, %llu revived\n", rounds, still, (unsigned long long)sum.undone,
+	       (unsigned long long)sum.finished, (unsigned long long)sum.listed, (unsigned long long)after.global[LS_CTR_SESSIONS_CREATED],
+	       (unsigned long long)after.global[LS_CTR_SESSIONS_REVIVED]);
+	CHECK_CLEAN(t);
+	CHECK(still > rounds / 4);
+	CHECK(sum.finished > 0);
+	CHECK(after.global[LS_CTR_SESSIONS_CREATED] > rounds);
+	ls_table_close(t);
+}
+
+TEST("R6 a worker process is killed again and again while another worker and the agent go on")
+{
+	u32 rounds = (u32)check_env("LS_ADOPT_ROUNDS", CHECK_SANITIZED ? 60 : 200);
+	struct ls_table *t = busy_table();
+	struct ls_adopt_result adopted;
+	bool living[LS_WORKERS_MAX] = { true, false };
+	pid_t steady;
+	u64 undone = 0;
+
+	steady = worker_process(t, 0, check_random());
+	for (u32 n = 0; n < rounds; n++) {
+		u64 until = ls_clock_ns() + 500000 + check_below(5000) * 1000ULL;
+		pid_t mortal;
+
+		CHECK_AT("round %u", n);
+		mortal = worker_process(t, 1, check_random());
+		while (ls_clock_ns() < until)
+			agent_round(t);
+		CHECK(WIFSIGNALED(process_end(mortal, SIGKILL)));
+		CHECK_EQ(ls_table_adopt(t, living, &adopted), LS_OK);
+		undone += adopted.undone;
+		CHECK_CLEAN(t);
+	}
+	CHECK_EQ(process_end(steady, SIGTERM), 0);
+	ls_worker_detach(t, 0);
+	CHECK_CLEAN(t);
+	printf("    %u deaths of a worker, %llu creations and revivals undone\n", rounds, (unsigned long long)undone);
+	ls_table_close(t);
 }
 
 CHECK_MAIN

@@ -10,7 +10,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "packet.h"
+#include "mix.h"
 #include "table_fixture.h"
 
 struct run {
@@ -27,15 +27,6 @@ struct worker {
 	pthread_t thread;
 };
 
-static u64 next_random(u64 *state)
-{
-	u64 z = (*state += 0x9e3779b97f4a7c15ULL);
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
-	return z ^ z >> 31;
-}
-
 /* A worker's thread: bursts of packets of the same few flows the other workers have, so that they meet in the table. */
 static void *worker_main(void *arg)
 {
@@ -48,22 +39,10 @@ static void *worker_main(void *arg)
 	ls_env_worker(r->t, me->id, &w->e);
 	while (!r->stop) {
 		for (u32 i = 0; i < 64; i++) {
-			u64 x = next_random(&random);
-			u32 flow = (u32)(x >> 8) % r->flows, port, v;
+			u32 port, v;
 			const char *wrong;
-			struct packet p;
+			struct packet p = mixed_packet(next_random(&random), r->flows, &port);
 
-			switch (x % 12) {
-			case 0: case 1: case 2: p = udp("10.0.1.10", 2000 + flow, "198.51.100.50", 53, x >> 40 & 63); port = PORT_TRUST; break;
-			case 3: case 4: p = udp("10.0.1.10", 2000 + flow, "10.0.3.10", 53, 4); port = PORT_TRUST; break;
-			case 5: p = udp("10.0.3.10", 53, "10.0.1.10", 2000 + flow, 4); port = PORT_DMZ; break;
-			case 6: p = tcp("10.0.1.20", 2000 + flow, "10.0.3.10", 80, x >> 40 & 1 ? LS_TCP_SYN : x >> 41 & 0x17); port = PORT_TRUST; break;
-			case 7: p = tcp("10.0.3.10", 80, "10.0.1.20", 2000 + flow, x >> 40 & 0x17); port = PORT_DMZ; break;
-			case 8: p = tcp("198.51.100.50", 2000 + flow, "192.0.2.10", 80, x >> 40 & 3 ? LS_TCP_SYN : LS_TCP_ACK); port = PORT_UNTRUST; break;
-			case 9: p = udp("198.51.100.50", 53, x >> 40 & 1 ? "192.0.2.100" : "192.0.2.101", (u32)(x >> 41) & 0xffff, 4); port = PORT_UNTRUST; break;
-			case 10: p = echo("fd00:1::10", "fd00:3::10", flow & 0xffff, false, 3); port = PORT_TRUST; break;
-			default: p = udp("10.0.1.200", 2000 + flow, "198.51.100.50", 53, 4); port = PORT_TRUST;
-			}
 			v = lane_send(w, port, p.b, p.len);
 			wrong = accounted(w, v);
 			if (!wrong && (v == LS_V_TX || v == LS_V_NEIGH))
@@ -282,6 +261,63 @@ TEST("R2 two workers that open one flow at one moment leave at most one session,
 	CHECK(live_count(all.t) <= all.rounds);
 	CHECK_CLEAN(all.t);
 	ls_table_close(all.t);
+}
+
+struct drainer {
+	struct ls_table *t;
+	_Atomic bool stop;
+};
+
+static void *drain_main(void *arg)
+{
+	static struct ls_wire_record out[64];
+	struct drainer *d = arg;
+	u64 overruns;
+
+	while (!d->stop)
+		ls_table_drain(d->t, out, 64, &overruns);
+	return NULL;
+}
+
+TEST("a handshake and a close are not lost to a drain that clears the mark at that moment")
+{
+	struct ls_geometry g = { .capacity = 1 << 16, .threads = 1, .arena = 4096 };
+	struct drainer d = { 0 };
+	struct lane *w;
+	pthread_t thread;
+	u32 flows = (u32)check_env("LS_DRAIN_FLOWS", 20000);
+	int err_no;
+
+	CHECK_EQ(ls_table_create(&g, LS_HUGE_NEVER, NULL, &d.t, &err_no), LS_OK);
+	standard_table(d.t);
+	w = lane_open(d.t, 0);
+	CHECK(pthread_create(&thread, NULL, drain_main, &d) == 0);
+	for (u32 n = 0; n < flows; n++) {
+		u32 slot, gen;
+		struct packet p = tcp("10.0.1.20", 1024 + n, "10.0.3.10", 80, LS_TCP_SYN);
+		struct ls_key key;
+
+		lane_send(w, PORT_TRUST, p.b, p.len);
+		key = w->pkt.key;
+		for (u32 i = 0; i < 5; i++) {
+			static const struct { bool reply; u32 flags; } step[5] = { { true, LS_TCP_SYN | LS_TCP_ACK }, { false, LS_TCP_ACK },
+				{ false, LS_TCP_FIN | LS_TCP_ACK }, { true, LS_TCP_FIN | LS_TCP_ACK }, { false, LS_TCP_ACK } };
+
+			p = step[i].reply ? tcp("10.0.3.10", 80, "10.0.1.20", 1024 + n, step[i].flags) : tcp("10.0.1.20", 1024 + n, "10.0.3.10", 80, step[i].flags);
+			lane_send(w, step[i].reply ? PORT_DMZ : PORT_TRUST, p.b, p.len);
+		}
+		CHECK_EQ(ls_table_find(d.t, &key, &slot, &gen), LS_OK);
+		CHECK_AT("flow %u", n);
+		CHECK_EQ(LS_STATE_PHASE(LS_LOAD(&d.t->env.sessions[slot].state)), LS_TCP_TIME_WAIT);
+		if (n % 128 == 0)
+			ls_table_refill(d.t);
+	}
+	d.stop = true;
+	pthread_join(thread, NULL);
+	ls_worker_detach(d.t, 0);
+	free(w);
+	CHECK_CLEAN(d.t);
+	ls_table_close(d.t);
 }
 
 CHECK_MAIN

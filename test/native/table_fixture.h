@@ -89,10 +89,10 @@ static inline u32 worker_create(struct ls_env *e, const struct ls_key *key, u32 
 		status = ls_create_forward(e, &c, ls_hash_key(port_hash_key(e), key, port_bucket_mask(e)), key);
 	if (status != LS_OK) {
 		ls_create_undo(e, &c);
-		LS_STORE(&e->worker->spare, (u64)c.slot + 1);
 		return status;
 	}
 	ls_create_commit(&c);
+	ls_slot_used(e);
 	ls_notice_push(e, c.slot, c.gen, LS_NOTICE_CREATE, 0);
 	*slot = c.slot;
 	return LS_OK;

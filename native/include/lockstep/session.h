@@ -53,7 +53,8 @@ enum ls_session_flags {
 };
 
 /* The state word, one u64, compare-and-swap only (R1):
- *   lifecycle 0-7 | phase 8-15 | dirty 16-23 | close reason 24-31 | flow bits 32-47 | zero 48-63 */
+ *   lifecycle 0-7 | phase 8-15 | dirty 16-23 | close reason 24-31 | flow bits 32-47 | life 48-63
+ * `life` is the incarnation, so that words of two lives of a slot differ: the low bits of gen / 2; while CREATING, the worker that creates. */
 #define LS_STATE_LIFECYCLE(w) ((u32)((w) & 0xff))
 #define LS_STATE_PHASE(w) ((u32)(((w) >> 8) & 0xff))
 #define LS_STATE_DIRTY(w) ((u32)(((w) >> 16) & 0xff))
@@ -65,6 +66,9 @@ enum ls_session_flags {
 #define LS_STATE_SET_LIFECYCLE(w, l) (((w) & ~0xffULL) | (u64)(l))
 #define LS_STATE_SET_PHASE(w, p) (((w) & ~0xff00ULL) | (u64)(p) << 8)
 #define LS_STATE_SET_CLOSE(w, c) (((w) & ~0xff000000ULL) | (u64)(c) << 24)
+#define LS_STATE_LIFE(w) ((u32)((w) >> 48))
+#define LS_STATE_SET_LIFE(w, x) (((w) & ~(0xffffULL << 48)) | (u64)(x) << 48)
+#define LS_LIFE_OF(gen) ((u32)(gen) >> 1 & 0xffff)
 #define LS_STATE_DIRTY_BIT (1ULL << 16)
 #define LS_STATE_FLOW_BIT(b) ((u64)(b) << 32)
 

@@ -107,7 +107,7 @@ struct ls_worker {
 	LS_ALIGN_LINE u64 free_tail;   /* consumed from the free ring */
 	u64 notice_head;
 	u64 log_head;
-	u64 spare;         /* slot + 1 of an undone creation, 0 = none (R2) */
+	u64 spare;         /* slot + 1 in hand: set before it leaves the ring, cleared when it is LIVE, kept by an undone creation (R2); 0 = none */
 	u64 overrun;       /* notices lost; the drain compares with what it has seen */
 	u64 quiescent;     /* odd while inside a burst, even outside (R4) */
 	u64 alive_ns;      /* last burst or idle round */
@@ -163,15 +163,13 @@ enum ls_freer_phase {
 	LS_FREER_CHOSEN,   /* slots listed, being moved LIVE -> DYING */
 	LS_FREER_GRACED,   /* grace over: re-read, DYING -> DEAD or back to LIVE */
 	LS_FREER_CLEARED,  /* entries cleared, gen even */
-	LS_FREER_PUSHING,  /* second grace over: slots go to the rings */
+	LS_FREER_LISTING,  /* second grace over: slots become FREE and go to the agent's list */
 };
 
-/* The freer's work in progress, so that a successor can redo it (R5). */
+/* The freer's work in progress, to look at: a successor needs none of it, adoption finds the slots by their states (R6). */
 struct ls_freer_work {
 	u32 phase; /* enum ls_freer_phase */
 	u32 count;
-	u64 pushed; /* of slots[], in PUSHING */
-	u64 heads[LS_WORKERS_MAX]; /* free_head of each worker before the push */
 	u32 slots[LS_FREER_BATCH];
 	u8 reasons[LS_FREER_BATCH]; /* enum ls_close_reason */
 };
