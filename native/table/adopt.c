@@ -56,7 +56,7 @@ static bool whole(const struct ls_table *t, const struct ls_session *s, u32 slot
 	return true;
 }
 
-/* 2: who holds which slot. Tail, ring, then hand: a slot moves ring -> hand -> LIVE, so it is seen in one of them. */
+/* 1: who holds which slot. Tail, ring, then hand: a slot moves ring -> hand -> LIVE, so it is seen in one of them. */
 static void snapshot(struct adoption *a)
 {
 	struct ls_env *e = &a->t->env, worker;
@@ -131,7 +131,7 @@ static void forget_mark(struct ls_session *s)
 	}
 }
 
-/* 3 to 6 for one slot. */
+/* 2 to 5 for one slot. */
 static void look(struct adoption *a, u32 slot)
 {
 	struct ls_table *t = a->t;
@@ -170,7 +170,7 @@ static void look(struct adoption *a, u32 slot)
 	}
 }
 
-/* 7: an entry nobody will take out. Gen, entry, gen in this order: a slot undone and used again for the same tuple has the same entry in the same place. */
+/* 6: an entry nobody will take out. Gen, entry, gen in this order: a slot undone and used again for the same tuple has the same entry in the same place. */
 static bool orphaned(const struct ls_table *t, u32 b, const u64 *at, u64 entry)
 {
 	u32 ref = LS_ENTRY_REF(entry), slot = LS_REF_SLOT(ref), gen;
