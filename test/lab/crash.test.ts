@@ -1,4 +1,5 @@
 /** A dead agent, and a dead lab: who comes next finds nothing in the way and leaves nothing behind. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { fileURLToPath } from 'node:url'
 import { quickstartConfig, shortTimeouts } from './config.js'
@@ -29,6 +30,8 @@ t.test('kill -9 of the agent, and a new one', { skip }, async (t) => {
   await first.kill()
   t.ok(first.socketExists, 'a killed agent leaves its socket')
   await download
+  for (let i = 0; i < 100 && (await tables()).length > 0; i++) await sleep(20)
+  t.same(await tables(), [], 'its nft table has gone with it: the interfaces are the host\'s again')
   t.equal((await ping({ netns: client, to: addresses.routerClient.v4, count: 2 })).received, 2, 'the router itself is still reachable')
 
   const second = await lab.startAgent(config)

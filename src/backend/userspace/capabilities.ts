@@ -7,6 +7,8 @@ export interface Found {
   readonly packet: boolean
   readonly tap: boolean
   readonly nft: boolean
+  /** The kernel removes an nft table with its owner: Linux 5.12. */
+  readonly nftOwner: boolean
   readonly hugepages: boolean
 }
 
@@ -22,6 +24,7 @@ export function capabilitiesOf (found: Found): Capability[] {
   }
   if (!found.packet) no.ports_packet = 'needs CAP_NET_RAW and CAP_NET_ADMIN'
   else if (!found.nft) no.ports_packet = 'nft is not installed: the ingress chain that keeps the host stack out cannot be made'
+  else if (!found.nftOwner) no.ports_packet = 'needs Linux 5.12: nft tables that go with their owner, so that a dead agent leaves no interface closed'
   if (!found.tap) no.ports_tap = 'needs CAP_NET_ADMIN and /dev/net/tun'
   if (!found.hugepages) no.hugepages = 'no 2 MiB huge pages are free (vm.nr_hugepages)'
   return capability.map(c => ({ name: c.name, supported: no[c.name] === undefined, reason: no[c.name] ?? '' }))

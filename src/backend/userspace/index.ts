@@ -16,8 +16,8 @@ import { createSessionStore } from '../../native/session-store.js'
 import { createTelemetry } from '../../native/telemetry.js'
 import { capabilitiesOf } from './capabilities.js'
 import { haController } from './ha.js'
-import { ingressRemoval, ingressRules, type IngressPort } from './ingress.js'
-import { runNft } from './nft.js'
+import { ingressChains, ingressTable, type IngressPort } from './ingress.js'
+import { HeldTable } from './nft.js'
 import { netnsPath, PortSet, type OpenPort } from './ports.js'
 import { probeHost } from './probe.js'
 import { RingArena, type PreparedRings, type RingPlaced, type RingWanted } from './rings.js'
@@ -65,8 +65,8 @@ export class UserspaceDataPlane implements DataPlane {
   private readonly rings: RingArena
   private last: ApplyResult | null = null
   private desired: Desired | null = null
-  /** Namespaces with an ingress chain of ours, by path; empty = the agent's own. */
-  private readonly ingress = new Set<string>()
+  /** Ingress chains by path of their namespace; empty = the agent's own. */
+  private readonly ingress = new Map<string, HeldTable>()
   private started = false
   private closed = false
   private turns: Promise<unknown> = Promise.resolve()
@@ -113,8 +113,7 @@ export class UserspaceDataPlane implements DataPlane {
     this.closed = true
     if (this.started) this.dataplane.stop()
     this.started = false
-    for (const netns of this.ingress) await runNft(netns, ingressRemoval(this.o.instance)).catch(() => undefined) // the namespace may be gone, and the chain with it
-    this.ingress.clear()
+    await this.releaseIngress()
     this.dataplane.close()
     this.o.table.stopFreer()
   }
@@ -125,7 +124,7 @@ export class UserspaceDataPlane implements DataPlane {
   }
 
   /** What a compile depends on besides the configuration; a change calls for refresh(). */
-  hostSignature (): string { return JSON.stringify(this.facts(this.ports.all())) }
+  hostSignature (): string { return JSON.stringify([this.facts(this.ports.all()), [...this.ingress.values()].map(table => table.deaths)]) }
 
   private async apply (d: Desired, generation: number, signal: AbortSignal): Promise<ApplyResult> {
     return await this.turn(async () => await this.replace(d, generation, signal))
@@ -217,13 +216,11 @@ export class UserspaceDataPlane implements DataPlane {
       }])
     }
     for (const [netns, ports] of wanted) {
-      this.ingress.add(netns)
-      await runNft(netns, ingressRules(this.o.instance, ports, d))
+      const table = this.ingress.get(netns) ?? new HeldTable(netns, ingressTable(this.o.instance))
+      this.ingress.set(netns, table)
+      await table.write(ingressChains(ports, d))
     }
-    for (const netns of [...this.ingress].filter(n => !wanted.has(n))) {
-      await runNft(netns, ingressRemoval(this.o.instance)).catch(() => undefined) // a namespace that is gone took its chain along
-      this.ingress.delete(netns)
-    }
+    await this.releaseIngress(netns => !wanted.has(netns))
   }
 
   /** The chains of what still runs, after a flip that did not happen. The first error is the one that is told. */
@@ -232,8 +229,14 @@ export class UserspaceDataPlane implements DataPlane {
       await this.writeIngress(this.desired, this.ports.all()).catch(() => undefined)
       return
     }
-    for (const netns of this.ingress) await runNft(netns, ingressRemoval(this.o.instance)).catch(() => undefined)
-    this.ingress.clear()
+    await this.releaseIngress()
+  }
+
+  private async releaseIngress (which: (netns: string) => boolean = () => true): Promise<void> {
+    for (const [netns, table] of [...this.ingress].filter(([name]) => which(name))) {
+      await table.release()
+      this.ingress.delete(netns)
+    }
   }
 
   private timeoutMs (app: number, phase: number): number {

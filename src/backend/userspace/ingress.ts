@@ -21,14 +21,8 @@ const ERRORS6 = '{ destination-unreachable, packet-too-big, time-exceeded, param
 
 export const ingressTable = (instance: string): string => `lockstep_${instance.replace(/[^A-Za-z0-9_]/g, '_')}`
 
-/** Replaces the instance's table in one transaction. */
-export function ingressRules (instance: string, ports: readonly IngressPort[], d: Desired): string {
-  const name = ingressTable(instance)
-  const chains = ports.map((port, i) => chain(port, i, d)).join('')
-  return `table netdev ${name} {}\ndelete table netdev ${name}\ntable netdev ${name} {\n${chains}}\n`
-}
-
-export const ingressRemoval = (instance: string): string => `table netdev ${ingressTable(instance)} {}\ndelete table netdev ${ingressTable(instance)}\n`
+/** What the instance's table holds. */
+export const ingressChains = (ports: readonly IngressPort[], d: Desired): string => ports.map((port, i) => chain(port, i, d)).join('')
 
 function chain (port: IngressPort, i: number, d: Desired): string {
   const own4 = ownAddresses(port.addresses, 4)

@@ -1,5 +1,6 @@
 /** Looks at this host: privileges, tools, huge pages. Changes nothing. */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import { release } from 'node:os'
 import { delimiter, join } from 'node:path'
 import type { Found } from './capabilities.js'
 
@@ -34,6 +35,12 @@ function installed (tool: string): boolean {
   })
 }
 
+/** Whether `kernel` (`6.1.0-13-amd64`) is at least major.minor. */
+export function kernelAtLeast (kernel: string, major: number, minor: number): boolean {
+  const [a = 0, b = 0] = kernel.split('.').map(part => parseInt(part, 10))
+  return a > major || (a === major && b >= minor)
+}
+
 export function probeHost (): Found {
   const caps = effective()
   const has = (bit: bigint): boolean => (caps >> bit & 1n) === 1n
@@ -42,6 +49,7 @@ export function probeHost (): Found {
     packet,
     tap: has(CAP_NET_ADMIN) && existsSync('/dev/net/tun'),
     nft: installed('nft') && installed('nsenter'),
+    nftOwner: kernelAtLeast(release(), 5, 12),
     hugepages: Number(read('/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages').trim() || '0') > 0
   }
 }

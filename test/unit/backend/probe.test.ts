@@ -5,12 +5,12 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { capabilitiesOf, type Found } from '../../../src/backend/userspace/capabilities.js'
 import { netnsPath } from '../../../src/backend/userspace/ports.js'
-import { probeHost } from '../../../src/backend/userspace/probe.js'
+import { kernelAtLeast, probeHost } from '../../../src/backend/userspace/probe.js'
 import type { Capability } from '../../../src/contract/dataplane.js'
 import { capability } from '../../../src/generated/codes.js'
 import { plain } from '../../agent/agent-process.js'
 
-const all: Found = { packet: true, tap: true, nft: true, hugepages: true }
+const all: Found = { packet: true, tap: true, nft: true, nftOwner: true, hugepages: true }
 const reason = (list: readonly Capability[], name: string): string => list.find(c => c.name === name)?.reason ?? '?'
 
 t.test('each finding decides its capability', async t => {
@@ -21,9 +21,10 @@ t.test('each finding decides its capability', async t => {
   t.match(reason(capabilitiesOf({ ...all, packet: false }), 'ports_packet'), /CAP_NET_RAW/)
   t.match(reason(capabilitiesOf({ ...all, nft: false }), 'ports_packet'), /nft is not installed/)
   t.match(reason(capabilitiesOf({ ...all, packet: false, nft: false }), 'ports_packet'), /CAP_NET_RAW/, 'the first that is missing')
+  t.match(reason(capabilitiesOf({ ...all, nftOwner: false }), 'ports_packet'), /Linux 5\.12/)
   t.match(reason(capabilitiesOf({ ...all, tap: false }), 'ports_tap'), /CAP_NET_ADMIN/)
   t.match(reason(capabilitiesOf({ ...all, hugepages: false }), 'hugepages'), /vm\.nr_hugepages/)
-  const least = capabilitiesOf({ packet: false, tap: false, nft: false, hugepages: false })
+  const least = capabilitiesOf({ packet: false, tap: false, nft: false, nftOwner: false, hugepages: false })
   for (const name of ['ports_pcap', 'ports_source', 'shared_table', 'session_install']) t.equal(reason(least, name), '', `${name} needs nothing`)
 })
 
@@ -37,10 +38,14 @@ t.test('an ordinary user', { skip: process.getuid?.() === 0 && spawnSync('setpri
   t.match(JSON.parse(run.stdout), { packet: false, tap: false })
 })
 
+t.test('versions of kernels', async t => {
+  for (const [kernel, at] of [['5.12.0', true], ['6.1.0-13-amd64', true], ['5.4.0', false], ['4.19.0-27', false], ['10.0', true], ['5.9.16', false]] as const) t.equal(kernelAtLeast(kernel, 5, 12), at, kernel)
+})
+
 t.test('this process', async t => {
   const found = probeHost()
   if (process.getuid?.() === 0 && existsSync('/dev/net/tun')) t.equal(typeof found.tap, 'boolean')
-  t.same(Object.values(found).map(v => typeof v), ['boolean', 'boolean', 'boolean', 'boolean'])
+  t.same(Object.values(found).map(v => typeof v), Array(5).fill('boolean'))
   t.same(probeHost(), found, 'looking changes nothing')
   process.env['PATH'] = ''
   t.doesNotThrow(probeHost)
