@@ -40,6 +40,8 @@ export interface AgentOptions {
   readonly instance: string | null
   readonly backend: string | null
   readonly log: Logger
+  /** `log` takes the level of the configuration in force; without, it keeps its own. */
+  readonly followLogLevel?: boolean
   /** Aborts a start that is under way; what was begun is taken down. */
   readonly signal?: AbortSignal
 }
@@ -76,6 +78,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const { log } = o
   const { store } = held
   const socketPath = o.socketPath ?? agent.socketPath
+  const setLevel = (d: Desired['agent']): void => { if (o.followLogLevel === true) log.level = d.logLevel }
+  setLevel(agent)
   refuseBackend(o.backend ?? agent.backend)
 
   for (const note of store.notes) log.warn({ note }, 'the state directory was repaired')
@@ -93,7 +97,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const reasons = new Map<string, string>()
   const authority = new Authority({
     sink: sinkOf(dataplane, o.backend, agent), store, parse, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
-    onApplied: (applied) => {
+    onApplied: (applied, desired) => {
+      setLevel(desired.agent)
       log.info({ generation: applied.info.generation, author: applied.info.author, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings }, 'configuration in force')
       scheduleEdge()
     },

@@ -12,7 +12,8 @@ export interface RunOptions {
   readonly socketPath: string | null
   readonly stateDirectory: string | null
   readonly instance: string | null
-  readonly logLevel: string
+  /** `null`: as configured. */
+  readonly logLevel: string | null
 }
 
 const LOG_BYTES_MAX = 4 << 20
@@ -98,7 +99,7 @@ export async function runUntilSignal (agent: Agent, log: Logger, extraStop: () =
 }
 
 export async function runAgent (o: RunOptions): Promise<number> {
-  const log = createLog(o.logLevel)
+  const log = createLog(o.logLevel ?? 'info')
   const signals = listenToSignals()
   const starting = new AbortController()
   let ended: string | null = null
@@ -110,7 +111,7 @@ export async function runAgent (o: RunOptions): Promise<number> {
   let agent: Agent
   try {
     const config = o.config === null ? null : await readConfigFile(o.config)
-    agent = await startAgent({ config, socketPath: o.socketPath, stateDirectory: o.stateDirectory, instance: o.instance, backend: o.backend, log, signal: starting.signal })
+    agent = await startAgent({ config, socketPath: o.socketPath, stateDirectory: o.stateDirectory, instance: o.instance, backend: o.backend, log, followLogLevel: o.logLevel === null, signal: starting.signal })
   } catch (error) {
     if (ended !== null) {
       log.info('stopped')

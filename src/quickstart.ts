@@ -42,7 +42,7 @@ export async function quickstart (o: { readonly socketPath: string | null }): Pr
   const file = join(packageRoot(), 'examples', lab === null ? 'quickstart-unprivileged.yaml' : 'quickstart.yaml')
   let agent: Agent
   try {
-    agent = await startAgent({ config: await readConfigFile(file), socketPath, stateDirectory, instance: 'quickstart', backend: null, log })
+    agent = await startAgent({ config: await readConfigFile(file), socketPath, stateDirectory, instance: 'quickstart', backend: null, log, followLogLevel: true })
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`)
     await lab?.close()

@@ -13,7 +13,8 @@ export interface RunOptions {
   readonly socketPath: string | null
   readonly stateDirectory: string | null
   readonly instance: string | null
-  readonly logLevel: string
+  /** `null`: as configured. */
+  readonly logLevel: string | null
 }
 
 export interface MainModule { readonly runAgent: (options: RunOptions) => Promise<number> }

@@ -49,6 +49,25 @@ t.test('a signal while it starts ends it just as cleanly', async t => {
   }
 })
 
+t.test('the level of the log is that of the file, and follows it; --log-level wins', async t => {
+  const p = place(t)
+  const text = (level: string, mark: string): string => idle(mark).replace('agent: {', `agent: {log-level: ${level}, `)
+  p.write(text('warn', 'one'))
+  const quiet = spawnAgent(t, p)
+  await until('the first generation', () => existsSync(join(p.state, 'state.json')) && readFileSync(join(p.state, 'state.json'), 'utf8').includes('"running":1'))
+  await until('signals to be listened to by the agent that runs', () => existsSync(p.socket))
+  p.write(text('info', 'two'))
+  await until('the reload', () => { quiet.child.kill('SIGHUP'); return quiet.stderr().includes('read again') })
+  t.notMatch(quiet.stderr(), /"generation":1\b|agent ready/, 'at warn nothing is told')
+  t.match(quiet.stderr(), /"level":30,.*"generation":[2-9].*configuration in force/)
+  t.same(await quiet.stop(), clean)
+  p.write(text('error', 'three'))
+  const loud = await startAgent(t, p, { args: ['--log-level', 'info'] })
+  t.match(loud.stderr(), /configuration in force/)
+  t.same(await loud.stop(), clean)
+  t.match(await refusedStart(t, p, { args: ['--log-level', 'loud'] }), { code: 2, stderr: /Allowed choices are trace, debug/ })
+})
+
 t.test('SIGHUP reads the file again; a bad one is refused, the last good stays in force', async t => {
   const p = place(t)
   p.write(idle('one'))

@@ -1,5 +1,5 @@
 /** run, quickstart, gateway, check, lab, bench: verbs that need no running agent. */
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import type { ConfigCheckResponse } from '../../generated/proto/lockstep/v1/config.js'
 import { call } from '../client.js'
 import { socketGiven, socketPathOf, withAgent } from '../agent-link.js'
@@ -30,8 +30,8 @@ function addRun (parent: Command, cli: Cli): void {
     .option('--socket <path>', 'serve this socket')
     .option('--state <directory>', 'keep generations and the startup configuration here')
     .option('--instance <name>', 'name of this instance when a host runs several')
-    .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
-    .action(action(cli, async (config: string | undefined, o: { backend?: string, socket?: string, state?: string, instance?: string, logLevel: string }) => {
+    .addOption(new Option('--log-level <level>', 'least severe level that is logged, whatever the file says (default: as configured)').choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal']))
+    .action(action(cli, async (config: string | undefined, o: { backend?: string, socket?: string, state?: string, instance?: string, logLevel?: string }) => {
       const { runAgent } = await load('main')
       return await runAgent({
         config: config ?? null,
@@ -39,7 +39,7 @@ function addRun (parent: Command, cli: Cli): void {
         socketPath: socketGiven(cli.io, o),
         stateDirectory: o.state ?? null,
         instance: o.instance ?? null,
-        logLevel: o.logLevel
+        logLevel: o.logLevel ?? null
       })
     }))
 

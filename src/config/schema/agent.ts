@@ -14,7 +14,7 @@ export const agent = object('The daemon itself.', {
   backend: choice('Dataplane implementation.', ['userspace', 'ebpf', 'dpdk', 'vpp'], 'userspace'),
   netns: { ...name('Network namespace of the ports that name no other. Default: the one the agent runs in.'), examples: ['lockstep-rt'] },
   workers: { type: ['integer', 'string'], default: 1, minimum: 0, maximum: limits.LS_THREADS_MAX, pattern: '^auto$', description: 'Packet workers; auto = one per usable CPU.', examples: [1, 'auto'] },
-  'log-level': choice('Least severe level that is logged.', ['trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'info'),
+  'log-level': choice('Least severe level that is logged; an apply or reload changes it at once. `lockstep run --log-level` wins.', ['trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'info'),
   manage: choice('Who sets interface addresses: the operator’s tools (none). The agent (addresses) does not in this version.', ['none', 'addresses'], 'none'),
   'host-ports': ports('Ephemeral ports of the host itself. Source NAT on an address of the host must not overlap them.', { default: '32768-60999' }),
   table: object('The session table.', {
