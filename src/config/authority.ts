@@ -1,6 +1,6 @@
 /**
- * The configuration authority of one node (D8): what runs, what it was, and what it would be. One apply at a time: check, ids, dataplane,
- * then the commit on disk; an error at any step leaves the last good generation in force and on disk. An unconfirmed generation rolls
+ * The configuration authority of one node (D8): what runs, what it was, and what it would be. One apply at a time: check, ids, state staged on
+ * disk, dataplane, then the rename that commits it; an error at any step leaves the last good generation in force and on disk. An unconfirmed generation rolls
  * back by itself, also when the agent was dead at its deadline (R29). Thread: main.
  */
 import type { ApplyResult, Capability, ConfigSink } from '../contract/dataplane.js'
@@ -175,12 +175,10 @@ export class Authority implements ConfigAuthority {
   }
 
   private async applyStartup (text: string, source: 'startup' | 'file', signal: AbortSignal): Promise<Applied> {
-    const applied = await this.change(text, automatic(source, source === 'startup' ? 'startup configuration' : 'startup configuration reloaded'), signal)
-    await this.o.store.commit({ startupHash: textHash(text) })
-    return applied
+    return await this.change(text, automatic(source, source === 'startup' ? 'startup configuration' : 'startup configuration reloaded'), signal, { startupHash: textHash(text) })
   }
 
-  private async change (text: string, options: ApplyOptions, signal: AbortSignal): Promise<Applied> {
+  private async change (text: string, options: ApplyOptions, signal: AbortSignal, more: Partial<StoreState> = {}): Promise<Applied> {
     signal.throwIfAborted()
     const { store, sink } = this.o
     const read = this.read(text)
@@ -197,34 +195,58 @@ export class Authority implements ConfigAuthority {
     const generation = await store.begin(text)
     await store.saveIds(book)
     this.texts.set(generation, text)
-    let result: ApplyResult
-    try {
-      result = await sink.apply(desired, generation, signal)
-    } catch (error) {
-      // A rollback that is tried again and again leaves one line, not a history of them.
-      const repeats = (g: GenerationInfo): boolean => g.state === 'failed' && g.hash === read.hash && g.comment === options.comment && g.author === 'lockstep'
-      await store.commit({ history: [...store.state.history.filter(g => !repeats(g)), draft(generation, 'failed')] })
-      throw error instanceof ConfigError ? new ConfigError(read.located(error.issues), error.errorClass, error.code) : error
-    }
     const { unconfirmed, running } = store.state
     let history: readonly GenerationInfo[] = store.state.history
     if (unconfirmed !== null) history = this.mark(history, unconfirmed.generation, 'rolled-back')
     else if (running !== null) history = this.mark(history, running, 'superseded')
     const info = draft(generation, confirmBy === null ? 'running' : 'unconfirmed')
-    await this.settle({
+    const commit = await store.stage({
+      ...more,
       running: generation,
       unconfirmed: confirmBy === null ? null : { generation, previous: running, confirmBy },
       history: [...history, info],
       bootId: this.o.bootId ?? null,
     })
+    const failed = async (): Promise<void> => {
+      // A rollback that is tried again and again leaves one line, not a history of them.
+      const repeats = (g: GenerationInfo): boolean => g.state === 'failed' && g.hash === read.hash && g.comment === options.comment && g.author === 'lockstep'
+      await store.commit({ history: [...store.state.history.filter(g => !repeats(g)), draft(generation, 'failed')] })
+        .catch((error: unknown) => { this.o.onProblem?.(`generation ${generation} failed, which the history does not tell`, error) })
+    }
+    let result: ApplyResult
+    try {
+      result = await sink.apply(desired, generation, signal)
+    } catch (error) {
+      await failed()
+      throw error instanceof ConfigError ? new ConfigError(read.located(error.issues), error.errorClass, error.code) : error
+    }
+    try {
+      await commit()
+    } catch (error) {
+      await this.takeBack(generation, desired)
+      await failed()
+      throw error
+    }
+    this.settled()
     this.running = { text, desired }
     const applied: Applied = { info, result: { ...result, warnings: [...new Set([...read.warnings, ...book.warnings, ...result.warnings])] }, plan }
     this.o.onApplied?.(applied, desired)
     return applied
   }
 
-  private async settle (state: Partial<StoreState>): Promise<void> {
-    await this.o.store.commit(state)
+  /** The dataplane took a generation that the disk does not know: what the disk knows is applied again; nothing, when nothing ran. */
+  private async takeBack (generation: number, { agent }: Desired): Promise<void> {
+    const { desired: nothing } = this.read('{}\n')
+    try {
+      if (this.running !== null) await this.o.sink.apply(this.running.desired, this.o.store.state.running ?? generation, never)
+      else if (nothing !== null) await this.o.sink.apply({ ...nothing, agent }, generation, never)
+    } catch (error) {
+      this.o.onProblem?.(`generation ${generation} was not committed, but forwards: the configuration before it could not be put back`, error)
+    }
+  }
+
+  /** After a commit that changed what runs. */
+  private settled (): void {
     const kept = new Set(this.o.store.state.history.map(g => g.generation))
     for (const generation of this.texts.keys()) if (!kept.has(generation)) this.texts.delete(generation)
     const { unconfirmed } = this.o.store.state
@@ -241,7 +263,8 @@ export class Authority implements ConfigAuthority {
     await this.o.store.saveIds(book)
     const desired = withIds(read.desired, book)
     const result = await this.o.sink.apply(desired, generation, signal)
-    await this.settle({ running: generation, bootId: this.o.bootId ?? null })
+    await this.o.store.commit({ running: generation, bootId: this.o.bootId ?? null })
+    this.settled()
     this.running = { text, desired }
     const applied: Applied = { info: this.infoOf(generation), result, plan: planConfig(null, desired) }
     this.o.onApplied?.(applied, desired)

@@ -93,16 +93,23 @@ export class ConfigStore {
     this.book = book
   }
 
-  /** The commit point. */
-  async commit (change: Partial<StoreState>): Promise<void> {
+  async commit (change: Partial<StoreState>): Promise<void> { await (await this.stage(change))() }
+
+  /** Writes the state that would be, durable and referred to by nobody; what is returned makes it the state: the commit point. The next stage replaces it. */
+  async stage (change: Partial<StoreState>): Promise<() => Promise<void>> {
     const merged = { ...this.current, ...change }
     const pinned = new Set([merged.running, merged.unconfirmed?.generation, merged.unconfirmed?.previous])
     const surplus = merged.history.length - historyMax
     const old = merged.history.filter((g, i) => i < surplus && !pinned.has(g.generation))
     const next: StoreState = { ...merged, history: merged.history.filter(g => !old.includes(g)) }
-    await this.replace(join(this.directory, 'state.json'), sealed(JSON.stringify(next)))
-    this.current = next
-    for (const { generation } of old) await this.io.remove(this.textPath(generation))
+    const path = join(this.directory, 'state.json')
+    await this.io.write(`${path}.tmp`, sealed(JSON.stringify(next)), 0o600)
+    return async () => {
+      await this.io.rename(`${path}.tmp`, path)
+      await this.io.syncDirectory(this.directory)
+      this.current = next
+      for (const { generation } of old) await this.io.remove(this.textPath(generation)).catch(() => undefined) // swept when opened
+    }
   }
 
   async startup (): Promise<{ readonly text: string, readonly hash: string } | null> {

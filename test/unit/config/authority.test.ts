@@ -8,6 +8,7 @@ import type { ApplyOptions } from '../../../src/contract/services.js'
 import { Authority, type AuthorityOptions } from '../../../src/config/authority.js'
 import { ConfigError } from '../../../src/config/issues.js'
 import { ConfigStore } from '../../../src/config/store.js'
+import { fileIo, type StoreIo } from '../../../src/config/store-io.js'
 import { FakeClock, FakeSink, settle } from './fake-sink.js'
 import { options as parse } from './support.js'
 
@@ -233,6 +234,65 @@ t.test('one apply at a time, in order of arrival; a caller may give up while wai
   const crowd = await Promise.allSettled(Array.from({ length: 30 }, () => w.authority.apply(zones('z'), how(), signal)))
   t.ok(crowd.some(s => s.status === 'rejected' && s.reason instanceof LockstepError && s.reason.errorClass === 'exhausted'))
   t.ok(crowd.some(s => s.status === 'fulfilled'))
+})
+
+/** Real files, of which operation number `stop` fails: once, or it and all that follow. */
+function failing (stop: number, lasting: boolean): { readonly io: StoreIo, readonly begin: () => void, readonly end: () => void, readonly failed: () => string | null } {
+  let count = -1
+  let failed: string | null = null
+  const wrap = <A extends unknown[], R>(name: string, run: (...args: A) => Promise<R>) => async (...args: A): Promise<R> => {
+    const now = count < 0 ? -1 : count++
+    if (now === stop || (lasting && now > stop)) {
+      failed ??= `${name} ${String(args.at(-1 - Number(name === 'write') * 2)).replace(/.*\//, '')}`
+      throw new LockstepError('unavailable', 'LS_A_STATE', 'disk full')
+    }
+    return await run(...args)
+  }
+  const io: StoreIo = { ...fileIo, write: wrap('write', fileIo.write), rename: wrap('rename', fileIo.rename), syncDirectory: wrap('sync', fileIo.syncDirectory), remove: wrap('remove', fileIo.remove) }
+  return { io, begin: () => { count = 0 }, end: () => { count = -1 }, failed: () => failed }
+}
+
+for (const lasting of [false, true]) {
+  t.test(`the disk fails at any step of an apply${lasting ? ' and from then on' : ''}: the dataplane runs what the disk knows`, async t => {
+    const met: string[] = []
+    for (let stop = 0; ; stop++) {
+      const { io, begin, end, failed } = failing(stop, lasting)
+      const w = await world(t)
+      w.authority.close()
+      w.sink = new FakeSink()
+      w.authority = new Authority({ sink: w.sink, store: await ConfigStore.open(w.dir, { io }), parse, clock: w.clock, bootId: 'boot-1', onProblem: what => { w.problems.push(what) } })
+      await w.authority.apply(zones('a'), how(), signal)
+      begin()
+      const outcome = await w.authority.apply(zones('a', 'b'), how(), signal).then(() => 'a,b', (error: unknown) => { if (!(error instanceof LockstepError)) throw error; return 'a' })
+      end()
+      const what = failed()
+      if (what === null) break
+      met.push(what)
+      t.equal(w.sink.zones, outcome, `${what}: what the caller was told`)
+      t.equal(w.authority.text('running'), zones(...outcome.split(',')))
+      t.equal(w.sink.applied.at(-1)?.generation, w.authority.status().running?.generation)
+      const disk = await ConfigStore.open(w.dir)
+      const found = await disk.text(disk.state.running ?? 0)
+      // A rename that no disk confirms and no later write can undo: one whole generation all the same.
+      if (lasting && met.at(-2) === 'rename state.json') t.ok([zones('a'), zones('a', 'b')].includes(found))
+      else t.equal(found, zones(...outcome.split(',')), `${what}: on disk`)
+      await w.authority.apply(zones('c'), how(), signal)
+      t.equal(w.sink.zones, 'c', `${what}: and it goes on when there is room`)
+    }
+    for (const point of ['write 2.yaml.tmp', 'write ids.json.tmp', 'write state.json.tmp', 'rename state.json']) t.ok(met.includes(point), `${point} was met`)
+    t.ok(met.length >= 9, met.join(', '))
+  })
+}
+
+t.test('nothing ran before and the commit fails: the dataplane forwards nothing', async t => {
+  const w = await world(t)
+  const store = await ConfigStore.open(w.dir, { io: { ...fileIo, rename: async (from, to) => { if (to.endsWith('state.json')) throw new LockstepError('unavailable', 'LS_A_STATE', 'no'); await fileIo.rename(from, to) } } })
+  w.authority.close()
+  w.authority = new Authority({ sink: w.sink, store, parse, clock: w.clock, bootId: 'boot-1', onProblem: what => { w.problems.push(what) } })
+  await t.rejects(w.authority.apply(zones('a'), how(), signal), { code: 'LS_A_STATE' })
+  t.equal(w.sink.applied[0]?.desired.zones.length, 1)
+  t.equal(w.sink.zones, '')
+  t.equal(w.authority.status().running, null)
 })
 
 t.test('the dataplane took a generation and the agent died before the commit: the last committed one is applied again', async t => {
