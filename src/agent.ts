@@ -126,7 +126,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
       const t = table.info()
       return {
         version, node: agent.node, instance: o.instance ?? agent.instance, pid: process.pid, startedAt, backend: 'userspace', generation: authority.status().running?.generation ?? 0,
-        state: state === 'running' && reasons.size > 0 ? 'degraded' : state, reasons: [...reasons].map(([what, why]) => `${what}: ${why}`), tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.percentile(99) / 1e6
+        state: state === 'running' && reasons.size > 0 ? 'degraded' : state, reasons: [...reasons].map(([what, why]) => `${what}: ${why}`), tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.percentile(99) / 1e6,
+        gateway: (authority.desired()?.agent ?? agent).gateway
       }
     },
     dataplane: () => dataplane,

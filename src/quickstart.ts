@@ -154,13 +154,14 @@ function guide (file: string, agent: Agent, flags: string, lab: boolean): string
   const what = lab
     ? `The lab: client 10.77.1.2 -> this router -> servers 10.77.2.11 and .12 (VIP 10.77.0.10 and fd77::10, port 80); curl runs every ${ROUND_MS / 1000} s.`
     : 'Traffic: a capture of real packets in a loop, and a source that opens flows to the VIP 10.77.0.10:80.'
+  const gateway = agent.desired()?.agent.gateway
   return `
 Lockstep runs on ${file}
 ${what}
 
-  gRPC       unix:${agent.socketPath}   and 127.0.0.1:50461 (reflection on)
-  metrics    http://127.0.0.1:9461/metrics
-
+  gRPC       unix:${agent.socketPath}${gateway?.grpc == null ? '' : `   and ${gateway.grpc}`} (reflection on)
+${gateway?.metrics == null ? '' : `  metrics    http://${gateway.metrics}/metrics
+`}
 Try in a second shell:
   npx lockstep sessions list${flags}
   npx lockstep sessions watch${flags}

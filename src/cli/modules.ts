@@ -29,6 +29,7 @@ export interface GatewayCliOptions {
   readonly socketPath: string
   readonly http: string
   readonly grpc: string
+  readonly named?: { readonly http: string, readonly grpc: string }
   readonly role: string
   readonly user: string
   readonly tlsCert?: string

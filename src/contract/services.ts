@@ -1,5 +1,6 @@
 /** What the surfaces (gRPC, CLI offline verbs, gateway) need from the agent. The composition root implements them; rpc/ depends on these only. */
 import type { BackendName, DataPlane, ProbeResult, ApplyResult } from './dataplane.js'
+import type { AgentSettings } from './desired.js'
 import type { SessionChange, SessionFilter } from './session.js'
 
 export interface ConfigIssue {
@@ -99,6 +100,8 @@ export interface AgentInfo {
   readonly tableLive: number
   readonly hugepages: boolean
   readonly eventLoopDelayP99Ms: number
+  /** Of the configuration that runs. */
+  readonly gateway: AgentSettings['gateway']
 }
 
 /** A subscriber to session changes. Bounded: a slow reader loses changes and is told how many (level-triggered, never blocks). */

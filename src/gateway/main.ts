@@ -19,6 +19,8 @@ export interface GatewayOptions {
   /** ADDRESS:PORT or `off`. */
   readonly http: string
   readonly grpc: string
+  /** What errors call them. */
+  readonly named?: { readonly http: string, readonly grpc: string }
   /** Role of callers on plain loopback. */
   readonly role: string
   /** Whom to become when started as root. */
@@ -41,15 +43,16 @@ export interface Gateway {
 export async function startGateway (options: GatewayOptions): Promise<Gateway> {
   const { socketPath, role } = options
   if (!isRole(role)) throw new LockstepError('invalid', 'LS_G_ROLE', 'no such role', { object: '--role', found: role, expected: roles.join(', ') })
-  const http = parseListen('--http', options.http)
-  const grpc = parseListen('--grpc', options.grpc)
+  const named = options.named ?? { http: '--http', grpc: '--grpc' }
+  const http = parseListen(named.http, options.http)
+  const grpc = parseListen(named.grpc, options.grpc)
   const readFiles = (): TlsSettings | null => readTls({
     ...(options.tlsCert === undefined ? {} : { cert: options.tlsCert }),
     ...(options.tlsKey === undefined ? {} : { key: options.tlsKey }),
     ...(options.tlsCa === undefined ? {} : { ca: options.tlsCa })
   })
   const tls = readFiles()
-  for (const [name, at] of [['--http', http], ['--grpc', grpc]] as const) {
+  for (const [name, at] of [[named.http, http], [named.grpc, grpc]] as const) {
     if (at !== null && !at.loopback && tls === null) {
       throw new LockstepError('invalid', 'LS_G_TLS', 'plain TCP is for loopback only', { object: name, found: `${at.host}:${at.port}`, expected: '127.0.0.1, ::1, or mutual TLS', next: 'give --tls-cert, --tls-key and --tls-ca' })
     }
@@ -70,8 +73,8 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
     await Promise.all([proxy, surface?.server].map(async (server) => { if (server?.listening === true) await new Promise((resolve) => server.close(resolve)) }))
   }
   try {
-    const grpcAddress = await listen(proxy, grpc, '--grpc')
-    const httpAddress = await listen(surface?.server ?? null, http, '--http')
+    const grpcAddress = await listen(proxy, grpc, named.grpc)
+    const httpAddress = await listen(surface?.server ?? null, http, named.http)
     dropPrivileges(options.user, socketPath)
     await reachable(socketPath)
     serving = true

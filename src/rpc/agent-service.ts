@@ -32,7 +32,9 @@ export function agentImplementation (services: AgentServices, onBug: OnBug): Unt
         tableCapacity: BigInt(info.tableCapacity),
         tableLive: BigInt(info.tableLive),
         hugepages: info.hugepages,
-        eventLoopDelayP99Ms: info.eventLoopDelayP99Ms
+        eventLoopDelayP99Ms: info.eventLoopDelayP99Ms,
+        gatewayGrpc: info.gateway.grpc ?? '',
+        gatewayMetrics: info.gateway.metrics ?? ''
       }
     }),
 

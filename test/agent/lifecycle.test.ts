@@ -1,10 +1,11 @@
 /** Start, stop, reload, a second agent, a killed one: always a clean end and a clean next start. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { ConfigGetStatusResponse } from '../../src/generated/proto/lockstep/v1/config.js'
-import { ask, apply, idle, isRoot, place, refusedStart, sources, spawnAgent, startAgent, textOf, until, type Running } from './agent-process.js'
+import { ask, apply, idle, isRoot, place, refusedStart, root, sources, spawnAgent, startAgent, textOf, until, type Running } from './agent-process.js'
 
 const clean = { code: 0, signal: null }
 const running = async (agent: Running): Promise<{ readonly generation: number, readonly text: string }> => {
@@ -66,6 +67,24 @@ t.test('the level of the log is that of the file, and follows it; --log-level wi
   t.match(loud.stderr(), /configuration in force/)
   t.same(await loud.stop(), clean)
   t.match(await refusedStart(t, p, { args: ['--log-level', 'loud'] }), { code: 2, stderr: /Allowed choices are trace, debug/ })
+})
+
+t.test('a gateway without flags listens where the configuration that runs says', async t => {
+  const p = place(t)
+  p.write(idle().replace('agent: {', 'agent: {gateway: {grpc: null, metrics: "[::1]:0"}, '))
+  const agent = await startAgent(t, p)
+  const gateway = spawn(process.execPath, [join(root, 'dist/src/cli/main.js'), 'gateway', '--socket', p.socket], { stdio: ['ignore', 'pipe', 'pipe'] })
+  t.teardown(() => gateway.kill('SIGKILL'))
+  let [text, complaint] = ['', '']
+  gateway.stdout.on('data', (part: Buffer) => { text += part.toString() })
+  gateway.stderr.on('data', (part: Buffer) => { complaint += part.toString() })
+  await until('the gateway', () => text.includes('agent /') || gateway.exitCode !== null)
+  const url = /http:\/\/\[::1\]:\d+\/metrics/.exec(text)?.[0] ?? t.fail(text + complaint)
+  t.notMatch(text, /grpc/)
+  t.match(await (await fetch(String(url))).text(), /^lockstep_/m)
+  gateway.kill('SIGTERM')
+  await once(gateway, 'close')
+  t.same(await agent.stop(), clean)
 })
 
 t.test('SIGHUP reads the file again; a bad one is refused, the last good stays in force', async t => {

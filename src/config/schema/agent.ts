@@ -25,7 +25,7 @@ export const agent = object('The daemon itself.', {
     ports: listOf('TCP ports. Those of `gateway` that listen beyond loopback are added.', integer('TCP port', 1, 65535), { default: [22], maxItems: limits.LS_MGMT_PORTS_MAX }),
     interfaces: listOf('Only these interfaces. Default: every configured one.', name('interface'), { default: [] }),
   }),
-  gateway: object('Listeners of `lockstep gateway`, the unprivileged process that serves the network.', {
+  gateway: object('Listeners of `lockstep gateway`, the unprivileged process that serves the network, unless its flags say otherwise. A change holds from its next start.', {
     grpc: { type: ['string', 'null'], default: '127.0.0.1:50461', description: 'Operator API over TCP, host:port; null = closed.' },
     metrics: { type: ['string', 'null'], default: '127.0.0.1:9461', description: 'Prometheus metrics over HTTP, host:port; null = closed.' },
   }),

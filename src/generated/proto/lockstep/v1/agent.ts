@@ -131,6 +131,10 @@ export interface AgentGetInfoResponse {
   hugepages: boolean;
   /** Delay of the agent's event loop, 99th percentile, in milliseconds. */
   eventLoopDelayP99Ms: number;
+  /** Where `lockstep gateway` serves gRPC unless its flags say otherwise, address:port; empty: nowhere. */
+  gatewayGrpc: string;
+  /** The same for metrics over HTTP. */
+  gatewayMetrics: string;
 }
 
 /** Asks for nothing in particular. */
@@ -217,6 +221,8 @@ function createBaseAgentGetInfoResponse(): AgentGetInfoResponse {
     tableLive: 0n,
     hugepages: false,
     eventLoopDelayP99Ms: 0,
+    gatewayGrpc: "",
+    gatewayMetrics: "",
   };
 }
 
@@ -272,6 +278,12 @@ export const AgentGetInfoResponse: MessageFns<AgentGetInfoResponse> = {
     }
     if (message.eventLoopDelayP99Ms !== 0) {
       writer.uint32(105).double(message.eventLoopDelayP99Ms);
+    }
+    if (message.gatewayGrpc !== "") {
+      writer.uint32(114).string(message.gatewayGrpc);
+    }
+    if (message.gatewayMetrics !== "") {
+      writer.uint32(122).string(message.gatewayMetrics);
     }
     return writer;
   },
@@ -391,6 +403,22 @@ export const AgentGetInfoResponse: MessageFns<AgentGetInfoResponse> = {
             }
 
             message.eventLoopDelayP99Ms = reader.double();
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.gatewayGrpc = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.gatewayMetrics = reader.string();
             continue;
           }
         }
