@@ -34,6 +34,7 @@ function addRun (parent: Command, cli: Cli): void {
     .addOption(new Option('--log-level <level>', 'least severe level that is logged, whatever the file says (default: as configured)').choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal']))
     .action(action(cli, async (config: string | undefined, o: { backend?: string, socket?: string, state?: string, instance?: string, logLevel?: string }) => {
       const { runAgent } = await load('main')
+      cli.io.signal.throwIfAborted() // from here on the agent listens to signals itself
       return await runAgent({
         config: config ?? null,
         backend: o.backend ?? null,
