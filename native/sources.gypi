@@ -33,7 +33,8 @@
       "test/native/table_test.c",
       "test/native/crash_test.c",
       "test/native/pipeline_test.c",
-      "test/native/stress_test.c"
+      "test/native/stress_test.c",
+      "test/native/links_test.c"
     ],
     "native_fuzz_sources": [],
     "native_bench_sources": [

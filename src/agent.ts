@@ -124,9 +124,10 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const services: AgentServices = {
     info: () => {
       const t = table.info()
+      const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...dataplane.degraded()]
       return {
         version, node: agent.node, instance: o.instance ?? agent.instance, pid: process.pid, startedAt, backend: 'userspace', generation: authority.status().running?.generation ?? 0,
-        state: state === 'running' && reasons.size > 0 ? 'degraded' : state, reasons: [...reasons].map(([what, why]) => `${what}: ${why}`), tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.percentile(99) / 1e6,
+        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.percentile(99) / 1e6,
         gateway: (authority.desired()?.agent ?? agent).gateway
       }
     },

@@ -279,6 +279,11 @@ Napi::Value Userspace::set_routes(const Napi::CallbackInfo &info)
 	return info.Env().Undefined();
 }
 
+Napi::Value Userspace::routes_left_out(const Napi::CallbackInfo &info)
+{
+	return number(info.Env(), ls_links_routes_left_out(use()));
+}
+
 Napi::Value Userspace::set_neighbours(const Napi::CallbackInfo &info)
 {
 	Bytes rows = arg_bytes(info, 0, 0, "neighbours");
@@ -300,7 +305,8 @@ void Userspace::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Userspace::start_links>("startLinks"), InstanceMethod<&Userspace::start>("start"),
 		InstanceMethod<&Userspace::stop>("stop"), InstanceMethod<&Userspace::close>("close"), InstanceMethod<&Userspace::ports>("ports"),
 		InstanceMethod<&Userspace::links>("links"), InstanceMethod<&Userspace::neighbours>("neighbours"),
-		InstanceMethod<&Userspace::set_routes>("setRoutes"), InstanceMethod<&Userspace::set_neighbours>("setNeighbours"),
+		InstanceMethod<&Userspace::set_routes>("setRoutes"), InstanceMethod<&Userspace::routes_left_out>("routesLeftOut"),
+		InstanceMethod<&Userspace::set_neighbours>("setNeighbours"),
 	}));
 }
 

@@ -75,6 +75,7 @@ private:
 	Napi::Value links(const Napi::CallbackInfo &);
 	Napi::Value neighbours(const Napi::CallbackInfo &);
 	Napi::Value set_routes(const Napi::CallbackInfo &);
+	Napi::Value routes_left_out(const Napi::CallbackInfo &);
 	Napi::Value set_neighbours(const Napi::CallbackInfo &);
 	ls_us *use() const;
 	void drop();

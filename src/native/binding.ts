@@ -157,6 +157,8 @@ export interface NativeUserspace {
   links: () => ReadonlyArray<{ readonly ifindex: number, readonly name: string, readonly mac: string, readonly mtu: number, readonly flags: number, readonly addresses: readonly string[] }>
   neighbours: () => ReadonlyArray<{ readonly address: string, readonly device: number, readonly mac: string, readonly state: number }>
   setRoutes: (routes: Uint8Array) => void
+  /** How many of all routes did not fit. */
+  routesLeftOut: () => number
   setNeighbours: (neighbours: Uint8Array) => void
 }
 

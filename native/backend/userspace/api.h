@@ -95,6 +95,8 @@ u32 ls_links_list(struct ls_us *us, struct ls_link_info *out, u32 max);
 u32 ls_links_addresses(struct ls_us *us, struct ls_link_addr *out, u32 max);
 /* Replaces the static routes and rebuilds; called after every configuration flip as well, because interfaces map to ids there. */
 enum ls_status ls_links_routes(struct ls_us *us, const struct ls_static_route *routes, u32 n);
+/* Routes that did not fit, the kernel's and static ones together: the widest prefixes beyond LS_ROUTES_MAX, and those beyond LS_NEXTHOPS_MAX next hops. */
+u32 ls_links_routes_left_out(const struct ls_us *us);
 /* `wait` false: from a worker, which must not wait for a lock whose holder may wait for the worker's grace. False: not done. */
 bool ls_links_neighbour(struct ls_us *us, const struct ls_addr *addr, u32 device, const u8 *mac, u32 state, bool wait);
 /* At most `max` of the known neighbours. */

@@ -60,7 +60,7 @@ struct ls_links {
 	u32 fixeds;
 	bool dirty;
 	u64 rebuilt_ns, refreshed_ns;
-	bool overflow; /* more routes than LS_ROUTES_MAX */
+	atomic_uint left_out; /* routes beyond LS_ROUTES_MAX, or whose next hop is beyond LS_NEXTHOPS_MAX */
 	struct ask asks[ASKS];
 	u32 ask_head, ask_tail;
 };
@@ -322,6 +322,17 @@ static int compare_route(const void *x, const void *y)
 	return a->metric > b->metric ? -1 : a->metric < b->metric;
 }
 
+/* Longest prefix first, then the better metric: what is cut off the end is the least precise, so that no packet follows a wider route against a narrower
+ * one that did not fit. It has no route, which is counted. */
+static int compare_precise(const void *x, const void *y)
+{
+	const struct route *a = x, *b = y;
+
+	if (a->prefix != b->prefix)
+		return a->prefix > b->prefix ? -1 : 1;
+	return a->metric < b->metric ? -1 : a->metric > b->metric;
+}
+
 /* First address after a prefix; false when it wraps. */
 static bool prefix_end(const struct ls_addr *start, u32 prefix, struct ls_addr *end)
 {
@@ -382,7 +393,7 @@ static u16 nexthop_id(struct ls_fib *f, u32 *n, const struct ls_nexthop *h)
 static void rebuild(struct ls_links *l)
 {
 	struct ls_table *t = l->us->table;
-	u32 idle = !(LS_LOAD(&t->env.header->active_fib) & 1), n = 0, nexthops = 1, depth = 0;
+	u32 idle = !(LS_LOAD(&t->env.header->active_fib) & 1), n = 0, nexthops = 1, depth = 0, left_out = 0;
 	struct ls_fib *f = &t->env.fibs[idle];
 	struct route *all = malloc(sizeof(*all) * (l->routes + l->fixeds + 1));
 	struct { struct ls_addr end; bool wraps; u16 nexthop; } stack[130];
@@ -403,9 +414,11 @@ static void rebuild(struct ls_links *l)
 		}
 		all[n++] = r;
 	}
-	l->overflow = n > LS_ROUTES_MAX;
-	if (l->overflow)
+	if (n > LS_ROUTES_MAX) {
+		left_out = n - LS_ROUTES_MAX;
+		qsort(all, n, sizeof(*all), compare_precise);
 		n = LS_ROUTES_MAX;
+	}
 	qsort(all, n, sizeof(*all), compare_route);
 	f->count = 0;
 	boundary(f, &zero, 0);
@@ -413,6 +426,7 @@ static void rebuild(struct ls_links *l)
 		struct ls_nexthop h = { 0 };
 		struct ls_addr end;
 		bool wraps;
+		u16 nexthop;
 
 		/* close what ends before the next prefix begins */
 		while (depth && (i == n || (!stack[depth - 1].wraps && compare_addr(&stack[depth - 1].end, &all[i].dst) <= 0))) {
@@ -427,7 +441,9 @@ static void rebuild(struct ls_links *l)
 		if (h.kind == LS_NH_GATEWAY)
 			h.gateway = all[i].gateway;
 		wraps = !prefix_end(&all[i].dst, all[i].prefix, &end);
-		boundary(f, &all[i].dst, nexthop_id(f, &nexthops, &h));
+		nexthop = nexthop_id(f, &nexthops, &h);
+		left_out += nexthop == 0;
+		boundary(f, &all[i].dst, nexthop);
 		if (depth && stack[depth - 1].wraps == wraps && (wraps || compare_addr(&stack[depth - 1].end, &end) == 0) && i &&
 		    all[i - 1].prefix == all[i].prefix && ls_addr_equal(&all[i - 1].dst, &all[i].dst)) {
 			stack[depth - 1].nexthop = f->nexthop_of[f->count - 1]; /* the same prefix, a better metric */
@@ -440,6 +456,7 @@ static void rebuild(struct ls_links *l)
 		}
 	}
 	f->nexthops = nexthops;
+	atomic_store(&l->left_out, left_out);
 	f->generation++;
 	LS_STORE_REL(&t->env.header->active_fib, idle);
 	free(all);
@@ -803,6 +820,8 @@ enum ls_status ls_links_routes(struct ls_us *us, const struct ls_static_route *r
 	pthread_mutex_unlock(&l->lock);
 	return LS_OK;
 }
+
+u32 ls_links_routes_left_out(const struct ls_us *us) { return us->links ? atomic_load(&us->links->left_out) : 0; }
 
 u32 ls_links_neighbours(const struct ls_us *us, struct ls_neighbour_info *out, u32 max)
 {

@@ -10,6 +10,7 @@ import type {
 } from '../../contract/dataplane.js'
 import type { Desired } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
+import { limits } from '../../generated/layout.js'
 import type { NativeCore, NativeTable, NativeUserspace } from '../../native/binding.js'
 import { fromNative, native } from '../../native/errors.js'
 import { createSessionStore } from '../../native/session-store.js'
@@ -126,6 +127,12 @@ export class UserspaceDataPlane implements DataPlane {
   /** What a compile depends on besides the configuration; a change calls for refresh(). */
   hostSignature (): string { return JSON.stringify([this.facts(this.ports.all()), [...this.ingress.values()].map(table => table.deaths)]) }
 
+  /** What forwards less than it should, one line each. */
+  degraded (): string[] {
+    const cut = this.started && !this.closed ? native(() => this.dataplane.routesLeftOut()) : 0
+    return cut === 0 ? [] : [`routes: ${cut} do not fit (${limits.LS_ROUTES_MAX} routes with ${limits.LS_NEXTHOPS_MAX} next hops at most): the widest prefixes are left out, and their packets drop as no_route`]
+  }
+
   private async apply (d: Desired, generation: number, signal: AbortSignal): Promise<ApplyResult> {
     return await this.turn(async () => await this.replace(d, generation, signal))
   }
@@ -184,6 +191,7 @@ export class UserspaceDataPlane implements DataPlane {
     })
     this.last = result()
     await after('routes', () => { this.dataplane.setRoutes(compiled.routes) })
+    warnings.push(...this.degraded())
     await after('neighbours', () => { this.dataplane.setNeighbours(compiled.neighbours) })
     await after('new ports', ports.enable)
     await after('old ports', ports.closeStale)
