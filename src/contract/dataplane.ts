@@ -76,7 +76,8 @@ export interface SessionStore {
   list: (filter: SessionFilter, columns: readonly string[], cursor: number, maxRows: number) => SessionColumns
   count: (filter: SessionFilter) => Promise<number>
   forEachBatch: (filter: SessionFilter, columns: readonly string[], signal: AbortSignal) => AsyncIterable<SessionColumns>
-  /** Packed wire records (wire.h). Each is installed wholly or not at all. `status` gets one status code per record. */
+  /** Packed wire records (wire.h). At most LS_WRITER_BATCH a call, which runs on the caller's thread: `exhausted`
+   * otherwise, and nothing is installed. Each is installed wholly or not at all. `status` gets one status code per record. */
   install: (records: Uint8Array, status: Uint8Array) => InstallResult
   /** As install, and marks each slot as received for the reconcile that follows. */
   putClusterSynced: (records: Uint8Array, status: Uint8Array) => InstallResult

@@ -1,8 +1,9 @@
 /** SessionStore over a shared table: every backend whose sessions live there has this one. Batches only; rows are made for people alone. */
 import type { SessionStore } from '../contract/dataplane.js'
 import { LockstepError } from '../contract/errors.js'
-import type { DeleteResult, SessionColumns, SessionFilter, SessionRow } from '../contract/session.js'
+import type { DeleteResult, InstallResult, SessionColumns, SessionFilter, SessionRow } from '../contract/session.js'
 import { closeReason, column, phase } from '../generated/codes.js'
+import { limits } from '../generated/layout.js'
 import type { NativeTable } from './binding.js'
 import { fromNative, native } from './errors.js'
 import { packFilter, parseSessionId } from './filter.js'
@@ -16,13 +17,18 @@ const ADMIN = closeReason.findIndex(r => r.name === 'admin')
 export type Timeouts = (app: number, phase: number) => number
 
 export function createSessionStore (table: NativeTable, timeouts: Timeouts): SessionStore {
+  const install = (records: Uint8Array, status: Uint8Array, mark: boolean): InstallResult => {
+    const n = records.length / recordBytes
+    if (n > limits.LS_WRITER_BATCH) throw new LockstepError('exhausted', 'LS_E_BATCH', 'too many records in one call', { object: 'records', found: String(n), expected: `at most ${limits.LS_WRITER_BATCH}`, next: 'install them in several calls, with a turn of the event loop between' })
+    return native(() => table.install(records, recordBytes, status, mark))
+  }
   return {
     get: async (id) => await get(table, id, timeouts),
     list: (filter, columns, cursor, maxRows) => list(table, packFilter(filter), columns, cursor, maxRows),
     count: async (filter) => await rejecting(() => table.count(packFilter(filter))),
     forEachBatch: (filter, columns, signal) => batches(table, filter, columns, signal),
-    install: (records, status) => native(() => table.install(records, recordBytes, status, false)),
-    putClusterSynced: (records, status) => native(() => table.install(records, recordBytes, status, true)),
+    install: (records, status) => install(records, status, false),
+    putClusterSynced: (records, status) => install(records, status, true),
     deleteById: async (deletes) => deleted(await rejecting(() => table.deleteIds(whole(deletes)))),
     deleteByFilter: async (filter, signal) => {
       signal.throwIfAborted()

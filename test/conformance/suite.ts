@@ -9,6 +9,7 @@ import { capability, column, counter, screen, status } from '../../src/generated
 import { desiredOf, never, until, type Effect, type MakeBackend, type Rig } from './rig.js'
 import { packetSuite } from './suite-packets.js'
 import { concat, DELETE, idText, ORIGIN, RECORD, reversed, tuples, wireDelete, wireRecord, type Tuple, type WireSpec } from './wire.js'
+import { limits } from '../../src/generated/layout.js'
 
 const statusOf = (name: string): number => status.findIndex(s => s.name === name)
 const OK = statusOf('ok')
@@ -214,6 +215,7 @@ zones: {za: {}, zb: {}}
 // --- sessions ------------------------------------------------------------------------------------------------------------
 
 const install = (rig: Rig, specs: readonly WireSpec[], synced = false): number[] => {
+  if (specs.length > limits.LS_WRITER_BATCH) return [...install(rig, specs.slice(0, limits.LS_WRITER_BATCH), synced), ...install(rig, specs.slice(limits.LS_WRITER_BATCH), synced)]
   const state = new Uint8Array(specs.length)
   const { sessions } = rig.dataplane
   const records = concat(specs.map(wireRecord))
@@ -264,6 +266,8 @@ function sessions (withRig: WithRig, rejectsTyped: RejectsTyped): void {
     await intact(t, rig, 2)
     await rejectsTyped(t, 'a cut batch', () => rig.dataplane.sessions.install(new Uint8Array(RECORD + 1), new Uint8Array(2)), { errorClass: 'invalid' })
     await rejectsTyped(t, 'no room for the status', () => rig.dataplane.sessions.install(concat(specs.map(wireRecord)), new Uint8Array(1)), { errorClass: 'invalid' })
+    const many = new Uint8Array((limits.LS_WRITER_BATCH + 1) * RECORD)
+    await rejectsTyped(t, 'a batch that would hold the thread', () => rig.dataplane.sessions.install(many, new Uint8Array(limits.LS_WRITER_BATCH + 1)), { errorClass: 'exhausted' })
     t.same(rig.dataplane.sessions.install(new Uint8Array(0), new Uint8Array(0)), { installed: 0, replaced: 0, conflicts: 0, full: 0, invalid: 0 })
   })
 

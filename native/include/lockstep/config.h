@@ -174,7 +174,7 @@ struct ls_nat_rule {
 	u8 pad;
 	u16 pool;  /* snat */
 	u16 id;    /* stable id of the rule, for counters */
-	be16 port_be; /* dnat: 0 = keep; the low end of a range keeps offsets */
+	be16 port_be; /* dnat: 0 = keep */
 	struct ls_addr addr; /* dnat */
 };
 LS_ASSERT_SIZE(struct ls_nat_rule, 24);
