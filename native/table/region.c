@@ -179,11 +179,11 @@ enum ls_status ls_header_check(const struct ls_header *h, u64 bytes)
 	return LS_OK;
 }
 
-static void env_attach(struct ls_env *e, u8 *base)
+static void env_attach(struct ls_env *e, void *const at[LS_REGION_COUNT])
 {
-	struct ls_header *h = (struct ls_header *)base;
+	struct ls_header *h = at[LS_REGION_HEADER];
 
-#define AT(kind) ((void *)(base + h->regions[LS_REGION_##kind].offset))
+#define AT(kind) at[LS_REGION_##kind]
 	*e = (struct ls_env){ .header = h, .sessions = AT(SESSIONS), .index = AT(INDEX), .workers = AT(WORKERS), .free_rings = AT(FREE),
 		.notices = AT(NOTICES), .logs = AT(LOGS), .counters = AT(COUNTERS), .banks = AT(CONFIG), .arena = AT(ARENA), .rgs = AT(RGS),
 		.freer = AT(FREER), .rates = AT(SCREENS), .sources = AT(SOURCES), .frags = AT(FRAGS), .neighs = AT(NEIGHS), .fibs = AT(FIB),
@@ -214,11 +214,31 @@ static enum ls_status lock_table(int fd, int *err_no)
 	return errno == EAGAIN || errno == EACCES ? LS_E_BUSY : LS_E_SYSTEM;
 }
 
+/* What every table has besides its regions. Takes `t`, and `fd` when it succeeds. */
+static enum ls_status table_ready(struct ls_table *t, int fd, void *const at[LS_REGION_COUNT], struct ls_table **out)
+{
+	t->fd = -1;
+	pthread_mutex_init(&t->writer, NULL);
+	pthread_mutex_init(&t->freer, NULL);
+	pthread_mutex_init(&t->feed.lock, NULL);
+	env_attach(&t->env, at);
+	t->list = malloc(sizeof(u32) * (size_t)t->env.slots);
+	t->marks = calloc((t->env.slots + 63) / 64, 8);
+	if (!t->list || !t->marks) {
+		ls_table_close(t);
+		return LS_E_NOMEM;
+	}
+	ls_env_worker(t, t->env.header->workers - 1, &t->env);
+	t->fd = fd;
+	*out = t;
+	return LS_OK;
+}
+
 /* `init`: the header of a new table, whose other regions are right when they are zero. */
 static enum ls_status map_table(int fd, u64 bytes, bool huge, const struct ls_header *init, struct ls_table **out, int *err_no)
 {
 	struct ls_table *t = calloc(1, sizeof(*t));
-	void *base;
+	void *at[LS_REGION_COUNT], *base;
 
 	if (!t)
 		return LS_E_NOMEM;
@@ -232,23 +252,13 @@ static enum ls_status map_table(int fd, u64 bytes, bool huge, const struct ls_he
 		madvise(base, bytes, MADV_HUGEPAGE); /* shmem huge pages where the host allows them; a hint, never an error */
 	if (init)
 		memcpy(base, init, sizeof(*init));
-	t->fd = fd;
-	t->bytes = bytes;
 	t->huge = huge;
-	env_attach(&t->env, base);
-	pthread_mutex_init(&t->writer, NULL);
-	pthread_mutex_init(&t->freer, NULL);
-	pthread_mutex_init(&t->feed.lock, NULL);
-	t->list = malloc(sizeof(u32) * (size_t)t->env.slots);
-	t->marks = calloc((t->env.slots + 63) / 64, 8);
-	if (!t->list || !t->marks) {
-		t->fd = -1;
-		ls_table_close(t);
-		return LS_E_NOMEM;
-	}
-	ls_env_worker(t, t->env.header->workers - 1, &t->env);
-	*out = t;
-	return LS_OK;
+	t->bytes = bytes;
+	t->mapping[0] = (struct ls_mapping){ base, bytes };
+	t->mappings = 1;
+	for (u32 i = 0; i < LS_REGION_COUNT; i++)
+		at[i] = (u8 *)base + ((struct ls_header *)base)->regions[i].offset;
+	return table_ready(t, fd, at, out);
 }
 
 static int memory_fd(u64 bytes, enum ls_huge huge, bool *is_huge, int *err_no)
@@ -370,13 +380,58 @@ enum ls_status ls_table_open(int source, struct ls_table **out, int *err_no)
 	return LS_OK;
 }
 
+enum ls_status ls_table_over(const int regions[LS_REGION_COUNT], bool created, const bool *living, struct ls_table **out, int *err_no)
+{
+	struct ls_table *t = calloc(1, sizeof(*t));
+	void *at[LS_REGION_COUNT] = { NULL };
+	struct ls_adopt_result adopted;
+	enum ls_status status = t ? LS_OK : LS_E_NOMEM;
+	const struct ls_header *h = NULL;
+
+	*err_no = 0;
+	for (u32 i = 0; i < LS_REGION_COUNT && status == LS_OK; i++) { /* the header is the first: it says how long the others are */
+		u64 bytes = h ? ((u64)h->regions[i].element * h->regions[i].count + 4095) & ~4095ULL : LS_HEADER_BYTES;
+
+		at[i] = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, regions[i], 0);
+		if (at[i] == MAP_FAILED) {
+			*err_no = errno;
+			status = errno == ENOMEM ? LS_E_NOMEM : LS_E_SYSTEM;
+			break;
+		}
+		t->mapping[t->mappings++] = (struct ls_mapping){ at[i], bytes };
+		t->bytes += bytes;
+		if (i == LS_REGION_HEADER) {
+			h = at[i];
+			status = ls_header_check(h, h->total_bytes > LS_HEADER_BYTES ? h->total_bytes : LS_HEADER_BYTES); /* each region has its own length */
+		}
+	}
+	if (status != LS_OK) {
+		for (u32 i = 0; t && i < t->mappings; i++)
+			munmap(t->mapping[i].at, t->mapping[i].bytes);
+		free(t);
+		return status;
+	}
+	status = table_ready(t, -1, at, &t);
+	if (status != LS_OK)
+		return status;
+	for (u32 i = 0; created && i < LS_RGS_MAX; i++)
+		ls_table_set_role(t, i, LS_ROLE_OWNER, 0, ~0ULL); /* no peer configured: R23 */
+	status = ls_table_adopt(t, living, &adopted);
+	if (status != LS_OK) {
+		ls_table_close(t);
+		return status;
+	}
+	*out = t;
+	return LS_OK;
+}
+
 void ls_table_close(struct ls_table *t)
 {
 	if (!t)
 		return;
 	ls_freer_stop(t);
-	if (t->env.header)
-		munmap(t->env.header, t->bytes);
+	for (u32 i = 0; i < t->mappings; i++)
+		munmap(t->mapping[i].at, t->mapping[i].bytes);
 	if (t->fd >= 0)
 		close(t->fd);
 	pthread_mutex_destroy(&t->writer);

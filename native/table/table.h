@@ -20,9 +20,16 @@ struct ls_feed {
 	u64 head, tail, lost, lost_seen;
 };
 
+struct ls_mapping {
+	void *at;
+	u64 bytes;
+};
+
 struct ls_table {
 	struct ls_env env; /* as the agent: worker id = workers - 1 */
-	int fd;
+	struct ls_mapping mapping[LS_REGION_COUNT]; /* one for all regions, or one each */
+	u32 mappings;
+	int fd; /* of the one mapping; -1 */
 	u64 bytes;
 	bool huge;
 	pthread_mutex_t writer;
