@@ -34,9 +34,12 @@
       "test/native/crash_test.c",
       "test/native/pipeline_test.c",
       "test/native/stress_test.c",
-      "test/native/links_test.c"
+      "test/native/links_test.c",
+      "test/native/golden_test.c",
+      "test/native/pipeline_corpus_test.c",
+      "test/native/wire_corpus_test.c"
     ],
-    "native_fuzz_sources": [],
+    "native_fuzz_sources": ["test/fuzz/native/pipeline_fuzz.c", "test/fuzz/native/wire_fuzz.c"],
     "native_bench_sources": [
       "bench/table/table_bench.c",
       "bench/reconcile/reconcile_bench.c",

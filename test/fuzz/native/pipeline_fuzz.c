@@ -3,11 +3,13 @@
  * mutations stay in the language.
  *
  * After each packet: one drop reason or a verdict; right checksums out when they were right in; no access outside the frame (a heap block of its own
- * size). At the end and every 64 packets: verify is clean, drained records are well formed. A broken invariant aborts.
+ * size); an ICMP error changed no session (R19). At the end and every 64 packets: verify is clean, drained records are well formed. A broken invariant
+ * aborts. Worker 0 takes frames one by one, worker 1 as bursts and with no room behind them.
  */
 #define LS_PORT_IMPL "backend/userspace/port_impl.h"
 
 #include "../../native/packet.h"
+#include "pipeline/burst.h"
 
 #include <stdio.h>
 
@@ -95,6 +97,10 @@ static void reset(void)
 static u8 sent[4][PACKET_MAX];
 static u32 sent_len[4], sent_next;
 
+/* The last frames that came in: more of the same flow is made of them. */
+static struct packet came[4];
+static u32 came_port[4], came_next;
+
 static const char *const hosts4[] = { "10.0.1.10", "10.0.1.20", "10.0.1.130", "10.0.1.200", "10.0.1.210", "198.51.100.50", "198.51.100.66", "198.51.100.67",
 	"198.51.100.68", "10.0.3.10", "10.0.3.30", "10.0.3.12", "10.0.4.10", "10.0.5.10", "192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13", "192.0.2.14",
 	"192.0.2.15", "192.0.2.16", "192.0.2.20", "192.0.2.21", "192.0.2.30", "192.0.2.100", "192.0.2.102", "203.0.113.5", "10.0.1.1", "198.51.100.1", "10.66.1.1",
@@ -105,17 +111,85 @@ static const char *const hosts6[] = { "fd00:1::10", "fd00:3::10", "2001:db8:9::1
 
 static const u16 ports[] = { 80, 443, 53, 22, 8022, 8080, 4000, 4001, 4002, 179, 67, 9440, 40000, 2000, 2001, 0 };
 
+/* What the router has rules for: without these most programs would end at the default policy. */
+static const struct {
+	const char *src, *dst;
+	u16 dport;
+} flows[] = {
+	{ "10.0.1.10", "10.0.3.10", 80 }, { "fd00:1::10", "fd00:3::10", 80 }, { "10.0.4.10", "10.0.3.10", 53 }, { "10.0.5.10", "198.51.100.50", 53 },
+	{ "10.0.1.10", "198.51.100.50", 80 }, { "10.0.1.130", "198.51.100.50", 80 }, { "10.0.1.200", "198.51.100.50", 80 }, { "10.0.1.210", "198.51.100.50", 80 },
+	{ "fd00:1::10", "2001:db8:9::1", 80 }, { "10.0.1.10", "198.51.100.66", 80 }, { "fd00:1::10", "2001:db8:2::66", 80 }, { "10.0.1.10", "198.51.100.68", 80 },
+	{ "198.51.100.50", "192.0.2.10", 80 }, { "2001:db8:9::1", "2001:db8:10::10", 80 }, { "198.51.100.50", "203.0.113.9", 443 },
+	{ "198.51.100.50", "192.0.2.14", 80 }, { "10.0.3.12", "192.0.2.14", 80 }, { "198.51.100.50", "192.0.2.15", 80 }, { "198.51.100.50", "192.0.2.11", 80 },
+	{ "198.51.100.50", "192.0.2.12", 443 }, { "198.51.100.50", "192.0.2.13", 443 }, { "198.51.100.50", "192.0.2.16", 443 },
+	{ "198.51.100.50", "192.0.2.20", 8022 }, { "198.51.100.50", "10.0.3.10", 22 }, { "198.51.100.50", "192.0.2.20", 53 }, { "198.51.100.50", "192.0.2.30", 80 },
+	{ "2001:db8:9::1", "2001:db8:10::30", 80 }, { "10.0.3.30", "198.51.100.50", 80 }, { "10.0.1.10", "10.0.1.1", 53 }, { "10.0.6.10", "10.0.6.1", 22 },
+	{ "10.0.1.10", "10.66.1.1", 80 }, { "10.0.1.10", "10.67.1.1", 80 }, { "10.0.1.10", "10.0.7.9", 80 }, { "10.0.1.10", "10.0.3.99", 80 },
+	{ "198.51.100.50", "192.0.2.100", 2000 }, { "198.51.100.50", "192.0.2.102", 2000 },
+};
+
+/* What TCP says in good faith, and now and then anything. */
+static u32 tcp_flags(u32 x)
+{
+	static const u8 usual[] = { LS_TCP_SYN, LS_TCP_SYN | LS_TCP_ACK, LS_TCP_ACK, LS_TCP_ACK | LS_TCP_PSH, LS_TCP_FIN | LS_TCP_ACK, LS_TCP_RST,
+		LS_TCP_RST | LS_TCP_ACK, LS_TCP_SYN };
+
+	return x & 0x40 ? x & 0x3f : usual[x & 7];
+}
+
+/* New flags and numbers of a TCP segment at `l4`, as the one who got `ack` would write them, or near. */
+static void tcp_go_on(struct packet *p, u32 l4, u32 x, u32 seq, u32 ack)
+{
+	p->b[l4 + 13] = (u8)tcp_flags(x);
+	ls_put32(p->b + l4 + 4, seq + (x & 8 ? 1u << (x >> 4 & 3) * 8 : 0));
+	ls_put32(p->b + l4 + 8, ack + (x & 0x10));
+}
+
 /* A frame to push in, from one opcode and its operands. */
 static struct packet build(struct input *in, u32 op, u32 *port)
 {
-	u32 a = take(in), b = take(in), sport = PICK(ports, take(in)), dport = PICK(ports, take(in)), x = take(in);
+	u32 a = take(in), b = take(in), from = take(in), to = take(in), x = take(in);
+	u32 sport = from & 0x80 ? 30000 + from : PICK(ports, from), dport = PICK(ports, to);
 	const char *src = op & 1 ? PICK(hosts6, a) : PICK(hosts4, a), *dst = op & 1 ? PICK(hosts6, b) : PICK(hosts4, b);
 	u32 last = (sent_next + 3 - (x & 1)) % 4;
 	struct packet p;
 
+	if (a & 0x80) {
+		src = PICK(flows, b).src;
+		dst = PICK(flows, b).dst;
+		dport = PICK(flows, b).dport;
+	}
 	switch (op >> 1 & 7) {
-	case 0: p = udp(src, sport, dst, dport, x & 31); break;
-	case 1: case 2: p = tcp_at(src, sport, dst, dport, x & 0x3f, 1000 + take(in), 5000 + take(in), x >> 6); break;
+	case 0:
+		if (x >> 5 == 7) { /* a protocol without ports */
+			p = ip(LS_IPPROTO_GRE, src, dst);
+			filler(&p, x & 31);
+			finish(&p, 255);
+			break;
+		}
+		p = udp(src, sport, dst, dport, x >> 5 == 6 ? 1330 + (x & 31) * 6 : x & 31); /* around the MTU of the servers' side */
+		if (!is6(&p, p.l3) && (x & 0x20)) {
+			p.b[p.l3 + 6] = 0x40;
+			finish(&p, LS_IPPROTO_UDP);
+		}
+		break;
+	case 1: p = tcp_at(src, sport, dst, dport, tcp_flags(x), 1000 + take(in), 5000 + take(in), x >> 6); break;
+	case 2: /* a frame that came in before, the next segment if it is TCP */
+		p = came[(came_next + 3 - (a & 3)) % 4];
+		if (p.len <= p.l4 + 20 || p.l4 < p.l3 + 20) {
+			p = tcp(src, sport, dst, dport, LS_TCP_SYN);
+		} else {
+			u32 proto = is6(&p, p.l3) ? p.b[p.l3 + 6] : p.b[p.l3 + 9];
+
+			if (proto == LS_IPPROTO_TCP && p.l4 == p.l3 + (is6(&p, p.l3) ? 40u : 20u)) {
+				tcp_go_on(&p, p.l4, x, ls_get32(p.b + p.l4 + 4) + 1, ls_get32(p.b + p.l4 + 8));
+				finish(&p, proto);
+			}
+		}
+		*port = came_port[(came_next + 3 - (a & 3)) % 4];
+		if (*port)
+			return p;
+		break;
 	case 3: p = echo(src, dst, sport, x & 1, x >> 4); break;
 	case 4: /* a later or first fragment of whatever the patches make of it */
 		p = udp(src, sport, dst, dport, 48);
@@ -150,7 +224,7 @@ static struct packet build(struct input *in, u32 op, u32 *port)
 		inet_ntop(v6 ? AF_INET6 : AF_INET, f + l3 + (v6 ? 24 : 16), from, sizeof(from));
 		snprintf(hop, sizeof(hop), "%s", x & 2 ? from : v6 ? PICK(hosts6, a) : PICK(hosts4, a));
 		if ((op >> 1 & 7) == 6) {
-			u32 quote = x & 4 ? len : head + 8 + b % (len - head - 7);
+			u32 quote = x & 4 ? len : b & 1 ? b % (head + 8) : head + 8 + b % (len - head - 7);
 
 			p = icmp_error(hop, to, v6 ? 1 + (x >> 4) % 4 : (u32[]){ 3, 11, 12, 4 }[x >> 4 & 3], x >> 6, 1400, f + l3, quote);
 		} else {
@@ -162,7 +236,7 @@ static struct packet build(struct input *in, u32 op, u32 *port)
 				memcpy(p.b + p.l4, f + l3 + head + 2, 2);
 				memcpy(p.b + p.l4 + 2, f + l3 + head, 2);
 				if (proto == 6 && len - head >= 20)
-					p.b[p.l4 + 13] = (u8)(x & 0x3f);
+					tcp_go_on(&p, p.l4, x >> 1, ls_get32(f + l3 + head + 8), ls_get32(f + l3 + head + 4) + 1);
 			} else if (proto == 1) {
 				p.b[p.l4] = 0;
 			} else if (proto == 58) {
@@ -198,15 +272,31 @@ static struct packet build(struct input *in, u32 op, u32 *port)
 	return p;
 }
 
+/* Of everything in the records that a packet may change. */
+static u64 digest(void)
+{
+	u64 sum = 0;
+
+	for (u32 slot = 0; slot < table->env.slots; slot++) {
+		const struct ls_session *s = &table->env.sessions[slot];
+
+		sum = sum * 31 + s->state + s->last_seen_ns + s->gen + s->packets[0] * 3 + s->packets[1] * 5;
+	}
+	return sum;
+}
+
 static void push(struct lane *w, u32 port, const struct packet *p)
 {
-	u8 *block = malloc(LS_HEADROOM + p->len + 8);
+	u32 tail = w == lane[0] ? 8 : 0; /* an advertisement is longer than its solicitation may be */
+	u8 *block = malloc(LS_HEADROOM + p->len + tail);
 	u32 l3 = p->len > 14 ? frame_l3(p->b, p->len) : 0, v;
 	bool right = l3 && sums_wrong(p->b + l3, p->len - l3, false) == NULL;
 	const char *wrong;
+	bool icmp = l3 && p->len > l3 + 20 && (p->b[l3] >> 4 == 4 ? p->b[l3 + 9] == LS_IPPROTO_ICMP : p->b[l3 + 6] == LS_IPPROTO_ICMP6);
+	u64 before = icmp ? digest() : 0;
 
 	memcpy(block + LS_HEADROOM, p->b, p->len);
-	w->frame = (struct ls_buf){ .data = block + LS_HEADROOM, .len = p->len, .head = LS_HEADROOM, .tail = 8 };
+	w->frame = (struct ls_buf){ .data = block + LS_HEADROOM, .len = p->len, .head = LS_HEADROOM, .tail = tail };
 	memcpy(w->before.global, w->e.worker_counters->c.global, sizeof(w->before.global));
 	memcpy(w->before.drops, w->e.worker_counters->c.drops, sizeof(w->before.drops));
 	__atomic_fetch_add(&w->e.worker->quiescent, 1, __ATOMIC_SEQ_CST);
@@ -215,13 +305,18 @@ static void push(struct lane *w, u32 port, const struct packet *p)
 	memset(&w->pkt, 0, offsetof(struct ls_pkt, to));
 	memset(&w->pkt.to, 0xa5, sizeof(w->pkt) - offsetof(struct ls_pkt, to)); /* written before read, it says */
 	w->pkt.buf = &w->frame;
-	v = ls_pipeline(&w->e, &w->pkt, port);
+	if (w == lane[0])
+		v = ls_pipeline(&w->e, &w->pkt, port);
+	else
+		ls_pipeline_burst(&w->e, &w->pkt, 1, port, &v);
 	__atomic_fetch_add(&w->e.worker->quiescent, 1, __ATOMIC_RELEASE);
-	if (w->frame.data < block || w->frame.data + w->frame.len > block + LS_HEADROOM + p->len + 8)
+	if (w->frame.data < block || w->frame.data + w->frame.len > block + LS_HEADROOM + p->len + tail)
 		BROKEN("the frame left its block");
 	wrong = accounted(w, v);
 	if (!wrong && right && (v == LS_V_TX || v == LS_V_NEIGH))
 		wrong = frame_wrong(w);
+	if (!wrong && icmp && (w->pkt.flags & LS_PF_ICMP_ERROR) && digest() != before)
+		wrong = "an ICMP error changed a session";
 	if (wrong)
 		BROKEN("%s (verdict %u, drop %s)", wrong, v, drop_names[w->pkt.drop]);
 	if ((v == LS_V_TX || v == LS_V_NEIGH) && w->frame.len <= PACKET_MAX) {
@@ -230,6 +325,9 @@ static void push(struct lane *w, u32 port, const struct packet *p)
 		sent_next = (sent_next + 1) % 4;
 	}
 	free(block);
+	came[came_next] = *p;
+	came_port[came_next] = port;
+	came_next = (came_next + 1) % 4;
 }
 
 static void age(u64 ns)
@@ -242,13 +340,28 @@ static void age(u64 ns)
 	}
 }
 
+/* Sessions from elsewhere, until nothing is free. */
+static void fill(u32 n)
+{
+	static struct ls_wire_record r[1024];
+	static u8 status[1024];
+	struct ls_install_result result;
+
+	for (u32 i = 0; i < n; i++) {
+		r[i] = (struct ls_wire_record){ .version = LS_WIRE_VERSION, .kind = LS_NOTICE_CREATE, .phase = LS_UDP_STREAM, .id = { .origin = 7, .serial = i + 1 } };
+		r[i].key = (struct ls_key){ .src = addr("10.9.0.1"), .dst = addr("10.9.0.2"), .sport_be = (be16)i, .proto = 17, .family = LS_IP4 };
+		ls_key_reverse(&r[i].reply, &r[i].key);
+	}
+	ls_table_install(table, (u8 *)r, sizeof(*r), n, 0, status, &result);
+}
+
 static void operate(struct input *in)
 {
 	struct ls_config *c = &table->env.banks[table->env.header->active_bank & 1];
 	u32 op = take(in), x = take16(in);
 	struct ls_delete_result gone;
 
-	switch (op % 10) {
+	switch (op % 11) {
 	case 0: age((u64)x * 10000000); break;
 	case 1: age((u64)x * 100000000); break;
 	case 2: ls_table_expire(table, table->env.slots); break;
@@ -258,6 +371,7 @@ static void operate(struct input *in)
 	case 6: c->zone[1 + (x & 3)].flags = x >> 4; break;
 	case 7: c->real[x & 31].up ^= 1; break;
 	case 8: c->policy.active.bits[0] ^= 1ULL << (x & 31); break;
+	case 9: fill(x & 1023); break;
 	default: ls_table_refill(table);
 	}
 }
@@ -271,7 +385,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		setup();
 	reset();
 	memset(sent_len, 0, sizeof(sent_len));
-	sent_next = 0;
+	memset(came_port, 0, sizeof(came_port));
+	memset(came, 0, sizeof(came));
+	sent_next = came_next = 0;
 	while (in.at < in.end && packets < 256) {
 		u32 op = take(&in), port;
 		struct packet p;

@@ -112,11 +112,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			break;
 		}
 		case 3: { /* many, of any stride, copied to a block of exactly that size */
-			u32 stride = sizeof(struct ls_wire_record) + (take(&in) & 63), n = take(&in) & 63;
+			u32 stride = sizeof(struct ls_wire_record) + (take(&in) & 63), n = take(&in) & 63, first = take(&in) * 16;
 			u8 *block;
 
 			for (u32 i = 0; i < n; i++) {
-				struct ls_wire_record r = record(i);
+				struct ls_wire_record r = record(first + i);
 
 				memcpy(frame + i * stride, &r, sizeof(r));
 			}
