@@ -108,7 +108,6 @@ export interface RawPolicy extends RawMatch {
   readonly action: 'permit' | 'deny' | 'reject'
   readonly schedule?: string
   readonly log?: Many<'open' | 'close' | 'deny'>
-  readonly count?: boolean
   readonly sync?: string
 }
 

@@ -186,7 +186,6 @@ export interface Policy {
   readonly action: 'permit' | 'deny' | 'reject'
   readonly schedule: string | null
   readonly log: { readonly open: boolean, readonly close: boolean, readonly deny: boolean }
-  readonly count: boolean
   readonly sync: SyncMode
 }
 export type SyncMode = { readonly mode: 'now' | 'never' | 'before-forward' } | { readonly mode: 'after', readonly delayMs: number }

@@ -29,7 +29,6 @@ export function buildPolicies (b: Build, raw: RawConfig['policies'], books: Rule
       action: policy.action,
       schedule: policy.schedule !== undefined && b.refers(pointer(path, 'schedule'), 'schedule', '/schedules', policy.schedule, known) ? policy.schedule : null,
       log: { open: log.includes('open'), close: log.includes('close'), deny: log.includes('deny') },
-      count: policy.count ?? true,
       sync: syncMode(b, pointer(path, 'sync'), policy.sync),
     }
     if (policy.action === 'permit' ? built.log.deny : built.log.open || built.log.close) b.warn(pointer(path, 'log'), `a policy that says ${policy.action} has nothing to log at ${policy.action === 'permit' ? 'deny' : 'open and close'}`)

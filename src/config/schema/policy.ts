@@ -47,6 +47,5 @@ export const policies = listOf('Policies in order: the first match decides; with
   action: choice('permit, deny silently, or reject with RST or ICMP.', ['permit', 'deny', 'reject']),
   schedule: name('In force only inside this schedule. Default: always.'),
   log: oneOrMany('Log lines: when a session opens, closes, or a packet is denied.', choice('event', ['open', 'close', 'deny']), { default: [] }),
-  count: flag('Keep packet and byte counters.', true),
   sync: { ...duration('Whether and when sessions go to the peer: now, never, before-forward, or after a delay like 5s.'), type: 'string', default: 'now', examples: ['now', 'never', '5s', 'before-forward'] },
 }, ['name', 'action']), { default: [] })

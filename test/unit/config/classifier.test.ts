@@ -42,7 +42,7 @@ function build (raw: ReadonlyArray<{ from: string[], to: string[], source: strin
   const applications: Application[] = []
   const policies = raw.map(({ terms, ...match }, i): Policy => {
     if (terms.length > 0) applications.push({ name: `a${i}`, terms, timeouts: {}, inline: true })
-    return { ...match, name: `p${i}`, applications: terms.length > 0 ? [`a${i}`] : [], schedule: null, log: { open: false, close: false, deny: false }, count: true, sync: { mode: 'now' } }
+    return { ...match, name: `p${i}`, applications: terms.length > 0 ? [`a${i}`] : [], schedule: null, log: { open: false, close: false, deny: false }, sync: { mode: 'now' } }
   })
   return { policies, applications }
 }

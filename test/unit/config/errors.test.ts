@@ -16,6 +16,7 @@ const cases: Case[] = [
   // keys
   { what: 'a misspelled section', yaml: 'intefaces: {}\n', path: '/intefaces', code: 'LS_C_UNKNOWN_KEY', says: /did you mean interfaces\?/, line: 1 },
   { what: 'a misspelled key', yaml: 'agent:\n  lod-level: info\n', path: '/agent/lod-level', code: 'LS_C_UNKNOWN_KEY', says: /did you mean log-level\?/, line: 2 },
+  { what: 'a key that nothing would use: every policy is counted', yaml: 'policies: [{name: a, action: permit, count: false}]\n', path: '/policies/0/count', code: 'LS_C_UNKNOWN_KEY', line: 1 },
   { what: 'an underscore for a dash', yaml: 'agent: {log_level: info}\n', path: '/agent/log_level', code: 'LS_C_UNKNOWN_KEY', says: /did you mean log-level\?/ },
   { what: 'a key that resembles nothing', yaml: 'agent: {banana: 1}\n', path: '/agent/banana', code: 'LS_C_UNKNOWN_KEY', says: /expected one of backend/ },
   { what: 'a missing key', yaml: 'policies:\n  - {name: p}\n', path: '/policies/0', code: 'LS_C_REQUIRED', says: /action is missing/ },
