@@ -69,7 +69,28 @@ Table *Table::of(const Napi::CallbackInfo &info, size_t i)
 	return Unwrap(info[i].As<Napi::Object>());
 }
 
-/* new Table({attach: id}) shares the table of another thread, info().id. new Table({capacity, cpus, threads, arena, hugepages: 0|1|2, path: string}) creates; new Table({open: path}) maps and adopts. */
+static ls_geometry geometry_of(const Napi::Object &o)
+{
+	return { .capacity = get_u32(o, "capacity"), .cpus = get_u32(o, "cpus", LS_WORKERS_MAX), .threads = get_u32(o, "threads", LS_WORKERS_MAX),
+		.arena = get_u32(o, "arena", 1u << 24) };
+}
+
+/* tableHeader({capacity, cpus, threads, arena}) -> the header of a new table, for who makes its regions. */
+static Napi::Value table_header(const Napi::CallbackInfo &info)
+{
+	if (!info[0].IsObject())
+		throw Napi::TypeError::New(info.Env(), "tableHeader: expected an object");
+	ls_geometry g = geometry_of(info[0].As<Napi::Object>());
+	Napi::Uint8Array out = Napi::Uint8Array::New(info.Env(), sizeof(ls_header));
+	ls_status status = ls_header_init(reinterpret_cast<ls_header *>(out.Data()), &g);
+
+	if (status != LS_OK)
+		throw status_error(info.Env(), status, "");
+	return out;
+}
+
+/* new Table({attach: id}) shares the table of another thread, info().id. new Table({capacity, cpus, threads, arena, hugepages: 0|1|2, path: string})
+ * creates; new Table({open: path}) maps and adopts; new Table({regions: [descriptor], created, programs}) lies over maps; programs: they forward already. */
 Table::Table(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Table>(info)
 {
 	Napi::Env env = info.Env();
@@ -102,8 +123,21 @@ Table::Table(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Table>(info)
 		table_ = share(table, &id_);
 		return;
 	}
-	ls_geometry g = { .capacity = get_u32(o, "capacity"), .cpus = get_u32(o, "cpus", LS_WORKERS_MAX), .threads = get_u32(o, "threads", LS_WORKERS_MAX),
-		.arena = get_u32(o, "arena", 1u << 24) };
+	if (o.Has("regions")) {
+		int regions[LS_REGION_COUNT];
+		Napi::Value list = o.Get("regions");
+
+		if (!list.IsArray() || list.As<Napi::Array>().Length() != LS_REGION_COUNT)
+			throw Napi::TypeError::New(env, "regions: expected " + std::to_string(LS_REGION_COUNT) + " descriptors");
+		for (u32 i = 0; i < LS_REGION_COUNT; i++)
+			regions[i] = list.As<Napi::Array>().Get(i).ToNumber().Int32Value();
+		status = ls_table_over(regions, get_bool(o, "created"), get_bool(o, "programs"), &table, &err_no);
+		if (status != LS_OK)
+			throw status_error(env, status, "", err_no);
+		table_ = share(table, &id_);
+		return;
+	}
+	ls_geometry g = geometry_of(o);
 	std::string path = get_string(o, "path", 4096);
 
 	status = ls_table_create(&g, static_cast<ls_huge>(get_u32(o, "hugepages", 2)), path.empty() ? nullptr : path.c_str(), &table, &err_no);
@@ -464,6 +498,7 @@ Napi::Value Table::stop_freer(const Napi::CallbackInfo &info)
 
 void Table::Init(Napi::Env env, Napi::Object exports)
 {
+	exports.Set("tableHeader", Napi::Function::New(env, table_header, "tableHeader"));
 	exports.Set("Table", DefineClass(env, "Table", {
 		InstanceMethod<&Table::info>("info"), InstanceMethod<&Table::close>("close"), InstanceMethod<&Table::install>("install"),
 		InstanceMethod<&Table::drain>("drain"), InstanceMethod<&Table::drain_logs>("drainLogs"), InstanceMethod<&Table::feed>("feed"),

@@ -36,8 +36,8 @@ enum ls_status ls_table_create(const struct ls_geometry *g, enum ls_huge huge, c
 /* Maps an existing one and adopts it (R6). The descriptor is duplicated. */
 enum ls_status ls_table_open(int fd, struct ls_table **out, int *err_no);
 /* Lays a table over regions that are a mmapable object each, as BPF maps are, and adopts what is there (R6). The first holds the header already; the
- * descriptors stay the caller's, and so does the right to be the only one. `created`: they are new. `living`: as for ls_table_adopt. */
-enum ls_status ls_table_over(const int regions[LS_REGION_COUNT], bool created, const bool *living, struct ls_table **out, int *err_no);
+ * descriptors stay the caller's, and so does the right to be the only one. `created`: they are new. `programs`: the workers below header.cpus live. */
+enum ls_status ls_table_over(const int regions[LS_REGION_COUNT], bool created, bool programs, struct ls_table **out, int *err_no);
 void ls_table_close(struct ls_table *t);
 
 /* wire.c */

@@ -380,10 +380,11 @@ enum ls_status ls_table_open(int source, struct ls_table **out, int *err_no)
 	return LS_OK;
 }
 
-enum ls_status ls_table_over(const int regions[LS_REGION_COUNT], bool created, const bool *living, struct ls_table **out, int *err_no)
+enum ls_status ls_table_over(const int regions[LS_REGION_COUNT], bool created, bool programs, struct ls_table **out, int *err_no)
 {
 	struct ls_table *t = calloc(1, sizeof(*t));
 	void *at[LS_REGION_COUNT] = { NULL };
+	bool living[LS_WORKERS_MAX] = { false };
 	struct ls_adopt_result adopted;
 	enum ls_status status = t ? LS_OK : LS_E_NOMEM;
 	const struct ls_header *h = NULL;
@@ -416,6 +417,8 @@ enum ls_status ls_table_over(const int regions[LS_REGION_COUNT], bool created, c
 		return status;
 	for (u32 i = 0; created && i < LS_RGS_MAX; i++)
 		ls_table_set_role(t, i, LS_ROLE_OWNER, 0, ~0ULL); /* no peer configured: R23 */
+	for (u32 w = 0; programs && w < h->cpus; w++)
+		living[w] = true;
 	status = ls_table_adopt(t, living, &adopted);
 	if (status != LS_OK) {
 		ls_table_close(t);

@@ -169,7 +169,10 @@ export interface NativeCore {
   readonly countersBytes: number
   /** Descriptor of a file that this process alone holds until it is closed or the process ends. Throws LS_E_BUSY. */
   readonly lockFile: (path: string) => number
-  readonly Table: new (options: TableGeometry | { readonly open: string } | { readonly attach: number }) => NativeTable
+  /** Header of a new table, for who makes its regions. */
+  readonly tableHeader: (geometry: Omit<TableGeometry, 'hugepages' | 'path'>) => Uint8Array
+  /** `regions`: laid over maps, a descriptor each; `created`: they are new; `programs`: XDP forwards on them already. */
+  readonly Table: new (options: TableGeometry | { readonly open: string } | { readonly attach: number } | { readonly regions: readonly number[], readonly created: boolean, readonly programs: boolean }) => NativeTable
   readonly Userspace: new (table: NativeTable, workers: number) => NativeUserspace
   /** Packed struct ls_maglev_real; entries; the ring in force (u16 each) or null. */
   readonly maglev: (reals: Uint8Array, size: number, old: Uint8Array | null) => Promise<{ readonly ring: Uint8Array, readonly hash: bigint, readonly moved: number, readonly rebuilt: boolean }>

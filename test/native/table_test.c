@@ -1533,7 +1533,6 @@ TEST("adopt frees what is half there, keeps what is whole, clears what is foreig
 TEST("a table over one object for each region is the same table; a second holder adopts it; a damaged header is refused")
 {
 	struct ls_geometry g = { .capacity = 1 << 10, .cpus = 2, .threads = 1, .arena = 16 };
-	bool living[LS_WORKERS_MAX] = { true, true };
 	int region[LS_REGION_COUNT], err_no;
 	struct ls_table *t = NULL, *again = NULL;
 	struct ls_wire_record r;
@@ -1547,9 +1546,9 @@ TEST("a table over one object for each region is the same table; a second holder
 		region[i] = memfd_create("region", MFD_CLOEXEC);
 		CHECK(region[i] >= 0 && ftruncate(region[i], ((off_t)h.regions[i].element * h.regions[i].count + 4095) & ~4095L) == 0);
 	}
-	CHECK_EQ(ls_table_over(region, true, NULL, &t, &err_no), LS_E_MAGIC); /* nobody wrote the header */
+	CHECK_EQ(ls_table_over(region, true, false, &t, &err_no), LS_E_MAGIC); /* nobody wrote the header */
 	CHECK(pwrite(region[LS_REGION_HEADER], &h, sizeof(h), 0) == (ssize_t)sizeof(h));
-	CHECK_EQ(ls_table_over(region, true, NULL, &t, &err_no), LS_OK);
+	CHECK_EQ(ls_table_over(region, true, false, &t, &err_no), LS_OK);
 	CHECK_EQ(t->listed, h.slots);
 	CHECK_EQ(t->env.rgs[0].role, LS_ROLE_OWNER);
 	for (u32 i = 0; i < 500; i++) {
@@ -1564,7 +1563,7 @@ TEST("a table over one object for each region is the same table; a second holder
 	CHECK_EQ(worker_create(&e, &k, LS_UDP_NEW, &slot), LS_OK);
 	CHECK_EQ(worker_create(&e, &k, LS_UDP_NEW, &slot), LS_E_CONFLICT);
 	burst_end(&e);
-	CHECK_EQ(ls_table_over(region, false, living, &again, &err_no), LS_OK);
+	CHECK_EQ(ls_table_over(region, false, true, &again, &err_no), LS_OK);
 	CHECK_EQ(again->env.rgs[3].role, LS_ROLE_STANDBY);
 	CHECK_EQ(live_count(again), 501);
 	CHECK_EQ(ls_table_find(again, &k, &slot, &gen), LS_OK);
@@ -1576,7 +1575,7 @@ TEST("a table over one object for each region is the same table; a second holder
 	ls_table_close(again);
 	h.checksum++;
 	CHECK(pwrite(region[LS_REGION_HEADER], &h, sizeof(h), 0) == (ssize_t)sizeof(h));
-	CHECK_EQ(ls_table_over(region, false, NULL, &t, &err_no), LS_E_GEOMETRY);
+	CHECK_EQ(ls_table_over(region, false, false, &t, &err_no), LS_E_GEOMETRY);
 	for (u32 i = 0; i < LS_REGION_COUNT; i++)
 		close(region[i]);
 }
