@@ -27,7 +27,7 @@
       "native/addon/dataplane.cc",
       "native/addon/maglev.cc"
     ],
-    "bpf_check_sources": ["native/pipeline/bpf_check.c"],
+    "bpf_check_sources": ["native/backend/ebpf/xdp.bpf.c"],
     "native_test_sources": [
       "test/native/maglev_test.c",
       "test/native/table_test.c",

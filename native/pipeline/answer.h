@@ -9,6 +9,7 @@
 #include "screen.h"
 
 #define LS_ICMP_ERRORS_PER_WINDOW 1000 /* of one zone, as Linux icmp_msgs_per_sec */
+#define LS_ANSWER_RESET 256            /* an answer type beside those of ICMP */
 
 /* Turns the Ethernet header around; the frame leaves where it came from. */
 LS_INLINE bool ls_answer_link(const struct ls_env *e, struct ls_pkt *p)
@@ -38,6 +39,7 @@ LS_INLINE bool ls_rg_owned(const struct ls_env *e, u32 rg)
 /* ARP: answered for addresses that are ours but not the host's; everything else belongs to the host's stack. */
 LS_STAGE u32 ls_arp(const struct ls_env *e, struct ls_pkt *p)
 {
+	LS_GIVEN(e && p);
 	const struct ls_config *c = port_config(e);
 	u8 *a = port_at(p->buf, p->l3, 28);
 	const struct ls_local *l;
@@ -66,6 +68,7 @@ LS_STAGE u32 ls_arp(const struct ls_env *e, struct ls_pkt *p)
 /* Neighbour solicitation for an owned address: advertisement in place (72 bytes of IPv6 from the header on). */
 LS_STAGE u32 ls_nd(const struct ls_env *e, struct ls_pkt *p)
 {
+	LS_GIVEN(e && p);
 	const struct ls_config *c = port_config(e);
 	u8 *h = port_at(p->buf, p->l3, 64);
 	const struct ls_local *l;
@@ -129,6 +132,7 @@ LS_STAGE u32 ls_nd(const struct ls_env *e, struct ls_pkt *p)
 /* Echo reply for an address of ours that no host stack answers (VIPs, pools). */
 LS_STAGE u32 ls_answer_echo(const struct ls_env *e, struct ls_pkt *p)
 {
+	LS_GIVEN(e && p);
 	u8 *h = port_at(p->buf, p->l4, 8);
 	bool v6 = p->key.family == LS_IP6;
 	be16 was;
@@ -168,10 +172,10 @@ LS_INLINE bool ls_may_answer(const struct ls_env *e, const struct ls_pkt *p)
 	return r && !ls_rate_exceeds(&r->rate[LS_SCREEN_COUNT], port_now(e), LS_ICMP_ERRORS_PER_WINDOW);
 }
 
-/* Replaces the packet by an ICMP error about it, sent back. `type` and `code` are of the packet's own family. `info` is the 32-bit field after the
- * checksum (MTU). The drop is counted by the caller; false: no answer was possible, the frame is gone either way. */
-LS_STAGE bool ls_answer_error(const struct ls_env *e, struct ls_pkt *p, u32 type, u32 code, u32 info)
+/* Replaces the packet by the ICMP error p->answer_* about it, sent back. False: no answer was possible, the frame is gone either way. */
+LS_STAGE bool ls_answer_error(const struct ls_env *e, struct ls_pkt *p)
 {
+	LS_GIVEN(e && p);
 	const struct ls_iface *i = &port_config(e)->iface[p->in_iface & (LS_IFACES_MAX - 1)];
 	bool v6 = p->key.family == LS_IP6;
 	const struct ls_addr *from = v6 ? &i->addr6 : &i->addr4;
@@ -224,10 +228,10 @@ LS_STAGE bool ls_answer_error(const struct ls_env *e, struct ls_pkt *p, u32 type
 	h = port_at(p->buf, l2 + head - 8, 8);
 	if (!h)
 		return false;
-	h[0] = (u8)type;
-	h[1] = (u8)code;
+	h[0] = (u8)p->answer_type;
+	h[1] = p->answer_code;
 	h[2] = h[3] = 0;
-	ls_put32(h + 4, info);
+	ls_put32(h + 4, p->answer_info);
 	sum = port_sum(p->buf, l2 + head - 8, quote + 8);
 	if (v6)
 		sum = ls_fold(sum) + ls_fold(ls_addr_sum(from)) + ls_fold(ls_addr_sum(&p->key.src)) + ls_swap16((u16)(quote + 8)) +
@@ -243,6 +247,7 @@ LS_STAGE bool ls_answer_error(const struct ls_env *e, struct ls_pkt *p, u32 type
 /* Replaces a TCP segment by the reset a closed port would send. */
 LS_STAGE bool ls_answer_reset(const struct ls_env *e, struct ls_pkt *p)
 {
+	LS_GIVEN(e && p);
 	bool v6 = p->key.family == LS_IP6, acked = p->tcp_flags & LS_TCP_ACK;
 	u32 head = v6 ? 40 : 20, sum, length;
 	u8 *h;
@@ -297,39 +302,50 @@ LS_STAGE bool ls_answer_reset(const struct ls_env *e, struct ls_pkt *p)
 	return true;
 }
 
-LS_INLINE u32 ls_answered(const struct ls_env *e, struct ls_pkt *p, u32 reason, bool sent)
+/* Drops the packet for `reason` and has its sender told, once the pipeline is through with it (ls_answer). */
+LS_INLINE u32 ls_answered(const struct ls_env *e, struct ls_pkt *p, u32 reason, u32 type, u32 code, u32 info)
 {
 	ls_drop(e, p, reason);
-	return sent ? LS_V_TX : LS_V_DROP;
+	p->answer_type = (u16)type;
+	p->answer_code = (u8)code;
+	p->answer_info = info;
+	return LS_V_ANSWER;
 }
 
-LS_STAGE u32 ls_answer_ttl(const struct ls_env *e, struct ls_pkt *p)
+LS_INLINE u32 ls_answer_ttl(const struct ls_env *e, struct ls_pkt *p)
 {
-	return ls_answered(e, p, LS_DROP_TTL_EXPIRED, ls_answer_error(e, p, p->key.family == LS_IP6 ? 3 : 11, 0, 0));
+	return ls_answered(e, p, LS_DROP_TTL_EXPIRED, p->key.family == LS_IP6 ? 3 : 11, 0, 0);
 }
 
-LS_STAGE u32 ls_answer_unreachable(const struct ls_env *e, struct ls_pkt *p, u32 reason)
-{
-	bool v6 = p->key.family == LS_IP6;
-
-	return ls_answered(e, p, reason, ls_answer_error(e, p, v6 ? 1 : 3, v6 ? 0 : 1, 0));
-}
-
-LS_STAGE u32 ls_answer_too_big(const struct ls_env *e, struct ls_pkt *p, u32 mtu)
+LS_INLINE u32 ls_answer_unreachable(const struct ls_env *e, struct ls_pkt *p, u32 reason)
 {
 	bool v6 = p->key.family == LS_IP6;
 
-	return ls_answered(e, p, LS_DROP_MTU_EXCEEDED, ls_answer_error(e, p, v6 ? 2 : 3, v6 ? 0 : 4, mtu));
+	return ls_answered(e, p, reason, v6 ? 1 : 3, v6 ? 0 : 1, 0);
+}
+
+LS_INLINE u32 ls_answer_too_big(const struct ls_env *e, struct ls_pkt *p, u32 mtu)
+{
+	bool v6 = p->key.family == LS_IP6;
+
+	return ls_answered(e, p, LS_DROP_MTU_EXCEEDED, v6 ? 2 : 3, v6 ? 0 : 4, mtu);
 }
 
 /* Policy action reject: a reset for TCP, administratively prohibited for the rest. */
-LS_STAGE u32 ls_answer_reject(const struct ls_env *e, struct ls_pkt *p)
+LS_INLINE u32 ls_answer_reject(const struct ls_env *e, struct ls_pkt *p)
 {
 	bool v6 = p->key.family == LS_IP6;
 
 	if (p->key.proto == LS_IPPROTO_TCP)
-		return ls_answered(e, p, LS_DROP_POLICY_REJECT, ls_answer_reset(e, p));
-	return ls_answered(e, p, LS_DROP_POLICY_REJECT, ls_answer_error(e, p, v6 ? 1 : 3, v6 ? 1 : 13, 0));
+		return ls_answered(e, p, LS_DROP_POLICY_REJECT, LS_ANSWER_RESET, 0, 0);
+	return ls_answered(e, p, LS_DROP_POLICY_REJECT, v6 ? 1 : 3, v6 ? 1 : 13, 0);
+}
+
+/* After LS_V_ANSWER: the answer in place of the packet, or the drop alone when none may be given. Needs the packet as it came, as much of it as is quoted. */
+LS_STAGE u32 ls_answer(const struct ls_env *e, struct ls_pkt *p)
+{
+	LS_GIVEN(e && p);
+	return (p->answer_type == LS_ANSWER_RESET ? ls_answer_reset(e, p) : ls_answer_error(e, p)) ? LS_V_TX : LS_V_DROP;
 }
 
 #endif

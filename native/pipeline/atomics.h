@@ -9,8 +9,24 @@
 #include "lockstep/types.h"
 
 #define LS_INLINE static inline __attribute__((always_inline))
-/* A stage of its own, called rather than copied: keeps the hot path small, and the BPF verifier's work too. */
+/* A stage of its own, called rather than copied: keeps the hot path small. LS_PART is copied into its callers in user space.
+ * Under BPF both are global functions, which the verifier proves once, whoever calls them: they return a number, and what their pointers point to
+ * must be said to be there. LS_GIVEN says what cannot be otherwise; the verifier sees a function that returns 0 if it is. */
+#ifdef __bpf__
+#define LS_STAGE __attribute__((noinline, weak))
+#define LS_PART __attribute__((noinline, weak))
+#define LS_GIVEN(condition)                                              \
+	do {                                                             \
+		if (!(condition)) {                                      \
+			__asm__ volatile("r0 = 0\n\texit" ::: "r0");     \
+			__builtin_unreachable();                         \
+		}                                                        \
+	} while (0)
+#else
 #define LS_STAGE static __attribute__((noinline, unused))
+#define LS_PART LS_INLINE
+#define LS_GIVEN(condition) ((void)0)
+#endif
 #define LS_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define LS_LIKELY(x) __builtin_expect(!!(x), 1)
 

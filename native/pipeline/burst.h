@@ -61,8 +61,7 @@ LS_INLINE void ls_pipeline_burst(const struct ls_env *e, struct ls_pkt *pkt, u32
 	for (u32 i = 0; i < n; i++) {
 		if (verdict[i] == LS_V_NEXT)
 			verdict[i] = ls_pipeline_back(e, &pkt[i]);
-		if (verdict[i] == LS_V_TX)
-			ls_sent(e, &pkt[i]);
+		verdict[i] = ls_pipeline_end(e, &pkt[i], verdict[i]);
 	}
 }
 

@@ -29,6 +29,53 @@ LS_INLINE u32 ls_ctz(u64 v)
 #endif
 }
 
+/* Equal: 1, else 0. These comparisons and ls_pick() have no branch under BPF, where each branch doubles what the verifier has to look at. */
+LS_INLINE u32 ls_same32(u32 a, u32 b)
+{
+#ifdef __bpf__
+	u64 d = a ^ b;
+
+	LS_OPAQUE(d);
+	return (u32)((d - 1) >> 63);
+#else
+	return a == b;
+#endif
+}
+
+LS_INLINE u32 ls_zero64(u64 v)
+{
+#ifdef __bpf__
+	LS_OPAQUE(v);
+	return (u32)(~(v | (0 - v)) >> 63);
+#else
+	return v == 0;
+#endif
+}
+
+/* a < b: 1 or 0. */
+LS_INLINE u32 ls_less64(u64 a, u64 b)
+{
+#ifdef __bpf__
+	LS_OPAQUE(a);
+	return (u32)(((~a & b) | ((~a | b) & (a - b))) >> 63);
+#else
+	return a < b;
+#endif
+}
+
+/* `first` when `one` is 1, `other` when it is 0. */
+LS_INLINE u32 ls_pick(u32 one, u32 first, u32 other)
+{
+#ifdef __bpf__
+	u32 mask = 0 - one;
+
+	LS_OPAQUE(mask);
+	return other ^ ((other ^ first) & mask);
+#else
+	return one ? first : other;
+#endif
+}
+
 /* Sum of `n` 16-bit words as they lie in memory (byte order does not matter to ones' complement, RFC 1071 2(B)). */
 LS_INLINE u32 ls_sum_words(const u8 *p, u32 n)
 {

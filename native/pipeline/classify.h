@@ -12,17 +12,17 @@ LS_INLINE u32 ls_interval_port(const struct ls_class_port *d, u32 value)
 	u32 low = 0, high = d->count;
 
 	for (u32 i = 0; i < LS_CLASS_STEPS; i++) {
-		u32 middle = (low + high) / 2;
+		u32 middle = (low + high) / 2, le;
 
 		LS_OPAQUE(middle);
 		if (middle <= low || middle >= LS_CLASS_BOUNDS)
 			break;
-		if (d->start[middle] <= value)
-			low = middle;
-		else
-			high = middle;
+		le = 1 ^ ls_less64(value, d->start[middle]);
+		low = ls_pick(le, middle, low);
+		high = ls_pick(le, high, middle);
 	}
-	return low;
+	LS_OPAQUE(low);
+	return low < LS_CLASS_BOUNDS ? low : 0;
 }
 
 LS_INLINE const struct ls_row *ls_class_row(const struct ls_classifier *c, u32 row)
@@ -40,20 +40,20 @@ struct ls_class_input {
 	u32 proto;
 };
 
-/* Index of the first active rule that matches, or LS_RULE_NONE. */
-LS_STAGE u32 ls_classify(const struct ls_classifier *c, const struct ls_class_input *in)
+LS_STAGE u32 ls_class_match(const struct ls_classifier *c, const struct ls_addr *src, const struct ls_addr *dst, u32 ports, u32 zones)
 {
 	const struct ls_row *a, *b, *d, *f, *g, *h, *k;
 
+	LS_GIVEN(c && src && dst);
 	if (c->rules == 0)
 		return LS_RULE_NONE;
-	a = ls_class_row(c, c->zone_in[in->zone_in & (LS_ZONES_MAX - 1)]);
-	b = ls_class_row(c, c->zone_out[in->zone_out & (LS_ZONES_MAX - 1)]);
-	d = ls_class_row(c, c->proto[in->proto & 255]);
-	f = ls_class_row(c, c->src.row[ls_interval_addr(c->src.start, c->src.count, LS_CLASS_STEPS, LS_CLASS_BOUNDS, in->src)]);
-	g = ls_class_row(c, c->dst.row[ls_interval_addr(c->dst.start, c->dst.count, LS_CLASS_STEPS, LS_CLASS_BOUNDS, in->dst)]);
-	h = ls_class_row(c, c->sport.row[ls_interval_port(&c->sport, in->sport)]);
-	k = ls_class_row(c, c->dport.row[ls_interval_port(&c->dport, in->dport)]);
+	a = ls_class_row(c, c->zone_in[zones & (LS_ZONES_MAX - 1)]);
+	b = ls_class_row(c, c->zone_out[zones >> 8 & (LS_ZONES_MAX - 1)]);
+	d = ls_class_row(c, c->proto[zones >> 16 & 255]);
+	f = ls_class_row(c, c->src.row[ls_interval_addr(c->src.start, c->src.count, LS_CLASS_STEPS, LS_CLASS_BOUNDS, src)]);
+	g = ls_class_row(c, c->dst.row[ls_interval_addr(c->dst.start, c->dst.count, LS_CLASS_STEPS, LS_CLASS_BOUNDS, dst)]);
+	h = ls_class_row(c, c->sport.row[ls_interval_port(&c->sport, ports & 0xffff)]);
+	k = ls_class_row(c, c->dport.row[ls_interval_port(&c->dport, ports >> 16)]);
 	for (u32 i = 0; i < LS_RULE_WORDS; i++) {
 		u64 bits;
 
@@ -65,6 +65,12 @@ LS_STAGE u32 ls_classify(const struct ls_classifier *c, const struct ls_class_in
 			return i * 64 + ls_ctz(bits);
 	}
 	return LS_RULE_NONE;
+}
+
+/* Index of the first active rule that matches, or LS_RULE_NONE. */
+LS_INLINE u32 ls_classify(const struct ls_classifier *c, const struct ls_class_input *in)
+{
+	return ls_class_match(c, in->src, in->dst, (in->sport & 0xffff) | in->dport << 16, (in->zone_in & 255) | (in->zone_out & 255) << 8 | in->proto << 16);
 }
 
 /* The classifier's view of a packet whose destination may have been translated. */

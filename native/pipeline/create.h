@@ -14,17 +14,24 @@
 #include "ring.h"
 
 struct ls_creation {
-	struct ls_session *s;
-	u32 slot;
+	u32 slot; /* one that port_session() knows */
 	u32 gen; /* odd, of this life */
 	struct ls_hash forward, reply;
 	bool reply_placed, forward_placed;
 };
 
+LS_INLINE struct ls_session *ls_created(const struct ls_env *e, const struct ls_creation *c)
+{
+	struct ls_session *s = port_session(e, c->slot);
+
+	LS_GIVEN(s);
+	return s;
+}
+
 /* Fills a slot from `image` (lines 0 and 1, counters zero) and publishes it as CREATING. */
 LS_INLINE void ls_create_write(const struct ls_env *e, struct ls_creation *c, struct ls_session *image)
 {
-	struct ls_session *s = c->s;
+	struct ls_session *s = ls_created(e, c);
 
 	c->gen = (LS_LOAD(&s->gen) + 1) | 1;
 	c->reply_placed = c->forward_placed = false;
@@ -50,7 +57,7 @@ LS_INLINE u32 ls_create_reply_hashed(const struct ls_env *e, struct ls_creation 
 	c->reply = h;
 	if (ls_index_find(e, c->reply, key, c->slot, &gen) != LS_REF_NONE)
 		return LS_E_CONFLICT;
-	ls_words_store(&c->s->reply, key, 5);
+	ls_words_store(&ls_created(e, c)->reply, key, 5);
 	LS_FENCE_REL();
 	status = ls_index_place(e, c->reply, LS_REF(c->slot, LS_REPLY));
 	if (status != LS_OK)
@@ -64,8 +71,9 @@ LS_INLINE u32 ls_create_reply_hashed(const struct ls_env *e, struct ls_creation 
 	return LS_OK;
 }
 
-LS_INLINE u32 ls_create_reply(const struct ls_env *e, struct ls_creation *c, const struct ls_key *key)
+LS_PART u32 ls_create_reply(const struct ls_env *e, struct ls_creation *c, const struct ls_key *key)
 {
+	LS_GIVEN(e && c && key);
 	return ls_create_reply_hashed(e, c, ls_hash_key(port_hash_key(e), key, port_bucket_mask(e)), key);
 }
 
@@ -86,21 +94,25 @@ LS_INLINE u32 ls_create_forward(const struct ls_env *e, struct ls_creation *c, s
 }
 
 /* The record is live from here on. The notice is the caller's. */
-LS_INLINE void ls_create_commit(struct ls_creation *c)
+LS_INLINE void ls_create_commit(const struct ls_env *e, struct ls_creation *c)
 {
-	LS_STORE_REL(&c->s->state, LS_STATE_SET_LIFE(LS_STATE_SET_LIFECYCLE(LS_LOAD(&c->s->state), LS_LIVE), LS_LIFE_OF(c->gen)));
+	struct ls_session *s = ls_created(e, c);
+
+	LS_STORE_REL(&s->state, LS_STATE_SET_LIFE(LS_STATE_SET_LIFECYCLE(LS_LOAD(&s->state), LS_LIVE), LS_LIFE_OF(c->gen)));
 }
 
 /* Leaves the slot FREE with an even gen; who calls keeps it (worker: in hand; agent: its list). */
 LS_INLINE void ls_create_undo(const struct ls_env *e, struct ls_creation *c)
 {
+	struct ls_session *s = ls_created(e, c);
+
 	if (c->forward_placed)
 		ls_index_clear(e, c->forward, LS_REF(c->slot, LS_FORWARD));
 	if (c->reply_placed)
 		ls_index_clear(e, c->reply, LS_REF(c->slot, LS_REPLY));
-	LS_STORE_REL(&c->s->gen, c->gen + 1);
+	LS_STORE_REL(&s->gen, c->gen + 1);
 	LS_FENCE_REL();
-	LS_STORE_REL(&c->s->state, LS_STATE_MAKE(LS_FREE, 0, 0, 0, 0));
+	LS_STORE_REL(&s->state, LS_STATE_MAKE(LS_FREE, 0, 0, 0, 0));
 }
 
 #endif

@@ -18,6 +18,7 @@ LS_INLINE u32 ls_encap_bytes(u32 mode, bool outer6)
 /* Wraps the packet for a real: outer source is the egress interface's own address. The outer header replaces the link header's place. */
 LS_STAGE u32 ls_encapsulate(const struct ls_env *e, struct ls_pkt *p, u32 mode, const struct ls_addr *real, const struct ls_iface *out)
 {
+	LS_GIVEN(e && p && real && out);
 	bool outer6 = !(real->d[0] == 0 && real->w[2] == ls_swap32(0xffff)), inner6 = p->key.family == LS_IP6;
 	const struct ls_addr *from = outer6 ? &out->addr6 : &out->addr4;
 	u32 ip = outer6 ? 40 : 20, add = ls_encap_bytes(mode, outer6), inner = p->l3_bytes;
@@ -64,8 +65,9 @@ LS_STAGE u32 ls_encapsulate(const struct ls_env *e, struct ls_pkt *p, u32 mode, 
 }
 
 /* Link header of the egress interface in front of the network header at p->l3. */
-LS_INLINE u32 ls_write_link(struct ls_pkt *p, const struct ls_iface *out)
+LS_PART u32 ls_write_link(struct ls_pkt *p, const struct ls_iface *out)
 {
+	LS_GIVEN(p && out);
 	u32 need = 14 + (out->outer_vlan ? 4u : 0u) + (out->inner_vlan ? 4u : 0u), have = p->l3, at = 12;
 	u8 *h;
 
@@ -92,14 +94,15 @@ LS_INLINE u32 ls_write_link(struct ls_pkt *p, const struct ls_iface *out)
 }
 
 /* Next hop of `to`. LS_V_NEXT: p->route holds (unresolved counts as a route); otherwise the verdict. */
-LS_INLINE u32 ls_route_to(const struct ls_env *e, struct ls_pkt *p, const struct ls_addr *to, u32 family)
+LS_PART u32 ls_route_to(const struct ls_env *e, struct ls_pkt *p, const struct ls_addr *to, u32 family)
 {
+	LS_GIVEN(e && p && to);
 	port_route(e, to, family, p->key.domain, &p->route);
 	switch (p->route.result) {
 	case LS_ROUTE_OK:
 	case LS_ROUTE_UNRESOLVED:
 		p->out_iface = p->route.iface & (LS_IFACES_MAX - 1);
-		p->zone_out = port_config(e)->iface[p->out_iface].zone & (LS_ZONES_MAX - 1);
+		p->zone_out = port_config(e)->iface[p->out_iface & (LS_IFACES_MAX - 1)].zone & (LS_ZONES_MAX - 1);
 		return LS_V_NEXT;
 	case LS_ROUTE_BLACKHOLE:
 		return ls_drop(e, p, LS_DROP_NO_ROUTE);
@@ -135,6 +138,7 @@ LS_INLINE void ls_sent(const struct ls_env *e, const struct ls_pkt *p)
 /* Sends the packet on with tuple p->to over p->route; `mode` other than LS_MODE_NAT leaves the packet as it is and wraps it. */
 LS_STAGE u32 ls_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
 {
+	LS_GIVEN(e && p);
 	const struct ls_config *c = port_config(e);
 	const struct ls_iface *out = &c->iface[p->out_iface & (LS_IFACES_MAX - 1)];
 	struct ls_counters *n = port_counters(e);

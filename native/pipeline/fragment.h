@@ -17,28 +17,32 @@ LS_INLINE u32 ls_frag_hash(const struct ls_env *e, const struct ls_pkt *p)
 	return ls_hash_key(port_hash_key(e), &key, 0xffffffff).bucket;
 }
 
-LS_STAGE void ls_frag_remember(const struct ls_env *e, const struct ls_pkt *p)
+/* False: somebody else is at the entry. */
+LS_STAGE bool ls_frag_remember(const struct ls_env *e, const struct ls_pkt *p)
 {
+	LS_GIVEN(e && p);
 	struct ls_frag *f = port_frag(e, ls_frag_hash(e, p));
 	struct ls_frag image;
 	u64 seq;
 
 	if (!f)
-		return;
+		return false;
 	seq = LS_LOAD_ACQ(&f->seq);
 	if ((seq & 1) || LS_CAS(&f->seq, seq, seq + 1) != seq)
-		return;
+		return false;
 	image = (struct ls_frag){ .deadline_ns = port_now(e) + LS_FRAG_TIMEOUT_MS * 1000000ULL, .src = p->key.src, .dst = p->key.dst,
 		.ident = p->ident, .sport_be = p->key.sport_be, .dport_be = p->key.dport_be, .proto = p->key.proto,
 		.family = p->key.family, .domain = p->key.domain };
 	LS_FENCE_REL();
 	ls_words_store(&f->deadline_ns, &image.deadline_ns, 7);
 	LS_STORE_REL(&f->seq, seq + 2);
+	return true;
 }
 
 /* Gives a later fragment the ports of its first; false when that is unknown. */
 LS_STAGE bool ls_frag_recall(const struct ls_env *e, struct ls_pkt *p)
 {
+	LS_GIVEN(e && p);
 	struct ls_frag *f = port_frag(e, ls_frag_hash(e, p));
 	struct ls_frag seen;
 	u64 seq;

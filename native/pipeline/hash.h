@@ -35,6 +35,10 @@ LS_INLINE struct ls_hash ls_hash_key(const struct ls_hash_key *k, const struct l
 	return (struct ls_hash){ .bucket = (u32)h & mask, .tag = (u32)(h >> 32) ? (u32)(h >> 32) : 1 };
 }
 
+/* A hash as one number, for functions that take numbers only. */
+LS_INLINE u64 ls_hash_pack(struct ls_hash h) { return (u64)h.tag << 32 | h.bucket; }
+LS_INLINE struct ls_hash ls_hash_unpack(u64 h) { return (struct ls_hash){ .bucket = (u32)h, .tag = (u32)(h >> 32) }; }
+
 /* The other candidate; an involution for a given tag, and never the first (R2). */
 LS_INLINE u32 ls_other_bucket(u32 bucket, u32 tag, u32 mask)
 {

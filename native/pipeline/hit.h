@@ -10,10 +10,14 @@
 #define LS_V_REVIVE 100 /* internal: expired or closed, and this packet may open the tuple anew */
 
 /* Deadline by R8: the later of the last packet and the group's promotion, plus the phase's timeout. */
-LS_INLINE u64 ls_deadline(const struct ls_env *e, const struct ls_config *c, const struct ls_session *s, u64 state)
+LS_PART u64 ls_deadline(const struct ls_env *e, const struct ls_config *c, const struct ls_session *s, u64 state)
 {
-	u64 seen = LS_LOAD(&s->last_seen_ns);
-	u32 rg = LS_LOAD(&s->rg);
+	u64 seen;
+	u32 rg;
+
+	LS_GIVEN(e && c && s);
+	seen = LS_LOAD(&s->last_seen_ns);
+	rg = LS_LOAD(&s->rg);
 
 	if (rg != LS_RG_NONE) {
 		const struct ls_rg *r = port_rg(e, rg);
@@ -36,11 +40,13 @@ LS_INLINE void ls_leaving(struct ls_key *to, const struct ls_session *s, u32 dir
 
 /* Changes the state word from what the packet saw; the word found, equal to `state` when it was changed. A change of phase is told once per drain:
  * `dirty` is set in the same CAS and taken back if the ring is full. */
-LS_INLINE u64 ls_state_update(const struct ls_env *e, struct ls_session *s, u32 slot, u32 gen, u64 state, u64 next)
+LS_PART u64 ls_state_move(const struct ls_env *e, struct ls_session *s, u64 serial, u64 state, u64 next)
 {
 	bool tell = LS_STATE_PHASE(next) != LS_STATE_PHASE(state) && !LS_STATE_DIRTY(state);
+	u32 slot = (u32)(serial >> 32), gen = (u32)serial;
 	u64 found;
 
+	LS_GIVEN(e && s);
 	if (next == state)
 		return state;
 	if (tell)
@@ -58,8 +64,14 @@ LS_INLINE u64 ls_state_update(const struct ls_env *e, struct ls_session *s, u32 
 	return state;
 }
 
-LS_INLINE u32 ls_mode_of(const struct ls_env *e, const struct ls_session *s, struct ls_pkt *p)
+LS_INLINE u64 ls_state_update(const struct ls_env *e, struct ls_session *s, u32 slot, u32 gen, u64 state, u64 next)
 {
+	return ls_state_move(e, s, (u64)slot << 32 | gen, state, next);
+}
+
+LS_PART u32 ls_mode_of(const struct ls_env *e, const struct ls_session *s, struct ls_pkt *p)
+{
+	LS_GIVEN(e && s && p);
 	const struct ls_config *c = port_config(e);
 
 	p->vip = LS_LOAD(&s->vip);
@@ -85,8 +97,9 @@ LS_INLINE void ls_count_session(const struct ls_env *e, const struct ls_pkt *p)
 }
 
 /* Route, MTU, then out. */
-LS_INLINE u32 ls_hit_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
+LS_PART u32 ls_hit_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
 {
+	LS_GIVEN(e && p);
 	bool outer6 = mode != LS_MODE_NAT && !(p->real_addr.d[0] == 0 && p->real_addr.w[2] == ls_swap32(0xffff));
 	const struct ls_addr *next = mode == LS_MODE_NAT ? &p->to.dst : &p->real_addr;
 	u32 v = ls_route_to(e, p, next, mode == LS_MODE_NAT ? p->key.family : outer6 ? LS_IP6 : LS_IP4), mtu;
@@ -104,6 +117,7 @@ LS_INLINE u32 ls_hit_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
 /* An ICMP error about a session: translated and forwarded; never refreshes, revives or changes it (R19). */
 LS_STAGE u32 ls_hit_icmp_error(const struct ls_env *e, struct ls_pkt *p, struct ls_session *s, u32 dir)
 {
+	LS_GIVEN(e && p && s);
 	u32 v;
 
 	if (LS_LOAD(&s->flags) & LS_SF_HALF)
@@ -127,28 +141,29 @@ LS_STAGE u32 ls_hit_icmp_error(const struct ls_env *e, struct ls_pkt *p, struct 
 	return p->route.result == LS_ROUTE_UNRESOLVED ? LS_V_NEIGH : LS_V_TX;
 }
 
-/* What this packet makes of the session's state. LS_V_NEXT: *next holds it; LS_V_REVIVE; or the drop. */
-LS_INLINE u32 ls_hit_step(const struct ls_env *e, struct ls_pkt *p, struct ls_session *s, u32 dir, u64 state, u64 *next)
+/* What this packet makes of the session's state. LS_V_NEXT: p->next_state holds it; LS_V_REVIVE; or the drop. */
+LS_PART u32 ls_hit_step(const struct ls_env *e, struct ls_pkt *p, struct ls_session *s, u32 dir, u64 state)
 {
 	u32 other = dir == LS_FORWARD ? LS_FLOW_ACK_REPLY : LS_FLOW_ACK_FWD, fit, step;
 
-	*next = state;
+	LS_GIVEN(e && p && s);
+	p->next_state = state;
 	if (p->flags & LS_PF_LATER)
 		return LS_V_NEXT; /* no transport header: refreshes, changes nothing */
 	if (LS_LOAD(&s->flags) & LS_SF_HALF) {
 		if (dir == LS_REPLY)
 			return ls_drop(e, p, LS_DROP_TCP_BAD_STATE);
-		*next = ls_half_next(state, p->key.proto == LS_IPPROTO_TCP, p->tcp_flags);
+		p->next_state = ls_half_next(state, p->key.proto == LS_IPPROTO_TCP, p->tcp_flags);
 		return LS_V_NEXT;
 	}
 	if (p->key.proto != LS_IPPROTO_TCP) {
 		if ((p->flags & (LS_PF_ECHO | LS_PF_ECHO_REPLY)) && (dir == LS_REPLY) != !!(p->flags & LS_PF_ECHO_REPLY))
 			return ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
-		*next = ls_plain_next(state, dir);
+		p->next_state = ls_plain_next(state, dir);
 		return LS_V_NEXT;
 	}
 	fit = p->tcp_flags & LS_TCP_RST ? ls_rst_fit(LS_STATE_FLOW(state) & other, p->tcp_seq, LS_LOAD(&s->ack[!dir])) : 0;
-	step = ls_tcp_next(state, dir, p->tcp_flags, fit, next);
+	step = ls_tcp_next(state, dir, p->tcp_flags, fit, &p->next_state);
 	if (step == LS_TCP_REOPEN)
 		return LS_V_REVIVE;
 	if (step == LS_TCP_INVALID)
@@ -156,20 +171,21 @@ LS_INLINE u32 ls_hit_step(const struct ls_env *e, struct ls_pkt *p, struct ls_se
 	if (step == LS_TCP_RST_INVALID)
 		return ls_drop(e, p, LS_DROP_TCP_BAD_RST);
 	if ((p->tcp_flags & (LS_TCP_ACK | LS_TCP_RST)) == LS_TCP_ACK) {
-		LS_STORE(&s->ack[dir], p->tcp_ack);
-		*next |= LS_STATE_FLOW_BIT(dir == LS_FORWARD ? LS_FLOW_ACK_FWD : LS_FLOW_ACK_REPLY);
+		LS_STORE(&s->ack[dir & 1], p->tcp_ack);
+		p->next_state |= LS_STATE_FLOW_BIT(dir == LS_FORWARD ? LS_FLOW_ACK_FWD : LS_FLOW_ACK_REPLY);
 	}
 	return LS_V_NEXT;
 }
 
 #define LS_STATE_TRIES 3 /* a drain, the freer and a packet of the other direction may each move the word once meanwhile */
 
-LS_INLINE u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
+LS_PART u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
 {
+	LS_GIVEN(e && p);
 	const struct ls_config *c = port_config(e);
 	u32 slot = LS_REF_SLOT(ref), dir = LS_REF_DIR(ref), life, rg, mode, v;
 	struct ls_session *s = port_session(e, slot);
-	u64 now = port_now(e), state, next, found;
+	u64 now = port_now(e), state, found;
 
 	if (!s)
 		return ls_drop(e, p, LS_DROP_INTERNAL);
@@ -205,11 +221,11 @@ LS_INLINE u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
 
 	/* A word that moved is looked at again if it is the same life; a FIN or a handshake must not be lost to a drain that cleared a mark. */
 	for (u32 n = 0; n < LS_STATE_TRIES; n++) {
-		v = ls_hit_step(e, p, s, dir, state, &next);
+		v = ls_hit_step(e, p, s, dir, state);
 		if (v != LS_V_NEXT)
 			return v;
 		LS_STORE(&s->last_seen_ns, now);
-		found = ls_state_update(e, s, slot, gen, state, next);
+		found = ls_state_update(e, s, slot, gen, state, p->next_state);
 		life = LS_STATE_LIFECYCLE(found);
 		if (found == state || LS_STATE_LIFE(found) != LS_LIFE_OF(gen) || (life != LS_LIVE && life != LS_DYING))
 			break;

@@ -10,8 +10,9 @@ LS_INLINE bool ls_is_multicast(const struct ls_addr *a, u32 family)
 }
 
 /* Is the packet allowed to an address of the host? */
-LS_INLINE bool ls_host_allows(const struct ls_config *c, const struct ls_pkt *p)
+LS_PART bool ls_host_allows(const struct ls_config *c, const struct ls_pkt *p)
 {
+	LS_GIVEN(c && p);
 	const struct ls_zone *z = &c->zone[p->zone_in & (LS_ZONES_MAX - 1)];
 	u32 port = ls_swap16(p->key.dport_be), proto = p->key.proto;
 
@@ -43,6 +44,7 @@ LS_INLINE bool ls_host_allows(const struct ls_config *c, const struct ls_pkt *p)
 /* Multicast and broadcast are never forwarded; the zone says what the host may have. */
 LS_STAGE u32 ls_host_multicast(const struct ls_env *e, struct ls_pkt *p)
 {
+	LS_GIVEN(e && p);
 	const struct ls_config *c = port_config(e);
 	const struct ls_zone *z = &c->zone[p->zone_in & (LS_ZONES_MAX - 1)];
 	u32 port = ls_swap16(p->key.dport_be);
@@ -61,6 +63,7 @@ LS_STAGE u32 ls_host_multicast(const struct ls_env *e, struct ls_pkt *p)
 /* A packet to an address of ours that no session, VIP or translation claimed. */
 LS_STAGE u32 ls_host_inbound(const struct ls_env *e, struct ls_pkt *p, const struct ls_local *l)
 {
+	LS_GIVEN(e && p && l);
 	const struct ls_config *c = port_config(e);
 	const struct ls_zone *z = &c->zone[p->zone_in & (LS_ZONES_MAX - 1)];
 

@@ -3,7 +3,7 @@
  * find   (anyone)   at most two bucket lines, then the record; compares the whole tuple and re-checks `gen`
  * place  (creator)  into the emptier bucket; CAS from empty
  * clear  (creator on undo, freer)  CAS from the entry to empty
- * Under BPF these are functions of their own: inlined bucket scans exceed the verifier's budget (shared-table lessons).
+ * Under BPF all but the scan of the first bucket are functions of their own: inlined scans exceed the verifier's budget.
  */
 #ifndef LOCKSTEP_PIPELINE_INDEX_H
 #define LOCKSTEP_PIPELINE_INDEX_H
@@ -34,7 +34,7 @@ LS_INLINE u32 ls_bucket_matches(const struct ls_bucket *b, u32 tag)
 
 #pragma GCC unroll 8
 	for (u32 i = 0; i < LS_BUCKET_ENTRIES; i++)
-		bits |= (u32)(LS_ENTRY_TAG(LS_LOAD(&b->entry[i])) == tag) << i;
+		bits |= ls_same32(LS_ENTRY_TAG(LS_LOAD(&b->entry[i])), tag) << i;
 	return bits;
 }
 
@@ -44,7 +44,7 @@ LS_INLINE u32 ls_bucket_empties(const struct ls_bucket *b)
 
 #pragma GCC unroll 8
 	for (u32 i = 0; i < LS_BUCKET_ENTRIES; i++)
-		bits |= (u32)(LS_LOAD(&b->entry[i]) == 0) << i;
+		bits |= ls_zero64(LS_LOAD(&b->entry[i])) << i;
 	return bits;
 }
 
@@ -82,22 +82,30 @@ LS_INLINE u32 ls_bucket_find(const struct ls_env *e, u32 bucket, u32 tag, const 
 	return LS_REF_NONE;
 }
 
+LS_PART u32 ls_index_second(const struct ls_env *e, u64 hash, const struct ls_key *key, u32 except, u32 *gen)
+{
+	struct ls_hash h = ls_hash_unpack(hash);
+
+	LS_GIVEN(e && key && gen);
+	return ls_bucket_find(e, ls_other_bucket(h.bucket, h.tag, port_bucket_mask(e)), h.tag, key, except, gen);
+}
+
 /* Reference of the session that holds `key` in either direction, not counting slot `except`; LS_REF_NONE if none. */
 LS_INLINE u32 ls_index_find(const struct ls_env *e, struct ls_hash h, const struct ls_key *key, u32 except, u32 *gen)
 {
 	u32 ref = ls_bucket_find(e, h.bucket, h.tag, key, except, gen);
 
-	if (LS_LIKELY(ref != LS_REF_NONE))
-		return ref;
-	return ls_bucket_find(e, ls_other_bucket(h.bucket, h.tag, port_bucket_mask(e)), h.tag, key, except, gen);
+	return LS_LIKELY(ref != LS_REF_NONE) ? ref : ls_index_second(e, ls_hash_pack(h), key, except, gen);
 }
 
-/* Puts an entry into the emptier candidate. LS_OK, or LS_E_FULL when both are full. */
-LS_INLINE u32 ls_index_place(const struct ls_env *e, struct ls_hash h, u32 ref)
+LS_PART u32 ls_index_place_at(const struct ls_env *e, u64 hash, u32 ref)
 {
+	struct ls_hash h = ls_hash_unpack(hash);
 	u64 entry = LS_ENTRY(h.tag, ref);
-	u32 second = ls_other_bucket(h.bucket, h.tag, port_bucket_mask(e));
+	u32 second;
 
+	LS_GIVEN(e);
+	second = ls_other_bucket(h.bucket, h.tag, port_bucket_mask(e));
 	for (u32 n = 0; n < LS_INSERT_TRIES; n++) {
 		struct ls_bucket *a = port_bucket(e, h.bucket), *b = port_bucket(e, second), *to;
 		u32 ea, eb, bits, i;
@@ -117,12 +125,16 @@ LS_INLINE u32 ls_index_place(const struct ls_env *e, struct ls_hash h, u32 ref)
 	return LS_E_FULL;
 }
 
-/* Removes the entry with this reference; how many were found (0 or 1, more is a broken table). */
-LS_INLINE u32 ls_index_clear(const struct ls_env *e, struct ls_hash h, u32 ref)
+/* Puts an entry into the emptier candidate. LS_OK, or LS_E_FULL when both are full. */
+LS_INLINE u32 ls_index_place(const struct ls_env *e, struct ls_hash h, u32 ref) { return ls_index_place_at(e, ls_hash_pack(h), ref); }
+
+LS_PART u32 ls_index_clear_at(const struct ls_env *e, u64 hash, u32 ref)
 {
+	struct ls_hash h = ls_hash_unpack(hash);
 	u64 entry = LS_ENTRY(h.tag, ref);
 	u32 found = 0, bucket = h.bucket;
 
+	LS_GIVEN(e);
 	for (u32 n = 0; n < 2; n++) {
 		struct ls_bucket *b = port_bucket(e, bucket);
 
@@ -136,5 +148,8 @@ LS_INLINE u32 ls_index_clear(const struct ls_env *e, struct ls_hash h, u32 ref)
 	}
 	return found;
 }
+
+/* Removes the entry with this reference; how many were found (0 or 1, more is a broken table). */
+LS_INLINE u32 ls_index_clear(const struct ls_env *e, struct ls_hash h, u32 ref) { return ls_index_clear_at(e, ls_hash_pack(h), ref); }
 
 #endif

@@ -22,8 +22,9 @@ struct ls_choice {
 #define LS_REPICKS 16
 
 /* Real for a new flow of `vip`: its Maglev entry, or the next ones while that real is down. 0 = none. */
-LS_INLINE u32 ls_pick_real(const struct ls_env *e, const struct ls_pkt *p, u32 vip)
+LS_PART u32 ls_pick_real(const struct ls_env *e, const struct ls_pkt *p, u32 vip)
 {
+	LS_GIVEN(e && p);
 	const struct ls_config *c = port_config(e);
 	const struct ls_vip *v = &c->vip[vip & (LS_VIPS_MAX - 1)];
 	u32 h;
@@ -44,6 +45,7 @@ LS_INLINE u32 ls_pick_real(const struct ls_env *e, const struct ls_pkt *p, u32 v
 /* Where the packet really goes: p->to, p->vip, p->real. LS_V_NEXT, or the verdict. */
 LS_STAGE u32 ls_choose_destination(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x, u32 keep_real)
 {
+	LS_GIVEN(e && p && x);
 	const struct ls_config *c = port_config(e);
 	const struct ls_static_nat *fixed;
 	const struct ls_local *l;
@@ -52,7 +54,7 @@ LS_STAGE u32 ls_choose_destination(const struct ls_env *e, struct ls_pkt *p, str
 
 	p->to = p->key;
 	if (vip) {
-		const struct ls_vip *v = &c->vip[vip];
+		const struct ls_vip *v = &c->vip[vip & (LS_VIPS_MAX - 1)];
 		const struct ls_real *r;
 		u32 real = keep_real;
 
@@ -63,7 +65,7 @@ LS_STAGE u32 ls_choose_destination(const struct ls_env *e, struct ls_pkt *p, str
 			struct ls_counters *n = port_counters(e);
 
 			if (n)
-				ls_bump(&n->vip[vip][3], 1);
+				ls_bump(&n->vip[vip & (LS_VIPS_MAX - 1)][3], 1);
 			return ls_answer_unreachable(e, p, LS_DROP_VIP_NO_REAL);
 		}
 		r = &c->real[real & (LS_REALS_MAX - 1)];
@@ -128,16 +130,19 @@ LS_INLINE u32 ls_may_open(const struct ls_env *e, struct ls_pkt *p)
 	return LS_V_NEXT;
 }
 
-LS_STAGE void ls_log_decision(const struct ls_env *e, const struct ls_pkt *p, u32 action, u32 drop)
+LS_STAGE bool ls_log_decision(const struct ls_env *e, const struct ls_pkt *p, u32 action, u32 drop)
 {
-	struct ls_log l = { .time_ns = port_now(e), .key = p->key, .zone_in = p->zone_in, .zone_out = p->zone_out, .policy = p->policy,
-		.action = (u8)action, .drop = (u8)drop };
+	struct ls_log l;
 
-	ls_log_push(e, &l);
+	LS_GIVEN(e && p);
+	l = (struct ls_log){ .time_ns = port_now(e), .key = p->key, .zone_in = p->zone_in, .zone_out = p->zone_out, .policy = p->policy,
+		.action = (u8)action, .drop = (u8)drop };
+	return ls_log_push(e, &l);
 }
 
 LS_STAGE u32 ls_policy(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x)
 {
+	LS_GIVEN(e && p && x);
 	const struct ls_config *c = port_config(e);
 	const struct ls_rule *r;
 	struct ls_class_input in;
@@ -174,23 +179,24 @@ LS_STAGE u32 ls_policy(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 	return r->action == LS_ACT_REJECT ? ls_answer_reject(e, p) : ls_drop(e, p, LS_DROP_POLICY_DENY);
 }
 
-/* Source translation: static first, then the VIP's own pool, then the rules. */
-LS_STAGE void ls_choose_source(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x)
+/* Source translation, false if none: static first, then the VIP's own pool, then the rules. */
+LS_STAGE bool ls_choose_source(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x)
 {
+	LS_GIVEN(e && p && x);
 	const struct ls_config *c = port_config(e);
 	const struct ls_static_nat *fixed;
 	struct ls_class_input in;
 	u32 rule;
 
 	if (x->flags & LS_SF_HALF)
-		return;
+		return false;
 	fixed = ls_static_in_find(c, &p->key.src, p->key.domain);
 	if (fixed && !x->pool) {
 		p->to.src = fixed->outside;
 		x->flags |= LS_SF_SNAT | LS_SF_STATIC;
 		if (x->rg == LS_RG_NONE) /* the VIP's or the destination's comes first (R15) */
 			x->rg = fixed->rg;
-		return;
+		return true;
 	}
 	if (!x->pool) {
 		const struct ls_nat_rule *r;
@@ -199,23 +205,25 @@ LS_STAGE void ls_choose_source(const struct ls_env *e, struct ls_pkt *p, struct 
 		ls_class_input_of(&in, p, &p->to.dst, p->to.dport_be);
 		rule = ls_classify(&c->snat, &in);
 		if (rule == LS_RULE_NONE)
-			return;
+			return false;
 		r = &c->snat_rule[rule & (LS_RULES_MAX - 1)];
 		if (r->action == LS_SNAT_POOL)
 			x->pool = r->pool;
 		else if (r->action == LS_SNAT_INTERFACE)
 			x->pool = p->key.family == LS_IP6 ? out->pool6 : out->pool4;
 		if (!x->pool)
-			return;
+			return false;
 	}
 	x->flags |= LS_SF_SNAT;
 	if (x->rg == LS_RG_NONE)
 		x->rg = c->pool[x->pool & (LS_POOLS_MAX - 1)].rg;
+	return true;
 }
 
 /* All decisions. LS_V_NEXT: create (or revive) and forward. */
 LS_STAGE u32 ls_decide(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x, u32 keep_real)
 {
+	LS_GIVEN(e && p && x);
 	const struct ls_config *c = port_config(e);
 	bool outer6;
 	u32 v, mtu;
@@ -272,6 +280,7 @@ LS_INLINE void ls_image_fill(const struct ls_env *e, struct ls_pkt *p, const str
 /* A reply tuple nobody holds: the translated one as it is, or SNAT candidates until one is free. LS_OK, LS_E_CONFLICT (none free), LS_E_FULL. */
 LS_STAGE u32 ls_claim_reply(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x, struct ls_creation *n)
 {
+	LS_GIVEN(e && p && x && n);
 	u32 base, status = LS_E_CONFLICT, pool_addr = 0;
 
 	if (!x->pool) {
@@ -333,21 +342,23 @@ LS_INLINE void ls_count_opened(const struct ls_env *e, const struct ls_pkt *p)
 /* R2. */
 LS_STAGE u32 ls_create(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x)
 {
+	LS_GIVEN(e && p && x);
 	struct ls_creation n = { 0 };
+	struct ls_session *s;
 	u32 status;
 
 	if (ls_source_session_limit(e, p))
 		return ls_drop_screen(e, p, LS_SCREEN_SESSION_LIMIT, LS_DROP_SESSION_LIMIT_SOURCE);
 	n.slot = ls_slot_take(e);
-	n.s = n.slot == LS_SLOT_NONE ? NULL : port_session(e, n.slot);
-	if (!n.s)
+	s = n.slot == LS_SLOT_NONE ? NULL : port_session(e, n.slot);
+	if (!s)
 		return ls_drop(e, p, LS_DROP_TABLE_FULL);
 	ls_image_fill(e, p, x);
 	ls_create_write(e, &n, &p->image);
 	status = ls_claim_reply(e, p, x, &n);
 	if (status == LS_OK) {
 		if (x->flags != p->image.flags)
-			LS_STORE(&n.s->flags, x->flags);
+			LS_STORE(&s->flags, x->flags);
 		status = ls_create_forward(e, &n, p->hash, &p->key);
 		if (status == LS_E_CONFLICT)
 			ls_count(e, LS_CTR_CREATE_RACES, 1);
@@ -364,7 +375,7 @@ LS_STAGE u32 ls_create(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 	ls_create_undo(e, &n);
 	return status == LS_DROP_CREATE_RACE ? LS_V_RACED : ls_drop(e, p, status);
 live:
-	ls_create_commit(&n);
+	ls_create_commit(e, &n);
 	ls_slot_used(e);
 	ls_notice_push(e, n.slot, n.gen, LS_NOTICE_CREATE, 0);
 	ls_count(e, LS_CTR_SESSIONS_CREATED, 1);
@@ -394,6 +405,7 @@ LS_INLINE bool ls_same_translation(const struct ls_env *e, const struct ls_pkt *
 /* R8: the same tuple again, on the same record, with a new generation and id. */
 LS_STAGE u32 ls_revive(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
 {
+	LS_GIVEN(e && p);
 	u32 slot = LS_REF_SLOT(ref), v, fresh = gen + 2, phase;
 	struct ls_session *s = port_session(e, slot);
 	struct ls_choice x;
@@ -435,6 +447,7 @@ LS_STAGE u32 ls_revive(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 ge
 
 LS_STAGE u32 ls_open(const struct ls_env *e, struct ls_pkt *p)
 {
+	LS_GIVEN(e && p);
 	struct ls_choice x;
 	u32 v;
 

@@ -28,8 +28,9 @@ LS_INLINE u32 ls_iface_find(const struct ls_config *c, u32 device, u32 outer, u3
 }
 
 /* Link layer. LS_DROP_NONE, or why not. Sets in_iface, zone_in, ethertype, l3. */
-LS_INLINE u32 ls_parse_link(const struct ls_env *e, struct ls_pkt *p, u32 device)
+LS_PART u32 ls_parse_link(const struct ls_env *e, struct ls_pkt *p, u32 device)
 {
+	LS_GIVEN(e && p);
 	const struct ls_config *c = port_config(e);
 	const u8 *h = port_at(p->buf, 0, 14);
 	const struct ls_iface *iface;
@@ -72,8 +73,32 @@ LS_INLINE u32 ls_parse_link(const struct ls_env *e, struct ls_pkt *p, u32 device
 	return LS_DROP_NONE;
 }
 
-LS_INLINE u32 ls_parse_ip4(struct ls_pkt *p, u32 offset)
+/* IPv4 options from `at` to before `end`: loose and strict source route, RFC 791 3.1. */
+LS_PART u32 ls_parse_options(struct ls_pkt *p, u32 at, u32 end)
 {
+	LS_GIVEN(p);
+	for (u32 n = 0; n < 40 && at < end; n++) {
+		const u8 *o = port_at(p->buf, at, 1), *l;
+
+		if (!o || o[0] == 0)
+			break;
+		if (o[0] == 131 || o[0] == 137)
+			p->flags |= LS_PF_SOURCE_ROUTE;
+		if (o[0] == 1) {
+			at++;
+			continue;
+		}
+		l = port_at(p->buf, at + 1, 1);
+		if (!l || l[0] < 2 || at + l[0] > end)
+			return LS_DROP_MALFORMED_IP4;
+		at += l[0];
+	}
+	return LS_DROP_NONE;
+}
+
+LS_PART u32 ls_parse_ip4(struct ls_pkt *p, u32 offset)
+{
+	LS_GIVEN(p);
 	const u8 *h = port_at(p->buf, offset, 20);
 	u32 ihl, total, frag, have = port_len(p->buf) - offset;
 
@@ -110,31 +135,14 @@ LS_INLINE u32 ls_parse_ip4(struct ls_pkt *p, u32 offset)
 			return LS_DROP_TRUNCATED;
 		if (ls_fold(ls_sum_words(h, ihl / 2 > 30 ? 30 : ihl / 2)) != 0xffff)
 			return LS_DROP_BAD_CHECKSUM;
-		/* loose and strict source route, RFC 791 3.1 */
-		for (u32 at = 20, n = 0; n < 40 && at < ihl; n++) {
-			const u8 *o = port_at(p->buf, offset + at, 1), *l;
-
-			if (!o || o[0] == 0)
-				break;
-			if (o[0] == 131 || o[0] == 137)
-				p->flags |= LS_PF_SOURCE_ROUTE;
-			if (o[0] == 1) {
-				at++;
-				continue;
-			}
-			l = port_at(p->buf, offset + at + 1, 1);
-			if (!l || l[0] < 2 || at + l[0] > ihl)
-				return LS_DROP_MALFORMED_IP4;
-			at += l[0];
-		}
-	} else if (ls_fold(ls_sum_words(h, 10)) != 0xffff) {
-		return LS_DROP_BAD_CHECKSUM;
+		return ls_parse_options(p, offset + 20, offset + ihl);
 	}
-	return LS_DROP_NONE;
+	return ls_fold(ls_sum_words(h, 10)) == 0xffff ? LS_DROP_NONE : LS_DROP_BAD_CHECKSUM;
 }
 
-LS_INLINE u32 ls_parse_ip6(struct ls_pkt *p, u32 offset)
+LS_PART u32 ls_parse_ip6(struct ls_pkt *p, u32 offset)
 {
+	LS_GIVEN(p);
 	const u8 *h = port_at(p->buf, offset, 40);
 	u32 payload, at, next, end, fragments = 0, have = port_len(p->buf) - offset;
 
@@ -165,6 +173,8 @@ LS_INLINE u32 ls_parse_ip6(struct ls_pkt *p, u32 offset)
 			break;
 		if (at + 8 > end)
 			return LS_DROP_MALFORMED_IP6;
+		if (offset + at + 8 > LS_HEADER_BYTES_MAX)
+			return LS_DROP_EXT_HEADERS;
 		x = port_at(p->buf, offset + at, 8);
 		if (!x)
 			return LS_DROP_TRUNCATED;
@@ -200,6 +210,8 @@ LS_INLINE u32 ls_parse_ip6(struct ls_pkt *p, u32 offset)
 	}
 	if (!(p->flags & LS_PF_LATER) && (next == 0 || next == 43 || next == 44 || next == 51 || next == 60 || next == 135))
 		return LS_DROP_EXT_HEADERS;
+	if (offset + at + 60 > LS_HEADER_BYTES_MAX) /* the longest TCP header */
+		return LS_DROP_EXT_HEADERS;
 	p->key.proto = (u8)next;
 	p->l4 = (u16)(offset + at);
 	p->l4_bytes = end - at;
@@ -209,6 +221,7 @@ LS_INLINE u32 ls_parse_ip6(struct ls_pkt *p, u32 offset)
 /* The tuple of the packet inside an ICMP error, swapped: the direction the error travels (R19). */
 LS_STAGE u32 ls_parse_embedded(struct ls_pkt *p, u32 offset)
 {
+	LS_GIVEN(p);
 	const u8 *h;
 	struct ls_addr from;
 	u32 l4, proto;
@@ -240,7 +253,7 @@ LS_STAGE u32 ls_parse_embedded(struct ls_pkt *p, u32 offset)
 	if (l4 + 8 > (u32)p->l3 + p->l3_bytes)
 		return LS_DROP_ICMP_UNMATCHED;
 	h = port_at(p->buf, l4, 8);
-	if (!h)
+	if (!h || l4 + 20 > LS_HEADER_BYTES_MAX)
 		return LS_DROP_ICMP_UNMATCHED;
 	p->embedded_l4 = (u16)l4;
 	p->embedded_proto = (u8)proto;
@@ -300,8 +313,9 @@ LS_INLINE u32 ls_parse_icmp(struct ls_pkt *p)
 }
 
 /* Transport header of an unfragmented packet or a first fragment. */
-LS_INLINE u32 ls_parse_transport(struct ls_pkt *p)
+LS_PART u32 ls_parse_transport(struct ls_pkt *p)
 {
+	LS_GIVEN(p);
 	const u8 *h;
 
 	switch (p->key.proto) {

@@ -15,6 +15,7 @@
 /* An ICMP error that belongs to no session: the host's own affair if it is addressed to the host. */
 LS_STAGE u32 ls_error_unmatched(const struct ls_env *e, struct ls_pkt *p)
 {
+	LS_GIVEN(e && p);
 	bool v6 = p->key.family == LS_IP6;
 	const u8 *h = port_at(p->buf, p->l3, v6 ? 40 : 20);
 	const struct ls_local *l;
@@ -31,8 +32,9 @@ LS_STAGE u32 ls_error_unmatched(const struct ls_env *e, struct ls_pkt *p)
 }
 
 /* IPv4 and IPv6 after their headers (`why`: what ls_parse_network() said), up to the hash of the tuple. LS_V_NEXT: look the session up. */
-LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p, u32 why)
+LS_PART u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p, u32 why)
 {
+	LS_GIVEN(e && p);
 	const struct ls_config *c = port_config(e);
 	u32 v;
 
@@ -81,6 +83,7 @@ LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p, u32 why)
 /* The creation met a twin: if that one is live by now it is this packet's session too, else the packet is lost (R2). */
 LS_STAGE u32 ls_raced(const struct ls_env *e, struct ls_pkt *p)
 {
+	LS_GIVEN(e && p);
 	u32 gen = 0, ref = ls_index_find(e, p->hash, &p->key, LS_SLOT_NONE, &gen), v;
 
 	if (ref == LS_REF_NONE)
@@ -145,6 +148,16 @@ LS_INLINE u32 ls_pipeline_front(const struct ls_env *e, struct ls_pkt *p, u32 de
 	}
 }
 
+/* After both halves: tells the sender what it has to know, counts what leaves. */
+LS_INLINE u32 ls_pipeline_end(const struct ls_env *e, struct ls_pkt *p, u32 v)
+{
+	if (v == LS_V_ANSWER)
+		v = ls_answer(e, p);
+	if (v == LS_V_TX)
+		ls_sent(e, p);
+	return v;
+}
+
 /* One frame received on `device`. `p` is the worker's scratch; its buffer is p->buf. */
 LS_INLINE u32 ls_pipeline(const struct ls_env *e, struct ls_pkt *p, u32 device)
 {
@@ -152,9 +165,7 @@ LS_INLINE u32 ls_pipeline(const struct ls_env *e, struct ls_pkt *p, u32 device)
 
 	if (v == LS_V_NEXT)
 		v = ls_pipeline_back(e, p);
-	if (v == LS_V_TX)
-		ls_sent(e, p);
-	return v;
+	return ls_pipeline_end(e, p, v);
 }
 
 #endif

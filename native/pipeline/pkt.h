@@ -19,6 +19,7 @@ enum ls_verdict {
 	LS_V_TX,      /* send it on pkt.out_iface; Ethernet header is written */
 	LS_V_HOST,    /* the host's own stack has it or gets it */
 	LS_V_NEIGH,   /* hold it until pkt.route.next_hop resolves, then ls_transmit() */
+	LS_V_ANSWER,  /* within the pipeline only: dropped and counted, the sender is to be told (answer.h) */
 	LS_V_NEXT,    /* between stages only: undecided, the next stage goes on. Not LS_V_TX, which an answer of ours already is */
 };
 
@@ -39,7 +40,7 @@ enum ls_pkt_flags {
 };
 
 struct ls_pkt {
-	struct ls_buf *buf;
+	ls_frame buf; /* the port's: a pointer to the frame, or the frame itself */
 	struct ls_key key;
 	struct ls_hash hash;
 	u32 flags; /* enum ls_pkt_flags */
@@ -71,12 +72,16 @@ struct ls_pkt {
 	u16 vip;
 	u16 real;
 	u16 policy;
-	u16 real_port_be;
+	u16 answer_type; /* LS_V_ANSWER: ICMP type of the packet's own family, or a TCP reset */
+	u8 answer_code;
+	u8 pad;
+	u32 answer_info; /* the 32 bits after the sum: MTU */
 	struct ls_route route;
 
 	/* written before they are read: not cleared for each packet */
 	struct ls_key to;         /* the tuple the packet leaves with */
 	struct ls_key scratch;
+	u64 next_state;           /* what the packet makes of its session's state word */
 	struct ls_addr real_addr;
 	struct ls_session image;  /* a session being created */
 };

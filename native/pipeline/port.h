@@ -1,7 +1,8 @@
 /* What a substrate supplies to the pipeline. A missing primitive is a compile error; a missing feature is a cleared capability.
  *
  * The build names its implementation: -DLS_PORT_IMPL='"backend/userspace/port_impl.h"'. It defines `struct ls_env` (the table as this
- * worker sees it) and `struct ls_buf` (one frame), and these inline functions:
+ * worker sees it) and `struct ls_buf` (one frame), `ls_frame` (how a
+ * packet holds it: by pointer, or in itself), and these inline functions:
  *
  *   table     port_session port_bucket port_bucket_mask port_hash_key port_origin port_worker port_worker_id port_workers
  *             port_free_slot port_notice port_notice_ring port_log port_log_ring port_counters port_snat_cursor port_config

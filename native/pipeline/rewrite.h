@@ -42,8 +42,9 @@ LS_INLINE bool ls_update_sum(struct ls_pkt *p, u32 offset, u32 removed, u32 adde
 }
 
 /* `to` is the tuple the packet leaves with; p->key the one it came with. False: the frame ended early (a bug upstream). */
-LS_INLINE bool ls_rewrite(struct ls_pkt *p, const struct ls_key *to)
+LS_PART bool ls_rewrite(struct ls_pkt *p, const struct ls_key *to)
 {
+	LS_GIVEN(p && to);
 	const struct ls_key *from = &p->key;
 	bool later = p->flags & LS_PF_LATER, ok = true, icmp = from->proto == LS_IPPROTO_ICMP || from->proto == LS_IPPROTO_ICMP6;
 	bool src = !ls_addr_equal(&from->src, &to->src), dst = !ls_addr_equal(&from->dst, &to->dst);
@@ -116,6 +117,7 @@ LS_INLINE bool ls_decrement_ttl(struct ls_pkt *p)
  * end itself, the outer source are the other. */
 LS_STAGE bool ls_rewrite_icmp_error(struct ls_pkt *p, const struct ls_key *key, const struct ls_key *to)
 {
+	LS_GIVEN(p && key && to);
 	bool v6 = key->family == LS_IP6, far_end = false;
 	u32 icmp_removed = 0, icmp_added = 0, ip_removed = 0, ip_added = 0;
 	u8 *h;

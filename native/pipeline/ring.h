@@ -59,22 +59,23 @@ LS_INLINE bool ls_notice_push(const struct ls_env *e, u32 slot, u32 gen, u32 kin
 	return true;
 }
 
-LS_INLINE void ls_log_push(const struct ls_env *e, const struct ls_log *record)
+LS_INLINE bool ls_log_push(const struct ls_env *e, const struct ls_log *record)
 {
 	struct ls_worker *w = port_worker(e);
 	u64 head;
 	struct ls_log *l;
 
 	if (!w)
-		return;
+		return false;
 	head = LS_LOAD(&w->log_head);
 	l = port_log(e, head);
 	if (!l || head - LS_LOAD_ACQ(&w->log_tail) >= port_log_ring(e)) {
 		ls_count(e, LS_CTR_LOGS_LOST, 1);
-		return;
+		return false;
 	}
 	*l = *record;
 	LS_STORE_REL(&w->log_head, head + 1);
+	return true;
 }
 
 #endif

@@ -59,6 +59,7 @@ LS_INLINE struct ls_source *ls_source_of(const struct ls_env *e, const struct ls
 
 LS_STAGE u32 ls_screen_shape(const struct ls_env *e, struct ls_pkt *p, u32 on)
 {
+	LS_GIVEN(e && p);
 	u32 flags = p->tcp_flags;
 
 	if ((on >> LS_SCREEN_LAND & 1) && !(p->flags & LS_PF_ICMP_ERROR) && ls_addr_equal(&p->key.src, &p->key.dst) && p->key.sport_be == p->key.dport_be)
@@ -86,6 +87,7 @@ LS_STAGE u32 ls_screen_shape(const struct ls_env *e, struct ls_pkt *p, u32 on)
 /* Rates of TCP SYNs, UDP and ICMP packets. */
 LS_STAGE u32 ls_screen_rate(const struct ls_env *e, struct ls_pkt *p, const struct ls_zone *z, u32 on)
 {
+	LS_GIVEN(e && p && z);
 	struct ls_zone_rates *r = port_rates(e, p->zone_in);
 	u64 now = port_now(e);
 
@@ -142,6 +144,7 @@ LS_INLINE u32 ls_screens(const struct ls_env *e, struct ls_pkt *p)
 /* New sessions of one source in this window (screen session-limit); true = too many. */
 LS_STAGE bool ls_source_session_limit(const struct ls_env *e, struct ls_pkt *p)
 {
+	LS_GIVEN(e && p);
 	const struct ls_zone *z = &port_config(e)->zone[p->zone_in & (LS_ZONES_MAX - 1)];
 	struct ls_source *s;
 

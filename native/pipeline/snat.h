@@ -18,7 +18,7 @@ LS_INLINE u32 ls_feistel_round(u32 half, u32 key)
 }
 
 /* A permutation of [0, size), size 1 to 65536, chosen by `seed`. */
-LS_INLINE u32 ls_permute(u32 position, u32 size, u32 seed)
+LS_PART u32 ls_permute(u32 position, u32 size, u32 seed)
 {
 	u32 bits = 1, low_bits, low_mask, high_mask, v = position;
 

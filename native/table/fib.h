@@ -16,31 +16,41 @@ LS_INLINE u32 ls_neigh_index(const struct ls_addr *a, u32 device)
 
 #define LS_NEIGH_PROBES 16
 
+enum ls_neigh_match { LS_NEIGH_OTHER, LS_NEIGH_UNKNOWN, LS_NEIGH_KNOWN };
+
+/* Is it in this entry? KNOWN: its MAC is copied. UNKNOWN: nor further on. */
+LS_INLINE u32 ls_neigh_match(const struct ls_neigh *x, const struct ls_addr *a, u32 device, u8 *mac)
+{
+	u64 seq = LS_LOAD_ACQ(&x->seq), words[4];
+
+	if (seq == 0)
+		return LS_NEIGH_UNKNOWN; /* never used */
+	if (seq & 1)
+		return LS_NEIGH_OTHER;
+	ls_words_load(words, &x->addr, 4);
+	LS_FENCE_ACQ();
+	if (LS_LOAD(&x->seq) != seq || words[0] != a->d[0] || words[1] != a->d[1] || (u32)words[2] != device)
+		return LS_NEIGH_OTHER;
+	/* words[2] = device | mac[0..3] << 32, words[3] = mac[4..5] | state << 16 */
+	if ((words[3] >> 16 & 0xff) != LS_NEIGH_VALID)
+		return LS_NEIGH_UNKNOWN;
+	for (u32 i = 0; i < 4; i++)
+		mac[i] = (u8)(words[2] >> (32 + 8 * i));
+	mac[4] = (u8)words[3];
+	mac[5] = (u8)(words[3] >> 8);
+	return LS_NEIGH_KNOWN;
+}
+
 /* Copies the MAC of a resolved neighbour; false when unknown. */
 LS_INLINE bool ls_neigh_find(const struct ls_neigh *table, const struct ls_addr *a, u32 device, u8 *mac)
 {
 	u32 at = ls_neigh_index(a, device);
 
 	for (u32 n = 0; n < LS_NEIGH_PROBES; n++) {
-		const struct ls_neigh *x = &table[(at + n) & (LS_NEIGHS - 1)];
-		u64 seq = LS_LOAD_ACQ(&x->seq), words[7];
+		u32 found = ls_neigh_match(&table[(at + n) & (LS_NEIGHS - 1)], a, device, mac);
 
-		if (seq == 0)
-			return false; /* never used: nothing further on either */
-		if (seq & 1)
-			continue;
-		ls_words_load(words, &x->addr, 7);
-		LS_FENCE_ACQ();
-		if (LS_LOAD(&x->seq) != seq || words[0] != a->d[0] || words[1] != a->d[1] || (u32)words[2] != device)
-			continue;
-		/* words[2] = device | mac[0..3] << 32, words[3] = mac[4..5] | state << 16 */
-		if ((words[3] >> 16 & 0xff) != LS_NEIGH_VALID)
-			return false;
-		for (u32 i = 0; i < 4; i++)
-			mac[i] = (u8)(words[2] >> (32 + 8 * i));
-		mac[4] = (u8)words[3];
-		mac[5] = (u8)(words[3] >> 8);
-		return true;
+		if (found != LS_NEIGH_OTHER)
+			return found == LS_NEIGH_KNOWN;
 	}
 	return false;
 }

@@ -107,13 +107,12 @@ static enum ls_status install_one(struct ls_table *t, struct pending *p, u32 *sl
 	if (t->listed == 0)
 		return LS_E_FULL;
 	c.slot = t->list[t->listed - 1];
-	c.s = &e->sessions[c.slot];
 	ls_create_write(e, &c, &p->image);
 	status = ls_create_reply_hashed(e, &c, p->reply, &p->image.reply);
 	if (status == LS_OK)
 		status = ls_create_forward(e, &c, p->forward, &p->image.key);
 	if (status == LS_OK) {
-		ls_create_commit(&c);
+		ls_create_commit(e, &c);
 		t->listed--;
 		*slot_out = c.slot;
 		return LS_OK;

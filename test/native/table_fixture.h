@@ -82,7 +82,6 @@ static inline u32 worker_create(struct ls_env *e, const struct ls_key *key, u32 
 	c.slot = ls_slot_take(e);
 	if (c.slot == LS_SLOT_NONE)
 		return LS_E_FULL;
-	c.s = port_session(e, c.slot);
 	ls_create_write(e, &c, &image);
 	status = ls_create_reply(e, &c, &image.reply);
 	if (status == LS_OK)
@@ -91,7 +90,7 @@ static inline u32 worker_create(struct ls_env *e, const struct ls_key *key, u32 
 		ls_create_undo(e, &c);
 		return status;
 	}
-	ls_create_commit(&c);
+	ls_create_commit(e, &c);
 	ls_slot_used(e);
 	ls_notice_push(e, c.slot, c.gen, LS_NOTICE_CREATE, 0);
 	*slot = c.slot;

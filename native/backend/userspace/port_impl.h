@@ -11,6 +11,7 @@ struct ls_buf {
 	u32 head; /* free bytes before data */
 	u32 tail; /* free bytes after data + len */
 };
+typedef struct ls_buf *ls_frame;
 
 LS_INLINE u32 port_len(const struct ls_buf *b) { return b->len; }
 
