@@ -94,7 +94,7 @@ template <size_t N> static void copy_text(char (&to)[N], const Napi::Object &o, 
 	memcpy(to, s.c_str(), s.size() + 1);
 }
 
-/* addPort({kind, name, netns, in, out, mac, mtu, rate, flows, loops, reflect, src, dst, dport, proto}) -> {device, mac, mtu, ifindex} */
+/* addPort({kind, name, netns, in, out, mac, mtu, rate, flows, loops, reflect, src, dst, dport, proto, parked}) -> {device, mac, mtu, ifindex} */
 Napi::Value Userspace::add_port(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
@@ -128,6 +128,7 @@ Napi::Value Userspace::add_port(const Napi::CallbackInfo &info)
 	spec.dst = addr_parse(env, get_string(o, "dst", 64), "dst");
 	spec.dport = static_cast<u16>(get_u32(o, "dport", 65535));
 	spec.proto = static_cast<u8>(get_u32(o, "proto", 255));
+	spec.parked = get_bool(o, "parked");
 	ls_status status = ls_us_add(use(), &spec, &id, error);
 
 	if (status != LS_OK)
@@ -146,6 +147,31 @@ Napi::Value Userspace::add_port(const Napi::CallbackInfo &info)
 Napi::Value Userspace::enable_port(const Napi::CallbackInfo &info)
 {
 	ls_us_enable(use(), arg_u32(info, 0, "device", LS_DEVICES_MAX - 1));
+	return info.Env().Undefined();
+}
+
+Napi::Value Userspace::disable_port(const Napi::CallbackInfo &info)
+{
+	ls_us_disable(use(), arg_u32(info, 0, "device", LS_DEVICES_MAX - 1));
+	return info.Env().Undefined();
+}
+
+Napi::Value Userspace::park_port(const Napi::CallbackInfo &info)
+{
+	ls_status status = ls_us_park(use(), arg_u32(info, 0, "device", LS_DEVICES_MAX - 1));
+
+	if (status != LS_OK)
+		throw status_error(info.Env(), status, "");
+	return info.Env().Undefined();
+}
+
+Napi::Value Userspace::unpark_port(const Napi::CallbackInfo &info)
+{
+	char error[LS_US_ERROR_BYTES] = "";
+	ls_status status = ls_us_unpark(use(), arg_u32(info, 0, "device", LS_DEVICES_MAX - 1), error);
+
+	if (status != LS_OK)
+		throw status_error(info.Env(), status, error);
 	return info.Env().Undefined();
 }
 
@@ -301,7 +327,8 @@ void Userspace::Init(Napi::Env env, Napi::Object exports)
 {
 	exports.Set("Userspace", DefineClass(env, "Userspace", {
 		InstanceMethod<&Userspace::add_port>("addPort"), InstanceMethod<&Userspace::enable_port>("enablePort"),
-		InstanceMethod<&Userspace::remove_port>("removePort"),
+		InstanceMethod<&Userspace::disable_port>("disablePort"), InstanceMethod<&Userspace::park_port>("parkPort"),
+		InstanceMethod<&Userspace::unpark_port>("unparkPort"), InstanceMethod<&Userspace::remove_port>("removePort"),
 		InstanceMethod<&Userspace::start_links>("startLinks"), InstanceMethod<&Userspace::start>("start"),
 		InstanceMethod<&Userspace::stop>("stop"), InstanceMethod<&Userspace::close>("close"), InstanceMethod<&Userspace::ports>("ports"),
 		InstanceMethod<&Userspace::links>("links"), InstanceMethod<&Userspace::neighbours>("neighbours"),

@@ -66,6 +66,9 @@ public:
 private:
 	Napi::Value add_port(const Napi::CallbackInfo &);
 	Napi::Value enable_port(const Napi::CallbackInfo &);
+	Napi::Value disable_port(const Napi::CallbackInfo &);
+	Napi::Value park_port(const Napi::CallbackInfo &);
+	Napi::Value unpark_port(const Napi::CallbackInfo &);
 	Napi::Value remove_port(const Napi::CallbackInfo &);
 	Napi::Value start_links(const Napi::CallbackInfo &);
 	Napi::Value start(const Napi::CallbackInfo &);

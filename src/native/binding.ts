@@ -124,6 +124,8 @@ export interface NativePortSpec {
   readonly dst: string
   readonly dport: number
   readonly proto: number
+  /** Known, with an id, but not open: another dataplane receives from it. Packet ports only. */
+  readonly parked: boolean
 }
 
 export interface NativePort {
@@ -146,6 +148,11 @@ export interface NativeUserspace {
   addPort: (spec: NativePortSpec) => { readonly device: number, readonly mac: string, readonly mtu: number, readonly ifindex: number }
   /** Packets are received from here on: after the flip that names the port. */
   enablePort: (device: number) => void
+  /** No longer received from; frames can still leave by it. */
+  disablePort: (device: number) => void
+  parkPort: (device: number) => void
+  /** Open again, for sending at first. */
+  unparkPort: (device: number) => void
   removePort: (device: number) => void
   /** Namespace whose routes and neighbours are mirrored. */
   startLinks: (netns: string) => void

@@ -28,6 +28,7 @@ struct ls_device_spec {
 	struct ls_addr src, dst; /* source: first client, destination */
 	u16 dport;
 	u8 proto;          /* source */
+	u32 parked;        /* known, with an id, but not open: another dataplane receives from it (packet ports only) */
 };
 
 struct ls_device_stats {
@@ -40,6 +41,11 @@ struct ls_us *ls_us_new(struct ls_table *t, u32 workers);
 enum ls_status ls_us_add(struct ls_us *us, const struct ls_device_spec *spec, u32 *id, char *error);
 /* Workers receive from the device from here on: call it when the configuration in force knows the device. */
 void ls_us_enable(struct ls_us *us, u32 id);
+/* Workers no longer receive from the device; they can still send by it. */
+void ls_us_disable(struct ls_us *us, u32 id);
+/* Opens a parked device, for sending at first; the other way round: closes it for every worker, after a grace. */
+enum ls_status ls_us_unpark(struct ls_us *us, u32 id, char *error);
+enum ls_status ls_us_park(struct ls_us *us, u32 id);
 void ls_us_remove(struct ls_us *us, u32 id);
 enum ls_status ls_us_start(struct ls_us *us);
 void ls_us_stop(struct ls_us *us);

@@ -99,13 +99,27 @@ struct open_call {
 static void open_all(void *arg)
 {
 	struct open_call *c = arg;
+	u32 opened = 0;
 
 	for (u32 w = 0; w < c->workers; w++) {
 		c->status = c->d->ops->open(c->d, w, c->error);
 		if (c->status != LS_OK)
-			return;
-		c->d->workers = w + 1;
+			break;
+		opened = w + 1;
 	}
+	if (c->status != LS_OK) {
+		while (opened)
+			c->d->ops->close(c->d, --opened);
+		return;
+	}
+	__atomic_store_n(&c->d->workers, opened, __ATOMIC_RELEASE); /* from here on they use it */
+}
+
+static void look(void *arg)
+{
+	struct open_call *c = arg;
+
+	c->status = c->d->ops->look(c->d, c->error);
 }
 
 static const struct ls_device_ops *ops_of(u32 kind)
@@ -142,11 +156,14 @@ enum ls_status ls_us_add(struct ls_us *us, const struct ls_device_spec *spec, u3
 		return LS_E_INVALID;
 	}
 	d->id = slot;
-	if (!ls_in_netns(spec->netns, open_all, &c, error))
+	if (spec->parked && !d->ops->look) {
+		snprintf(error, LS_US_ERROR_BYTES, "port %s: only a packet port can be parked", spec->name);
+		free(d);
+		return LS_E_UNSUPPORTED;
+	}
+	if (!ls_in_netns(spec->netns, spec->parked ? look : open_all, &c, error))
 		c.status = errno == EPERM ? LS_E_PERMISSION : LS_E_NO_DEVICE;
 	if (c.status != LS_OK) {
-		for (u32 w = 0; w < d->workers; w++)
-			d->ops->close(d, w);
 		free(d);
 		return c.status;
 	}
@@ -165,6 +182,51 @@ void ls_us_enable(struct ls_us *us, u32 id)
 		us->device[id]->ready = 1;
 		ls_us_wake(us);
 	}
+}
+
+void ls_us_disable(struct ls_us *us, u32 id)
+{
+	if (id < LS_DEVICES_MAX && us->device[id]) {
+		us->device[id]->ready = 0;
+		ls_table_grace(us->table);
+	}
+}
+
+enum ls_status ls_us_unpark(struct ls_us *us, u32 id, char *error)
+{
+	struct ls_device *d = id < LS_DEVICES_MAX ? us->device[id] : NULL;
+	struct open_call c = { .d = d, .workers = us->workers, .error = error };
+
+	error[0] = 0;
+	if (!d)
+		return LS_E_NO_DEVICE;
+	if (d->workers)
+		return LS_OK;
+	if (!ls_in_netns(d->spec.netns, open_all, &c, error))
+		c.status = errno == EPERM ? LS_E_PERMISSION : LS_E_NO_DEVICE;
+	return c.status;
+}
+
+static void close_all(void *arg)
+{
+	struct open_call *c = arg;
+
+	for (u32 w = 0; w < c->workers; w++)
+		c->d->ops->close(c->d, w);
+}
+
+enum ls_status ls_us_park(struct ls_us *us, u32 id)
+{
+	struct ls_device *d = id < LS_DEVICES_MAX ? us->device[id] : NULL;
+	struct open_call c = { .d = d };
+
+	if (!d || !d->ops->look)
+		return d ? LS_E_UNSUPPORTED : LS_E_NO_DEVICE;
+	d->ready = 0;
+	c.workers = __atomic_exchange_n(&d->workers, 0, __ATOMIC_SEQ_CST);
+	ls_table_grace(us->table);
+	close_all(&c);
+	return LS_OK;
 }
 
 /* After the grace no worker uses the device any more. */

@@ -94,14 +94,46 @@ static void offloads_back(struct packet_state *s, const char *name)
 	}
 }
 
+static enum ls_status look_by(int fd, struct ls_device *d, char *error)
+{
+	struct ifreq request = { 0 };
+	const char *name = d->spec.name;
+
+	if (strlen(name) >= IFNAMSIZ) {
+		errno = ENODEV;
+		return fail(error, "interface name is longer than 15 characters", name, NULL);
+	}
+	memcpy(request.ifr_name, name, strlen(name));
+	if (ioctl(fd, SIOCGIFINDEX, &request) != 0)
+		return fail(error, "no such interface", name, NULL);
+	d->ifindex = (u32)request.ifr_ifindex;
+	if (ioctl(fd, SIOCGIFHWADDR, &request) != 0)
+		return fail(error, "hardware address", name, NULL);
+	memcpy(d->mac, request.ifr_hwaddr.sa_data, 6);
+	if (ioctl(fd, SIOCGIFMTU, &request) != 0)
+		return fail(error, "MTU", name, NULL);
+	d->mtu = request.ifr_mtu > 9180 ? 9180 : (u16)request.ifr_mtu;
+	return LS_OK;
+}
+
+static enum ls_status packet_look(struct ls_device *d, char *error)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	enum ls_status status = fd < 0 ? fail(error, "socket", d->spec.name, NULL) : look_by(fd, d, error);
+
+	if (fd >= 0)
+		close(fd);
+	return status;
+}
+
 static enum ls_status packet_open(struct ls_device *d, u32 worker, char *error)
 {
 	const char *name = d->spec.name;
 	struct packet_state *s = calloc(1, sizeof(*s));
-	struct ifreq request = { 0 };
 	struct tpacket_req ring;
 	struct sockaddr_ll link = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
 	int version = TPACKET_V2, reserve = LS_HEADROOM, one = 1;
+	enum ls_status status;
 	u32 need;
 
 	if (!s)
@@ -109,20 +141,12 @@ static enum ls_status packet_open(struct ls_device *d, u32 worker, char *error)
 	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->fd < 0)
 		return fail(error, "AF_PACKET socket (needs CAP_NET_RAW)", name, s);
-	if (strlen(name) >= IFNAMSIZ) {
-		errno = ENODEV;
-		return fail(error, "interface name is longer than 15 characters", name, s);
+	status = look_by(s->fd, d, error);
+	if (status != LS_OK) {
+		close(s->fd);
+		free(s);
+		return status;
 	}
-	memcpy(request.ifr_name, name, strlen(name));
-	if (ioctl(s->fd, SIOCGIFINDEX, &request) != 0)
-		return fail(error, "no such interface", name, s);
-	d->ifindex = (u32)request.ifr_ifindex;
-	if (ioctl(s->fd, SIOCGIFHWADDR, &request) != 0)
-		return fail(error, "hardware address", name, s);
-	memcpy(d->mac, request.ifr_hwaddr.sa_data, 6);
-	if (ioctl(s->fd, SIOCGIFMTU, &request) != 0)
-		return fail(error, "MTU", name, s);
-	d->mtu = request.ifr_mtu > 9180 ? 9180 : (u16)request.ifr_mtu;
 	/* room for the ring's header, our head-room, the frame with two tags, and tunnels at the tail */
 	need = TPACKET_ALIGN(sizeof(struct tpacket2_hdr) + sizeof(struct sockaddr_ll) + 16 + LS_HEADROOM + d->mtu + 22 + 64);
 	s->frame_bytes = 2048;
@@ -324,5 +348,5 @@ static void packet_close(struct ls_device *d, u32 worker)
 	d->state[worker] = NULL;
 }
 
-const struct ls_device_ops ls_device_packet = { .open = packet_open, .rx = packet_rx, .tx = packet_tx, .flush = packet_flush,
+const struct ls_device_ops ls_device_packet = { .look = packet_look, .open = packet_open, .rx = packet_rx, .tx = packet_tx, .flush = packet_flush,
 	.poll_fd = packet_poll_fd, .close = packet_close };

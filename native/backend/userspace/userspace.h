@@ -22,6 +22,8 @@
 struct ls_device;
 /* What a kind of port does. rx gives at most `max` frames whose memory is the device's until the next rx of the same worker. */
 struct ls_device_ops {
+	/* What the kernel says of the interface, without opening it. NULL: a port that exists only while it is open. */
+	enum ls_status (*look)(struct ls_device *d, char *error);
 	enum ls_status (*open)(struct ls_device *d, u32 worker, char *error);
 	u32 (*rx)(struct ls_device *d, u32 worker, struct ls_buf *frames, u32 max, u64 now_ns);
 	bool (*tx)(struct ls_device *d, u32 worker, const struct ls_buf *frame);
