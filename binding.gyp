@@ -1,16 +1,18 @@
 # The N-API addons, as node-gyp-build and prebuildify build them. Sources: native/sources.gypi (shared with CMakeLists.txt).
 #
 # `core` is the only target that always exists and must stay first in the alphabet: node-gyp-build takes the first *.node.
-# An addon for an optional SDK (ebpf, dpdk, vpp) becomes a target inside "conditions" below, so that a host without the SDK
-# still builds `core`. Its shape, once it has sources:
-#   "variables":  "with_ebpf%": "<!(test \"$WITH_EBPF\" != 0 && pkg-config --exists libbpf && echo 1 || echo 0)"
-#   "conditions": [["with_ebpf==1", { "targets": [{ "target_name": "ebpf", "sources": ["<@(ebpf_addon_sources)"],
-#                    "product_dir": "<(module_root_dir)/native/backend/ebpf/build/Release", ... }] }]]
+# What an optional SDK brings becomes a target inside "conditions" below, so that a host without the SDK still builds `core`. The XDP program
+# (`ebpf_object`) needs clang and libbpf; WITH_EBPF=0 leaves it out. Its addon, once it has sources, depends on it, lists ebpf_lib_sources, defines
+# LS_BPF_OBJECT as "<(bpf_object)" and has its own "product_dir".
 # Compare with ==1, never =='1': gyp turns "1" into a number and the string comparison silently drops the target.
 #
 # Node's own headers are not needed: N-API comes from node-api-headers, and native/nodedir is a stub that satisfies node-gyp.
 {
   "includes": ["native/sources.gypi"],
+  "variables": {
+    "with_ebpf%": "<!(test \"$WITH_EBPF\" != 0 && pkg-config --exists libbpf && command -v clang > /dev/null && echo 1 || echo 0)",
+    "bpf_object": "<(SHARED_INTERMEDIATE_DIR)/xdp.bpf.o"
+  },
   "target_defaults": {
     "include_dirs": ["native/include", "native"],
     "defines": ["<@(native_defines)", "_GNU_SOURCE"],
@@ -31,5 +33,23 @@
       "libraries": ["<!@(pkg-config --libs libmnl)"]
     }
   ],
-  "conditions": []
+  "conditions": [
+    ["with_ebpf==1", {
+      "targets": [
+        {
+          "target_name": "ebpf_object",
+          "type": "none",
+          "actions": [
+            {
+              "action_name": "xdp_program",
+              "inputs": ["<@(bpf_program_sources)", "<!@(find native/pipeline native/include native/table native/backend/ebpf -name '*.h' -o -name '*.def')"],
+              "outputs": ["<(bpf_object)"],
+              "action": ["clang", "-target", "bpf", "-ffreestanding", "-mcpu=v3", "-O2", "-g", "-Wall", "-Werror", "-I", "native/include", "-I", "native",
+                         "-c", "<@(bpf_program_sources)", "-o", "<(bpf_object)"]
+            }
+          ]
+        }
+      ]
+    }]
+  ]
 }

@@ -3,6 +3,7 @@
       "native/table/region.c",
       "native/table/session_table.c",
       "native/table/freer.c",
+      "native/table/rcu.c",
       "native/table/scan.c",
       "native/table/verify.c",
       "native/table/wire.c",
@@ -27,7 +28,8 @@
       "native/addon/dataplane.cc",
       "native/addon/maglev.cc"
     ],
-    "bpf_check_sources": ["native/backend/ebpf/xdp.bpf.c"],
+    "bpf_program_sources": ["native/backend/ebpf/xdp.bpf.c"],
+    "ebpf_lib_sources": ["native/backend/ebpf/object.c"],
     "native_test_sources": [
       "test/native/maglev_test.c",
       "test/native/table_test.c",
@@ -39,6 +41,7 @@
       "test/native/pipeline_corpus_test.c",
       "test/native/wire_corpus_test.c"
     ],
+    "native_bpf_test_sources": ["test/native/bpf_golden_test.c"],
     "native_fuzz_sources": ["test/fuzz/native/pipeline_fuzz.c", "test/fuzz/native/wire_fuzz.c"],
     "native_bench_sources": [
       "bench/table/table_bench.c",

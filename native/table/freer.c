@@ -34,6 +34,7 @@ void ls_table_grace(struct ls_table *t)
 				usleep(50);
 		}
 	}
+	ls_programs_grace(t);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	t->grace_ns_total += ls_clock_ns() - began;
 	t->graces++;

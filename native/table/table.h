@@ -49,6 +49,8 @@ struct ls_table {
 
 /* The table as worker `worker_id` sees it. */
 void ls_env_worker(const struct ls_table *t, u32 worker_id, struct ls_env *out);
+/* Waits for every run of an XDP program that began before, if any CPU is attached. */
+void ls_programs_grace(const struct ls_table *t);
 /* Frees what a predecessor left DYING or DEAD. The caller holds t->freer. */
 void ls_freer_finish(struct ls_table *t, const u32 *slots, u32 n);
 /* ls_table_free_slots with a reason for each slot. */

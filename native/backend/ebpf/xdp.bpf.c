@@ -5,14 +5,15 @@
  * Lives in this file: what becomes of a verdict in XDP. Everything a packet may meet on the way is the pipeline's.
  */
 #define LS_PORT_IMPL "backend/ebpf/port_impl.h"
+#include "backend/ebpf/run.h"
 #include "backend/ebpf/ways.h"
 #include "pipeline/pipeline.h"
 
-/* One CPU's working memory: larger than the stack, too large to clear for each packet. User space reads `verdict` and `pkt` after a test run. */
+/* One CPU's working memory: larger than the stack, too large to clear for each packet. */
 struct ls_scratch {
+	struct ls_run run;
 	struct ls_env env;
-	u32 verdict;
-	u32 device;
+	u64 device; /* the frame came from */
 	struct ls_pkt pkt;
 };
 
@@ -119,7 +120,7 @@ LS_SEC("xdp.frags") int ls_xdp(struct xdp_md *ctx)
 		v = LS_V_DROP;
 	v = ls_pipeline_end(e, p, v);
 
-	s->verdict = v;
+	s->run = (struct ls_run){ .verdict = v, .drop = p->drop, .out_iface = p->out_iface, .flags = p->flags };
 	if (v == LS_V_HOST)
 		return XDP_PASS;
 	if (v == LS_V_NEIGH) {
