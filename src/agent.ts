@@ -11,7 +11,8 @@ import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Logger } from 'pino'
-import { UserspaceDataPlane, type Compiler } from './backend/userspace/index.js'
+import { TableDataPlane, type Compiler } from './backend/table/index.js'
+import { UserspaceForwarder } from './backend/userspace/index.js'
 import { Authority, ConfigError, ConfigStore, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, type ParseOptions } from './config/index.js'
 import { fileIo, type StoreIo } from './config/store-io.js'
 import type { Desired } from './contract/desired.js'
@@ -88,7 +89,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const workers = agent.workers === 0 ? Math.min(availableParallelism(), limits.LS_THREADS_MAX) : agent.workers
   const pool = startPool()
   const table = createTable(core.Table, agent, workers)
-  const dataplane = new UserspaceDataPlane({ core, table, workers, instance: o.instance ?? agent.instance, netns: agent.netns, compiler: compilerOf(pool) })
+  const dataplane = new TableDataPlane({ core, table, workers, netns: agent.netns, compiler: compilerOf(pool), forwarder: native => new UserspaceForwarder(native, o.instance ?? agent.instance) })
   const loop = monitorEventLoopDelay({ resolution: 5 })
   loop.enable()
 

@@ -19,6 +19,8 @@ t.test('the rule refuses what it should and allows what it should', async (t) =>
     ['src/agent.ts', './backend/ebpf/index.js', true],
     ['src/backend/registry.ts', './ebpf/index.js', true],
     ['src/backend/dpdk/index.ts', '../ebpf/index.js', false],
+    ['src/backend/ebpf/index.ts', '../table/forwarder.js', true],
+    ['src/backend/table/index.ts', '../ebpf/index.js', false],
     ['src/rpc/server.ts', '../backend/ebpf/index.js', false],
     ['src/contract/session.ts', 'node:fs', false],
     ['src/contract/session.ts', './errors.js', true],

@@ -39,10 +39,10 @@ function refusal(file: string, from: string, to: string): string | null {
   return null
 }
 
-/** Backends are siblings: only backend/registry.ts and the composition root name one. */
+/** Backends are siblings: only backend/registry.ts and the composition root name one. What they share stands in backend/table. */
 function backendRefusal(file: string, target: string): string | null {
   const backend = /^src\/backend\/([^/]+)\//.exec(target)?.[1]
-  if (backend === undefined || file.startsWith(`src/backend/${backend}/`)) return null
+  if (backend === undefined || file.startsWith(`src/backend/${backend}/`) || (backend === 'table' && file.startsWith('src/backend/'))) return null
   if (file === 'src/backend/registry.ts' || (ranks[folderOf(file) ?? ''] ?? 0) >= 4) return null
   return `only backend/registry.ts and the composition root name the ${backend} backend`
 }

@@ -1,5 +1,6 @@
 /** The userspace backend for the suite: no privileges, every native effect written to the journal. */
-import { UserspaceDataPlane } from '../../src/backend/userspace/index.js'
+import { TableDataPlane } from '../../src/backend/table/index.js'
+import { UserspaceForwarder } from '../../src/backend/userspace/index.js'
 import { compile, ringInputs } from '../../src/config/index.js'
 import type { NativeCore, NativeTable, NativeUserspace } from '../../src/native/binding.js'
 import { loadCore } from '../../src/native/load.js'
@@ -40,8 +41,8 @@ export async function makeUserspace (options: { readonly capacity?: number } = {
   }
   spy(table, 'writeConfig', 'flip')
   spy(table, 'reevaluate', 'sessions looked up again')
-  const dataplane = new UserspaceDataPlane({
-    core: spied, table, workers: 2, instance: 'conformance', netns: null,
+  const dataplane = new TableDataPlane({
+    core: spied, table, workers: 2, netns: null, forwarder: native => new UserspaceForwarder(native, 'conformance'),
     compiler: { rings: (d) => ringInputs(d), compile: (d, ports, rings, generation) => compile(d, { ports }, d.ids, rings, new Date(), generation) }
   })
   const rig: Rig = {

@@ -1,218 +1,41 @@
 /**
- * The userspace backend, START HERE: the reference dataplane. Packet workers are native threads over AF_PACKET, TAP, capture files or a traffic
- * source; this class turns a configuration into a flip of the shared table.
- *
- * An apply: open new ports -> read the host's facts -> build rings -> compile -> ingress chain -> flip and grace -> routes and neighbours -> close stale
- * ports -> re-evaluate sessions. Whatever fails before the flip leaves everything as it was; after the flip nothing is refused any more.
+ * The userspace backend, START HERE: the reference. Packet workers are native threads over AF_PACKET, TAP, capture files or a traffic source; an nft
+ * ingress chain keeps the host's stack away from what they forward.
  */
-import type {
-  ApplyResult, Capability, ConfigSink, DataPlane, HaController, LinkController, LoadBalancerSink, ProbeResult, SessionDeltaSource, SessionStore, Telemetry
-} from '../../contract/dataplane.js'
+import type { Capability, ProbeResult } from '../../contract/dataplane.js'
 import type { Desired } from '../../contract/desired.js'
-import { LockstepError } from '../../contract/errors.js'
-import { limits } from '../../generated/layout.js'
-import type { NativeCore, NativeTable, NativeUserspace } from '../../native/binding.js'
-import { fromNative, native } from '../../native/errors.js'
-import { createSessionStore } from '../../native/session-store.js'
-import { createTelemetry } from '../../native/telemetry.js'
+import type { NativeUserspace } from '../../native/binding.js'
+import { native } from '../../native/errors.js'
+import type { Forwarder, PortFact } from '../table/forwarder.js'
+import type { OpenPort } from '../table/ports.js'
 import { capabilitiesOf } from './capabilities.js'
-import { haController } from './ha.js'
 import { ingressChains, ingressTable, type IngressPort } from './ingress.js'
 import { HeldTable } from './nft.js'
-import { netnsPath, PortSet, type OpenPort } from './ports.js'
 import { probeHost } from './probe.js'
-import { RingArena, type PreparedRings, type RingPlaced, type RingWanted } from './rings.js'
 
-/** The compiler of configurations (src/config/compile), handed in: a backend does not know the configuration's rank-mates. */
-export interface Compiler {
-  readonly rings: (d: Desired) => readonly RingWanted[]
-  readonly compile: (d: Desired, ports: Readonly<Record<string, PortFact>>, rings: Readonly<Record<string, RingPlaced>>, generation: number, signal: AbortSignal) => Compiled | Promise<Compiled>
-}
-export interface PortFact { readonly device: number, readonly mac: string, readonly mtu: number, readonly ifindex: number, readonly addresses: readonly string[], readonly up: boolean }
-export interface Compiled {
-  readonly bank: Uint8Array
-  readonly routes: Uint8Array
-  readonly neighbours: Uint8Array
-  readonly result: Omit<ApplyResult, 'generation' | 'capabilities' | 'durations'>
-  readonly warnings: readonly string[]
-}
-
-export interface UserspaceOptions {
-  readonly core: NativeCore
-  readonly table: NativeTable
-  readonly workers: number
-  readonly instance: string
-  /** Namespace of the ports that name no other. */
-  readonly netns: string | null
-  readonly compiler: Compiler
-}
-
-const kindNames = ['packet', 'packet', 'pcap', 'tap', 'source'] as const
-const neighbourStates = ['incomplete', 'incomplete', 'valid', 'failed'] as const
-const IFF_UP = 1
-
-export class UserspaceDataPlane implements DataPlane {
+export class UserspaceForwarder implements Forwarder {
   readonly name = 'userspace'
-  readonly sessions: SessionStore
-  readonly deltas: SessionDeltaSource
-  readonly telemetry: Telemetry
-  readonly capabilities: readonly Capability[]
-  readonly config: ConfigSink = { apply: async (d, generation, signal) => await this.apply(d, generation, signal), lastApplyResult: () => structuredClone(this.last) }
-  readonly links: LinkController = { list: () => this.listLinks(), neighbours: () => this.listNeighbours() }
-  readonly ha: HaController
-  readonly loadBalancer: LoadBalancerSink = { readBack: () => this.readBack() }
-  private readonly dataplane: NativeUserspace
-  private readonly ports: PortSet
-  private readonly rings: RingArena
-  private last: ApplyResult | null = null
-  private desired: Desired | null = null
+  readonly parks = false
+  readonly capabilities: readonly Capability[] = capabilitiesOf(probeHost())
   /** Ingress chains by path of their namespace; empty = the agent's own. */
   private readonly ingress = new Map<string, HeldTable>()
-  private started = false
-  private closed = false
-  private turns: Promise<unknown> = Promise.resolve()
 
-  constructor (private readonly o: UserspaceOptions) {
-    const { core, table } = o
-    this.dataplane = native(() => new core.Userspace(table, o.workers), { object: 'agent.workers' })
-    this.ports = new PortSet(this.dataplane)
-    this.rings = new RingArena(core, table)
-    this.capabilities = capabilitiesOf(probeHost())
-    this.sessions = createSessionStore(table, (app, phase) => this.timeoutMs(app, phase))
-    this.telemetry = createTelemetry(table)
-    this.deltas = { drain: (out) => native(() => table.drain(out)) }
-    this.ha = haController(table)
+  constructor (private readonly dataplane: NativeUserspace, private readonly instance: string) {}
+
+  probe (): ProbeResult { return { backend: 'userspace', available: true, reason: '', capabilities: capabilitiesOf(probeHost()) } }
+  start (): void { native(() => { this.dataplane.start() }) }
+
+  async stop (): Promise<void> {
+    this.dataplane.stop()
+    await this.unguard()
   }
 
-  async probe (): Promise<ProbeResult> {
-    return await Promise.resolve({ backend: 'userspace', available: true, reason: '', capabilities: capabilitiesOf(probeHost()) })
-  }
-
-  async start (signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted()
-    if (this.started) return
-    native(() => { this.dataplane.startLinks(netnsPath(this.o.netns)) }, { object: `netns ${this.o.netns ?? '(own)'}` })
-    native(() => { this.o.table.startFreer() })
-    native(() => { this.dataplane.start() })
-    this.started = true
-    await Promise.resolve()
-  }
-
-  async close (): Promise<void> { await this.turn(async () => { await this.stop() }) }
-
-  /** Sessions go with the reason `admin`, so that whoever listens hears of it. */
-  async teardown (): Promise<void> {
-    await this.turn(async () => {
-      if (this.closed) return
-      await this.sessions.deleteByFilter({}, new AbortController().signal)
-      await this.stop()
-    })
-  }
-
-  private async stop (): Promise<void> {
-    if (this.closed) return
-    this.closed = true
-    if (this.started) this.dataplane.stop()
-    this.started = false
-    await this.releaseIngress()
-    this.dataplane.close()
-    this.o.table.stopFreer()
-  }
-
-  /** Applies again what runs, because the host changed: addresses, links, schedules. */
-  async refresh (signal: AbortSignal): Promise<void> {
-    await this.turn(async () => { if (this.desired !== null && this.last !== null) await this.replace(this.desired, this.last.generation, signal) })
-  }
-
-  /** What a compile depends on besides the configuration; a change calls for refresh(). */
-  hostSignature (): string { return JSON.stringify([this.facts(this.ports.all()), [...this.ingress.values()].map(table => table.deaths)]) }
-
-  /** What forwards less than it should, one line each. */
-  degraded (): string[] {
-    const cut = this.started && !this.closed ? native(() => this.dataplane.routesLeftOut()) : 0
-    return cut === 0 ? [] : [`routes: ${cut} do not fit (${limits.LS_ROUTES_MAX} routes with ${limits.LS_NEXTHOPS_MAX} next hops at most): the widest prefixes are left out, and their packets drop as no_route`]
-  }
-
-  private async apply (d: Desired, generation: number, signal: AbortSignal): Promise<ApplyResult> {
-    return await this.turn(async () => await this.replace(d, generation, signal))
-  }
-
-  /** One change after another: an apply that overtook a refresh would be undone by it. */
-  private async turn<T> (task: () => Promise<T>): Promise<T> {
-    const before = this.turns
-    const mine = (async () => { await before; return await task() })()
-    this.turns = mine.catch(() => undefined)
-    return await mine
-  }
-
-  private async replace (d: Desired, generation: number, signal: AbortSignal): Promise<ApplyResult> {
-    const began = performance.now()
-    signal.throwIfAborted()
-    if (this.closed) throw new LockstepError('unavailable', 'LS_B_CLOSED', 'the dataplane is closed', { object: `generation ${generation}`, next: 'start the agent again' })
-    if (d.agent.netns !== this.o.netns) throw new LockstepError('stale', 'LS_B_RESTART', 'agent.netns changes only with a restart', { object: 'agent.netns', found: String(d.agent.netns), expected: String(this.o.netns), next: 'restart the agent with this configuration' })
-    const ports = this.ports.prepare(d)
-    const opened = performance.now()
-    let rings: PreparedRings | null = null
-    let compiled: Compiled
-    let compiledAt: number
-    let flipping = false
-    try {
-      rings = await this.rings.prepare(this.o.compiler.rings(d))
-      compiled = await this.o.compiler.compile(d, this.facts(ports.all), rings.rings, generation, signal)
-      compiledAt = performance.now()
-      flipping = true
-      await this.writeIngress(d, ports.all)
-      signal.throwIfAborted()
-      native(() => { this.o.table.writeConfig(compiled.bank) }, { object: `generation ${generation}` })
-    } catch (error) {
-      ports.undo()
-      rings?.undo()
-      if (flipping) await this.restoreIngress()
-      throw error
-    }
-    // In force. What follows is told as a warning when it fails: the generation runs, whatever the caller hears.
-    const warnings = [...compiled.warnings]
-    const after = async (what: string, run: () => unknown): Promise<void> => {
-      try {
-        await run()
-      } catch (error) {
-        warnings.push(`${what}: ${fromNative(error).message}`)
-      }
-    }
-    rings.commit()
-    this.desired = d
-    const flipped = performance.now()
-    const unsupported = this.capabilities.filter(c => !c.supported)
-    const result = (): ApplyResult => ({
-      ...compiled.result, generation,
-      capabilities: { supported: this.capabilities.filter(c => c.supported).map(c => c.name), unsupportedReasons: Object.fromEntries(unsupported.map(c => [c.name, c.reason])) },
-      warnings,
-      durations: { portsMs: opened - began, compileMs: compiledAt - opened, flipMs: flipped - compiledAt, totalMs: performance.now() - began }
-    })
-    this.last = result()
-    await after('routes', () => { this.dataplane.setRoutes(compiled.routes) })
-    warnings.push(...this.degraded())
-    await after('neighbours', () => { this.dataplane.setNeighbours(compiled.neighbours) })
-    await after('new ports', ports.enable)
-    await after('old ports', ports.closeStale)
-    if (d.reload.policyRematch) await after('sessions were not looked up in the new policies', async () => { await this.o.table.reevaluate() })
-    this.last = result()
-    return structuredClone(this.last)
-  }
-
-  /** The mirror of the kernel's links covers the agent's namespace: a port elsewhere has what it was opened with. */
-  private facts (open: readonly OpenPort[]): Record<string, PortFact> {
-    const links = native(() => this.dataplane.links())
-    const ports = new Map(native(() => this.dataplane.ports()).map(p => [p.device, p]))
-    return Object.fromEntries(open.map(({ port, spec, device, mac, mtu, ifindex }) => {
-      const link = port.kind === 'packet' && spec.netns === netnsPath(this.o.netns) ? links.find(l => l.ifindex === ifindex) : undefined
-      return [port.name, { device, mac: link?.mac ?? mac, mtu: link?.mtu ?? mtu, ifindex, addresses: link?.addresses ?? [], up: link === undefined ? ports.get(device)?.up ?? true : (link.flags & IFF_UP) !== 0 }]
-    }))
-  }
+  enable ({ device }: OpenPort): void { native(() => { this.dataplane.enablePort(device) }) }
+  disable ({ device }: OpenPort): void { native(() => { this.dataplane.disablePort(device) }) }
+  signature (): string { return [...this.ingress.values()].map(table => table.deaths).join() }
 
   /** One chain set per namespace that has a packet port, and none where there was one and is no more. */
-  private async writeIngress (d: Desired, open: readonly OpenPort[]): Promise<void> {
-    const facts = this.facts(open)
+  async guard (d: Desired, open: readonly OpenPort[], facts: Readonly<Record<string, PortFact>>): Promise<void> {
     const wanted = new Map<string, IngressPort[]>()
     const packet = open.filter(o => o.port.kind === 'packet')
     for (const { port, spec } of packet) {
@@ -224,56 +47,19 @@ export class UserspaceDataPlane implements DataPlane {
       }])
     }
     for (const [netns, ports] of wanted) {
-      const table = this.ingress.get(netns) ?? new HeldTable(netns, ingressTable(this.o.instance))
+      const table = this.ingress.get(netns) ?? new HeldTable(netns, ingressTable(this.instance))
       this.ingress.set(netns, table)
       await table.write(ingressChains(ports, d))
     }
-    await this.releaseIngress(netns => !wanted.has(netns))
+    await this.release(netns => !wanted.has(netns))
   }
 
-  /** The chains of what still runs, after a flip that did not happen. The first error is the one that is told. */
-  private async restoreIngress (): Promise<void> {
-    if (this.desired !== null) {
-      await this.writeIngress(this.desired, this.ports.all()).catch(() => undefined)
-      return
-    }
-    await this.releaseIngress()
-  }
+  async unguard (): Promise<void> { await this.release(() => true) }
 
-  private async releaseIngress (which: (netns: string) => boolean = () => true): Promise<void> {
+  private async release (which: (netns: string) => boolean): Promise<void> {
     for (const [netns, table] of [...this.ingress].filter(([name]) => which(name))) {
       await table.release()
       this.ingress.delete(netns)
     }
-  }
-
-  private timeoutMs (app: number, phase: number): number {
-    const d = this.desired
-    if (d === null) return 0
-    const name = this.last?.appNames[app]
-    const phases = Object.keys(d.timeouts)
-    const key = phases[phase] ?? ''
-    return d.applications.find(a => a.name === name)?.timeouts[key] ?? d.timeouts[key] ?? 0
-  }
-
-  private listLinks (): ReturnType<LinkController['list']> {
-    const facts = this.facts(this.ports.all())
-    const names = new Map(this.ports.all().map(p => [p.device, p.port.name]))
-    return native(() => this.dataplane.ports()).map(p => {
-      const name = names.get(p.device) ?? p.name
-      return { name, device: p.device, kind: kindNames[p.kind] ?? 'packet', ifindex: p.ifindex, mac: p.mac, mtu: p.mtu, up: p.up, addresses: facts[name]?.addresses ?? [], rxPackets: p.rxPackets, txPackets: p.txPackets, rxDropped: p.rxDropped, txDropped: p.txDropped }
-    })
-  }
-
-  private listNeighbours (): ReturnType<LinkController['neighbours']> {
-    return native(() => this.dataplane.neighbours()).map(n => ({ address: n.address, device: n.device, mac: n.mac, state: neighbourStates[n.state] ?? 'failed' }))
-  }
-
-  private readBack (): ReturnType<LoadBalancerSink['readBack']> {
-    const vips = this.last?.vips ?? {}
-    return this.rings.readBack().map(r => ({
-      vip: vips[r.vip]?.id ?? 0, ringSize: r.size, ringHash: r.hash.toString(16).padStart(16, '0'),
-      reals: [...r.entries].map(([id, slots]) => ({ id, slots })).sort((a, b) => a.id - b.id)
-    }))
   }
 }

@@ -1,6 +1,6 @@
 /** Places of rings in the arena: taken twice per VIP, reused, never overlapping, given back whether or not the flip came. */
 import t, { type Test } from 'tap'
-import { RingArena, type RingWanted } from '../../../src/backend/userspace/rings.js'
+import { RingArena, type RingWanted } from '../../../src/backend/table/rings.js'
 import { limits } from '../../../src/generated/layout.js'
 import { loadCore } from '../../../src/native/load.js'
 import { parseAddress } from '../../../src/lib/address.js'

@@ -4,6 +4,7 @@ import type { Desired, Port } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
 import type { NativePortSpec, NativeUserspace } from '../../native/binding.js'
 import { fromNative } from '../../native/errors.js'
+import type { Forwarder } from './forwarder.js'
 
 const kinds = { packet: 1, pcap: 2, tap: 3, source: 4 } as const
 
@@ -36,7 +37,7 @@ function specOf (port: Port, agentNetns: string | null): NativePortSpec {
 export class PortSet {
   private open = new Map<string, OpenPort>()
 
-  constructor (private readonly dataplane: NativeUserspace) {}
+  constructor (private readonly dataplane: NativeUserspace, private readonly forwarder: () => Forwarder) {}
 
   all (): readonly OpenPort[] { return [...this.open.values()] }
 
@@ -53,7 +54,7 @@ export class PortSet {
         continue
       }
       try {
-        const opened: OpenPort = { port, spec, ...this.dataplane.addPort(spec) }
+        const opened: OpenPort = { port, spec, ...this.dataplane.addPort({ ...spec, parked: port.kind === 'packet' && this.forwarder().parks }) }
         next.set(port.name, opened)
         added.push(opened)
       } catch (error) {
@@ -64,11 +65,14 @@ export class PortSet {
     return {
       all: [...next.values()],
       undo,
-      enable: () => { for (const { device } of added) this.dataplane.enablePort(device) },
+      enable: () => { for (const port of added) this.forwarder().enable(port) },
       closeStale: () => {
         const stale = this.all().filter(({ port, device }) => next.get(port.name)?.device !== device)
         this.open = next
-        for (const { device } of stale) this.dataplane.removePort(device)
+        for (const port of stale) {
+          if (!next.has(port.port.name)) this.forwarder().disable(port)
+          this.dataplane.removePort(port.device)
+        }
       }
     }
   }
