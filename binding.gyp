@@ -2,8 +2,7 @@
 #
 # `core` is the only target that always exists and must stay first in the alphabet: node-gyp-build takes the first *.node.
 # What an optional SDK brings becomes a target inside "conditions" below, so that a host without the SDK still builds `core`. The XDP program
-# (`ebpf_object`) needs clang and libbpf; WITH_EBPF=0 leaves it out. Its addon, once it has sources, depends on it, lists ebpf_lib_sources, defines
-# LS_BPF_OBJECT as "<(bpf_object)" and has its own "product_dir".
+# (`ebpf_object`) needs clang and libbpf; WITH_EBPF=0 leaves it out, and with it the `ebpf` addon and the keeper.
 # Compare with ==1, never =='1': gyp turns "1" into a number and the string comparison silently drops the target.
 #
 # Node's own headers are not needed: N-API comes from node-api-headers, and native/nodedir is a stub that satisfies node-gyp.
@@ -11,7 +10,7 @@
   "includes": ["native/sources.gypi"],
   "variables": {
     "with_ebpf%": "<!(test \"$WITH_EBPF\" != 0 && pkg-config --exists libbpf && command -v clang > /dev/null && echo 1 || echo 0)",
-    "bpf_object": "<(SHARED_INTERMEDIATE_DIR)/xdp.bpf.o"
+    "bpf_object": "<(module_root_dir)/build/xdp.bpf.o"
   },
   "target_defaults": {
     "include_dirs": ["native/include", "native"],
@@ -48,6 +47,20 @@
                          "-c", "<@(bpf_program_sources)", "-o", "<(bpf_object)"]
             }
           ]
+        },
+        {
+          "target_name": "ebpf",
+          "dependencies": ["ebpf_object"],
+          "product_dir": "<(module_root_dir)/native/backend/ebpf/build/Release",
+          "sources": ["<@(ebpf_lib_sources)", "<@(ebpf_addon_sources)"],
+          "defines": ["LS_BPF_OBJECT=\"<(bpf_object)\""],
+          "libraries": ["<!@(pkg-config --libs libbpf)"]
+        },
+        {
+          "target_name": "lockstep-keeper",
+          "type": "executable",
+          "sources": ["<@(keeper_sources)"],
+          "libraries": ["-lpthread"]
         }
       ]
     }]

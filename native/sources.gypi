@@ -29,7 +29,23 @@
       "native/addon/maglev.cc"
     ],
     "bpf_program_sources": ["native/backend/ebpf/xdp.bpf.c"],
-    "ebpf_lib_sources": ["native/backend/ebpf/object.c"],
+    "ebpf_lib_sources": [
+      "native/backend/ebpf/object.c",
+      "native/backend/ebpf/load.c",
+      "native/backend/ebpf/pins.c",
+      "native/backend/ebpf/links.c",
+      "native/backend/ebpf/probe.c"
+    ],
+    "ebpf_addon_sources": ["native/addon/ebpf.cc", "native/addon/convert.cc"],
+    "keeper_sources": [
+      "native/keeper/keeper.c",
+      "native/table/region.c",
+      "native/table/freer.c",
+      "native/table/rcu.c",
+      "native/table/adopt.c",
+      "native/table/wire.c",
+      "native/table/writer.c"
+    ],
     "native_test_sources": [
       "test/native/maglev_test.c",
       "test/native/table_test.c",

@@ -49,6 +49,7 @@ private:
 	Napi::Value counters(const Napi::CallbackInfo &);
 	Napi::Value rates(const Napi::CallbackInfo &);
 	Napi::Value nat_usage(const Napi::CallbackInfo &);
+	Napi::Value programs(const Napi::CallbackInfo &);
 	Napi::Value start_freer(const Napi::CallbackInfo &);
 	Napi::Value stop_freer(const Napi::CallbackInfo &);
 	Napi::Value work(const Napi::CallbackInfo &info, std::function<void(ls_table *)> run, std::function<Napi::Value(Napi::Env)> done);

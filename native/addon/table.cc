@@ -481,6 +481,24 @@ Napi::Value Table::nat_usage(const Napi::CallbackInfo &info)
 		    });
 }
 
+/* programs(on): the workers below info().cpus run, or no longer do. */
+Napi::Value Table::programs(const Napi::CallbackInfo &info)
+{
+	bool on = arg_bool(info, 0, "on");
+	struct ls_table_info t;
+
+	ls_table_info(use(), &t);
+	for (u32 w = 0; w < t.cpus; w++)
+		if (on)
+			ls_worker_attach(use(), w);
+	if (!on) {
+		ls_table_grace(use());
+		for (u32 w = 0; w < t.cpus; w++)
+			ls_worker_detach(use(), w);
+	}
+	return info.Env().Undefined();
+}
+
 Napi::Value Table::start_freer(const Napi::CallbackInfo &info)
 {
 	ls_status status = ls_freer_start(use());
@@ -509,7 +527,7 @@ void Table::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Table::write_config>("writeConfig"), InstanceMethod<&Table::write_arena>("writeArena"),
 		InstanceMethod<&Table::read_arena>("readArena"), InstanceMethod<&Table::set_role>("setRole"),
 		InstanceMethod<&Table::counters>("counters"), InstanceMethod<&Table::rates>("rates"), InstanceMethod<&Table::nat_usage>("natUsage"),
-		InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
+		InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
 	}));
 }
 

@@ -98,6 +98,8 @@ export interface NativeTable {
   rates: (zone: number) => number[]
   /** One row per pool address. */
   natUsage: () => Promise<ReadonlyArray<{ readonly address: string, readonly pool: number, readonly ports: number, readonly inUse: number, readonly created: number, readonly failed: number }>>
+  /** The workers below `info().cpus` run, or no longer do. */
+  programs: (on: boolean) => void
   startFreer: () => void
   stopFreer: () => void
 }

@@ -1,0 +1,233 @@
+/* The program on a port: one link per port, pinned, so that it outlives the process; replaced without a gap. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "backend/ebpf/instance.h"
+#include "backend/ebpf/ways.h"
+
+struct call {
+	struct ls_bpf *b;
+	struct ls_bpf_port *port;
+	struct ls_bpf_error *error;
+	enum ls_status status;
+	enum ls_status (*run)(struct ls_bpf *, struct ls_bpf_port *, struct ls_bpf_error *);
+};
+
+static void *call_main(void *arg)
+{
+	struct call *c = arg;
+	int fd = open(c->port->netns, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || setns(fd, CLONE_NEWNET) != 0)
+		c->status = ls_bpf_fail(c->error, errno == ENOENT ? LS_E_NO_DEVICE : ls_bpf_status(errno), errno, "network namespace %s: %s", c->port->netns, strerror(errno));
+	else
+		c->status = c->run(c->b, c->port, c->error);
+	if (fd >= 0)
+		close(fd);
+	return NULL;
+}
+
+/* Interfaces are named and numbered by namespace: a thread of its own goes there. */
+static enum ls_status in_namespace(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error,
+				   enum ls_status (*run)(struct ls_bpf *, struct ls_bpf_port *, struct ls_bpf_error *))
+{
+	struct call c = { .b = b, .port = port, .error = error, .run = run };
+	pthread_t thread;
+
+	if (!port->netns[0])
+		return run(b, port, error);
+	if (pthread_create(&thread, NULL, call_main, &c) != 0)
+		return ls_bpf_fail(error, LS_E_NOMEM, EAGAIN, "no thread for network namespace %s", port->netns);
+	pthread_join(thread, NULL);
+	return c.status;
+}
+
+static enum ls_status look(struct ls_bpf_port *port, struct ls_bpf_error *error)
+{
+	struct ifreq r = { 0 };
+	int fd;
+
+	port->ifindex = if_nametoindex(port->interface);
+	if (!port->ifindex)
+		return ls_bpf_fail(error, LS_E_NO_DEVICE, errno, "interface %s: %s", port->interface, strerror(errno));
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	memcpy(r.ifr_name, port->interface, sizeof(port->interface));
+	if (fd >= 0 && ioctl(fd, SIOCGIFHWADDR, &r) == 0)
+		memcpy(port->mac, r.ifr_hwaddr.sa_data, 6);
+	if (fd >= 0 && ioctl(fd, SIOCGIFMTU, &r) == 0)
+		port->mtu = (u16)r.ifr_mtu;
+	if (fd >= 0)
+		close(fd);
+	return LS_OK;
+}
+
+/* Who has the interface: the name of the program, for the error. */
+static void occupant(u32 ifindex, char *out, size_t bytes)
+{
+	struct bpf_prog_info info = { 0 };
+	u32 length = sizeof(info), id = 0;
+	int fd = bpf_xdp_query_id((int)ifindex, 0, &id) == 0 && id ? bpf_prog_get_fd_by_id(id) : -1;
+
+	if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &length) == 0)
+		snprintf(out, bytes, "program %s (id %u)", info.name, id);
+	else
+		snprintf(out, bytes, "another program");
+	if (fd >= 0)
+		close(fd);
+}
+
+static int link_new(const struct ls_bpf *b, struct ls_bpf_port *port)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, driver, .flags = XDP_FLAGS_DRV_MODE);
+	LIBBPF_OPTS(bpf_link_create_opts, generic, .flags = XDP_FLAGS_SKB_MODE);
+	int fd = bpf_link_create(b->program, (int)port->ifindex, BPF_XDP, &driver);
+
+	port->mode = LS_BPF_DRIVER;
+	if (fd < 0 && errno == EOPNOTSUPP && port->generic) {
+		port->mode = LS_BPF_GENERIC;
+		fd = bpf_link_create(b->program, (int)port->ifindex, BPF_XDP, &generic);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/* bpffs keeps dots for itself. */
+static void link_name(char *out, const char *port)
+{
+	snprintf(out, LS_BPF_NAME + 8, LS_LINK_PREFIX "%s", port);
+	for (; *out; out++)
+		if (*out == '.')
+			*out = '~';
+}
+
+/* The way in and the way out are known before the program runs there. */
+static enum ls_status attach(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error)
+{
+	enum ls_status status = look(port, error);
+	char name[LS_BPF_NAME + 8], path[LS_BPF_PATH], who[64];
+	struct bpf_link_info info = { 0 };
+	struct ls_way_in in = { .device = port->device }, there;
+	u32 length = sizeof(info), slot;
+	int fd;
+
+	if (status != LS_OK)
+		return status;
+	in.ifindex = port->ifindex;
+	slot = port->ifindex & (LS_WAYS_IN - 1);
+	if (bpf_map_lookup_elem(b->ways_in, &slot, &there) == 0 && there.ifindex && there.ifindex != in.ifindex)
+		return ls_bpf_fail(error, LS_E_UNSUPPORTED, 0, "interface %s has number %u, which cannot be told from number %u of another port: numbers of one agent's ports must differ in their last %u bits",
+				   port->interface, port->ifindex, there.ifindex, (u32)__builtin_ctz(LS_WAYS_IN));
+	if (bpf_map_update_elem(b->ways_in, &slot, &in, 0) != 0 || bpf_map_update_elem(b->ways_out, &port->device, &port->ifindex, 0) != 0)
+		return ls_bpf_fail(error, ls_bpf_status(errno), errno, "interface %s cannot be entered into the maps: %s", port->interface, strerror(errno));
+	link_name(name, port->name);
+	fd = ls_pin_get(b, name);
+	if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &length) == 0 && info.xdp.ifindex == port->ifindex) {
+		LIBBPF_OPTS(bpf_xdp_query_opts, there_now);
+		int failed = bpf_link_update(fd, b->program, NULL);
+
+		close(fd);
+		if (bpf_xdp_query((int)port->ifindex, 0, &there_now) == 0 && there_now.attach_mode == XDP_ATTACHED_SKB)
+			port->mode = LS_BPF_GENERIC;
+		return failed ? ls_bpf_fail(error, ls_bpf_status(errno), errno, "the program of %s cannot be replaced: %s", port->interface, strerror(errno)) : LS_OK;
+	}
+	if (fd >= 0) { /* of an interface that is gone, or of another one now */
+		close(fd);
+		ls_bpf_path(b, path, name);
+		unlink(path);
+	}
+	fd = link_new(b, port);
+	if (fd == -EBUSY || fd == -EEXIST) {
+		occupant(port->ifindex, who, sizeof(who));
+		return ls_bpf_fail(error, LS_E_BUSY, -fd, "interface %s has %s already: detach it first (ip link set dev %s xdp off)", port->interface, who, port->interface);
+	}
+	if (fd == -EOPNOTSUPP)
+		return ls_bpf_fail(error, LS_E_UNSUPPORTED, -fd, "the driver of %s does not run XDP programs", port->interface);
+	if (fd < 0)
+		return ls_bpf_fail(error, ls_bpf_status(-fd), -fd, "the program cannot be put on %s: %s", port->interface, strerror(-fd));
+	slot = (u32)-ls_pin_put(b, name, fd);
+	close(fd);
+	return slot ? ls_bpf_fail(error, ls_bpf_status((int)slot), (int)slot, "%s/%s cannot be pinned: %s", b->folder, name, strerror((int)slot)) : LS_OK;
+}
+
+enum ls_status ls_bpf_attach(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error)
+{
+	if (!b->object || !b->published)
+		return ls_bpf_fail(error, LS_E_INVALID, 0, "port %s: load and publish first", port->name);
+	if (!port->device || port->device >= LS_BPF_PORTS_MAX || !port->name[0] || strchr(port->name, '/'))
+		return ls_bpf_fail(error, LS_E_INVALID, 0, "port %s: device %u of 1 to %u", port->name, port->device, LS_BPF_PORTS_MAX - 1);
+	return in_namespace(b, port, error, attach);
+}
+
+/* Ways lead nowhere before the link goes: a frame on its way out of a port that is being taken away is dropped and counted, not sent elsewhere. */
+static enum ls_status detach(struct ls_bpf *b, const char *pin)
+{
+	struct bpf_link_info info = { 0 };
+	struct ls_way_in way = { 0 };
+	char path[LS_BPF_PATH];
+	u32 length = sizeof(info), slot;
+	int fd = ls_pin_get(b, pin);
+
+	if (fd < 0)
+		return fd == -ENOENT ? LS_E_NOT_FOUND : ls_bpf_status(-fd);
+	if (b->object && bpf_obj_get_info_by_fd(fd, &info, &length) == 0 && info.xdp.ifindex) {
+		slot = info.xdp.ifindex & (LS_WAYS_IN - 1);
+		bpf_map_lookup_elem(b->ways_in, &slot, &way);
+	}
+	ls_bpf_path(b, path, pin);
+	unlink(path);
+	close(fd); /* the last one: detached */
+	if (way.device) {
+		struct ls_way_in none = { 0 };
+
+		bpf_map_update_elem(b->ways_in, &slot, &none, 0);
+		bpf_map_delete_elem(b->ways_out, &way.device);
+	}
+	return LS_OK;
+}
+
+enum ls_status ls_bpf_detach(struct ls_bpf *b, const char *name, struct ls_bpf_error *error)
+{
+	char pin[LS_BPF_NAME + 8];
+	enum ls_status status;
+
+	link_name(pin, name);
+	status = detach(b, pin);
+	return status == LS_OK ? LS_OK : ls_bpf_fail(error, status, errno, "port %s has no program of ours", name);
+}
+
+struct keep {
+	const char (*names)[LS_BPF_NAME];
+	u32 n, gone;
+};
+
+static void detach_other(struct ls_bpf *b, const char *pin, void *arg)
+{
+	struct keep *k = arg;
+
+	for (u32 i = 0; i < k->n; i++) {
+		char kept[LS_BPF_NAME + 8];
+
+		link_name(kept, k->names[i]);
+		if (strcmp(pin, kept) == 0)
+			return;
+	}
+	k->gone += detach(b, pin) == LS_OK;
+}
+
+u32 ls_bpf_detach_others(struct ls_bpf *b, const char names[][LS_BPF_NAME], u32 n)
+{
+	struct keep k = { .names = names, .n = n };
+
+	ls_pins_each(b, LS_LINK_PREFIX, detach_other, &k);
+	return k.gone;
+}

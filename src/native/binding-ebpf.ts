@@ -1,0 +1,41 @@
+/** The whole surface of the ebpf addon, in the addon's order (native/addon/ebpf.cc). All fields present. */
+
+export interface NativeEbpfPort {
+  /** Of the pin; a port of the configuration. */
+  readonly name: string
+  readonly interface: string
+  /** Path of the namespace; empty = this process's. */
+  readonly netns: string
+  /** Id in the configuration bank. */
+  readonly device: number
+  /** Fall back to generic mode where the driver cannot. */
+  readonly generic: boolean
+}
+
+export interface NativeEbpf {
+  /** `existed`: the table was pinned already; `linked`: programs of it that forward; `regions`: a descriptor for each region of the table. */
+  info: () => { readonly existed: boolean, readonly linked: number, readonly regions: readonly number[] }
+  /** The program runs on the port from here on; a pinned link is taken over without a gap. */
+  attach: (port: NativeEbpfPort) => { readonly ifindex: number, readonly mode: 0 | 1, readonly mtu: number, readonly mac: string }
+  /** False: there was none. */
+  detach: (name: string) => boolean
+  /** Links of ports that are not named here go; how many. */
+  detachOthers: (names: readonly string[]) => number
+  /** The program over the maps; about a second of the verifier's time. */
+  load: () => void
+  /** What the verifier said at the last load. */
+  log: () => string
+  /** Pins everything: from here on it outlives the process. */
+  publish: () => void
+  /** Links, pins and folder go; the maps stay for the table that lies over them. */
+  unpublish: () => void
+  /** Forwarding goes on. */
+  close: () => void
+}
+
+export interface NativeEbpfAddon {
+  readonly layoutVersion: number
+  readonly Ebpf: new (folder: string, header: Uint8Array) => NativeEbpf
+  /** What the kernel has, each tried; changes nothing. */
+  readonly probe: () => ReadonlyArray<{ readonly name: string, readonly ok: boolean, readonly reason: string }>
+}
