@@ -19,8 +19,8 @@ LS_INLINE bool ls_answer_link(const struct ls_env *e, struct ls_pkt *p)
 
 	if (!h)
 		return false;
-	__builtin_memcpy(h, h + 6, 6);
-	__builtin_memcpy(h + 6, i->mac, 6);
+	ls_copy6(h, h + 6);
+	ls_copy6(h + 6, i->mac);
 	p->out_iface = p->in_iface;
 	p->flags |= LS_PF_GENERATED;
 	return true;
@@ -57,8 +57,8 @@ LS_STAGE u32 ls_arp(const struct ls_env *e, struct ls_pkt *p)
 		return ls_drop(e, p, LS_DROP_OWN_ADDRESS);
 	ls_put16(a + 6, 2);
 	__builtin_memcpy(a + 18, a + 8, 10); /* the asker becomes the target */
-	__builtin_memcpy(a + 8, c->iface[p->in_iface & (LS_IFACES_MAX - 1)].mac, 6);
-	__builtin_memcpy(a + 14, &target.w[3], 4);
+	ls_copy6(a + 8, c->iface[p->in_iface & (LS_IFACES_MAX - 1)].mac);
+	ls_copy4(a + 14, &target.w[3]);
 	if (!ls_answer_link(e, p))
 		return ls_drop(e, p, LS_DROP_TRUNCATED);
 	ls_count(e, LS_CTR_ARP_REPLIES, 1);
@@ -80,7 +80,7 @@ LS_STAGE u32 ls_nd(const struct ls_env *e, struct ls_pkt *p)
 		return ls_to_host(e);
 	if (p->ttl != 255)
 		return ls_drop(e, p, LS_DROP_MARTIAN); /* RFC 4861 7.1.1 */
-	__builtin_memcpy(target.b, h + 48, 16);
+	ls_copy16(target.b, h + 48);
 	l = ls_local_find(c, &target, p->key.domain);
 	if (!l || l->kind == LS_LOCAL_HOST || (l->iface && l->iface != p->in_iface))
 		return ls_to_host(e);
@@ -97,7 +97,7 @@ LS_STAGE u32 ls_nd(const struct ls_env *e, struct ls_pkt *p)
 	if (dad) {
 		static const u8 all_nodes_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
 
-		__builtin_memcpy(h, all_nodes_mac, 6);
+		ls_copy6(h, all_nodes_mac);
 	}
 	h = port_at(p->buf, p->l3, 72);
 	if (!h)
@@ -113,16 +113,16 @@ LS_STAGE u32 ls_nd(const struct ls_env *e, struct ls_pkt *p)
 		h[25] = 2;
 		h[39] = 1;
 	} else {
-		__builtin_memcpy(h + 24, p->key.src.b, 16);
+		ls_copy16(h + 24, p->key.src.b);
 	}
-	__builtin_memcpy(h + 8, target.b, 16);
+	ls_copy16(h + 8, target.b);
 	h[40] = 136;
 	h[41] = 0;
 	h[42] = h[43] = 0;
 	ls_put32(h + 44, dad ? 0xa0000000u : 0xe0000000u); /* router, solicited, override */
 	h[64] = 2;
 	h[65] = 1;
-	__builtin_memcpy(h + 66, c->iface[p->in_iface & (LS_IFACES_MAX - 1)].mac, 6);
+	ls_copy6(h + 66, c->iface[p->in_iface & (LS_IFACES_MAX - 1)].mac);
 	sum = ls_sum_words(h + 8, 16) + ls_sum_words(h + 40, 16) + ls_swap16(32) + ls_swap16(LS_IPPROTO_ICMP6);
 	ls_set_raw16(h + 42, (be16)~ls_fold(sum));
 	ls_count(e, LS_CTR_ND_REPLIES, 1);
@@ -211,8 +211,8 @@ LS_STAGE bool ls_answer_error(const struct ls_env *e, struct ls_pkt *p)
 		ls_put16(h + 4, (u16)(quote + 8));
 		h[6] = LS_IPPROTO_ICMP6;
 		h[7] = 64;
-		__builtin_memcpy(h + 8, from->b, 16);
-		__builtin_memcpy(h + 24, p->key.src.b, 16);
+		ls_copy16(h + 8, from->b);
+		ls_copy16(h + 24, p->key.src.b);
 	} else {
 		h[0] = 0x45;
 		h[1] = 0xc0;
@@ -221,8 +221,8 @@ LS_STAGE bool ls_answer_error(const struct ls_env *e, struct ls_pkt *p)
 		h[8] = 64;
 		h[9] = LS_IPPROTO_ICMP;
 		ls_put16(h + 10, 0);
-		__builtin_memcpy(h + 12, &from->w[3], 4);
-		__builtin_memcpy(h + 16, &p->key.src.w[3], 4);
+		ls_copy4(h + 12, &from->w[3]);
+		ls_copy4(h + 16, &p->key.src.w[3]);
 		ls_set_raw16(h + 10, (be16)~ls_fold(ls_sum_words(h, 10)));
 	}
 	h = port_at(p->buf, l2 + head - 8, 8);
@@ -277,8 +277,8 @@ LS_STAGE bool ls_answer_reset(const struct ls_env *e, struct ls_pkt *p)
 		h[8] = 64;
 		h[9] = LS_IPPROTO_TCP;
 		ls_put16(h + 10, 0);
-		__builtin_memcpy(h + 12, &p->key.dst.w[3], 4);
-		__builtin_memcpy(h + 16, &p->key.src.w[3], 4);
+		ls_copy4(h + 12, &p->key.dst.w[3]);
+		ls_copy4(h + 16, &p->key.src.w[3]);
 		ls_set_raw16(h + 10, (be16)~ls_fold(ls_sum_words(h, 10)));
 	}
 	if (!ls_put_addr(p, p->l3, true, &p->key.dst) || !ls_put_addr(p, p->l3, false, &p->key.src))

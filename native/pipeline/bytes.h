@@ -9,12 +9,41 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the layout is little-
 #define ls_swap16(x) __builtin_bswap16(x)
 #define ls_swap32(x) __builtin_bswap32(x)
 
-LS_INLINE u16 ls_get16(const u8 *p) { return (u16)((u16)p[0] << 8 | p[1]); }
-LS_INLINE u32 ls_get32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
-LS_INLINE void ls_put16(u8 *p, u16 v) { p[0] = (u8)(v >> 8); p[1] = (u8)v; }
-LS_INLINE void ls_put32(u8 *p, u32 v) { ls_put16(p, (u16)(v >> 16)); ls_put16(p + 2, (u16)v); }
-LS_INLINE be16 ls_raw16(const u8 *p) { be16 v; __builtin_memcpy(&v, p, 2); return v; }
-LS_INLINE void ls_set_raw16(u8 *p, be16 v) { __builtin_memcpy(p, &v, 2); }
+/* Words at any address. BPF would take memcpy() for a loop over bytes, though its hosts load words from anywhere. */
+#ifdef __bpf__
+LS_INLINE u16 ls_load16(const u8 *p) { return *(const ls_u16a *)p; }
+LS_INLINE u32 ls_load32(const u8 *p) { return *(const ls_u32a *)p; }
+LS_INLINE u64 ls_load64(const u8 *p) { return *(const ls_u64a *)p; }
+LS_INLINE void ls_store16(u8 *p, u16 v) { *(ls_u16a *)p = v; }
+LS_INLINE void ls_store32(u8 *p, u32 v) { *(ls_u32a *)p = v; }
+LS_INLINE void ls_store64(u8 *p, u64 v) { *(ls_u64a *)p = v; }
+#else
+LS_INLINE u16 ls_load16(const u8 *p) { u16 v; __builtin_memcpy(&v, p, 2); return v; }
+LS_INLINE u32 ls_load32(const u8 *p) { u32 v; __builtin_memcpy(&v, p, 4); return v; }
+LS_INLINE u64 ls_load64(const u8 *p) { u64 v; __builtin_memcpy(&v, p, 8); return v; }
+LS_INLINE void ls_store16(u8 *p, u16 v) { __builtin_memcpy(p, &v, 2); }
+LS_INLINE void ls_store32(u8 *p, u32 v) { __builtin_memcpy(p, &v, 4); }
+LS_INLINE void ls_store64(u8 *p, u64 v) { __builtin_memcpy(p, &v, 8); }
+#endif
+
+LS_INLINE u16 ls_get16(const u8 *p) { return ls_swap16(ls_load16(p)); }
+LS_INLINE u32 ls_get32(const u8 *p) { return ls_swap32(ls_load32(p)); }
+LS_INLINE void ls_put16(u8 *p, u16 v) { ls_store16(p, ls_swap16(v)); }
+LS_INLINE void ls_put32(u8 *p, u32 v) { ls_store32(p, ls_swap32(v)); }
+LS_INLINE be16 ls_raw16(const u8 *p) { return ls_load16(p); }
+LS_INLINE void ls_set_raw16(u8 *p, be16 v) { ls_store16(p, v); }
+
+/* An Ethernet address, an IPv4 address, an IPv6 address. */
+LS_INLINE void ls_copy6(u8 *to, const u8 *from) { ls_store32(to, ls_load32(from)); ls_store16(to + 4, ls_load16(from + 4)); }
+LS_INLINE void ls_copy4(void *to, const void *from) { ls_store32(to, ls_load32(from)); }
+LS_INLINE void ls_copy16(u8 *to, const u8 *from)
+{
+	u64 low = ls_load64(from), high = ls_load64(from + 8);
+
+	ls_store64(to, low);
+	ls_store64(to + 8, high);
+}
+LS_INLINE bool ls_same6(const u8 *a, const u8 *b) { return ls_load32(a) == ls_load32(b) && ls_load16(a + 4) == ls_load16(b + 4); }
 
 /* Index of the lowest set bit; `v` is not 0. The BPF back end of clang 14 selects popcount, but not cttz; the barrier keeps the one from being
  * recognised as the other. */

@@ -38,8 +38,8 @@ LS_STAGE u32 ls_encapsulate(const struct ls_env *e, struct ls_pkt *p, u32 mode, 
 		ls_put16(h + 4, (u16)(inner + add - 40));
 		h[6] = mode == LS_MODE_GRE ? LS_IPPROTO_GRE : inner6 ? LS_IPPROTO_IPV6 : LS_IPPROTO_IPIP;
 		h[7] = 64;
-		__builtin_memcpy(h + 8, from->b, 16);
-		__builtin_memcpy(h + 24, real->b, 16);
+		ls_copy16(h + 8, from->b);
+		ls_copy16(h + 24, real->b);
 	} else {
 		h[0] = 0x45;
 		h[1] = p->tos;
@@ -48,8 +48,8 @@ LS_STAGE u32 ls_encapsulate(const struct ls_env *e, struct ls_pkt *p, u32 mode, 
 		h[8] = 64;
 		h[9] = mode == LS_MODE_GRE ? LS_IPPROTO_GRE : inner6 ? LS_IPPROTO_IPV6 : LS_IPPROTO_IPIP;
 		ls_put16(h + 10, 0);
-		__builtin_memcpy(h + 12, &from->w[3], 4);
-		__builtin_memcpy(h + 16, &real->w[3], 4);
+		ls_copy4(h + 12, &from->w[3]);
+		ls_copy4(h + 16, &real->w[3]);
 		ls_set_raw16(h + 10, (be16)~ls_fold(ls_sum_words(h, 10)));
 	}
 	if (mode == LS_MODE_GRE) {
@@ -77,8 +77,8 @@ LS_PART u32 ls_write_link(struct ls_pkt *p, const struct ls_iface *out)
 	h = port_at(p->buf, 0, 22);
 	if (!h)
 		return LS_DROP_TRUNCATED;
-	__builtin_memcpy(h, p->route.dst_mac, 6);
-	__builtin_memcpy(h + 6, out->mac, 6);
+	ls_copy6(h, p->route.dst_mac);
+	ls_copy6(h + 6, out->mac);
 	if (out->outer_vlan) {
 		ls_put16(h + at, out->inner_vlan ? LS_ETH_QINQ : LS_ETH_VLAN);
 		ls_put16(h + at + 2, out->outer_vlan);

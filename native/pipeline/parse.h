@@ -67,8 +67,7 @@ LS_PART u32 ls_parse_link(const struct ls_env *e, struct ls_pkt *p, u32 device)
 		return LS_DROP_TRUNCATED;
 	if (h[0] & 1)
 		p->flags |= LS_PF_BROADCAST;
-	else if ((h[0] ^ iface->mac[0]) | (h[1] ^ iface->mac[1]) | (h[2] ^ iface->mac[2]) | (h[3] ^ iface->mac[3]) |
-		 (h[4] ^ iface->mac[4]) | (h[5] ^ iface->mac[5]))
+	else if (!ls_same6(h, iface->mac))
 		p->flags |= LS_PF_OTHER_MAC;
 	return LS_DROP_NONE;
 }
@@ -159,8 +158,8 @@ LS_PART u32 ls_parse_ip6(struct ls_pkt *p, u32 offset)
 	p->tos = (u8)(h[0] << 4 | h[1] >> 4);
 	p->ttl = h[7];
 	p->key.family = LS_IP6;
-	__builtin_memcpy(p->key.src.b, h + 8, 16);
-	__builtin_memcpy(p->key.dst.b, h + 24, 16);
+	ls_copy16(p->key.src.b, h + 8);
+	ls_copy16(p->key.dst.b, h + 24);
 	p->flags |= LS_PF_DF;
 	next = h[6];
 	at = 40;
@@ -242,8 +241,8 @@ LS_STAGE u32 ls_parse_embedded(struct ls_pkt *p, u32 offset)
 		if (!h || h[0] >> 4 != 6)
 			return LS_DROP_ICMP_UNMATCHED;
 		proto = h[6];
-		__builtin_memcpy(from.b, h + 8, 16);
-		__builtin_memcpy(p->key.src.b, h + 24, 16);
+		ls_copy16(from.b, h + 8);
+		ls_copy16(p->key.src.b, h + 24);
 		l4 = offset + 40;
 	}
 	/* an error goes to whoever sent what it quotes (RFC 1122 3.2.2, RFC 4443 2.2): another destination is a forgery that would be led to

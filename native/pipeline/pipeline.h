@@ -24,7 +24,7 @@ LS_STAGE u32 ls_error_unmatched(const struct ls_env *e, struct ls_pkt *p)
 	if (!h)
 		return ls_drop(e, p, LS_DROP_TRUNCATED);
 	if (v6)
-		__builtin_memcpy(dst.b, h + 24, 16);
+		ls_copy16(dst.b, h + 24);
 	else
 		ls_addr_from4(&dst, h + 16);
 	l = ls_local_find(port_config(e), &dst, p->key.domain);

@@ -117,7 +117,7 @@ LS_INLINE void ls_addr_from4(struct ls_addr *a, const u8 *four)
 	a->w[0] = 0;
 	a->w[1] = 0;
 	a->w[2] = ls_swap32(0xffff);
-	__builtin_memcpy(&a->w[3], four, 4);
+	ls_copy4(&a->w[3], four);
 }
 
 LS_INLINE bool ls_addr_equal(const struct ls_addr *a, const struct ls_addr *b)

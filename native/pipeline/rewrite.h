@@ -14,12 +14,12 @@ LS_INLINE bool ls_put_addr(struct ls_pkt *p, u32 l3, bool source, const struct l
 		h = port_at(p->buf, l3 + (source ? 12u : 16u), 4);
 		if (!h)
 			return false;
-		__builtin_memcpy(h, &a->w[3], 4);
+		ls_copy4(h, &a->w[3]);
 	} else {
 		h = port_at(p->buf, l3 + (source ? 8u : 24u), 16);
 		if (!h)
 			return false;
-		__builtin_memcpy(h, a->b, 16);
+		ls_copy16(h, a->b);
 	}
 	return true;
 }
@@ -193,8 +193,8 @@ LS_STAGE bool ls_rewrite_icmp_error(struct ls_pkt *p, const struct ls_key *key, 
 		h = port_at(p->buf, p->l3 + 8u, 32);
 		if (!h)
 			return false;
-		__builtin_memcpy(outer_src.b, h, 16);
-		__builtin_memcpy(outer_dst.b, h + 16, 16);
+		ls_copy16(outer_src.b, h);
+		ls_copy16(outer_dst.b, h + 16);
 	} else {
 		h = port_at(p->buf, p->l3 + 12u, 8);
 		if (!h)

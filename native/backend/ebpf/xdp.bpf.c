@@ -40,6 +40,51 @@ LS_INLINE u32 ls_device_of(u32 ifindex)
 	return w && w->ifindex == ifindex ? w->device : 0;
 }
 
+#define LS_WINDOW_FIRST 128 /* link header, IPv6 header, the longest TCP header: 14 + 40 + 60 */
+
+/* The first bytes of the frame, by words straight from it: a call of the kernel's costs as much as a hundred bytes. */
+LS_INLINE void ls_frame_first(struct xdp_md *ctx, struct ls_pkt *p)
+{
+	const u8 *at = (const u8 *)(unsigned long)ctx->data, *end = (const u8 *)(unsigned long)ctx->data_end;
+	u8 *to = &p->buf->bytes[LS_HEADROOM];
+	u32 have = 0;
+
+#pragma unroll
+	for (u32 n = 0; n < LS_WINDOW_FIRST; n += 8) {
+		if (at + n + 8 > end)
+			break;
+		ls_store64(to + n, ls_load64(at + n));
+		have = n + 8;
+	}
+	LS_OPAQUE(have);
+	if (have < LS_WINDOW_FIRST) { /* a short frame: the rest of it, less than a word */
+		at += have;
+		to += have;
+		if (at + 4 <= end) {
+			ls_store32(to, ls_load32(at));
+			have += 4, at += 4, to += 4;
+		}
+		if (at + 2 <= end) {
+			ls_store16(to, ls_load16(at));
+			have += 2, at += 2, to += 2;
+		}
+		if (at + 1 <= end) {
+			*to = *at;
+			have++;
+		}
+	}
+	p->buf->have = have;
+}
+
+/* Does the pipeline need no more than that? The whole frame, or untagged TCP and UDP without options or extension headers. */
+LS_INLINE bool ls_frame_plain(const struct ls_buf *b)
+{
+	const u8 *h = &b->bytes[LS_HEADROOM];
+	u32 type = ls_get16(h + 12), proto = type == LS_ETH_IP4 && h[14] == 0x45 ? h[23] : type == LS_ETH_IP6 ? h[20] : 0;
+
+	return b->have == b->len || (b->have == LS_WINDOW_FIRST && (proto == LS_IPPROTO_TCP || proto == LS_IPPROTO_UDP));
+}
+
 /* Brings the first `want` bytes of the frame into the window; what is there already stays. */
 LS_PART u32 ls_frame_load(struct xdp_md *ctx, struct ls_pkt *p, u32 want)
 {
@@ -65,7 +110,8 @@ LS_PART u32 ls_frame_load(struct xdp_md *ctx, struct ls_pkt *p, u32 want)
 LS_PART u32 ls_frame_store(struct xdp_md *ctx, struct ls_pkt *p)
 {
 	s32 grown;
-	u32 n, at;
+	u32 n, at, done = 0;
+	u8 *to, *end;
 
 	LS_GIVEN(p);
 	if (p->buf->pushed && bpf_xdp_adjust_head(ctx, -p->buf->pushed) != 0)
@@ -79,10 +125,43 @@ LS_PART u32 ls_frame_store(struct xdp_md *ctx, struct ls_pkt *p)
 	LS_OPAQUE(at);
 	if (n == 0 || n > LS_WINDOW_LOAD || at > LS_HEADROOM + 8)
 		return 1;
-	return bpf_xdp_store_bytes(ctx, 0, &p->buf->bytes[at], n) != 0;
+	to = (u8 *)(unsigned long)ctx->data;
+	end = (u8 *)(unsigned long)ctx->data_end;
+#pragma unroll
+	for (; done < LS_WINDOW_FIRST; done += 8) {
+		if (done + 8 > n || to + done + 8 > end)
+			break;
+		ls_store64(to + done, ls_load64(&p->buf->bytes[at + done]));
+	}
+	LS_OPAQUE(done);
+	if (done >= n || done > LS_WINDOW_FIRST)
+		return 0;
+	if (n - done < 8) {
+		to += done;
+		at += done;
+		if (n - done >= 4 && to + 4 <= end) {
+			ls_store32(to, ls_load32(&p->buf->bytes[at]));
+			done += 4, to += 4, at += 4;
+		}
+		if (n - done >= 2 && to + 2 <= end) {
+			ls_store16(to, ls_load16(&p->buf->bytes[at]));
+			done += 2, to += 2, at += 2;
+		}
+		if (n - done >= 1 && to + 1 <= end) {
+			*to = p->buf->bytes[at];
+			done++, at++;
+		}
+	} else {
+		at += done;
+	}
+	n -= done;
+	LS_OPAQUE(n);
+	if (n == 0 || n > LS_WINDOW_LOAD)
+		return 0;
+	return bpf_xdp_store_bytes(ctx, done, &p->buf->bytes[at], n) != 0;
 }
 
-LS_SEC("xdp.frags") int ls_xdp(struct xdp_md *ctx)
+LS_INLINE int ls_frame_run(struct xdp_md *ctx)
 {
 	struct ls_header_page *page = ls_element(&ls_map_header, 0);
 	struct ls_scratch *s = ls_element(&ls_map_scratch, 0);
@@ -110,7 +189,8 @@ LS_SEC("xdp.frags") int ls_xdp(struct xdp_md *ctx)
 	p->buf->head = LS_HEADROOM;
 	p->buf->have = 0;
 	p->buf->pushed = 0;
-	if (ls_frame_load(ctx, p, LS_HEADER_BYTES_MAX))
+	ls_frame_first(ctx, p);
+	if (!ls_frame_plain(p->buf) && ls_frame_load(ctx, p, LS_HEADER_BYTES_MAX))
 		return XDP_ABORTED;
 
 	v = ls_pipeline_front(e, p, device);
@@ -135,6 +215,8 @@ LS_SEC("xdp.frags") int ls_xdp(struct xdp_md *ctx)
 		return XDP_TX;
 	return (int)bpf_redirect_map(&ls_map_ways_out, device, XDP_DROP);
 }
+
+LS_SEC("xdp.frags") int ls_xdp(struct xdp_md *ctx) { return ls_frame_run(ctx); }
 
 /* What the kernel is told. bpf_fib_lookup, and nothing that is used here, is for programs under a licence compatible with the GPL only. */
 #ifndef LS_BPF_LICENSE
