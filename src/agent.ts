@@ -13,12 +13,12 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Logger } from 'pino'
 import { TableDataPlane, type Compiler } from './backend/table/index.js'
 import { UserspaceForwarder } from './backend/userspace/index.js'
-import { Authority, ConfigError, ConfigStore, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, type ParseOptions } from './config/index.js'
+import { Authority, ConfigError, ConfigStore, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
 import { fileIo, type StoreIo } from './config/store-io.js'
 import type { Desired } from './contract/desired.js'
 import type { ConfigSink, DataPlane, ProbeResult } from './contract/dataplane.js'
 import { LockstepError } from './contract/errors.js'
-import type { AgentInfo, AgentServices } from './contract/services.js'
+import type { AgentInfo } from './contract/services.js'
 import type { SessionChange } from './contract/session.js'
 import { drop } from './generated/codes.js'
 import { layout, limits } from './generated/layout.js'
@@ -27,11 +27,11 @@ import type { NativeTable } from './native/binding.js'
 import { fromNative } from './native/errors.js'
 import { heldIds } from './native/held-ids.js'
 import { loadCore } from './native/load.js'
-import { resolveNamedFilter } from './rpc/resolve-filter.js'
-import { startRpcServer, type RpcServer } from './rpc/server.js'
 import { version } from './native/version.js'
-import { startFeed } from './workers/feed.js'
 import { startPool, type Pool } from './workers/pool.js'
+import type { Book, MainCalls } from './workers/protocol.js'
+import { startRpcThread, type RpcThread } from './workers/rpc-thread.js'
+import { startSyncThread } from './workers/sync-thread.js'
 
 export interface AgentOptions {
   /** YAML text, and where it came from. `null`: the startup configuration of the state directory. */
@@ -48,7 +48,6 @@ export interface AgentOptions {
 }
 
 export interface Agent {
-  readonly services: AgentServices
   readonly socketPath: string
   readonly desired: () => Desired | null
   /** Reads the startup text again and applies it (SIGHUP). */
@@ -97,22 +96,20 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
-    sink: sinkOf(dataplane, o.backend, agent), store, parse, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
+    sink: sinkOf(dataplane, o.backend, agent), store, parse, reader: pool.reader, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
     onApplied: (applied, desired) => {
       setLevel(desired.agent)
+      book = bookOf(desired)
+      rpc?.push(book)
       log.info({ generation: applied.info.generation, author: applied.info.author, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings }, 'configuration in force')
       scheduleEdge()
     },
     onProblem: problem
   })
-  const timeouts = (app: number, phase: number): number => {
-    const d = authority.desired()
-    if (d === null) return 0
-    const key = Object.keys(d.timeouts)[phase] ?? ''
-    return d.applications.find(a => d.ids.app[a.name] === app)?.timeouts[key] ?? d.timeouts[key] ?? 0
-  }
-  const feed = startFeed({
-    tableId: table.info().id, timeouts, onLogs: (rows) => { logPolicies(log, rows, authority) },
+  let book = bookOf(null)
+  let rpc: RpcThread | null = null
+  const sync = startSyncThread({
+    tableId: table.info().id, timeouts: (app, phase) => timeoutOf(book.timeouts, app, phase), onLogs: (rows) => { logPolicies(log, rows, authority) },
     onClosed: (changes, lost) => { logClosed(log, changes, lost, authority) },
     onProblem: (error) => {
       problem('the sync worker failed', error)
@@ -122,7 +119,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
 
   let state: AgentInfo['state'] = 'starting'
   const startedAt = Date.now()
-  const services: AgentServices = {
+  const calls: MainCalls = {
     info: () => {
       const t = table.info()
       const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...dataplane.degraded()]
@@ -132,10 +129,17 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
         gateway: (authority.desired()?.agent ?? agent).gateway
       }
     },
-    dataplane: () => dataplane,
     probeAll: async () => [await dataplane.probe(), ...absent],
-    config: authority, names: authority.names, feed,
-    resolveFilter: (named) => resolveNamedFilter(named, authority.names)
+    links: () => dataplane.links.list(),
+    status: () => authority.status(),
+    text: (which) => authority.text(which),
+    check: async (text, signal) => await authority.check(text, signal),
+    apply: async (text, options, signal) => await authority.apply(text, options, signal),
+    confirm: async (generation) => await authority.confirm(generation),
+    rollback: async (generation, options, signal) => await authority.rollback(generation, options, signal),
+    history: () => authority.history(),
+    compare: async (from, to, signal) => await authority.compare(from, to, signal),
+    save: async () => { await authority.save() }
   }
 
   let edge: NodeJS.Timeout | null = null
@@ -188,7 +192,6 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     }, REFRESH_MS)
   }
 
-  let rpc: RpcServer | null = null
   let watcher: NodeJS.Timeout | null = null
   const takeDown = async (): Promise<void> => {
     state = 'stopping'
@@ -197,7 +200,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     authority.close()
     const failed: unknown[] = []
     const steps: ReadonlyArray<() => Promise<void> | void> = [
-      async () => { await rpc?.close(500) }, async () => { await feed.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, async () => { await pool.close() },
+      async () => { await rpc?.close(500) }, async () => { await sync.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, async () => { await pool.close() },
       () => { loop.disable() }, held.release
     ]
     for (const step of steps) {
@@ -214,7 +217,18 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const within = (ms: number): AbortSignal => AbortSignal.any([AbortSignal.timeout(ms), ...(o.signal === undefined ? [] : [o.signal])])
 
   try {
-    rpc = await startRpcServer(services, { socketPath, onBug: (method, error) => { problem(`${method} failed`, error) } })
+    rpc = await startRpcThread({
+      socketPath, tableId: table.info().id, calls, book, listener: sync.listener,
+      onBug: (method, error) => { problem(`${method} failed`, error) },
+      onDown: (error) => {
+        problem('the gRPC worker ended; it is started again', error)
+        reasons.set('gRPC worker', error instanceof Error ? error.message : String(error))
+      },
+      onUp: () => {
+        reasons.delete('gRPC worker')
+        log.info('the gRPC worker serves again')
+      }
+    })
     await dataplane.start(within(30_000))
     const applied = await authority.start(within(60_000))
     if (applied === null) log.warn('no configuration: apply one with `lockstep apply FILE`')
@@ -222,7 +236,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     watcher = watchHost()
     state = 'running'
     rpc.setServing(true)
-    return { services, socketPath, desired: () => authority.desired(), reload: async () => { await authority.reload(AbortSignal.timeout(60_000)) }, stop }
+    return { socketPath, desired: () => authority.desired(), reload: async () => { await authority.reload(AbortSignal.timeout(60_000)) }, stop }
   } catch (error) {
     await stop().catch((cause: unknown) => { problem('stopping after a failed start', cause) })
     throw error
@@ -330,6 +344,8 @@ function compilerOf (pool: Pool): Compiler {
     compile: async (desired, ports, rings, generation, signal) => await pool.compile({ desired, ports, rings, nowMs: Date.now(), generation }, signal)
   }
 }
+
+const bookOf = (desired: Desired | null): Book => ({ ids: desired?.ids ?? emptyIds, timeouts: timeoutTable(desired) })
 
 /** CLOCK_MONOTONIC and kernel state are comparable within one boot only. */
 function bootId (): string {

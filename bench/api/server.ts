@@ -1,36 +1,48 @@
 /**
- * The server side of the bench, a process of its own as in production: an agent's gRPC server over a table of N rows. Answers
- * its parent: `reset` starts a new measurement of the event loop, `read` returns it.
- *
- * `table`: a shared table of the addon, walked by the same native scan as in production. `fabricated`: column buffers made once,
- * which leaves the way from a buffer to the client alone.
+ * The server side of the bench, a process of its own as in production: a table of N rows, and the agent's gRPC thread over it. Answers its parent: `reset`
+ * starts a new measurement of both event loops, `read` returns it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { startRpcServer } from '../../src/rpc/server.js'
+import { BroadcastChannel } from 'node:worker_threads'
+import { emptyIds, timeoutTable } from '../../src/config/index.js'
+import { startRpcThread } from '../../src/workers/rpc-thread.js'
+import { startSyncThread } from '../../src/workers/sync-thread.js'
 import { createFakeAgent } from '../../test/unit/rpc/fake-agent.js'
+import { mainCallsOf } from '../../test/unit/rpc/main-calls.js'
+import type { LoopReport } from './rpc-thread.js'
+import { filledTable } from './filled-table.js'
 
-export interface ServerReport { readonly loopDelayP99Ms: number, readonly loopDelayMaxMs: number, readonly rssMiB: number, readonly cpuMs: number }
+export interface ServerReport { readonly main: LoopReport, readonly rpc: LoopReport, readonly rssMiB: number }
 
-const [socketPath = '', rows = '0', source = 'table'] = process.argv.slice(2)
-const services = source === 'table'
-  ? await (await import('./table-services.js')).createServices(Number(rows))
-  : createFakeAgent(Number(rows)).services
+const [socketPath = '', rows = '0'] = process.argv.slice(2)
+const table = filledTable(Number(rows))
+const fail = (error: unknown): void => {
+  console.error(error)
+  process.exit(1)
+}
+const tableId = table.info().id
+const sync = startSyncThread({ tableId, timeouts: () => 0, onLogs: () => {}, onClosed: () => {}, onProblem: fail })
+const rpc = await startRpcThread({
+  socketPath, tableId, calls: mainCallsOf(createFakeAgent(0).services), book: { ids: emptyIds, timeouts: timeoutTable(null) }, listener: sync.listener,
+  onBug: (_method, error) => { fail(error) }, onDown: fail, onUp: () => {}, entry: new URL('./rpc-thread.js', import.meta.url)
+})
 const delay = monitorEventLoopDelay({ resolution: 1 })
-const server = await startRpcServer(services, { socketPath })
-server.setServing(true)
-let cpu = process.cpuUsage()
+const channel = new BroadcastChannel('lockstep-bench-api')
+channel.onmessage = (event: unknown) => {
+  const { data } = event as { data: LoopReport }
+  const report: ServerReport = { main: { p99Ms: delay.percentile(99) / 1e6, maxMs: delay.max / 1e6 }, rpc: data, rssMiB: process.memoryUsage.rss() / 2 ** 20 }
+  process.send?.(report)
+}
 
 process.on('message', (message) => {
-  if (message === 'reset') {
-    delay.enable()
-    delay.reset()
-    cpu = process.cpuUsage()
-    process.send?.('ready')
-  } else if (message === 'read') {
-    const used = process.cpuUsage(cpu)
-    const report: ServerReport = { loopDelayP99Ms: delay.percentile(99) / 1e6, loopDelayMaxMs: delay.max / 1e6, rssMiB: process.memoryUsage.rss() / 2 ** 20, cpuMs: (used.user + used.system) / 1000 }
-    process.send?.(report)
-  }
+  channel.postMessage(message)
+  if (message !== 'reset') return
+  delay.enable()
+  delay.reset()
+  process.send?.('ready')
 })
-process.on('disconnect', () => { void server.close(0).then(() => process.exit(0)) })
+process.on('disconnect', () => {
+  channel.close()
+  void rpc.close(0).then(sync.close).then(() => { table.close() }).catch(fail)
+})
 process.send?.('ready')

@@ -30,6 +30,7 @@ private:
 	Napi::Value info(const Napi::CallbackInfo &);
 	Napi::Value close(const Napi::CallbackInfo &);
 	Napi::Value install(const Napi::CallbackInfo &);
+	Napi::Value get(const Napi::CallbackInfo &);
 	Napi::Value drain(const Napi::CallbackInfo &);
 	Napi::Value drain_logs(const Napi::CallbackInfo &);
 	Napi::Value feed(const Napi::CallbackInfo &);

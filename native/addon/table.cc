@@ -227,6 +227,17 @@ Napi::Value Table::install(const Napi::CallbackInfo &info)
 	return install_result(info.Env(), result);
 }
 
+/* get(key, out) -> whether a live session owns the tuple (struct ls_key, either direction); then `out` is its record. */
+Napi::Value Table::get(const Napi::CallbackInfo &info)
+{
+	ls_table *t = use();
+	ls_key key;
+	Bytes out = arg_bytes(info, 1, sizeof(ls_wire_record), "out");
+
+	memcpy(&key, arg_bytes(info, 0, sizeof(key), "key").data, sizeof(key));
+	return Napi::Boolean::New(info.Env(), ls_table_get(t, &key, reinterpret_cast<ls_wire_record *>(out.data)) == LS_OK);
+}
+
 Napi::Value Table::drain(const Napi::CallbackInfo &info)
 {
 	ls_table *t = use();
@@ -274,14 +285,19 @@ static ls_filter arg_filter(const Napi::CallbackInfo &info, size_t i)
 	return f;
 }
 
+/* deleteFilter(filter, reason) -> {done: promise, cancel()}: stops between batches; `done` tells what was deleted until then. */
 Napi::Value Table::delete_filter(const Napi::CallbackInfo &info)
 {
 	ls_filter f = arg_filter(info, 0);
 	u32 reason = arg_u32(info, 1, "reason", LS_CLOSE_COUNT - 1);
 	auto result = std::make_shared<ls_delete_result>();
+	auto cancel = std::make_shared<u32>(0);
+	Napi::Object o = Napi::Object::New(info.Env());
 
-	return work(info, [f, reason, result](ls_table *t) { ls_table_delete_filter(t, &f, reason, nullptr, result.get()); },
-		    [result](Napi::Env env) { return delete_result(env, *result); });
+	o.Set("done", work(info, [f, reason, result, cancel](ls_table *t) { ls_table_delete_filter(t, &f, reason, cancel.get(), result.get()); },
+			   [result](Napi::Env env) { return delete_result(env, *result); }));
+	o.Set("cancel", Napi::Function::New(info.Env(), [cancel](const Napi::CallbackInfo &) { __atomic_store_n(cancel.get(), 1, __ATOMIC_RELAXED); }));
+	return o;
 }
 
 /* scanColumns(filter, columns, cursor, out, maxRows, maxNs) -> {rows, cursor | null} */
@@ -519,7 +535,7 @@ void Table::Init(Napi::Env env, Napi::Object exports)
 	exports.Set("tableHeader", Napi::Function::New(env, table_header, "tableHeader"));
 	exports.Set("Table", DefineClass(env, "Table", {
 		InstanceMethod<&Table::info>("info"), InstanceMethod<&Table::close>("close"), InstanceMethod<&Table::install>("install"),
-		InstanceMethod<&Table::drain>("drain"), InstanceMethod<&Table::drain_logs>("drainLogs"), InstanceMethod<&Table::feed>("feed"),
+		InstanceMethod<&Table::get>("get"), InstanceMethod<&Table::drain>("drain"), InstanceMethod<&Table::drain_logs>("drainLogs"), InstanceMethod<&Table::feed>("feed"),
 		InstanceMethod<&Table::delete_ids>("deleteIds"), InstanceMethod<&Table::delete_filter>("deleteFilter"),
 		InstanceMethod<&Table::scan_columns>("scanColumns"), InstanceMethod<&Table::scan_records>("scanRecords"),
 		InstanceMethod<&Table::count>("count"), InstanceMethod<&Table::verify>("verify"), InstanceMethod<&Table::bulk_begin>("bulkBegin"),

@@ -48,6 +48,8 @@ enum ls_status ls_wire_check(const struct ls_wire_record *r);
 /* Takes a coherent copy of a live session; false when the slot is not live. */
 bool ls_session_read(const struct ls_table *t, u32 slot, struct ls_session *out);
 enum ls_status ls_table_find(const struct ls_table *t, const struct ls_key *key, u32 *slot, u32 *gen);
+/* The session that owns the tuple, in either direction, as it is now. LS_E_NOT_FOUND: none, or it ended meanwhile. */
+enum ls_status ls_table_get(const struct ls_table *t, const struct ls_key *key, struct ls_wire_record *out);
 
 enum ls_install_flags { LS_INSTALL_MARK = 1 << 0 };
 struct ls_install_result {

@@ -37,6 +37,17 @@ enum ls_status ls_table_find(const struct ls_table *t, const struct ls_key *key,
 	return LS_OK;
 }
 
+enum ls_status ls_table_get(const struct ls_table *t, const struct ls_key *key, struct ls_wire_record *out)
+{
+	struct ls_session s;
+	u32 slot, gen;
+
+	if (ls_table_find(t, key, &slot, &gen) != LS_OK || !ls_session_read(t, slot, &s) || s.gen != gen)
+		return LS_E_NOT_FOUND;
+	ls_wire_pack(&s, slot, LS_NOTICE_NONE, ls_clock_ns(), out);
+	return LS_OK;
+}
+
 /* A record on its way in: its cache lines are being fetched while those before it are worked on. The image is made that early as well: small stores that
  * a wide load meets at once would have to be waited for. */
 struct pending {

@@ -11,15 +11,17 @@ import { DeadlineTimer, OneAtATime, RequestMemory, systemClock, type AuthorityCl
 import { emptyIds, withIds, type Held } from './ids.js'
 import { ConfigError } from './issues.js'
 import { nameBook } from './names.js'
-import { parseConfig, type ParseOptions, type ParseResult } from './parse.js'
+import type { ParseOptions } from './parse.js'
 import { planConfig } from './plan.js'
-import { unsupportedIssues } from './requires.js'
+import { readHere, type Reader, type ReadJob, type ReadText } from './reader.js'
 import { textHash, type ConfigStore, type StoreState } from './store.js'
 
 export interface AuthorityOptions {
   readonly sink: ConfigSink
   readonly store: ConfigStore
   readonly parse: ParseOptions
+  /** Where texts are read; default: on the caller's thread. */
+  readonly reader?: Reader
   readonly clock?: AuthorityClock
   /** Of the backend in use: what it denies is refused before it is touched. */
   readonly capabilities?: () => readonly Capability[]
@@ -41,6 +43,7 @@ const never = new AbortController().signal
 
 export class Authority implements ConfigAuthority {
   private readonly clock: AuthorityClock
+  private readonly reader: Reader
   private readonly turns = new OneAtATime(16)
   private readonly requests: RequestMemory<Applied>
   private readonly deadline: DeadlineTimer
@@ -52,6 +55,7 @@ export class Authority implements ConfigAuthority {
 
   constructor (private readonly o: AuthorityOptions) {
     this.clock = o.clock ?? systemClock
+    this.reader = o.reader ?? readHere
     this.requests = new RequestMemory(this.clock, 600_000, 256)
     this.deadline = new DeadlineTimer(this.clock, async () => { await this.expire() }, (error) => { o.onProblem?.('automatic rollback failed; it is tried again', error) })
   }
@@ -100,9 +104,8 @@ export class Authority implements ConfigAuthority {
     return text
   }
 
-  async check (text: string): Promise<CheckResult> {
-    const { desired, issues, warnings } = this.read(text)
-    return { ok: desired !== null, issues, warnings, plan: desired === null ? [] : planConfig(this.desired(), desired) }
+  async check (text: string, signal: AbortSignal): Promise<CheckResult> {
+    return await this.reader.check({ ...this.job(text), from: this.running?.text ?? null }, signal)
   }
 
   async apply (text: string, options: ApplyOptions, signal: AbortSignal): Promise<Applied> {
@@ -137,14 +140,16 @@ export class Authority implements ConfigAuthority {
 
   history (): readonly GenerationInfo[] { return this.o.store.state.history }
 
-  compare (fromGeneration: number, toGeneration: number): readonly PlanStep[] {
-    const [from, to] = [fromGeneration, toGeneration].map(generation => {
-      const text = this.texts.get(generation)
-      const desired = text === undefined ? null : this.read(text).desired
-      if (desired === null) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'no such generation to compare', { object: `generation ${generation}`, expected: `one of ${[...this.texts.keys()].join(', ')}` })
-      return desired
-    })
-    return from === undefined || to === undefined ? [] : planConfig(from, to)
+  async compare (fromGeneration: number, toGeneration: number, signal: AbortSignal): Promise<readonly PlanStep[]> {
+    const text = (generation: number): string => {
+      const found = this.texts.get(generation)
+      if (found === undefined) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'no such generation to compare', { object: `generation ${generation}`, expected: `one of ${[...this.texts.keys()].join(', ')}` })
+      return found
+    }
+    const [from, to] = [text(fromGeneration), text(toGeneration)]
+    const plan = await this.reader.compare({ ...this.job(to), from }, signal)
+    if (plan === null) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'a generation cannot be read with what this host can do now', { object: `generation ${fromGeneration} or ${toGeneration}`, next: 'check its text' })
+    return plan
   }
 
   async save (): Promise<void> {
@@ -167,12 +172,9 @@ export class Authority implements ConfigAuthority {
 
   // --- under the turn ---------------------------------------------------------------------------------------------------
 
-  private read (text: string): ParseResult {
-    const result = parseConfig(text, this.o.parse)
-    if (result.desired === null) return result
-    const unsupported = unsupportedIssues(result.desired, this.o.capabilities?.() ?? [])
-    return unsupported.length === 0 ? result : { ...result, desired: null, issues: result.located(unsupported) }
-  }
+  private job (text: string): ReadJob { return { text, options: this.o.parse, capabilities: this.o.capabilities?.() ?? [] } }
+
+  private async read (text: string, signal: AbortSignal): Promise<ReadText> { return await this.reader.read(this.job(text), signal) }
 
   private async applyStartup (text: string, source: 'startup' | 'file', signal: AbortSignal): Promise<Applied> {
     return await this.change(text, automatic(source, source === 'startup' ? 'startup configuration' : 'startup configuration reloaded'), signal, { startupHash: textHash(text) })
@@ -181,7 +183,7 @@ export class Authority implements ConfigAuthority {
   private async change (text: string, options: ApplyOptions, signal: AbortSignal, more: Partial<StoreState> = {}): Promise<Applied> {
     signal.throwIfAborted()
     const { store, sink } = this.o
-    const read = this.read(text)
+    const read = await this.read(text, signal)
     if (read.desired === null) throw new ConfigError(read.issues, read.issues.every(i => i.code === 'LS_C_UNSUPPORTED') ? 'unsupported' : 'invalid')
     const book = store.ids.assign(read.desired, this.o.held)
     const desired = withIds(read.desired, book)
@@ -218,7 +220,7 @@ export class Authority implements ConfigAuthority {
       result = await sink.apply(desired, generation, signal)
     } catch (error) {
       await failed()
-      throw error instanceof ConfigError ? new ConfigError(read.located(error.issues), error.errorClass, error.code) : error
+      throw error instanceof ConfigError ? new ConfigError(await this.reader.locate({ text, options: this.o.parse, issues: error.issues }, never), error.errorClass, error.code) : error
     }
     try {
       await commit()
@@ -236,10 +238,10 @@ export class Authority implements ConfigAuthority {
 
   /** The dataplane took a generation that the disk does not know: what the disk knows is applied again; nothing, when nothing ran. */
   private async takeBack (generation: number, { agent }: Desired): Promise<void> {
-    const { desired: nothing } = this.read('{}\n')
     try {
-      if (this.running !== null) await this.o.sink.apply(this.running.desired, this.o.store.state.running ?? generation, never)
-      else if (nothing !== null) await this.o.sink.apply({ ...nothing, agent }, generation, never)
+      if (this.running !== null) return void await this.o.sink.apply(this.running.desired, this.o.store.state.running ?? generation, never)
+      const { desired: nothing } = await this.read('{}\n', never)
+      if (nothing !== null) await this.o.sink.apply({ ...nothing, agent }, generation, never)
     } catch (error) {
       this.o.onProblem?.(`generation ${generation} was not committed, but forwards: the configuration before it could not be put back`, error)
     }
@@ -257,7 +259,7 @@ export class Authority implements ConfigAuthority {
   /** The same generation again, after a restart of the agent. */
   private async resume (generation: number, signal: AbortSignal): Promise<Applied> {
     const text = await this.o.store.text(generation)
-    const read = this.read(text)
+    const read = await this.read(text, signal)
     if (read.desired === null) throw new ConfigError(read.issues)
     const book = this.o.store.ids.assign(read.desired, this.o.held)
     await this.o.store.saveIds(book)

@@ -4,7 +4,7 @@
  */
 import type { Desired } from './desired.js'
 import type {
-  DeleteResult, InstallResult, ReconcileInput, ReconcileResult, SessionColumns, SessionFilter, SessionRow, VerifyReport
+  DeleteResult, InstallResult, ReconcileInput, ReconcileResult, SessionColumns, SessionFilter, SessionRow, SessionTuple, VerifyReport
 } from './session.js'
 
 export type BackendName = 'userspace' | 'ebpf' | 'dpdk' | 'vpp'
@@ -72,6 +72,8 @@ export interface ApplyResult {
 
 export interface SessionStore {
   get: (id: string) => Promise<SessionRow | null>
+  /** The session whose forward or reply tuple this is; one look into the index. */
+  find: (tuple: SessionTuple) => SessionRow | null
   /** Resumable: pass the cursor of the last batch, 0 first. Bounded time per call. */
   list: (filter: SessionFilter, columns: readonly string[], cursor: number, maxRows: number) => SessionColumns
   count: (filter: SessionFilter) => Promise<number>
@@ -83,6 +85,7 @@ export interface SessionStore {
   putClusterSynced: (records: Uint8Array, status: Uint8Array) => InstallResult
   /** Packed struct ls_wire_delete rows: by tuple and id. */
   deleteById: (deletes: Uint8Array) => Promise<DeleteResult>
+  /** Aborted under way it stops between batches, and the result tells what was done until then. */
   deleteByFilter: (filter: SessionFilter, signal: AbortSignal) => Promise<DeleteResult>
   /** Starts a bulk: forgets earlier marks. */
   bulkBegin: () => void

@@ -1,7 +1,13 @@
-/** What the surfaces (gRPC, CLI offline verbs, gateway) need from the agent. The composition root implements them; rpc/ depends on these only. */
-import type { BackendName, DataPlane, ProbeResult, ApplyResult } from './dataplane.js'
+/**
+ * What the surfaces (gRPC, CLI offline verbs, gateway) need from the agent. rpc/ depends on these only, and does not know where they come from: sessions,
+ * counters and names are at hand where the surface runs, everything else may be asked of another thread and is awaited.
+ */
+import type { BackendName, LinkInfo, ProbeResult, ApplyResult, SessionStore, Telemetry } from './dataplane.js'
 import type { AgentSettings } from './desired.js'
-import type { SessionChange, SessionFilter } from './session.js'
+import type { SessionChange } from './session.js'
+
+/** An answer that may come from another thread: always awaited. */
+export type Answer<T> = T | Promise<T>
 
 export interface ConfigIssue {
   /** `/policies/3/from`: a JSON pointer into the file. */
@@ -65,16 +71,16 @@ export interface ConfigStatus {
 }
 
 export interface ConfigAuthority {
-  status: () => ConfigStatus
+  status: () => Answer<ConfigStatus>
   /** YAML text of what runs, or of what is started with. */
-  text: (which: 'running' | 'startup') => string
-  check: (text: string) => Promise<CheckResult>
+  text: (which: 'running' | 'startup') => Answer<string>
+  check: (text: string, signal: AbortSignal) => Promise<CheckResult>
   apply: (text: string, options: ApplyOptions, signal: AbortSignal) => Promise<{ readonly info: GenerationInfo, readonly result: ApplyResult, readonly plan: readonly PlanStep[] }>
   confirm: (generation: number) => Promise<GenerationInfo>
   rollback: (generation: number, options: ApplyOptions, signal: AbortSignal) => Promise<{ readonly info: GenerationInfo, readonly result: ApplyResult, readonly plan: readonly PlanStep[] }>
-  history: () => readonly GenerationInfo[]
-  /** Plan steps from one generation (or text) to another. */
-  compare: (fromGeneration: number, toGeneration: number) => readonly PlanStep[]
+  history: () => Answer<readonly GenerationInfo[]>
+  /** Plan steps from one generation to another. */
+  compare: (fromGeneration: number, toGeneration: number, signal: AbortSignal) => Promise<readonly PlanStep[]>
   /** Running becomes startup. */
   save: () => Promise<void>
 }
@@ -99,7 +105,10 @@ export interface AgentInfo {
   readonly tableCapacity: number
   readonly tableLive: number
   readonly hugepages: boolean
+  /** Of the main thread. */
   readonly eventLoopDelayP99Ms: number
+  /** Of the thread that serves gRPC. */
+  readonly rpcLoopDelayP99Ms: number
   /** Of the configuration that runs. */
   readonly gateway: AgentSettings['gateway']
 }
@@ -111,13 +120,19 @@ export interface SessionFeed {
   decode: (records: Uint8Array) => SessionChange[]
 }
 
+/** What of the dataplane is served. Sessions and counters are read here, in shared memory; its links are asked for. */
+export interface ServedDataPlane {
+  readonly sessions: SessionStore
+  readonly telemetry: Telemetry
+  readonly links: () => Promise<readonly LinkInfo[]>
+}
+
 export interface AgentServices {
-  readonly info: () => AgentInfo
-  readonly dataplane: () => DataPlane
+  readonly info: () => Promise<AgentInfo>
+  readonly dataplane: () => ServedDataPlane
   readonly probeAll: () => Promise<readonly ProbeResult[]>
   readonly config: ConfigAuthority
+  /** Of the running configuration; never asks another thread. */
   readonly names: NameBook
   readonly feed: SessionFeed
-  /** Names in a filter resolved to ids: throws `invalid` naming the unknown one. */
-  readonly resolveFilter: (named: Readonly<Record<string, string>>) => SessionFilter
 }

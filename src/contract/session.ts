@@ -34,6 +34,17 @@ export interface SessionFilter {
   readonly id?: string
 }
 
+/** A flow as one of its packets shows it. */
+export interface SessionTuple {
+  readonly source: string
+  readonly sourcePort: number
+  readonly destination: string
+  readonly destinationPort: number
+  /** IANA number. */
+  readonly protocol: number
+  readonly domain: number
+}
+
 /** One batch of a listing: `rows` rows, each requested column contiguous (bytes per row as in codes.ts `column`). */
 export interface SessionColumns {
   readonly rows: number
@@ -48,6 +59,7 @@ export interface SessionRow {
   readonly slot: number
   readonly family: 4 | 6
   readonly protocol: number
+  readonly domain: number
   readonly source: string
   readonly sourcePort: number
   readonly destination: string

@@ -73,14 +73,16 @@ export interface NativeTable {
   /** Throws LS_E_BUSY while work is in flight. */
   close: () => void
   install: (records: Uint8Array, stride: number, status: Uint8Array | null, mark: boolean) => NativeInstallResult
+  /** Whether a live session owns the tuple, a struct ls_key in either direction; then `out` is its record. */
+  get: (key: Uint8Array, out: Uint8Array) => boolean
   drain: (out: Uint8Array) => { readonly records: number, readonly overruns: number }
   /** Rows of struct ls_log. */
   drainLogs: (out: Uint8Array) => number
   feed: (on: boolean) => void
   /** Rows of struct ls_wire_delete. */
   deleteIds: (rows: Uint8Array) => Promise<NativeDeleteResult>
-  /** struct ls_filter; enum ls_close_reason. */
-  deleteFilter: (filter: Uint8Array, reason: number) => Promise<NativeDeleteResult>
+  /** struct ls_filter; enum ls_close_reason. Cancelled, it stops between batches, and `done` tells what was deleted until then. */
+  deleteFilter: (filter: Uint8Array, reason: number) => { readonly done: Promise<NativeDeleteResult>, readonly cancel: () => void }
   scanColumns: (filter: Uint8Array, columns: number, cursor: number, out: Uint8Array, maxRows: number, maxNs: number) => { readonly rows: number, readonly cursor: number | null }
   scanRecords: (filter: Uint8Array, cursor: number, out: Uint8Array, maxNs: number) => { readonly rows: number, readonly cursor: number | null }
   count: (filter: Uint8Array) => Promise<number>

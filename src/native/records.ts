@@ -1,8 +1,9 @@
 /** Packed wire records (struct ls_wire_record) as rows for people; deletions as rows for the table. Pure. */
-import type { SessionChange, SessionRow } from '../contract/session.js'
+import { LockstepError } from '../contract/errors.js'
+import type { SessionChange, SessionRow, SessionTuple } from '../contract/session.js'
 import { closeReason, notice, phase } from '../generated/codes.js'
 import { layout, limits } from '../generated/layout.js'
-import { formatAddress } from '../lib/address.js'
+import { addressBytes, familyOf, formatAddress, parseAddress } from '../lib/address.js'
 
 const shape = layout.ls_wire_record
 const key = layout.ls_key
@@ -34,6 +35,7 @@ export function rowOf (view: DataView, base: number, timeoutMs: (app: number, ph
     slot: view.getUint32(at(shape.slot.offset), true),
     family: view.getUint8(k + key.family.offset) === 6 ? 6 : 4,
     protocol: view.getUint8(k + key.proto.offset),
+    domain: view.getUint16(k + key.domain.offset, true),
     source: address(view, k + key.src.offset),
     sourcePort: view.getUint16(k + key.sport_be.offset, false),
     destination: address(view, k + key.dst.offset),
@@ -59,6 +61,24 @@ export function rowOf (view: DataView, base: number, timeoutMs: (app: number, ph
     ageMs: Number(view.getBigUint64(at(shape.age_ns.offset), true) / 1000000n),
     expiresMs: Math.max(0, timeoutMs(app, phaseId) - idleMs)
   }
+}
+
+/** struct ls_key. @throws invalid LS_F_TUPLE */
+export function keyOf (t: SessionTuple): Uint8Array {
+  const [source, destination] = [parseAddress(t.source), parseAddress(t.destination)]
+  if (source === null || destination === null || familyOf(source) !== familyOf(destination)) {
+    throw new LockstepError('invalid', 'LS_F_TUPLE', 'not the two ends of a flow', { object: 'tuple', found: `${t.source} ${t.destination}`, expected: 'two addresses of one family' })
+  }
+  const out = new Uint8Array(key.size)
+  const view = new DataView(out.buffer)
+  out.set(addressBytes(source), key.src.offset)
+  out.set(addressBytes(destination), key.dst.offset)
+  view.setUint16(key.sport_be.offset, t.sourcePort, false)
+  view.setUint16(key.dport_be.offset, t.destinationPort, false)
+  view.setUint8(key.proto.offset, t.protocol)
+  view.setUint8(key.family.offset, familyOf(source))
+  view.setUint16(key.domain.offset, t.domain, true)
+  return out
 }
 
 const kinds = ['update', 'create', 'update', 'recreate', 'delete'] as const

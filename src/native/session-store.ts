@@ -7,7 +7,7 @@ import { limits } from '../generated/layout.js'
 import type { NativeTable } from './binding.js'
 import { fromNative, native } from './errors.js'
 import { packFilter, parseSessionId } from './filter.js'
-import { deleteBytes, recordBytes, rowOf } from './records.js'
+import { deleteBytes, keyOf, recordBytes, rowOf } from './records.js'
 
 const BATCH_ROWS = 32768
 /** One synchronous scan holds the thread at most this long. */
@@ -24,6 +24,10 @@ export function createSessionStore (table: NativeTable, timeouts: Timeouts): Ses
   }
   return {
     get: async (id) => await get(table, id, timeouts),
+    find: (tuple) => {
+      const out = new Uint8Array(recordBytes)
+      return native(() => table.get(keyOf(tuple), out)) ? rowOf(new DataView(out.buffer), 0, timeouts) : null
+    },
     list: (filter, columns, cursor, maxRows) => list(table, packFilter(filter), columns, cursor, maxRows),
     count: async (filter) => await rejecting(() => table.count(packFilter(filter))),
     forEachBatch: (filter, columns, signal) => batches(table, filter, columns, signal),
@@ -32,7 +36,13 @@ export function createSessionStore (table: NativeTable, timeouts: Timeouts): Ses
     deleteById: async (deletes) => deleted(await rejecting(() => table.deleteIds(whole(deletes)))),
     deleteByFilter: async (filter, signal) => {
       signal.throwIfAborted()
-      return deleted(await rejecting(() => table.deleteFilter(packFilter(filter), ADMIN)))
+      const { done, cancel } = native(() => table.deleteFilter(packFilter(filter), ADMIN))
+      signal.addEventListener('abort', cancel)
+      try {
+        return deleted(await rejecting(async () => await done))
+      } finally {
+        signal.removeEventListener('abort', cancel)
+      }
     },
     bulkBegin: () => { native(() => { table.bulkBegin() }) },
     reconcileClusterBulk: async ({ peerOwned, began, sourceFailed }) => {
@@ -68,14 +78,17 @@ async function rejecting<T> (work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** The id names the slot in which the session began; only one that came back from a peer, or was born there, has to be searched for. */
 async function get (table: NativeTable, id: string, timeouts: Timeouts): Promise<SessionRow | null> {
-  parseSessionId(id)
+  const { origin, serial } = parseSessionId(id)
   const filter = packFilter({ id })
   const out = new Uint8Array(recordBytes)
+  const scan = (cursor: number, maxNs: number): ReturnType<NativeTable['scanRecords']> => native(() => table.scanRecords(filter, cursor, out, maxNs), { object: `session ${id}` })
+  const row = (): SessionRow => rowOf(new DataView(out.buffer), 0, timeouts)
+  if (origin === table.info().origin && scan(Number(serial >> 32n), 0).rows > 0) return row()
   for (let cursor: number | null = 0; cursor !== null;) {
-    const at: number = cursor
-    const step = native(() => table.scanRecords(filter, at, out, SCAN_MAX_NS), { object: `session ${id}` })
-    if (step.rows > 0) return rowOf(new DataView(out.buffer), 0, timeouts)
+    const step = scan(cursor, SCAN_MAX_NS)
+    if (step.rows > 0) return row()
     cursor = step.cursor
     await new Promise<void>(resolve => { setImmediate(resolve) })
   }

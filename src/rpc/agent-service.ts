@@ -17,8 +17,8 @@ export function agentImplementation (services: AgentServices, onBug: OnBug): Unt
   // Who asks while a probe is under way gets its result.
   let probing: ReturnType<AgentServices['probeAll']> | null = null
   return {
-    getInfo: unary<AgentGetInfoRequest, AgentGetInfoResponse>(onBug, () => {
-      const info = services.info()
+    getInfo: unary<AgentGetInfoRequest, AgentGetInfoResponse>(onBug, async () => {
+      const info = await services.info()
       return {
         version: info.version,
         node: info.node,
@@ -34,12 +34,13 @@ export function agentImplementation (services: AgentServices, onBug: OnBug): Unt
         hugepages: info.hugepages,
         eventLoopDelayP99Ms: info.eventLoopDelayP99Ms,
         gatewayGrpc: info.gateway.grpc ?? '',
-        gatewayMetrics: info.gateway.metrics ?? ''
+        gatewayMetrics: info.gateway.metrics ?? '',
+        rpcLoopDelayP99Ms: info.rpcLoopDelayP99Ms
       }
     }),
 
     listBackends: unary<AgentListBackendsRequest, AgentListBackendsResponse>(onBug, async () => {
-      const active = services.info().backend
+      const active = (await services.info()).backend
       probing ??= services.probeAll().finally(() => { probing = null })
       const probes = await probing
       return {

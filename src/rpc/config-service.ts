@@ -3,8 +3,9 @@
  * error, so that a caller of Apply alone sees them all at once.
  */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
-import { classOf, LockstepError } from '../contract/errors.js'
-import type { AgentServices, ApplyOptions, CheckResult, ConfigAuthority, GenerationInfo, PlanStep } from '../contract/services.js'
+import { ConfigError } from '../config/index.js'
+import { LockstepError } from '../contract/errors.js'
+import type { AgentServices, ApplyOptions, ConfigAuthority, GenerationInfo, PlanStep } from '../contract/services.js'
 import {
   ConfigText, GenerationSource, GenerationState, PlanAction,
   type ConfigApplyRequest, type ConfigApplyResponse, type ConfigCheckRequest, type ConfigCheckResponse, type ConfigCompareRequest,
@@ -15,6 +16,7 @@ import {
 } from '../generated/proto/lockstep/v1/config.js'
 import { VIOLATIONS_MAX, type Violation } from './error-status.js'
 import { RefusedError, unary, type CallContext, type OnBug } from './handler.js'
+import { Turnstile } from './turns.js'
 
 /** With room to spare below the 4 MiB that clients receive by default. */
 const TEXT_BYTES_MAX = 2 << 20
@@ -45,9 +47,11 @@ const actions = {
 
 export function configImplementation (services: AgentServices, onBug: OnBug): UntypedServiceImplementation {
   const { config } = services
+  // Reading a text takes a thread of the agent's pool for as long as the text is; the other one is left to who applies.
+  const checks = new Turnstile('checks of a configuration', 1, 16)
   return {
-    getStatus: unary<ConfigGetStatusRequest, ConfigGetStatusResponse>(onBug, () => {
-      const s = config.status()
+    getStatus: unary<ConfigGetStatusRequest, ConfigGetStatusResponse>(onBug, async () => {
+      const s = await config.status()
       return {
         running: s.running === null ? undefined : generationMessage(s.running),
         startupHash: s.startupHash ?? undefined,
@@ -56,11 +60,12 @@ export function configImplementation (services: AgentServices, onBug: OnBug): Un
       }
     }),
 
-    getText: unary<ConfigGetTextRequest, ConfigGetTextResponse>(onBug, (request) =>
-      ({ text: config.text(request.which === ConfigText.CONFIG_TEXT_STARTUP ? 'startup' : 'running') })),
+    getText: unary<ConfigGetTextRequest, ConfigGetTextResponse>(onBug, async (request) =>
+      ({ text: await config.text(request.which === ConfigText.CONFIG_TEXT_STARTUP ? 'startup' : 'running') })),
 
-    check: unary<ConfigCheckRequest, ConfigCheckResponse>(onBug, async (request) => {
-      const r = await config.check(boundedText(request.text))
+    check: unary<ConfigCheckRequest, ConfigCheckResponse>(onBug, async (request, { signal }) => {
+      const text = boundedText(request.text)
+      const r = await checks.run(signal, async () => await config.check(text, signal))
       return {
         ok: r.ok,
         issues: r.issues.map((i) => ({ path: i.path, line: i.line ?? undefined, column: i.column ?? undefined, code: i.code, message: i.message, found: i.found, expected: i.expected })),
@@ -74,7 +79,7 @@ export function configImplementation (services: AgentServices, onBug: OnBug): Un
       try {
         return applied(await config.apply(text, applyOptions(request, context, 'grpc'), context.signal))
       } catch (error) {
-        throw await withViolations(config, text, error)
+        throw withViolations(error)
       }
     }),
 
@@ -82,7 +87,7 @@ export function configImplementation (services: AgentServices, onBug: OnBug): Un
       applied(await config.rollback(generationNumber(request.generation), applyOptions(request, context, 'rollback'), context.signal))),
 
     confirm: unary<ConfigConfirmRequest, ConfigConfirmResponse>(onBug, async (request) => {
-      const waiting = config.status().unconfirmed
+      const waiting = (await config.status()).unconfirmed
       const number = request.generation === 0n ? waiting?.generation : generationNumber(request.generation)
       if (number === undefined) {
         throw new LockstepError('stale', 'LS_R_NOTHING_TO_CONFIRM', 'no generation waits for its confirmation', { object: 'config', next: 'look at the history: it may have rolled back' })
@@ -90,21 +95,22 @@ export function configImplementation (services: AgentServices, onBug: OnBug): Un
       return { generation: generationMessage(await config.confirm(number)) }
     }),
 
-    history: unary<ConfigHistoryRequest, ConfigHistoryResponse>(onBug, (request) => {
-      const all = [...config.history()].sort((a, b) => b.generation - a.generation)
+    history: unary<ConfigHistoryRequest, ConfigHistoryResponse>(onBug, async (request) => {
+      const all = [...await config.history()].sort((a, b) => b.generation - a.generation)
       return { generations: (request.limit === 0 ? all : all.slice(0, request.limit)).map(generationMessage) }
     }),
 
-    compare: unary<ConfigCompareRequest, ConfigCompareResponse>(onBug, (request) => {
-      const running = config.status().running?.generation ?? 0
+    compare: unary<ConfigCompareRequest, ConfigCompareResponse>(onBug, async (request, { signal }) => {
+      const running = (await config.status()).running?.generation ?? 0
       const to = request.toGeneration === 0n ? running : generationNumber(request.toGeneration)
-      const from = request.fromGeneration === 0n ? previousOf(config, to) : generationNumber(request.fromGeneration)
-      return { plan: config.compare(from, to).filter((s) => s.action !== 'keep').map(planMessage) }
+      const from = request.fromGeneration === 0n ? await previousOf(config, to) : generationNumber(request.fromGeneration)
+      const plan = await checks.run(signal, async () => await config.compare(from, to, signal))
+      return { plan: plan.filter((s) => s.action !== 'keep').map(planMessage) }
     }),
 
     save: unary<ConfigSaveRequest, ConfigSaveResponse>(onBug, async () => {
       await config.save()
-      const running = config.status().running
+      const { running } = await config.status()
       return { generation: running === null ? undefined : generationMessage(running) }
     })
   }
@@ -171,19 +177,16 @@ function bounded (field: string, value: string, bytesMax: number): string {
 
 const boundedText = (text: string): string => bounded('text', text, TEXT_BYTES_MAX)
 
-function previousOf (config: ConfigAuthority, generation: number): number {
-  const earlier = config.history().map((g) => g.generation).filter((g) => g < generation)
+async function previousOf (config: ConfigAuthority, generation: number): Promise<number> {
+  const earlier = (await config.history()).map((g) => g.generation).filter((g) => g < generation)
   if (earlier.length === 0) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'there is no earlier generation', { object: `generation ${generation}` })
   return Math.max(...earlier)
 }
 
-/** Adds every error of a refused text to the error that refused it. */
-async function withViolations (config: ConfigAuthority, text: string, error: unknown): Promise<unknown> {
-  if (!(error instanceof LockstepError) || classOf(error) !== 'invalid') return error
-  const check: CheckResult | null = await config.check(text).catch(() => null)
-  const issues = check?.issues ?? []
-  if (issues.length === 0) return error
-  const violations: Violation[] = issues.slice(0, VIOLATIONS_MAX).map((i) => ({
+/** Every error of a refused text, beside the error that refused it. */
+function withViolations (error: unknown): unknown {
+  if (!(error instanceof ConfigError) || error.errorClass !== 'invalid') return error
+  const violations: Violation[] = error.issues.slice(0, VIOLATIONS_MAX).map((i) => ({
     field: i.path,
     reason: i.code,
     description: `${i.line === null ? '' : `line ${i.line}: `}${i.message}${i.found === '' ? '' : `: found ${i.found}`}${i.expected === '' ? '' : `, expected ${i.expected}`}`

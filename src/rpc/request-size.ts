@@ -1,6 +1,6 @@
 /**
  * Requests that carry no configuration are small: one that is not is refused before it is decoded, which for millions of list
- * items would hold the main thread for a third of a second.
+ * items would hold the thread for a third of a second.
  */
 import type { ServiceDefinition } from '@grpc/grpc-js'
 import { LockstepError } from '../contract/errors.js'

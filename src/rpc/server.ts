@@ -1,6 +1,6 @@
 /**
  * The agent's gRPC server on a unix socket: START HERE for src/rpc. One thin file per service translates AgentServices to
- * messages; handler.ts has what they share. Thread: main. Everything served here is bounded: message sizes, streams a
+ * messages; handler.ts has what they share. Thread: any, and one alone. Everything served here is bounded: message sizes, streams a
  * connection, messages waiting for a slow reader.
  */
 import { addAdminServicesToServer, credentials, Metadata, Server, ServerCredentials } from '@grpc/grpc-js'

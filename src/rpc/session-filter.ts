@@ -1,13 +1,14 @@
 /**
  * The filter of the API -> SessionFilter. Every value is checked here, so that a mistyped filter is refused and never means
- * "every session". Names are resolved by the agent (`resolveFilter`); `#7` is the id 7.
+ * "every session". Names are those of the running configuration; `#7` is the id 7.
  */
 import { isIP } from 'node:net'
 import { LockstepError } from '../contract/errors.js'
-import type { AgentServices } from '../contract/services.js'
-import type { SessionFilter } from '../contract/session.js'
+import type { NameBook } from '../contract/services.js'
+import type { SessionFilter, SessionTuple } from '../contract/session.js'
 import { phase } from '../generated/codes.js'
-import type { SessionFilter as FilterMessage } from '../generated/proto/lockstep/v1/session.js'
+import type { SessionFilter as FilterMessage, SessionTuple as TupleMessage } from '../generated/proto/lockstep/v1/session.js'
+import { resolveNamedFilter } from './resolve-filter.js'
 
 /** IANA numbers by the names people use. */
 export const protocolNumbers: Readonly<Record<string, number>> = {
@@ -19,8 +20,7 @@ const namedFields: ReadonlyArray<readonly [NamedField, number]> = [
   ['domain', 0xffff], ['zoneIn', 0xffff], ['zoneOut', 0xffff], ['policy', 0xffff], ['vip', 0xffff], ['real', 0xffff], ['app', 0xff]
 ]
 
-/** `resolve` is AgentServices.resolveFilter; it sees only names, keyed as in SessionFilter. */
-export function filterOf (message: FilterMessage | undefined, resolve: AgentServices['resolveFilter']): SessionFilter {
+export function filterOf (message: FilterMessage | undefined, names: NameBook): SessionFilter {
   if (message === undefined) return {}
   const out: { -readonly [K in keyof SessionFilter]: SessionFilter[K] } = {}
   if (message.source !== '') out.source = prefix('source', message.source)
@@ -40,14 +40,34 @@ export function filterOf (message: FilterMessage | undefined, resolve: AgentServ
   if (message.minAgeMs !== undefined) out.minAgeMs = milliseconds('min_age_ms', message.minAgeMs)
   if (message.maxAgeMs !== undefined) out.maxAgeMs = milliseconds('max_age_ms', message.maxAgeMs)
   if (message.id !== '') out.id = sessionId(message.id)
+  return { ...idsOf(message, names), ...out }
+}
+
+/** `#7` or a name -> the id; empty: nothing is asked of the field. */
+function idsOf (values: Readonly<Partial<Record<NamedField, string>>>, names: NameBook): SessionFilter {
+  const ids: { -readonly [K in NamedField]?: number } = {}
   const named: Record<string, string> = {}
   for (const [field, max] of namedFields) {
-    const value = message[field]
+    const value = values[field] ?? ''
     if (value === '') continue
-    if (value.startsWith('#')) out[field] = hashId(field, value, max)
+    if (value.startsWith('#')) ids[field] = hashId(field, value, max)
     else named[field] = value
   }
-  return Object.keys(named).length === 0 ? out : { ...resolve(named), ...out }
+  return { ...resolveNamedFilter(named, names), ...ids }
+}
+
+export function tupleOf (message: TupleMessage, names: NameBook): SessionTuple {
+  for (const field of ['source', 'destination'] as const) {
+    if (isIP(message[field]) === 0 || message[field].includes('%')) throw refused(field, message[field], 'an address')
+  }
+  return {
+    source: message.source,
+    sourcePort: bounded('source_port', message.sourcePort, 0xffff),
+    destination: message.destination,
+    destinationPort: bounded('destination_port', message.destinationPort, 0xffff),
+    protocol: protocol(message.protocol),
+    domain: idsOf({ domain: message.domain }, names).domain ?? 0
+  }
 }
 
 export const isEmptyFilter = (filter: SessionFilter): boolean => Object.keys(filter).length === 0

@@ -30,7 +30,7 @@ const nameKinds: ReadonlyMap<string, NameKind> = new Map([
 
 export async function listSessions (services: AgentServices, request: SessionsListRequest, { signal, send }: StreamContext<Buffer>, turns: TableTurns): Promise<void> {
   const columns = columnSpecs(request.columns)
-  const filter = filterOf(request.filter, services.resolveFilter)
+  const filter = filterOf(request.filter, services.names)
   const rowsMax = batchRows(request.batchRows, columns)
   const encoder = new SessionBatchEncoder(columns)
   const names = request.withNames ? new NameScan(services, columns) : null

@@ -29,6 +29,7 @@ export function matcherOf (filter: SessionFilter): (row: SessionRow) => boolean 
   equal(filter.destinationPort, (row) => row.destinationPort)
   equal(filter.protocol, (row) => row.protocol)
   equal(filter.family, (row) => row.family)
+  equal(filter.domain, (row) => row.domain)
   equal(filter.zoneIn, (row) => row.zoneIn)
   equal(filter.zoneOut, (row) => row.zoneOut)
   equal(filter.policy, (row) => row.policy)

@@ -39,7 +39,8 @@ export function sessionMessage (row: SessionRow, names: NameBook): Session {
     bytesReply: row.bytesReply,
     idleMs: BigInt(Math.max(0, Math.round(row.idleMs))),
     ageMs: BigInt(Math.max(0, Math.round(row.ageMs))),
-    expiresMs: BigInt(Math.max(0, Math.round(row.expiresMs)))
+    expiresMs: BigInt(Math.max(0, Math.round(row.expiresMs))),
+    domain: names.name('domain', row.domain)
   }
 }
 

@@ -3,7 +3,6 @@
  * PENDING_BYTES_MAX wait here, anything beyond is dropped and counted. Decoding happens in small steps, so that a burst does
  * not hold the event loop.
  */
-import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
 import { layout } from '../generated/layout.js'
 import type { SessionChanges, SessionsWatchRequest } from '../generated/proto/lockstep/v1/sessions.js'
@@ -18,8 +17,7 @@ const PENDING_BYTES_MAX = 4096 * RECORD_BYTES
 export const WATCH_PROGRESS_MS = 15_000
 
 export async function watchSessions (services: AgentServices, request: SessionsWatchRequest, { signal, send }: StreamContext<SessionChanges>, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
-  const filter = filterOf(request.filter, services.resolveFilter)
-  if (filter.domain !== undefined) throw new LockstepError('unsupported', 'LS_E_UNSUPPORTED', 'changes do not carry their domain', { object: 'filter.domain', next: 'watch without it, or list' })
+  const filter = filterOf(request.filter, services.names)
   const matches = matcherOf(filter)
   const pending: Uint8Array[] = []
   let pendingBytes = 0

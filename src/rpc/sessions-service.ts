@@ -8,7 +8,7 @@ import {
   type SessionsVerifyRequest, type SessionsWatchRequest
 } from '../generated/proto/lockstep/v1/sessions.js'
 import { streaming, unary, type OnBug } from './handler.js'
-import { filterOf, isEmptyFilter, sessionId } from './session-filter.js'
+import { filterOf, isEmptyFilter, sessionId, tupleOf } from './session-filter.js'
 import { listSessions } from './session-list.js'
 import { sessionMessage } from './session-message.js'
 import { watchSessions } from './session-watch.js'
@@ -31,7 +31,7 @@ export function sessionsImplementation (services: AgentServices, onBug: OnBug): 
   const listings = new Seats('listings', LISTINGS_MAX)
   const watchers = new Seats('watchers', WATCHERS_MAX)
   const steps = new TableTurns()
-  // A get walks on the main thread until it finds its session; a count and a check of the table walk on threads of the addon.
+  // A get of an id that is not in its slot walks on this thread until it finds its session; a count and a check of the table walk on threads of the addon.
   const gets = new Turnstile('sessions to get', 1, 256)
   const walks = new Turnstile('walks of the table', 2, 64)
   const deletes = new Turnstile('deletes', 1, 64)
@@ -40,19 +40,24 @@ export function sessionsImplementation (services: AgentServices, onBug: OnBug): 
     watch: streaming<SessionsWatchRequest, SessionChanges>(onBug, async (request, context) => { await watchers.hold(async () => await watchSessions(services, request, context)) }),
 
     get: unary<SessionsGetRequest, SessionsGetResponse>(onBug, async (request, { signal }) => {
-      const id = sessionId(request.id)
-      const row = await gets.run(signal, async () => await store().get(id))
-      if (row === null) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'no such session', { object: `session ${id}`, next: 'list sessions again' })
+      const { tuple } = request
+      if (tuple !== undefined && request.id !== '') throw new LockstepError('invalid', 'LS_R_GET', 'an id or a tuple, not both', { object: 'tuple', next: 'leave one of them out' })
+      const id = tuple === undefined ? sessionId(request.id) : ''
+      const row = tuple === undefined ? await gets.run(signal, async () => await store().get(id)) : store().find(tupleOf(tuple, services.names))
+      if (row === null) {
+        const what = tuple === undefined ? `session ${id}` : `${tuple.source} port ${tuple.sourcePort} to ${tuple.destination} port ${tuple.destinationPort}`
+        throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'no such session', { object: what, next: 'list sessions again' })
+      }
       return { session: sessionMessage(row, services.names) }
     }),
 
     count: unary<SessionsCountRequest, SessionsCountResponse>(onBug, async (request, { signal }) => {
-      const filter = filterOf(request.filter, services.resolveFilter)
+      const filter = filterOf(request.filter, services.names)
       return { count: BigInt(await walks.run(signal, async () => await store().count(filter))) }
     }),
 
     delete: unary<SessionsDeleteRequest, SessionsDeleteResponse>(onBug, async (request, { signal }) => {
-      const filter = filterOf(request.filter, services.resolveFilter)
+      const filter = filterOf(request.filter, services.names)
       if (isEmptyFilter(filter) && !request.all) {
         throw new LockstepError('invalid', 'LS_R_EMPTY_FILTER', 'an empty filter would end every session', { object: 'filter', next: 'set `all` if that is meant' })
       }

@@ -1,7 +1,7 @@
 /**
- * Who works when many ask at once. The agent has one main thread, and the addon's threads are shared with the disk: work that walks
+ * Who works when many ask at once. All calls share one thread, and the addon's threads are shared with the disk: work that walks
  * the session table therefore stands in line, and a line has an end. What is beyond it is refused at once with RESOURCE_EXHAUSTED,
- * so ten thousand callers cost the agent neither its memory nor its other work. Thread: main.
+ * so ten thousand callers cost the agent neither its memory nor its other work. Thread: the server's.
  */
 import { LockstepError } from '../contract/errors.js'
 

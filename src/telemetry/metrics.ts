@@ -6,7 +6,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
-import type { CounterSnapshot, NatUsage } from '../contract/dataplane.js'
+import type { CounterSnapshot, LinkInfo, NatUsage } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices } from '../contract/services.js'
 import { counter as globalCodes } from '../generated/codes.js'
 import { blockRows, counterBlocks, objectName, type BlockName, type BlockRow, type BlockShape } from './counter-blocks.js'
@@ -51,10 +51,10 @@ export function createMetrics (source: MetricsSource, nat: Pick<NatUsageReader, 
   addGlobal(registry, reading)
   addCodes(registry, reading)
   for (const family of objectFamilies) addObjects(registry, reading, family)
-  addDevices(registry, source)
+  addDevices(registry, reading)
   addNat(registry, reading)
   const render = async (): Promise<string> => {
-    reading.take((await nat.poll(NAT_MAX_AGE_MS, NAT_PATIENCE_MS))?.rows ?? [])
+    await reading.take((await nat.poll(NAT_MAX_AGE_MS, NAT_PATIENCE_MS))?.rows ?? [])
     return await page(registry)
   }
   let running: Promise<string> | null = null
@@ -79,54 +79,54 @@ async function page (registry: Registry): Promise<string> {
   return `${families.join('\n\n')}\n`
 }
 
+interface Taken {
+  readonly snapshot: CounterSnapshot
+  readonly info: AgentInfo
+  readonly links: readonly LinkInfo[]
+  readonly nat: readonly NatUsage[]
+}
+
 /** One snapshot and one AgentInfo that all families of a scrape share. */
 class Reading {
-  readonly source: MetricsSource
-  #snapshot: CounterSnapshot | null = null
-  #info: AgentInfo | null = null
+  readonly #source: MetricsSource
+  #taken: Taken | null = null
   readonly #rows = new Map<BlockName, readonly BlockRow[]>()
-  #nat: readonly NatUsage[] = []
 
-  constructor (source: MetricsSource) { this.source = source }
+  constructor (source: MetricsSource) { this.#source = source }
 
-  take (nat: readonly NatUsage[]): void {
-    this.#nat = nat
-    this.#snapshot = this.source.dataplane().telemetry.snapshot()
-    this.#info = this.source.info()
+  async take (nat: readonly NatUsage[]): Promise<void> {
+    const dataplane = this.#source.dataplane()
+    const [info, links] = await Promise.all([this.#source.info(), dataplane.links()])
+    this.#taken = { snapshot: dataplane.telemetry.snapshot(), info, links, nat }
     this.#rows.clear()
   }
 
-  get snapshot (): CounterSnapshot {
-    this.#snapshot ??= this.source.dataplane().telemetry.snapshot()
-    return this.#snapshot
+  get now (): Taken {
+    if (this.#taken === null) throw new Error('metrics are rendered by Metrics.render, which reads first')
+    return this.#taken
   }
 
   /** Rows of objects that exist, made once a scrape. */
   rows (name: BlockName): readonly BlockRow[] {
     const shape = shapes.get(name)
-    const rows = this.#rows.get(name) ?? (shape === undefined ? [] : blockRows(this.snapshot, shape, this.source.names, 'known'))
+    const rows = this.#rows.get(name) ?? (shape === undefined ? [] : blockRows(this.now.snapshot, shape, this.#source.names, 'known'))
     this.#rows.set(name, rows)
     return rows
   }
 
   /** Addresses of pools that exist. */
   nat (): ReadonlyArray<NatUsage & { readonly name: string }> {
-    return this.#nat.flatMap((row) => {
-      const name = objectName(this.source.names, 'pool', row.pool)
+    return this.now.nat.flatMap((row) => {
+      const name = objectName(this.#source.names, 'pool', row.pool)
       return name === null ? [] : [{ ...row, name }]
     })
-  }
-
-  get info (): AgentInfo {
-    this.#info ??= this.source.info()
-    return this.#info
   }
 }
 
 function addAgent (registry: Registry, reading: Reading): void {
   const registers = [registry]
   const gauge = (name: string, help: string, value: (info: AgentInfo) => number): void => {
-    new Gauge({ name: `lockstep_${name}`, help, registers, collect () { this.set(value(reading.info)) } })
+    new Gauge({ name: `lockstep_${name}`, help, registers, collect () { this.set(value(reading.now.info)) } })
   }
   new Gauge({
     name: 'lockstep_build_info',
@@ -134,7 +134,7 @@ function addAgent (registry: Registry, reading: Reading): void {
     labelNames: ['version', 'node', 'instance', 'backend'],
     registers,
     collect () {
-      const { version, node, instance, backend } = reading.info
+      const { version, node, instance, backend } = reading.now.info
       this.reset()
       this.set({ version, node, instance, backend }, 1)
     }
@@ -144,13 +144,22 @@ function addAgent (registry: Registry, reading: Reading): void {
     help: 'State of the agent: 1 for the one it is in',
     labelNames: ['state'],
     registers,
-    collect () { for (const state of agentStates) this.set({ state }, reading.info.state === state ? 1 : 0) }
+    collect () { for (const state of agentStates) this.set({ state }, reading.now.info.state === state ? 1 : 0) }
   })
   gauge('start_time_seconds', 'Unix time at which the agent started', (i) => i.startedAt / 1000)
   gauge('config_generation', 'Generation of the running configuration', (i) => i.generation)
   gauge('sessions', 'Live sessions', (i) => i.tableLive)
   gauge('session_table_slots', 'Capacity of the session table', (i) => i.tableCapacity)
-  gauge('event_loop_delay_p99_seconds', 'Delay of the agent\'s event loop, 99th percentile', (i) => i.eventLoopDelayP99Ms / 1000)
+  new Gauge({
+    name: 'lockstep_event_loop_delay_p99_seconds',
+    help: 'Delay of an event loop of the agent, 99th percentile since its start, by thread',
+    labelNames: ['thread'],
+    registers,
+    collect () {
+      this.set({ thread: 'main' }, reading.now.info.eventLoopDelayP99Ms / 1000)
+      this.set({ thread: 'rpc' }, reading.now.info.rpcLoopDelayP99Ms / 1000)
+    }
+  })
 }
 
 function addGlobal (registry: Registry, reading: Reading): void {
@@ -161,7 +170,7 @@ function addGlobal (registry: Registry, reading: Reading): void {
       registers: [registry],
       collect () {
         this.reset()
-        this.inc(reading.snapshot.blocks.global?.[id] ?? 0)
+        this.inc(reading.now.snapshot.blocks.global?.[id] ?? 0)
       }
     })
   })
@@ -209,7 +218,7 @@ function addObjects (registry: Registry, reading: Reading, family: (typeof objec
 }
 
 /** Ports as the backend opened them, apart from logical interfaces. */
-function addDevices (registry: Registry, source: MetricsSource): void {
+function addDevices (registry: Registry, reading: Reading): void {
   const fields = [
     ['received_packets', 'rxPackets', 'Packets received on a port'], ['sent_packets', 'txPackets', 'Packets sent on a port'],
     ['receive_dropped_packets', 'rxDropped', 'Packets the port lost before they were read'], ['send_dropped_packets', 'txDropped', 'Packets the port could not send']
@@ -222,7 +231,7 @@ function addDevices (registry: Registry, source: MetricsSource): void {
       registers: [registry],
       collect () {
         this.reset()
-        for (const link of source.dataplane().links.list()) this.inc({ port: link.name }, link[key])
+        for (const link of reading.now.links) this.inc({ port: link.name }, link[key])
       }
     })
   }
@@ -233,7 +242,7 @@ function addDevices (registry: Registry, source: MetricsSource): void {
     registers: [registry],
     collect () {
       this.reset()
-      for (const link of source.dataplane().links.list()) this.set({ port: link.name, kind: link.kind }, link.up ? 1 : 0)
+      for (const link of reading.now.links) this.set({ port: link.name, kind: link.kind }, link.up ? 1 : 0)
     }
   })
 }

@@ -2,7 +2,8 @@
  * Occupancy of NAT pools. A reading walks the whole session table (on a thread of the addon), so there is one walk at a time,
  * whoever asks meanwhile shares it, and a reading that is young enough is given again.
  */
-import type { DataPlane, NatUsage } from '../contract/dataplane.js'
+import type { NatUsage } from '../contract/dataplane.js'
+import type { ServedDataPlane } from '../contract/services.js'
 
 export interface NatReading {
   readonly rows: readonly NatUsage[]
@@ -10,14 +11,14 @@ export interface NatReading {
 }
 
 export class NatUsageReader {
-  readonly #dataplane: () => DataPlane
+  readonly #dataplane: () => ServedDataPlane
   #walk: Promise<void> | null = null
-  #walkOf: DataPlane | null = null
-  #last: { readonly rows: readonly NatUsage[], readonly at: number, readonly of: DataPlane } | null = null
+  #walkOf: ServedDataPlane | null = null
+  #last: { readonly rows: readonly NatUsage[], readonly at: number, readonly of: ServedDataPlane } | null = null
   /** When the last walk began, failed ones too. */
   #begunAt = -Infinity
 
-  constructor (dataplane: () => DataPlane) { this.#dataplane = dataplane }
+  constructor (dataplane: () => ServedDataPlane) { this.#dataplane = dataplane }
 
   /** A reading of at most this age, as far as it depends on us. Rejects with what the walk threw. */
   async read (maxAgeMs: number): Promise<NatReading> {
@@ -57,7 +58,7 @@ export class NatUsageReader {
     await this.#walk
   }
 
-  async #take (of: DataPlane): Promise<void> {
+  async #take (of: ServedDataPlane): Promise<void> {
     const at = performance.now()
     this.#begunAt = at
     try {

@@ -1,9 +1,12 @@
-/** The piscina pool for bulk jobs. Two threads at most: a host's cores belong to its packet workers. */
+/**
+ * The piscina pool for work that grows with a configuration: reading texts and compiling them. Two threads at most: a host's cores belong to its packet
+ * workers. A job whose caller gives up is cut, and its thread replaced.
+ */
 import { Piscina } from 'piscina'
-import { ConfigError, type CompiledConfig, type HostFacts, type Rings } from '../config/index.js'
+import type { CompiledConfig, HostFacts, Reader, Rings } from '../config/index.js'
 import type { Desired } from '../contract/desired.js'
-import { LockstepError, type ErrorClass, type ErrorDetail } from '../contract/errors.js'
-import type { ConfigIssue } from '../contract/services.js'
+import { LockstepError } from '../contract/errors.js'
+import { unpackError, type PackedError } from './errors.js'
 
 export interface CompileJob {
   readonly desired: Desired
@@ -12,36 +15,38 @@ export interface CompileJob {
   readonly nowMs: number
   readonly generation: number
 }
-export type CompileResult = CompiledConfig
-export interface Failed {
-  readonly failed: true
-  readonly errorClass: ErrorClass
-  readonly code: string
-  readonly message: string
-  readonly detail: ErrorDetail
-  readonly issues: readonly ConfigIssue[] | null
-}
+export type Outcome<T> = { readonly value: T } | { readonly error: PackedError }
 
 export interface Pool {
-  readonly compile: (job: CompileJob, signal: AbortSignal) => Promise<CompileResult>
+  readonly compile: (job: CompileJob, signal: AbortSignal) => Promise<CompiledConfig>
+  readonly reader: Reader
   readonly close: () => Promise<void>
 }
 
+const QUEUE_MAX = 64
+
 export function startPool (): Pool {
   const piscina = new Piscina({
-    filename: new URL('./jobs.js', import.meta.url).href, minThreads: 1, maxThreads: 2, idleTimeout: 30_000, maxQueue: 64,
+    filename: new URL('./jobs.js', import.meta.url).href, minThreads: 1, maxThreads: 2, idleTimeout: 30_000, maxQueue: QUEUE_MAX,
     // the default would freeze an idle worker's event loop
     atomics: 'disabled'
   })
-  return {
-    compile: async (job, signal) => {
-      const result = await piscina.run(job, { name: 'compileBank', signal }) as CompileResult | Failed
-      if (!('failed' in result)) return result
-      if (result.issues !== null) throw new ConfigError(result.issues, result.errorClass, result.code)
-      const error = new LockstepError(result.errorClass, result.code, '', result.detail)
-      error.message = result.message
+  const job = <In, Out>(name: string) => async (input: In, signal: AbortSignal): Promise<Out> => {
+    signal.throwIfAborted()
+    if (piscina.queueSize >= QUEUE_MAX) throw new LockstepError('exhausted', 'LS_C_BUSY', 'too many configurations wait to be read', { object: 'config', found: String(piscina.queueSize), next: 'try again later' })
+    let outcome: Outcome<Out>
+    try {
+      outcome = await piscina.run(input, { name, signal }) as Outcome<Out>
+    } catch (error) {
+      signal.throwIfAborted() // the caller's own reason, not the pool's word for it
       throw error
-    },
+    }
+    if ('error' in outcome) throw unpackError(outcome.error)
+    return outcome.value
+  }
+  return {
+    compile: job('compileBank'),
+    reader: { read: job('read'), check: job('check'), compare: job('compare'), locate: job('locate') },
     close: async () => { await piscina.destroy() }
   }
 }

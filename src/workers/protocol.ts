@@ -1,4 +1,11 @@
-/** Every message between the main thread and its workers. */
+/** Every message between threads. Buffers named `records` and `rows` are transferred, the rest is cloned. */
+import type { MessagePort } from 'node:worker_threads'
+import type { IdTable } from '../contract/desired.js'
+import type { LinkInfo, ProbeResult } from '../contract/dataplane.js'
+import type { AgentInfo, Answer, ConfigAuthority } from '../contract/services.js'
+import type { PackedError } from './errors.js'
+
+// --- sync worker ----------------------------------------------------------------------------------------------------------------------
 
 /** Main -> sync worker, as workerData. */
 export interface SyncWorkerData {
@@ -6,12 +13,84 @@ export interface SyncWorkerData {
   /** One Int32: messages on their way to the main thread. The worker adds, the main thread takes away; full = what comes next is lost and counted. */
   readonly underWay: SharedArrayBuffer
 }
-/** Main -> sync worker. */
-export type ToSync = { readonly kind: 'listen', readonly on: boolean } | { readonly kind: 'stop' }
-/** Sync worker -> main. `records` is transferred: packed struct ls_wire_record; `lost` changes came before it and are gone. */
+
+/** Main -> sync worker. A listener is whoever holds the other end of its port, on any thread. */
+export type ToSync =
+  | { readonly kind: 'listener', readonly port: MessagePort, readonly underWay: SharedArrayBuffer }
+  | { readonly kind: 'stop' }
+
+/** Sync worker -> main. */
 export type FromSync =
-  | { readonly kind: 'changes', readonly records: Uint8Array, readonly lost: number }
   | { readonly kind: 'logs', readonly rows: Uint8Array }
   /** Ended sessions whose policy asks for a line: packed struct ls_wire_record. `lost` more came before. */
   | { readonly kind: 'closed', readonly records: Uint8Array, readonly lost: number }
   | { readonly kind: 'stopped' }
+
+/** A listener's end: changes come while it listens, at most so many at a time as `underWay` counts (as in SyncWorkerData). */
+export interface Listener { readonly port: MessagePort, readonly underWay: SharedArrayBuffer }
+/** Listener -> sync worker. */
+export interface ToListened { readonly listen: boolean }
+/** Sync worker -> listener: packed struct ls_wire_record; `lost` changes came before them and are gone. */
+export interface Changes { readonly records: Uint8Array, readonly lost: number }
+
+// --- rpc worker -----------------------------------------------------------------------------------------------------------------------
+
+/** Main -> rpc worker, as workerData. */
+export interface RpcWorkerData {
+  readonly tableId: number
+  readonly socketPath: string
+  readonly serving: boolean
+  readonly book: Book
+  /** Its end of the bridge. */
+  readonly bridge: MessagePort
+  readonly listener: Listener
+}
+
+/** Main -> rpc worker. */
+export type ToRpc =
+  /** What the health service answers. */
+  | { readonly kind: 'serving', readonly on: boolean }
+  | { readonly kind: 'stop', readonly graceMs: number }
+
+/** Rpc worker -> main. `ready` or `failed` comes first, once. */
+export type FromRpc =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'failed', readonly error: PackedError }
+  /** A call met a bug. */
+  | { readonly kind: 'bug', readonly method: string, readonly error: PackedError }
+
+/** Names and timeouts of the configuration that runs: pushed at every generation, so that no row waits for the main thread. */
+export interface Book {
+  readonly ids: IdTable
+  /** timeoutTable() of src/config. */
+  readonly timeouts: Float64Array
+}
+
+/** What the rpc worker asks of the main thread. A signal, where there is one, stands last and crosses as a cancel message. */
+export interface MainCalls {
+  readonly info: () => Answer<Omit<AgentInfo, 'rpcLoopDelayP99Ms'>>
+  readonly probeAll: () => Promise<readonly ProbeResult[]>
+  readonly links: () => Answer<readonly LinkInfo[]>
+  readonly status: ConfigAuthority['status']
+  readonly text: ConfigAuthority['text']
+  readonly check: ConfigAuthority['check']
+  readonly apply: ConfigAuthority['apply']
+  readonly confirm: ConfigAuthority['confirm']
+  readonly rollback: ConfigAuthority['rollback']
+  readonly history: ConfigAuthority['history']
+  readonly compare: ConfigAuthority['compare']
+  readonly save: ConfigAuthority['save']
+}
+
+// --- bridge: calls over a port --------------------------------------------------------------------------------------------------------
+
+/** Caller -> who answers. */
+export type BridgeCall =
+  | { readonly kind: 'call', readonly id: number, readonly name: string, readonly args: readonly unknown[] }
+  | { readonly kind: 'cancel', readonly id: number, readonly reason: PackedError }
+
+/** Who answers -> caller. Messages keep their order: what was pushed before an answer is there when the answer is. */
+export type BridgeAnswer =
+  | { readonly kind: 'answer', readonly id: number, readonly value: unknown }
+  | { readonly kind: 'failure', readonly id: number, readonly error: PackedError }
+  | { readonly kind: 'push', readonly value: unknown }

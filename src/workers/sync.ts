@@ -3,11 +3,11 @@
  * dataplane a system call: fast while there is something, slowly while there is not. Nobody listening: drained all the same, so that rings do not
  * overrun and the first listener starts fresh.
  */
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { layout, limits } from '../generated/layout.js'
 import { loadCore } from '../native/load.js'
 import { recordBytes } from '../native/records.js'
-import type { FromSync, SyncWorkerData, ToSync } from './protocol.js'
+import type { Changes, FromSync, SyncWorkerData, ToListened, ToSync } from './protocol.js'
 
 const BATCH = 4096
 /** Lines of policies per LOG_MS: what a person or a log store can take. More is counted, and never delays the main thread. */
@@ -15,7 +15,7 @@ const LOGS = 256
 const LOG_MS = 50
 const FAST_MS = 1
 const SLOW_MS = 50
-/** Messages that may wait for the main thread: 48 MiB of changes. */
+/** Messages that may wait for one reader: 48 MiB of changes. */
 const UNDER_WAY_MAX = 64
 
 const port = parentPort
@@ -27,16 +27,18 @@ const buffer = new Uint8Array(BATCH * recordBytes)
 const view = new DataView(buffer.buffer)
 const shape = layout.ls_wire_record
 const logBuffer = new Uint8Array(LOGS * layout.ls_log.size)
-let listening = false
 let delay = SLOW_MS
 let timer: NodeJS.Timeout | null = null
-let lostChanges = 0
 let lostClosed = 0
 let logsAt = 0
 let closedLeft = LOGS
 
+/** Who hears changes: a port of another thread, and what it has missed. */
+interface Ear { readonly port: MessagePort, readonly waiting: Int32Array, listens: boolean, lost: number }
+const ears = new Set<Ear>()
+
 const tell = (message: FromSync, transfer: ArrayBuffer[] = []): void => { port.postMessage(message, transfer) }
-const full = (): boolean => Atomics.load(waiting, 0) >= UNDER_WAY_MAX
+const full = (counter: Int32Array = waiting): boolean => Atomics.load(counter, 0) >= UNDER_WAY_MAX
 function send (message: FromSync, transfer: ArrayBuffer[]): void {
   Atomics.add(waiting, 0, 1)
   tell(message, transfer)
@@ -51,7 +53,7 @@ function round (): void {
     closedLeft = LOGS
   }
   tellClosed(records)
-  if (listening) tellChanges(records, overruns)
+  if (records > 0 || overruns > 0) for (const ear of ears) if (ear.listens) tellChanges(ear, records, overruns)
   // rows that stay in the rings are not lost; what the rings cannot hold the dataplane counts (logs_lost)
   const logs = logTime && !full() ? table.drainLogs(logBuffer) : 0
   if (logs > 0) {
@@ -62,15 +64,25 @@ function round (): void {
   timer = setTimeout(round, delay)
 }
 
-function tellChanges (records: number, overruns: number): void {
-  if (records === 0 && overruns === 0) return
-  if (full()) {
-    lostChanges += records + overruns
+function tellChanges (ear: Ear, records: number, overruns: number): void {
+  if (full(ear.waiting)) {
+    ear.lost += records + overruns
     return
   }
   const copy = buffer.slice(0, records * recordBytes)
-  send({ kind: 'changes', records: copy, lost: overruns + lostChanges }, [copy.buffer])
-  lostChanges = 0
+  Atomics.add(ear.waiting, 0, 1)
+  ear.port.postMessage({ records: copy, lost: overruns + ear.lost } satisfies Changes, [copy.buffer])
+  ear.lost = 0
+}
+
+function listenTo (from: MessagePort, underWay: SharedArrayBuffer): void {
+  const ear: Ear = { port: from, waiting: new Int32Array(underWay), listens: false, lost: 0 }
+  ears.add(ear)
+  from.on('message', ({ listen }: ToListened) => {
+    ear.listens = listen
+    ear.lost = 0
+  })
+  from.on('close', () => { ears.delete(ear) })
 }
 
 /** Ended sessions with the log flag; found by two loads per record, decoded by nobody here. */
@@ -95,14 +107,14 @@ function tellClosed (records: number): void {
 }
 
 port.on('message', (message: ToSync) => {
-  if (message.kind === 'listen') {
-    listening = message.on
-    lostChanges = 0
+  if (message.kind === 'listener') {
+    listenTo(message.port, message.underWay)
     return
   }
   if (timer !== null) clearTimeout(timer)
   table.feed(false)
   table.close()
+  for (const ear of ears) ear.port.close()
   tell({ kind: 'stopped' })
   port.close()
 })

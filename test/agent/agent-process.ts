@@ -101,7 +101,7 @@ export async function refusedStart (t: Test, p: Place, options: Parameters<typeo
   return { code, signal, stderr: agent.stderr() }
 }
 
-function connect (socket: string): Calls {
+export function connect (socket: string): Calls {
   const target = `unix:${socket}`
   const options = { 'grpc.use_local_subchannel_pool': 1, 'grpc.max_receive_message_length': 8 << 20, 'grpc.max_send_message_length': 16 << 20 }
   const clients = { agent: new AgentClient(target, credentials.createInsecure(), options), config: new ConfigClient(target, credentials.createInsecure(), options), sessions: new SessionsClient(target, credentials.createInsecure(), options), telemetry: new TelemetryClient(target, credentials.createInsecure(), options) }

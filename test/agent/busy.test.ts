@@ -4,16 +4,16 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { DataPlane } from '../../src/contract/dataplane.js'
-import type { AgentServices } from '../../src/contract/services.js'
+import { emptyIds, timeoutTable } from '../../src/config/index.js'
 import type { SessionsCountResponse, SessionsVerifyResponse } from '../../src/generated/proto/lockstep/v1/sessions.js'
 import { loadCore } from '../../src/native/load.js'
-import { createSessionStore } from '../../src/native/session-store.js'
-import { startRpcServer } from '../../src/rpc/server.js'
+import { startRpcThread } from '../../src/workers/rpc-thread.js'
+import { startSyncThread } from '../../src/workers/sync-thread.js'
 import { addressBytes } from '../../src/lib/address.js'
 import { layout } from '../../src/generated/layout.js'
 import { RECORD, wireRecord } from '../conformance/wire.js'
 import { createFakeAgent } from '../unit/rpc/fake-agent.js'
+import { mainCallsOf } from '../unit/rpc/main-calls.js'
 import { apply, ask, place, plain, sources, startAgent, until } from './agent-process.js'
 
 t.test('table verify while traffic runs and configurations change', async t => {
@@ -51,7 +51,7 @@ t.test('nobody reads the log of a flood: the agent answers and ends as always', 
 
 const SESSIONS = 1_000_000
 
-t.test('a million sessions over gRPC: every row once; the figure of the event loop', async t => {
+t.test('a million sessions over gRPC: every row once; the figure of the main event loop', async t => {
   const p = place(t)
   const core = loadCore()
   const table = new core.Table({ capacity: 1 << 20, cpus: 0, threads: 1, arena: 64, hugepages: 0, path: '' })
@@ -73,11 +73,13 @@ t.test('a million sessions over gRPC: every row once; the figure of the event lo
     const { installed } = table.install(records, RECORD, null, false)
     if (installed !== n) t.fail(`${installed} of ${n}`)
   }
-  const fake = createFakeAgent(0).services
-  const dataplane = { ...fake.dataplane(), sessions: createSessionStore(table, () => 3_600_000) } as DataPlane
-  const services: AgentServices = { ...fake, dataplane: () => dataplane }
-  const server = await startRpcServer(services, { socketPath: p.socket })
-  server.setServing(true)
+  const problem = (error: unknown): void => { t.fail(String(error)) }
+  const tableId = table.info().id
+  const sync = startSyncThread({ tableId, timeouts: () => 0, onLogs: () => {}, onClosed: () => {}, onProblem: problem })
+  const server = await startRpcThread({
+    socketPath: p.socket, tableId, calls: mainCallsOf(createFakeAgent(0).services), book: { ids: emptyIds, timeouts: timeoutTable(null) }, listener: sync.listener,
+    onBug: (_method, error) => { problem(error) }, onDown: problem, onUp: () => {}
+  })
   const run = async (): Promise<{ readonly rows: number, readonly messages: number, readonly ms: number }> => {
     const [command = '', ...args] = [...plain, process.execPath, fileURLToPath(new URL('./list-client.js', import.meta.url)), p.socket]
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -100,6 +102,7 @@ t.test('a million sessions over gRPC: every row once; the figure of the event lo
   quiet.disable()
   t.comment(`idle before and after: p99 ${ms(quiet.percentile(99))} max ${ms(quiet.max)} ms`)
   await server.close(100)
+  await sync.close()
   table.close()
   t.same(p.leftovers(), [], join('state', 'of the socket'))
 })

@@ -293,9 +293,22 @@ TEST("install, find both ways, delete by id")
 	CHECK_EQ(s.flags, LS_SF_PEER);
 	CHECK_EQ(s.packets[0], 1);
 	CHECK(memcmp(&s.id, &r.id, 16) == 0);
+	for (u32 back = 0; back < 2; back++) {
+		struct ls_wire_record found = { 0 };
+
+		CHECK_EQ(ls_table_get(t, back ? &r.reply : &r.key, &found), LS_OK);
+		CHECK_EQ(found.slot, slot);
+		CHECK(memcmp(&found.key, &r.key, sizeof(r.key)) == 0);
+		CHECK(memcmp(&found.id, &r.id, 16) == 0);
+	}
 	CHECK_CLEAN(t);
 	ls_table_delete_ids(t, &d, 1, &gone);
 	CHECK_EQ(gone.matched, 1);
+	{
+		struct ls_wire_record found = { 0 };
+
+		CHECK_EQ(ls_table_get(t, &r.key, &found), LS_E_NOT_FOUND);
+	}
 	CHECK_EQ(gone.deleted, 1);
 	CHECK_EQ(ls_table_find(t, &r.key, &slot, &gen), LS_E_NOT_FOUND);
 	CHECK_EQ(ls_table_find(t, &r.reply, &slot, &gen), LS_E_NOT_FOUND);

@@ -56,7 +56,7 @@ async function status ({ io }: Cli, options: CommonOptions): Promise<number> {
     ['running', config.running === undefined ? 'no configuration' : generationLine(config.running)],
     ...(config.unconfirmed === undefined ? [] : [['unconfirmed', `rolls back at ${time(config.unconfirmed.confirmByMs ?? 0n)} unless confirmed`, c.yellow] as const]),
     ['startup', config.startupHash === undefined ? 'none: `lockstep save` keeps what runs' : config.drift ? 'differs from what runs: `lockstep save` keeps what runs' : 'same as running', config.drift && config.startupHash !== undefined ? c.yellow : undefined],
-    ['event loop', `p99 ${info.eventLoopDelayP99Ms.toFixed(1)} ms`]
+    ['event loops', `p99 ${info.eventLoopDelayP99Ms.toFixed(1)} ms, gRPC ${info.rpcLoopDelayP99Ms.toFixed(1)} ms`]
   ]))
   return exitCode.ok
 }

@@ -72,7 +72,7 @@ export function addSessions (parent: Command, cli: Cli): void {
 
   onlineVerb(sessions, { usage: 'get <id>', summary: 'Show one session', examples: ['sessions get 4f1d2c3b4a5968770000000100000007'] })
     .action(action(cli, async (id: string, options: CommonOptions) => {
-      const { session } = await withAgent(cli.io, options, async (a) => await call(a.sessions, a.sessions.get, { id }))
+      const { session } = await withAgent(cli.io, options, async (a) => await call(a.sessions, a.sessions.get, { tuple: undefined, id }))
       if (session !== undefined) await cli.io.out(options.json === true ? `${toJson(session, 2)}\n` : sessionFields(session))
       return exitCode.ok
     }))

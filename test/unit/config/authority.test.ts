@@ -52,9 +52,9 @@ t.test('an apply is numbered, in force, in the history, with its plan', async t 
   t.same(second.plan.map(s => `${s.action} ${s.kind} ${s.name}`), ['add zone b'])
   t.same(w.authority.history().map(g => [g.generation, g.state]), [[1, 'superseded'], [2, 'running']])
   t.equal(w.authority.text('running'), zones('a', 'b'))
-  t.same(w.authority.compare(1, 2).map(s => s.name), ['b'])
-  t.same(w.authority.compare(2, 1).map(s => s.action), ['remove'])
-  t.throws(() => w.authority.compare(1, 9), { errorClass: 'stale', code: 'LS_E_NOT_FOUND' })
+  t.same((await w.authority.compare(1, 2, signal)).map(s => s.name), ['b'])
+  t.same((await w.authority.compare(2, 1, signal)).map(s => s.action), ['remove'])
+  await t.rejects(w.authority.compare(1, 9, signal), { errorClass: 'stale', code: 'LS_E_NOT_FOUND' })
   t.equal(w.authority.names.name('zone', 2), 'b')
 })
 
@@ -79,8 +79,8 @@ t.test('a wrong text, a failing dataplane, an unsupported feature: the last good
 t.test('check tells issues or the plan, and changes nothing; so does a dry run', async t => {
   const w = await world(t)
   await w.authority.apply(zones('a'), how(), signal)
-  t.match(await w.authority.check('zones: {"": {}}'), { ok: false, issues: [{ path: '/zones/' }] })
-  t.same((await w.authority.check(zones('b'))).plan.map(s => `${s.action} ${s.name}`), ['add b', 'remove a'])
+  t.match(await w.authority.check('zones: {"": {}}', signal), { ok: false, issues: [{ path: '/zones/' }] })
+  t.same((await w.authority.check(zones('b'), signal)).plan.map(s => `${s.action} ${s.name}`), ['add b', 'remove a'])
   const dry = await w.authority.apply(zones('b'), how({ dryRun: true }), signal)
   t.same(dry.plan.map(s => s.action), ['add', 'remove'])
   t.equal(w.sink.zones, 'a')

@@ -83,7 +83,7 @@ t.test('the proxy passes unary calls, streams, errors with details', async (t) =
   let rows = 0
   for await (const batch of messages(tcp.sessions.list({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false }))) rows += batch.rows
   t.equal(rows, 200_000)
-  const e = await refusal(call(tcp.sessions, tcp.sessions.get, { id: fakeId(999_999) }))
+  const e = await refusal(call(tcp.sessions, tcp.sessions.get, { tuple: undefined, id: fakeId(999_999) }))
   t.equal(e.grpcCode, status.NOT_FOUND)
   t.equal(e.code, 'LS_E_NOT_FOUND')
   t.match(e.detail.object, /^session /)
@@ -231,7 +231,8 @@ t.test('roles: each includes the one before, unknown methods are for admin', asy
   t.ok(mayCall('operator', '/lockstep.v1.Sessions/List'))
   t.ok(mayCall('operator', '/lockstep.v1.Sessions/Delete'))
   t.notOk(mayCall('viewer', '/lockstep.v1.Sessions/Delete'))
-  t.notOk(mayCall('viewer', '/lockstep.v1.Config/Check'))
+  t.ok(mayCall('viewer', '/lockstep.v1.Config/Check'))
+  t.notOk(mayCall('viewer', '/lockstep.v1.Config/GetText'))
   t.ok(mayCall('viewer', '/lockstep.v1.Telemetry/NatUsage'))
   t.notOk(mayCall('operator', '/grpc.channelz.v1.Channelz/GetServers'))
   t.notOk(mayCall('operator', '/lockstep.v1.Config/Apply'))

@@ -52,7 +52,7 @@ t.test(`install -> scan gives the record back, byte for byte (LOCKSTEP_TEST_SEED
     const text = (k: Tuple): string => `${k.src.includes(':') ? BigInt.asUintN(16, BigInt(`0x${k.src.split('::')[1] ?? '0'}`)).toString(16) : k.src}:${k.sport}`
     if (`${row.source.includes(':') ? row.source.split('::')[1] : row.source}:${row.sourcePort}` !== text(spec.key)) throw new Error(`${row.source} ${spec.key.src}`)
     if (row.id !== idText(spec.serial ?? 0n, spec.origin) || row.phase !== spec.phase || row.policy !== spec.policy || row.bytesReply !== spec.bytes?.[1] || row.idleMs < (spec.idleMs ?? 0)) throw new Error(JSON.stringify(row, (_, v: unknown) => typeof v === 'bigint' ? String(v) : v))
-    const gone = await table.deleteFilter(everything, 4)
+    const gone = await table.deleteFilter(everything, 4).done
     if (gone.deleted !== 1) throw new Error('not deleted')
   }), { seed, numRuns: 150 })
   t.same((await table.verify()).faults, [])
@@ -74,7 +74,7 @@ t.test(`any single byte of a record changed: taken as a valid record or refused,
       if (r.installed + r.invalid + r.conflicts + r.full !== 1) t.fail(`byte ${at} = ${value}: ${JSON.stringify(r)}`)
       const live = await table.count(everything)
       if (live !== r.installed) t.fail(`byte ${at} = ${value}: ${live} live after ${name}`)
-      await table.deleteFilter(everything, 4)
+      await table.deleteFilter(everything, 4).done
     }
   }
   t.comment(JSON.stringify(kinds))

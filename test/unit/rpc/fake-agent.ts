@@ -1,5 +1,6 @@
 /** AgentServices in memory: everything the surfaces may ask, with handles for tests to change what they get. */
-import type { ApplyResult, CounterSnapshot, DataPlane, LinkInfo, NatUsage } from '../../../src/contract/dataplane.js'
+import type { ApplyResult, CounterSnapshot, LinkInfo, NatUsage } from '../../../src/contract/dataplane.js'
+import { ConfigError } from '../../../src/config/index.js'
 import { LockstepError } from '../../../src/contract/errors.js'
 import type {
   AgentInfo, AgentServices, ApplyOptions, CheckResult, ConfigAuthority, GenerationInfo, NameKind, PlanStep
@@ -42,11 +43,10 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     ]
   }
   const dataplane = {
-    name: 'userspace',
     sessions,
     telemetry: { snapshot: () => counters, readFloodCounters: (zone: number) => ({ syn_flood: zone * 10 }), natUsage: async () => { nat.walks++; return nat.rows } },
-    links: { list: () => links, neighbours: () => [] }
-  } as unknown as DataPlane
+    links: async () => links
+  }
   const agent: FakeAgent = {
     sessions,
     config,
@@ -55,12 +55,12 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     nat,
     info: {
       version: '0.1.0', node: 'edge-1', instance: 'default', pid: process.pid, startedAt: 1_700_000_000_000, backend: 'userspace', generation: 7,
-      state: 'running', reasons: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25, gateway: { grpc: '127.0.0.1:50461', metrics: null }
+      state: 'running', reasons: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25, rpcLoopDelayP99Ms: 2.5, gateway: { grpc: '127.0.0.1:50461', metrics: null }
     },
     publish: (records, lost = 0) => { for (const s of subscribers) s(records, lost) },
     watchers: () => subscribers.size,
     services: {
-      info: () => agent.info,
+      info: async () => agent.info,
       dataplane: () => dataplane,
       probeAll: async () => [
         { backend: 'userspace', available: true, reason: '', capabilities: [{ name: 'snat', supported: true, reason: '' }] },
@@ -69,22 +69,18 @@ export function createFakeAgent (rows = 1000): FakeAgent {
       config,
       names: {
         name: (kind, id) => names[kind][id] ?? `#${id}`,
-        id: (kind, name) => Number(Object.entries(names[kind]).find(([, n]) => n === name)?.[0] ?? NaN) || null
+        id: (kind, name) => idOf(Object.entries(names[kind]).find(([, n]) => n === name)?.[0])
       },
       feed: {
         subscribe: (onBatch) => { subscribers.add(onBatch); return () => { subscribers.delete(onBatch) } },
         decode: decodeFakeRecords
-      },
-      resolveFilter: (named) => Object.fromEntries(Object.entries(named).map(([key, name]) => {
-        const kind = (key === 'zoneIn' || key === 'zoneOut' ? 'zone' : key) as NameKind
-        const found = Object.entries(names[kind]).find(([, n]) => n === name)
-        if (found === undefined) throw new LockstepError('invalid', 'LS_F_NAME', 'no such name', { object: `filter.${key}`, found: name, expected: Object.values(names[kind]).join(' ') })
-        return [key, Number(found[0])]
-      }))
+      }
     }
   }
   return agent
 }
+
+const idOf = (key: string | undefined): number | null => key === undefined ? null : Number(key)
 
 function emptyBlocks (): Record<string, Float64Array> {
   const { size, ...members } = layout.ls_counters
@@ -134,12 +130,13 @@ export class FakeConfig implements ConfigAuthority {
   apply: ConfigAuthority['apply'] = async (text, options) => {
     this.lastOptions = options
     const running = this.generations.at(-1)?.info.generation ?? 0
-    if (text.includes('bad')) throw new LockstepError('invalid', 'LS_C_REFUSED', '2 errors', { object: 'config' })
+    const { issues, plan } = await this.check(text)
+    if (issues.length > 0) throw new ConfigError(issues, 'invalid', 'LS_C_REFUSED')
     if (options.expectedGeneration !== null && options.expectedGeneration !== running) {
       throw new LockstepError('stale', 'LS_C_GENERATION', 'another generation runs', { object: 'config', found: String(running), expected: String(options.expectedGeneration), next: 'compare and apply again' })
     }
     const info = options.dryRun ? { ...this.#info(options), generation: running + 1 } : this.#add(text, options)
-    return { info, result: result(info.generation), plan: (await this.check(text)).plan }
+    return { info, result: result(info.generation), plan }
   }
 
   confirm = async (generation: number): Promise<GenerationInfo> => {
@@ -156,7 +153,7 @@ export class FakeConfig implements ConfigAuthority {
   }
 
   history = (): GenerationInfo[] => this.generations.map((g) => g.info)
-  compare = (from: number, to: number): PlanStep[] => [
+  compare = async (from: number, to: number): Promise<PlanStep[]> => [
     { action: 'change', kind: 'policy', name: 'allow-web', detail: `${from} -> ${to}` }, { action: 'keep', kind: 'zone', name: 'clients', detail: '' }
   ]
 

@@ -4,7 +4,7 @@
  */
 import { LockstepError } from '../../../src/contract/errors.js'
 import type { SessionStore } from '../../../src/contract/dataplane.js'
-import type { SessionChange, SessionColumns, SessionFilter, SessionRow, VerifyReport } from '../../../src/contract/session.js'
+import type { SessionChange, SessionColumns, SessionFilter, SessionRow, SessionTuple, VerifyReport } from '../../../src/contract/session.js'
 import { column as columnCodes, phase } from '../../../src/generated/codes.js'
 import { layout } from '../../../src/generated/layout.js'
 import { matcherOf } from '../../../src/rpc/session-match.js'
@@ -28,6 +28,7 @@ export function fakeRow (i: number): SessionRow {
     slot: i,
     family: v6 ? 6 : 4,
     protocol: udp ? 17 : 6,
+    domain: i % 2,
     source,
     sourcePort: 1024 + (i % 60000),
     destination,
@@ -75,6 +76,12 @@ export class FakeSessions implements SessionStore {
     this.#check()
     const i = (Number(BigInt(`0x${id.slice(16)}`)) - 1) / 2
     return Number.isInteger(i) && i >= 0 && i < this.rows && !this.deleted.has(i) && fakeId(i) === id ? fakeRow(i) : null
+  }
+
+  find = (tuple: SessionTuple): SessionRow | null => {
+    const same = (r: SessionRow): boolean => r.source === tuple.source && r.sourcePort === tuple.sourcePort && r.destination === tuple.destination && r.destinationPort === tuple.destinationPort && r.protocol === tuple.protocol && r.domain === tuple.domain
+    for (let i = 0; i < this.rows; i++) if (same(fakeRow(i))) return fakeRow(i)
+    return null
   }
 
   list = (filter: SessionFilter, columns: readonly string[], cursor: number, maxRows: number): SessionColumns => {

@@ -131,12 +131,26 @@ t.test('an unknown column and an oversized batch are refused with what would be 
 
 t.test('get returns one session with names; a missing one is NOT_FOUND', async (t) => {
   const { connection } = await withServer(t, 10)
-  const { session } = await call(connection.sessions, connection.sessions.get, { id: fakeId(4) })
+  const { session } = await call(connection.sessions, connection.sessions.get, { tuple: undefined, id: fakeId(4) })
   t.match(session, { id: fakeId(4), vip: 'web', real: 'web/a', zoneIn: 'clients', bytesReply: 4000n, flags: ['DNAT', 'VIP'], phase: 'TCP_ESTABLISHED' })
-  const e = await refusal(call(connection.sessions, connection.sessions.get, { id: fakeId(99) }))
+  const e = await refusal(call(connection.sessions, connection.sessions.get, { tuple: undefined, id: fakeId(99) }))
   t.equal(e.grpcCode, status.NOT_FOUND)
   t.equal(e.code, 'LS_E_NOT_FOUND')
   t.equal(e.errorClass, 'stale')
+})
+
+t.test('get by tuple: names and numbers are checked, one of id and tuple', async (t) => {
+  const { connection: { sessions } } = await withServer(t, 10)
+  const { source, sourcePort, destination, destinationPort } = fakeRow(4)
+  const tuple = { source, sourcePort, destination, destinationPort, protocol: 'tcp', domain: '' }
+  t.equal((await call(sessions, sessions.get, { id: '', tuple })).session?.id, fakeId(4))
+  t.equal((await call(sessions, sessions.get, { id: '', tuple: { ...tuple, protocol: '6', domain: 'default' } })).session?.id, fakeId(4))
+  t.equal((await refusal(call(sessions, sessions.get, { id: '', tuple: { ...tuple, domain: '#1' } }))).grpcCode, status.NOT_FOUND)
+  t.equal((await refusal(call(sessions, sessions.get, { id: fakeId(4), tuple }))).code, 'LS_R_GET')
+  t.equal((await refusal(call(sessions, sessions.get, { id: '', tuple: undefined }))).code, 'LS_R_FILTER')
+  for (const wrong of [{ source: '10.0.0.0/24' }, { sourcePort: 70_000 }, { protocol: '' }, { protocol: 'x' }, { domain: 'nowhere' }]) {
+    t.equal((await refusal(call(sessions, sessions.get, { id: '', tuple: { ...tuple, ...wrong } }))).grpcCode, status.INVALID_ARGUMENT, JSON.stringify(wrong))
+  }
 })
 
 t.test('delete by filter; an empty filter needs `all`', async (t) => {
@@ -231,9 +245,18 @@ t.test('watch: first an empty message, then changes, filtered, with the number l
   t.match(first.changes[0], { kind: 'SESSION_CHANGE_KIND_CREATE', closeReason: 'NONE', session: { vip: 'web' } })
   agent.publish(fakeRecords([5]), 7)
   t.equal((await next()).lost, 7n)
-  t.equal((await refusal(messages(connection.sessions.watch({ filter: { ...emptyFilter, domain: '#1' } })).next())).grpcCode, status.UNIMPLEMENTED)
   await stream.return(undefined)
   t.ok(await until(() => agent.watchers() === 0), 'the subscription ends with the call')
+})
+
+t.test('watch: the domain is a filter like any other, and is told', async (t) => {
+  const { connection, agent } = await withServer(t, 100)
+  const stream = messages(connection.sessions.watch({ filter: { ...emptyFilter, domain: '#1' } }))
+  await stream.next()
+  agent.publish(fakeRecords([1, 2, 3, 4]))
+  const { changes } = (await stream.next()).value as SessionChanges
+  t.strictSame(changes.map((c) => [c.session?.slot, c.session?.domain]), [[1, '#1'], [3, '#1']])
+  await stream.return(undefined)
 })
 
 t.test('a slow watcher loses changes and is told how many', async (t) => {

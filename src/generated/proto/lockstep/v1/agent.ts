@@ -129,12 +129,14 @@ export interface AgentGetInfoResponse {
   tableLive: bigint;
   /** The table is in huge pages. */
   hugepages: boolean;
-  /** Delay of the agent's event loop, 99th percentile, in milliseconds. */
+  /** Delay of the agent's main event loop, 99th percentile, in milliseconds. */
   eventLoopDelayP99Ms: number;
   /** Where `lockstep gateway` serves gRPC unless its flags say otherwise, address:port; empty: nowhere. */
   gatewayGrpc: string;
   /** The same for metrics over HTTP. */
   gatewayMetrics: string;
+  /** As event_loop_delay_p99_ms, of the thread that serves gRPC. */
+  rpcLoopDelayP99Ms: number;
 }
 
 /** Asks for nothing in particular. */
@@ -223,6 +225,7 @@ function createBaseAgentGetInfoResponse(): AgentGetInfoResponse {
     eventLoopDelayP99Ms: 0,
     gatewayGrpc: "",
     gatewayMetrics: "",
+    rpcLoopDelayP99Ms: 0,
   };
 }
 
@@ -284,6 +287,9 @@ export const AgentGetInfoResponse: MessageFns<AgentGetInfoResponse> = {
     }
     if (message.gatewayMetrics !== "") {
       writer.uint32(122).string(message.gatewayMetrics);
+    }
+    if (message.rpcLoopDelayP99Ms !== 0) {
+      writer.uint32(129).double(message.rpcLoopDelayP99Ms);
     }
     return writer;
   },
@@ -419,6 +425,14 @@ export const AgentGetInfoResponse: MessageFns<AgentGetInfoResponse> = {
             }
 
             message.gatewayMetrics = reader.string();
+            continue;
+          }
+          case 16: {
+            if (tag !== 129) {
+              break;
+            }
+
+            message.rpcLoopDelayP99Ms = reader.double();
             continue;
           }
         }

@@ -145,6 +145,22 @@ export interface SessionFilter {
   id: string;
 }
 
+/** A flow as one of its packets shows it. */
+export interface SessionTuple {
+  /** Source address. */
+  source: string;
+  /** Source port; of an ICMP echo: its identifier. */
+  sourcePort: number;
+  /** Destination address. */
+  destination: string;
+  /** Destination port. */
+  destinationPort: number;
+  /** IANA number or name: tcp, udp, icmp, icmp6 ... */
+  protocol: string;
+  /** Routing domain; empty: the default one. */
+  domain: string;
+}
+
 /** One session, names resolved. */
 export interface Session {
   /** 32 hexadecimal digits: origin, then serial. */
@@ -203,6 +219,8 @@ export interface Session {
   ageMs: bigint;
   /** Until its timeout. */
   expiresMs: bigint;
+  /** Routing domain. */
+  domain: string;
 }
 
 /** One change. */
@@ -548,6 +566,107 @@ export const SessionFilter: MessageFns<SessionFilter> = {
   },
 };
 
+function createBaseSessionTuple(): SessionTuple {
+  return { source: "", sourcePort: 0, destination: "", destinationPort: 0, protocol: "", domain: "" };
+}
+
+export const SessionTuple: MessageFns<SessionTuple> = {
+  encode(message: SessionTuple, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.source !== "") {
+      writer.uint32(10).string(message.source);
+    }
+    if (message.sourcePort !== 0) {
+      writer.uint32(16).uint32(message.sourcePort);
+    }
+    if (message.destination !== "") {
+      writer.uint32(26).string(message.destination);
+    }
+    if (message.destinationPort !== 0) {
+      writer.uint32(32).uint32(message.destinationPort);
+    }
+    if (message.protocol !== "") {
+      writer.uint32(42).string(message.protocol);
+    }
+    if (message.domain !== "") {
+      writer.uint32(50).string(message.domain);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionTuple {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionTuple();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.source = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sourcePort = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.destination = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.destinationPort = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.protocol = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.domain = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseSession(): Session {
   return {
     id: "",
@@ -578,6 +697,7 @@ function createBaseSession(): Session {
     idleMs: 0n,
     ageMs: 0n,
     expiresMs: 0n,
+    domain: "",
   };
 }
 
@@ -687,6 +807,9 @@ export const Session: MessageFns<Session> = {
         throw new globalThis.Error("value provided for field message.expiresMs of type uint64 too large");
       }
       writer.uint32(224).uint64(message.expiresMs);
+    }
+    if (message.domain !== "") {
+      writer.uint32(234).string(message.domain);
     }
     return writer;
   },
@@ -926,6 +1049,14 @@ export const Session: MessageFns<Session> = {
             }
 
             message.expiresMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.domain = reader.string();
             continue;
           }
         }

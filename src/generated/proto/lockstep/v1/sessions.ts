@@ -20,7 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { Session, SessionChange, SessionFilter } from "./session.js";
+import { Session, SessionChange, SessionFilter, SessionTuple } from "./session.js";
 
 export const protobufPackage = "lockstep.v1";
 
@@ -80,6 +80,8 @@ export interface SessionBatch {
 export interface SessionsGetRequest {
   /** 32 hexadecimal digits. */
   id: string;
+  /** Instead of the id: a packet of the session as it arrives, from either side. */
+  tuple: SessionTuple | undefined;
 }
 
 /** One session. */
@@ -479,13 +481,16 @@ export const SessionBatch: MessageFns<SessionBatch> = {
 };
 
 function createBaseSessionsGetRequest(): SessionsGetRequest {
-  return { id: "" };
+  return { id: "", tuple: undefined };
 }
 
 export const SessionsGetRequest: MessageFns<SessionsGetRequest> = {
   encode(message: SessionsGetRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.id !== "") {
       writer.uint32(10).string(message.id);
+    }
+    if (message.tuple !== undefined) {
+      SessionTuple.encode(message.tuple, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -509,6 +514,14 @@ export const SessionsGetRequest: MessageFns<SessionsGetRequest> = {
             }
 
             message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tuple = SessionTuple.decode(reader, reader.uint32());
             continue;
           }
         }

@@ -1,17 +1,14 @@
-/** Services over a real shared table with N installed sessions, for the server process of the bench; the rest is the test double. */
-import type { DataPlane } from '../../src/contract/dataplane.js'
-import type { AgentServices } from '../../src/contract/services.js'
+/** A real shared table with N installed sessions, for the server process of the bench. */
 import { notice, phase } from '../../src/generated/codes.js'
 import { layout } from '../../src/generated/layout.js'
+import type { NativeTable } from '../../src/native/binding.js'
 import { loadCore } from '../../src/native/load.js'
-import { createSessionStore } from '../../src/native/session-store.js'
-import { createFakeAgent } from '../../test/unit/rpc/fake-agent.js'
 
 const BATCH = 4096
 const record = layout.ls_wire_record
 const key = layout.ls_key
 
-export async function createServices (rows: number): Promise<AgentServices> {
+export function filledTable (rows: number): NativeTable {
   const { Table } = loadCore()
   const capacity = Math.max(1 << 10, 2 ** Math.ceil(Math.log2(rows)))
   const table = new Table({ capacity, cpus: 0, threads: 1, arena: 0, hugepages: 0, path: '' })
@@ -20,9 +17,7 @@ export async function createServices (rows: number): Promise<AgentServices> {
     const { installed } = table.install(records(at, count), record.size, null, false)
     if (installed !== count) throw new Error(`${installed} of ${count} sessions were installed at ${at}`)
   }
-  const fake = createFakeAgent(0).services
-  const dataplane = { ...fake.dataplane(), sessions: createSessionStore(table, () => 3_600_000) } as DataPlane
-  return { ...fake, dataplane: () => dataplane }
+  return table
 }
 
 /** TCP sessions 10.a.b.c:port -> 198.51.100.1:443, each unique. */

@@ -1,0 +1,18 @@
+/** The rpc thread of the bench: the agent's own, with a finer watch on its event loop. `reset` begins a measurement, `read` is answered with it. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { BroadcastChannel } from 'node:worker_threads'
+import '../../src/workers/rpc.js'
+
+export interface LoopReport { readonly p99Ms: number, readonly maxMs: number }
+export const CHANNEL = 'lockstep-bench-api'
+
+const delay = monitorEventLoopDelay({ resolution: 1 })
+const channel = new BroadcastChannel(CHANNEL)
+channel.unref()
+channel.onmessage = (event: unknown) => {
+  const { data } = event as { data: unknown }
+  if (data === 'reset') {
+    delay.enable()
+    delay.reset()
+  } else if (data === 'read') channel.postMessage({ p99Ms: delay.percentile(99) / 1e6, maxMs: delay.max / 1e6 } satisfies LoopReport)
+}

@@ -1,0 +1,47 @@
+/**
+ * The agent as the rpc worker has it. Sessions, counters and session changes come from shared memory and the sync worker, names from the book that the
+ * main thread pushes; the rest is asked of the main thread.
+ */
+import { nameBook, timeoutOf } from '../config/index.js'
+import type { AgentServices, SessionFeed } from '../contract/services.js'
+import type { NativeTable } from '../native/binding.js'
+import { createSessionStore } from '../native/session-store.js'
+import { createTelemetry } from '../native/telemetry.js'
+import type { Caller } from './bridge.js'
+import type { Book, MainCalls } from './protocol.js'
+
+export interface RemoteAgentOptions {
+  readonly table: NativeTable
+  readonly main: Caller<MainCalls>
+  /** The newest one. */
+  readonly book: () => Book
+  readonly feed: SessionFeed
+  /** Of this thread's event loop. */
+  readonly loopDelayP99Ms: () => number
+}
+
+export function remoteAgent ({ table, main, book, feed, loopDelayP99Ms }: RemoteAgentOptions): AgentServices {
+  const dataplane = {
+    sessions: createSessionStore(table, (app, phase) => timeoutOf(book().timeouts, app, phase)),
+    telemetry: createTelemetry(table),
+    links: async () => await main.call('links', [])
+  }
+  return {
+    info: async () => ({ ...await main.call('info', []), rpcLoopDelayP99Ms: loopDelayP99Ms() }),
+    dataplane: () => dataplane,
+    probeAll: async () => await main.call('probeAll', []),
+    config: {
+      status: async () => await main.call('status', []),
+      text: async (which) => await main.call('text', [which]),
+      check: async (text, signal) => await main.call('check', [text], signal),
+      apply: async (text, options, signal) => await main.call('apply', [text, options], signal),
+      confirm: async (generation) => await main.call('confirm', [generation]),
+      rollback: async (generation, options, signal) => await main.call('rollback', [generation, options], signal),
+      history: async () => await main.call('history', []),
+      compare: async (from, to, signal) => await main.call('compare', [from, to], signal),
+      save: async () => { await main.call('save', []) }
+    },
+    names: nameBook(() => book().ids),
+    feed
+  }
+}

@@ -1,0 +1,48 @@
+/** The rpc thread: the gRPC server of src/rpc over the shared table, so that a listing of millions of rows delays nothing of the main thread. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { parentPort, workerData } from 'node:worker_threads'
+import { timeoutOf } from '../config/index.js'
+import { loadCore } from '../native/load.js'
+import { startRpcServer, type RpcServer } from '../rpc/server.js'
+import { Caller } from './bridge.js'
+import { packError } from './errors.js'
+import { feedOf } from './feed.js'
+import { remoteAgent } from './remote-agent.js'
+import type { Book, FromRpc, MainCalls, RpcWorkerData, ToRpc } from './protocol.js'
+
+const port = parentPort
+if (port === null) throw new Error('rpc.ts runs as a worker thread')
+const { tableId, socketPath, serving, bridge, listener, ...data } = workerData as RpcWorkerData
+const tell = (message: FromRpc): void => { port.postMessage(message) }
+const onBug = (method: string, error: unknown): void => { tell({ kind: 'bug', method, error: packError(error) }) }
+
+let book = data.book
+const table = new (loadCore().Table)({ attach: tableId })
+const loop = monitorEventLoopDelay({ resolution: 5 })
+loop.enable()
+const main = new Caller<MainCalls>(bridge, (pushed) => { book = pushed as Book })
+const feed = feedOf(listener, (app, phase) => timeoutOf(book.timeouts, app, phase), (error) => { onBug('Sessions.Watch', error) })
+const services = remoteAgent({ table, main, book: () => book, feed, loopDelayP99Ms: () => loop.percentile(99) / 1e6 })
+let server: RpcServer | null = null
+
+/** Nothing stays open, so the thread ends; the table is let go by its environment, also under work that is still on its way. */
+async function end (graceMs: number): Promise<void> {
+  await server?.close(graceMs)
+  feed.close()
+  main.close()
+  loop.disable()
+  port?.close()
+}
+
+port.on('message', (message: ToRpc) => {
+  if (message.kind === 'serving') server?.setServing(message.on)
+  else void end(message.graceMs)
+})
+try {
+  server = await startRpcServer(services, { socketPath, onBug })
+  server.setServing(serving)
+  tell({ kind: 'ready' })
+} catch (error) {
+  tell({ kind: 'failed', error: packError(error) })
+  await end(0)
+}

@@ -1,0 +1,61 @@
+/** Main thread's end of the sync worker: policy logs and ended sessions come here, changes go to listeners on whichever thread. */
+import { MessageChannel, Worker } from 'node:worker_threads'
+import { LockstepError } from '../contract/errors.js'
+import type { SessionChange } from '../contract/session.js'
+import { changesOf } from '../native/records.js'
+import type { Timeouts } from '../native/session-store.js'
+import type { FromSync, Listener, SyncWorkerData, ToSync } from './protocol.js'
+
+export interface SyncThread {
+  /** A new listener of changes; its port may be given to another thread. */
+  readonly listener: () => Listener
+  readonly close: () => Promise<void>
+}
+
+export interface SyncThreadOptions {
+  readonly tableId: number
+  readonly timeouts: Timeouts
+  /** Rows of struct ls_log. */
+  readonly onLogs: (rows: Uint8Array) => void
+  /** Ended sessions whose policy asks for a line; `lost` more came before them and are only counted. */
+  readonly onClosed: (changes: readonly SessionChange[], lost: number) => void
+  /** The worker is gone, or a reader threw. */
+  readonly onProblem: (error: unknown) => void
+}
+
+export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onProblem }: SyncThreadOptions): SyncThread {
+  const underWay = new SharedArrayBuffer(4)
+  const waiting = new Int32Array(underWay)
+  const worker = new Worker(new URL('./sync.js', import.meta.url), { workerData: { tableId, underWay } satisfies SyncWorkerData })
+  let closing = false
+  const exited = new Promise<void>(resolve => {
+    worker.once('exit', (code) => {
+      if (!closing) onProblem(new LockstepError('bug', 'LS_E_BUG', 'the sync worker ended', { object: 'sync worker', found: `exit code ${code}`, next: 'restart the agent: session changes and policy logs are no longer read' }))
+      resolve()
+    })
+  })
+  worker.on('message', (message: FromSync) => {
+    if (message.kind === 'stopped') return
+    Atomics.sub(waiting, 0, 1)
+    try {
+      if (message.kind === 'logs') onLogs(message.rows)
+      else onClosed(changesOf(message.records, timeouts), message.lost)
+    } catch (error) {
+      onProblem(error)
+    }
+  })
+  worker.on('error', onProblem)
+  return {
+    listener: () => {
+      const { port1, port2 } = new MessageChannel()
+      const counter = new SharedArrayBuffer(4)
+      worker.postMessage({ kind: 'listener', port: port1, underWay: counter } satisfies ToSync, [port1])
+      return { port: port2, underWay: counter }
+    },
+    close: async () => {
+      closing = true
+      worker.postMessage({ kind: 'stop' } satisfies ToSync) // to a worker that is gone: nothing happens
+      await exited
+    }
+  }
+}

@@ -1,0 +1,11 @@
+/** The main thread's side of the bridge, answered by the services of a test double. */
+import type { AgentServices } from '../../../src/contract/services.js'
+import type { MainCalls } from '../../../src/workers/protocol.js'
+
+export function mainCallsOf ({ info, dataplane, probeAll, config }: AgentServices): MainCalls {
+  return {
+    info, probeAll, links: async () => await dataplane().links(),
+    status: config.status, text: config.text, check: config.check, apply: config.apply, confirm: config.confirm, rollback: config.rollback,
+    history: config.history, compare: config.compare, save: config.save
+  }
+}
