@@ -3,6 +3,7 @@
  * benches still has a CLI. The specifier is a value so that the compiler does not follow it.
  */
 import { LockstepError } from '../contract/errors.js'
+import type { BackendName } from '../contract/dataplane.js'
 import type { CheckResult } from '../contract/services.js'
 
 export interface RunOptions {
@@ -23,6 +24,7 @@ export interface GatewayModule { readonly gatewayMain: (options: GatewayCliOptio
 export interface LabModule { readonly labMain: (argv: string[]) => Promise<number> }
 export interface BenchModule { readonly benchMain: (argv: string[]) => Promise<number> }
 export interface ConfigModule { readonly checkText: (text: string, file?: string) => CheckResult | Promise<CheckResult> }
+export interface DoctorModule { readonly doctor: (options: DoctorOptions) => Promise<Diagnosis> }
 export interface HostDefaultsModule { readonly hostDefaults: (env: Readonly<Record<string, string | undefined>>) => { readonly socketPath: string } }
 
 export interface GatewayCliOptions {
@@ -40,6 +42,28 @@ export interface GatewayCliOptions {
   readonly signal?: AbortSignal
 }
 
+export interface DoctorOptions {
+  /** YAML; `null`: every interface is looked at. */
+  readonly text: string | null
+  readonly name: string
+  readonly running: boolean
+  /** `null`: as configured. */
+  readonly backend: BackendName | null
+  readonly signal?: AbortSignal
+}
+
+export interface Finding {
+  readonly id: string
+  readonly subject: string
+  readonly severity: 'ok' | 'note' | 'warning' | 'error'
+  readonly finding: string
+  readonly consequence: string
+  readonly command: string
+  readonly source: string
+}
+
+export interface Diagnosis { readonly backend: BackendName, readonly root: boolean, readonly interfaces: number, readonly findings: readonly Finding[] }
+
 const places = {
   main: '../main.js',
   quickstart: '../quickstart.js',
@@ -47,6 +71,7 @@ const places = {
   lab: '../../test/lab/main.js',
   bench: '../../bench/main.js',
   config: '../config/check.js',
+  doctor: '../operator/doctor/index.js',
   hostDefaults: '../config/host-defaults.js'
 } as const
 
@@ -57,6 +82,7 @@ interface Modules {
   lab: LabModule
   bench: BenchModule
   config: ConfigModule
+  doctor: DoctorModule
   hostDefaults: HostDefaultsModule
 }
 

@@ -9,6 +9,7 @@ import { printable } from './format.js'
 import { Interrupted, type CliIo } from './io.js'
 import { addAgent, packageVersion } from './verbs/agent.js'
 import { addConfig } from './verbs/config.js'
+import { addDoctor } from './verbs/doctor.js'
 import { addOffline } from './verbs/offline.js'
 import { addSessions } from './verbs/sessions.js'
 import { addTelemetry } from './verbs/telemetry.js'
@@ -52,6 +53,7 @@ Exit codes: 0 ok, 1 refused or failed, 2 wrong usage, 3 no agent reached, 4 not 
 Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
   const cli = { io, outcome }
   addOffline(program, cli)
+  addDoctor(program, cli)
   addAgent(program, cli)
   addConfig(program, cli)
   addSessions(program, cli)

@@ -1,0 +1,43 @@
+/** All checks, in the order in which a person should fix what they find. */
+import type { HostCheck, InterfaceCheck, NamespaceCheck } from '../finding.js'
+import { bpfJit } from './bpf-jit.js'
+import { bpffs } from './bpffs.js'
+import { btf } from './btf.js'
+import { cgroup } from './cgroup.js'
+import { clocksource } from './clocksource.js'
+import { conntrackFull } from './conntrack-full.js'
+import { conntrack } from './conntrack.js'
+import { driver } from './driver.js'
+import { forwarding } from './forwarding.js'
+import { hugepages } from './hugepages.js'
+import { iptablesLegacy } from './iptables-legacy.js'
+import { kernel } from './kernel.js'
+import { link } from './link.js'
+import { lro } from './lro.js'
+import { memlock } from './memlock.js'
+import { memory } from './memory.js'
+import { mtu } from './mtu.js'
+import { nftForward } from './nft-forward.js'
+import { nftIngress } from './nft-ingress.js'
+import { nftNat } from './nft-nat.js'
+import { nohzFull } from './nohz-full.js'
+import { ntp } from './ntp.js'
+import { peerChecksums } from './peer-checksums.js'
+import { peerReceive } from './peer-receive.js'
+import { peerSegments } from './peer-segments.js'
+import { portRanges } from './port-ranges.js'
+import { preemptRt } from './preempt-rt.js'
+import { queues } from './queues.js'
+import { rpFilter } from './rp-filter.js'
+import { rss } from './rss.js'
+import { sendRedirects } from './send-redirects.js'
+import { tcPrograms } from './tc-programs.js'
+import { tcx } from './tcx.js'
+import { vlanOffload } from './vlan-offload.js'
+import { xdpPrograms } from './xdp-programs.js'
+
+export const hostChecks: readonly HostCheck[] = [kernel, preemptRt, nohzFull, btf, bpffs, bpfJit, memlock, memory, cgroup, hugepages, clocksource, ntp, tcx]
+export const namespaceChecks: readonly NamespaceCheck[] = [nftForward, nftIngress, nftNat, iptablesLegacy, conntrack, conntrackFull, portRanges]
+export const interfaceChecks: readonly InterfaceCheck[] = [
+  link, xdpPrograms, tcPrograms, driver, mtu, forwarding, rpFilter, sendRedirects, lro, peerChecksums, peerReceive, peerSegments, vlanOffload, queues, rss
+]
