@@ -88,7 +88,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const workers = agent.workers === 0 ? Math.min(availableParallelism(), limits.LS_THREADS_MAX) : agent.workers
   const pool = startPool()
   const table = createTable(core.Table, agent, workers)
-  const dataplane = new TableDataPlane({ core, table, workers, netns: agent.netns, compiler: compilerOf(pool), forwarder: native => new UserspaceForwarder(native, o.instance ?? agent.instance) })
+  const dataplane = new TableDataPlane({ core, table, workers, netns: agent.netns, compiler: compilerOf(pool), backend: 'userspace', inherited: false, forwarders: native => new Map([['userspace', new UserspaceForwarder(native, o.instance ?? agent.instance)]]) })
   const loop = monitorEventLoopDelay({ resolution: 5 })
   loop.enable()
 

@@ -94,7 +94,7 @@ template <size_t N> static void copy_text(char (&to)[N], const Napi::Object &o, 
 	memcpy(to, s.c_str(), s.size() + 1);
 }
 
-/* addPort({kind, name, netns, in, out, mac, mtu, rate, flows, loops, reflect, src, dst, dport, proto, parked}) -> {device, mac, mtu, ifindex} */
+/* addPort({kind, name, netns, in, out, mac, mtu, rate, flows, loops, reflect, src, dst, dport, proto, device, parked}) -> {device, mac, mtu, ifindex} */
 Napi::Value Userspace::add_port(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
@@ -128,6 +128,7 @@ Napi::Value Userspace::add_port(const Napi::CallbackInfo &info)
 	spec.dst = addr_parse(env, get_string(o, "dst", 64), "dst");
 	spec.dport = static_cast<u16>(get_u32(o, "dport", 65535));
 	spec.proto = static_cast<u8>(get_u32(o, "proto", 255));
+	spec.device = get_u32(o, "device", LS_DEVICES_MAX - 1);
 	spec.parked = get_bool(o, "parked");
 	ls_status status = ls_us_add(use(), &spec, &id, error);
 

@@ -20,6 +20,8 @@ public:
 
 private:
 	Napi::Value info(const Napi::CallbackInfo &);
+	Napi::Value port(const Napi::CallbackInfo &, ls_status (*run)(ls_bpf *, ls_bpf_port *, ls_bpf_error *));
+	Napi::Value ways(const Napi::CallbackInfo &);
 	Napi::Value attach(const Napi::CallbackInfo &);
 	Napi::Value detach(const Napi::CallbackInfo &);
 	Napi::Value detach_others(const Napi::CallbackInfo &);
@@ -63,7 +65,7 @@ Ebpf::Ebpf(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Ebpf>(info)
 	check(info.Env(), ls_bpf_open(folder.c_str(), reinterpret_cast<const ls_header *>(header.data), &bpf_, &error), error);
 }
 
-/* info() -> {existed, linked, regions: [descriptor]} */
+/* info() -> {existed, links: [{name, device}], regions: [descriptor]} */
 Napi::Value Ebpf::info(const Napi::CallbackInfo &info)
 {
 	Napi::Object o = Napi::Object::New(info.Env());
@@ -72,7 +74,18 @@ Napi::Value Ebpf::info(const Napi::CallbackInfo &info)
 	for (u32 i = 0; i < LS_REGION_COUNT; i++)
 		regions.Set(i, Napi::Number::New(info.Env(), ls_bpf_region(use(), i)));
 	o.Set("existed", Napi::Boolean::New(info.Env(), ls_bpf_existed(use())));
-	o.Set("linked", number(info.Env(), ls_bpf_linked(use())));
+	ls_bpf_link found[LS_BPF_PORTS_MAX];
+	Napi::Array links = Napi::Array::New(info.Env());
+	u32 n = ls_bpf_links(use(), found, LS_BPF_PORTS_MAX);
+
+	for (u32 i = 0; i < n; i++) {
+		Napi::Object l = Napi::Object::New(info.Env());
+
+		l.Set("name", Napi::String::New(info.Env(), found[i].name));
+		l.Set("device", number(info.Env(), found[i].device));
+		links.Set(i, l);
+	}
+	o.Set("links", links);
 	o.Set("regions", regions);
 	return o;
 }
@@ -84,8 +97,8 @@ template <size_t N> static void text_into(char (&to)[N], const Napi::Object &o, 
 	memcpy(to, s.c_str(), s.size() + 1);
 }
 
-/* attach({name, interface, netns, device, generic}) -> {ifindex, mode: 0 driver | 1 generic, mtu, mac} */
-Napi::Value Ebpf::attach(const Napi::CallbackInfo &info)
+/* ways(port), attach(port): {name, interface, netns, device, generic} -> {ifindex, mode: 0 driver | 1 generic, mtu, mac} */
+Napi::Value Ebpf::port(const Napi::CallbackInfo &info, ls_status (*run)(ls_bpf *, ls_bpf_port *, ls_bpf_error *))
 {
 	Napi::Env env = info.Env();
 	if (!info[0].IsObject())
@@ -99,13 +112,16 @@ Napi::Value Ebpf::attach(const Napi::CallbackInfo &info)
 	text_into(port.netns, o, "netns");
 	port.device = get_u32(o, "device", LS_BPF_PORTS_MAX - 1);
 	port.generic = get_bool(o, "generic");
-	check(env, ls_bpf_attach(use(), &port, &error), error);
+	check(env, run(use(), &port, &error), error);
 	out.Set("ifindex", number(env, port.ifindex));
 	out.Set("mode", number(env, port.mode));
 	out.Set("mtu", number(env, port.mtu));
 	out.Set("mac", Napi::String::New(env, mac_text(port.mac)));
 	return out;
 }
+
+Napi::Value Ebpf::ways(const Napi::CallbackInfo &info) { return port(info, ls_bpf_ways); }
+Napi::Value Ebpf::attach(const Napi::CallbackInfo &info) { return port(info, ls_bpf_attach); }
 
 /* detach(name) -> false when there was none */
 Napi::Value Ebpf::detach(const Napi::CallbackInfo &info)
@@ -169,7 +185,7 @@ Napi::Value Ebpf::unpublish(const Napi::CallbackInfo &info)
 
 void Ebpf::Init(Napi::Env env, Napi::Object exports)
 {
-	exports.Set("Ebpf", DefineClass(env, "Ebpf", { InstanceMethod<&Ebpf::info>("info"), InstanceMethod<&Ebpf::attach>("attach"),
+	exports.Set("Ebpf", DefineClass(env, "Ebpf", { InstanceMethod<&Ebpf::info>("info"), InstanceMethod<&Ebpf::ways>("ways"), InstanceMethod<&Ebpf::attach>("attach"),
 		InstanceMethod<&Ebpf::detach>("detach"), InstanceMethod<&Ebpf::detach_others>("detachOthers"), InstanceMethod<&Ebpf::load>("load"),
 		InstanceMethod<&Ebpf::log>("log"), InstanceMethod<&Ebpf::publish>("publish"), InstanceMethod<&Ebpf::unpublish>("unpublish"),
 		InstanceMethod<&Ebpf::close>("close") }));

@@ -50,6 +50,7 @@ private:
 	Napi::Value counters(const Napi::CallbackInfo &);
 	Napi::Value rates(const Napi::CallbackInfo &);
 	Napi::Value nat_usage(const Napi::CallbackInfo &);
+	Napi::Value rings(const Napi::CallbackInfo &);
 	Napi::Value programs(const Napi::CallbackInfo &);
 	Napi::Value start_freer(const Napi::CallbackInfo &);
 	Napi::Value stop_freer(const Napi::CallbackInfo &);

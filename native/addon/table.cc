@@ -497,6 +497,23 @@ Napi::Value Table::nat_usage(const Napi::CallbackInfo &info)
 		    });
 }
 
+/* rings() -> [{element, entries}]: what the configuration in force picks from */
+Napi::Value Table::rings(const Napi::CallbackInfo &info)
+{
+	Napi::Array out = Napi::Array::New(info.Env());
+	std::vector<ls_ring_place> places(LS_VIPS_MAX);
+	u32 n = ls_table_rings(use(), places.data(), LS_VIPS_MAX);
+
+	for (u32 i = 0; i < n; i++) {
+		Napi::Object o = Napi::Object::New(info.Env());
+
+		o.Set("element", number(info.Env(), places[i].element));
+		o.Set("entries", number(info.Env(), places[i].entries));
+		out.Set(i, o);
+	}
+	return out;
+}
+
 /* programs(on): the workers below info().cpus run, or no longer do. */
 Napi::Value Table::programs(const Napi::CallbackInfo &info)
 {
@@ -543,7 +560,7 @@ void Table::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Table::write_config>("writeConfig"), InstanceMethod<&Table::write_arena>("writeArena"),
 		InstanceMethod<&Table::read_arena>("readArena"), InstanceMethod<&Table::set_role>("setRole"),
 		InstanceMethod<&Table::counters>("counters"), InstanceMethod<&Table::rates>("rates"), InstanceMethod<&Table::nat_usage>("natUsage"),
-		InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
+		InstanceMethod<&Table::rings>("rings"), InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
 	}));
 }
 

@@ -167,6 +167,12 @@ struct ls_table_info {
 	u32 huge;
 };
 void ls_table_info(const struct ls_table *t, struct ls_table_info *out);
+/* Rings that the configuration in force picks from; at most `max`. */
+struct ls_ring_place {
+	u32 element; /* of the arena */
+	u32 entries;
+};
+u32 ls_table_rings(const struct ls_table *t, struct ls_ring_place *out, u32 max);
 enum ls_status ls_table_read_arena(const struct ls_table *t, u32 element, void *out, u64 bytes);
 /* Events of one zone in the current window by screen (LS_SCREEN_COUNT numbers); 0 when the window is over. */
 void ls_table_rates(const struct ls_table *t, u32 zone, u64 *out);

@@ -80,6 +80,17 @@ enum ls_status ls_table_read_arena(const struct ls_table *t, u32 element, void *
 	return LS_OK;
 }
 
+u32 ls_table_rings(const struct ls_table *t, struct ls_ring_place *out, u32 max)
+{
+	const struct ls_config *c = &t->env.banks[LS_LOAD_ACQ(&t->env.header->active_bank) & 1];
+	u32 n = 0;
+
+	for (u32 i = 1; i < LS_VIPS_MAX && n < max; i++)
+		if (c->vip[i].used && c->vip[i].ring_size)
+			out[n++] = (struct ls_ring_place){ .element = c->vip[i].ring, .entries = c->vip[i].ring_size };
+	return n;
+}
+
 void ls_table_rates(const struct ls_table *t, u32 zone, u64 *out)
 {
 	u64 window = ls_clock_ns() >> 30 & 0xffffff; /* as pipeline/screen.h counts */

@@ -13,8 +13,10 @@ export interface NativeEbpfPort {
 }
 
 export interface NativeEbpf {
-  /** `existed`: the table was pinned already; `linked`: programs of it that forward; `regions`: a descriptor for each region of the table. */
-  info: () => { readonly existed: boolean, readonly linked: number, readonly regions: readonly number[] }
+  /** `existed`: the table was pinned already; `links`: programs of it that forward; `regions`: a descriptor for each region of the table. */
+  info: () => { readonly existed: boolean, readonly links: ReadonlyArray<{ readonly name: string, readonly device: number }>, readonly regions: readonly number[] }
+  /** Frames can leave by the port, and are known if they come in. */
+  ways: (port: NativeEbpfPort) => { readonly ifindex: number, readonly mode: 0 | 1, readonly mtu: number, readonly mac: string }
   /** The program runs on the port from here on; a pinned link is taken over without a gap. */
   attach: (port: NativeEbpfPort) => { readonly ifindex: number, readonly mode: 0 | 1, readonly mtu: number, readonly mac: string }
   /** False: there was none. */

@@ -100,6 +100,8 @@ export interface NativeTable {
   rates: (zone: number) => number[]
   /** One row per pool address. */
   natUsage: () => Promise<ReadonlyArray<{ readonly address: string, readonly pool: number, readonly ports: number, readonly inUse: number, readonly created: number, readonly failed: number }>>
+  /** What the configuration in force picks from. */
+  rings: () => ReadonlyArray<{ readonly element: number, readonly entries: number }>
   /** The workers below `info().cpus` run, or no longer do. */
   programs: (on: boolean) => void
   startFreer: () => void
@@ -128,6 +130,8 @@ export interface NativePortSpec {
   readonly dst: string
   readonly dport: number
   readonly proto: number
+  /** The id it should have; 0 = any. */
+  readonly device: number
   /** Known, with an id, but not open: another dataplane receives from it. Packet ports only. */
   readonly parked: boolean
 }

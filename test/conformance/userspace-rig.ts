@@ -42,7 +42,7 @@ export async function makeUserspace (options: { readonly capacity?: number } = {
   spy(table, 'writeConfig', 'flip')
   spy(table, 'reevaluate', 'sessions looked up again')
   const dataplane = new TableDataPlane({
-    core: spied, table, workers: 2, netns: null, forwarder: native => new UserspaceForwarder(native, 'conformance'),
+    core: spied, table, workers: 2, netns: null, backend: 'userspace', inherited: false, forwarders: native => new Map([['userspace', new UserspaceForwarder(native, 'conformance')]]),
     compiler: { rings: (d) => ringInputs(d), compile: (d, ports, rings, generation) => compile(d, { ports }, d.ids, rings, new Date(), generation) }
   })
   const rig: Rig = {

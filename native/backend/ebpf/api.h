@@ -36,8 +36,12 @@ enum ls_status ls_bpf_publish(struct ls_bpf *b, struct ls_bpf_error *error);
 enum ls_status ls_bpf_unpublish(struct ls_bpf *b, struct ls_bpf_error *error);
 /* The table was there before: adopt it. */
 bool ls_bpf_existed(const struct ls_bpf *b);
-/* Programs that forward already, pinned by an earlier process. */
-u32 ls_bpf_linked(const struct ls_bpf *b);
+/* Programs that forward by now, this process's or an earlier one's: at most `max`. */
+struct ls_bpf_link {
+	char name[LS_BPF_NAME]; /* of the port */
+	u32 device;
+};
+u32 ls_bpf_links(const struct ls_bpf *b, struct ls_bpf_link *out, u32 max);
 /* Descriptor of a region's map, owned by `b`. */
 int ls_bpf_region(const struct ls_bpf *b, u32 region);
 /* The verifier's log of the last load; empty when there was nothing to say. */
@@ -56,6 +60,8 @@ struct ls_bpf_port {
 	u16 mtu;
 	u8 mac[6];
 };
+/* Frames can leave by the port, and are known if they come in. */
+enum ls_status ls_bpf_ways(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error);
 /* The program runs on the port from here on; a pinned link of this name is taken over without a gap.
  * LS_E_NO_DEVICE, LS_E_BUSY (another program is there, named), LS_E_UNSUPPORTED (driver mode refused). */
 enum ls_status ls_bpf_attach(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error);

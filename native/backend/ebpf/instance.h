@@ -4,7 +4,8 @@
 
 #include "backend/ebpf/api.h"
 
-#define LS_BPF_PATH 320
+#define LS_BPF_PATH 384
+#define LS_PIN_NAME (LS_BPF_NAME + 24)
 #define LS_LINK_PREFIX "link_" /* of a pin: of a port */
 
 struct bpf_object;

@@ -101,48 +101,124 @@ static int link_new(const struct ls_bpf *b, struct ls_bpf_port *port)
 	return fd < 0 ? -errno : fd;
 }
 
-/* bpffs keeps dots for itself. */
-static void link_name(char *out, const char *port)
+/* A link is pinned as link_DEVICE_PORT: who comes after this process learns from it which id the port had. bpffs keeps dots for itself. */
+static void link_name(char *out, const char *port, u32 device)
 {
-	snprintf(out, LS_BPF_NAME + 8, LS_LINK_PREFIX "%s", port);
+	snprintf(out, LS_PIN_NAME, LS_LINK_PREFIX "%u_%s", device, port);
 	for (; *out; out++)
 		if (*out == '.')
 			*out = '~';
 }
 
-/* The way in and the way out are known before the program runs there. */
-static enum ls_status attach(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error)
+static bool link_parse(const char *pin, struct ls_bpf_link *out)
+{
+	int at = 0;
+
+	if (sscanf(pin, LS_LINK_PREFIX "%u_%n", &out->device, &at) != 1 || !at || strlen(pin + at) >= sizeof(out->name))
+		return false;
+	strcpy(out->name, pin + at);
+	for (char *c = out->name; *c; c++)
+		if (*c == '~')
+			*c = '.';
+	return true;
+}
+
+struct wanted {
+	const char *port;
+	char pin[LS_PIN_NAME];
+};
+
+static void find_link(struct ls_bpf *b, const char *pin, void *arg)
+{
+	struct wanted *w = arg;
+	struct ls_bpf_link l;
+
+	(void)b;
+	if (link_parse(pin, &l) && strcmp(l.name, w->port) == 0)
+		snprintf(w->pin, sizeof(w->pin), "%s", pin);
+}
+
+/* The pin of this port's link, or an empty text. */
+static struct wanted link_of(const struct ls_bpf *b, const char *port)
+{
+	struct wanted w = { .port = port };
+
+	ls_pins_each(b, LS_LINK_PREFIX, find_link, &w);
+	return w;
+}
+
+struct list {
+	struct ls_bpf_link *out;
+	u32 max, n;
+};
+
+static void list_link(struct ls_bpf *b, const char *pin, void *arg)
+{
+	struct list *l = arg;
+
+	(void)b;
+	if (l->n < l->max && link_parse(pin, &l->out[l->n]))
+		l->n++;
+}
+
+u32 ls_bpf_links(const struct ls_bpf *b, struct ls_bpf_link *out, u32 max)
+{
+	struct list l = { .out = out, .max = max };
+
+	ls_pins_each(b, LS_LINK_PREFIX, list_link, &l);
+	return l.n;
+}
+
+/* Which device frames from there are, and how frames leave by it. */
+static enum ls_status ways(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error)
 {
 	enum ls_status status = look(port, error);
-	char name[LS_BPF_NAME + 8], path[LS_BPF_PATH], who[64];
-	struct bpf_link_info info = { 0 };
-	struct ls_way_in in = { .device = port->device }, there;
-	u32 length = sizeof(info), slot;
-	int fd;
+	struct ls_way_in in = { .ifindex = port->ifindex, .device = port->device }, there;
+	u32 slot = port->ifindex & (LS_WAYS_IN - 1);
 
 	if (status != LS_OK)
 		return status;
-	in.ifindex = port->ifindex;
-	slot = port->ifindex & (LS_WAYS_IN - 1);
 	if (bpf_map_lookup_elem(b->ways_in, &slot, &there) == 0 && there.ifindex && there.ifindex != in.ifindex)
 		return ls_bpf_fail(error, LS_E_UNSUPPORTED, 0, "interface %s has number %u, which cannot be told from number %u of another port: numbers of one agent's ports must differ in their last %u bits",
 				   port->interface, port->ifindex, there.ifindex, (u32)__builtin_ctz(LS_WAYS_IN));
 	if (bpf_map_update_elem(b->ways_in, &slot, &in, 0) != 0 || bpf_map_update_elem(b->ways_out, &port->device, &port->ifindex, 0) != 0)
 		return ls_bpf_fail(error, ls_bpf_status(errno), errno, "interface %s cannot be entered into the maps: %s", port->interface, strerror(errno));
-	link_name(name, port->name);
-	fd = ls_pin_get(b, name);
+	return LS_OK;
+}
+
+/* The way in and the way out are known before the program runs there. */
+static enum ls_status attach(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error)
+{
+	char name[LS_PIN_NAME], path[LS_BPF_PATH], who[64];
+	struct wanted old = link_of(b, port->name);
+	enum ls_status status = ways(b, port, error);
+	struct bpf_link_info info = { 0 };
+	u32 length = sizeof(info);
+	int fd, failed;
+
+	if (status != LS_OK)
+		return status;
+	link_name(name, port->name, port->device);
+	fd = old.pin[0] ? ls_pin_get(b, old.pin) : -ENOENT;
 	if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &length) == 0 && info.xdp.ifindex == port->ifindex) {
-		LIBBPF_OPTS(bpf_xdp_query_opts, there_now);
-		int failed = bpf_link_update(fd, b->program, NULL);
+		LIBBPF_OPTS(bpf_xdp_query_opts, now);
+
+		failed = bpf_link_update(fd, b->program, NULL) ? -errno : strcmp(old.pin, name) ? ls_pin_put(b, name, fd) : 0;
 
 		close(fd);
-		if (bpf_xdp_query((int)port->ifindex, 0, &there_now) == 0 && there_now.attach_mode == XDP_ATTACHED_SKB)
+		if (failed)
+			return ls_bpf_fail(error, ls_bpf_status(-failed), -failed, "the program of %s cannot be replaced: %s", port->interface, strerror(-failed));
+		if (strcmp(old.pin, name)) {
+			ls_bpf_path(b, path, old.pin);
+			unlink(path);
+		}
+		if (bpf_xdp_query((int)port->ifindex, 0, &now) == 0 && now.attach_mode == XDP_ATTACHED_SKB)
 			port->mode = LS_BPF_GENERIC;
-		return failed ? ls_bpf_fail(error, ls_bpf_status(errno), errno, "the program of %s cannot be replaced: %s", port->interface, strerror(errno)) : LS_OK;
+		return LS_OK;
 	}
 	if (fd >= 0) { /* of an interface that is gone, or of another one now */
 		close(fd);
-		ls_bpf_path(b, path, name);
+		ls_bpf_path(b, path, old.pin);
 		unlink(path);
 	}
 	fd = link_new(b, port);
@@ -154,19 +230,23 @@ static enum ls_status attach(struct ls_bpf *b, struct ls_bpf_port *port, struct 
 		return ls_bpf_fail(error, LS_E_UNSUPPORTED, -fd, "the driver of %s does not run XDP programs", port->interface);
 	if (fd < 0)
 		return ls_bpf_fail(error, ls_bpf_status(-fd), -fd, "the program cannot be put on %s: %s", port->interface, strerror(-fd));
-	slot = (u32)-ls_pin_put(b, name, fd);
+	failed = -ls_pin_put(b, name, fd);
 	close(fd);
-	return slot ? ls_bpf_fail(error, ls_bpf_status((int)slot), (int)slot, "%s/%s cannot be pinned: %s", b->folder, name, strerror((int)slot)) : LS_OK;
+	return failed ? ls_bpf_fail(error, ls_bpf_status(failed), failed, "%s/%s cannot be pinned: %s", b->folder, name, strerror(failed)) : LS_OK;
 }
 
-enum ls_status ls_bpf_attach(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error)
+static enum ls_status checked(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error,
+			      enum ls_status (*run)(struct ls_bpf *, struct ls_bpf_port *, struct ls_bpf_error *))
 {
 	if (!b->object || !b->published)
 		return ls_bpf_fail(error, LS_E_INVALID, 0, "port %s: load and publish first", port->name);
 	if (!port->device || port->device >= LS_BPF_PORTS_MAX || !port->name[0] || strchr(port->name, '/'))
 		return ls_bpf_fail(error, LS_E_INVALID, 0, "port %s: device %u of 1 to %u", port->name, port->device, LS_BPF_PORTS_MAX - 1);
-	return in_namespace(b, port, error, attach);
+	return in_namespace(b, port, error, run);
 }
+
+enum ls_status ls_bpf_ways(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error) { return checked(b, port, error, ways); }
+enum ls_status ls_bpf_attach(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error) { return checked(b, port, error, attach); }
 
 /* Ways lead nowhere before the link goes: a frame on its way out of a port that is being taken away is dropped and counted, not sent elsewhere. */
 static enum ls_status detach(struct ls_bpf *b, const char *pin)
@@ -197,11 +277,9 @@ static enum ls_status detach(struct ls_bpf *b, const char *pin)
 
 enum ls_status ls_bpf_detach(struct ls_bpf *b, const char *name, struct ls_bpf_error *error)
 {
-	char pin[LS_BPF_NAME + 8];
-	enum ls_status status;
+	struct wanted w = link_of(b, name);
+	enum ls_status status = w.pin[0] ? detach(b, w.pin) : LS_E_NOT_FOUND;
 
-	link_name(pin, name);
-	status = detach(b, pin);
 	return status == LS_OK ? LS_OK : ls_bpf_fail(error, status, errno, "port %s has no program of ours", name);
 }
 
@@ -213,14 +291,11 @@ struct keep {
 static void detach_other(struct ls_bpf *b, const char *pin, void *arg)
 {
 	struct keep *k = arg;
+	struct ls_bpf_link l;
 
-	for (u32 i = 0; i < k->n; i++) {
-		char kept[LS_BPF_NAME + 8];
-
-		link_name(kept, k->names[i]);
-		if (strcmp(pin, kept) == 0)
+	for (u32 i = 0; link_parse(pin, &l) && i < k->n; i++)
+		if (strcmp(l.name, k->names[i]) == 0)
 			return;
-	}
 	k->gone += detach(b, pin) == LS_OK;
 }
 

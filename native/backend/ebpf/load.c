@@ -256,7 +256,6 @@ enum ls_status ls_bpf_open(const char *folder, const struct ls_header *header, s
 }
 
 bool ls_bpf_existed(const struct ls_bpf *b) { return b->existed; }
-u32 ls_bpf_linked(const struct ls_bpf *b) { return ls_pins_each(b, LS_LINK_PREFIX, NULL, NULL); }
 int ls_bpf_region(const struct ls_bpf *b, u32 region) { return region < LS_REGION_COUNT ? b->region[region] : -1; }
 const char *ls_bpf_log(const struct ls_bpf *b) { return b->log; }
 

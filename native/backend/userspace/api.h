@@ -28,6 +28,7 @@ struct ls_device_spec {
 	struct ls_addr src, dst; /* source: first client, destination */
 	u16 dport;
 	u8 proto;          /* source */
+	u32 device;        /* the id it should have, 0 = any */
 	u32 parked;        /* known, with an id, but not open: another dataplane receives from it (packet ports only) */
 };
 

@@ -144,6 +144,8 @@ enum ls_status ls_us_add(struct ls_us *us, const struct ls_device_spec *spec, u3
 		return LS_E_NOMEM;
 	while (slot < LS_DEVICES_MAX && us->device[slot])
 		slot++;
+	if (spec->device)
+		slot = spec->device < LS_DEVICES_MAX && !us->device[spec->device] ? spec->device : LS_DEVICES_MAX;
 	d->spec = *spec;
 	d->ops = ops_of(spec->kind);
 	d->mtu = spec->mtu ? spec->mtu : 1500;
@@ -151,7 +153,7 @@ enum ls_status ls_us_add(struct ls_us *us, const struct ls_device_spec *spec, u3
 	if (!(d->mac[0] | d->mac[1] | d->mac[2] | d->mac[3] | d->mac[4] | d->mac[5]))
 		mac_from_name(spec->name, d->mac);
 	if (!d->ops || slot == LS_DEVICES_MAX) {
-		snprintf(error, LS_US_ERROR_BYTES, "port %s: at most %d ports (limits.h LS_DEVICES_MAX)", spec->name, LS_DEVICES_MAX - 1);
+		snprintf(error, LS_US_ERROR_BYTES, "port %s: at most %d ports, each with an id of its own (limits.h LS_DEVICES_MAX)", spec->name, LS_DEVICES_MAX - 1);
 		free(d);
 		return LS_E_INVALID;
 	}

@@ -12,12 +12,25 @@ export interface Forwarder {
   readonly probe: () => ProbeResult
   /** Packet ports stay closed in this process: they are known by their id, and something else receives from them. */
   readonly parks: boolean
+  /** Ids of ports by name, of a life before this process. */
+  readonly inherited: () => ReadonlyMap<string, number>
   readonly start: () => void
+  /** This process ends. Whether forwarding does too is the forwarder's nature. */
   readonly stop: () => Promise<void>
+  /** Another forwarder took over: nothing of this one remains on the host. */
+  readonly leave: () => Promise<void>
+  /** Before a switch to this forwarder: frames can leave by the port, none is received from it yet. */
+  readonly open: (port: OpenPort) => void
+  /** After a switch from this forwarder, when nobody sends by it any more. */
+  readonly close: (port: OpenPort) => void
+  /** Another forwarder receives from the port already: what this one still holds of it is sent on, then it receives no more. */
+  readonly handOver: (port: OpenPort) => Promise<void>
   /** Frames of the port are received from here on. */
   readonly enable: (port: OpenPort) => void
   /** No more. */
   readonly disable: (port: OpenPort) => void
+  /** These are all: what an earlier life left on others goes. Returns what is not as it should be. */
+  readonly settle: (ports: readonly OpenPort[]) => string[]
   /** What must stand on the host before the ports of `d` come into force. On error what stood before may be gone. */
   readonly guard: (d: Desired, ports: readonly OpenPort[], facts: Readonly<Record<string, PortFact>>) => Promise<void>
   readonly unguard: () => Promise<void>

@@ -39,10 +39,24 @@ export interface TableDataPlaneOptions {
   /** Packet workers that may run. */
   readonly workers: number
   /** Made over the native dataplane that this class opens. */
-  readonly forwarder: (dataplane: NativeUserspace) => Forwarder
+  readonly forwarders: (dataplane: NativeUserspace) => ReadonlyMap<BackendName, Forwarder>
+  /** The one to start with. */
+  readonly backend: BackendName
+  /** Something of another forwarder may be left from an earlier life: it goes once this one forwards. */
+  readonly inherited: boolean
   /** Namespace of the ports that name no other. */
   readonly netns: string | null
   readonly compiler: Compiler
+}
+
+export interface SwitchResult {
+  readonly from: BackendName
+  readonly to: BackendName
+  /** In the order they were handed over, and how long both received from each: no moment passes in which nobody does. */
+  readonly ports: ReadonlyArray<{ readonly name: string, readonly handOverUs: number }>
+  /** That went on. */
+  readonly sessions: number
+  readonly totalMs: number
 }
 
 const kindNames = ['packet', 'packet', 'pcap', 'tap', 'source'] as const
@@ -62,7 +76,9 @@ export class TableDataPlane implements DataPlane {
   private readonly rings: RingArena
   private last: ApplyResult | null = null
   private desired: Desired | null = null
-  private readonly forwarder: Forwarder
+  private readonly forwarders: ReadonlyMap<BackendName, Forwarder>
+  private forwarder: Forwarder
+  private alone = false
   private started = false
   private closed = false
   private turns: Promise<unknown> = Promise.resolve()
@@ -70,7 +86,8 @@ export class TableDataPlane implements DataPlane {
   constructor (private readonly o: TableDataPlaneOptions) {
     const { core, table } = o
     this.dataplane = native(() => new core.Userspace(table, o.workers), { object: 'agent.workers' })
-    this.forwarder = o.forwarder(this.dataplane)
+    this.forwarders = o.forwarders(this.dataplane)
+    this.forwarder = this.named(o.backend)
     this.ports = new PortSet(this.dataplane, () => this.forwarder)
     this.rings = new RingArena(core, table)
     this.sessions = createSessionStore(table, (app, phase) => this.timeoutMs(app, phase))
@@ -126,6 +143,58 @@ export class TableDataPlane implements DataPlane {
   degraded (): string[] {
     const cut = this.started && !this.closed ? native(() => this.dataplane.routesLeftOut()) : 0
     return cut === 0 ? [] : [`routes: ${cut} do not fit (${limits.LS_ROUTES_MAX} routes with ${limits.LS_NEXTHOPS_MAX} next hops at most): the widest prefixes are left out, and their packets drop as no_route`]
+  }
+
+  /** Who forwards from now on. The table, its configuration and its sessions stay where they are; each port is received from at every moment. */
+  async switchTo (backend: BackendName, signal: AbortSignal): Promise<SwitchResult> {
+    return await this.turn(async () => {
+      signal.throwIfAborted()
+      const began = performance.now()
+      const [from, to] = [this.forwarder, this.named(backend)]
+      const ports = this.ports.all()
+      const done = (moved: SwitchResult['ports']): SwitchResult => ({ from: from.name, to: to.name, ports: moved, sessions: this.o.table.info().live, totalMs: performance.now() - began })
+      if (from === to || this.desired === null) {
+        if (from !== to && this.started) { to.start(); await from.leave() }
+        this.forwarder = to
+        return done([])
+      }
+      refuseLosses(from, to, this.desired)
+      await to.guard(this.desired, ports, this.facts(ports))
+      const moved: Array<{ name: string, handOverUs: number }> = []
+      const handed: OpenPort[] = []
+      try {
+        to.start()
+        for (const port of ports) to.open(port)
+        for (const port of ports) {
+          const at = performance.now()
+          handed.push(port)
+          to.enable(port)
+          await from.handOver(port)
+          moved.push({ name: port.port.name, handOverUs: Math.round((performance.now() - at) * 1000) })
+        }
+      } catch (error) {
+        for (const port of handed) from.enable(port)
+        for (const port of ports) to.close(port)
+        await to.leave()
+        throw error
+      }
+      for (const port of ports) from.close(port)
+      await from.leave()
+      this.forwarder = to
+      return done(moved)
+    })
+  }
+
+  private named (backend: BackendName): Forwarder {
+    const found = this.forwarders.get(backend)
+    if (found === undefined) throw new LockstepError('unavailable', 'LS_B_BACKEND', 'this backend cannot run on this table', { object: backend, expected: [...this.forwarders.keys()].join(' or '), next: 'lockstep backend list shows what this host can do' })
+    return found
+  }
+
+  private async settleAlone (): Promise<void> {
+    if (this.alone) return
+    this.alone = true
+    if (this.o.inherited) for (const other of this.forwarders.values()) if (other !== this.forwarder) await other.leave()
   }
 
   private async apply (d: Desired, generation: number, signal: AbortSignal): Promise<ApplyResult> {
@@ -190,6 +259,8 @@ export class TableDataPlane implements DataPlane {
     await after('neighbours', () => { this.dataplane.setNeighbours(compiled.neighbours) })
     await after('new ports', ports.enable)
     await after('old ports', ports.closeStale)
+    await after('ports', () => { warnings.push(...this.forwarder.settle(ports.all)) })
+    await after('the other backend', async () => { await this.settleAlone() })
     if (d.reload.policyRematch) await after('sessions were not looked up in the new policies', async () => { await this.o.table.reevaluate() })
     this.last = result()
     return structuredClone(this.last)
@@ -240,5 +311,16 @@ export class TableDataPlane implements DataPlane {
       vip: vips[r.vip]?.id ?? 0, ringSize: r.size, ringHash: r.hash.toString(16).padStart(16, '0'),
       reals: [...r.entries].map(([id, slots]) => ({ id, slots })).sort((a, b) => a.id - b.id)
     }))
+  }
+}
+
+/** What the configuration needs, `from` has and `to` has not: refused before anything is touched. */
+function refuseLosses (from: Forwarder, to: Forwarder, d: Desired): void {
+  const needed = new Set<string>(d.ports.map(p => `ports_${p.kind}`))
+  const lost = to.capabilities.filter(c => !c.supported && needed.has(c.name) && from.capabilities.some(f => f.name === c.name && f.supported))
+  if (lost.length > 0) {
+    throw new LockstepError('unsupported', 'LS_B_SWITCH_LOSES', 'the configuration needs what the other backend cannot do', {
+      object: `switch from ${from.name} to ${to.name}`, found: lost.map(c => `${c.name}: ${c.reason}`).join('; '), next: 'change the configuration first, or stay'
+    })
   }
 }

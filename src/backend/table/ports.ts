@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Desired, Port } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
+import { limits } from '../../generated/layout.js'
 import type { NativePortSpec, NativeUserspace } from '../../native/binding.js'
 import { fromNative } from '../../native/errors.js'
 import type { Forwarder } from './forwarder.js'
@@ -30,7 +31,7 @@ function specOf (port: Port, agentNetns: string | null): NativePortSpec {
     kind: kinds[port.kind], name: port.kind === 'pcap' ? port.name : port.device,
     netns: port.kind === 'packet' || port.kind === 'tap' ? netnsPath(port.netns ?? agentNetns) : '',
     in: port.input ?? '', out: port.output ?? '', mac: port.mac ?? '', mtu: 0, rate: opens?.rate ?? port.replay?.rate ?? 0, flows: opens?.flows ?? 0, loops: port.replay?.loops ?? 1,
-    reflect: source !== null && opens === null, src: opens?.source ?? '', dst: opens?.destination ?? '', dport: opens?.port ?? 0, proto: opens?.protocol ?? 0, parked: false
+    reflect: source !== null && opens === null, src: opens?.source ?? '', dst: opens?.destination ?? '', dport: opens?.port ?? 0, proto: opens?.protocol ?? 0, device: 0, parked: false
   }
 }
 
@@ -54,7 +55,7 @@ export class PortSet {
         continue
       }
       try {
-        const opened: OpenPort = { port, spec, ...this.dataplane.addPort({ ...spec, parked: port.kind === 'packet' && this.forwarder().parks }) }
+        const opened: OpenPort = { port, spec, ...this.dataplane.addPort({ ...spec, device: this.freeId(port.name, next), parked: port.kind === 'packet' && this.forwarder().parks }) }
         next.set(port.name, opened)
         added.push(opened)
       } catch (error) {
@@ -65,7 +66,10 @@ export class PortSet {
     return {
       all: [...next.values()],
       undo,
-      enable: () => { for (const port of added) this.forwarder().enable(port) },
+      enable: () => {
+        for (const port of added) this.forwarder().open(port) // frames from one may leave by another
+        for (const port of added) this.forwarder().enable(port)
+      },
       closeStale: () => {
         const stale = this.all().filter(({ port, device }) => next.get(port.name)?.device !== device)
         this.open = next
@@ -75,6 +79,17 @@ export class PortSet {
         }
       }
     }
+  }
+
+  /** What an earlier life gave the port, so that what forwards meanwhile and the next configuration mean the same; else the lowest that is free. */
+  private freeId (name: string, next: ReadonlyMap<string, OpenPort>): number {
+    const taken = new Set([...this.open.values(), ...next.values()].map(p => p.device))
+    const inherited = this.forwarder().inherited()
+    const mine = inherited.get(name)
+    if (mine !== undefined && !taken.has(mine)) return mine
+    for (const id of inherited.values()) taken.add(id)
+    for (let id = 1; id < limits.LS_DEVICES_MAX; id++) if (!taken.has(id)) return id
+    throw new LockstepError('exhausted', 'LS_B_PORTS', 'too many ports', { object: `port ${name}`, expected: `at most ${limits.LS_DEVICES_MAX - 1}`, next: 'remove some' })
   }
 }
 

@@ -34,8 +34,17 @@ export class RingArena {
   /** Free stretches, by start. Element 0 stays unused, so that 0 means no ring. */
   private free: Array<{ at: number, count: number }>
 
-  constructor (private readonly core: Pick<NativeCore, 'maglev'>, private readonly table: Pick<NativeTable, 'info' | 'writeArena' | 'readArena'>) {
-    this.free = [{ at: 1, count: table.info().arenaElements - 1 }]
+  /** Rings that a predecessor's configuration picks from until the first flip. */
+  private inherited: Array<{ at: number, count: number }>
+
+  constructor (private readonly core: Pick<NativeCore, 'maglev'>, private readonly table: Pick<NativeTable, 'info' | 'rings' | 'writeArena' | 'readArena'>) {
+    this.inherited = table.rings().map(r => ({ at: r.element, count: elementsOf(r.entries) })).sort((a, b) => a.at - b.at)
+    this.free = []
+    let at = 1
+    for (const held of [...this.inherited, { at: table.info().arenaElements, count: 0 }]) {
+      if (held.at > at) this.free.push({ at, count: held.at - at })
+      at = Math.max(at, held.at + held.count)
+    }
   }
 
   /** Writes what changed and says where each ring is; nothing is in force until commit(). */
@@ -74,6 +83,7 @@ export class RingArena {
       undo,
       commit: () => {
         for (const run of commits) run()
+        for (const { at, count } of this.inherited.splice(0)) this.give(at, count)
         for (const [vip, place] of this.places) {
           if (kept.has(vip)) continue
           this.release(place)

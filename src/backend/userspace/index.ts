@@ -2,6 +2,7 @@
  * The userspace backend, START HERE: the reference. Packet workers are native threads over AF_PACKET, TAP, capture files or a traffic source; an nft
  * ingress chain keeps the host's stack away from what they forward.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Capability, ProbeResult } from '../../contract/dataplane.js'
 import type { Desired } from '../../contract/desired.js'
 import type { NativeUserspace } from '../../native/binding.js'
@@ -13,6 +14,11 @@ import { ingressChains, ingressTable, type IngressPort } from './ingress.js'
 import { HeldTable } from './nft.js'
 import { probeHost } from './probe.js'
 
+/** What lies in a receive ring is taken within a round of its worker. */
+const DRAIN_MS = 5
+
+export const probeUserspace = (): ProbeResult => ({ backend: 'userspace', available: true, reason: '', capabilities: capabilitiesOf(probeHost()) })
+
 export class UserspaceForwarder implements Forwarder {
   readonly name = 'userspace'
   readonly parks = false
@@ -22,7 +28,7 @@ export class UserspaceForwarder implements Forwarder {
 
   constructor (private readonly dataplane: NativeUserspace, private readonly instance: string) {}
 
-  probe (): ProbeResult { return { backend: 'userspace', available: true, reason: '', capabilities: capabilitiesOf(probeHost()) } }
+  probe (): ProbeResult { return probeUserspace() }
   start (): void { native(() => { this.dataplane.start() }) }
 
   async stop (): Promise<void> {
@@ -30,7 +36,17 @@ export class UserspaceForwarder implements Forwarder {
     await this.unguard()
   }
 
+  async leave (): Promise<void> { await this.stop() }
+  inherited (): ReadonlyMap<string, number> { return new Map() }
+  settle (): string[] { return [] }
   enable ({ device }: OpenPort): void { native(() => { this.dataplane.enablePort(device) }) }
+  open ({ device, port }: OpenPort): void { if (port.kind === 'packet') native(() => { this.dataplane.unparkPort(device) }, { object: `port ${port.name}` }) }
+  close ({ device, port }: OpenPort): void { if (port.kind === 'packet') native(() => { this.dataplane.parkPort(device) }, { object: `port ${port.name}` }) }
+  async handOver (port: OpenPort): Promise<void> {
+    await sleep(DRAIN_MS)
+    this.disable(port)
+  }
+
   disable ({ device }: OpenPort): void { native(() => { this.dataplane.disablePort(device) }) }
   signature (): string { return [...this.ingress.values()].map(table => table.deaths).join() }
 

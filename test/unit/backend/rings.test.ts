@@ -8,7 +8,7 @@ import { parseAddress } from '../../../src/lib/address.js'
 const core = loadCore()
 const E = limits.LS_RING_ELEMENT
 
-function setup (t: Test, arena: number): { readonly arena: RingArena, readonly writes: Array<{ at: number, bytes: number }>, readonly fail: { write: boolean } } {
+function setup (t: Test, arena: number, inherited: ReadonlyArray<{ readonly element: number, readonly entries: number }> = []): { readonly arena: RingArena, readonly writes: Array<{ at: number, bytes: number }>, readonly fail: { write: boolean } } {
   const table = new core.Table({ capacity: 1024, cpus: 0, threads: 1, arena, hugepages: 0, path: '' })
   t.teardown(() => { table.close() })
   const writes: Array<{ at: number, bytes: number }> = []
@@ -16,7 +16,7 @@ function setup (t: Test, arena: number): { readonly arena: RingArena, readonly w
   return {
     writes, fail,
     arena: new RingArena(core, {
-      info: () => table.info(), readArena: (element, out) => { table.readArena(element, out) },
+      info: () => table.info(), rings: () => inherited, readArena: (element, out) => { table.readArena(element, out) },
       writeArena: (element, bytes) => {
         if (fail.write) throw Object.assign(new Error('no'), { code: 'LS_E_INVALID' })
         writes.push({ at: element, bytes: bytes.length })
@@ -109,4 +109,15 @@ t.test('many changes of size leave the arena whole', async t => {
   t.same(arena.readBack(), [])
   const most = Math.floor((total - 1) / 2)
   t.ok(await apply(arena, [want('all', 9311)]), `${Math.ceil(9311 / E)} of ${most} elements twice: one stretch again`)
+})
+
+t.test('rings that a predecessor picks from are left alone until the first flip, then their places are free', async (t) => {
+  const { arena, writes } = setup(t, 8, [{ element: 2, entries: 2 * E }, { element: 5, entries: E }])
+  const first = await arena.prepare([want('a', E - 1)])
+  t.same(writes.map(w => w.at), [1], 'element 1 is free; 2, 3 and 5 are not')
+  t.rejects(arena.prepare([want('b', 2 * E - 3)]), { code: 'LS_B_ARENA' })
+  first.commit()
+  const second = await arena.prepare([want('a', E - 1), want('b', E - 1)])
+  second.commit()
+  t.ok(writes.slice(1).every(w => w.at < 8))
 })

@@ -15,7 +15,7 @@ import { concat, RECORD, tuples, wireDelete, wireRecord } from '../../conformanc
 const core = loadCore()
 const geometry = { capacity: 1024, cpus: 0, threads: 2, arena: 64, hugepages: 0, path: '' }
 const FILTER = layout.ls_filter.size
-const port: NativePortSpec = { kind: 4, name: 'x', netns: '', in: '', out: '', mac: '', mtu: 0, rate: 1, flows: 1, loops: 1, reflect: true, src: '', dst: '', dport: 1, proto: 17, parked: false }
+const port: NativePortSpec = { kind: 4, name: 'x', netns: '', in: '', out: '', mac: '', mtu: 0, rate: 1, flows: 1, loops: 1, reflect: true, src: '', dst: '', dport: 1, proto: 17, device: 0, parked: false }
 
 export interface Outcome { readonly refused: Record<string, number>, readonly accepted: number, readonly odd: string[], readonly faults?: unknown }
 

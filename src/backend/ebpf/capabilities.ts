@@ -1,0 +1,19 @@
+/** What the eBPF backend can do on this host. Pure, given what was found. */
+import type { Capability } from '../../contract/dataplane.js'
+import { capability } from '../../generated/codes.js'
+
+type Name = (typeof capability)[number]['name']
+
+export function capabilitiesOf (): Capability[] {
+  const no: Partial<Record<Name, string>> = {
+    host_egress_tracking: 'flows of the host itself are admitted by its ephemeral port range, as in user space',
+    policy_routing: 'routes of the main and local tables are mirrored; rules and other tables are not',
+    before_forward_sync: 'a program cannot hold a packet back (R21)',
+    fabric: 'the fabric link comes with the high-availability step',
+    ports_pcap: 'XDP programs run on kernel interfaces only',
+    ports_tap: 'XDP programs run on kernel interfaces only',
+    ports_source: 'XDP programs run on kernel interfaces only',
+    hugepages: 'maps of programs are not in huge pages'
+  }
+  return capability.map(c => ({ name: c.name, supported: no[c.name] === undefined, reason: no[c.name] ?? '' }))
+}

@@ -1,0 +1,87 @@
+/**
+ * The eBPF backend, START HERE: XDP programs forward, this process only tells them how. Maps, program and links are pinned, so that forwarding and
+ * the opening of sessions go on while the agent is away.
+ */
+import type { Capability, ProbeResult } from '../../contract/dataplane.js'
+import type { Desired } from '../../contract/desired.js'
+import { LockstepError } from '../../contract/errors.js'
+import type { NativeTable } from '../../native/binding.js'
+import type { NativeEbpf, NativeEbpfPort } from '../../native/binding-ebpf.js'
+import { native } from '../../native/errors.js'
+import { loadEbpf } from '../../native/load-ebpf.js'
+import type { Forwarder } from '../table/forwarder.js'
+import type { OpenPort } from '../table/ports.js'
+import { capabilitiesOf } from './capabilities.js'
+
+/** Where the instance is pinned. */
+export const pinFolder = (instance: string): string => `/sys/fs/bpf/lockstep/${instance.replaceAll('.', '~')}`
+
+export function probeEbpf (): ProbeResult {
+  const { addon, reason } = loadEbpf()
+  const missing = addon === null ? [reason] : addon.probe().filter(f => !f.ok).map(f => `${f.name}: ${f.reason}`)
+  return { backend: 'ebpf', available: missing.length === 0, reason: missing.join('; '), capabilities: capabilitiesOf() }
+}
+
+export class EbpfForwarder implements Forwarder {
+  readonly name = 'ebpf'
+  readonly parks = true
+  readonly capabilities: readonly Capability[] = capabilitiesOf()
+  private loaded = false
+  /** Ports on which the driver does not run programs, so that the generic hook does. */
+  readonly generic = new Set<string>()
+
+  constructor (private readonly ebpf: NativeEbpf, private readonly table: NativeTable) {}
+
+  probe (): ProbeResult { return probeEbpf() }
+
+  inherited (): ReadonlyMap<string, number> { return new Map(native(() => this.ebpf.info()).links.map(l => [l.name, l.device])) }
+
+  start (): void {
+    if (!this.loaded) native(() => { this.ebpf.load() }, { object: 'the XDP program', next: 'lockstep doctor tells what this kernel lacks' })
+    this.loaded = true
+    native(() => { this.ebpf.publish() }, { object: 'agent.instance', next: 'stop the other agent, or give this one another agent.instance' })
+    native(() => { this.table.programs(true) })
+  }
+
+  /** Forwarding goes on. */
+  async stop (): Promise<void> { await Promise.resolve() }
+
+  async leave (): Promise<void> {
+    native(() => { this.ebpf.unpublish() })
+    native(() => { this.table.programs(false) })
+    await Promise.resolve()
+  }
+
+  enable (port: OpenPort): void {
+    const { name } = port.port
+    const { mode } = native(() => this.ebpf.attach(this.spec(port)), { object: `port ${name}` })
+    if (mode === 1) this.generic.add(name)
+    else this.generic.delete(name)
+  }
+
+  private spec ({ port, spec, device }: OpenPort): NativeEbpfPort { return { name: port.name, interface: spec.name, netns: spec.netns, device, generic: true } }
+
+  open (port: OpenPort): void { native(() => this.ebpf.ways(this.spec(port)), { object: `port ${port.port.name}` }) }
+  close (): void { /* nothing is left of a port that is detached */ }
+  async handOver (port: OpenPort): Promise<void> { await Promise.resolve(this.disable(port)) }
+  disable ({ port }: OpenPort): void { native(() => this.ebpf.detach(port.name), { object: `port ${port.name}` }) }
+
+  settle (ports: readonly OpenPort[]): string[] {
+    native(() => this.ebpf.detachOthers(ports.map(p => p.port.name)))
+    return [...this.generic].map(name => `port ${name}: its driver runs no XDP programs, the generic hook does: slower, after the kernel has copied each frame`)
+  }
+
+  /** Nothing stands on the host but the programs: what they pass up, the stack may have. */
+  async guard (d: Desired): Promise<void> {
+    await Promise.resolve()
+    const other = d.ports.filter(p => p.kind !== 'packet')
+    if (other.length > 0) {
+      throw new LockstepError('unsupported', 'LS_B_PORT_KIND', 'XDP programs run on kernel interfaces only', {
+        object: other.map(p => `port ${p.name}`).join(', '), found: [...new Set(other.map(p => p.kind))].join(', '), expected: 'kind packet', next: 'remove the port, or use the userspace backend'
+      })
+    }
+  }
+
+  async unguard (): Promise<void> { await Promise.resolve() }
+  signature (): string { return '' }
+}

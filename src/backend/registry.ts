@@ -1,0 +1,86 @@
+/**
+ * The backends of this build, and the memory they share. Where the kernel can run our programs the session table lies in maps from the start, also for
+ * the userspace backend, so that a switch shares it and copies nothing (R12); else in anonymous memory.
+ */
+import { readFileSync } from 'node:fs'
+import type { BackendName, ProbeResult } from '../contract/dataplane.js'
+import type { Desired } from '../contract/desired.js'
+import { LockstepError } from '../contract/errors.js'
+import type { NativeCore, NativeTable, NativeUserspace } from '../native/binding.js'
+import type { NativeEbpf } from '../native/binding-ebpf.js'
+import { fromNative, native } from '../native/errors.js'
+import { loadEbpf } from '../native/load-ebpf.js'
+import { EbpfForwarder, pinFolder, probeEbpf } from './ebpf/index.js'
+import type { Forwarder } from './table/forwarder.js'
+import { probeUserspace, UserspaceForwarder } from './userspace/index.js'
+
+export interface Backends {
+  readonly table: NativeTable
+  /** Forwarders over one native dataplane, by name; those that cannot run here are not in it. */
+  readonly forwarders: (dataplane: NativeUserspace) => ReadonlyMap<BackendName, Forwarder>
+  /** A predecessor's programs forward on this table already. */
+  readonly inherited: boolean
+  readonly close: () => void
+}
+
+export interface BackendOptions {
+  readonly core: NativeCore
+  readonly agent: Desired['agent']
+  readonly instance: string
+  readonly workers: number
+  /** The one that is started with. */
+  readonly backend: BackendName
+}
+
+const notBuilt: readonly ProbeResult[] = (['dpdk', 'vpp'] as const).map(backend => ({ backend, available: false, reason: 'not built into this version', capabilities: [] }))
+
+export const probeBackends = (): readonly ProbeResult[] => [probeUserspace(), probeEbpf(), ...notBuilt]
+
+/** @throws unavailable LS_A_BACKEND: the backend cannot run here, with what is missing. */
+export function requireBackend (backend: BackendName): void {
+  const found = probeBackends().find(p => p.backend === backend)
+  if (found?.available !== true) throw new LockstepError('unavailable', 'LS_A_BACKEND', 'this backend cannot run here', { object: 'agent.backend', found: `${backend}: ${found?.reason ?? 'unknown'}`, next: 'lockstep backend list shows what this host can do' })
+}
+
+/** CPU numbers that this host may ever have, `0-3` or `0,2-5`: each is a worker id. */
+function possibleCpus (): number {
+  const text = readFileSync('/sys/devices/system/cpu/possible', 'utf8').trim()
+  return Math.max(...text.split(',').map(part => Number(part.split('-').at(-1)))) + 1
+}
+
+export function openBackends (o: BackendOptions): Backends {
+  const { addon } = loadEbpf()
+  // Huge pages are not for maps: who insists on them has a table that cannot be switched.
+  const ebpf = addon !== null && probeEbpf().available && (o.agent.table.hugepages !== 'on' || o.backend === 'ebpf') ? openMaps(o) : null
+  if (ebpf === null) return { table: openMemory(o), forwarders: dataplane => new Map([['userspace', new UserspaceForwarder(dataplane, o.instance)]]), inherited: false, close: () => undefined }
+  const { existed, links, regions } = ebpf.info()
+  let table: NativeTable
+  try {
+    table = new o.core.Table({ regions, created: !existed, programs: links.length > 0 })
+  } catch (error) {
+    ebpf.close()
+    throw fromNative(error, { object: pinFolder(o.instance) })
+  }
+  return {
+    table,
+    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table)]]),
+    inherited: existed,
+    close: () => { ebpf.close() }
+  }
+}
+
+function openMaps (o: BackendOptions): NativeEbpf {
+  const { addon } = loadEbpf()
+  if (addon === null) throw new LockstepError('bug', 'LS_B_ADDON', 'the ebpf addon is gone')
+  const header = native(() => o.core.tableHeader({ capacity: o.agent.table.capacity, cpus: possibleCpus(), threads: o.workers, arena: 0 }), { object: 'agent.table' })
+  return native(() => new addon.Ebpf(pinFolder(o.instance), header), { object: pinFolder(o.instance), next: 'lower agent.table.capacity, stop the other agent of this instance, or remove what an old version pinned: lockstep teardown' })
+}
+
+function openMemory (o: BackendOptions): NativeTable {
+  const { capacity, hugepages } = o.agent.table
+  try {
+    return new o.core.Table({ capacity, cpus: 0, threads: o.workers, arena: 0, hugepages: { off: 0, auto: 1, on: 2 }[hugepages], path: '' })
+  } catch (error) {
+    throw fromNative(error, { object: 'agent.table', found: `capacity ${capacity}`, next: 'lower agent.table.capacity or free memory (huge pages: vm.nr_hugepages)' })
+  }
+}
