@@ -27,6 +27,7 @@ LS_INLINE u32 ls_interval_port(const struct ls_class_port *d, u32 value)
 
 LS_INLINE const struct ls_row *ls_class_row(const struct ls_classifier *c, u32 row)
 {
+	LS_OPAQUE(row);
 	return &c->row[row < LS_CLASS_ROWS ? row : 0];
 }
 

@@ -95,14 +95,14 @@ LS_PART u32 ls_frame_load(struct xdp_md *ctx, struct ls_pkt *p, u32 want)
 	n = p->buf->len < want ? p->buf->len : want;
 	if (n <= have)
 		return 0;
-	n -= have;
+	n -= have + 1; /* one less: that there is a byte at least is then known to every verifier */
 	LS_OPAQUE(have);
 	LS_OPAQUE(n);
-	if (have > LS_HEADER_BYTES_MAX || n == 0 || n > LS_WINDOW_LOAD)
+	if (have > LS_HEADER_BYTES_MAX || n >= LS_WINDOW_LOAD)
 		return 1;
-	if (bpf_xdp_load_bytes(ctx, have, &p->buf->bytes[LS_HEADROOM + have], n) != 0)
+	if (bpf_xdp_load_bytes(ctx, have, &p->buf->bytes[LS_HEADROOM + have], n + 1) != 0)
 		return 1;
-	p->buf->have = have + n;
+	p->buf->have = have + n + 1;
 	return 0;
 }
 
@@ -154,11 +154,11 @@ LS_PART u32 ls_frame_store(struct xdp_md *ctx, struct ls_pkt *p)
 	} else {
 		at += done;
 	}
-	n -= done;
+	n -= done + 1;
 	LS_OPAQUE(n);
-	if (n == 0 || n > LS_WINDOW_LOAD)
+	if (n >= LS_WINDOW_LOAD)
 		return 0;
-	return bpf_xdp_store_bytes(ctx, done, &p->buf->bytes[at], n) != 0;
+	return bpf_xdp_store_bytes(ctx, done, &p->buf->bytes[at], n + 1) != 0;
 }
 
 LS_INLINE int ls_frame_run(struct xdp_md *ctx)
