@@ -1,9 +1,11 @@
 /** Bulk jobs of the piscina pool: pure functions of their input, run off the main thread. Each export is one job, named in pool.ts. */
+import { parentPort, threadId } from 'node:worker_threads'
 import { move } from 'piscina'
 import { checkPlan, compareTexts, compile, locateIssues, readText } from '../config/index.js'
 import { LockstepError } from '../contract/errors.js'
 import { packError } from './errors.js'
 import type { CompileJob, Outcome } from './pool.js'
+import type { FromPool } from './protocol.js'
 
 /** Errors of ours travel as data; a bug is thrown as it is. */
 function job<In, Out> (run: (input: In) => Out): (input: In) => Outcome<Out> {
@@ -29,3 +31,5 @@ export const compileBank = (input: CompileJob): ReturnType<typeof compiled> => {
   if ('value' in outcome) move(outcome.value.bank.buffer as ArrayBuffer)
   return outcome
 }
+
+parentPort?.postMessage({ loaded: threadId } satisfies FromPool)

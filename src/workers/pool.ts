@@ -1,12 +1,15 @@
 /**
  * The piscina pool for work that grows with a configuration: reading texts and compiling them. Two threads at most: a host's cores belong to its packet
- * workers. A job whose caller gives up is cut, and its thread replaced.
+ * workers. A job whose caller gives up is cut, and its thread replaced; but never while that thread loads its modules, which would take the process
+ * with it (Node 20, `require` of an ES module that is terminated).
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Piscina } from 'piscina'
 import type { CompiledConfig, HostFacts, Reader, Rings } from '../config/index.js'
 import type { Desired } from '../contract/desired.js'
 import { LockstepError } from '../contract/errors.js'
 import { unpackError, type PackedError } from './errors.js'
+import type { FromPool } from './protocol.js'
 
 export interface CompileJob {
   readonly desired: Desired
@@ -24,6 +27,7 @@ export interface Pool {
 }
 
 const QUEUE_MAX = 64
+const LOADING_MS = 5
 
 export function startPool (): Pool {
   const piscina = new Piscina({
@@ -31,15 +35,25 @@ export function startPool (): Pool {
     // the default would freeze an idle worker's event loop
     atomics: 'disabled'
   })
+  const loaded = new Set<number>()
+  piscina.on('message', ({ loaded: threadId }: FromPool) => { loaded.add(threadId) })
+  const allLoaded = async (): Promise<void> => {
+    while (piscina.threads.some(({ threadId }) => threadId > 0 && !loaded.has(threadId))) await sleep(LOADING_MS)
+  }
   const job = <In, Out>(name: string) => async (input: In, signal: AbortSignal): Promise<Out> => {
     signal.throwIfAborted()
     if (piscina.queueSize >= QUEUE_MAX) throw new LockstepError('exhausted', 'LS_C_BUSY', 'too many configurations wait to be read', { object: 'config', found: String(piscina.queueSize), next: 'try again later' })
     let outcome: Outcome<Out>
+    const cut = new AbortController()
+    const onAbort = (): void => { void allLoaded().then(() => { cut.abort() }) }
+    signal.addEventListener('abort', onAbort, { once: true })
     try {
-      outcome = await piscina.run(input, { name, signal }) as Outcome<Out>
+      outcome = await piscina.run(input, { name, signal: cut.signal }) as Outcome<Out>
     } catch (error) {
       signal.throwIfAborted() // the caller's own reason, not the pool's word for it
       throw error
+    } finally {
+      signal.removeEventListener('abort', onAbort)
     }
     if ('error' in outcome) throw unpackError(outcome.error)
     return outcome.value
@@ -47,6 +61,9 @@ export function startPool (): Pool {
   return {
     compile: job('compileBank'),
     reader: { read: job('read'), check: job('check'), compare: job('compare'), locate: job('locate') },
-    close: async () => { await piscina.destroy() }
+    close: async () => {
+      await allLoaded()
+      await piscina.destroy()
+    }
   }
 }

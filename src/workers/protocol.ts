@@ -82,6 +82,11 @@ export interface MainCalls {
   readonly save: ConfigAuthority['save']
 }
 
+// --- pool -----------------------------------------------------------------------------------------------------------------------------
+
+/** A thread of the pool -> main: its modules are loaded. Jobs and results are functions and types of jobs.ts and pool.ts. */
+export interface FromPool { readonly loaded: number }
+
 // --- bridge: calls over a port --------------------------------------------------------------------------------------------------------
 
 /** Caller -> who answers. */

@@ -1,0 +1,90 @@
+/** Arguments of `npm run bench` and `lockstep bench`. */
+import { parseArgs } from 'node:util';
+import { BenchError } from './programs.js';
+export const suites = ['table', 'pipeline', 'reconcile', 'api'];
+export const usage = `Usage: lockstep bench SUITE [options]
+
+Suites:
+  table        walk, install, drain and fill of the session table, beside kernel hash maps
+  pipeline     nanoseconds per packet in user space; Maglev rings
+  reconcile    find and remove the sessions that a peer no longer has, beside kernel hash maps and a JavaScript Map
+  api          rows per second over gRPC
+
+Options:
+  --sessions N     sessions in the table (default 1000000; up to 16777216)
+  --stale F        reconcile: fraction that is stale, 0.01 or 1% (default 0.01)
+  --backend B      reconcile: the dataplane, userspace
+  --repeats N      repeats; medians are reported
+  --quick          fewer repeats
+  --sweep          reconcile: from 10 000 to 16 million sessions
+  --html FILE      reconcile: report with plots
+  --save           keep the result, with machine and date, in bench/results
+  --json           one JSON object as the last line, nothing else on standard output
+
+As root the programs borrow huge pages for the run, and the kernel hash map peer takes part.
+`;
+/** `null`: help was asked for. */
+export function parseOptions(argv) {
+    const { values, positionals } = parse(argv);
+    if (values.help === true)
+        return null;
+    const [suite, ...rest] = positionals;
+    if (suite === undefined)
+        throw new BenchError(`name a suite: ${suites.join(', ')}`);
+    const known = suites.find((name) => name === suite);
+    if (known === undefined)
+        throw new BenchError(`no suite named ${suite}; there are: ${suites.join(', ')}`);
+    if (rest.length > 0)
+        throw new BenchError(`unexpected argument ${rest.join(' ')}`);
+    if (values.backend !== undefined && values.backend !== 'userspace')
+        throw new BenchError(`backend ${values.backend} cannot be measured here: only userspace can`);
+    return {
+        suite: known,
+        quick: values.quick === true,
+        json: values.json === true,
+        save: values.save === true,
+        sessions: values.sessions === undefined ? null : whole('--sessions', values.sessions, 1024, 2 ** 24),
+        stale: fraction(values.stale ?? '0.01'),
+        repeats: values.repeats === undefined ? null : whole('--repeats', values.repeats, 1, 1000),
+        html: values.html ?? null,
+        sweep: values.sweep === true
+    };
+}
+function parse(argv) {
+    try {
+        return parseArgs({
+            args: [...argv],
+            allowPositionals: true,
+            options: {
+                quick: { type: 'boolean' },
+                json: { type: 'boolean' },
+                save: { type: 'boolean' },
+                sweep: { type: 'boolean' },
+                help: { type: 'boolean', short: 'h' },
+                backend: { type: 'string' },
+                sessions: { type: 'string' },
+                stale: { type: 'string' },
+                repeats: { type: 'string' },
+                html: { type: 'string' }
+            }
+        });
+    }
+    catch (error) {
+        throw new BenchError(error.message);
+    }
+}
+/** 1000000, 1_000_000, 10k, 16M. */
+function whole(name, text, low, high) {
+    const match = /^(\d[\d_]*)([kM]?)$/.exec(text);
+    const value = match === null ? NaN : Number(match[1]?.replaceAll('_', '')) * (match[2] === 'k' ? 1e3 : match[2] === 'M' ? 1e6 : 1);
+    if (!(value >= low && value <= high))
+        throw new BenchError(`${name}: ${text}: expected a whole number from ${low} to ${high}`);
+    return value;
+}
+function fraction(text) {
+    const value = text.endsWith('%') ? Number(text.slice(0, -1)) / 100 : Number(text);
+    if (!(value > 0 && value <= 1))
+        throw new BenchError(`--stale: ${text}: expected a fraction above 0 and up to 1, as 0.01 or 1%`);
+    return value;
+}
+//# sourceMappingURL=options.js.map

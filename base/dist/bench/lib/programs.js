@@ -1,0 +1,49 @@
+/** The C bench programs: built on demand into build-bench, run with their samples collected. */
+import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseSamples } from './samples.js';
+/** This file is dist/bench/lib/programs.js. */
+export const root = fileURLToPath(new URL('../../../', import.meta.url));
+/** What the user can act on; printed without a stack. */
+export class BenchError extends Error {
+}
+const folder = join(root, 'build-bench');
+export async function buildPrograms(progress, signal) {
+    progress('building the bench programs');
+    const steps = [
+        ['-S', root, '-B', folder, '-DCMAKE_BUILD_TYPE=Release', '-DNATIVE_ADDON=OFF', '-DNATIVE_TESTS=OFF', '-DNATIVE_BENCH=ON'],
+        ['--build', folder, '--parallel', String(availableParallelism()), '--target', 'table_bench', 'reconcile_bench', 'pipeline_bench']
+    ];
+    for (const args of steps) {
+        const { code, out, err } = await capture('cmake', args, signal);
+        if (code !== 0)
+            throw new BenchError(`cmake ${args.join(' ')}: exit code ${code}\n${out}${err}`);
+    }
+}
+export async function runProgram(name, options, signal) {
+    const args = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
+    return await collect(join(folder, name), args, signal);
+}
+/** Runs a program that prints samples; its standard error is the user's. */
+export async function collect(program, args, signal) {
+    const { code, out, err } = await capture(program, args, signal);
+    if (code !== 0)
+        throw new BenchError(`${program} ${args.join(' ')}: exit code ${code}\n${err}`);
+    return parseSamples(out);
+}
+async function capture(program, args, signal) {
+    return await new Promise((resolve, reject) => {
+        const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...(signal === undefined ? {} : { signal }) });
+        let out = '';
+        let err = '';
+        child.stdout.setEncoding('utf8').on('data', (text) => { out += text; });
+        child.stderr.setEncoding('utf8').on('data', (text) => { err += text; });
+        child.on('error', (error) => {
+            reject(error.code === 'ENOENT' && program === 'cmake' ? new BenchError('cmake is not installed: apt-get install -y --no-install-recommends cmake g++ pkg-config libmnl-dev libbpf-dev') : error);
+        });
+        child.on('close', (code) => { resolve({ code: code ?? 1, out, err }); });
+    });
+}
+//# sourceMappingURL=programs.js.map

@@ -1,0 +1,46 @@
+/** Results for people and for files. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fields } from '../../src/cli/table.js';
+import { describeMachine, load } from './machine.js';
+import { root } from './programs.js';
+/** What the project promises: [least, most]. */
+export const goals = {
+    walk_ratio: [40, null],
+    install_ratio: [8, null],
+    drain_mps: [5, null],
+    verify_ok: [1, 1],
+    fill_fail: [0, 0],
+    reconcile_1m_ms: [null, 100],
+    reconcile_ratio_bpf: [10, null],
+    reconcile_ratio_map: [10, null],
+    exact: [1, 1],
+    maglev_build_ms: [null, 1.5],
+    maglev_extra_disruption: [0, 0],
+    rows_per_s: [1_000_000, null],
+    loop_delay_p99_ms: [null, 20]
+};
+export function goalText(name, value) {
+    const goal = goals[name];
+    if (goal === undefined)
+        return '';
+    const [least, most] = goal;
+    const met = (least === null || value >= least) && (most === null || value <= most);
+    const bound = least === most ? `${least}` : least === null ? `<= ${most}` : `>= ${least}`;
+    return `${met ? 'meets' : 'MISSES'} ${bound}`;
+}
+export function humanTable(result) {
+    const rows = Object.entries(result.figures).map(([name, value]) => [name, `${String(value).padStart(12)}  ${goalText(name, value)}`.trimEnd()]);
+    const notes = Object.entries(result.notes).map(([name, text]) => `  ${name}: ${text}\n`).join('');
+    return `${result.suite}: ${describeMachine()}; load ${load()}\n${fields(rows)}${notes}`;
+}
+export const jsonLine = (result) => JSON.stringify({ suite: result.suite, machine: describeMachine(), figures: result.figures, notes: result.notes });
+/** bench/results/<suite>-<date>.json; the path below the root. */
+export function save(result, extra = {}) {
+    const date = new Date().toISOString();
+    const file = `bench/results/${result.suite}-${date.slice(0, 10)}.json`;
+    mkdirSync(join(root, 'bench/results'), { recursive: true });
+    writeFileSync(join(root, file), `${JSON.stringify({ suite: result.suite, date, machine: describeMachine(), load: load(), figures: result.figures, spread: result.spread, notes: result.notes, ...extra }, null, 2)}\n`);
+    return file;
+}
+//# sourceMappingURL=report.js.map

@@ -1,0 +1,64 @@
+/** `npm run -s bench -- SUITE [options]` and `lockstep bench SUITE`: progress on standard error, a table or one JSON object on standard output. */
+import { fileURLToPath } from 'node:url';
+import { figuresOf } from './lib/samples.js';
+import { humanTable, jsonLine, save } from './lib/report.js';
+import { parseOptions, usage } from './lib/options.js';
+import { BenchError } from './lib/programs.js';
+export async function benchMain(argv) {
+    const abort = new AbortController();
+    const stop = () => { abort.abort(); };
+    process.once('SIGINT', stop);
+    process.once('SIGTERM', stop);
+    try {
+        const options = parseOptions(argv);
+        if (options === null) {
+            process.stdout.write(usage);
+            return 0;
+        }
+        const { result, extra } = await run(options, (text) => { process.stderr.write(`bench: ${text}\n`); }, abort.signal);
+        if (options.save)
+            process.stderr.write(`bench: saved ${save(result, extra)}\n`);
+        process.stdout.write(options.json ? `${jsonLine(result)}\n` : humanTable(result));
+        return 0;
+    }
+    catch (error) {
+        if (abort.signal.aborted)
+            return 130;
+        if (!(error instanceof BenchError))
+            throw error;
+        process.stderr.write(`bench: ${error.message}\n`);
+        return 1;
+    }
+    finally {
+        process.off('SIGINT', stop);
+        process.off('SIGTERM', stop);
+    }
+}
+/** Each suite is loaded when asked for: the plots, gRPC and the addon cost their start only where they are used. */
+async function run(options, progress, signal) {
+    const repeats = options.repeats ?? (options.quick ? 2 : 9);
+    const common = { repeats, progress, signal, ...(options.sessions === null ? {} : { sessions: options.sessions }) };
+    switch (options.suite) {
+        case 'table': {
+            const { bench } = await import('./table/main.js');
+            return { result: await bench(common) };
+        }
+        case 'pipeline': {
+            const { bench } = await import('./pipeline/main.js');
+            return { result: await bench(common) };
+        }
+        case 'reconcile': {
+            const { bench } = await import('./reconcile/main.js');
+            const { sweep, ...result } = await bench({ ...common, stale: options.stale, html: options.html, sweep: options.sweep, savePlots: options.save });
+            return { result, ...(sweep.length > 0 ? { extra: { sweep } } : {}) };
+        }
+        case 'api': {
+            const { bench } = await import('./api/main.js');
+            const figures = await bench({ rows: options.sessions ?? 1_000_000, runs: options.repeats ?? (options.quick ? 3 : 5), signal });
+            return { result: { suite: 'api', figures: figuresOf({ ...figures }), notes: {}, spread: {} } };
+        }
+    }
+}
+if (process.argv[1] === fileURLToPath(import.meta.url))
+    process.exitCode = await benchMain(process.argv.slice(2));
+//# sourceMappingURL=main.js.map

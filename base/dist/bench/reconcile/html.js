@@ -1,0 +1,38 @@
+import { goalText } from '../lib/report.js';
+export const escape = (text) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+export function htmlReport(result, machine, date, svgs) {
+    const rows = Object.entries(result.figures).map(([name, value]) => {
+        const goal = goalText(name, value);
+        const spread = result.spread[name];
+        return `<tr><td>${escape(name)}</td><td class="n">${value}</td><td class="${goal.startsWith('MISSES') ? 'bad' : 'good'}">${escape(goal)}</td><td>${spread === undefined ? '' : `${spread.q1} – ${spread.q3}`}</td></tr>`;
+    }).join('\n');
+    const samples = Object.entries(result.spread).map(([name, s]) => `<tr><td>${escape(name)}</td><td class="n">${s.n}</td><td class="n">${s.q1}</td><td class="n">${s.median}</td><td class="n">${s.q3}</td></tr>`).join('\n');
+    const notes = Object.entries(result.notes).map(([name, text]) => `<li><b>${escape(name)}</b>: ${escape(text)}</li>`).join('\n');
+    return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Lockstep: ${escape(result.suite)}</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 820px; margin: 2em auto; padding: 0 1em; color: #212529 }
+table { border-collapse: collapse; margin: 1em 0 } td, th { padding: .2em .8em; border-bottom: 1px solid #dee2e6; text-align: left }
+.n { text-align: right; font-variant-numeric: tabular-nums } .good { color: #2b8a3e } .bad { color: #c92a2a } svg { max-width: 100%; height: auto }
+</style>
+<h1>Session reconciliation</h1>
+<p>${escape(machine)}<br>${escape(date.toISOString())}</p>
+${svgs.join('\n')}
+<h2>Figures</h2>
+<table><tr><th>figure</th><th>value</th><th>goal</th><th></th></tr>
+${rows}
+</table>
+<h2>Samples (quartiles, nanoseconds)</h2>
+<table><tr><th>sample</th><th>n</th><th>25 %</th><th>median</th><th>75 %</th></tr>
+${samples}
+</table>
+<h2>Notes</h2>
+<ul>
+${notes}
+</ul>
+</html>
+`;
+}
+//# sourceMappingURL=html.js.map

@@ -1,0 +1,69 @@
+/**
+ * The CLI's way to the agent. The socket is tried first by itself: its errno tells exactly what is wrong and what helps, which a
+ * gRPC "unavailable" does not.
+ */
+import { accessSync, constants, existsSync } from 'node:fs';
+import { connect } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { LockstepError } from '../contract/errors.js';
+import { connectAgent, socketTarget } from './client.js';
+import { load } from './modules.js';
+const SYSTEM_SOCKET = '/run/lockstep/agent.sock';
+/** What --socket or LOCKSTEP_SOCKET says; `null`: nothing. */
+export function socketGiven(io, options) {
+    const told = options.socket ?? io.env.LOCKSTEP_SOCKET ?? '';
+    return told === '' ? null : told;
+}
+/** The socket to try: the one given, else where an agent of this user listens unless configured, else the system's. */
+export async function socketPathOf(io, options) {
+    const given = socketGiven(io, options);
+    if (given !== null)
+        return given;
+    const { hostDefaults } = await load('hostDefaults');
+    const { socketPath } = hostDefaults(io.env);
+    return existsSync(socketPath) || !existsSync(SYSTEM_SOCKET) ? socketPath : SYSTEM_SOCKET;
+}
+/** Runs `work` with a connection that is closed afterwards; a signal of the process (Ctrl-C) cancels its calls. */
+export async function withAgent(io, options, work) {
+    const path = await socketPathOf(io, options);
+    await knock(io, path);
+    const connection = connectAgent(socketTarget(path), undefined, io.signal);
+    try {
+        return await work(connection);
+    }
+    finally {
+        connection.close();
+    }
+}
+async function knock(io, path) {
+    await new Promise((resolve, reject) => {
+        const socket = connect(path);
+        socket.on('connect', () => { socket.destroy(); resolve(); });
+        socket.on('error', (error) => reject(unreachable(io, path, error)));
+    });
+}
+function unreachable(io, path, error) {
+    const start = `is the agent running? start it with \`${selfName(io)} run CONFIG\`, or name its socket with --socket or LOCKSTEP_SOCKET`;
+    const [what, next] = error.code === 'ENOENT'
+        ? ['no agent listens here', start]
+        : error.code === 'ECONNREFUSED'
+            ? ['the agent that made this socket has gone', start]
+            : error.code === 'EACCES' || error.code === 'EPERM'
+                ? ['this user may not use the agent', 'run as root, or join the group that owns the socket']
+                : ['the socket cannot be used', start];
+    return new LockstepError('unavailable', 'LS_U_UNREACHABLE', what, { object: path, found: error.code ?? error.message, next }, error);
+}
+/** How this program is called here: `npx lockstep` until it is on the PATH (R35). */
+export function selfName(io) {
+    for (const directory of (io.env.PATH ?? '').split(delimiter)) {
+        if (directory === '' || directory.includes('node_modules'))
+            continue;
+        try {
+            accessSync(join(directory, 'lockstep'), constants.X_OK);
+            return 'lockstep';
+        }
+        catch { /* not there */ }
+    }
+    return 'npx lockstep';
+}
+//# sourceMappingURL=agent-link.js.map

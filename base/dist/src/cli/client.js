@@ -1,0 +1,85 @@
+/**
+ * A connection to an agent: typed stubs with promises, deadlines, and errors as LockstepError. For the command line, tests and
+ * benches; the published client library is another thing.
+ */
+import { credentials, InterceptingCall, Metadata, status } from '@grpc/grpc-js';
+import { AgentClient } from '../generated/proto/lockstep/v1/agent.js';
+import { ConfigClient } from '../generated/proto/lockstep/v1/config.js';
+import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js';
+import { TelemetryClient } from '../generated/proto/lockstep/v1/telemetry.js';
+import { errorOfStatus } from './remote-error.js';
+/** Window of one stream: at 64 KiB, the default, a listing waits for a round trip after each 64 KiB. */
+const FLOW_CONTROL_WINDOW = 8 << 20;
+export const channelOptions = {
+    'grpc.max_receive_message_length': 16 << 20,
+    'grpc.max_send_message_length': 8 << 20,
+    'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW,
+    'grpc.enable_retries': 0,
+    // An agent that hangs, or a connection that broke without a word, is noticed by streams without a deadline, too.
+    'grpc.keepalive_time_ms': 20_000,
+    'grpc.keepalive_timeout_ms': 20_000,
+    'grpc.service_config_disable_resolution': 1
+};
+/** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. When `signal` fires, every call is cancelled. */
+export function connectAgent(target, channelCredentials = credentials.createInsecure(), signal) {
+    const options = signal === undefined ? channelOptions : { ...channelOptions, interceptors: [cancelOn(signal)] };
+    const agent = new AgentClient(target, channelCredentials, options);
+    const shared = { ...options, channelOverride: agent.getChannel() };
+    const config = new ConfigClient(target, channelCredentials, shared);
+    const sessions = new SessionsClient(target, channelCredentials, shared);
+    const telemetry = new TelemetryClient(target, channelCredentials, shared);
+    return { agent, config, sessions, telemetry, close: () => agent.close() };
+}
+const cancelOn = (signal) => (options, nextCall) => {
+    const call = nextCall(options);
+    const cancel = () => call.cancelWithStatus(status.CANCELLED, 'cancelled by the caller');
+    return new InterceptingCall(call, {
+        start: (metadata, listener, next) => {
+            next(metadata, { onReceiveStatus: (received, pass) => { signal.removeEventListener('abort', cancel); pass(received); } });
+            if (signal.aborted)
+                cancel();
+            else
+                signal.addEventListener('abort', cancel, { once: true });
+        }
+    });
+};
+export const socketTarget = (path) => `unix:${path}`;
+/** `await call(sessions, sessions.count, { filter })`: rejects with a RemoteError. */
+export async function call(client, method, request, { deadlineMs = 30_000, signal } = {}) {
+    return await new Promise((resolve, reject) => {
+        const running = method.call(client, request, new Metadata(), { deadline: Date.now() + deadlineMs }, (error, response) => {
+            signal?.removeEventListener('abort', abort);
+            if (error === null)
+                resolve(response);
+            else
+                reject(errorOfStatus(error));
+        });
+        function abort() { running.cancel(); }
+        if (signal?.aborted === true)
+            abort();
+        else
+            signal?.addEventListener('abort', abort, { once: true });
+    });
+}
+/** Messages of a server stream, one at a time: the next is not read before the last was taken. Leaving the loop cancels. */
+export async function* messages(stream, signal) {
+    const abort = () => stream.cancel();
+    if (signal?.aborted === true)
+        abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+        for await (const message of stream)
+            yield message;
+    }
+    catch (error) {
+        throw isServiceError(error) ? errorOfStatus(error) : error;
+    }
+    finally {
+        signal?.removeEventListener('abort', abort);
+        stream.cancel();
+    }
+}
+function isServiceError(error) {
+    return error instanceof Error && 'code' in error && 'metadata' in error && typeof error.code === 'number';
+}
+//# sourceMappingURL=client.js.map

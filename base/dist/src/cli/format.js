@@ -1,0 +1,111 @@
+/** Numbers, times and addresses as people read them, and durations as they write them. */
+import { usageError } from './exit-codes.js';
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+/** The longest that a timer of this process can wait. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+const DURATION_MS_MAX = 10_000 * 86_400_000;
+/** `90s`, `5m`, `1h30m`, `250ms` -> milliseconds, up to 10 000 days. */
+export function parseDuration(text) {
+    if (!/^(\d+(ms|s|m|h|d))+$/.test(text))
+        throw usageError('not a duration', text, 'for example 30s, 5m or 1h30m');
+    let ms = 0;
+    for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/g))
+        ms += Number(count) * (unitMs[unit ?? ''] ?? 0);
+    if (ms > DURATION_MS_MAX)
+        throw usageError('too long', text, 'at most 10000d');
+    return ms;
+}
+/** A duration that this process itself waits for. */
+export function parseWait(text) {
+    const ms = parseDuration(text);
+    if (ms > TIMER_MS_MAX)
+        throw usageError('too long to wait', text, 'at most 24d');
+    return ms;
+}
+export function parseCount(text) {
+    if (!/^\d{1,15}$/.test(text))
+        throw usageError('not a number', text, 'a whole number');
+    return Number(text);
+}
+/** What travels as 32 bits: ports, groups, limits of lists. The agent knows the narrower bound. */
+export function parseSmall(text) {
+    const value = parseCount(text);
+    if (value > 0xffff_ffff)
+        throw usageError('the number is too large', text, 'less than 2^32');
+    return value;
+}
+/** Text of others on a terminal: control characters and direction marks become visible escapes, so that a comment or a name cannot
+ * break a table, move the cursor or hide what it says. */
+export function printable(text) {
+    return text.replace(/[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (c) => c === '\n' ? '\\n' : c === '\t' ? '\\t' : `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`);
+}
+/** 1536 -> `1.5K`, binary steps. */
+export function bytes(value) {
+    return scaled(Number(value), 1024, ['', 'K', 'M', 'G', 'T', 'P']);
+}
+/** 1500 -> `1.5k`, decimal steps. */
+export function count(value) {
+    return scaled(Number(value), 1000, ['', 'k', 'M', 'G', 'T', 'P']);
+}
+function scaled(value, step, units) {
+    let unit = 0;
+    while (value >= step && unit < units.length - 1) {
+        value /= step;
+        unit++;
+    }
+    return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)}${units[unit] ?? ''}`;
+}
+/** 500 -> `0.5s`, 90 000 -> `1m30s`, 3 700 000 -> `1h01m`. */
+export function duration(ms) {
+    const s = ms / 1000;
+    if (s < 10)
+        return `${s.toFixed(1)}s`;
+    if (s < 60)
+        return `${Math.floor(s)}s`;
+    const pad = (n) => String(Math.floor(n)).padStart(2, '0');
+    if (s < 3600)
+        return `${Math.floor(s / 60)}m${pad(s % 60)}s`;
+    if (s < 86_400)
+        return `${Math.floor(s / 3600)}h${pad((s % 3600) / 60)}m`;
+    return `${Math.floor(s / 86_400)}d${pad((s % 86_400) / 3600)}h`;
+}
+/** Local time to the second. */
+export function time(unixMs) {
+    const d = new Date(Number(unixMs));
+    const two = (n) => String(n).padStart(2, '0');
+    return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+}
+/** 16 bytes in network order -> text, v4-mapped as dotted quad, IPv6 as RFC 5952 wants it. */
+export function address(data, at) {
+    const byte = (i) => data[at + i] ?? 0;
+    let mapped = byte(10) === 0xff && byte(11) === 0xff;
+    for (let i = 0; i < 10 && mapped; i++)
+        mapped = byte(i) === 0;
+    if (mapped)
+        return `${byte(12)}.${byte(13)}.${byte(14)}.${byte(15)}`;
+    const groups = Array.from({ length: 8 }, (_, i) => (byte(2 * i) << 8) | byte(2 * i + 1));
+    const gap = longestZeroRun(groups);
+    const hex = groups.map((g) => g.toString(16));
+    return gap === null ? hex.join(':') : `${hex.slice(0, gap.from).join(':')}::${hex.slice(gap.to).join(':')}`;
+}
+function longestZeroRun(groups) {
+    let best = null;
+    for (let from = 0; from < groups.length; from++) {
+        let to = from;
+        while (to < groups.length && groups[to] === 0)
+            to++;
+        if (to - from >= 2 && (best === null || to - from > best.to - best.from))
+            best = { from, to };
+        from = Math.max(from, to);
+    }
+    return best;
+}
+/** `192.0.2.1:80`, `[2001:db8::1]:80`. */
+export function endpoint(host, port) {
+    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+const protocolNames = {
+    1: 'icmp', 2: 'igmp', 4: 'ipip', 6: 'tcp', 17: 'udp', 47: 'gre', 50: 'esp', 51: 'ah', 58: 'icmp6', 89: 'ospf', 112: 'vrrp', 132: 'sctp'
+};
+export const protocolName = (number) => protocolNames[number] ?? String(number);
+//# sourceMappingURL=format.js.map

@@ -1,0 +1,151 @@
+/** apply, confirm, compare, history, rollback, save, show: the configuration. */
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { LockstepError } from '../../contract/errors.js';
+import { ConfigText } from '../../generated/proto/lockstep/v1/config.js';
+import { call } from '../client.js';
+import { selfName, withAgent } from '../agent-link.js';
+import { exitCode, usageError } from '../exit-codes.js';
+import { duration, parseCount, parseDuration, parseSmall, printable, time } from '../format.js';
+import { toJson } from '../json.js';
+import { table } from '../table.js';
+import { action, onlineVerb } from '../verb.js';
+import { generationJson, generationLine, planJson, planText, sourceWord, stateWord } from './generations.js';
+/** An apply compiles, writes and waits for graces: more than the usual deadline. */
+const APPLY_DEADLINE_MS = 120_000;
+export function addConfig(parent, cli) {
+    applyOptions(onlineVerb(parent, {
+        usage: 'apply <file>',
+        summary: 'Put a configuration in force, all or nothing',
+        about: 'FILE is YAML; - reads standard input. On any error the configuration that runs stays. With --confirm it rolls back by itself unless `lockstep confirm` follows in time.',
+        examples: ['apply edge.yaml --comment "new VIP for mail"', 'apply edge.yaml --confirm 5m && lockstep confirm', 'apply edge.yaml --dry-run', 'apply - --expect 12 < edge.yaml']
+    })).action(action(cli, async (file, options) => {
+        const text = await readConfig(cli.io, file);
+        return await withAgent(cli.io, options, async ({ config }) => await applied(cli.io, options, await call(config, config.apply, { text, ...applyFields(options) }, { deadlineMs: APPLY_DEADLINE_MS, signal: cli.io.signal })));
+    }));
+    applyOptions(onlineVerb(parent, {
+        usage: 'rollback <generation>',
+        summary: 'Apply an earlier generation again, as a new one',
+        examples: ['rollback 11 --comment "mail broke"', 'rollback 11 --dry-run']
+    })).action(action(cli, async (generation, options) => {
+        const number = parseCount(generation);
+        return await withAgent(cli.io, options, async ({ config }) => await applied(cli.io, options, await call(config, config.rollback, { generation: BigInt(number), ...applyFields(options) }, { deadlineMs: APPLY_DEADLINE_MS, signal: cli.io.signal })));
+    }));
+    onlineVerb(parent, { usage: 'confirm [generation]', summary: 'Keep the generation that waits for its confirmation', examples: ['confirm', 'confirm 13'] })
+        .action(action(cli, async (generation, options) => {
+        const number = generation === undefined ? 0 : parseCount(generation);
+        const { generation: kept } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.confirm, { generation: BigInt(number) }));
+        await oneGeneration(cli.io, options, 'confirmed', kept);
+        return exitCode.ok;
+    }));
+    onlineVerb(parent, { usage: 'save', summary: 'Make what runs what is started with', examples: ['save'] })
+        .action(action(cli, async (options) => {
+        const { generation } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.save, {}));
+        await oneGeneration(cli.io, options, 'saved', generation);
+        return exitCode.ok;
+    }));
+    onlineVerb(parent, { usage: 'history', summary: 'List generations, newest first', examples: ['history', 'history --limit 5 --json'] })
+        .option('--limit <n>', 'at most this many', parseSmall, 0)
+        .action(action(cli, async (options) => {
+        const { generations } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.history, { limit: options.limit }));
+        await cli.io.out(options.json === true ? `${toJson(generations.map(generationJson), 2)}\n` : generationTable(generations, cli.io));
+        return exitCode.ok;
+    }));
+    onlineVerb(parent, {
+        usage: 'compare [from] [to]',
+        summary: 'Show what changed from one generation to another',
+        about: 'Without numbers: from the generation before to the one that runs.',
+        examples: ['compare', 'compare 11', 'compare 11 13 --json']
+    }).action(action(cli, async (from, to, options) => {
+        const request = { fromGeneration: BigInt(from === undefined ? 0 : parseCount(from)), toGeneration: BigInt(to === undefined ? 0 : parseCount(to)) };
+        const { plan } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.compare, request));
+        await cli.io.out(options.json === true ? `${toJson(planJson(plan), 2)}\n` : planText(plan, cli.io));
+        return exitCode.ok;
+    }));
+    onlineVerb(parent, { usage: 'show [which]', summary: 'Print the configuration that runs, or is started with', examples: ['show > edge.yaml', 'show startup'] })
+        .action(action(cli, async (which, options) => {
+        const wanted = { running: ConfigText.CONFIG_TEXT_RUNNING, startup: ConfigText.CONFIG_TEXT_STARTUP }[which ?? 'running'];
+        if (wanted === undefined)
+            throw usageError('which configuration?', which ?? '', 'running or startup');
+        const { text } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.getText, { which: wanted }));
+        await cli.io.out(options.json === true ? `${toJson({ text })}\n` : text.endsWith('\n') ? text : `${text}\n`);
+        return exitCode.ok;
+    }));
+}
+function applyOptions(command) {
+    return command
+        .option('--comment <text>', 'why, kept in the history')
+        .option('--author <name>', 'who (default: the user that runs this)')
+        .option('--confirm <duration>', 'roll back unless confirmed within this time, for example 5m', parseDuration)
+        .option('--expect <generation>', 'refuse when another generation runs', parseCount)
+        .option('--dry-run', 'show the plan, change nothing')
+        .option('--request-id <id>', 'same id within ten minutes: the first result again');
+}
+function applyFields(o) {
+    return {
+        author: o.author ?? userName(),
+        comment: o.comment ?? '',
+        expectedGeneration: o.expect === undefined ? undefined : BigInt(o.expect),
+        requestId: o.requestId ?? randomUUID(),
+        dryRun: o.dryRun === true,
+        confirmWithinMs: o.confirm === undefined ? undefined : BigInt(o.confirm)
+    };
+}
+/** Who sits behind sudo, if anybody does. */
+function userName() {
+    const sudo = process.env.SUDO_USER;
+    if (sudo !== undefined && sudo !== '')
+        return sudo;
+    try {
+        return userInfo().username;
+    }
+    catch {
+        return `uid ${process.getuid?.() ?? '?'}`;
+    }
+}
+export async function readConfig(io, file) {
+    if (file === '-')
+        return await io.stdin();
+    try {
+        return await readFile(file, 'utf8');
+    }
+    catch (cause) {
+        throw new LockstepError('invalid', 'LS_U_FILE', 'the file cannot be read', { object: file, found: cause.code ?? String(cause) }, cause);
+    }
+}
+async function applied(io, options, r) {
+    if (options.json === true) {
+        await io.out(`${toJson({ generation: generationJson(r.generation), dryRun: options.dryRun === true, plan: planJson(r.plan), warnings: r.warnings, totalMs: r.totalMs }, 2)}\n`);
+        return exitCode.ok;
+    }
+    await io.out(planText(r.plan, io));
+    for (const warning of r.warnings)
+        io.err(`warning: ${printable(warning)}\n`);
+    const g = r.generation;
+    if (options.dryRun === true)
+        await io.out('dry run: nothing was changed\n');
+    else if (g !== undefined) {
+        await io.out(`${generationLine(g)} is in force (${r.totalMs.toFixed(0)} ms)\n`);
+        if (g.confirmByMs !== undefined)
+            await io.out(`it rolls back at ${time(g.confirmByMs)}${options.confirm === undefined ? '' : ` (in ${duration(options.confirm)})`} unless confirmed: ${selfName(io)} confirm\n`);
+    }
+    return exitCode.ok;
+}
+async function oneGeneration(io, options, what, g) {
+    await io.out(options.json === true ? `${toJson(generationJson(g), 2)}\n` : `${what}: ${g === undefined ? 'nothing' : generationLine(g)}\n`);
+}
+function generationTable(generations, io) {
+    if (generations.length === 0)
+        return 'no generation yet\n';
+    return table([
+        { title: 'GENERATION', value: (g) => String(g.generation), align: 'right' },
+        { title: 'APPLIED', value: (g) => time(g.appliedAtMs) },
+        { title: 'STATE', value: stateWord },
+        { title: 'SOURCE', value: sourceWord, drop: 2 },
+        { title: 'AUTHOR', value: (g) => g.author, drop: 1 },
+        { title: 'HASH', value: (g) => g.hash.slice(0, 12), drop: 3 },
+        { title: 'COMMENT', value: (g) => g.comment }
+    ], generations, io);
+}
+//# sourceMappingURL=config.js.map

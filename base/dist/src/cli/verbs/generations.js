@@ -1,0 +1,37 @@
+import { printable, time } from '../format.js';
+import { enumWord } from '../json.js';
+import { table } from '../table.js';
+export const stateWord = (g) => enumWord('GENERATION_STATE', g.state);
+export const sourceWord = (g) => enumWord('GENERATION_SOURCE', g.source);
+export const actionWord = (s) => enumWord('PLAN_ACTION', s.action);
+/** `generation 7 by anna at 2026-03-01 12:00:00: new VIP`. */
+export function generationLine(g) {
+    const why = g.comment === '' ? '' : `: ${g.comment}`;
+    return printable(`generation ${g.generation} by ${g.author === '' ? 'nobody' : g.author} at ${time(g.appliedAtMs)}${why}`);
+}
+export function generationJson(g) {
+    return g === undefined ? null : { ...g, source: sourceWord(g), state: stateWord(g) };
+}
+export const planJson = (plan) => plan.map((s) => ({ ...s, action: actionWord(s) }));
+const marks = { add: '+', change: '~', remove: '-', keep: '=' };
+/** One line a step; what stays is only counted. */
+export function planText(plan, style) {
+    const steps = plan.filter((s) => actionWord(s) !== 'keep');
+    const kept = plan.length - steps.length;
+    const rest = kept === 0 ? '' : `${kept} ${kept === 1 ? 'object stays' : 'objects stay'} as ${kept === 1 ? 'it is' : 'they are'}\n`;
+    if (steps.length === 0)
+        return rest === '' ? 'nothing changes\n' : rest;
+    return table([
+        { title: '', value: (s) => marks[actionWord(s)] ?? '?' }, { title: 'KIND', value: (s) => s.kind },
+        { title: 'NAME', value: (s) => s.name }, { title: 'DETAIL', value: (s) => s.detail }
+    ], steps, style) + rest;
+}
+/** `file:3:5: /zones/0/name: is not a string: found 7, expected a string [LS_C_TYPE]`, as editors and compilers write it. */
+export function issueLine(file, i) {
+    const at = [i.line, i.column].filter((n) => typeof n === 'number');
+    const place = [file, ...at].join(':');
+    const found = i.found === '' ? '' : `: found ${i.found}`;
+    const expected = i.expected === '' ? '' : `${found === '' ? ': ' : ', '}expected ${i.expected}`;
+    return `${printable(`${place}: ${i.path === '' ? '/' : i.path}: ${i.message}${found}${expected} [${i.code}]`)}\n`;
+}
+//# sourceMappingURL=generations.js.map

@@ -1,0 +1,117 @@
+/** run, quickstart, gateway, check, lab, bench: verbs that need no running agent. */
+import { Option } from 'commander';
+import { call } from '../client.js';
+import { socketGiven, socketPathOf, withAgent } from '../agent-link.js';
+import { gatewayListeners } from '../gateway-listeners.js';
+import { exitCode } from '../exit-codes.js';
+import { printable } from '../format.js';
+import { toJson } from '../json.js';
+import { load } from '../modules.js';
+import { action, offlineVerb, onlineVerb } from '../verb.js';
+import { readConfig } from './config.js';
+import { issueLine, planJson, planText } from './generations.js';
+export function addOffline(parent, cli) {
+    addRun(parent, cli);
+    addGateway(parent, cli);
+    addCheck(parent, cli);
+    passThrough(parent, cli, 'lab', 'Show real traffic through network namespaces of its own', ['lab', 'lab --help'], async (argv) => await (await load('lab')).labMain(argv));
+    passThrough(parent, cli, 'bench', 'Measure on this host', ['bench reconcile --backend userspace --sessions 1000000 --stale 0.01', 'bench table --json', 'bench --help'], async (argv) => await (await load('bench')).benchMain(argv));
+}
+function addRun(parent, cli) {
+    offlineVerb(parent, {
+        usage: 'run [config]',
+        summary: 'Run the agent in the foreground',
+        about: 'Without a file it starts with the startup configuration of its state directory (`lockstep save`). SIGHUP reads the file again, SIGTERM ends it.',
+        examples: ['run /etc/lockstep/edge.yaml', 'run edge.yaml --backend userspace --socket /tmp/ls.sock', 'quickstart']
+    })
+        .option('--backend <name>', 'userspace, ebpf, dpdk or vpp (default: as configured)')
+        .option('--socket <path>', 'serve this socket')
+        .option('--state <directory>', 'keep generations and the startup configuration here')
+        .option('--instance <name>', 'name of this instance when a host runs several')
+        .addOption(new Option('--log-level <level>', 'least severe level that is logged, whatever the file says (default: as configured)').choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal']))
+        .action(action(cli, async (config, o) => {
+        const { runAgent } = await load('main');
+        return await runAgent({
+            config: config ?? null,
+            backend: o.backend ?? null,
+            socketPath: socketGiven(cli.io, o),
+            stateDirectory: o.state ?? null,
+            instance: o.instance ?? null,
+            logLevel: o.logLevel ?? null
+        });
+    }));
+    offlineVerb(parent, { usage: 'quickstart', summary: 'Run a small agent with traffic of its own to look at', examples: ['quickstart'] })
+        .option('--socket <path>', 'serve this socket')
+        .action(action(cli, async (o) => await (await load('quickstart')).quickstart({ socketPath: socketGiven(cli.io, o) })));
+}
+function addGateway(parent, cli) {
+    offlineVerb(parent, {
+        usage: 'gateway',
+        summary: 'Serve metrics and gRPC over TCP for an agent, without privileges',
+        about: 'HTTP: /metrics and /healthz. gRPC: everything the agent serves. Where it listens is asked of the agent once, unless both --http and --grpc say it. Plain TCP is for loopback only and has the role viewer unless --role says otherwise; other addresses need --tls-cert, --tls-key and --tls-ca, and the role stands in the client certificate as OU (viewer, operator or admin). Started as root it opens its listeners, then becomes --user. SIGHUP reads the TLS files again, if --user may.',
+        examples: ['gateway', 'gateway --http 0.0.0.0:9461 --grpc 0.0.0.0:50461 --tls-cert gw.crt --tls-key gw.key --tls-ca clients.crt', 'gateway --grpc off']
+    })
+        .option('--socket <path>', 'socket of the agent')
+        .option('--http <address:port>', 'metrics and health; off: none (default: agent.gateway.metrics of the running configuration)')
+        .option('--grpc <address:port>', 'gRPC over TCP; off: none (default: agent.gateway.grpc)')
+        .option('--role <role>', 'role of callers on plain loopback: viewer, operator or admin', 'viewer')
+        .option('--user <name>', 'run as this user when started as root', 'nobody')
+        .option('--tls-cert <file>', 'certificate of the gateway (PEM)')
+        .option('--tls-key <file>', 'its key (PEM)')
+        .option('--tls-ca <file>', 'authorities of client certificates (PEM)')
+        .action(action(cli, async (o) => {
+        const { gatewayMain } = await load('gateway');
+        const at = await gatewayListeners(cli.io, o);
+        if (at === null)
+            return exitCode.ok;
+        return await gatewayMain({ ...o, http: at.http.at, grpc: at.grpc.at, named: { http: at.http.named, grpc: at.grpc.named }, socketPath: await socketPathOf(cli.io, o), // A reader that has gone is no reason to stop serving.
+            onReady: (text) => { cli.io.out(`${text}\n`).catch(() => { }); }, onNote: (text) => { cli.io.err(`${text}\n`); }, signal: cli.io.signal });
+    }));
+}
+function addCheck(parent, cli) {
+    onlineVerb(parent, {
+        usage: 'check <file>',
+        summary: 'Validate a configuration; every error at once',
+        about: 'Needs no agent. With --running the agent checks it and shows what an apply would change. Exit code 1 when there are errors.',
+        examples: ['check edge.yaml', 'check edge.yaml --running', 'check - --json < edge.yaml']
+    })
+        .option('--running', 'ask the agent: plan against what runs')
+        .action(action(cli, async (file, options) => {
+        const { io } = cli;
+        const text = await readConfig(io, file);
+        const r = options.running === true
+            ? await withAgent(io, options, async ({ config }) => await call(config, config.check, { text }))
+            : await offlineCheck(text, file);
+        if (options.json === true)
+            await io.out(`${toJson({ ok: r.ok, issues: r.issues, warnings: r.warnings, plan: planJson(r.plan) }, 2)}\n`);
+        else {
+            const name = file === '-' ? 'stdin' : file;
+            for (const issue of r.issues)
+                io.err(issueLine(name, issue));
+            for (const warning of r.warnings)
+                io.err(`${name}: warning: ${printable(warning)}\n`);
+            if (r.ok)
+                await io.out(r.plan.length === 0 ? `${name}: ok\n` : planText(r.plan, io));
+            else
+                io.err(`${name}: ${r.issues.length} ${r.issues.length === 1 ? 'error' : 'errors'}\n`);
+        }
+        return r.ok ? exitCode.ok : exitCode.failed;
+    }));
+}
+/** The library's result in the shape the agent would send. */
+async function offlineCheck(text, file) {
+    const { checkText } = await load('config');
+    const r = await (file === '-' ? checkText(text) : checkText(text, file));
+    const actions = { add: 'PLAN_ACTION_ADD', change: 'PLAN_ACTION_CHANGE', remove: 'PLAN_ACTION_REMOVE', keep: 'PLAN_ACTION_KEEP' };
+    return { ok: r.ok, issues: r.issues, warnings: [...r.warnings], plan: r.plan.map((s) => ({ ...s, action: actions[s.action] })) };
+}
+/** A verb with a program of its own behind it: all that follows its name goes there, --help too. */
+function passThrough(parent, cli, name, summary, examples, run) {
+    offlineVerb(parent, { usage: name, summary, examples })
+        .argument('[arguments...]', 'see --help')
+        .helpOption(false)
+        .allowUnknownOption()
+        .passThroughOptions()
+        .action(action(cli, async (argv) => await run(argv)));
+}
+//# sourceMappingURL=offline.js.map

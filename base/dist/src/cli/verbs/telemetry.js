@@ -1,0 +1,124 @@
+/** counters, flood, nat, table verify: what the dataplane counts, and whether its table is sound. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { call } from '../client.js';
+import { withAgent } from '../agent-link.js';
+import { exitCode } from '../exit-codes.js';
+import { parseWait } from '../format.js';
+import { toJson } from '../json.js';
+import { fields, table } from '../table.js';
+import { action, onlineVerb } from '../verb.js';
+export function addTelemetry(parent, cli) {
+    onlineVerb(parent, {
+        usage: 'counters [blocks...]',
+        summary: 'Show counters with names',
+        about: 'Blocks: global drops zone_in zone_out zone_drops screens iface_rx iface_tx policy vip real; none means all. Rows that never counted are left out unless --zeros. Units: packets, and bytes of layer 3 (the IP packet, as sessions count them), but of whole frames in iface_rx, iface_tx and rx_bytes, tx_bytes of global.',
+        examples: ['counters', 'counters drops', 'counters vip real --rate 5s', 'counters --json']
+    })
+        .option('--zeros', 'show rows that are zero, too')
+        .option('--rate <duration>', 'read twice and show the change a second', parseWait)
+        .action(action(cli, async (blocks, options) => await counters(cli, blocks, options)));
+    onlineVerb(parent, { usage: 'flood [zone]', summary: 'Show what the screens of a zone stopped and see now', about: 'RATE is what a screen saw in the current second, stopped or not: the configured limit is compared with it.', examples: ['flood', 'flood clients --json'] })
+        .action(action(cli, async (zone, options) => {
+        const { zones } = await withAgent(cli.io, options, async ({ telemetry }) => await call(telemetry, telemetry.floodCounters, { zone: zone ?? '' }));
+        if (options.json === true) {
+            await cli.io.out(`${toJson(zones, 2)}\n`);
+            return exitCode.ok;
+        }
+        const rows = zones.flatMap((z) => z.counters.map((c) => ({ zone: z.zone, ...c })));
+        await cli.io.out(rows.length === 0
+            ? 'no zone is configured\n'
+            : table([
+                { title: 'ZONE', value: (r) => r.zone }, { title: 'SCREEN', value: (r) => r.screen },
+                { title: 'STOPPED', value: (r) => String(r.hits), align: 'right' }, { title: 'RATE', value: (r) => String(r.rate), align: 'right' }, { title: 'SCREENS', value: (r) => r.text, drop: 1 }
+            ], rows, cli.io));
+        return exitCode.ok;
+    }));
+    onlineVerb(parent, {
+        usage: 'nat [pool]',
+        summary: 'Show how full NAT pools are, address by address',
+        about: 'PORTS is how many ports of an address one destination can see. A port serves many destinations at once, so USED, the sessions in percent of the ports, may pass 100: FAILED says whether flows were refused. Walks the table once.',
+        examples: ['nat', 'nat internet', 'nat --json']
+    }).action(action(cli, async (pool, options) => {
+        const { addresses } = await withAgent(cli.io, options, async ({ telemetry }) => await call(telemetry, telemetry.natUsage, { pool: pool ?? '' }));
+        if (options.json === true)
+            await cli.io.out(`${toJson(addresses, 2)}\n`);
+        else
+            await cli.io.out(addresses.length === 0 ? 'no NAT pool is configured\n' : table(natTable, addresses, cli.io));
+        return exitCode.ok;
+    }));
+    const tableVerb = parent.command('table').summary('the session table itself').description('The session table as a data structure.');
+    onlineVerb(tableVerb, {
+        usage: 'verify',
+        summary: 'Check every slot and index entry',
+        about: 'Forwarding goes on meanwhile. Exit code 1 when a rule of the table is broken.',
+        examples: ['table verify', 'table verify --json']
+    }).action(action(cli, async (options) => await verify(cli, options)));
+}
+const natTable = [
+    { title: 'POOL', value: (r) => r.pool },
+    { title: 'ADDRESS', value: (r) => r.address },
+    { title: 'PORTS', value: (r) => String(r.ports), align: 'right', drop: 2 },
+    { title: 'SESSIONS', value: (r) => String(r.sessions), align: 'right' },
+    { title: 'USED', value: (r) => (r.ports === 0 ? '-' : `${(100 * Number(r.sessions) / r.ports).toFixed(1)} %`), align: 'right' },
+    { title: 'CREATED', value: (r) => String(r.created), align: 'right', drop: 1 },
+    { title: 'FAILED', value: (r) => String(r.failed), align: 'right' }
+];
+async function counters({ io }, blocks, options) {
+    const request = { blocks: [...blocks], zeros: options.zeros === true };
+    const read = async ({ telemetry }) => await call(telemetry, telemetry.snapshot, request);
+    const { rate } = options;
+    const reading = await withAgent(io, options, async (agent) => {
+        const first = await read(agent);
+        if (rate === undefined)
+            return first;
+        await sleep(rate, undefined, { signal: io.signal });
+        return perSecond(first, await read(agent));
+    });
+    if (options.json === true) {
+        await io.out(`${toJson({ ...reading, perSecond: rate !== undefined }, 2)}\n`);
+        return exitCode.ok;
+    }
+    const parts = reading.blocks.filter((b) => b.rows.length > 0).map((b) => `${b.name}${rate === undefined ? '' : ', a second'}\n${blockTable(b, io)}`);
+    await io.out(parts.length === 0 ? 'nothing counted yet\n' : parts.join('\n'));
+    return exitCode.ok;
+}
+function blockTable(block, io) {
+    return table([
+        { title: 'NAME', value: (r) => r.name },
+        ...block.fields.map((field, i) => ({ title: field.toUpperCase(), value: (r) => String(r.values[i] ?? 0n), align: 'right', drop: i > 3 ? i : 0 })),
+        ...(block.rows.some((r) => r.text !== '') ? [{ title: 'MEANING', value: (r) => r.text, drop: 100 }] : [])
+    ], block.rows, io);
+}
+/** Rounded change a second; rows that did not change are left out. */
+function perSecond(before, after) {
+    const ns = after.timeNs - before.timeNs;
+    const old = new Map(before.blocks.flatMap((b) => b.rows.map((r) => [`${b.name}/${r.id}`, r.values])));
+    return {
+        ...after,
+        blocks: after.blocks.map((b) => ({
+            ...b,
+            rows: b.rows
+                .map((r) => ({ ...r, values: r.values.map((v, i) => (ns <= 0n ? 0n : ((v - (old.get(`${b.name}/${r.id}`)?.[i] ?? 0n)) * 1000000000n + ns / 2n) / ns)) }))
+                .filter((r) => r.values.some((v) => v !== 0n))
+        }))
+    };
+}
+async function verify({ io }, options) {
+    const r = await withAgent(io, options, async ({ sessions }) => await call(sessions, sessions.verify, {}, { deadlineMs: 120_000, signal: io.signal }));
+    if (options.json === true)
+        await io.out(`${toJson(r, 2)}\n`);
+    else {
+        await io.out(fields([
+            ['table', r.ok ? 'clean' : 'BROKEN'], ['slots', String(r.slots)], ['live', String(r.live)],
+            ['creating', String(r.creating)], ['dying', String(r.dying)], ['dead', String(r.dead)], ['free', String(r.free)],
+            ['entries', `${r.entries} (two for each session)`], ['took', `${r.durationMs.toFixed(1)} ms`]
+        ]));
+        if (r.faults.length > 0) {
+            await io.out('\n' + table([
+                { title: 'BROKEN RULE', value: (f) => f.name }, { title: 'TIMES', value: (f) => String(f.count), align: 'right' }, { title: 'FIRST', value: (f) => f.first }
+            ], r.faults, io));
+        }
+    }
+    return r.ok ? exitCode.ok : exitCode.failed;
+}
+//# sourceMappingURL=telemetry.js.map

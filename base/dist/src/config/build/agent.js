@@ -1,0 +1,95 @@
+import { phase } from '../../generated/codes.js';
+import { limits } from '../../generated/layout.js';
+import { parseAddress } from '../../lib/address.js';
+import { pointer } from '../issues.js';
+import { kebab } from '../schema/agent.js';
+import { parseCount, parseDuration, parsePorts } from '../units.js';
+import { entries } from './context.js';
+export function buildAgent(b, raw, host) {
+    const agent = raw.agent ?? {};
+    const instance = agent.instance ?? 'default';
+    const suffix = instance === 'default' ? '' : `-${instance}`;
+    if (agent.manage === 'addresses')
+        b.issue('/agent/manage', 'LS_C_UNSUPPORTED', 'the agent does not set interface addresses in this version', 'addresses', 'none: set them with the operator\'s tools');
+    return {
+        node: agent.node ?? host.node,
+        instance,
+        stateDir: absolute(b, '/agent/state-dir', agent['state-dir'] ?? host.stateDir + suffix),
+        socketPath: absolute(b, '/agent/socket', agent.socket ?? host.socketPath.replace(/(\.sock)?$/, `${suffix}$1`), 107),
+        backend: agent.backend ?? 'userspace',
+        netns: agent.netns ?? null,
+        workers: agent.workers === 'auto' ? 0 : agent.workers ?? 1,
+        logLevel: agent['log-level'] ?? 'info',
+        table: { capacity: capacity(b, agent.table?.capacity), hugepages: agent.table?.hugepages ?? 'auto' },
+        management: {
+            ports: [...new Set(agent.management?.ports ?? [22])],
+            interfaces: b.each('/agent/management/interfaces', agent.management?.interfaces)
+                .filter(([path, name]) => b.refers(path, 'interface', '/interfaces', name, new Map(entries(raw.interfaces)))).map(([, name]) => name),
+        },
+        manage: agent.manage ?? 'none',
+        hostPorts: portRange(b, '/agent/host-ports', agent['host-ports'] ?? '32768-60999', 1024),
+        gateway: {
+            grpc: listener(b, '/agent/gateway/grpc', agent.gateway?.grpc, '127.0.0.1:50461'),
+            metrics: listener(b, '/agent/gateway/metrics', agent.gateway?.metrics, '127.0.0.1:9461'),
+        },
+    };
+}
+function absolute(b, path, value, max = 4000) {
+    if (!value.startsWith('/'))
+        b.issue(path, 'LS_C_VALUE', 'not an absolute path', value, 'a path that begins with /');
+    else if (Buffer.byteLength(value) > max)
+        b.issue(path, 'LS_C_VALUE', 'the path is too long', value, `at most ${max} bytes`);
+    return value;
+}
+function capacity(b, value) {
+    const { LS_CAPACITY_DEFAULT, LS_CAPACITY_MIN, LS_CAPACITY_MAX } = limits;
+    const count = value === undefined ? LS_CAPACITY_DEFAULT : parseCount(value);
+    if (count !== null && count >= LS_CAPACITY_MIN && count <= LS_CAPACITY_MAX && Number.isInteger(Math.log2(count)))
+        return count;
+    const near = count === null || count < 1 ? LS_CAPACITY_DEFAULT : Math.min(Math.max(2 ** Math.ceil(Math.log2(count)), LS_CAPACITY_MIN), LS_CAPACITY_MAX);
+    b.issue('/agent/table/capacity', 'LS_C_VALUE', 'not a power of two within the limits', value, `a power of two from ${LS_CAPACITY_MIN} to ${LS_CAPACITY_MAX}, for example ${near}`);
+    return LS_CAPACITY_DEFAULT;
+}
+/** A range for translation or ephemeral ports. */
+export function portRange(b, path, value, lowest) {
+    const range = parsePorts(value);
+    if (range !== null && range.from >= lowest)
+        return range;
+    b.issue(path, 'LS_C_VALUE', 'not a usable port range', value, `FROM-TO between ${lowest} and 65535`);
+    return { from: lowest, to: 65535 };
+}
+/** `127.0.0.1:9461`, `[::]:9461`. */
+function listener(b, path, value, fallback) {
+    const text = value === undefined ? fallback : value;
+    if (text === null)
+        return null;
+    const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+    const host = match?.[1] ?? match?.[2] ?? '';
+    if (match === null || Number(match[3]) > 65535 || (host !== 'localhost' && parseAddress(host) === null)) {
+        b.issue(path, 'LS_C_VALUE', 'not a listen address', text, 'address:port like 127.0.0.1:9461 or [::]:9461, or null');
+    }
+    return text;
+}
+export function buildReload(raw) {
+    return { policyRematch: raw.reload?.['policy-rematch'] ?? true };
+}
+export const timeoutMsMax = 366 * 86_400_000;
+/** Only the phases that are given. */
+export function buildTimeouts(b, path, raw) {
+    const out = {};
+    for (const { name } of phase) {
+        const value = raw?.[kebab(name)];
+        if (value === undefined)
+            continue;
+        const ms = parseDuration(value);
+        if (ms === null || ms < 1000 || ms > timeoutMsMax)
+            b.issue(pointer(path, kebab(name)), 'LS_C_VALUE', 'not a usable timeout', value, '1s to 366d, like 30s, 1h30m or seconds');
+        else
+            out[name] = ms;
+    }
+    return out;
+}
+export function allTimeouts(given) {
+    return Object.fromEntries(phase.map(p => [p.name, given[p.name] ?? p.ms]));
+}
+//# sourceMappingURL=agent.js.map

@@ -1,0 +1,43 @@
+/** One file for all nodes (R29): the entry of a node under `nodes` laid over `agent` and `interfaces`, key by key. */
+import { pointer, pointerKeys } from '../issues.js';
+export function overlay(config, node) {
+    const own = config.nodes !== undefined && Object.hasOwn(config.nodes, node) ? config.nodes[node] : undefined;
+    if (own === undefined)
+        return { config, origin: path => path };
+    const interfaces = { ...config.interfaces };
+    for (const [name, keys] of Object.entries(own.interfaces ?? {}))
+        interfaces[name] = { ...interfaces[name], ...keys };
+    const base = pointer('/nodes', node);
+    const origin = (path) => {
+        const [section, ...keys] = pointerKeys(path);
+        if (section !== 'agent' && section !== 'interfaces')
+            return path;
+        return given(own[section], keys) || (section === 'interfaces' && keys.length === 1 && !given(config.interfaces, keys)) ? base + path : path;
+    };
+    return { config: { ...config, agent: mergeAgent(config.agent ?? {}, own.agent ?? {}), interfaces }, origin };
+}
+function mergeAgent(shared, own) {
+    return {
+        ...shared, ...own,
+        ...(own.table === undefined ? {} : { table: { ...shared.table, ...own.table } }),
+        ...(own.management === undefined ? {} : { management: { ...shared.management, ...own.management } }),
+        ...(own.gateway === undefined ? {} : { gateway: { ...shared.gateway, ...own.gateway } }),
+    };
+}
+/** The overlay itself says something at this place (an interface alone is only a container). */
+function given(value, keys) {
+    if (keys.length < 1)
+        return false;
+    let node = value;
+    for (const [depth, key] of keys.entries()) {
+        if (node === null || typeof node !== 'object')
+            return depth > 1;
+        if (Array.isArray(node))
+            return true;
+        if (!Object.hasOwn(node, key))
+            return false;
+        node = node[key];
+    }
+    return node === null || typeof node !== 'object' || Array.isArray(node);
+}
+//# sourceMappingURL=overlay.js.map

@@ -1,0 +1,73 @@
+import { layout, limits } from '../../generated/layout.js';
+import { familyOf, parsePrefix } from '../../lib/address.js';
+import { interfacePoolName } from '../ids.js';
+import { address, at, config, macBytes } from './bank.js';
+import { ifaceKey } from './hash.js';
+const linkLocal = (value) => value >> 118n === 0x3fan;
+export function bindInterfaces(d, facts) {
+    return d.interfaces.flatMap(wanted => {
+        const port = facts.ports[wanted.port];
+        if (port === undefined)
+            return [];
+        // The kernel's addresses belong to the untagged interface of a device; a VLAN of it has its own.
+        const kernel = wanted.vlan === 0 ? port.addresses : [];
+        const known = new Set();
+        const addresses = [...wanted.addresses, ...kernel].filter(text => {
+            const key = text.slice(0, text.indexOf('/'));
+            return parsePrefix(text) !== null && !known.has(key) && known.add(key);
+        });
+        const first = (texts, family) => {
+            const all = texts.map(address).filter(value => familyOf(value) === family);
+            return all.find(value => !linkLocal(value)) ?? all[0] ?? null;
+        };
+        const nat = (family) => {
+            const value = first(wanted.floating, family) ?? first(addresses, family);
+            return value === null || linkLocal(value) ? null : value;
+        };
+        return [{ wanted, port, addresses, id: d.ids.interface[wanted.name] ?? 0, nat4: nat(4), nat6: nat(6) }];
+    });
+}
+const iface = layout.ls_iface;
+/** `pools`: interface pool name -> id, for those that exist. */
+export function writeInterfaces(bank, d, bound, pools) {
+    const { interfaces: management } = d.agent.management;
+    for (const { wanted, id, port, addresses } of bound) {
+        const base = at(config.iface, id);
+        const managed = management.length === 0 || management.includes(wanted.name);
+        bank.u16(base + iface.device.offset, port.device);
+        bank.u16(base + iface.outer_vlan.offset, wanted.vlan);
+        bank.u16(base + iface.inner_vlan.offset, wanted.innerVlan);
+        bank.u16(base + iface.zone.offset, d.ids.zone[wanted.zone] ?? 0);
+        bank.u16(base + iface.domain.offset, d.ids.domain[wanted.domain] ?? 0);
+        bank.u16(base + iface.mtu.offset, Math.min(wanted.mtu ?? port.mtu, 65535));
+        bank.u8(base + iface.rg.offset, wanted.redundancyGroup);
+        bank.copy(base + iface.mac.offset, macBytes(port.mac));
+        bank.u32(base + iface.flags.offset, (port.up ? limits.LS_IF_UP : 0) | (managed ? limits.LS_IF_MANAGEMENT : 0) | (wanted.role === 'fabric' ? limits.LS_IF_FABRIC : 0));
+        bank.u32(base + iface.ifindex.offset, port.ifindex);
+        bank.u16(base + iface.pool4.offset, pools.get(interfacePoolName(wanted.name, 4)) ?? 0);
+        bank.u16(base + iface.pool6.offset, pools.get(interfacePoolName(wanted.name, 6)) ?? 0);
+        for (const family of [4, 6]) {
+            const all = addresses.map(address).filter(value => familyOf(value) === family);
+            const primary = all.find(value => !linkLocal(value)) ?? all[0];
+            if (primary !== undefined)
+                bank.addr(base + (family === 4 ? iface.addr4 : iface.addr6).offset, primary);
+        }
+    }
+}
+export function interfaceTable(bound) {
+    return { name: 'interfaces', size: limits.LS_IFACE_HASH, keys: bound.map(b => ifaceKey(b.port.device, b.wanted.vlan, b.wanted.innerVlan)) };
+}
+export function writeInterfaceHash(bank, bound, places) {
+    const slot = layout.ls_iface_slot;
+    places.forEach((entry, i) => {
+        const b = bound[entry];
+        if (b === undefined)
+            return;
+        const base = at(config.iface_hash, i);
+        bank.u16(base + slot.device.offset, b.port.device);
+        bank.u16(base + slot.outer_vlan.offset, b.wanted.vlan);
+        bank.u16(base + slot.inner_vlan.offset, b.wanted.innerVlan);
+        bank.u16(base + slot.iface.offset, b.id);
+    });
+}
+//# sourceMappingURL=interfaces.js.map

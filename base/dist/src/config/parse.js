@@ -1,0 +1,86 @@
+/**
+ * Text -> Desired, or every reason why not: yaml.ts (text), shape.ts (schema), build/ (meaning), then a trial compile for the limits of
+ * the compiled tables. Nothing throws and nothing outside is asked; what the host must tell comes in `options`.
+ */
+import { createHash } from 'node:crypto';
+import { AddressBook } from './build/addresses.js';
+import { allTimeouts, buildAgent, buildReload, buildTimeouts } from './build/agent.js';
+import { ApplicationBook } from './build/applications.js';
+import { checkWhole } from './build/checks.js';
+import { Build } from './build/context.js';
+import { buildInterfaces } from './build/interfaces.js';
+import { buildNat } from './build/nat.js';
+import { overlay } from './build/overlay.js';
+import { buildPolicies } from './build/policies.js';
+import { buildSchedules } from './build/schedules.js';
+import { buildRoutes, buildVips } from './build/vips.js';
+import { buildGroups, buildScreens, buildZones } from './build/zones.js';
+import { compileRules } from './compile/rules.js';
+import { emptyIds, IdBook, withIds } from './ids.js';
+import { ConfigError } from './issues.js';
+import { checkShape } from './shape.js';
+import { readYaml } from './yaml.js';
+export function parseConfig(input, options) {
+    const yaml = readYaml(input);
+    const hash = createHash('sha256').update(input).digest('hex');
+    const done = (desired, issues) => ({ desired: issues.count > 0 ? null : desired, issues: issues.list(), warnings: issues.warnings, text: yaml.text, hash, located });
+    const located = list => list.map(issue => {
+        const at = issue.line === null ? yaml.locate(issue.path) : null;
+        return at === null ? issue : { ...issue, line: at.line, column: at.column };
+    });
+    if (yaml.value === undefined)
+        return done(null, yaml.issues);
+    const issues = yaml.issues;
+    const shape = checkShape(yaml.value, issues);
+    if (shape === null)
+        return done(null, issues);
+    const own = shape.config.agent?.node ?? options.host.node;
+    const desired = buildDesired(own, yaml.value, shape, issues, options);
+    for (const other of Object.keys(shape.config.nodes ?? {})) {
+        if (other !== own)
+            buildDesired(other, yaml.value, shape, issues, options);
+    }
+    if (issues.count > 0)
+        return done(null, issues);
+    return tryCompile(desired, issues, done);
+}
+function buildDesired(node, whole, shape, issues, options) {
+    const { config: raw, origin } = overlay(shape.config, node);
+    const b = new Build(issues, shape, whole, origin);
+    const agent = buildAgent(b, raw, { ...options.host, node });
+    const redundancyGroups = buildGroups(raw['redundancy-groups']);
+    const screens = buildScreens(b, raw.screens);
+    const zones = buildZones(b, raw, redundancyGroups, screens);
+    const { ports, interfaces } = buildInterfaces(b, raw, agent, zones, redundancyGroups, options.directory ?? process.cwd());
+    const schedules = buildSchedules(b, raw.schedules);
+    const applications = new ApplicationBook(b, raw.applications);
+    const books = { addresses: new AddressBook(b, raw['address-book']), applications, zones };
+    const policies = buildPolicies(b, raw.policies, books, schedules);
+    const nat = buildNat(b, raw.nat, books, redundancyGroups);
+    const vips = buildVips(b, raw.vips, { applications, pools: nat.pools, groups: redundancyGroups });
+    const routes = buildRoutes(b, raw.routes, interfaces);
+    const domains = [...new Set(['default', ...interfaces.map(i => i.domain), ...nat.pools.map(p => p.domain), ...nat.static.map(s => s.domain), ...vips.map(v => v.domain)])].sort();
+    const desired = {
+        agent, reload: buildReload(raw), timeouts: allTimeouts(buildTimeouts(b, '/timeouts', raw.timeouts)), applications: applications.all(),
+        redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, vips, routes, domains, ids: emptyIds,
+    };
+    checkWhole(b, desired);
+    return desired;
+}
+/** The classifier has limits that no single section shows. */
+function tryCompile(desired, issues, done) {
+    try {
+        const book = IdBook.empty().assign(desired);
+        compileRules(withIds(desired, book));
+        for (const line of book.warnings)
+            issues.warn('', line);
+    }
+    catch (error) {
+        if (!(error instanceof ConfigError))
+            throw error;
+        for (const issue of error.issues)
+            issues.add(issue.path, 'LS_C_LIMIT', issue.message, issue.found, issue.expected);
+    }
+    return done(desired, issues);
+}
+//# sourceMappingURL=parse.js.map

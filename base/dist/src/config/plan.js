@@ -1,0 +1,106 @@
+const named = (list, summary) => list.map(value => ({ name: value.name, value, summary: summary(value) }));
+const any = (list) => list.length === 0 ? 'any' : list.length > 3 ? `${list.slice(0, 3).join(',')},+${list.length - 3}` : list.join(',');
+const match = (rule) => `from ${any(rule.from)}${rule.to === undefined ? '' : ` to ${any(rule.to)}`}${rule.applications.length === 0 ? '' : ` ${any(rule.applications)}`}`;
+/** In dependency order. */
+const sections = [
+    { kind: 'agent', items: d => [{ name: 'agent', value: d.agent, summary: `backend ${d.agent.backend}` }, { name: 'reload', value: d.reload, summary: `policy-rematch ${d.reload.policyRematch}` }] },
+    { kind: 'timeouts', items: d => [{ name: 'timeouts', value: d.timeouts, summary: `${Object.keys(d.timeouts).length} phases` }] },
+    { kind: 'redundancy-group', items: d => d.redundancyGroups.map(g => ({ name: String(g.id), value: g, summary: g.description })) },
+    { kind: 'screen', items: d => named(d.screens, s => Object.keys(s.limits).join(', ')) },
+    { kind: 'schedule', items: d => named(d.schedules, s => `${s.weekly.length} weekly, ${s.dates.length} dates, ${s.timeZone}`) },
+    { kind: 'application', items: d => named(d.applications.filter(a => !a.inline), a => `${a.terms.length} term${a.terms.length === 1 ? '' : 's'}`) },
+    { kind: 'zone', items: d => named(d.zones, z => `redundancy group ${z.redundancyGroup}${z.screen === null ? '' : `, screen ${z.screen}`}`) },
+    { kind: 'port', items: d => named(d.ports, p => p.kind) },
+    { kind: 'interface', items: d => named(d.interfaces, i => `on ${i.port}${i.vlan === 0 ? '' : ` vlan ${i.vlan}`}, zone ${i.zone === '' ? i.role : i.zone}`) },
+    { kind: 'route', items: d => d.routes.map(r => ({ name: r.prefix, value: r, summary: r.kind === 'gateway' ? `via ${r.nextHop ?? ''}` : r.kind })) },
+    { kind: 'nat-pool', items: d => named(d.nat.pools, p => `${p.addresses.length} address${p.addresses.length === 1 ? '' : 'es'}`) },
+    { kind: 'nat-ports', items: d => [{ name: 'interface-ports', value: d.nat.interfacePorts, summary: `${d.nat.interfacePorts.from}-${d.nat.interfacePorts.to}` }] },
+    { kind: 'vip', items: d => named(d.vips.map(({ pools, ...vip }) => ({ ...vip, pools: pools.map(p => p.name) })), v => `${v.address} port ${v.port === 0 ? 'any' : v.port} mode ${v.mode}`) },
+    { kind: 'real', items: d => d.vips.flatMap(v => v.pools.flatMap(p => p.reals.map(({ name, ...real }) => ({ name: `${v.name}/${name}`, value: { ...real, pool: p.name }, summary: `${real.address} weight ${real.weight}` })))) },
+    { kind: 'nat-static', items: d => named(d.nat.static, s => `${s.outside} to ${s.inside}`) },
+    { kind: 'nat-destination', ordered: true, items: d => named(d.nat.destination, r => `${match(r)} -> ${r.translate === null ? 'off' : r.translate.address}`) },
+    { kind: 'nat-source', ordered: true, items: d => named(d.nat.source, r => `${match(r)} -> ${r.translate.kind === 'pool' ? `pool ${r.translate.pool}` : r.translate.kind}`) },
+    { kind: 'policy', ordered: true, items: d => named(d.policies, p => `${p.action} ${match(p)}`) },
+];
+/** Settings that are read once, when the agent starts. */
+const atStart = new Set(['node', 'instance', 'stateDir', 'socketPath', 'backend', 'netns', 'workers', 'table.capacity', 'table.hugepages', 'gateway.grpc', 'gateway.metrics']);
+/** From nothing (`null`): everything is added. Unchanged things are left out. */
+export function planConfig(from, to) {
+    const write = [];
+    const clear = [];
+    for (const { kind, items, ordered } of sections) {
+        const old = new Map((from === null ? [] : items(from)).map(item => [item.name, item]));
+        const next = items(to);
+        const moved = ordered === true ? movedNames([...old.keys()], next.map(item => item.name)) : new Map();
+        for (const { name, value, summary } of next) {
+            const before = old.get(name);
+            old.delete(name);
+            if (before === undefined)
+                write.push({ action: 'add', kind, name, detail: summary });
+            else {
+                const changes = differences(before.value, value);
+                const place = moved.get(name);
+                if (place !== undefined)
+                    changes.push(place);
+                if (changes.length > 0)
+                    write.push({ action: 'change', kind, name, detail: changes.map(change => kind === 'agent' && atStart.has(change.split(' ')[0] ?? '') ? `${change} (at the next start)` : change).join('; ') });
+            }
+        }
+        clear.unshift(...[...old.values()].reverse().map(({ name, summary }) => ({ action: 'remove', kind, name, detail: summary })));
+    }
+    return [...write, ...clear];
+}
+/** Names whose order among the common ones changed: all but a longest sequence that kept its order. */
+function movedNames(old, next) {
+    const position = new Map(old.map((name, i) => [name, i]));
+    const common = next.filter(name => position.has(name));
+    // Longest increasing subsequence: tails[k] = index of the smallest end of a run of k + 1.
+    const at = common.map(name => position.get(name) ?? 0);
+    const tails = [];
+    const before = [];
+    at.forEach((value, i) => {
+        let low = 0;
+        let high = tails.length;
+        while (low < high) {
+            const middle = (low + high) >> 1;
+            if ((at[tails[middle] ?? 0] ?? 0) < value)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        before[i] = low === 0 ? -1 : tails[low - 1] ?? -1;
+        tails[low] = i;
+    });
+    const kept = new Set();
+    for (let i = tails.at(-1) ?? -1; i >= 0; i = before[i] ?? -1)
+        kept.add(i);
+    const out = new Map();
+    common.forEach((name, i) => {
+        if (kept.has(i))
+            return;
+        const where = next.indexOf(name);
+        out.set(name, where === 0 ? 'moved to the top' : `moved after ${next[where - 1] ?? ''}`);
+    });
+    return out;
+}
+/** `weight 100 -> 50`, one per differing leaf; lists are compared as a whole. */
+function differences(before, after, path = '') {
+    if (isRecord(before) && isRecord(after)) {
+        const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+        return keys.flatMap(key => differences(before[key], after[key], path === '' ? key : `${path}.${key}`));
+    }
+    if (JSON.stringify(before) === JSON.stringify(after))
+        return [];
+    if (Array.isArray(before) && Array.isArray(after)) {
+        const text = (value) => typeof value === 'string' ? value : JSON.stringify(value);
+        const [a, b] = [before.map(text), after.map(text)];
+        const added = b.filter(item => !a.includes(item));
+        const gone = a.filter(item => !b.includes(item));
+        const listed = (items, sign) => items.length > 3 ? [...items.slice(0, 3).map(item => sign + item), `${sign}${items.length - 3} more`] : items.map(item => sign + item);
+        return [added.length + gone.length === 0 ? `${path} reordered` : `${path} ${[...listed(added, '+'), ...listed(gone, '-')].join(' ')}`];
+    }
+    return [`${path} ${leaf(before)} -> ${leaf(after)}`];
+}
+const isRecord = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
+const leaf = (value) => value === null || value === undefined ? 'none' : typeof value === 'string' ? value : JSON.stringify(value);
+//# sourceMappingURL=plan.js.map

@@ -1,0 +1,2 @@
+export const many = (value) => value === undefined ? [] : Array.isArray(value) ? value : [value];
+//# sourceMappingURL=raw.js.map

@@ -1,0 +1,63 @@
+import { capability } from '../generated/codes.js';
+import { pointer } from './issues.js';
+/** One entry per capability: the first place that asks for it. */
+export function requiredCapabilities(d) {
+    const out = new Map();
+    const need = (name, path) => { if (!out.has(name))
+        out.set(name, path); };
+    if (d.zones.length > 0)
+        need('zones', '/zones');
+    if (d.agent.workers > 1)
+        need('many_workers', '/agent/workers');
+    if (d.agent.table.hugepages === 'on')
+        need('hugepages', '/agent/table/hugepages');
+    for (const i of d.interfaces) {
+        const path = pointer('/interfaces', i.name);
+        const kind = d.ports.find(port => port.name === i.port)?.kind;
+        if (kind !== undefined)
+            need({ packet: 'ports_packet', pcap: 'ports_pcap', tap: 'ports_tap', source: 'ports_source' }[kind], pointer(path, 'port'));
+        if (i.vlan > 0)
+            need('vlan', pointer(path, 'vlan'));
+        if (i.role === 'fabric')
+            need('fabric', pointer(path, 'role'));
+        if (i.floating.length > 0)
+            need('address_answers', pointer(path, 'floating-addresses'));
+        if ([...i.addresses, ...i.floating].some(a => a.includes(':')))
+            need('ipv6', pointer(path, 'addresses'));
+    }
+    for (const zone of d.zones) {
+        if (zone.screen !== null)
+            need('screens', pointer('/zones', zone.name, 'screen'));
+        if (zone.hostInbound.any || zone.hostInbound.ping || zone.hostInbound.services.length > 0)
+            need('host_traffic', pointer('/zones', zone.name, 'host-inbound'));
+    }
+    d.policies.forEach((policy, i) => {
+        if (policy.schedule !== null)
+            need('schedules', pointer('/policies', i, 'schedule'));
+        if (policy.sync.mode === 'before-forward')
+            need('before_forward_sync', pointer('/policies', i, 'sync'));
+    });
+    if (d.nat.source.some(rule => rule.translate.kind !== 'off') || d.vips.some(vip => vip.snatPool !== null))
+        need('snat', '/nat/source');
+    if (d.nat.destination.some(rule => rule.translate !== null))
+        need('dnat', '/nat/destination');
+    if (d.nat.static.length > 0)
+        need('static_nat', '/nat/static');
+    if (d.nat.pools.length > 0)
+        need('address_answers', '/nat/pools');
+    for (const vip of d.vips)
+        need({ nat: 'vip_nat', l2: 'vip_l2', ipip: 'vip_ipip', gre: 'vip_gre' }[vip.mode], pointer('/vips', vip.name, 'mode'));
+    return [...out].map(([name, path]) => ({ capability: name, path }));
+}
+/** Issues for what these capabilities deny. A capability that is not listed is not judged. */
+export function unsupportedIssues(d, capabilities) {
+    const known = new Map(capabilities.map(c => [c.name, c]));
+    return requiredCapabilities(d).flatMap(({ capability: name, path }) => {
+        const found = known.get(name);
+        if (found === undefined || found.supported)
+            return [];
+        const text = capability.find(c => c.name === name)?.text ?? name;
+        return [{ path, line: null, column: null, code: 'LS_C_UNSUPPORTED', message: `the backend cannot do this: ${text}`, found: found.reason === '' ? name : found.reason, expected: 'a configuration without it, or another backend' }];
+    });
+}
+//# sourceMappingURL=requires.js.map

@@ -1,0 +1,42 @@
+/** Schema of `agent`, `reload`, `timeouts` and `nodes`: how the daemon itself runs. */
+import { limits } from '../../generated/layout.js';
+import { phase } from '../../generated/codes.js';
+import { choice, duration, flag, integer, listOf, mapOf, name, object, ports, text } from './common.js';
+import { formatDuration } from '../units.js';
+export const kebab = (snake) => snake.replaceAll('_', '-');
+export const agent = object('The daemon itself.', {
+    node: { ...name('Name of this host in a pair or fleet; selects its entry under `nodes`. Default: the host name.'), examples: ['edge-1'] },
+    instance: { ...name('Tells several agents of one host apart.'), default: 'default' },
+    'state-dir': text('Where generations, ids and keeper state live. Default: /var/lib/lockstep, or the user state directory without root.', { examples: ['/var/lib/lockstep'] }),
+    socket: text('The unix socket of the operator API. Default: /run/lockstep/agent.sock, or the user runtime directory without root.', { examples: ['/run/lockstep/agent.sock'] }),
+    backend: choice('Dataplane implementation.', ['userspace', 'ebpf', 'dpdk', 'vpp'], 'userspace'),
+    netns: { ...name('Network namespace of the ports that name no other. Default: the one the agent runs in.'), examples: ['lockstep-rt'] },
+    workers: { type: ['integer', 'string'], default: 1, minimum: 0, maximum: limits.LS_THREADS_MAX, pattern: '^auto$', description: 'Packet workers; auto = one per usable CPU.', examples: [1, 'auto'] },
+    'log-level': choice('Least severe level that is logged; an apply or reload changes it at once. `lockstep run --log-level` wins.', ['trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'info'),
+    manage: choice('Who sets interface addresses: the operator’s tools (none). The agent (addresses) does not in this version.', ['none', 'addresses'], 'none'),
+    'host-ports': ports('Ephemeral ports of the host itself. Source NAT on an address of the host must not overlap them.', { default: '32768-60999' }),
+    table: object('The session table.', {
+        capacity: { type: ['integer', 'string'], default: limits.LS_CAPACITY_DEFAULT, description: `Sessions: a power of two from ${limits.LS_CAPACITY_MIN} to ${limits.LS_CAPACITY_MAX}.`, examples: [1048576, '64k', '16M'] },
+        hugepages: choice('Huge pages for the table: used when there are any (auto), required (on), never (off).', ['auto', 'on', 'off'], 'auto'),
+    }),
+    management: object('What no policy can close: TCP ports of this host.', {
+        ports: listOf('TCP ports. Those of `gateway` that listen beyond loopback are added.', integer('TCP port', 1, 65535), { default: [22], maxItems: limits.LS_MGMT_PORTS_MAX }),
+        interfaces: listOf('Only these interfaces. Default: every configured one.', name('interface'), { default: [] }),
+    }),
+    gateway: object('Listeners of `lockstep gateway`, the unprivileged process that serves the network, unless its flags say otherwise. A change holds from its next start.', {
+        grpc: { type: ['string', 'null'], default: '127.0.0.1:50461', description: 'Operator API over TCP, host:port; null = closed.' },
+        metrics: { type: ['string', 'null'], default: '127.0.0.1:9461', description: 'Prometheus metrics over HTTP, host:port; null = closed.' },
+    }),
+});
+export const reload = object('What an apply does to sessions that exist.', {
+    'policy-rematch': flag('Look sessions up in the new policies and close those that are now denied. With false they live on.', true),
+});
+/** Phases as kebab-case keys with their defaults. */
+export function timeouts(description, withDefaults) {
+    return object(description, Object.fromEntries(phase.map(p => [kebab(p.name), duration(`${p.text}.`, withDefaults ? formatDuration(p.ms) : undefined)])));
+}
+export const nodes = (agentSchema, interfaceSchema) => mapOf('Differences of single nodes that share this file (R29): laid over `agent` and `interfaces` key by key.', object('What differs on the node of this name.', {
+    agent: agentSchema,
+    interfaces: mapOf('Interfaces by name; keys given here replace those of the shared entry.', interfaceSchema),
+}));
+//# sourceMappingURL=agent.js.map

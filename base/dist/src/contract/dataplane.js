@@ -1,0 +1,2 @@
+export {};
+//# sourceMappingURL=dataplane.js.map

@@ -1,0 +1,2 @@
+export {};
+//# sourceMappingURL=desired.js.map

@@ -1,0 +1,126 @@
+/**
+ * `lockstep gateway`: START HERE. A process without privileges between the network and the agent (D14, R30): the agent holds
+ * the rights and serves only its unix socket; this one parses what strangers send and holds nothing. Order matters:
+ * read TLS files, open listeners, drop root, then serve.
+ */
+import { connect } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
+import { LockstepError } from '../contract/errors.js';
+import { createGrpcProxy } from './grpc-proxy.js';
+import { createHttpSurface } from './http-surface.js';
+import { parseListen } from './listen-address.js';
+import { dropPrivileges } from './privileges.js';
+import { isRole, roles } from './roles.js';
+import { readTls } from './tls-files.js';
+export async function startGateway(options) {
+    const { socketPath, role } = options;
+    if (!isRole(role))
+        throw new LockstepError('invalid', 'LS_G_ROLE', 'no such role', { object: '--role', found: role, expected: roles.join(', ') });
+    const named = options.named ?? { http: '--http', grpc: '--grpc' };
+    const http = parseListen(named.http, options.http);
+    const grpc = parseListen(named.grpc, options.grpc);
+    const readFiles = () => readTls({
+        ...(options.tlsCert === undefined ? {} : { cert: options.tlsCert }),
+        ...(options.tlsKey === undefined ? {} : { key: options.tlsKey }),
+        ...(options.tlsCa === undefined ? {} : { ca: options.tlsCa })
+    });
+    const tls = readFiles();
+    for (const [name, at] of [[named.http, http], [named.grpc, grpc]]) {
+        if (at !== null && !at.loopback && tls === null) {
+            throw new LockstepError('invalid', 'LS_G_TLS', 'plain TCP is for loopback only', { object: name, found: `${at.host}:${at.port}`, expected: '127.0.0.1, ::1, or mutual TLS', next: 'give --tls-cert, --tls-key and --tls-ca' });
+        }
+    }
+    const proxy = grpc === null ? null : createGrpcProxy({ socketPath, tls, plainRole: role, ...(options.patience === undefined ? {} : { patience: options.patience }) });
+    const surface = http === null ? null : createHttpSurface(socketPath, tls);
+    let serving = false;
+    for (const server of [proxy, surface?.server])
+        server?.prependListener('connection', (socket) => { if (!serving)
+            socket.destroy(); });
+    const sessions = new Set();
+    proxy?.on('session', (session) => {
+        sessions.add(session);
+        session.on('close', () => sessions.delete(session));
+    });
+    const close = async () => {
+        for (const session of sessions)
+            session.destroy();
+        surface?.close();
+        surface?.server.closeAllConnections();
+        await Promise.all([proxy, surface?.server].map(async (server) => { if (server?.listening === true)
+            await new Promise((resolve) => server.close(resolve)); }));
+    };
+    try {
+        const grpcAddress = await listen(proxy, grpc, named.grpc);
+        const httpAddress = await listen(surface?.server ?? null, http, named.http);
+        dropPrivileges(options.user, socketPath);
+        await reachable(socketPath);
+        serving = true;
+        const reloadTls = () => {
+            const fresh = readFiles();
+            if (fresh !== null)
+                for (const server of [proxy, surface?.server])
+                    if (server instanceof TlsServer)
+                        server.setSecureContext(fresh);
+        };
+        return { httpAddress, grpcAddress, reloadTls, close };
+    }
+    catch (error) {
+        await close();
+        throw error;
+    }
+}
+/** For the CLI: runs until the signal, then 0. With TLS, SIGHUP reads its files again. */
+export async function gatewayMain(options) {
+    const gateway = await startGateway(options);
+    const scheme = options.tlsCert === undefined ? 'http' : 'https';
+    options.onReady?.([
+        'gateway ready',
+        ...(gateway.httpAddress === null ? [] : [`metrics ${scheme}://${gateway.httpAddress}/metrics`]),
+        ...(gateway.grpcAddress === null ? [] : [`grpc ${gateway.grpcAddress}${options.tlsCert === undefined ? ` (plain, role ${options.role})` : ' (mutual TLS)'}`]),
+        `agent ${options.socketPath}`
+    ].join('\n  '));
+    const { signal, onNote = () => { } } = options;
+    const reload = () => {
+        try {
+            gateway.reloadTls();
+            onNote('the TLS files were read again; connections from now on use them');
+        }
+        catch (error) {
+            onNote(`the TLS files were refused, those before stay in use: ${error instanceof Error ? error.message : String(error)}`);
+        }
+    };
+    if (options.tlsCert !== undefined)
+        process.on('SIGHUP', reload);
+    await new Promise((resolve) => {
+        if (signal?.aborted === true)
+            resolve();
+        signal?.addEventListener('abort', () => resolve(), { once: true });
+    });
+    process.removeListener('SIGHUP', reload);
+    await gateway.close();
+    return 0;
+}
+/** An agent that is not there yet is waited for by its callers; one that this user may not reach never will be. */
+async function reachable(socketPath) {
+    await new Promise((resolve, reject) => {
+        const socket = connect(socketPath);
+        socket.on('connect', () => { socket.destroy(); resolve(); });
+        socket.on('error', (cause) => {
+            if (cause.code !== 'EACCES')
+                resolve();
+            else
+                reject(new LockstepError('unavailable', 'LS_E_PERMISSION', 'the gateway may not reach the agent', { object: socketPath, found: `uid ${process.getuid?.() ?? '?'}, groups ${process.getgroups?.().join(' ') ?? ''}`, expected: 'the group of the socket, and a directory it may enter', next: 'choose another --user, or open the directory to that group' }, cause));
+        });
+    });
+}
+async function listen(server, at, option) {
+    if (server === null || at === null)
+        return null;
+    await new Promise((resolve, reject) => {
+        server.once('error', (cause) => reject(new LockstepError('unavailable', 'LS_G_LISTEN', 'cannot listen', { object: `${option} ${at.host}:${at.port}`, found: cause.code ?? cause.message, next: 'is another gateway running? choose another port' }, cause)));
+        server.listen(at.port, at.host, () => resolve());
+    });
+    const { address, port } = server.address();
+    return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+//# sourceMappingURL=main.js.map

@@ -1,0 +1,72 @@
+import { closeReason, notice, phase } from '../generated/codes.js';
+import { layout, limits } from '../generated/layout.js';
+import { formatAddress } from '../lib/address.js';
+const shape = layout.ls_wire_record;
+const key = layout.ls_key;
+export const recordBytes = shape.size;
+export const deleteBytes = layout.ls_wire_delete.size;
+const flagNames = [
+    [limits.LS_SF_SNAT, 'snat'], [limits.LS_SF_DNAT, 'dnat'], [limits.LS_SF_VIP, 'vip'], [limits.LS_SF_HALF, 'half'], [limits.LS_SF_HOST, 'host'],
+    [limits.LS_SF_HAIRPIN, 'hairpin'], [limits.LS_SF_PEER, 'peer'], [limits.LS_SF_NO_SYNC, 'no-sync'], [limits.LS_SF_STATIC, 'static']
+];
+function address(view, at) {
+    return formatAddress(view.getBigUint64(at, false) << 64n | view.getBigUint64(at + 8, false));
+}
+const hex64 = (value) => value.toString(16).padStart(16, '0');
+/** `timeoutMs` of the phase, when known, gives expiresMs. */
+export function rowOf(view, base, timeoutMs) {
+    const at = (offset) => base + offset;
+    const k = at(shape.key.offset);
+    const r = at(shape.reply.offset);
+    const flags = view.getUint32(at(shape.flags.offset), true);
+    const phaseId = view.getUint8(at(shape.phase.offset));
+    const app = view.getUint8(at(shape.app.offset));
+    const idleMs = Number(view.getBigUint64(at(shape.idle_ns.offset), true) / 1000000n);
+    return {
+        id: hex64(view.getBigUint64(at(shape.id.offset), true)) + hex64(view.getBigUint64(at(shape.id.offset) + 8, true)),
+        slot: view.getUint32(at(shape.slot.offset), true),
+        family: view.getUint8(k + key.family.offset) === 6 ? 6 : 4,
+        protocol: view.getUint8(k + key.proto.offset),
+        source: address(view, k + key.src.offset),
+        sourcePort: view.getUint16(k + key.sport_be.offset, false),
+        destination: address(view, k + key.dst.offset),
+        destinationPort: view.getUint16(k + key.dport_be.offset, false),
+        replySource: address(view, r + key.src.offset),
+        replySourcePort: view.getUint16(r + key.sport_be.offset, false),
+        replyDestination: address(view, r + key.dst.offset),
+        replyDestinationPort: view.getUint16(r + key.dport_be.offset, false),
+        zoneIn: view.getUint16(at(shape.zone_in.offset), true),
+        zoneOut: view.getUint16(at(shape.zone_out.offset), true),
+        policy: view.getUint16(at(shape.policy.offset), true),
+        vip: view.getUint16(at(shape.vip.offset), true),
+        real: view.getUint16(at(shape.real.offset), true),
+        rg: view.getUint8(at(shape.rg.offset)),
+        app,
+        phase: phase[phaseId]?.name ?? `#${phaseId}`,
+        flags: flagNames.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name),
+        packetsForward: view.getBigUint64(at(shape.packets.offset), true),
+        packetsReply: view.getBigUint64(at(shape.packets.offset) + 8, true),
+        bytesForward: view.getBigUint64(at(shape.bytes.offset), true),
+        bytesReply: view.getBigUint64(at(shape.bytes.offset) + 8, true),
+        idleMs,
+        ageMs: Number(view.getBigUint64(at(shape.age_ns.offset), true) / 1000000n),
+        expiresMs: Math.max(0, timeoutMs(app, phaseId) - idleMs)
+    };
+}
+const kinds = ['update', 'create', 'update', 'recreate', 'delete'];
+export function changesOf(records, timeoutMs) {
+    const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+    const out = [];
+    for (let base = 0; base + recordBytes <= records.length; base += recordBytes) {
+        const kind = view.getUint8(base + shape.kind.offset);
+        out.push({
+            kind: kinds[kind] ?? 'update',
+            closeReason: closeReason[view.getUint8(base + shape.close_reason.offset)]?.name ?? 'none',
+            session: rowOf(view, base, timeoutMs)
+        });
+    }
+    return out;
+}
+/** Kinds are positions in notice.def; a test holds them together. */
+export const changeKinds = notice.map((n, i) => n.name === 'none' ? 'update' : kinds[i] ?? n.name);
+//# sourceMappingURL=records.js.map

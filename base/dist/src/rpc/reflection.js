@@ -1,0 +1,37 @@
+/** Server reflection v1 and v1alpha, the standard health service and what reflection knows of channelz, from the published packages. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { load } from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+const files = [...['agent', 'config', 'sessions', 'telemetry'].map((name) => `lockstep/v1/${name}.proto`), 'grpc/health/v1/health.proto', 'channelz.proto'];
+/** Full names of the services of this package. */
+export const serviceNames = ['Agent', 'Config', 'Sessions', 'Telemetry'].map((name) => `lockstep.v1.${name}`);
+/** Reads the .proto files that are installed with the package. They must have no map fields: protobufjs, below proto-loader, names
+ * map entries in a way that strict clients (Go) refuse. */
+export async function addReflection(server) {
+    const definition = await load(files, { includeDirs: [protoRoot(), channelzRoot()], keepCase: true, longs: String, enums: String, defaults: true, oneofs: true });
+    new ReflectionService(definition).addToServer(server);
+}
+export function addHealth(server) {
+    const names = ['', ...serviceNames];
+    const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING'])));
+    health.addToServer(server);
+    return { setServing: (serving) => { for (const name of names)
+            health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING'); } };
+}
+const channelzRoot = () => join(dirname(createRequire(import.meta.url).resolve('@grpc/grpc-js/package.json')), 'proto');
+/** `proto/` of this package, from sources as from dist. */
+function protoRoot() {
+    let at = dirname(fileURLToPath(import.meta.url));
+    while (!existsSync(join(at, 'proto', 'lockstep', 'v1', 'agent.proto'))) {
+        const up = dirname(at);
+        if (up === at)
+            throw new Error('proto/lockstep/v1 is missing from the installed package');
+        at = up;
+    }
+    return join(at, 'proto');
+}
+//# sourceMappingURL=reflection.js.map

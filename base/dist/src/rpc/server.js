@@ -1,0 +1,81 @@
+/**
+ * The agent's gRPC server on a unix socket: START HERE for src/rpc. One thin file per service translates AgentServices to
+ * messages; handler.ts has what they share. Thread: main. Everything served here is bounded: message sizes, streams a
+ * connection, messages waiting for a slow reader.
+ */
+import { addAdminServicesToServer, credentials, Metadata, Server, ServerCredentials } from '@grpc/grpc-js';
+import { AgentClient, AgentService } from '../generated/proto/lockstep/v1/agent.js';
+import { ConfigService } from '../generated/proto/lockstep/v1/config.js';
+import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js';
+import { createMetrics } from '../telemetry/metrics.js';
+import { NatUsageReader } from '../telemetry/nat-usage.js';
+import { agentImplementation } from './agent-service.js';
+import { configImplementation } from './config-service.js';
+import { addHealth, addReflection } from './reflection.js';
+import { smallRequests } from './request-size.js';
+import { sessionsDefinition, sessionsImplementation } from './sessions-service.js';
+import { claimSocket } from './socket-claim.js';
+import { telemetryImplementation } from './telemetry-service.js';
+const serverOptions = {
+    'grpc.max_receive_message_length': 8 << 20,
+    'grpc.max_send_message_length': 4 << 20,
+    'grpc.max_concurrent_streams': 256
+};
+/** @throws unavailable LS_R_AGENT_RUNNING naming the agent that already serves the socket. */
+export async function startRpcServer(services, options) {
+    const { socketPath } = options;
+    const onBug = options.onBug ?? (() => { });
+    const server = new Server(serverOptions);
+    server.addService(smallRequests(AgentService), agentImplementation(services, onBug));
+    server.addService(ConfigService, configImplementation(services, onBug));
+    server.addService(sessionsDefinition, sessionsImplementation(services, onBug));
+    const nat = new NatUsageReader(services.dataplane);
+    server.addService(smallRequests(TelemetryService), telemetryImplementation(services, options.metrics ?? createMetrics(services, nat), nat, onBug));
+    const health = addHealth(server);
+    addAdminServicesToServer(server);
+    await addReflection(server);
+    const claim = await claimSocket(socketPath, { mode: 0o660, group: options.socketGroup ?? null }, describeAgent);
+    try {
+        await bind(server, `unix:${claim.bindPath}`);
+        claim.publish();
+    }
+    catch (error) {
+        server.forceShutdown();
+        claim.release();
+        throw error;
+    }
+    return {
+        socketPath,
+        setServing: health.setServing,
+        close: async (graceMs = 1000) => {
+            health.setServing(false);
+            claim.release();
+            await shutdown(server, graceMs);
+        }
+    };
+}
+async function bind(server, address) {
+    await new Promise((resolve, reject) => {
+        server.bindAsync(address, ServerCredentials.createInsecure(), (error) => { if (error === null)
+            resolve();
+        else
+            reject(error); });
+    });
+}
+async function shutdown(server, graceMs) {
+    await new Promise((resolve) => {
+        const timer = setTimeout(() => { server.forceShutdown(); resolve(); }, graceMs);
+        server.tryShutdown(() => { clearTimeout(timer); resolve(); });
+    });
+}
+/** `instance edge-1 (pid 4711, userspace, generation 12)` for the message that refuses a second agent. */
+async function describeAgent(path) {
+    const client = new AgentClient(`unix:${path}`, credentials.createInsecure());
+    return await new Promise((resolve) => {
+        client.getInfo({}, new Metadata(), { deadline: Date.now() + 1000 }, (error, info) => {
+            client.close();
+            resolve(error === null ? `instance ${info.instance} (pid ${info.pid}, ${info.backend}, generation ${info.generation})` : 'a process that does not answer GetInfo');
+        });
+    });
+}
+//# sourceMappingURL=server.js.map

@@ -1,0 +1,95 @@
+/**
+ * Sessions.List: walks the table in bounded steps and streams column batches. Per batch one native call, one encode, one write;
+ * rows are never visited here, except that `with_names` looks through the id columns for ids not seen before.
+ * All listings together take one step in a turn of the event loop, so they delay nobody by more than that.
+ */
+import { LockstepError } from '../contract/errors.js';
+import { column as columnCodes } from '../generated/codes.js';
+import { SessionBatchEncoder } from './session-batch.js';
+import { filterOf } from './session-filter.js';
+export const BATCH_ROWS_MIN = 8192;
+export const BATCH_ROWS_MAX = 32768;
+const BATCH_BYTES = 768 << 10;
+const BATCH_BYTES_MAX = 3 << 20;
+/** What a listing shows when nobody chose: who talks to whom, through what, how much, how fresh. */
+export const defaultColumns = [
+    'id', 'src', 'dst', 'sport', 'dport', 'proto', 'zone_in', 'zone_out', 'vip', 'real', 'phase', 'bytes_forward', 'bytes_reply', 'idle_ms'
+];
+/** Columns whose ids have names; id 0 of a VIP or real is "none". */
+const nameKinds = new Map([
+    ['zone_in', 'zone'], ['zone_out', 'zone'], ['policy', 'policy'], ['vip', 'vip'], ['real', 'real'], ['app', 'app'], ['domain', 'domain']
+]);
+export async function listSessions(services, request, { signal, send }, turns) {
+    const columns = columnSpecs(request.columns);
+    const filter = filterOf(request.filter, services.resolveFilter);
+    const rowsMax = batchRows(request.batchRows, columns);
+    const encoder = new SessionBatchEncoder(columns);
+    const names = request.withNames ? new NameScan(services, columns) : null;
+    const wanted = columns.map((c) => c.name);
+    let left = request.limit === 0n ? Infinity : Number(request.limit);
+    let cursor = 0;
+    while (cursor !== null && left > 0) {
+        await turns.next(signal);
+        const batch = services.dataplane().sessions.list(filter, wanted, cursor, Math.min(rowsMax, left));
+        cursor = batch.cursor;
+        left -= batch.rows;
+        if (batch.rows > 0)
+            await send(encoder.encode(batch, names?.fresh(batch) ?? [], left <= 0 && cursor !== null));
+    }
+}
+function columnSpecs(requested) {
+    const wanted = requested.length === 0 ? defaultColumns : requested;
+    if (new Set(wanted).size !== wanted.length) {
+        throw new LockstepError('invalid', 'LS_R_COLUMN', 'a column is asked for twice', { object: 'columns', found: wanted.join(' ') });
+    }
+    return wanted.map((name) => {
+        const code = columnCodes.find((c) => c.name === name.toLowerCase());
+        if (code === undefined) {
+            throw new LockstepError('invalid', 'LS_R_COLUMN', 'no such column', { object: 'columns', found: name, expected: columnCodes.map((c) => c.name).join(' ') });
+        }
+        return { name: code.name, bytes: code.bytes };
+    });
+}
+function batchRows(requested, columns) {
+    if (requested > BATCH_ROWS_MAX) {
+        throw new LockstepError('invalid', 'LS_R_BATCH_ROWS', 'the batch is too large', { object: 'batch_rows', found: String(requested), expected: `0 to ${BATCH_ROWS_MAX}` });
+    }
+    const rowBytes = columns.reduce((sum, c) => sum + c.bytes, 0);
+    if (requested > 0)
+        return Math.min(requested, Math.floor(BATCH_BYTES_MAX / rowBytes));
+    return Math.max(BATCH_ROWS_MIN, Math.min(BATCH_ROWS_MAX, Math.floor(BATCH_BYTES / rowBytes)));
+}
+/** Finds the ids that a stream has not named yet. */
+class NameScan {
+    #services;
+    #columns;
+    #seen = new Map();
+    constructor(services, columns) {
+        this.#services = services;
+        this.#columns = columns.flatMap(({ name, bytes }) => {
+            const kind = nameKinds.get(name);
+            return kind === undefined ? [] : [{ name, bytes, kind }];
+        });
+        for (const { kind } of this.#columns)
+            this.#seen.set(kind, new Uint8Array(1 << 16));
+    }
+    fresh(batch) {
+        const out = [];
+        for (const { name, bytes, kind } of this.#columns) {
+            const data = batch.columns.get(name);
+            const seen = this.#seen.get(kind);
+            if (data === undefined || seen === undefined)
+                continue;
+            for (let row = 0; row < batch.rows; row++) {
+                const id = bytes === 1 ? data[row] ?? 0 : (data[2 * row] ?? 0) | ((data[2 * row + 1] ?? 0) << 8);
+                if (seen[id] === 1)
+                    continue;
+                seen[id] = 1;
+                if (id !== 0 || (kind !== 'vip' && kind !== 'real'))
+                    out.push({ kind, id, name: this.#services.names.name(kind, id) });
+            }
+        }
+        return out;
+    }
+}
+//# sourceMappingURL=session-list.js.map

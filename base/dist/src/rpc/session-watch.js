@@ -1,0 +1,81 @@
+/**
+ * Sessions.Watch: changes from the agent's feed to one reader. Level-triggered and bounded: while the reader is slow at most
+ * PENDING_BYTES_MAX wait here, anything beyond is dropped and counted. Decoding happens in small steps, so that a burst does
+ * not hold the event loop.
+ */
+import { LockstepError } from '../contract/errors.js';
+import { layout } from '../generated/layout.js';
+import { yieldTurn } from './handler.js';
+import { filterOf } from './session-filter.js';
+import { matcherOf } from './session-match.js';
+import { changeMessage } from './session-message.js';
+const RECORD_BYTES = layout.ls_wire_record.size;
+const CHANGES_MAX = 512;
+const PENDING_BYTES_MAX = 4096 * RECORD_BYTES;
+export const WATCH_PROGRESS_MS = 15_000;
+export async function watchSessions(services, request, { signal, send }, progressMs = WATCH_PROGRESS_MS) {
+    const filter = filterOf(request.filter, services.resolveFilter);
+    if (filter.domain !== undefined)
+        throw new LockstepError('unsupported', 'LS_E_UNSUPPORTED', 'changes do not carry their domain', { object: 'filter.domain', next: 'watch without it, or list' });
+    const matches = matcherOf(filter);
+    const pending = [];
+    let pendingBytes = 0;
+    let lost = 0;
+    let wake = null;
+    const unsubscribe = services.feed.subscribe((records, lostBefore) => {
+        lost += lostBefore;
+        if (pendingBytes + records.length > PENDING_BYTES_MAX)
+            lost += Math.floor(records.length / RECORD_BYTES);
+        else if (records.length > 0) {
+            pending.push(records.slice());
+            pendingBytes += records.length;
+        }
+        wake?.();
+    });
+    const onAbort = () => wake?.();
+    signal.addEventListener('abort', onAbort);
+    const takeLost = () => {
+        const n = lost;
+        lost = 0;
+        return BigInt(n);
+    };
+    let sentAt = 0;
+    const tell = async (changes) => {
+        await send({ changes, lost: takeLost() });
+        sentAt = performance.now();
+    };
+    try {
+        await tell([]);
+        for (;;) {
+            signal.throwIfAborted();
+            // Of what the reader sees: changes that its filter hides are silence, too.
+            const silentForMs = performance.now() - sentAt;
+            if (silentForMs >= progressMs)
+                await tell([]);
+            if (pending.length === 0 && lost === 0) {
+                await new Promise((resolve) => {
+                    const timer = setTimeout(resolve, progressMs - silentForMs);
+                    wake = () => { clearTimeout(timer); resolve(); };
+                });
+                wake = null;
+                continue;
+            }
+            const records = pending.shift() ?? new Uint8Array();
+            for (let at = 0; at < records.length; at += CHANGES_MAX * RECORD_BYTES) {
+                const part = records.subarray(at, at + CHANGES_MAX * RECORD_BYTES);
+                const changes = services.feed.decode(part).filter((c) => matches(c.session)).map((c) => changeMessage(c, services.names));
+                if (changes.length > 0 || lost > 0)
+                    await tell(changes);
+                await yieldTurn(signal);
+            }
+            pendingBytes -= records.length;
+            if (records.length === 0 && lost > 0)
+                await tell([]);
+        }
+    }
+    finally {
+        signal.removeEventListener('abort', onAbort);
+        unsubscribe();
+    }
+}
+//# sourceMappingURL=session-watch.js.map

@@ -1,0 +1,73 @@
+import { LockstepError } from '../contract/errors.js';
+import { screen } from '../generated/codes.js';
+import { layout, limits } from '../generated/layout.js';
+import { blockRows, counterBlocks, objectName } from '../telemetry/counter-blocks.js';
+import { unary } from './handler.js';
+const NAT_MAX_AGE_MS = 1000;
+export function telemetryImplementation(services, metrics, nat, onBug) {
+    return {
+        snapshot: unary(onBug, (request) => {
+            const unknown = request.blocks.find((name) => !counterBlocks.some((b) => b.name === name));
+            if (unknown !== undefined) {
+                throw new LockstepError('invalid', 'LS_R_BLOCK', 'no such block of counters', { object: 'blocks', found: unknown, expected: counterBlocks.map((b) => b.name).join(' ') });
+            }
+            const wanted = counterBlocks.filter((b) => request.blocks.length === 0 || request.blocks.includes(b.name));
+            const reading = services.dataplane().telemetry.snapshot();
+            return {
+                timeNs: reading.timeNs,
+                generation: BigInt(reading.generation),
+                blocks: wanted.map((shape) => ({
+                    name: shape.name,
+                    fields: [...shape.fields],
+                    rows: blockRows(reading, shape, services.names, request.zeros ? 'all' : 'counted').map((r) => ({ id: r.id, name: r.name, text: r.text, values: r.values.map(whole) }))
+                }))
+            };
+        }),
+        floodCounters: unary(onBug, (request) => {
+            const { telemetry } = services.dataplane();
+            const zones = zonesOf(services, request.zone);
+            const stopped = telemetry.snapshot().blocks.screens;
+            return {
+                zones: zones.map(({ id, name }) => {
+                    const rates = telemetry.readFloodCounters(id);
+                    const counters = screen.map((s, i) => ({ screen: s.name, text: s.text, hits: whole(stopped?.[id * SCREENS + i]), rate: whole(rates[s.name]) }));
+                    return { zone: name, counters };
+                })
+            };
+        }),
+        natUsage: unary(onBug, async (request) => {
+            const { rows, ageMs } = await nat.read(NAT_MAX_AGE_MS);
+            const named = rows.map((r) => ({ ...r, name: services.names.name('pool', r.pool) }));
+            const wanted = request.pool === '' ? named : named.filter((r) => r.name === request.pool || `#${r.pool}` === request.pool);
+            if (wanted.length === 0 && request.pool !== '')
+                throw noSuchPool(request.pool, [...new Set(named.map((r) => r.name))]);
+            return {
+                addresses: wanted.map((r) => ({ pool: r.name, poolId: r.pool, address: r.address, ports: r.ports, sessions: whole(r.inUse), created: whole(r.created), failed: whole(r.failed) })),
+                ageMs: Math.round(ageMs)
+            };
+        }),
+        metrics: unary(onBug, async () => ({ contentType: metrics.contentType, text: await metrics.render() }))
+    };
+}
+function noSuchPool(found, names) {
+    return new LockstepError('invalid', 'LS_R_POOL', 'no such NAT pool', { object: 'pool', found, expected: names.length === 0 ? 'a configured pool (there is none)' : `one of ${names.join(' ')}` });
+}
+const SCREENS = layout.ls_counters.screens.dims[1];
+const whole = (value) => BigInt(Math.round(value ?? 0));
+/** Zone 0 is "no zone". */
+function zonesOf(services, wanted) {
+    const all = [];
+    for (let id = 1; id < limits.LS_ZONES_MAX; id++) {
+        const name = objectName(services.names, 'zone', id);
+        if (name !== null)
+            all.push({ id, name });
+    }
+    if (wanted === '')
+        return all;
+    const found = all.filter((z) => z.name === wanted || `#${z.id}` === wanted);
+    if (found.length === 0) {
+        throw new LockstepError('invalid', 'LS_R_ZONE', 'no such zone', { object: 'zone', found: wanted, expected: all.length === 0 ? 'a configured zone (there is none)' : `one of ${all.map((z) => z.name).join(' ')}` });
+    }
+    return found;
+}
+//# sourceMappingURL=telemetry-service.js.map

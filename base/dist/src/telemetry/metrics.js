@@ -1,0 +1,253 @@
+/**
+ * The metrics page. One reading of the dataplane's counters a scrape, taken when the registry collects; no lock, no state kept
+ * between scrapes: each family is emptied and filled again, so a series ends with the object it is about. Labels are names of
+ * configured objects, addresses of NAT pools and code names only (bounded by limits.h), never addresses of clients or session ids.
+ * Occupancy of NAT pools is the one thing that takes a walk: at most one in NAT_MAX_AGE_MS, and no scrape waits for a long one.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { counter as globalCodes } from '../generated/codes.js';
+import { blockRows, counterBlocks, objectName } from './counter-blocks.js';
+import { NatUsageReader } from './nat-usage.js';
+/** Families of one block: field index -> family name and help. `drops` and `global` are apart: their rows are codes. */
+const objectFamilies = [
+    { block: 'zone_in', label: 'zone', fields: [['zone_received_packets', 'Packets received from a zone'], ['zone_received_bytes', 'Bytes received from a zone, layer 3']] },
+    { block: 'zone_out', label: 'zone', fields: [['zone_sent_packets', 'Packets sent to a zone'], ['zone_sent_bytes', 'Bytes sent to a zone, layer 3']] },
+    { block: 'zone_drops', label: 'zone', fields: [['zone_dropped_packets', 'Packets dropped, by the zone they came from']] },
+    { block: 'iface_rx', label: 'interface', fields: [['interface_received_packets', 'Packets received on an interface'], ['interface_received_bytes', 'Bytes received on an interface, whole frames']] },
+    { block: 'iface_tx', label: 'interface', fields: [['interface_sent_packets', 'Packets sent on an interface'], ['interface_sent_bytes', 'Bytes sent on an interface, whole frames']] },
+    { block: 'policy', label: 'policy', fields: [['policy_packets', 'Packets that a policy decided on'], ['policy_bytes', 'Bytes that a policy decided on, layer 3']] },
+    { block: 'vip', label: 'vip', fields: [['vip_packets', 'Packets to a VIP'], ['vip_bytes', 'Bytes to a VIP, layer 3'], ['vip_new_sessions', 'Sessions opened to a VIP'], ['vip_no_real', 'Packets to a VIP without a usable real']] },
+    { block: 'real', label: 'real', fields: [['real_packets', 'Packets to a real'], ['real_bytes', 'Bytes to a real, layer 3'], ['real_new_sessions', 'Sessions opened to a real']] }
+];
+/** Longest stretch of rendering before others have their turn. */
+const TURN_MS = 5;
+const NAT_MAX_AGE_MS = 10_000;
+/** A walk that takes longer shows in the next scrape. */
+const NAT_PATIENCE_MS = 25;
+const shapes = new Map(counterBlocks.map((b) => [b.name, b]));
+const agentStates = ['starting', 'running', 'degraded', 'stopping'];
+/** Creates the registry; `collectDefaultMetrics` starts the event-loop and garbage-collection observers of this process. */
+export function createMetrics(source, nat = new NatUsageReader(source.dataplane)) {
+    const registry = new Registry();
+    collectDefaultMetrics({ register: registry, prefix: 'lockstep_' });
+    const reading = new Reading(source);
+    addAgent(registry, reading);
+    addGlobal(registry, reading);
+    addCodes(registry, reading);
+    for (const family of objectFamilies)
+        addObjects(registry, reading, family);
+    addDevices(registry, source);
+    addNat(registry, reading);
+    const render = async () => {
+        reading.take((await nat.poll(NAT_MAX_AGE_MS, NAT_PATIENCE_MS))?.rows ?? []);
+        return await page(registry);
+    };
+    let running = null;
+    return {
+        registry,
+        contentType: registry.contentType,
+        // Families are filled in turns: two renderings at a time would mix their readings, so who comes meanwhile gets the same page.
+        render: async () => await (running ??= render().finally(() => { running = null; }))
+    };
+}
+/** As `registry.metrics()`, with turns of the event loop in between: thousands of series take tens of milliseconds. */
+async function page(registry) {
+    const families = [];
+    let turn = performance.now();
+    for (const { name } of registry.getMetricsAsArray()) {
+        families.push(await registry.getSingleMetricAsString(name));
+        if (performance.now() - turn < TURN_MS)
+            continue;
+        await nextTurn();
+        turn = performance.now();
+    }
+    return `${families.join('\n\n')}\n`;
+}
+/** One snapshot and one AgentInfo that all families of a scrape share. */
+class Reading {
+    source;
+    #snapshot = null;
+    #info = null;
+    #rows = new Map();
+    #nat = [];
+    constructor(source) { this.source = source; }
+    take(nat) {
+        this.#nat = nat;
+        this.#snapshot = this.source.dataplane().telemetry.snapshot();
+        this.#info = this.source.info();
+        this.#rows.clear();
+    }
+    get snapshot() {
+        this.#snapshot ??= this.source.dataplane().telemetry.snapshot();
+        return this.#snapshot;
+    }
+    /** Rows of objects that exist, made once a scrape. */
+    rows(name) {
+        const shape = shapes.get(name);
+        const rows = this.#rows.get(name) ?? (shape === undefined ? [] : blockRows(this.snapshot, shape, this.source.names, 'known'));
+        this.#rows.set(name, rows);
+        return rows;
+    }
+    /** Addresses of pools that exist. */
+    nat() {
+        return this.#nat.flatMap((row) => {
+            const name = objectName(this.source.names, 'pool', row.pool);
+            return name === null ? [] : [{ ...row, name }];
+        });
+    }
+    get info() {
+        this.#info ??= this.source.info();
+        return this.#info;
+    }
+}
+function addAgent(registry, reading) {
+    const registers = [registry];
+    const gauge = (name, help, value) => {
+        new Gauge({ name: `lockstep_${name}`, help, registers, collect() { this.set(value(reading.info)); } });
+    };
+    new Gauge({
+        name: 'lockstep_build_info',
+        help: 'Version, node, instance and backend of the agent; always 1',
+        labelNames: ['version', 'node', 'instance', 'backend'],
+        registers,
+        collect() {
+            const { version, node, instance, backend } = reading.info;
+            this.reset();
+            this.set({ version, node, instance, backend }, 1);
+        }
+    });
+    new Gauge({
+        name: 'lockstep_agent_state',
+        help: 'State of the agent: 1 for the one it is in',
+        labelNames: ['state'],
+        registers,
+        collect() { for (const state of agentStates)
+            this.set({ state }, reading.info.state === state ? 1 : 0); }
+    });
+    gauge('start_time_seconds', 'Unix time at which the agent started', (i) => i.startedAt / 1000);
+    gauge('config_generation', 'Generation of the running configuration', (i) => i.generation);
+    gauge('sessions', 'Live sessions', (i) => i.tableLive);
+    gauge('session_table_slots', 'Capacity of the session table', (i) => i.tableCapacity);
+    gauge('event_loop_delay_p99_seconds', 'Delay of the agent\'s event loop, 99th percentile', (i) => i.eventLoopDelayP99Ms / 1000);
+}
+function addGlobal(registry, reading) {
+    globalCodes.forEach((code, id) => {
+        new Counter({
+            name: `lockstep_${code.name}_total`,
+            help: sentence(code.text),
+            registers: [registry],
+            collect() {
+                this.reset();
+                this.inc(reading.snapshot.blocks.global?.[id] ?? 0);
+            }
+        });
+    });
+}
+function addCodes(registry, reading) {
+    new Counter({
+        name: 'lockstep_dropped_packets_total',
+        help: 'Packets dropped, by reason; every drop has exactly one',
+        labelNames: ['reason'],
+        registers: [registry],
+        collect() {
+            this.reset();
+            for (const row of reading.rows('drops'))
+                if (row.id !== 0)
+                    this.inc({ reason: row.name }, row.values[0] ?? 0);
+        }
+    });
+    const screens = shapes.get('screens');
+    new Counter({
+        name: 'lockstep_screen_hits_total',
+        help: 'Packets stopped by a screen of a zone',
+        labelNames: ['zone', 'screen'],
+        registers: [registry],
+        collect() {
+            this.reset();
+            for (const row of reading.rows('screens')) {
+                row.values.forEach((value, i) => this.inc({ zone: row.name, screen: screens?.fields[i] ?? `#${i}` }, value));
+            }
+        }
+    });
+}
+function addObjects(registry, reading, family) {
+    family.fields.forEach(([name, help], field) => {
+        new Counter({
+            name: `lockstep_${name}_total`,
+            help,
+            labelNames: [family.label],
+            registers: [registry],
+            collect() {
+                this.reset();
+                for (const row of reading.rows(family.block))
+                    this.inc({ [family.label]: row.name }, row.values[field] ?? 0);
+            }
+        });
+    });
+}
+/** Ports as the backend opened them, apart from logical interfaces. */
+function addDevices(registry, source) {
+    const fields = [
+        ['received_packets', 'rxPackets', 'Packets received on a port'], ['sent_packets', 'txPackets', 'Packets sent on a port'],
+        ['receive_dropped_packets', 'rxDropped', 'Packets the port lost before they were read'], ['send_dropped_packets', 'txDropped', 'Packets the port could not send']
+    ];
+    for (const [name, key, help] of fields) {
+        new Counter({
+            name: `lockstep_port_${name}_total`,
+            help,
+            labelNames: ['port'],
+            registers: [registry],
+            collect() {
+                this.reset();
+                for (const link of source.dataplane().links.list())
+                    this.inc({ port: link.name }, link[key]);
+            }
+        });
+    }
+    new Gauge({
+        name: 'lockstep_port_up',
+        help: 'Whether a port is up',
+        labelNames: ['port', 'kind'],
+        registers: [registry],
+        collect() {
+            this.reset();
+            for (const link of source.dataplane().links.list())
+                this.set({ port: link.name, kind: link.kind }, link.up ? 1 : 0);
+        }
+    });
+}
+function addNat(registry, reading) {
+    const labelNames = ['pool', 'address'];
+    const registers = [registry];
+    const gauges = [['sessions', 'inUse', 'Sessions that use an address of a NAT pool, all destinations together'], ['ports', 'ports', 'Ports of an address of a NAT pool that one destination can see at a time']];
+    for (const [name, key, help] of gauges) {
+        new Gauge({
+            name: `lockstep_nat_pool_${name}`,
+            help,
+            labelNames,
+            registers,
+            collect() {
+                this.reset();
+                for (const row of reading.nat())
+                    this.set({ pool: row.name, address: row.address }, row[key]);
+            }
+        });
+    }
+    const counters = [['created', 'Sessions that got a port of an address of a NAT pool'], ['failed', 'Flows refused because an address of a NAT pool had no port']];
+    for (const [key, help] of counters) {
+        new Counter({
+            name: `lockstep_nat_pool_${key}_total`,
+            help,
+            labelNames,
+            registers,
+            collect() {
+                this.reset();
+                for (const row of reading.nat())
+                    this.inc({ pool: row.name, address: row.address }, row[key]);
+            }
+        });
+    }
+}
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+//# sourceMappingURL=metrics.js.map

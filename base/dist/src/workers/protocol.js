@@ -1,0 +1,3 @@
+/** Every message between the main thread and its workers. */
+export {};
+//# sourceMappingURL=protocol.js.map

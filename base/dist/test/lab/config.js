@@ -1,0 +1,42 @@
+/**
+ * Configurations of the lab. The base is examples/quickstart.yaml, as a newcomer has it; tests change what they are about through the parsed
+ * document, so that its comments and the rest stay.
+ */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseDocument } from 'yaml';
+import { netnsOf } from './topology.js';
+export const quickstartFile = fileURLToPath(new URL('../../../examples/quickstart.yaml', import.meta.url));
+/** examples/quickstart.yaml for the lab of this prefix, with changes. */
+export function quickstartConfig(prefix, changes = []) {
+    return changed(readFileSync(quickstartFile, 'utf8'), [[['agent', 'netns'], netnsOf(prefix, 'router')], ...changes]);
+}
+export function changed(text, changes) {
+    const document = parseDocument(text);
+    for (const [path, value] of changes) {
+        if (value === undefined)
+            document.deleteIn(path);
+        else
+            document.setIn(path, document.createNode(value));
+    }
+    return document.toString({ lineWidth: 0 });
+}
+/** Sessions that end soon, so that a test sees the table drain. */
+export const shortTimeouts = [['timeouts'], {
+        'tcp-syn-sent': '3s', 'tcp-syn-recv': '3s', 'tcp-established': '30s', 'tcp-fin-wait': '3s', 'tcp-close-wait': '3s', 'tcp-last-ack': '3s', 'tcp-time-wait': '1s', 'tcp-close': '1s',
+        'udp-new': '2s', 'udp-stream': '2s', 'icmp-echo': '2s'
+    }];
+/** The least a router has: two interfaces, no policy, nothing to the host beyond the management ports. */
+export function denyAllConfig(prefix) {
+    return `agent:
+  netns: ${netnsOf(prefix, 'router')}
+  management: {ports: [22]}
+interfaces:
+  rt-client: {zone: clients}
+  rt-server: {zone: servers}
+zones:
+  clients: {host-inbound: [ping]}
+  servers: {host-inbound: [ping]}
+`;
+}
+//# sourceMappingURL=config.js.map

@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs';
+import { Lab } from './lab.js';
+import { run } from './shell.js';
+import { Topology, labRefusal, netnsOf } from './topology.js';
+/** The sizes that Lockstep promises; the default ones keep `npm test` short. */
+export const full = process.env['LOCKSTEP_LAB_FULL'] === '1';
+/** Tests of ten minutes and more. */
+export const long = process.env['LOCKSTEP_LAB_LONG'] === '1';
+/** Two test processes never share namespaces. */
+export const prefixOf = (name) => `lt-${name}-${process.pid}`;
+/** The reason for tap's `skip`, or false. */
+export async function skipReason(...tools) {
+    return await labRefusal(tools) ?? false;
+}
+/** A whole lab for this test, taken down after it; whatever the test does, nothing of it stays. */
+export async function openLab(t, name, options = {}) {
+    const lab = await Lab.open({ prefix: prefixOf(name), ...options });
+    t.teardown(async () => {
+        await lab.close();
+        await nothingLeft(lab.prefix, lab.topology.directory);
+    });
+    return lab;
+}
+export async function openTopology(t, name, options = {}) {
+    const topology = await Topology.open({ prefix: prefixOf(name), ...options });
+    t.teardown(async () => {
+        await topology.close();
+        await nothingLeft(topology.options.prefix, topology.directory);
+    });
+    return topology;
+}
+/** Throws when namespaces or files of this lab are left. */
+export async function nothingLeft(prefix, directory) {
+    const left = (await run(['ip', 'netns', 'list'], { timeoutMs: 10_000 })).stdout.split('\n').filter((line) => line.startsWith(netnsOf(prefix, 'router').replace(/rt$/, '')));
+    if (existsSync(directory))
+        left.push(directory);
+    if (existsSync(`/run/lockstep-lab/${prefix}.json`))
+        left.push('its marker');
+    if (left.length > 0)
+        throw new Error(`the lab left behind: ${left.join(', ')}`);
+}
+/** On failure the agent's log without the lines of single flows. */
+export function agentSaid(lab) {
+    return lab.agent.log.split('\n').filter((line) => !line.includes('"msg":"policy"')).slice(-40).join('\n');
+}
+//# sourceMappingURL=support.js.map

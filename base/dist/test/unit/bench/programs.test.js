@@ -1,0 +1,23 @@
+/** The bench programs themselves, small: they build, their answers are right, their JSON is what tools read. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import t from 'tap';
+import { root } from '../../../bench/lib/programs.js';
+const missing = spawnSync('cmake', ['--version']).status === 0 ? false : 'cmake is not installed';
+function figures(...argv) {
+    const out = execFileSync(process.execPath, [join(root, 'dist/bench/main.js'), ...argv, '--json'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    return JSON.parse(out.trimEnd().split('\n').at(-1) ?? '').figures;
+}
+t.test('bench programs', { skip: missing, timeout: 300_000 }, async (t) => {
+    t.test('table: everything fits at full capacity and verifies', async (t) => {
+        t.match(figures('table', '--sessions', '16384', '--repeats', '1'), { sessions: 16384, fill_fail: 0, verify_ok: 1 });
+    });
+    t.test('reconcile: every stale session gone with its two entries, no other touched', async (t) => {
+        t.match(figures('reconcile', '--sessions', '10000', '--stale', '0.05', '--repeats', '1'), { exact: 1, stale: 500 });
+        t.match(figures('reconcile', '--sessions', '4096', '--stale', '1', '--repeats', '1'), { exact: 1, stale: 4096 });
+    });
+    t.test('pipeline: real frames, no table fault, no extra disruption', async (t) => {
+        t.match(figures('pipeline', '--sessions', '16384', '--repeats', '1'), { verify_ok: 1, maglev_extra_disruption: 0 });
+    });
+});
+//# sourceMappingURL=programs.test.js.map

@@ -1,0 +1,203 @@
+/**
+ * A session store that fabricates rows, for tests of the layers above it. Row `i` is a pure function of `i`, so a test knows
+ * what it must see. Unfiltered listings hand out views of column buffers made once, as the native store does.
+ */
+import { LockstepError } from '../../../src/contract/errors.js';
+import { column as columnCodes, phase } from '../../../src/generated/codes.js';
+import { layout } from '../../../src/generated/layout.js';
+import { matcherOf } from '../../../src/rpc/session-match.js';
+const TEMPLATE_ROWS = 1 << 15;
+export const ORIGIN = 0x1122334455667788n;
+export function fakeId(i) {
+    return ORIGIN.toString(16).padStart(16, '0') + BigInt(i * 2 + 1).toString(16).padStart(16, '0');
+}
+/** Row i: every third is IPv6, every fourth UDP, VIPs 1 and 2 alternate with none. */
+export function fakeRow(i) {
+    const v6 = i % 3 === 2;
+    const udp = i % 4 === 3;
+    const vip = i % 3;
+    const source = v6 ? `2001:db8::${(i & 0xffff).toString(16)}` : `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`;
+    const destination = v6 ? '2001:db8:ffff::1' : '198.51.100.1';
+    return {
+        id: fakeId(i),
+        slot: i,
+        family: v6 ? 6 : 4,
+        protocol: udp ? 17 : 6,
+        source,
+        sourcePort: 1024 + (i % 60000),
+        destination,
+        destinationPort: udp ? 53 : 443,
+        replySource: destination,
+        replySourcePort: udp ? 53 : 443,
+        replyDestination: source,
+        replyDestinationPort: 1024 + (i % 60000),
+        zoneIn: 1,
+        zoneOut: 2,
+        policy: 1,
+        vip,
+        real: vip === 0 ? 0 : vip + 10,
+        rg: 0,
+        app: 0,
+        phase: udp ? 'UDP_STREAM' : 'TCP_ESTABLISHED',
+        flags: vip === 0 ? [] : ['DNAT', 'VIP'],
+        packetsForward: BigInt(i),
+        packetsReply: BigInt(i * 2),
+        bytesForward: BigInt(i) * 100n,
+        bytesReply: BigInt(i) * 1000n,
+        idleMs: i % 1000,
+        ageMs: 5000 + i,
+        expiresMs: 60000
+    };
+}
+export class FakeSessions {
+    rows;
+    deleted = new Set();
+    /** Set to make every call throw it. */
+    failure = null;
+    /** Rows per list call at most: small values make many batches. */
+    listMax = TEMPLATE_ROWS;
+    verifyFaults = [];
+    #template;
+    constructor(rows) {
+        this.rows = rows;
+        const count = Math.min(rows, TEMPLATE_ROWS);
+        this.#template = packColumns(Array.from({ length: count }, (_, i) => fakeRow(i)), columnCodes.map((c) => c.name));
+    }
+    get = async (id) => {
+        this.#check();
+        const i = (Number(BigInt(`0x${id.slice(16)}`)) - 1) / 2;
+        return Number.isInteger(i) && i >= 0 && i < this.rows && !this.deleted.has(i) && fakeId(i) === id ? fakeRow(i) : null;
+    };
+    list = (filter, columns, cursor, maxRows) => {
+        this.#check();
+        if (Object.keys(filter).length > 0 || this.deleted.size > 0)
+            return this.#filtered(filter, columns, cursor, maxRows);
+        const start = cursor % TEMPLATE_ROWS;
+        const rows = Math.min(maxRows, this.listMax, this.rows - cursor, TEMPLATE_ROWS - start);
+        const next = cursor + rows;
+        const out = new Map();
+        for (const name of columns) {
+            const bytes = columnCodes.find((c) => c.name === name)?.bytes ?? 0;
+            out.set(name, (this.#template.get(name) ?? new Uint8Array()).subarray(start * bytes, (start + rows) * bytes));
+        }
+        return { rows, columns: out, cursor: next < this.rows ? next : null };
+    };
+    count = async (filter) => {
+        this.#check();
+        return this.#matching(filter).length;
+    };
+    async *forEachBatch(filter, columns, signal) {
+        for (let cursor = 0; cursor !== null;) {
+            signal.throwIfAborted();
+            const batch = this.list(filter, columns, cursor, TEMPLATE_ROWS);
+            yield batch;
+            cursor = batch.cursor;
+        }
+    }
+    deleteByFilter = async (filter, signal) => {
+        this.#check();
+        signal.throwIfAborted();
+        const matching = this.#matching(filter);
+        for (const i of matching)
+            this.deleted.add(i);
+        return { matched: matching.length, deleted: matching.length };
+    };
+    verify = async () => {
+        this.#check();
+        const live = this.rows - this.deleted.size;
+        return { ok: this.verifyFaults.length === 0, slots: 1 << 20, live, creating: 0, dying: 0, dead: 0, free: (1 << 20) - live, entries: 2 * live, faults: this.verifyFaults, durationMs: 1.5 };
+    };
+    install = () => this.#unsupported();
+    putClusterSynced = () => this.#unsupported();
+    deleteById = () => this.#unsupported();
+    bulkBegin = () => { };
+    reconcileClusterBulk = async () => this.#unsupported();
+    #check() { if (this.failure !== null)
+        throw this.failure; }
+    #unsupported() { throw new LockstepError('unsupported', 'LS_E_UNSUPPORTED', 'a fabricated table takes no sessions'); }
+    #matching(filter) {
+        const matches = matcherOf(filter);
+        const out = [];
+        for (let i = 0; i < this.rows; i++)
+            if (!this.deleted.has(i) && matches(fakeRow(i)))
+                out.push(i);
+        return out;
+    }
+    #filtered(filter, columns, cursor, maxRows) {
+        const matches = matcherOf(filter);
+        const found = [];
+        let i = cursor;
+        for (; i < this.rows && found.length < maxRows; i++)
+            if (!this.deleted.has(i) && matches(fakeRow(i)))
+                found.push(fakeRow(i));
+        return { rows: found.length, columns: packColumns(found, columns), cursor: i < this.rows ? i : null };
+    }
+}
+export function packColumns(rows, names) {
+    const out = new Map();
+    for (const name of names) {
+        const bytes = columnCodes.find((c) => c.name === name)?.bytes ?? 0;
+        const buffer = Buffer.alloc(rows.length * bytes);
+        rows.forEach((row, i) => putCell(buffer, i * bytes, name, row));
+        out.set(name, buffer);
+    }
+    return out;
+}
+function putCell(out, at, name, row) {
+    const u16 = {
+        sport: row.sourcePort, dport: row.destinationPort, reply_sport: row.replySourcePort, reply_dport: row.replyDestinationPort,
+        zone_in: row.zoneIn, zone_out: row.zoneOut, policy: row.policy, vip: row.vip, real: row.real
+    };
+    const u8 = {
+        proto: row.protocol, family: row.family, rg: row.rg, app: row.app, phase: phase.findIndex((p) => p.name === row.phase.toLowerCase())
+    };
+    const u32 = { flags: flagBits(row), idle_ms: row.idleMs, age_ms: row.ageMs, expires_ms: row.expiresMs, slot: row.slot };
+    const u64 = { packets_forward: row.packetsForward, packets_reply: row.packetsReply, bytes_forward: row.bytesForward, bytes_reply: row.bytesReply };
+    const addresses = { src: row.source, dst: row.destination, reply_src: row.replySource, reply_dst: row.replyDestination };
+    if (name === 'id') {
+        out.writeBigUInt64LE(BigInt(`0x${row.id.slice(0, 16)}`), at);
+        out.writeBigUInt64LE(BigInt(`0x${row.id.slice(16)}`), at + 8);
+    }
+    else if (name in addresses)
+        addressBytes(addresses[name] ?? '').copy(out, at);
+    else if (name in u16)
+        out.writeUInt16LE(u16[name] ?? 0, at);
+    else if (name in u8)
+        out.writeUInt8(u8[name] ?? 0, at);
+    else if (name in u32)
+        out.writeUInt32LE(u32[name] ?? 0, at);
+    else if (name in u64)
+        out.writeBigUInt64LE(u64[name] ?? 0n, at);
+}
+function flagBits(row) {
+    const bits = { SNAT: 1, DNAT: 2, VIP: 4, HALF: 8, HOST: 16, HAIRPIN: 32, PEER: 64 };
+    return row.flags.reduce((sum, flag) => sum | (bits[flag] ?? 0), 0);
+}
+function addressBytes(address) {
+    const out = Buffer.alloc(16);
+    if (!address.includes(':')) {
+        out.fill(0xff, 10, 12);
+        address.split('.').forEach((part, i) => { out[12 + i] = Number(part); });
+        return out;
+    }
+    const [head = '', tail = ''] = address.split('::');
+    const put = (groups, from) => groups.forEach((g, i) => out.writeUInt16BE(parseInt(g, 16), from + 2 * i));
+    const left = head === '' ? [] : head.split(':');
+    const right = tail === '' ? [] : tail.split(':');
+    put(left, 0);
+    put(right, 16 - 2 * right.length);
+    return out;
+}
+/** Wire records whose first bytes carry the row number: the fake feed's own format. */
+export function fakeRecords(rows) {
+    const size = layout.ls_wire_record.size;
+    const out = Buffer.alloc(rows.length * size);
+    rows.forEach((row, i) => out.writeUInt32LE(row, i * size));
+    return out;
+}
+export function decodeFakeRecords(records) {
+    const size = layout.ls_wire_record.size;
+    const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+    return Array.from({ length: records.length / size }, (_, i) => ({ kind: 'create', closeReason: 'none', session: fakeRow(view.getUint32(i * size, true)) }));
+}
+//# sourceMappingURL=fake-sessions.js.map

@@ -1,0 +1,112 @@
+/** The metrics page: names, labels, series that end with their object, size and time. */
+import t from 'tap';
+import { layout, limits } from '../../../src/generated/layout.js';
+import { createMetrics } from '../../../src/telemetry/metrics.js';
+import { NatUsageReader } from '../../../src/telemetry/nat-usage.js';
+import { createFakeAgent } from '../rpc/fake-agent.js';
+t.test('every family is lockstep_*, has help and type, base units and no address', async (t) => {
+    const page = await createMetrics(createFakeAgent(10).services).render();
+    const families = [...page.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map((m) => ({ name: m[1] ?? '', type: m[2] ?? '' }));
+    t.ok(families.length > 50);
+    for (const { name, type } of families) {
+        t.match(name, /^lockstep_[a-z0-9_]+$/, name);
+        if (type === 'counter')
+            t.match(name, /_total$/, name);
+        t.notMatch(name, /_(ms|millis|kb|mib)(_|$)/, name);
+    }
+    t.match(page, /^lockstep_rx_packets_total 1000$/m);
+    t.match(page, /^lockstep_dropped_packets_total\{reason="policy_deny"\} 5$/m);
+    t.match(page, /^lockstep_zone_received_bytes_total\{zone="clients"\} 70000$/m);
+    t.match(page, /^lockstep_screen_hits_total\{zone="clients",screen="syn_flood"\} 3$/m);
+    t.match(page, /^lockstep_real_packets_total\{real="web\/a"\} 41$/m);
+    t.match(page, /^lockstep_agent_state\{state="running"\} 1$/m);
+    t.match(page, /^lockstep_build_info\{.*backend="userspace".*\} 1$/m);
+    t.match(page, /^lockstep_port_received_packets_total\{port="eth0"\} 10$/m);
+    t.match(page, /^lockstep_nodejs_eventloop_lag_p99_seconds /m);
+    t.match(page, /^lockstep_process_resident_memory_bytes /m);
+    t.notMatch(page, /\b10\.\d+\.\d+\.\d+\b/);
+});
+t.test('counters follow the dataplane, also backwards after it restarts', async (t) => {
+    const agent = createFakeAgent(10);
+    const metrics = createMetrics(agent.services);
+    await metrics.render();
+    const block = agent.counters.blocks.global;
+    if (block !== undefined)
+        block[0] = 5;
+    t.match(await metrics.render(), /^lockstep_rx_packets_total 5$/m);
+});
+t.test('a series ends when its object is gone, and ids without a name have none', async (t) => {
+    const agent = createFakeAgent(10);
+    const metrics = createMetrics(agent.services);
+    t.match(await metrics.render(), /vip="web"/);
+    delete agent.names.vip[1];
+    const page = await metrics.render();
+    t.notMatch(page, /vip="web"/);
+    t.notMatch(page, /vip="#1"/);
+    t.match(page, /vip="dns"/);
+});
+t.test('1000 reals: less than 1 MB', async (t) => {
+    const agent = createFakeAgent(10);
+    for (let id = 1; id <= 1000; id++)
+        agent.names.real[id] = `pool-${id >> 4}/server-${id}.example.net`;
+    const metrics = createMetrics(agent.services);
+    await metrics.render();
+    const started = performance.now();
+    const page = await metrics.render();
+    t.comment(`${page.length} bytes in ${(performance.now() - started).toFixed(1)} ms`);
+    t.ok(page.length < 1 << 20);
+    t.equal([...page.matchAll(/^lockstep_real_packets_total\{/gm)].length, 1000);
+    t.equal(limits.LS_REALS_MAX * layout.ls_counters.real.dims[1], layout.ls_counters.real.count);
+});
+t.test('NAT pools: a series an address, one walk however many scrapes, gone with the pool', async (t) => {
+    const agent = createFakeAgent(10);
+    const metrics = createMetrics(agent.services);
+    const pages = await Promise.all(Array.from({ length: 20 }, async () => await metrics.render()));
+    const page = await metrics.render();
+    t.equal(agent.nat.walks, 1);
+    for (const p of [...pages, page])
+        t.match(p, /^lockstep_nat_pool_sessions\{pool="out",address="203\.0\.113\.1"\} 16128$/m);
+    t.match(page, /^lockstep_nat_pool_ports\{pool="out",address="2001:db8:7::1"\} 64512$/m);
+    t.match(page, /^lockstep_nat_pool_created_total\{pool="out",address="203\.0\.113\.1"\} 70000$/m);
+    t.match(page, /^lockstep_nat_pool_failed_total\{pool="out",address="2001:db8:7::1"\} 12$/m);
+    delete agent.names.pool[1];
+    t.notMatch(await metrics.render(), /^lockstep_nat_pool_sessions\{/m);
+});
+t.test('1024 addresses of pools make 4096 series, not more', async (t) => {
+    const agent = createFakeAgent(10);
+    agent.nat.rows = Array.from({ length: limits.LS_POOL_ADDRS_MAX }, (_, i) => ({ pool: 1, address: `203.0.${i >> 8}.${i & 255}`, ports: 64_512, inUse: i, created: i, failed: 0 }));
+    const page = await createMetrics(agent.services).render();
+    t.equal([...page.matchAll(/^lockstep_nat_pool_\w+\{/gm)].length, 4 * limits.LS_POOL_ADDRS_MAX);
+    t.ok(page.length < 1 << 20);
+});
+t.test('a long walk, or one that fails, delays no scrape', async (t) => {
+    const agent = createFakeAgent(10);
+    const { telemetry } = agent.services.dataplane();
+    let finish = () => { };
+    telemetry.natUsage = async () => await new Promise((resolve) => { finish = resolve; });
+    const metrics = createMetrics(agent.services);
+    t.notMatch(await metrics.render(), /^lockstep_nat_pool_sessions\{/m);
+    finish(agent.nat.rows);
+    t.match(await metrics.render(), /^lockstep_nat_pool_sessions\{.*\} 16128$/m, 'the next scrape has it');
+    telemetry.natUsage = async () => { throw new Error('closed'); };
+    const broken = createMetrics(agent.services);
+    t.match(await broken.render(), /^lockstep_rx_packets_total 1000$/m);
+});
+t.test('readings: young ones are given again, those of another dataplane never, failures reach the caller', async (t) => {
+    const agent = createFakeAgent(10);
+    const dataplane = agent.services.dataplane();
+    let current = dataplane;
+    const reader = new NatUsageReader(() => current);
+    t.equal((await reader.read(1000)).rows.length, 2);
+    await reader.read(1000);
+    t.equal(agent.nat.walks, 1);
+    await reader.read(-1);
+    t.equal(agent.nat.walks, 2, 'too old: a new walk');
+    current = { ...dataplane, telemetry: { ...dataplane.telemetry, natUsage: async () => [] } };
+    t.equal(reader.latest(), null);
+    t.strictSame((await reader.poll(10_000, 25))?.rows, []);
+    current = { ...dataplane, telemetry: { ...dataplane.telemetry, natUsage: async () => { throw new Error('closed'); } } };
+    await t.rejects(reader.read(1000), /closed/);
+    t.equal(await reader.poll(10_000, 25), null);
+});
+//# sourceMappingURL=metrics.test.js.map
