@@ -7,10 +7,13 @@
 
 #define LS_RULE_NONE 0xffffffffu
 
-LS_INLINE u32 ls_interval_port(const struct ls_class_port *d, u32 value)
+/* Row of a port, and of an address. */
+LS_PART u32 ls_class_port_row(const struct ls_class_port *d, u32 value)
 {
-	u32 low = 0, high = d->count;
+	u32 low = 0, high;
 
+	LS_GIVEN(d);
+	high = d->count;
 	for (u32 i = 0; i < LS_CLASS_STEPS; i++) {
 		u32 middle = (low + high) / 2, le;
 
@@ -22,7 +25,13 @@ LS_INLINE u32 ls_interval_port(const struct ls_class_port *d, u32 value)
 		high = ls_pick(le, high, middle);
 	}
 	LS_OPAQUE(low);
-	return low < LS_CLASS_BOUNDS ? low : 0;
+	return d->row[low < LS_CLASS_BOUNDS ? low : 0];
+}
+
+LS_PART u32 ls_class_addr_row(const struct ls_class_addr *d, const struct ls_addr *value)
+{
+	LS_GIVEN(d && value);
+	return d->row[ls_interval_addr(d->start, d->count, LS_CLASS_STEPS, LS_CLASS_BOUNDS, value)];
 }
 
 LS_INLINE const struct ls_row *ls_class_row(const struct ls_classifier *c, u32 row)
@@ -51,10 +60,10 @@ LS_STAGE u32 ls_class_match(const struct ls_classifier *c, const struct ls_addr 
 	a = ls_class_row(c, c->zone_in[zones & (LS_ZONES_MAX - 1)]);
 	b = ls_class_row(c, c->zone_out[zones >> 8 & (LS_ZONES_MAX - 1)]);
 	d = ls_class_row(c, c->proto[zones >> 16 & 255]);
-	f = ls_class_row(c, c->src.row[ls_interval_addr(c->src.start, c->src.count, LS_CLASS_STEPS, LS_CLASS_BOUNDS, src)]);
-	g = ls_class_row(c, c->dst.row[ls_interval_addr(c->dst.start, c->dst.count, LS_CLASS_STEPS, LS_CLASS_BOUNDS, dst)]);
-	h = ls_class_row(c, c->sport.row[ls_interval_port(&c->sport, ports & 0xffff)]);
-	k = ls_class_row(c, c->dport.row[ls_interval_port(&c->dport, ports >> 16)]);
+	f = ls_class_row(c, ls_class_addr_row(&c->src, src));
+	g = ls_class_row(c, ls_class_addr_row(&c->dst, dst));
+	h = ls_class_row(c, ls_class_port_row(&c->sport, ports & 0xffff));
+	k = ls_class_row(c, ls_class_port_row(&c->dport, ports >> 16));
 	for (u32 i = 0; i < LS_RULE_WORDS; i++) {
 		u64 bits;
 
