@@ -1,2 +1,0 @@
-export {};
-//# sourceMappingURL=dataplane.js.map

@@ -1,2 +1,0 @@
-export {};
-//# sourceMappingURL=desired.js.map
