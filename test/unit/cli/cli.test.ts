@@ -70,7 +70,7 @@ t.test('sessions count and filters', async (t) => {
   t.match(await cli('sessions count --phase TCP_ESTABLISHED UDP_STREAM'), { out: '1000\n' })
   t.match(await cli('sessions count --phase tcp_established,udp_stream'), { out: '1000\n' })
   t.match(await cli('sessions count --vip web --zone-in clients --dnat yes'), { out: '333\n' })
-  t.match(await cli('sessions count --vip wbe'), { code: 1, err: /filter\.vip.*found wbe, expected web dns/ })
+  t.match(await cli('sessions count --vip wbe'), { code: 1, err: /filter\.vip.*found wbe, expected a name of the running configuration/ })
   t.match(await cli('sessions count --source 10.0.0.0/40'), { code: 1, err: /found 10\.0\.0\.0\/40, expected an address or a prefix/ })
   t.match(await cli('sessions count --port x'), { code: 2, err: /found x, expected a whole number/ })
   t.match(await cli('sessions count --min-idle 5'), { code: 2, err: /not a duration/ })

@@ -28,7 +28,7 @@ t.test('an agent that is not there, or still starting, is waited for and told of
   const waiting = gatewayListeners(io(never, errors), { socket })
   t.ok(await until(() => errors.length === 1))
   const { services } = createFakeAgent(10)
-  const server = await startRpcServer({ ...services, info: () => { asked++; return { ...services.info(), state } } }, { socketPath: socket })
+  const server = await startRpcServer({ ...services, info: async () => { asked++; return { ...await services.info(), state } } }, { socketPath: socket })
   t.teardown(async () => { await server.close(100) })
   t.ok(await until(() => asked >= 2), 'asked again while it starts')
   state = 'running'
