@@ -33,7 +33,10 @@
 /* Under BPF: makes the compiler compare this very register, so that the verifier learns the bound of what is used as an index. */
 #ifdef __bpf__
 #define LS_OPAQUE(v) __asm__ volatile("" : "+r"(v))
+/* 0 instead of what is not below `bound`, a constant; `v` is a u64. In assembly, because older kernels lose the bound in clang's copies. */
+#define LS_CLIP(v, bound) __asm__ volatile("if %0 < %1 goto +1\n\t%0 = 0" : "+r"(v) : "i"(bound))
 #else
+#define LS_CLIP(v, bound) ((v) = (v) < (bound) ? (v) : 0)
 #define LS_OPAQUE(v) ((void)0)
 #endif
 

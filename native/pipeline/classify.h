@@ -34,10 +34,10 @@ LS_PART u32 ls_class_addr_row(const struct ls_class_addr *d, const struct ls_add
 	return d->row[ls_interval_addr(d->start, d->count, LS_CLASS_STEPS, LS_CLASS_BOUNDS, value)];
 }
 
-LS_INLINE const struct ls_row *ls_class_row(const struct ls_classifier *c, u32 row)
+LS_INLINE const struct ls_row *ls_class_row(const struct ls_classifier *c, u64 row)
 {
-	LS_OPAQUE(row);
-	return &c->row[row < LS_CLASS_ROWS ? row : 0];
+	LS_CLIP(row, LS_CLASS_ROWS);
+	return &c->row[row];
 }
 
 struct ls_class_input {
