@@ -11,12 +11,12 @@ import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Logger } from 'pino'
+import { openBackends, probeBackends, requireBackend } from './backend/registry.js'
 import { TableDataPlane, type Compiler } from './backend/table/index.js'
-import { UserspaceForwarder } from './backend/userspace/index.js'
 import { Authority, ConfigError, ConfigStore, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
 import { fileIo, type StoreIo } from './config/store-io.js'
 import type { Desired } from './contract/desired.js'
-import type { ConfigSink, DataPlane, ProbeResult } from './contract/dataplane.js'
+import type { BackendName, ConfigSink } from './contract/dataplane.js'
 import { LockstepError } from './contract/errors.js'
 import type { AgentInfo } from './contract/services.js'
 import type { SessionChange } from './contract/session.js'
@@ -80,15 +80,18 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const socketPath = o.socketPath ?? agent.socketPath
   const setLevel = (d: Desired['agent']): void => { if (o.followLogLevel === true) log.level = d.logLevel }
   setLevel(agent)
-  refuseBackend(o.backend ?? agent.backend)
+  const instance = o.instance ?? agent.instance
+  const backend = backendOf(o.backend ?? agent.backend)
+  requireBackend(backend)
 
   for (const note of store.notes) log.warn({ note }, 'the state directory was repaired')
 
   const core = loadCore()
   const workers = agent.workers === 0 ? Math.min(availableParallelism(), limits.LS_THREADS_MAX) : agent.workers
   const pool = startPool()
-  const table = createTable(core.Table, agent, workers)
-  const dataplane = new TableDataPlane({ core, table, workers, netns: agent.netns, compiler: compilerOf(pool), backend: 'userspace', inherited: false, forwarders: native => new Map([['userspace', new UserspaceForwarder(native, o.instance ?? agent.instance)]]) })
+  const backends = openBackends({ core, agent, instance, workers, backend })
+  const { table } = backends
+  const dataplane = new TableDataPlane({ core, table, workers, netns: agent.netns, compiler: compilerOf(pool), backend, inherited: backends.inherited, forwarders: backends.forwarders })
   const loop = monitorEventLoopDelay({ resolution: 5 })
   loop.enable()
 
@@ -124,12 +127,12 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
       const t = table.info()
       const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...dataplane.degraded()]
       return {
-        version, node: agent.node, instance: o.instance ?? agent.instance, pid: process.pid, startedAt, backend: 'userspace', generation: authority.status().running?.generation ?? 0,
+        version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
         state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.percentile(99) / 1e6,
         gateway: (authority.desired()?.agent ?? agent).gateway
       }
     },
-    probeAll: async () => [await dataplane.probe(), ...absent],
+    probeAll: async () => await Promise.resolve(probeBackends()),
     links: () => dataplane.links.list(),
     status: () => authority.status(),
     text: (which) => authority.text(which),
@@ -200,7 +203,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     authority.close()
     const failed: unknown[] = []
     const steps: ReadonlyArray<() => Promise<void> | void> = [
-      async () => { await rpc?.close(500) }, async () => { await sync.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, async () => { await pool.close() },
+      async () => { await rpc?.close(500) }, async () => { await sync.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
       () => { loop.disable() }, held.release
     ]
     for (const step of steps) {
@@ -243,20 +246,27 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   }
 }
 
-function refuseBackend (backend: string): void {
-  if (backend !== 'userspace') throw new LockstepError('unsupported', 'LS_A_BACKEND', 'this backend is not in this version', { object: 'agent.backend', found: backend, expected: 'userspace', next: 'lockstep backend list shows what this host can do' })
+function backendOf (name: string): BackendName {
+  const found = backendNames.find(b => b === name)
+  if (found === undefined) throw new LockstepError('invalid', 'LS_A_BACKEND', 'there is no such backend', { object: 'agent.backend', found: name, expected: backendNames.join(', ') })
+  return found
 }
+const backendNames: readonly BackendName[] = ['userspace', 'ebpf', 'dpdk', 'vpp']
 
 /** The dataplane's sink, and what an apply cannot change while the agent runs: refused when the next start would fail, else a warning. */
-function sinkOf (dataplane: DataPlane, backend: string | null, started: Desired['agent']): ConfigSink {
+function sinkOf (dataplane: TableDataPlane, backend: string | null, started: Desired['agent']): ConfigSink {
   const settings: ReadonlyArray<readonly [string, (a: Desired['agent']) => unknown]> = [
     ['agent.table.capacity', a => a.table.capacity], ['agent.table.hugepages', a => a.table.hugepages], ['agent.workers', a => a.workers], ['agent.socket', a => a.socketPath], ['agent.state-dir', a => a.stateDir],
     ['agent.instance', a => a.instance], ['agent.node', a => a.node]
   ]
   return {
     apply: async (desired, generation, signal) => {
-      refuseBackend(backend ?? desired.agent.backend)
+      const target = backendOf(backend ?? desired.agent.backend)
+      if (target !== dataplane.name) requireBackend(target)
+      // userspace has every kind of port: it comes first and goes last
+      if (target === 'userspace') await dataplane.switchTo(target, signal)
       const result = await dataplane.config.apply(desired, generation, signal)
+      if (target !== 'userspace') await dataplane.switchTo(target, signal)
       const later = settings.filter(([, of]) => of(desired.agent) !== of(started)).map(([name, of]) => `${name}: ${String(of(desired.agent))} holds from the next start; ${String(of(started))} until then`)
       return { ...result, warnings: [...result.warnings, ...later] }
     },
@@ -276,8 +286,6 @@ async function closeTable (table: NativeTable): Promise<void> {
     }
   }
 }
-
-const absent: readonly ProbeResult[] = (['ebpf', 'dpdk', 'vpp'] as const).map(backend => ({ backend, available: false, reason: 'not built into this version', capabilities: [] }))
 
 /** The settings that must be known before anything is opened; the authority parses again and applies. */
 async function firstDesired (o: AgentOptions, parse: ParseOptions, state: HeldState | null): Promise<Desired> {
@@ -327,14 +335,6 @@ async function openState (directory: string, startupPath: string | null): Promis
       throw new LockstepError('unavailable', 'LS_A_STATE_BUSY', 'another agent keeps its state here', { object: directory, found: holder.trim() || 'a lock', next: 'stop it, or give this one another --state' }, error)
     }
     throw new LockstepError('unavailable', 'LS_A_STATE', 'the state directory cannot be used', { object: directory, found: (error as Error).message, next: 'name another with --state' }, error)
-  }
-}
-
-function createTable (Table: ReturnType<typeof loadCore>['Table'], agent: Desired['agent'], workers: number): NativeTable {
-  try {
-    return new Table({ capacity: agent.table.capacity, cpus: 0, threads: workers, arena: 0, hugepages: { off: 0, auto: 1, on: 2 }[agent.table.hugepages], path: '' })
-  } catch (error) {
-    throw fromNative(error, { object: 'agent.table', found: `capacity ${agent.table.capacity}`, next: 'lower agent.table.capacity or free memory (huge pages: vm.nr_hugepages)' })
   }
 }
 

@@ -26,6 +26,7 @@ struct ls_env {
 	struct ls_neigh *neighs;
 	struct ls_fib *fibs;
 	struct ls_nat_usage *nat;
+	struct ls_wanted *wanted;
 	u32 slots;
 	u32 bucket_mask;
 	u32 arena_elements;

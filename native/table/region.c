@@ -119,6 +119,7 @@ enum ls_status ls_header_init(struct ls_header *h, const struct ls_geometry *g)
 	REGION(NEIGHS, sizeof(struct ls_neigh), LS_NEIGHS);
 	REGION(FIB, sizeof(struct ls_fib), 2);
 	REGION(NAT, sizeof(struct ls_nat_usage), LS_POOL_ADDRS_MAX);
+	REGION(WANTED, sizeof(struct ls_wanted), h->workers * LS_WANTED);
 #undef REGION
 	h->total_bytes = (at + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
 	h->checksum = header_sum(h);
@@ -138,6 +139,7 @@ enum ls_status ls_header_check(const struct ls_header *h, u64 bytes)
 		[LS_REGION_SCREENS] = sizeof(struct ls_zone_rates), [LS_REGION_SOURCES] = sizeof(struct ls_source),
 		[LS_REGION_FRAGS] = sizeof(struct ls_frag), [LS_REGION_NEIGHS] = sizeof(struct ls_neigh),
 		[LS_REGION_FIB] = sizeof(struct ls_fib), [LS_REGION_NAT] = sizeof(struct ls_nat_usage),
+		[LS_REGION_WANTED] = sizeof(struct ls_wanted),
 	};
 	/* what the code indexes without asking the header again */
 	static const u32 count[LS_REGION_COUNT] = {
@@ -174,7 +176,7 @@ enum ls_status ls_header_check(const struct ls_header *h, u64 bytes)
 	if (h->regions[LS_REGION_SESSIONS].count != h->slots || h->regions[LS_REGION_INDEX].count != h->buckets ||
 	    h->regions[LS_REGION_WORKERS].count != h->workers || h->regions[LS_REGION_FREE].count != h->workers * h->free_ring ||
 	    h->regions[LS_REGION_NOTICES].count != h->workers * h->notice_ring || h->regions[LS_REGION_LOGS].count != h->workers * h->log_ring ||
-	    h->regions[LS_REGION_COUNTERS].count != h->workers)
+	    h->regions[LS_REGION_COUNTERS].count != h->workers || h->regions[LS_REGION_WANTED].count != h->workers * LS_WANTED)
 		return LS_E_GEOMETRY;
 	return LS_OK;
 }
@@ -187,7 +189,7 @@ static void env_attach(struct ls_env *e, void *const at[LS_REGION_COUNT])
 	*e = (struct ls_env){ .header = h, .sessions = AT(SESSIONS), .index = AT(INDEX), .workers = AT(WORKERS), .free_rings = AT(FREE),
 		.notices = AT(NOTICES), .logs = AT(LOGS), .counters = AT(COUNTERS), .banks = AT(CONFIG), .arena = AT(ARENA), .rgs = AT(RGS),
 		.freer = AT(FREER), .rates = AT(SCREENS), .sources = AT(SOURCES), .frags = AT(FRAGS), .neighs = AT(NEIGHS), .fibs = AT(FIB),
-		.nat = AT(NAT), .slots = h->slots, .bucket_mask = h->buckets - 1, .arena_elements = h->regions[LS_REGION_ARENA].count };
+		.nat = AT(NAT), .wanted = AT(WANTED), .slots = h->slots, .bucket_mask = h->buckets - 1, .arena_elements = h->regions[LS_REGION_ARENA].count };
 #undef AT
 }
 

@@ -414,6 +414,13 @@ export const layout = {
     domain: { offset: 20, size: 2, type: 'u16' },
     vip: { offset: 22, size: 2, type: 'u16' },
   },
+  ls_wanted: {
+    size: 32,
+    seq: { offset: 0, size: 8, type: 'u64' },
+    addr: { offset: 8, size: 16, type: 'ls_addr' },
+    device: { offset: 24, size: 4, type: 'u32' },
+    pad: { offset: 28, size: 4, type: 'u32' },
+  },
   ls_wire_delete: {
     size: 64,
     id: { offset: 0, size: 16, type: 'ls_session_id' },
@@ -719,6 +726,7 @@ export const limits = {
   LS_CAPACITY_MAX: 16777216,
   LS_CAPACITY_DEFAULT: 1048576,
   LS_BUCKET_ENTRIES: 8,
+  LS_WANTED: 16,
   LS_WORKERS_MAX: 256,
   LS_THREADS_MAX: 16,
   LS_FREE_RING_MIN: 256,
@@ -834,7 +842,8 @@ export const limits = {
   LS_REGION_NEIGHS: 15,
   LS_REGION_FIB: 16,
   LS_REGION_NAT: 17,
-  LS_REGION_COUNT: 18,
+  LS_REGION_WANTED: 18,
+  LS_REGION_COUNT: 19,
   // ls_role
   LS_ROLE_INIT: 0,
   LS_ROLE_STANDBY: 1,

@@ -14,7 +14,8 @@ export type Change = readonly [path: ReadonlyArray<string | number>, value: unkn
 
 /** examples/quickstart.yaml for the lab of this prefix, with changes. */
 export function quickstartConfig (prefix: string, changes: readonly Change[] = []): string {
-  return changed(readFileSync(quickstartFile, 'utf8'), [[['agent', 'netns'], netnsOf(prefix, 'router')], ...changes])
+  const backend = process.env['LOCKSTEP_LAB_BACKEND'] ?? 'userspace'
+  return changed(readFileSync(quickstartFile, 'utf8'), [[['agent', 'netns'], netnsOf(prefix, 'router')], [['agent', 'backend'], backend], ...changes])
 }
 
 export function changed (text: string, changes: readonly Change[]): string {

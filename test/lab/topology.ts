@@ -101,7 +101,8 @@ export function setupCommands (o: TopologyOptions): Command[] {
     at('lan', 'ip', 'link', 'add', 'br0', 'type', 'bridge', 'stp_state', '0', 'mcast_snooping', '0'),
     at('lan', 'ip', 'link', 'set', 'br0', 'up'),
     ...['uplink', 'to-s1', 'to-s2'].flatMap((dev) => [
-      portOff('lan', dev), at('lan', 'ip', 'link', 'set', dev, 'master', 'br0'), at('lan', 'ip', 'link', 'set', dev, 'up')
+      portOff('lan', dev), at('lan', 'ethtool', '-K', dev, 'gro', 'on'), // programs redirect only to an end whose peer has it (R34)
+      at('lan', 'ip', 'link', 'set', dev, 'master', 'br0'), at('lan', 'ip', 'link', 'set', dev, 'up')
     ]),
     ...end('client', [addresses.client, ...moreClientAddresses(o.moreClients ?? 0)], addresses.routerClient),
     ...end('s1', [addresses.s1], addresses.routerServer),

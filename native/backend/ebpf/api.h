@@ -57,6 +57,7 @@ struct ls_bpf_port {
 	/* result */
 	u32 ifindex;
 	u32 mode; /* enum ls_bpf_mode */
+	u32 redirect; /* see ways.h */
 	u16 mtu;
 	u8 mac[6];
 };

@@ -3,7 +3,9 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
@@ -55,6 +57,7 @@ static enum ls_status in_namespace(struct ls_bpf *b, struct ls_bpf_port *port, s
 
 static enum ls_status look(struct ls_bpf_port *port, struct ls_bpf_error *error)
 {
+	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
 	struct ifreq r = { 0 };
 	int fd;
 
@@ -67,6 +70,9 @@ static enum ls_status look(struct ls_bpf_port *port, struct ls_bpf_error *error)
 		memcpy(port->mac, r.ifr_hwaddr.sa_data, 6);
 	if (fd >= 0 && ioctl(fd, SIOCGIFMTU, &r) == 0)
 		port->mtu = (u16)r.ifr_mtu;
+	r.ifr_data = (char *)&driver;
+	if (fd >= 0 && ioctl(fd, SIOCETHTOOL, &r) == 0)
+		port->redirect = strcmp(driver.driver, "veth") == 0;
 	if (fd >= 0)
 		close(fd);
 	return LS_OK;
@@ -173,7 +179,7 @@ u32 ls_bpf_links(const struct ls_bpf *b, struct ls_bpf_link *out, u32 max)
 static enum ls_status ways(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error)
 {
 	enum ls_status status = look(port, error);
-	struct ls_way_in in = { .ifindex = port->ifindex, .device = port->device }, there;
+	struct ls_way_in in = { .ifindex = port->ifindex, .device = port->device, .redirect = port->redirect }, there;
 	u32 slot = port->ifindex & (LS_WAYS_IN - 1);
 
 	if (status != LS_OK)

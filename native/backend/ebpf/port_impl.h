@@ -72,6 +72,7 @@ LS_MAP(frags, struct ls_frag, LS_FRAGS);
 LS_MAP(neighs, struct ls_neigh, LS_NEIGHS);
 LS_MAP(fib, struct ls_fib, 2);
 LS_MAP(nat, struct ls_nat_usage, LS_POOL_ADDRS_MAX);
+LS_MAP(wanted, struct ls_wanted, 4 * LS_WANTED);
 
 LS_INLINE void *ls_element(void *map, u32 i) { return bpf_map_lookup_elem(map, &i); }
 

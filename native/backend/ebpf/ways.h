@@ -9,7 +9,9 @@
 struct ls_way_in {
 	u32 ifindex; /* 0: none */
 	u32 device;
+	u32 redirect; /* 1: what turns around here goes by redirect. veth wakes the peer for XDP_TX only if that has a program too (drivers/net/veth.c, veth_xdp_flush) */
+	u32 pad;
 };
-LS_ASSERT_SIZE(struct ls_way_in, 8);
+LS_ASSERT_SIZE(struct ls_way_in, 16);
 
 #endif

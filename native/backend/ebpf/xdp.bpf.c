@@ -13,7 +13,7 @@
 struct ls_scratch {
 	struct ls_run run;
 	struct ls_env env;
-	u64 device; /* the frame came from */
+	u64 back; /* device whose frames turn around by XDP_TX: the one this came from, or 0 */
 	struct ls_pkt pkt;
 };
 
@@ -33,11 +33,11 @@ struct {
 	LS_BTF_INT(value_size, 4);
 } ls_map_ways_out LS_SEC(".maps");
 
-LS_INLINE u32 ls_device_of(u32 ifindex)
+LS_INLINE const struct ls_way_in *ls_way_of(u32 ifindex)
 {
 	const struct ls_way_in *w = ls_element(&ls_map_ways_in, ifindex & (LS_WAYS_IN - 1));
 
-	return w && w->ifindex == ifindex ? w->device : 0;
+	return w && w->ifindex == ifindex ? w : NULL;
 }
 
 #define LS_WINDOW_FIRST 128 /* link header, IPv6 header, the longest TCP header: 14 + 40 + 60 */
@@ -161,12 +161,34 @@ LS_PART u32 ls_frame_store(struct xdp_md *ctx, struct ls_pkt *p)
 	return bpf_xdp_store_bytes(ctx, done, &p->buf->bytes[at], n + 1) != 0;
 }
 
+/* Tells the links thread of the address this frame would go to. */
+LS_PART u32 ls_want(const struct ls_env *e, struct ls_pkt *p)
+{
+	const struct ls_addr *a = &p->route.next_hop;
+	struct ls_wanted *w;
+	u32 at;
+
+	LS_GIVEN(e);
+	LS_GIVEN(p);
+	at = (a->w[3] ^ a->w[3] >> 16 ^ a->w[3] >> 24) & (LS_WANTED - 1);
+	w = ls_element(&ls_map_wanted, e->worker_id * LS_WANTED + at);
+	if (!w)
+		return 1;
+	LS_STORE(&w->seq, LS_LOAD(&w->seq) | 1);
+	LS_FENCE_REL();
+	w->addr = *a;
+	w->device = port_config(e)->iface[p->out_iface & (LS_IFACES_MAX - 1)].device;
+	LS_STORE_REL(&w->seq, LS_LOAD(&w->seq) + 1);
+	return 0;
+}
+
 LS_INLINE int ls_frame_run(struct xdp_md *ctx)
 {
 	struct ls_header_page *page = ls_element(&ls_map_header, 0);
 	struct ls_scratch *s = ls_element(&ls_map_scratch, 0);
 	struct ls_env *e;
 	struct ls_pkt *p;
+	const struct ls_way_in *way;
 	u32 v, device;
 
 	if (!page || !s)
@@ -182,8 +204,9 @@ LS_INLINE int ls_frame_run(struct xdp_md *ctx)
 	e->fib = LS_LOAD(&page->h.active_fib);
 	e->free_ring = page->h.free_ring;
 	e->notice_ring = page->h.notice_ring;
-	device = ls_device_of(ctx->ingress_ifindex);
-	s->device = device;
+	way = ls_way_of(ctx->ingress_ifindex);
+	device = way ? way->device : 0;
+	s->back = way && !way->redirect ? device : 0;
 	__builtin_memset(&p->key, 0, offsetof(struct ls_pkt, to) - offsetof(struct ls_pkt, key));
 	p->buf->len = (u32)bpf_xdp_get_buff_len(ctx);
 	p->buf->head = LS_HEADROOM;
@@ -204,14 +227,15 @@ LS_INLINE int ls_frame_run(struct xdp_md *ctx)
 	if (v == LS_V_HOST)
 		return XDP_PASS;
 	if (v == LS_V_NEIGH) {
-		/* translated already: the kernel must not have it. Resolution is the agent's, as in user space. */
+		/* translated already: the kernel must not have it. The agent asks for the address, as in user space; the sender tries again. */
+		ls_want(e, p);
 		ls_count(e, LS_CTR_NEIGH_MISSES, 1);
 		ls_drop(e, p, LS_DROP_NO_NEIGHBOUR);
 	}
 	if ((v != LS_V_TX && v != LS_V_NEIGH) || ls_frame_store(ctx, p) || v == LS_V_NEIGH)
 		return XDP_DROP;
 	device = port_config(e)->iface[p->out_iface & (LS_IFACES_MAX - 1)].device;
-	if (device == s->device)
+	if (device == s->back)
 		return XDP_TX;
 	return (int)bpf_redirect_map(&ls_map_ways_out, device, XDP_DROP);
 }

@@ -63,6 +63,7 @@ struct ls_links {
 	atomic_uint left_out; /* routes beyond LS_ROUTES_MAX, or whose next hop is beyond LS_NEXTHOPS_MAX */
 	struct ask asks[ASKS];
 	u32 ask_head, ask_tail;
+	u64 *wanted_seen; /* by worker and place: the last request that was served */
 };
 
 static void mapped(struct ls_addr *a, u32 family, const void *bytes)
@@ -637,6 +638,34 @@ static void serve_asks(struct ls_links *l)
 	}
 }
 
+static bool programs_run(const struct ls_links *l)
+{
+	return l->wanted_seen && LS_LOAD(&l->us->table->env.workers[0].attached); /* all CPUs are attached together */
+}
+
+/* What programs found unresolved since the last look. */
+static void serve_wanted(struct ls_links *l)
+{
+	const struct ls_env *e = &l->us->table->env;
+
+	for (u32 i = 0; programs_run(l) && i < e->header->cpus * LS_WANTED; i++) {
+		const struct ls_wanted *w = &e->wanted[i];
+		u64 seq = LS_LOAD_ACQ(&w->seq);
+		struct ask a;
+
+		if ((seq & 1) || seq == l->wanted_seen[i])
+			continue;
+		ls_words_load(&a.addr, &w->addr, 2);
+		a.device = LS_LOAD(&w->device);
+		LS_FENCE_ACQ();
+		if (LS_LOAD(&w->seq) != seq)
+			continue;
+		l->wanted_seen[i] = seq;
+		if (a.device < LS_DEVICES_MAX && l->us->device[a.device])
+			ask_kernel(l, &a, l->us->device[a.device]->ifindex);
+	}
+}
+
 /* What we forward to is used, though no packet of the kernel's shows it: keep its entries probed (RFC 4861 7.3). */
 static void refresh_neighbours(struct ls_links *l)
 {
@@ -665,7 +694,7 @@ static void *links_main(void *arg)
 			{ .fd = mnl_socket_get_fd(l->asking), .events = POLLIN } };
 		u64 count, now;
 
-		if (poll(fds, 3, l->dirty ? 5 : 200) < 0 && errno != EINTR)
+		if (poll(fds, 3, l->dirty || programs_run(l) ? 5 : 200) < 0 && errno != EINTR)
 			break;
 		if ((fds[0].revents & POLLIN) && read(l->wake_fd, &count, 8) < 0)
 			continue;
@@ -682,6 +711,7 @@ static void *links_main(void *arg)
 			while (recv(fds[2].fd, buffer, sizeof(buffer), MSG_DONTWAIT) > 0)
 				;
 		serve_asks(l);
+		serve_wanted(l);
 		now = ls_clock_ns();
 		if (l->dirty && now - l->rebuilt_ns > REBUILD_NS)
 			rebuild(l);
@@ -720,6 +750,7 @@ static void free_links(struct ls_links *l)
 	pthread_mutex_destroy(&l->lock);
 	free(l->route);
 	free(l->fixed);
+	free(l->wanted_seen);
 	free(l);
 }
 
@@ -733,6 +764,8 @@ enum ls_status ls_links_start(struct ls_us *us, const char *netns, char *error)
 	if (!l)
 		return LS_E_NOMEM;
 	l->us = us;
+	if (us->table->env.header->cpus)
+		l->wanted_seen = calloc(us->table->env.header->cpus * LS_WANTED, sizeof(u64));
 	snprintf(l->netns, sizeof(l->netns), "%s", netns);
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&l->lock, NULL);

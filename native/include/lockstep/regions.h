@@ -10,6 +10,7 @@ static const char *const ls_region_name[LS_REGION_COUNT] __attribute__((unused))
 	[LS_REGION_CONFIG] = "config", [LS_REGION_ARENA] = "arena", [LS_REGION_RGS] = "rgs", [LS_REGION_FREER] = "freer",
 	[LS_REGION_SCREENS] = "screens", [LS_REGION_SOURCES] = "sources", [LS_REGION_FRAGS] = "frags", [LS_REGION_NEIGHS] = "neighs",
 	[LS_REGION_FIB] = "fib", [LS_REGION_NAT] = "nat",
+	[LS_REGION_WANTED] = "wanted",
 };
 
 #endif

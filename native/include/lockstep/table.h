@@ -31,6 +31,7 @@ enum ls_region_kind {
 	LS_REGION_NEIGHS,
 	LS_REGION_FIB,      /* two banks */
 	LS_REGION_NAT,      /* occupancy and cursor start per SNAT address */
+	LS_REGION_WANTED,   /* next hops that workers of XDP found unresolved, LS_WANTED each */
 	LS_REGION_COUNT
 };
 
@@ -222,6 +223,15 @@ struct ls_neigh {
 	u64 pad2[2];
 };
 LS_ASSERT_SIZE(struct ls_neigh, 64);
+
+/* A next hop that a program would send to: the links thread asks for it. Writer: the worker; `seq` odd while written. */
+struct ls_wanted {
+	u64 seq;
+	struct ls_addr addr;
+	u32 device;
+	u32 pad;
+};
+LS_ASSERT_SIZE(struct ls_wanted, 32);
 
 enum ls_nexthop_kind { LS_NH_NONE, LS_NH_CONNECTED, LS_NH_GATEWAY, LS_NH_LOCAL, LS_NH_BLACKHOLE };
 
