@@ -38,8 +38,9 @@ export const probeBackends = (): readonly ProbeResult[] => [probeUserspace(), pr
 
 /** @throws unavailable LS_A_BACKEND: the backend cannot run here, with what is missing. */
 export function requireBackend (backend: BackendName): void {
-  const found = probeBackends().find(p => p.backend === backend)
-  if (found?.available !== true) throw new LockstepError('unavailable', 'LS_A_BACKEND', 'this backend cannot run here', { object: 'agent.backend', found: `${backend}: ${found?.reason ?? 'unknown'}`, next: 'lockstep backend list shows what this host can do' })
+  const all = probeBackends()
+  const found = all.find(p => p.backend === backend)
+  if (found?.available !== true) throw new LockstepError('unavailable', 'LS_A_BACKEND', 'this backend cannot run here', { object: 'agent.backend', found: `${backend}: ${found?.reason ?? 'unknown'}`, expected: all.filter(p => p.available).map(p => p.backend).join(' or '), next: 'lockstep backend list shows what this host can do' })
 }
 
 /** CPU numbers that this host may ever have, `0-3` or `0,2-5`: each is a worker id. */
