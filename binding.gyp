@@ -52,14 +52,15 @@
           "target_name": "ebpf",
           "dependencies": ["ebpf_object"],
           "product_dir": "<(module_root_dir)/native/backend/ebpf/build/Release",
-          "sources": ["<@(ebpf_lib_sources)", "<@(ebpf_addon_sources)", "build/xdp_object.c"],
+          "sources": ["<@(ebpf_lib_sources)", "<@(ebpf_addon_sources)"],
           "sources!": ["native/backend/ebpf/object.c"],
           "actions": [
             { # what takes the object in is compiled again when the object is new
               "action_name": "embed",
               "inputs": ["<(bpf_object)", "native/backend/ebpf/object.c"],
-              "outputs": ["build/xdp_object.c"],
-              "action": ["cp", "native/backend/ebpf/object.c", "build/xdp_object.c"]
+              "outputs": ["<(INTERMEDIATE_DIR)/xdp_object.c"],
+              "action": ["cp", "native/backend/ebpf/object.c", "<@(_outputs)"],
+              "process_outputs_as_sources": 1
             }
           ],
           "defines": ["LS_BPF_OBJECT=\"<(bpf_object)\""],

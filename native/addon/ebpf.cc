@@ -9,6 +9,7 @@
 
 #include "addon/convert.h"
 #include "backend/ebpf/api.h"
+#include "keeper/keeper.h"
 
 namespace lockstep {
 
@@ -29,6 +30,7 @@ private:
 	Napi::Value log(const Napi::CallbackInfo &);
 	Napi::Value publish(const Napi::CallbackInfo &);
 	Napi::Value unpublish(const Napi::CallbackInfo &);
+	Napi::Value freer(const Napi::CallbackInfo &);
 	Napi::Value close(const Napi::CallbackInfo &);
 	ls_bpf *use() const
 	{
@@ -175,6 +177,15 @@ Napi::Value Ebpf::publish(const Napi::CallbackInfo &info)
 	return info.Env().Undefined();
 }
 
+/* freer(waitMs): the role, for this process */
+Napi::Value Ebpf::freer(const Napi::CallbackInfo &info)
+{
+	ls_bpf_error error = {};
+
+	check(info.Env(), ls_bpf_freer(use(), arg_u32(info, 0, "waitMs", 60000), &error), error);
+	return info.Env().Undefined();
+}
+
 Napi::Value Ebpf::unpublish(const Napi::CallbackInfo &info)
 {
 	ls_bpf_error error = {};
@@ -187,8 +198,19 @@ void Ebpf::Init(Napi::Env env, Napi::Object exports)
 {
 	exports.Set("Ebpf", DefineClass(env, "Ebpf", { InstanceMethod<&Ebpf::info>("info"), InstanceMethod<&Ebpf::ways>("ways"), InstanceMethod<&Ebpf::attach>("attach"),
 		InstanceMethod<&Ebpf::detach>("detach"), InstanceMethod<&Ebpf::detach_others>("detachOthers"), InstanceMethod<&Ebpf::load>("load"),
-		InstanceMethod<&Ebpf::log>("log"), InstanceMethod<&Ebpf::publish>("publish"), InstanceMethod<&Ebpf::unpublish>("unpublish"),
+		InstanceMethod<&Ebpf::log>("log"), InstanceMethod<&Ebpf::publish>("publish"), InstanceMethod<&Ebpf::unpublish>("unpublish"), InstanceMethod<&Ebpf::freer>("freer"),
 		InstanceMethod<&Ebpf::close>("close") }));
+}
+
+/* remove(folder) -> false when nothing was pinned there */
+static Napi::Value remove_pins(const Napi::CallbackInfo &info)
+{
+	ls_bpf_error error = {};
+	ls_status status = ls_bpf_remove(arg_string(info, 0, "folder", 255).c_str(), &error);
+
+	if (status != LS_E_NOT_FOUND)
+		check(info.Env(), status, error);
+	return Napi::Boolean::New(info.Env(), status == LS_OK);
 }
 
 /* probe() -> [{name, ok, reason}] */
@@ -213,6 +235,8 @@ static Napi::Object init_ebpf(Napi::Env env, Napi::Object exports)
 {
 	exports.Set("layoutVersion", Napi::Number::New(env, LS_LAYOUT_VERSION));
 	Ebpf::Init(env, exports);
+	exports.Set("keeperSocket", Napi::String::New(env, LS_KEEPER_SOCKET));
+	exports.Set("remove", Napi::Function::New(env, remove_pins, "remove"));
 	exports.Set("probe", Napi::Function::New(env, probe, "probe"));
 	return exports;
 }

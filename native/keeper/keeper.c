@@ -1,12 +1,12 @@
 /* lockstep-keeper: outlives the agent and stands in for it (D3). It holds the pinned table of one instance; while the agent is away it is the freer, so
  * that sessions go on ending in time and workers go on getting free slots.
  *
- * Usage: lockstep-keeper FOLDER SOCKET
- *   FOLDER  of the instance in bpffs
- *   SOCKET  unix stream socket. An agent connects and stays: while it is connected the role of the freer is the agent's, when the connection ends it is
- *           the keeper's. The keeper answers "yours\n" once it has let go. "quit\n" from the agent ends the keeper.
- * SOCKET.freer is the lock of whoever is the freer, so that two never are, whatever else fails (R5). An agent that is connected and gives no sign of life
- * for SILENT_NS is killed: its connection ends with it.
+ * Usage: lockstep-keeper FOLDER, the folder of the instance in bpffs.
+ *
+ * It listens on the abstract unix socket LS_KEEPER_SOCKET FOLDER. An agent connects and stays: while it is connected the role of the freer is the agent's,
+ * when the connection ends it is the keeper's. The keeper answers "yours\n" once it has let go. "quit\n" from the agent ends the keeper. FOLDER/lock_freer is
+ * the lock of whoever is the freer, so that two never are, whatever else fails (R5). An agent that is connected and gives no sign of life for SILENT_NS is
+ * killed: its connection ends with it. When the folder is gone the keeper ends too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,9 +14,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -25,6 +27,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "keeper/keeper.h"
 #include "lockstep/regions.h"
 #include "table/api.h"
 
@@ -34,7 +37,6 @@
 
 struct keeper {
 	const char *folder;
-	char lock_path[200];
 	int listener, agent, signals, lock;
 	int region[LS_REGION_COUNT];
 	struct ls_header *header; /* mapped for reading */
@@ -83,50 +85,44 @@ static bool open_regions(struct keeper *k)
 	return true;
 }
 
-static bool listen_at(struct keeper *k, const char *path)
+static bool listen_for(struct keeper *k)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	mode_t mask;
-	bool bound;
+	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, LS_KEEPER_SOCKET "%s", k->folder);
 
-	if (strlen(path) >= sizeof(a.sun_path))
-		return say("%s: too long for a socket", path), false;
-	strcpy(a.sun_path, path);
+	if (n >= (int)sizeof(a.sun_path) - 1)
+		return say("%s: too long", k->folder), false;
 	k->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	unlink(path); /* of a keeper that is dead: this one holds its lock */
-	mask = umask(0177);
-	bound = k->listener >= 0 && bind(k->listener, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(k->listener, 4) == 0;
-	umask(mask);
-	if (!bound)
-		say("%s: %s", path, strerror(errno));
-	return bound;
+	if (k->listener < 0 || bind(k->listener, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) != 0 || listen(k->listener, 4) != 0)
+		return say("%s: %s", k->folder, errno == EADDRINUSE ? "another keeper runs" : strerror(errno)), false;
+	return true;
 }
 
-/* One keeper for a socket. */
-static bool alone(const char *path)
+/* A folder in the folder, held by flock as long as the process lives: bpffs has no files. */
+static int lock_take(const char *folder, const char *name)
 {
-	char lock[220];
-	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[320];
 	int fd;
 
-	snprintf(lock, sizeof(lock), "%s.lock", path);
-	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &whole) != 0) {
-		say("%s: %s", lock, fd < 0 ? strerror(errno) : "another keeper runs");
-		return false;
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return -1;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		close(fd);
+		fd = -1;
 	}
-	return true; /* held as long as the process lives */
+	return fd;
 }
 
 static bool take_role(struct keeper *k)
 {
-	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	enum ls_status status;
 	int err_no = 0;
 
-	k->lock = open(k->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (k->lock < 0 || fcntl(k->lock, F_OFD_SETLK, &whole) != 0)
-		goto refused;
+	k->lock = lock_take(k->folder, LS_FREER_LOCK);
+	if (k->lock < 0)
+		return false;
 	status = ls_table_over(k->region, false, true, &k->table, &err_no);
 	if (status != LS_OK) {
 		say("the table cannot be taken over: status %d, %s", status, strerror(err_no));
@@ -180,11 +176,14 @@ static bool hear(struct keeper *k)
 
 static void welcome(struct keeper *k)
 {
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
 	int fd = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0)
 		return;
-	if (k->agent >= 0) { /* one at a time: the folder's lock keeps a second agent out before it comes here */
+	/* one at a time: the folder's lock keeps a second agent out before it comes here. An abstract socket has no owner: only our own user may be the agent */
+	if (k->agent >= 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.uid != geteuid()) {
 		close(fd);
 		return;
 	}
@@ -216,19 +215,17 @@ int main(int argc, char **argv)
 	sigset_t ends;
 	bool on = true;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: lockstep-keeper FOLDER SOCKET\n");
+	if (argc != 2) {
+		fprintf(stderr, "usage: lockstep-keeper FOLDER\n");
 		return 2;
 	}
 	k.folder = argv[1];
-	if (snprintf(k.lock_path, sizeof(k.lock_path), "%s.freer", argv[2]) >= (int)sizeof(k.lock_path))
-		return say("%s: too long for a socket", argv[2]), 2;
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGINT);
 	sigprocmask(SIG_BLOCK, &ends, NULL); /* before any thread */
 	k.signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (!alone(argv[2]) || !open_regions(&k) || !listen_at(&k, argv[2]))
+	if (!open_regions(&k) || !listen_for(&k))
 		return 1;
 	k.alone_since_ns = ls_clock_ns();
 	while (on) {
@@ -243,6 +240,8 @@ int main(int argc, char **argv)
 			on = hear(&k);
 		if (f[1].revents)
 			welcome(&k);
+		if (access(k.folder, F_OK) != 0)
+			break;
 		now = ls_clock_ns();
 		watch(&k, now);
 		/* the first agent is on its way when the keeper starts; later ones died */
@@ -250,6 +249,5 @@ int main(int argc, char **argv)
 			take_role(&k);
 	}
 	give_role(&k);
-	unlink(argv[2]);
 	return 0;
 }

@@ -29,6 +29,8 @@ export interface NativeEbpf {
   log: () => string
   /** Pins everything: from here on it outlives the process. */
   publish: () => void
+  /** The role of the freer of a published table, for this process. Throws LS_E_BUSY. */
+  freer: (waitMs: number) => void
   /** Links, pins and folder go; the maps stay for the table that lies over them. */
   unpublish: () => void
   /** Forwarding goes on. */
@@ -38,6 +40,10 @@ export interface NativeEbpf {
 export interface NativeEbpfAddon {
   readonly layoutVersion: number
   readonly Ebpf: new (folder: string, header: Uint8Array) => NativeEbpf
+  /** Abstract socket of a keeper, followed by the folder. */
+  readonly keeperSocket: string
+  /** Whatever is pinned in the folder, by any version, goes. False: nothing was. Throws LS_E_BUSY. */
+  readonly remove: (folder: string) => boolean
   /** What the kernel has, each tried; changes nothing. */
   readonly probe: () => ReadonlyArray<{ readonly name: string, readonly ok: boolean, readonly reason: string }>
 }

@@ -32,6 +32,10 @@ enum ls_status ls_bpf_open(const char *folder, const struct ls_header *header, s
 enum ls_status ls_bpf_load(struct ls_bpf *b, struct ls_bpf_error *error);
 /* Takes the folder and pins the maps, the header last. LS_E_BUSY; LS_E_UNSUPPORTED: no bpffs. Nothing when it is done already. */
 enum ls_status ls_bpf_publish(struct ls_bpf *b, struct ls_bpf_error *error);
+/* The role of the freer of a published table, for this process: waits at most `wait_ms` for who has it. LS_E_BUSY. */
+enum ls_status ls_bpf_freer(struct ls_bpf *b, u32 wait_ms, struct ls_bpf_error *error);
+/* Whatever is pinned in `folder`, by any version: removed, links and all. LS_E_BUSY: an agent has it. LS_E_NOT_FOUND. */
+enum ls_status ls_bpf_remove(const char *folder, struct ls_bpf_error *error);
 /* Links, pins and folder go; the maps stay for whoever has them. */
 enum ls_status ls_bpf_unpublish(struct ls_bpf *b, struct ls_bpf_error *error);
 /* The table was there before: adopt it. */

@@ -19,6 +19,7 @@ struct ls_bpf {
 	int ways_out;                 /* devmap: device -> kernel interface */
 	int ways_in;                  /* array: kernel interface -> device */
 	int region[LS_REGION_COUNT];
+	int freer;                    /* the lock of the freer's role; -1 */
 	bool existed, published;
 	char *log;
 };

@@ -9,11 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backend/ebpf/instance.h"
 #include "backend/ebpf/object.h"
+#include "keeper/keeper.h"
 #include "lockstep/regions.h"
 
 #define LOG_BYTES (4u << 20)
@@ -195,6 +199,44 @@ enum ls_status ls_bpf_publish(struct ls_bpf *b, struct ls_bpf_error *error)
 	return LS_OK;
 }
 
+enum ls_status ls_bpf_freer(struct ls_bpf *b, u32 wait_ms, struct ls_bpf_error *error)
+{
+	char path[LS_BPF_PATH];
+
+	if (!b->published || b->freer >= 0)
+		return LS_OK;
+	ls_bpf_path(b, path, LS_FREER_LOCK);
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return ls_bpf_fail(error, ls_bpf_status(errno), errno, "%s: %s", path, strerror(errno));
+	b->freer = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (u32 waited = 0; b->freer >= 0 && flock(b->freer, LOCK_EX | LOCK_NB) != 0; waited += 10) {
+		if (waited >= wait_ms) {
+			close(b->freer);
+			b->freer = -1;
+			return ls_bpf_fail(error, LS_E_BUSY, EWOULDBLOCK, "%s is held: another process frees the sessions of this table", path);
+		}
+		usleep(10000);
+	}
+	return b->freer >= 0 ? LS_OK : ls_bpf_fail(error, ls_bpf_status(errno), errno, "%s: %s", path, strerror(errno));
+}
+
+enum ls_status ls_bpf_remove(const char *folder, struct ls_bpf_error *error)
+{
+	struct ls_bpf b = { .lock = -1, .freer = -1 };
+	enum ls_status status;
+
+	memset(error, 0, sizeof(*error));
+	if (strlen(folder) >= sizeof(b.folder) || access(folder, F_OK) != 0)
+		return ls_bpf_fail(error, LS_E_NOT_FOUND, ENOENT, "nothing is pinned in %s", folder);
+	strcpy(b.folder, folder);
+	status = ls_pins_open(&b, error);
+	if (status == LS_OK)
+		status = ls_bpf_unpublish(&b, error);
+	if (b.lock >= 0)
+		close(b.lock);
+	return status;
+}
+
 enum ls_status ls_bpf_unpublish(struct ls_bpf *b, struct ls_bpf_error *error)
 {
 	if (b->lock < 0)
@@ -202,6 +244,9 @@ enum ls_status ls_bpf_unpublish(struct ls_bpf *b, struct ls_bpf_error *error)
 	ls_pins_remove(b, LS_LINK_PREFIX); /* a link without a pin and a descriptor detaches itself */
 	ls_pins_remove(b, "");
 	b->published = b->existed = false;
+	if (b->freer >= 0)
+		close(b->freer);
+	b->freer = -1;
 	if (rmdir(b->folder) != 0)
 		return ls_bpf_fail(error, LS_E_SYSTEM, errno, "%s cannot be removed: %s", b->folder, strerror(errno));
 	close(b->lock);
@@ -229,7 +274,7 @@ enum ls_status ls_bpf_open(const char *folder, const struct ls_header *header, s
 		return ls_bpf_fail(error, b ? LS_E_INVALID : LS_E_NOMEM, 0, "%s is not a folder in bpffs", folder);
 	}
 	strcpy(b->folder, folder);
-	b->lock = -1;
+	b->lock = b->freer = -1;
 	b->log = calloc(1, LOG_BYTES);
 	if (!b->log)
 		status = ls_bpf_fail(error, LS_E_NOMEM, ENOMEM, "no memory for the verifier's log");
@@ -265,6 +310,8 @@ void ls_bpf_close(struct ls_bpf *b)
 		return;
 	bpf_object__close(b->object);
 	bpf_object__close(b->maps);
+	if (b->freer >= 0)
+		close(b->freer);
 	if (b->lock >= 0)
 		close(b->lock);
 	free(b->log);

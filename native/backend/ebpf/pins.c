@@ -125,7 +125,8 @@ static void remove_pin(struct ls_bpf *b, const char *name, void *arg)
 
 	(void)arg;
 	ls_bpf_path(b, path, name);
-	unlink(path);
+	if (unlink(path) != 0 && errno == EISDIR)
+		rmdir(path); /* a lock */
 }
 
 void ls_pins_remove(const struct ls_bpf *b, const char *prefix) { ls_pins_each(b, prefix, remove_pin, NULL); }
