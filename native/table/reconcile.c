@@ -61,7 +61,7 @@ static u32 suspects_next(struct suspects *it)
 	return slot < it->t->env.slots ? slot : LS_SLOT_NONE; /* only the last word has bits beyond */
 }
 
-static bool received_since(const struct ls_table *t, u32 slot) { return t->marks[slot / 64] >> (slot % 64) & 1; }
+static bool received_since(const struct ls_table *t, u32 slot) { return LS_LOAD(&t->marks[slot / 64]) >> (slot % 64) & 1; }
 
 enum ls_status ls_reconcile(struct ls_table *t, u32 peer_owned, bool began, bool source_failed, struct ls_reconcile_result *result)
 {
@@ -100,12 +100,12 @@ enum ls_status ls_reconcile(struct ls_table *t, u32 peer_owned, bool began, bool
 			s = &t->env.sessions[slot];
 			gen = LS_LOAD_ACQ(&s->gen);
 			rg = LS_LOAD(&s->rg);
-			if ((gen & 1) && rg < LS_RGS_MAX && (peer_owned >> rg & 1) && !received_since(t, slot)) {
+			/* the state before the mark: an install marks before LIVE */
+			if ((gen & 1) && rg < LS_RGS_MAX && (peer_owned >> rg & 1) && LS_STATE_LIFECYCLE(LS_LOAD_ACQ(&s->state)) == LS_LIVE &&
+			    !received_since(t, slot)) {
 				result->scanned++;
-				if (LS_STATE_LIFECYCLE(LS_LOAD(&s->state)) == LS_LIVE) {
-					slots[m] = slot;
-					gens[m++] = gen;
-				}
+				slots[m] = slot;
+				gens[m++] = gen;
 			}
 		}
 		if (m == LS_FREER_BATCH || (m && next == LS_SLOT_NONE && at == fetched)) {

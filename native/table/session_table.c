@@ -107,8 +107,14 @@ static bool refresh(struct ls_table *t, u32 slot, const struct ls_session *image
 	return true;
 }
 
+/* Before the session is LIVE: a reconciler that walks meanwhile takes what is LIVE and not marked for stale (hazards 7, 20). */
+static void mark(struct ls_table *t, u32 slot)
+{
+	LS_STORE(&t->marks[slot / 64], LS_LOAD(&t->marks[slot / 64]) | 1ULL << (slot % 64));
+}
+
 /* Holds the writer. All or nothing (hazard 25): whatever fails leaves no entry behind. */
-static enum ls_status install_one(struct ls_table *t, struct pending *p, u32 *slot_out)
+static enum ls_status install_one(struct ls_table *t, struct pending *p, bool received)
 {
 	struct ls_env *e = &t->env;
 	struct ls_creation c = { 0 };
@@ -123,9 +129,10 @@ static enum ls_status install_one(struct ls_table *t, struct pending *p, u32 *sl
 	if (status == LS_OK)
 		status = ls_create_forward(e, &c, p->forward, &p->image.key);
 	if (status == LS_OK) {
+		if (received)
+			mark(t, c.slot);
 		ls_create_commit(e, &c);
 		t->listed--;
-		*slot_out = c.slot;
 		return LS_OK;
 	}
 	ls_create_undo(e, &c);
@@ -134,14 +141,13 @@ static enum ls_status install_one(struct ls_table *t, struct pending *p, u32 *sl
 
 		slot = LS_REF_SLOT(ref);
 		if (ref != LS_REF_NONE && LS_REF_DIR(ref) == LS_FORWARD && refresh(t, slot, &p->image)) {
-			*slot_out = slot;
+			if (received)
+				mark(t, slot);
 			return LS_OK;
 		}
 	}
 	return status;
 }
-
-static void mark(struct ls_table *t, u32 slot) { t->marks[slot / 64] |= 1ULL << (slot % 64); }
 
 static void prepare(struct ls_table *t, struct pending *p, const u8 *record, u32 ahead, u64 now)
 {
@@ -174,7 +180,6 @@ void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, 
 {
 	struct pending pending[AHEAD];
 	u64 now = ls_clock_ns();
-	u32 slot = 0;
 
 	memset(result, 0, sizeof(*result));
 	pthread_mutex_lock(&t->writer);
@@ -187,13 +192,11 @@ void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, 
 		if (i % AHEAD == 0)
 			now = ls_clock_ns();
 		if (done == LS_OK)
-			done = install_one(t, p, &slot);
+			done = install_one(t, p, flags & LS_INSTALL_MARK);
 		if (n - i > AHEAD)
 			prepare(t, p, records + (size_t)(i + AHEAD) * stride, AHEAD - 1, now);
 		if (done == LS_OK) {
 			result->installed++;
-			if (flags & LS_INSTALL_MARK)
-				mark(t, slot);
 		} else if (done == LS_E_CONFLICT) {
 			result->conflicts++;
 		} else if (done == LS_E_FULL) {
