@@ -52,6 +52,7 @@
       "test/native/crash_test.c",
       "test/native/pipeline_test.c",
       "test/native/stress_test.c",
+      "test/native/hazards_test.c",
       "test/native/links_test.c",
       "test/native/golden_test.c",
       "test/native/pipeline_corpus_test.c",
