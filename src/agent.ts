@@ -11,6 +11,7 @@ import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Logger } from 'pino'
+import { BackendChoice } from './backend/choice.js'
 import { openBackends, probeBackends, requireBackend } from './backend/registry.js'
 import { TableDataPlane, type Compiler } from './backend/table/index.js'
 import { Authority, ConfigError, ConfigStore, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
@@ -81,7 +82,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const setLevel = (d: Desired['agent']): void => { if (o.followLogLevel === true) log.level = d.logLevel }
   setLevel(agent)
   const instance = o.instance ?? agent.instance
-  const backend = backendOf(o.backend ?? agent.backend)
+  const choice = await BackendChoice.open(held.directory)
+  const backend = backendOf(o.backend ?? choice.of(agent.backend))
   requireBackend(backend)
 
   for (const note of store.notes) log.warn({ note }, 'the state directory was repaired')
@@ -89,7 +91,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const core = loadCore()
   const workers = agent.workers === 0 ? Math.min(availableParallelism(), limits.LS_THREADS_MAX) : agent.workers
   const pool = startPool()
-  const backends = openBackends({ core, agent, instance, workers, backend })
+  const backends = await openBackends({ core, agent, instance, workers, backend })
   const { table } = backends
   const dataplane = new TableDataPlane({ core, table, workers, netns: agent.netns, compiler: compilerOf(pool), backend, inherited: backends.inherited, forwarders: backends.forwarders })
   const loop = monitorEventLoopDelay({ resolution: 5 })
@@ -99,7 +101,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
-    sink: sinkOf(dataplane, o.backend, agent), store, parse, reader: pool.reader, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
+    sink: sinkOf(dataplane, (configured) => o.backend ?? choice.of(configured), agent), store, parse, reader: pool.reader, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
     onApplied: (applied, desired) => {
       setLevel(desired.agent)
       book = bookOf(desired)
@@ -133,6 +135,14 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
       }
     },
     probeAll: async () => await Promise.resolve(probeBackends()),
+    switchBackend: async (name, signal) => {
+      const target = backendOf(name)
+      if (target !== dataplane.name) requireBackend(target)
+      const result = await dataplane.switchTo(target, signal)
+      await choice.set(target, (authority.desired()?.agent ?? agent).backend)
+      if (result.from !== result.to) log.info(result, 'another backend forwards')
+      return result
+    },
     links: () => dataplane.links.list(),
     status: () => authority.status(),
     text: (which) => authority.text(which),
@@ -254,14 +264,14 @@ function backendOf (name: string): BackendName {
 const backendNames: readonly BackendName[] = ['userspace', 'ebpf', 'dpdk', 'vpp']
 
 /** The dataplane's sink, and what an apply cannot change while the agent runs: refused when the next start would fail, else a warning. */
-function sinkOf (dataplane: TableDataPlane, backend: string | null, started: Desired['agent']): ConfigSink {
+function sinkOf (dataplane: TableDataPlane, backend: (configured: string) => string, started: Desired['agent']): ConfigSink {
   const settings: ReadonlyArray<readonly [string, (a: Desired['agent']) => unknown]> = [
     ['agent.table.capacity', a => a.table.capacity], ['agent.table.hugepages', a => a.table.hugepages], ['agent.workers', a => a.workers], ['agent.socket', a => a.socketPath], ['agent.state-dir', a => a.stateDir],
     ['agent.instance', a => a.instance], ['agent.node', a => a.node]
   ]
   return {
     apply: async (desired, generation, signal) => {
-      const target = backendOf(backend ?? desired.agent.backend)
+      const target = backendOf(backend(desired.agent.backend))
       if (target !== dataplane.name) requireBackend(target)
       // userspace has every kind of port: it comes first and goes last
       if (target === 'userspace') await dataplane.switchTo(target, signal)

@@ -125,3 +125,9 @@ export async function runAgent (o: RunOptions): Promise<number> {
   if (ended !== null) signals.end(ended)
   return await running
 }
+
+/** Removes what an agent that is gone left in the kernel; false: there was nothing. */
+export async function teardown (instance: string): Promise<boolean> {
+  const { removeInstance } = await import('./backend/ebpf/index.js')
+  return await removeInstance(instance)
+}

@@ -2,7 +2,12 @@
  * surface is typed, in the same order, in src/native/binding-ebpf.ts. */
 #include <napi.h>
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include <array>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -202,6 +207,22 @@ void Ebpf::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Ebpf::close>("close") }));
 }
 
+/* keeper(folder) -> descriptor of a connection to the keeper, or -1: none runs. */
+static Napi::Value keeper(const Napi::CallbackInfo &info)
+{
+	std::string name = LS_KEEPER_SOCKET + arg_string(info, 0, "folder", 90);
+	struct sockaddr_un a = {};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	a.sun_family = AF_UNIX;
+	memcpy(a.sun_path + 1, name.data(), name.size());
+	if (fd >= 0 && connect(fd, reinterpret_cast<struct sockaddr *>(&a), static_cast<socklen_t>(offsetof(struct sockaddr_un, sun_path) + 1 + name.size())) != 0) {
+		close(fd);
+		fd = -1;
+	}
+	return Napi::Number::New(info.Env(), fd);
+}
+
 /* remove(folder) -> false when nothing was pinned there */
 static Napi::Value remove_pins(const Napi::CallbackInfo &info)
 {
@@ -235,7 +256,7 @@ static Napi::Object init_ebpf(Napi::Env env, Napi::Object exports)
 {
 	exports.Set("layoutVersion", Napi::Number::New(env, LS_LAYOUT_VERSION));
 	Ebpf::Init(env, exports);
-	exports.Set("keeperSocket", Napi::String::New(env, LS_KEEPER_SOCKET));
+	exports.Set("keeper", Napi::Function::New(env, keeper, "keeper"));
 	exports.Set("remove", Napi::Function::New(env, remove_pins, "remove"));
 	exports.Set("probe", Napi::Function::New(env, probe, "probe"));
 	return exports;

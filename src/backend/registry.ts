@@ -11,6 +11,7 @@ import type { NativeEbpf } from '../native/binding-ebpf.js'
 import { fromNative, native } from '../native/errors.js'
 import { loadEbpf } from '../native/load-ebpf.js'
 import { EbpfForwarder, pinFolder, probeEbpf } from './ebpf/index.js'
+import { Keeper } from './ebpf/keeper.js'
 import type { Forwarder } from './table/forwarder.js'
 import { probeUserspace, UserspaceForwarder } from './userspace/index.js'
 
@@ -36,11 +37,11 @@ const notBuilt: readonly ProbeResult[] = (['dpdk', 'vpp'] as const).map(backend 
 
 export const probeBackends = (): readonly ProbeResult[] => [probeUserspace(), probeEbpf(), ...notBuilt]
 
-/** @throws unavailable LS_A_BACKEND: the backend cannot run here, with what is missing. */
+/** @throws unsupported LS_A_BACKEND: the backend cannot run here, with what is missing. */
 export function requireBackend (backend: BackendName): void {
   const all = probeBackends()
   const found = all.find(p => p.backend === backend)
-  if (found?.available !== true) throw new LockstepError('unavailable', 'LS_A_BACKEND', 'this backend cannot run here', { object: 'agent.backend', found: `${backend}: ${found?.reason ?? 'unknown'}`, expected: all.filter(p => p.available).map(p => p.backend).join(' or '), next: 'lockstep backend list shows what this host can do' })
+  if (found?.available !== true) throw new LockstepError('unsupported', 'LS_A_BACKEND', 'this backend cannot run here', { object: 'agent.backend', found: `${backend}: ${found?.reason ?? 'unknown'}`, expected: all.filter(p => p.available).map(p => p.backend).join(' or '), next: 'lockstep backend list shows what this host can do' })
 }
 
 /** CPU numbers that this host may ever have, `0-3` or `0,2-5`: each is a worker id. */
@@ -49,22 +50,28 @@ function possibleCpus (): number {
   return Math.max(...text.split(',').map(part => Number(part.split('-').at(-1)))) + 1
 }
 
-export function openBackends (o: BackendOptions): Backends {
+export async function openBackends (o: BackendOptions): Promise<Backends> {
   const { addon } = loadEbpf()
   // Huge pages are not for maps: who insists on them has a table that cannot be switched.
   const ebpf = addon !== null && probeEbpf().available && (o.agent.table.hugepages !== 'on' || o.backend === 'ebpf') ? openMaps(o) : null
   if (ebpf === null) return { table: openMemory(o), forwarders: dataplane => new Map([['userspace', new UserspaceForwarder(dataplane, o.instance)]]), inherited: false, close: () => undefined }
   const { existed, links, regions } = ebpf.info()
+  const folder = pinFolder(o.instance)
+  let keeper: Keeper | null = null
   let table: NativeTable
   try {
+    // Whoever frees sessions of this table lets go before it is adopted.
+    if (existed) keeper = await Keeper.meet(folder)
+    native(() => { ebpf.freer(5000) }, { object: folder })
     table = new o.core.Table({ regions, created: !existed, programs: links.length > 0 })
   } catch (error) {
+    keeper?.leave()
     ebpf.close()
-    throw fromNative(error, { object: pinFolder(o.instance) })
+    throw fromNative(error, { object: folder })
   }
   return {
     table,
-    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table)]]),
+    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, keeper)]]),
     inherited: existed,
     close: () => { ebpf.close() }
   }

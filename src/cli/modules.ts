@@ -18,7 +18,7 @@ export interface RunOptions {
   readonly logLevel: string | null
 }
 
-export interface MainModule { readonly runAgent: (options: RunOptions) => Promise<number> }
+export interface MainModule { readonly runAgent: (options: RunOptions) => Promise<number>, readonly teardown: (instance: string) => Promise<boolean> }
 export interface QuickstartModule { readonly quickstart: (options: { readonly socketPath: string | null }) => Promise<number> }
 export interface GatewayModule { readonly gatewayMain: (options: GatewayCliOptions) => Promise<number> }
 export interface LabModule { readonly labMain: (argv: string[]) => Promise<number> }

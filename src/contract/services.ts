@@ -127,10 +127,21 @@ export interface ServedDataPlane {
   readonly links: () => Promise<readonly LinkInfo[]>
 }
 
+export interface SwitchResult {
+  readonly from: BackendName
+  readonly to: BackendName
+  /** In the order they were handed over, and how long both received from each: no moment passes in which nobody does. */
+  readonly ports: ReadonlyArray<{ readonly name: string, readonly handOverUs: number }>
+  /** That went on. */
+  readonly sessions: number
+  readonly totalMs: number
+}
+
 export interface AgentServices {
   readonly info: () => Promise<AgentInfo>
   readonly dataplane: () => ServedDataPlane
   readonly probeAll: () => Promise<readonly ProbeResult[]>
+  readonly switchBackend: (backend: string, signal: AbortSignal) => Promise<SwitchResult>
   readonly config: ConfigAuthority
   /** Of the running configuration; never asks another thread. */
   readonly names: NameBook

@@ -40,8 +40,8 @@ export interface NativeEbpf {
 export interface NativeEbpfAddon {
   readonly layoutVersion: number
   readonly Ebpf: new (folder: string, header: Uint8Array) => NativeEbpf
-  /** Abstract socket of a keeper, followed by the folder. */
-  readonly keeperSocket: string
+  /** Descriptor of a connection to the keeper of a folder; -1: none runs. */
+  readonly keeper: (folder: string) => number
   /** Whatever is pinned in the folder, by any version, goes. False: nothing was. Throws LS_E_BUSY. */
   readonly remove: (folder: string) => boolean
   /** What the kernel has, each tried; changes nothing. */

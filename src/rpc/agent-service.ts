@@ -2,7 +2,8 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { AgentInfo, AgentServices } from '../contract/services.js'
 import {
-  AgentState, type AgentGetInfoRequest, type AgentGetInfoResponse, type AgentListBackendsRequest, type AgentListBackendsResponse
+  AgentState, type AgentGetInfoRequest, type AgentGetInfoResponse, type AgentListBackendsRequest, type AgentListBackendsResponse,
+  type AgentSwitchBackendRequest, type AgentSwitchBackendResponse
 } from '../generated/proto/lockstep/v1/agent.js'
 import { unary, type OnBug } from './handler.js'
 
@@ -37,6 +38,11 @@ export function agentImplementation (services: AgentServices, onBug: OnBug): Unt
         gatewayMetrics: info.gateway.metrics ?? '',
         rpcLoopDelayP99Ms: info.rpcLoopDelayP99Ms
       }
+    }),
+
+    switchBackend: unary<AgentSwitchBackendRequest, AgentSwitchBackendResponse>(onBug, async (request, { signal }) => {
+      const r = await services.switchBackend(request.backend, signal)
+      return { from: r.from, to: r.to, ports: r.ports.map(p => ({ name: p.name, handOverUs: BigInt(p.handOverUs) })), sessions: BigInt(r.sessions), totalMs: r.totalMs }
     }),
 
     listBackends: unary<AgentListBackendsRequest, AgentListBackendsResponse>(onBug, async () => {

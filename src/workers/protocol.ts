@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { IdTable } from '../contract/desired.js'
 import type { LinkInfo, ProbeResult } from '../contract/dataplane.js'
-import type { AgentInfo, Answer, ConfigAuthority } from '../contract/services.js'
+import type { AgentInfo, AgentServices, Answer, ConfigAuthority } from '../contract/services.js'
 import type { PackedError } from './errors.js'
 
 // --- sync worker ----------------------------------------------------------------------------------------------------------------------
@@ -70,6 +70,7 @@ export interface Book {
 export interface MainCalls {
   readonly info: () => Answer<Omit<AgentInfo, 'rpcLoopDelayP99Ms'>>
   readonly probeAll: () => Promise<readonly ProbeResult[]>
+  readonly switchBackend: AgentServices['switchBackend']
   readonly links: () => Answer<readonly LinkInfo[]>
   readonly status: ConfigAuthority['status']
   readonly text: ConfigAuthority['text']

@@ -67,10 +67,12 @@ export class LabAgent {
   readonly socket: string
   readonly configFile: string
   readonly startMs: number
+  readonly instance: string
   readonly #process: Background
 
-  private constructor (socket: string, configFile: string, startMs: number, child: Background) {
+  private constructor (socket: string, configFile: string, startMs: number, instance: string, child: Background) {
     this.socket = socket
+    this.instance = instance
     this.configFile = configFile
     this.startMs = startMs
     this.#process = child
@@ -87,7 +89,7 @@ export class LabAgent {
     const child = new Background('agent', null, [process.execPath, program, 'run', configFile, '--socket', socket, '--state', join(directory, 'state'),
       '--instance', place.instance, '--log-level', o.logLevel ?? 'info'])
     place.remember?.(child.pid)
-    const agent = new LabAgent(socket, configFile, 0, child)
+    const agent = new LabAgent(socket, configFile, 0, place.instance, child)
     try {
       await child.says('"agent ready"', o.readyWithinMs ?? 30_000)
       const { state } = await agent.status()
@@ -96,7 +98,7 @@ export class LabAgent {
       await child.stop('SIGKILL')
       throw error
     }
-    return new LabAgent(socket, configFile, performance.now() - begun, child)
+    return new LabAgent(socket, configFile, performance.now() - begun, place.instance, child)
   }
 
   get pid (): number { return this.#process.pid }
@@ -142,6 +144,9 @@ export class LabAgent {
     const code = await this.#process.stop('SIGTERM', 5000)
     return { code, ms: performance.now() - begun }
   }
+
+  /** `lockstep teardown` of its instance, once it is gone. */
+  async teardown (): Promise<CliResult> { return await run([process.execPath, program, 'teardown', '--instance', this.instance, '--json'], { timeoutMs: 30_000 }) }
 
   /** As if it crashed. */
   async kill (): Promise<void> { await this.#process.stop('SIGKILL') }

@@ -210,7 +210,7 @@ t.test('conditions, findings, and the commands that end them', { skip: await ski
   })
 
   await t.test('without root: no crash, and what was not seen is named', async (t) => {
-    const { code, stdout, stderr } = await run(['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--', process.execPath, main, 'doctor', '-', '--json'], { timeoutMs: 30_000, input: config('ebpf') })
+    const { code, stdout, stderr } = await run(['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--', 'env', 'NODE_OPTIONS=', process.execPath, main, 'doctor', '-', '--json'], { timeoutMs: 30_000, input: config('ebpf') })
     t.equal(stderr, '')
     t.equal(code, 0, 'what nobody saw is no error')
     const { findings, root } = JSON.parse(stdout) as { findings: Finding[], root: boolean }

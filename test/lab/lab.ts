@@ -1,4 +1,5 @@
 /** A lab as one object: network, servers and agent, built together and taken down together whatever happens. */
+import { existsSync } from 'node:fs'
 import { LabAgent, type AgentOptions } from './agent.js'
 import { Servers } from './servers.js'
 import { Topology, type HostName, type TopologyOptions } from './topology.js'
@@ -41,6 +42,8 @@ export class Lab {
 
   async close (): Promise<void> {
     await this.#agent?.stop()
+    // Programs go on without an agent, on purpose: a lab leaves none.
+    if (existsSync(`/sys/fs/bpf/lockstep/${this.prefix}`)) await this.#agent?.teardown()
     await this.servers.close()
     await this.topology.close()
   }

@@ -44,6 +44,7 @@ export async function nothingLeft (prefix: string, directory: string): Promise<v
   const left = (await run(['ip', 'netns', 'list'], { timeoutMs: 10_000 })).stdout.split('\n').filter((line) => line.startsWith(netnsOf(prefix, 'router').replace(/rt$/, '')))
   if (existsSync(directory)) left.push(directory)
   if (existsSync(`/run/lockstep-lab/${prefix}.json`)) left.push('its marker')
+  if (existsSync(`/sys/fs/bpf/lockstep/${prefix}`)) left.push('pins')
   if (left.length > 0) throw new Error(`the lab left behind: ${left.join(', ')}`)
 }
 

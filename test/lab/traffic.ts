@@ -19,6 +19,8 @@ export interface CurlJob {
   /** Of the body; `null` = not looked at. */
   readonly sha256: string | null
   readonly timeoutS?: number
+  /** Bytes a second, as curl's --limit-rate. */
+  readonly rate?: string
   readonly signal?: AbortSignal
 }
 
@@ -55,7 +57,7 @@ export function parseCurl (stderr: string, bytes: number, sha256: string, wanted
 }
 
 async function curlOnce (job: CurlJob): Promise<CurlResult> {
-  const [command = '', ...args] = inNetns(job.netns, ['curl', '-q', '-g', '-s', '-S', '--noproxy', '*', '--connect-timeout', '10', '-m', String(job.timeoutS ?? 30), '-w', WRITE_OUT, job.url])
+  const [command = '', ...args] = inNetns(job.netns, ['curl', '-q', '-g', '-s', '-S', '--noproxy', '*', '--connect-timeout', '10', '-m', String(job.timeoutS ?? 30), ...(job.rate === undefined ? [] : ['--limit-rate', job.rate]), '-w', WRITE_OUT, job.url])
   return await new Promise((resolve) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], signal: job.signal, killSignal: 'SIGKILL' })
     const hash = createHash('sha256')

@@ -12,6 +12,10 @@ import { loadEbpf } from '../../native/load-ebpf.js'
 import type { Forwarder } from '../table/forwarder.js'
 import type { OpenPort } from '../table/ports.js'
 import { capabilitiesOf } from './capabilities.js'
+import { Keeper } from './keeper.js'
+
+/** The keeper lets go before it says so; this only waits for the kernel. */
+const FREER_MS = 1000
 
 /** Where the instance is pinned. */
 export const pinFolder = (instance: string): string => `/sys/fs/bpf/lockstep/${instance.replaceAll('.', '~')}`
@@ -22,6 +26,16 @@ export function probeEbpf (): ProbeResult {
   return { backend: 'ebpf', available: missing.length === 0, reason: missing.join('; '), capabilities: capabilitiesOf() }
 }
 
+/** Ends the keeper of an instance without an agent and removes all that it pinned. False: there was nothing. @throws LS_E_BUSY while an agent has it. */
+export async function removeInstance (instance: string): Promise<boolean> {
+  const { addon, reason } = loadEbpf()
+  if (addon === null) throw new LockstepError('unavailable', 'LS_B_EBPF', 'pins cannot be removed without the ebpf addon', { object: instance, found: reason })
+  const folder = pinFolder(instance)
+  const keeper = await Keeper.meet(folder)
+  await keeper?.quit()
+  return native(() => addon.remove(folder), { object: folder, next: 'stop the agent first: lockstep stop' })
+}
+
 export class EbpfForwarder implements Forwarder {
   readonly name = 'ebpf'
   readonly parks = true
@@ -30,26 +44,30 @@ export class EbpfForwarder implements Forwarder {
   /** Ports on which the driver does not run programs, so that the generic hook does. */
   readonly generic = new Set<string>()
 
-  constructor (private readonly ebpf: NativeEbpf, private readonly table: NativeTable) {}
+  /** `keeper`: the one of an earlier life, met before its table was adopted. */
+  constructor (private readonly ebpf: NativeEbpf, private readonly table: NativeTable, private readonly folder: string, private keeper: Keeper | null) {}
 
   probe (): ProbeResult { return probeEbpf() }
 
   inherited (): ReadonlyMap<string, number> { return new Map(native(() => this.ebpf.info()).links.map(l => [l.name, l.device])) }
 
-  start (): void {
+  async start (): Promise<void> {
     if (!this.loaded) native(() => { this.ebpf.load() }, { object: 'the XDP program', next: 'lockstep doctor tells what this kernel lacks' })
     this.loaded = true
     native(() => { this.ebpf.publish() }, { object: 'agent.instance', next: 'stop the other agent, or give this one another agent.instance' })
+    native(() => { this.ebpf.freer(FREER_MS) }, { object: this.folder })
+    this.keeper ??= await Keeper.start(this.folder)
     native(() => { this.table.programs(true) })
   }
 
-  /** Forwarding goes on. */
+  /** Forwarding goes on, and the keeper stands in: from when the table is closed, which is when this process ends. */
   async stop (): Promise<void> { await Promise.resolve() }
 
   async leave (): Promise<void> {
+    await this.keeper?.quit()
+    this.keeper = null
     native(() => { this.ebpf.unpublish() })
     native(() => { this.table.programs(false) })
-    await Promise.resolve()
   }
 
   enable (port: OpenPort): void {

@@ -14,7 +14,7 @@ export interface Forwarder {
   readonly parks: boolean
   /** Ids of ports by name, of a life before this process. */
   readonly inherited: () => ReadonlyMap<string, number>
-  readonly start: () => void
+  readonly start: () => Promise<void>
   /** This process ends. Whether forwarding does too is the forwarder's nature. */
   readonly stop: () => Promise<void>
   /** Another forwarder took over: nothing of this one remains on the host. */

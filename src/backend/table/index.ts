@@ -10,6 +10,7 @@ import type {
 } from '../../contract/dataplane.js'
 import type { Desired } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
+import type { SwitchResult } from '../../contract/services.js'
 import { limits } from '../../generated/layout.js'
 import type { NativeCore, NativeTable, NativeUserspace } from '../../native/binding.js'
 import { fromNative, native } from '../../native/errors.js'
@@ -47,16 +48,6 @@ export interface TableDataPlaneOptions {
   /** Namespace of the ports that name no other. */
   readonly netns: string | null
   readonly compiler: Compiler
-}
-
-export interface SwitchResult {
-  readonly from: BackendName
-  readonly to: BackendName
-  /** In the order they were handed over, and how long both received from each: no moment passes in which nobody does. */
-  readonly ports: ReadonlyArray<{ readonly name: string, readonly handOverUs: number }>
-  /** That went on. */
-  readonly sessions: number
-  readonly totalMs: number
 }
 
 const kindNames = ['packet', 'packet', 'pcap', 'tap', 'source'] as const
@@ -106,9 +97,8 @@ export class TableDataPlane implements DataPlane {
     if (this.started) return
     native(() => { this.dataplane.startLinks(netnsPath(this.o.netns)) }, { object: `netns ${this.o.netns ?? '(own)'}` })
     native(() => { this.o.table.startFreer() })
-    this.forwarder.start()
+    await this.forwarder.start()
     this.started = true
-    await Promise.resolve()
   }
 
   async close (): Promise<void> { await this.turn(async () => { await this.stop() }) }
@@ -118,6 +108,7 @@ export class TableDataPlane implements DataPlane {
     await this.turn(async () => {
       if (this.closed) return
       await this.sessions.deleteByFilter({}, new AbortController().signal)
+      if (this.started) await this.forwarder.leave()
       await this.stop()
     })
   }
@@ -154,7 +145,7 @@ export class TableDataPlane implements DataPlane {
       const ports = this.ports.all()
       const done = (moved: SwitchResult['ports']): SwitchResult => ({ from: from.name, to: to.name, ports: moved, sessions: this.o.table.info().live, totalMs: performance.now() - began })
       if (from === to || this.desired === null) {
-        if (from !== to && this.started) { to.start(); await from.leave() }
+        if (from !== to && this.started) { await to.start(); await from.leave() }
         this.forwarder = to
         return done([])
       }
@@ -163,7 +154,7 @@ export class TableDataPlane implements DataPlane {
       const moved: Array<{ name: string, handOverUs: number }> = []
       const handed: OpenPort[] = []
       try {
-        to.start()
+        await to.start()
         for (const port of ports) to.open(port)
         for (const port of ports) {
           const at = performance.now()

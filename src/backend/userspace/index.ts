@@ -29,7 +29,7 @@ export class UserspaceForwarder implements Forwarder {
   constructor (private readonly dataplane: NativeUserspace, private readonly instance: string) {}
 
   probe (): ProbeResult { return probeUserspace() }
-  start (): void { native(() => { this.dataplane.start() }) }
+  async start (): Promise<void> { await Promise.resolve(native(() => { this.dataplane.start() })) }
 
   async stop (): Promise<void> {
     this.dataplane.stop()

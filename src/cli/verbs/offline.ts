@@ -1,4 +1,4 @@
-/** run, quickstart, gateway, check, lab, bench: verbs that need no running agent. */
+/** run, quickstart, gateway, check, teardown, lab, bench: verbs that need no running agent. */
 import { Option, type Command } from 'commander'
 import type { ConfigCheckResponse } from '../../generated/proto/lockstep/v1/config.js'
 import { call } from '../client.js'
@@ -16,6 +16,7 @@ export function addOffline (parent: Command, cli: Cli): void {
   addRun(parent, cli)
   addGateway(parent, cli)
   addCheck(parent, cli)
+  addTeardown(parent, cli)
   passThrough(parent, cli, 'lab', 'Show real traffic through network namespaces of its own', ['lab', 'lab --help'], async (argv) => await (await load('lab')).labMain(argv))
   passThrough(parent, cli, 'bench', 'Measure on this host', ['bench reconcile --backend userspace --sessions 1000000 --stale 0.01', 'bench table --json', 'bench --help'], async (argv) => await (await load('bench')).benchMain(argv))
 }
@@ -71,6 +72,23 @@ function addGateway (parent: Command, cli: Cli): void {
       if (at === null) return exitCode.ok
       return await gatewayMain({ ...o, http: at.http.at, grpc: at.grpc.at, named: { http: at.http.named, grpc: at.grpc.named }, socketPath: await socketPathOf(cli.io, o), // A reader that has gone is no reason to stop serving.
         onReady: (text) => { cli.io.out(`${text}\n`).catch(() => {}) }, onNote: (text) => { cli.io.err(`${text}\n`) }, signal: cli.io.signal })
+    }))
+}
+
+function addTeardown (parent: Command, cli: Cli): void {
+  offlineVerb(parent, {
+    usage: 'teardown',
+    summary: 'Remove what an eBPF agent left forwarding: programs, maps, sessions',
+    about: 'After `lockstep stop` an eBPF agent goes on forwarding without a process. This ends it: every program is detached, every map unpinned, the keeper ends. Refused while an agent runs.',
+    examples: ['teardown', 'teardown --instance edge']
+  })
+    .option('--instance <name>', 'agent.instance of the agent', 'default')
+    .option('--json', 'one JSON object')
+    .action(action(cli, async (o: { instance: string, json?: boolean }) => {
+      const { teardown } = await load('main')
+      const removed = await teardown(o.instance)
+      await cli.io.out(o.json === true ? `${toJson({ instance: o.instance, removed })}\n` : removed ? `instance ${o.instance}: nothing of it is left in the kernel\n` : `instance ${o.instance} has nothing in the kernel\n`)
+      return exitCode.ok
     }))
 }
 

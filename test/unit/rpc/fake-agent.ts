@@ -62,6 +62,10 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     services: {
       info: async () => agent.info,
       dataplane: () => dataplane,
+      switchBackend: async (backend) => {
+        if (backend !== 'ebpf') throw new LockstepError('unsupported', 'LS_B_SWITCH_LOSES', 'no', { object: backend })
+        return { from: 'userspace', to: 'ebpf', ports: [{ name: 'lan', handOverUs: 5123 }], sessions: 7, totalMs: 41.5 }
+      },
       probeAll: async () => [
         { backend: 'userspace', available: true, reason: '', capabilities: [{ name: 'snat', supported: true, reason: '' }] },
         { backend: 'ebpf', available: false, reason: 'kernel 5.10 is older than 6.1', capabilities: [{ name: 'snat', supported: false, reason: 'not probed' }] }

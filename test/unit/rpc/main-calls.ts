@@ -2,9 +2,9 @@
 import type { AgentServices } from '../../../src/contract/services.js'
 import type { MainCalls } from '../../../src/workers/protocol.js'
 
-export function mainCallsOf ({ info, dataplane, probeAll, config }: AgentServices): MainCalls {
+export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config }: AgentServices): MainCalls {
   return {
-    info, probeAll, links: async () => await dataplane().links(),
+    info, probeAll, switchBackend, links: async () => await dataplane().links(),
     status: config.status, text: config.text, check: config.check, apply: config.apply, confirm: config.confirm, rollback: config.rollback,
     history: config.history, compare: config.compare, save: config.save
   }

@@ -173,6 +173,34 @@ export interface AgentListBackendsResponse {
   backends: Backend[];
 }
 
+/** Which backend shall forward. */
+export interface AgentSwitchBackendRequest {
+  /** userspace, ebpf, dpdk or vpp. */
+  backend: string;
+}
+
+/** One port's change of hands. */
+export interface PortHandOver {
+  /** Name of the port. */
+  name: string;
+  /** How long both backends received from it, in microseconds. */
+  handOverUs: bigint;
+}
+
+/** What was done. */
+export interface AgentSwitchBackendResponse {
+  /** Who forwarded. */
+  from: string;
+  /** Who forwards. */
+  to: string;
+  /** In the order they were handed over; empty when nothing had to change. At most 64. */
+  ports: PortHandOver[];
+  /** Live sessions that went on. */
+  sessions: bigint;
+  /** Milliseconds from the request to the last port. */
+  totalMs: number;
+}
+
 function createBaseAgentGetInfoRequest(): AgentGetInfoRequest {
   return {};
 }
@@ -687,6 +715,205 @@ export const AgentListBackendsResponse: MessageFns<AgentListBackendsResponse> = 
   },
 };
 
+function createBaseAgentSwitchBackendRequest(): AgentSwitchBackendRequest {
+  return { backend: "" };
+}
+
+export const AgentSwitchBackendRequest: MessageFns<AgentSwitchBackendRequest> = {
+  encode(message: AgentSwitchBackendRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.backend !== "") {
+      writer.uint32(10).string(message.backend);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentSwitchBackendRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentSwitchBackendRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.backend = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePortHandOver(): PortHandOver {
+  return { name: "", handOverUs: 0n };
+}
+
+export const PortHandOver: MessageFns<PortHandOver> = {
+  encode(message: PortHandOver, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.handOverUs !== 0n) {
+      if (BigInt.asUintN(64, message.handOverUs) !== message.handOverUs) {
+        throw new globalThis.Error("value provided for field message.handOverUs of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.handOverUs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PortHandOver {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePortHandOver();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.handOverUs = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAgentSwitchBackendResponse(): AgentSwitchBackendResponse {
+  return { from: "", to: "", ports: [], sessions: 0n, totalMs: 0 };
+}
+
+export const AgentSwitchBackendResponse: MessageFns<AgentSwitchBackendResponse> = {
+  encode(message: AgentSwitchBackendResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== "") {
+      writer.uint32(10).string(message.from);
+    }
+    if (message.to !== "") {
+      writer.uint32(18).string(message.to);
+    }
+    for (const v of message.ports) {
+      PortHandOver.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.sessions !== 0n) {
+      if (BigInt.asUintN(64, message.sessions) !== message.sessions) {
+        throw new globalThis.Error("value provided for field message.sessions of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.sessions);
+    }
+    if (message.totalMs !== 0) {
+      writer.uint32(41).double(message.totalMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentSwitchBackendResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentSwitchBackendResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.ports.push(PortHandOver.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sessions = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.totalMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** What runs on this host. */
 export type AgentService = typeof AgentService;
 export const AgentService = {
@@ -713,6 +940,22 @@ export const AgentService = {
       Buffer.from(AgentListBackendsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AgentListBackendsResponse => AgentListBackendsResponse.decode(value),
   },
+  /**
+   * Another backend forwards from now on, while traffic flows: each port is received from at every moment, the session table stays. Kept over
+   * restarts until agent.backend of the configuration changes. Refused before anything is touched when the backend cannot run here or the
+   * configuration needs what it cannot do.
+   */
+  switchBackend: {
+    path: "/lockstep.v1.Agent/SwitchBackend" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AgentSwitchBackendRequest): Buffer =>
+      Buffer.from(AgentSwitchBackendRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AgentSwitchBackendRequest => AgentSwitchBackendRequest.decode(value),
+    responseSerialize: (value: AgentSwitchBackendResponse): Buffer =>
+      Buffer.from(AgentSwitchBackendResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AgentSwitchBackendResponse => AgentSwitchBackendResponse.decode(value),
+  },
 } as const;
 
 export interface AgentServer extends UntypedServiceImplementation {
@@ -720,6 +963,12 @@ export interface AgentServer extends UntypedServiceImplementation {
   getInfo: handleUnaryCall<AgentGetInfoRequest, AgentGetInfoResponse>;
   /** Every backend with what its probe found here. Probing changes nothing; it may take a second. */
   listBackends: handleUnaryCall<AgentListBackendsRequest, AgentListBackendsResponse>;
+  /**
+   * Another backend forwards from now on, while traffic flows: each port is received from at every moment, the session table stays. Kept over
+   * restarts until agent.backend of the configuration changes. Refused before anything is touched when the backend cannot run here or the
+   * configuration needs what it cannot do.
+   */
+  switchBackend: handleUnaryCall<AgentSwitchBackendRequest, AgentSwitchBackendResponse>;
 }
 
 export interface AgentClient extends Client {
@@ -754,6 +1003,26 @@ export interface AgentClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AgentListBackendsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Another backend forwards from now on, while traffic flows: each port is received from at every moment, the session table stays. Kept over
+   * restarts until agent.backend of the configuration changes. Refused before anything is touched when the backend cannot run here or the
+   * configuration needs what it cannot do.
+   */
+  switchBackend(
+    request: AgentSwitchBackendRequest,
+    callback: (error: ServiceError | null, response: AgentSwitchBackendResponse) => void,
+  ): ClientUnaryCall;
+  switchBackend(
+    request: AgentSwitchBackendRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AgentSwitchBackendResponse) => void,
+  ): ClientUnaryCall;
+  switchBackend(
+    request: AgentSwitchBackendRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AgentSwitchBackendResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -1,0 +1,80 @@
+/** The eBPF backend on real traffic: the switch under it, the agent's death under it, and nothing left behind. */
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { loadEbpf } from '../../src/native/load-ebpf.js'
+import { quickstartConfig, shortTimeouts } from './config.js'
+import type { Lab } from './lab.js'
+import { agentSaid, full, openLab, skipReason } from './support.js'
+import { addresses } from './topology.js'
+import { curl, httpUrl } from './traffic.js'
+
+/** Why the kernel or this build cannot; false: it can. */
+function ebpfRefusal (): string | false {
+  const { addon, reason } = loadEbpf()
+  if (addon === null) return reason
+  const missing = addon.probe().filter(f => !f.ok)
+  return missing.length === 0 ? false : missing.map(f => `${f.name}: ${f.reason}`).join('; ')
+}
+
+const skip = await skipReason('curl', 'ping') || ebpfRefusal()
+t.setTimeout(240_000)
+
+const pins = (lab: Lab): string => `/sys/fs/bpf/lockstep/${lab.prefix}`
+const urls = [httpUrl(addresses.vip.v4, '1m.bin'), httpUrl(addresses.vip.v6, '1m.bin'), httpUrl(addresses.s1.v4, '1m.bin', 8080)]
+
+t.test('switching there and back while downloads run', { skip }, async (t) => {
+  const lab = await openLab(t, 'switch')
+  const agent = await lab.startAgent(quickstartConfig(lab.prefix, [shortTimeouts, [['agent', 'backend'], 'userspace']]))
+  const client = lab.netns('client')
+  // every download is slow enough to meet several switches
+  let loading = true
+  const downloads = Promise.all(urls.map(async (url) => await curl({ netns: client, url, count: full ? 60 : 32, parallel: 8, sha256: lab.servers.bigSha256, timeoutS: 60, rate: '400k' })))
+  void downloads.finally(() => { loading = false })
+  const switches: Array<{ from: string, to: string, sessions: number, totalMs: number, ports: ReadonlyArray<{ name: string, handOverUs: number }> }> = []
+  await sleep(500)
+  while (loading) {
+    const to = switches.length % 2 === 0 ? 'ebpf' : 'userspace'
+    switches.push(await agent.json(['backend', 'switch', to]))
+    t.equal(existsSync(pins(lab)), to === 'ebpf', `pins with ${to} only`)
+    await sleep(400)
+  }
+  for (const [i, r] of (await downloads).entries()) t.same(r.failures, {}, urls[i] ?? '')
+  t.ok(switches.length >= 4, `${switches.length} switches`)
+  t.comment(`${switches.length} switches, ${switches.map(s => `${Math.round(s.totalMs)} ms`).join(', ')}`)
+  t.match(await agent.verify(), { ok: true, faults: [] })
+  t.same((await agent.json<{ from: string, to: string }>(['backend', 'switch', switches.length % 2 === 0 ? 'userspace' : 'ebpf'])).to, switches.at(-1)?.to, 'who forwards already has nothing to do')
+  const refused = await agent.cli(['backend', 'switch', 'vpp'])
+  t.not(refused.code, 0)
+  t.match(refused.stderr, /vpp/)
+  await agent.json(['backend', 'switch', 'userspace'])
+  t.equal(await agent.drained(45_000), 0)
+  t.equal((await agent.stop()).code, 0, agentSaid(lab))
+  t.notOk(existsSync(pins(lab)))
+})
+
+t.test('the agent is killed again and again: forwarding and new sessions go on, each successor adopts', { skip }, async (t) => {
+  const lab = await openLab(t, 'adopt')
+  const config = quickstartConfig(lab.prefix, [shortTimeouts, [['agent', 'backend'], 'ebpf']])
+  const client = lab.netns('client')
+  let agent = await lab.startAgent(config)
+  for (const url of urls) t.same((await curl({ netns: client, url, count: 4, parallel: 2, sha256: lab.servers.bigSha256 })).failures, {}, url) // neighbours are known from here on
+  for (let n = 0; n < (full ? 20 : 3); n++) {
+    const long = curl({ netns: client, url: urls[0] ?? '', count: 4, parallel: 4, sha256: lab.servers.bigSha256, timeoutS: 30, rate: '400k' })
+    await sleep(100 + 200 * (n % 4))
+    await agent.kill()
+    const without = await Promise.all(urls.map(async (url) => await curl({ netns: client, url, count: 20, parallel: 4, sha256: lab.servers.bigSha256, timeoutS: 5 })))
+    for (const r of without) t.same(r.failures, {}, 'no agent, new sessions')
+    agent = await lab.startAgent(config)
+    t.same((await long).failures, {}, 'begun before the kill, ended after the return')
+    t.match(await agent.verify(), { ok: true, faults: [] })
+  }
+  t.equal(await agent.drained(45_000), 0, 'no session is lost from sight')
+  t.match(await agent.verify(), { ok: true, live: 0, entries: 0 })
+  t.equal((await agent.stop()).code, 0, agentSaid(lab))
+  t.ok(existsSync(pins(lab)), 'a regular stop leaves it forwarding too')
+  t.same((await curl({ netns: client, url: urls[0] ?? '', count: 10, parallel: 4, sha256: lab.servers.bigSha256, timeoutS: 5 })).failures, {})
+  const gone = await agent.teardown()
+  t.equal(gone.code, 0, gone.stderr)
+  t.notOk(existsSync(pins(lab)), 'until it is torn down')
+})
