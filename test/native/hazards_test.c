@@ -278,6 +278,23 @@ TEST("H32 H33 the phase, the reason of a close and the application cross: a sess
 	node_close(b);
 }
 
+TEST("H38 what is for the router itself, and what neighbours say, is no session and tells nobody anything")
+{
+	static struct ls_wire_record out[64];
+	struct lane *w = node(1 << 10);
+	struct packet arp = ether(0xff, LS_ETH_ARP);
+	u64 lost;
+
+	CHECK_EQ(pass(w, PORT_TRUST, udp("10.0.1.10", 4000, "10.0.1.1", 53, 4)), LS_V_HOST);
+	CHECK_EQ(pass(w, PORT_TRUST, tcp("10.0.1.10", 4000, "10.0.1.1", 179, LS_TCP_SYN)), LS_V_HOST);
+	CHECK_EQ(pass(w, PORT_TRUST, echo("10.0.1.10", "10.0.1.1", 7, false, 8)), LS_V_HOST);
+	put(&arp, (u8[]){ 0, 1, 8, 0, 6, 4, 0, 2, 2, 0, 0, 0, 0, 0xa1, 10, 0, 1, 10, 2, 0, 0, 0, 0, 0x11, 10, 0, 1, 1 }, 28);
+	CHECK_EQ(pass(w, PORT_TRUST, arp), LS_V_HOST);
+	CHECK_EQ(live_count(w->t), 0);
+	CHECK_EQ(ls_table_drain(w->t, out, 64, &lost), 0);
+	node_close(w);
+}
+
 TEST("H40 H43 what a peer says about a tuple of ours changes nothing of our session, in either direction")
 {
 	struct lane *w = node(1 << 10);
@@ -352,6 +369,29 @@ TEST("H39 H41 a delete by either tuple takes both ends of its session, and neith
 		CHECK_CLEAN(t);
 		ls_table_close(t);
 	}
+}
+
+TEST("H42 a reload, a worker that stops and starts, an adoption: no session ends, neither ours nor a peer's")
+{
+	struct lane *w = node(1 << 10);
+	struct ls_wire_record r = record_of(1);
+	struct packet p = udp("10.0.1.10", 4000, "10.0.3.10", 53, 4);
+	struct ls_adopt_result adopted;
+
+	CHECK_PASS(w, PORT_TRUST, p, IF_DMZ);
+	CHECK_EQ(install(w->t, &r, 0), LS_OK);
+	for (u32 i = 0; i < 3; i++) {
+		standard_table(w->t);
+		ls_worker_detach(w->t, 0);
+		CHECK_EQ(ls_table_adopt(w->t, NULL, &adopted), LS_OK);
+		CHECK_EQ(adopted.live, 2);
+		ls_worker_attach(w->t, 0);
+		CHECK_PASS(w, PORT_TRUST, p, IF_DMZ);
+		CHECK_EQ(counted(w, LS_CTR_SESSION_HITS), 1);
+	}
+	CHECK_EQ(ls_table_get(w->t, &r.key, &r), LS_OK);
+	CHECK_EQ(live_count(w->t), 2);
+	node_close(w);
 }
 
 TEST("H45 the port of a synced session is taken: a local flow gets another or none, and what has no port to take is not refused")
@@ -477,6 +517,31 @@ TEST("H7 H20 what arrives while the reconciler walks stays; what it chose is end
 		CHECK_EQ(live_count(t), ARRIVALS);
 		CHECK_CLEAN(t);
 		ls_table_delete_filter(t, &all, LS_CLOSE_ADMIN, NULL, &gone);
+	}
+	ls_table_close(t);
+}
+
+TEST("H89 a call that finds nothing is bounded by its time as well: without time it looks at no more than 8192 slots")
+{
+	struct ls_table *t = table_new(1 << 16);
+	struct ls_filter nothing = { .match = LS_FM_POLICY, .policy = 999 }, all = { 0 };
+	struct ls_wire_record out;
+	u8 cell[64];
+
+	for (u32 full = 0; full < 2; full++) { /* an empty table; one with a session that is not looked for */
+		if (full) {
+			struct ls_wire_record r = record_of(1);
+
+			CHECK_EQ(install(t, &r, 0), LS_OK);
+		}
+		for (u32 cursor = 0, before = 0; cursor != 0xffffffff; before = cursor) {
+			CHECK_EQ(ls_scan_records(t, full ? &nothing : &all, &cursor, &out, 1, 0), 0);
+			CHECK(cursor == 0xffffffff ? t->env.slots - before <= 8192 : cursor - before <= 8192);
+		}
+		for (u32 cursor = 0, before = 0; cursor != 0xffffffff; before = cursor) {
+			CHECK_EQ(ls_scan_columns(t, full ? &nothing : &all, 1, &cursor, cell, 1, 0), 0);
+			CHECK(cursor == 0xffffffff ? t->env.slots - before <= 8192 : cursor - before <= 8192);
+		}
 	}
 	ls_table_close(t);
 }
