@@ -128,6 +128,6 @@ export async function runAgent (o: RunOptions): Promise<number> {
 
 /** Removes what an agent that is gone left in the kernel; false: there was nothing. */
 export async function teardown (instance: string): Promise<boolean> {
-  const { removeInstance } = await import('./backend/ebpf/index.js')
+  const { removeInstance } = await import('./backend/registry.js')
   return await removeInstance(instance)
 }

@@ -10,10 +10,12 @@ import type { NativeCore, NativeTable, NativeUserspace } from '../native/binding
 import type { NativeEbpf } from '../native/binding-ebpf.js'
 import { fromNative, native } from '../native/errors.js'
 import { loadEbpf } from '../native/load-ebpf.js'
-import { EbpfForwarder, pinFolder, probeEbpf } from './ebpf/index.js'
+import { EbpfForwarder, pinFolder, probeEbpf, removeInstance } from './ebpf/index.js'
 import { Keeper } from './ebpf/keeper.js'
 import type { Forwarder } from './table/forwarder.js'
 import { probeUserspace, UserspaceForwarder } from './userspace/index.js'
+
+export { removeInstance }
 
 export interface Backends {
   readonly table: NativeTable
