@@ -40,10 +40,10 @@ void ls_table_grace(struct ls_table *t)
 	t->graces++;
 }
 
-/* Tops every attached worker's ring up from the agent's list. */
+/* Tops every attached worker's ring up from the agent's list, of which the reserve stays: packets cannot take the room of a peer's installs (D12). */
 void ls_table_refill(struct ls_table *t)
 {
-	u32 size = t->env.header->free_ring;
+	u32 size = t->env.header->free_ring, reserve = LS_LOAD(&t->env.banks[LS_LOAD_ACQ(&t->env.header->active_bank) & 1].reserve);
 	struct ls_env worker;
 
 	pthread_mutex_lock(&t->writer);
@@ -54,7 +54,7 @@ void ls_table_refill(struct ls_table *t)
 		if (!LS_LOAD(&k->attached) || used > size / 2)
 			continue;
 		ls_env_worker(t, w, &worker);
-		for (u32 n = 0; used < size && t->listed && n < LS_WRITER_BATCH; n++, used++)
+		for (u32 n = 0; used < size && t->listed > reserve && n < LS_WRITER_BATCH; n++, used++)
 			LS_STORE(port_free_slot(&worker, head++), (u64)t->list[--t->listed]);
 		LS_STORE_REL(&k->free_head, head);
 	}

@@ -1541,6 +1541,38 @@ TEST("adopt frees what is half there, keeps what is whole, clears what is foreig
 	close(fd);
 }
 
+TEST("the reserve is for installs: packets leave it alone (D12)")
+{
+	struct ls_geometry g = { .capacity = 1 << 10, .threads = 1, .arena = 1 };
+	struct ls_config *c = bank_new();
+	struct ls_table *t = NULL;
+	struct ls_env e;
+	u32 slot, opened = 0;
+	int err_no;
+
+	CHECK_EQ(ls_table_create(&g, LS_HUGE_NEVER, NULL, &t, &err_no), LS_OK);
+	c->reserve = 1000;
+	memcpy(&t->env.banks[t->env.header->active_bank & 1], c, sizeof(*c));
+	free(c);
+	worker_open(t, 0, &e);
+	for (u32 i = 0; i < 4096; i++) {
+		struct ls_key k = key_of(i);
+
+		burst_begin(&e);
+		opened += worker_create(&e, &k, LS_UDP_NEW, &slot) == LS_OK;
+		burst_end(&e);
+		ls_table_refill(t);
+	}
+	CHECK_EQ(t->listed, 1000);
+	CHECK_EQ(opened, t->env.slots - 1000);
+	for (u32 i = 0; i < 300; i++) {
+		struct ls_wire_record r = record_of(10000 + i);
+
+		CHECK_EQ(install(t, &r, 0), LS_OK);
+	}
+	ls_table_close(t);
+}
+
 /* --- regions that are objects of their own ------------------------------------------------------------------------------------------------------- */
 
 TEST("a table over one object for each region is the same table; a second holder adopts it; a damaged header is refused")

@@ -211,7 +211,7 @@ struct ls_config {
 	u16 mgmt_port[LS_MGMT_PORTS_MAX]; /* TCP, host order, 0 = none (D1) */
 	u16 host_port_lo; /* the host's own ephemeral ports: disjoint from every SNAT range */
 	u16 host_port_hi;
-	u32 reserve; /* slots kept for established sessions and peers (D12) */
+	u32 reserve; /* slots that packets do not get: room for the installs of a peer (D12); 0 without one */
 	u8 vip_plens[LS_VIP_PLENS_MAX]; /* distinct prefix lengths, longest first; 0xff ends */
 	u32 vips;
 	u32 pad;
