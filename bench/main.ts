@@ -51,6 +51,10 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
       const { sweep, ...result } = await bench({ ...common, stale: options.stale, html: options.html, sweep: options.sweep, savePlots: options.save })
       return { result, ...(sweep.length > 0 ? { extra: { sweep } } : {}) }
     }
+    case 'switch': {
+      const { bench } = await import('./switch/main.js')
+      return { result: await bench({ switches: options.repeats ?? (options.quick ? 6 : 20), progress, signal }) }
+    }
     case 'api': {
       const { bench } = await import('./api/main.js')
       const figures = await bench({ rows: options.sessions ?? 1_000_000, runs: options.repeats ?? (options.quick ? 3 : 5), signal })

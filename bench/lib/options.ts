@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { BenchError } from './programs.js'
 
-export const suites = ['table', 'pipeline', 'reconcile', 'api'] as const
+export const suites = ['table', 'pipeline', 'reconcile', 'api', 'switch'] as const
 export type SuiteName = typeof suites[number]
 
 export interface BenchOptions {
@@ -27,6 +27,7 @@ Suites:
   pipeline     nanoseconds per packet in user space; Maglev rings
   reconcile    find and remove the sessions that a peer no longer has, beside kernel hash maps and a JavaScript Map
   api          rows per second over gRPC
+  switch       a change of backend under downloads and iperf3 in the lab (root)
 
 Options:
   --sessions N     sessions in the table (default 1000000; up to 16777216)
