@@ -286,10 +286,20 @@ export class TableDataPlane implements DataPlane {
   private listLinks (): ReturnType<LinkController['list']> {
     const facts = this.facts(this.ports.all())
     const names = new Map(this.ports.all().map(p => [p.device, p.port.name]))
+    const program = this.forwarder.parks ? this.interfaceCounts() : null
     return native(() => this.dataplane.ports()).map(p => {
       const name = names.get(p.device) ?? p.name
-      return { name, device: p.device, kind: kindNames[p.kind] ?? 'packet', ifindex: p.ifindex, mac: p.mac, mtu: p.mtu, up: p.up, addresses: facts[name]?.addresses ?? [], rxPackets: p.rxPackets, txPackets: p.txPackets, rxDropped: p.rxDropped, txDropped: p.txDropped }
+      const seen = program === null || p.kind !== 1 ? p : { ...p, ...program(p.device) }
+      return { name, device: p.device, kind: kindNames[p.kind] ?? 'packet', ifindex: p.ifindex, mac: p.mac, mtu: p.mtu, up: p.up, addresses: facts[name]?.addresses ?? [], rxPackets: seen.rxPackets, txPackets: seen.txPackets, rxDropped: p.rxDropped, txDropped: p.txDropped }
     })
+  }
+
+  /** Frames of a port that a program receives from, by the counters of its interfaces. */
+  private interfaceCounts (): (device: number) => { rxPackets: number, txPackets: number } {
+    const { iface_rx: rx, iface_tx: tx } = this.telemetry.snapshot().blocks
+    const interfaces = this.last?.managedInterfaces ?? []
+    const sum = (block: Float64Array | undefined, device: number): number => interfaces.filter(i => i.device === device).reduce((n, i) => n + (block?.[2 * i.id] ?? 0), 0)
+    return device => ({ rxPackets: sum(rx, device), txPackets: sum(tx, device) })
   }
 
   private listNeighbours (): ReturnType<LinkController['neighbours']> {
