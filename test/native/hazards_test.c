@@ -521,6 +521,113 @@ TEST("H7 H20 what arrives while the reconciler walks stays; what it chose is end
 	ls_table_close(t);
 }
 
+struct walk {
+	struct ls_table *t;
+	struct ls_reconcile_result bulk;
+};
+
+static void *walk(void *arg)
+{
+	struct walk *x = arg;
+
+	CHECK_EQ(ls_reconcile(x->t, 1 << 1, true, false, &x->bulk), LS_OK);
+	return NULL;
+}
+
+static struct ls_wire_record of_peer(u32 i)
+{
+	struct ls_wire_record r = record_of(i);
+
+	r.rg = 1;
+	return r;
+}
+
+TEST("H7 what the peer sends again while the reconciler waits in the middle of its walk stays")
+{
+	enum { SESSIONS = LS_FREER_BATCH + 1000, AGAIN = 500 }; /* the walk stops after a batch; what comes again lies behind it */
+	struct lane *w = node(1 << 13);
+	struct walk x = { .t = w->t };
+	struct ls_wire_record again[AGAIN];
+	struct ls_session s;
+	pthread_t thread;
+	u32 n = 0, first, slot, gen;
+
+	for (u32 i = 0; i < SESSIONS; i++) {
+		struct ls_wire_record r = of_peer(i);
+
+		CHECK_EQ(install(w->t, &r, 0), LS_OK);
+	}
+	for (u32 at = w->t->env.slots; n < AGAIN;) /* those in the last slots */
+		if (ls_session_read(w->t, --at, &s))
+			again[n++] = of_peer((u32)s.id.serial - 1);
+	for (first = 0; !ls_session_read(w->t, first, &s);)
+		first++;
+	ls_bulk_begin(w->t);
+	burst_begin(&w->e); /* holds back the grace of the first batch */
+	CHECK(pthread_create(&thread, NULL, walk, &x) == 0);
+	while (LS_STATE_LIFECYCLE(LS_LOAD(&w->t->env.sessions[first].state)) != LS_DYING)
+		sched_yield();
+	for (u32 i = 0; i < AGAIN; i++)
+		CHECK_EQ(install(w->t, &again[i], LS_INSTALL_MARK), LS_OK);
+	burst_end(&w->e);
+	pthread_join(thread, NULL);
+	CHECK_EQ(x.bulk.stale, SESSIONS - AGAIN);
+	CHECK_EQ(x.bulk.deleted, SESSIONS - AGAIN);
+	CHECK_EQ(live_count(w->t), AGAIN);
+	for (u32 i = 0; i < AGAIN; i++)
+		CHECK_EQ(ls_table_find(w->t, &again[i].key, &slot, &gen), LS_OK);
+	node_close(w);
+}
+
+TEST("H20 a slot that has a new life by the time the reconciler ends what it chose is left alone")
+{
+	struct ls_table *t = table_new(1 << 10);
+	struct walk x = { .t = t };
+	struct ls_wire_record r;
+	struct ls_session *s;
+	pthread_t thread;
+	u32 slot, gen;
+
+	for (u32 i = 0; i < 100; i++) {
+		r = of_peer(i);
+		CHECK_EQ(install(t, &r, 0), LS_OK);
+	}
+	CHECK_EQ(ls_table_find(t, &r.key, &slot, &gen), LS_OK);
+	s = &t->env.sessions[slot];
+	ls_bulk_begin(t);
+	pthread_mutex_lock(&t->freer); /* the reconciler has chosen and waits to end */
+	CHECK(pthread_create(&thread, NULL, walk, &x) == 0);
+	nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL); /* time to choose; one that comes later finds a session that is not the peer's */
+	LS_STORE(&s->rg, 2);
+	LS_STORE(&s->state, LS_STATE_SET_LIFE(s->state, LS_LIFE_OF(gen + 2)));
+	LS_STORE_REL(&s->gen, gen + 2);
+	pthread_mutex_unlock(&t->freer);
+	pthread_join(thread, NULL);
+	CHECK_EQ(x.bulk.deleted, 99);
+	CHECK_EQ(live_count(t), 1);
+	CHECK_EQ(ls_table_find(t, &r.key, &slot, &gen), LS_OK);
+	CHECK_CLEAN(t);
+	ls_table_close(t);
+}
+
+TEST("H36 a family in another numbering is refused, whichever family is meant")
+{
+	struct ls_table *t = table_new(1 << 10);
+
+	for (u32 i = 1; i <= 2; i++) {
+		struct ls_wire_record r = record_of(i);
+		u8 family = r.key.family;
+
+		for (u32 other = 0; other < 256; other++) {
+			r.key.family = r.reply.family = (u8)other;
+			CHECK_AT("family %u said as %u", family, other);
+			CHECK_EQ(install(t, &r, 0), other == family ? LS_OK : LS_E_RECORD);
+		}
+	}
+	CHECK_EQ(live_count(t), 2);
+	ls_table_close(t);
+}
+
 TEST("H89 a call that finds nothing is bounded by its time as well: without time it looks at no more than 8192 slots")
 {
 	struct ls_table *t = table_new(1 << 16);
