@@ -60,7 +60,9 @@ LS_INLINE u32 ls_tcp_next(u64 state, u32 dir, u32 flags, u32 rst_fit, u64 *next)
 			phase = LS_TCP_SYN_RECV;
 		}
 	} else if (phase == LS_TCP_SYN_SENT) {
-		return LS_TCP_INVALID; /* data before the handshake */
+		/* A server that remembers the tuple's last connection challenges the SYN with an ACK; the client must see it to reset that (RFC 5961 4.2).
+		 * Anything else is data before the handshake. */
+		return dir == LS_REPLY && ack && !fin ? LS_TCP_PASS : LS_TCP_INVALID;
 	} else if (fin) {
 		flow |= fin_mine;
 		if (!ls_tcp_closed(phase))
