@@ -70,7 +70,7 @@
           "target_name": "lockstep-keeper",
           "type": "executable",
           "sources": ["<@(keeper_sources)"],
-          "libraries": ["-lpthread"]
+          "libraries": ["<!@(pkg-config --libs libmnl)", "-lpthread"]
         }
       ]
     }]

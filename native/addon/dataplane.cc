@@ -186,7 +186,7 @@ Napi::Value Userspace::start_links(const Napi::CallbackInfo &info)
 {
 	char error[LS_US_ERROR_BYTES] = "";
 	std::string netns = arg_string(info, 0, "netns", 4096);
-	ls_status status = ls_links_start(use(), netns.c_str(), error);
+	ls_status status = ls_us_mirror_start(use(), netns.c_str(), error);
 
 	if (status != LS_OK)
 		throw status_error(info.Env(), status, error);
@@ -251,7 +251,7 @@ Napi::Value Userspace::links(const Napi::CallbackInfo &info)
 	Napi::Env env = info.Env();
 	std::vector<ls_link_info> links(1024);
 	std::vector<ls_link_addr> addrs(4096);
-	u32 n = std::min<u32>(ls_links_list(use(), links.data(), 1024), 1024), m = std::min<u32>(ls_links_addresses(use(), addrs.data(), 4096), 4096);
+	u32 n = std::min<u32>(ls_mirror_links(ls_us_mirror(use()), links.data(), 1024), 1024), m = std::min<u32>(ls_mirror_addresses(ls_us_mirror(use()), addrs.data(), 4096), 4096);
 	Napi::Array out = Napi::Array::New(env);
 
 	for (u32 i = 0; i < n; i++) {
@@ -281,7 +281,7 @@ Napi::Value Userspace::neighbours(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
 	std::vector<ls_neighbour_info> table(LS_NEIGHS);
-	u32 n = ls_links_neighbours(use(), table.data(), LS_NEIGHS);
+	u32 n = ls_mirror_neighbours(ls_us_mirror(use()), table.data(), LS_NEIGHS);
 	Napi::Array out = Napi::Array::New(env);
 
 	for (u32 i = 0; i < n; i++) {
@@ -299,7 +299,7 @@ Napi::Value Userspace::neighbours(const Napi::CallbackInfo &info)
 Napi::Value Userspace::set_routes(const Napi::CallbackInfo &info)
 {
 	Bytes rows = arg_bytes(info, 0, 0, "routes");
-	ls_status status = ls_links_routes(use(), reinterpret_cast<const ls_static_route *>(rows.data), static_cast<u32>(rows.size / sizeof(ls_static_route)));
+	ls_status status = ls_mirror_routes(ls_us_mirror(use()), reinterpret_cast<const ls_static_route *>(rows.data), static_cast<u32>(rows.size / sizeof(ls_static_route)));
 
 	if (status != LS_OK)
 		throw status_error(info.Env(), status, "routes");
@@ -308,7 +308,7 @@ Napi::Value Userspace::set_routes(const Napi::CallbackInfo &info)
 
 Napi::Value Userspace::routes_left_out(const Napi::CallbackInfo &info)
 {
-	return number(info.Env(), ls_links_routes_left_out(use()));
+	return number(info.Env(), ls_mirror_left_out(ls_us_mirror(use())));
 }
 
 Napi::Value Userspace::set_neighbours(const Napi::CallbackInfo &info)
@@ -319,7 +319,7 @@ Napi::Value Userspace::set_neighbours(const Napi::CallbackInfo &info)
 		ls_static_neighbour n;
 
 		memcpy(&n, rows.data + i, sizeof(n));
-		ls_links_neighbour(use(), &n.addr, n.device, n.mac, LS_NEIGH_VALID, true);
+		ls_mirror_neighbour(ls_us_mirror(use()), &n.addr, n.device, n.mac, LS_NEIGH_VALID, true);
 	}
 	return info.Env().Undefined();
 }

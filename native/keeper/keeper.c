@@ -1,7 +1,8 @@
 /* lockstep-keeper: outlives the agent and stands in for it (D3). It holds the pinned table of one instance; while the agent is away it is the freer, so
- * that sessions go on ending in time and workers go on getting free slots.
+ * that sessions go on ending in time and workers go on getting free slots, and the mirror of the kernel's routes and neighbours, so that packets go where
+ * the kernel would send them.
  *
- * Usage: lockstep-keeper FOLDER, the folder of the instance in bpffs.
+ * Usage: lockstep-keeper FOLDER [NETNS], the folder of the instance in bpffs and the path of the namespace whose routes count (this process's if absent).
  *
  * It listens on the abstract unix socket LS_KEEPER_SOCKET FOLDER. An agent connects and stays: while it is connected the role of the freer is the agent's,
  * when the connection ends it is the keeper's. The keeper answers "yours\n" once it has let go. "quit\n" from the agent ends the keeper. FOLDER/lock_freer is
@@ -29,18 +30,20 @@
 
 #include "keeper/keeper.h"
 #include "lockstep/regions.h"
-#include "table/api.h"
+#include "mirror/api.h"
+#include "table/table.h"
 
 #define TICK_MS 200
 #define SILENT_NS 5000000000ULL
 #define PATIENCE_NS 5000000000ULL /* for the first agent to connect */
 
 struct keeper {
-	const char *folder;
+	const char *folder, *netns;
 	int listener, agent, signals, lock;
 	int region[LS_REGION_COUNT];
 	struct ls_header *header; /* mapped for reading */
 	struct ls_table *table;   /* while standing in */
+	struct ls_mirror *mirror; /* likewise */
 	u64 alone_since_ns;       /* 0: an agent is connected */
 };
 
@@ -115,6 +118,45 @@ static int lock_take(const char *folder, const char *name)
 	return fd;
 }
 
+/* The configuration in force says which port is on which interface. */
+static const struct ls_config *config_of(const struct keeper *k)
+{
+	const struct ls_env *e = &k->table->env;
+
+	return &e->banks[LS_LOAD(&e->header->active_bank) & 1];
+}
+
+static u32 device_of(void *owner, u32 ifindex)
+{
+	const struct ls_config *c = config_of(owner);
+
+	for (u32 i = 1; ifindex && i < LS_IFACES_MAX; i++)
+		if (c->iface[i].ifindex == ifindex)
+			return c->iface[i].device;
+	return 0;
+}
+
+static u32 ifindex_of(void *owner, u32 device)
+{
+	const struct ls_config *c = config_of(owner);
+
+	for (u32 i = 1; device && i < LS_IFACES_MAX; i++)
+		if (c->iface[i].device == device)
+			return c->iface[i].ifindex;
+	return 0;
+}
+
+static void mirror(struct keeper *k)
+{
+	struct ls_mirror_ports ports = { .owner = k, .device = device_of, .ifindex = ifindex_of };
+	char error[LS_MIRROR_ERROR_BYTES];
+
+	if (ls_mirror_start(k->table, &ports, k->netns, &k->mirror, error) == LS_OK)
+		ls_mirror_resume(k->mirror);
+	else
+		say("routes and neighbours stay as they are: %s", error);
+}
+
 static bool take_role(struct keeper *k)
 {
 	enum ls_status status;
@@ -133,6 +175,7 @@ static bool take_role(struct keeper *k)
 		k->table = NULL;
 		goto refused;
 	}
+	mirror(k);
 	say("no agent: standing in");
 	return true;
 refused:
@@ -146,6 +189,8 @@ static void give_role(struct keeper *k)
 {
 	if (!k->table)
 		return;
+	ls_mirror_stop(k->mirror);
+	k->mirror = NULL;
 	ls_table_close(k->table); /* stops the freer between two batches */
 	k->table = NULL;
 	close(k->lock);
@@ -215,11 +260,12 @@ int main(int argc, char **argv)
 	sigset_t ends;
 	bool on = true;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: lockstep-keeper FOLDER\n");
+	if (argc != 2 && argc != 3) {
+		fprintf(stderr, "usage: lockstep-keeper FOLDER [NETNS]\n");
 		return 2;
 	}
 	k.folder = argv[1];
+	k.netns = argc == 3 ? argv[2] : "";
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGINT);

@@ -19,7 +19,7 @@ LS_INLINE u32 ls_encap_bytes(u32 mode, bool outer6)
 LS_STAGE u32 ls_encapsulate(const struct ls_env *e, struct ls_pkt *p, u32 mode, const struct ls_addr *real, const struct ls_iface *out)
 {
 	LS_GIVEN(e && p && real && out);
-	bool outer6 = !(real->d[0] == 0 && real->w[2] == ls_swap32(0xffff)), inner6 = p->key.family == LS_IP6;
+	bool outer6 = !ls_addr_is4(real), inner6 = p->key.family == LS_IP6;
 	const struct ls_addr *from = outer6 ? &out->addr6 : &out->addr4;
 	u32 ip = outer6 ? 40 : 20, add = ls_encap_bytes(mode, outer6), inner = p->l3_bytes;
 	u8 *h;

@@ -100,7 +100,7 @@ LS_INLINE void ls_count_session(const struct ls_env *e, const struct ls_pkt *p)
 LS_PART u32 ls_hit_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
 {
 	LS_GIVEN(e && p);
-	bool outer6 = mode != LS_MODE_NAT && !(p->real_addr.d[0] == 0 && p->real_addr.w[2] == ls_swap32(0xffff));
+	bool outer6 = mode != LS_MODE_NAT && !ls_addr_is4(&p->real_addr);
 	const struct ls_addr *next = mode == LS_MODE_NAT ? &p->to.dst : &p->real_addr;
 	u32 v = ls_route_to(e, p, next, mode == LS_MODE_NAT ? p->key.family : outer6 ? LS_IP6 : LS_IP4), mtu;
 

@@ -91,7 +91,7 @@ LS_INLINE bool ls_martian(const struct ls_pkt *p)
 	if (p->key.family == LS_IP4)
 		return s->b[12] == 127 || d->b[12] == 127 || s->b[12] >= 224 || s->b[12] == 0 || d->b[12] == 0 || d->b[12] >= 240;
 	/* a v4-mapped address on the wire would pass for IPv4 in every table */
-	if ((s->d[0] == 0 && s->w[2] == ls_swap32(0xffff)) || (d->d[0] == 0 && d->w[2] == ls_swap32(0xffff)))
+	if (ls_addr_is4(s) || ls_addr_is4(d))
 		return true;
 	return s->b[0] == 0xff || (s->d[0] == 0 && s->w[2] == 0 && s->w[3] == ls_swap32(1)) ||
 	       (d->d[0] == 0 && d->w[2] == 0 && (d->w[3] == ls_swap32(1) || d->w[3] == 0)) || ls_addr_zero(s);

@@ -239,7 +239,7 @@ LS_STAGE u32 ls_decide(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 		return ls_drop(e, p, LS_DROP_MARTIAN);
 	if (p->ttl <= 1)
 		return ls_answer_ttl(e, p);
-	outer6 = x->mode != LS_MODE_NAT && !(p->real_addr.d[0] == 0 && p->real_addr.w[2] == ls_swap32(0xffff));
+	outer6 = x->mode != LS_MODE_NAT && !ls_addr_is4(&p->real_addr);
 	v = ls_route_to(e, p, x->mode == LS_MODE_NAT ? &p->to.dst : &p->real_addr,
 			x->mode == LS_MODE_NAT ? p->key.family : outer6 ? LS_IP6 : LS_IP4);
 	if (v != LS_V_NEXT)

@@ -2,6 +2,7 @@
 #ifndef LOCKSTEP_PIPELINE_PKT_H
 #define LOCKSTEP_PIPELINE_PKT_H
 
+#include "addr.h"
 #include "counters.h"
 #include "hash.h"
 
@@ -110,27 +111,6 @@ LS_INLINE u32 ls_drop_screen(const struct ls_env *e, struct ls_pkt *p, u32 scree
 {
 	ls_count_screen(e, p->zone_in, screen);
 	return ls_drop(e, p, reason);
-}
-
-LS_INLINE void ls_addr_from4(struct ls_addr *a, const u8 *four)
-{
-	a->w[0] = 0;
-	a->w[1] = 0;
-	a->w[2] = ls_swap32(0xffff);
-	ls_copy4(&a->w[3], four);
-}
-
-LS_INLINE bool ls_addr_equal(const struct ls_addr *a, const struct ls_addr *b)
-{
-	return a->d[0] == b->d[0] && a->d[1] == b->d[1];
-}
-
-LS_INLINE bool ls_addr_zero(const struct ls_addr *a) { return (a->d[0] | a->d[1]) == 0; }
-
-/* Sum of the address words as they count in checksums: for IPv4 only the last four bytes differ, the mapped prefix cancels out. */
-LS_INLINE u32 ls_addr_sum(const struct ls_addr *a)
-{
-	return ls_sum_words(a->b, 8);
 }
 
 LS_INLINE void ls_key_reverse(struct ls_key *to, const struct ls_key *from)

@@ -13,6 +13,7 @@ import { loadEbpf } from '../native/load-ebpf.js'
 import { EbpfForwarder, pinFolder, probeEbpf, removeInstance } from './ebpf/index.js'
 import { Keeper } from './ebpf/keeper.js'
 import type { Forwarder } from './table/forwarder.js'
+import { netnsPath } from './table/ports.js'
 import { probeUserspace, UserspaceForwarder } from './userspace/index.js'
 
 export { removeInstance }
@@ -73,7 +74,7 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
   }
   return {
     table,
-    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, keeper)]]),
+    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, keeper, netnsPath(o.agent.netns))]]),
     inherited: existed,
     close: () => { ebpf.close() }
   }

@@ -92,14 +92,15 @@ export const layout = {
     at: { offset: 0, size: 4096, type: 'u32', count: 1024, stride: 4 },
   },
   ls_fib: {
-    size: 2457656,
+    size: 5079096,
     count: { offset: 0, size: 4, type: 'u32' },
     nexthops: { offset: 4, size: 4, type: 'u32' },
     generation: { offset: 8, size: 8, type: 'u64' },
     start: { offset: 16, size: 2097184, type: 'ls_addr', count: 131074, stride: 16 },
     nexthop_of: { offset: 2097200, size: 262148, type: 'u16', count: 131074, stride: 2 },
-    pad: { offset: 2359348, size: 4, type: 'u8', count: 4, stride: 1 },
+    fixeds: { offset: 2359348, size: 4, type: 'u32' },
     nexthop: { offset: 2359352, size: 98304, type: 'ls_nexthop', count: 4096, stride: 24 },
+    fixed: { offset: 2457656, size: 2621440, type: 'ls_static_route', count: 65536, stride: 40 },
   },
   ls_filter: {
     size: 104,
@@ -388,6 +389,15 @@ export const layout = {
     id: { offset: 34, size: 2, type: 'u16' },
     rg: { offset: 36, size: 1, type: 'u8' },
     pad: { offset: 37, size: 3, type: 'u8', count: 3, stride: 1 },
+  },
+  ls_static_route: {
+    size: 40,
+    dst: { offset: 0, size: 16, type: 'ls_addr' },
+    gateway: { offset: 16, size: 16, type: 'ls_addr' },
+    prefix: { offset: 32, size: 1, type: 'u8' },
+    kind: { offset: 33, size: 1, type: 'u8' },
+    iface: { offset: 34, size: 2, type: 'u16' },
+    metric: { offset: 36, size: 4, type: 'u32' },
   },
   ls_vip: {
     size: 40,
@@ -931,7 +941,7 @@ export const limits = {
   LS_ZF_ICMP_ERRORS_OFF: 64,
   // macros
   LS_HEADER_BYTES: 4096,
-  LS_LAYOUT_VERSION: 1,
+  LS_LAYOUT_VERSION: 2,
   LS_STATIC_HASH: 512,
   LS_TABLE_MAGIC: 0x504554534b434f4cn,
   LS_WIRE_VERSION: 1,

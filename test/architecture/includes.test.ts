@@ -37,7 +37,8 @@ function refusal(file: string, to: string): string | null {
   const own = /^native\/backend\/([^/]+)\//.exec(file)?.[1]
   const other = /^native\/backend\/([^/]+)\//.exec(to)?.[1]
   if (own !== undefined && other !== undefined && own !== other) return `backends are siblings: ${own} does not include ${other}`
-  if (/^native\/(table|sketch)\//.test(file) && /^native\/(backend|keeper)\//.test(to)) return 'the table does not know who uses it'
+  if (/^native\/(table|sketch)\//.test(file) && /^native\/(backend|keeper|mirror)\//.test(to)) return 'the table does not know who uses it'
+  if (file.startsWith('native/mirror/') && /^native\/(backend|keeper)\//.test(to)) return 'the mirror does not know who uses it'
   return null
 }
 
@@ -54,6 +55,8 @@ t.test('the rule refuses what it should and allows what it should', async (t) =>
     ['native/table/region.c', 'node_api.h', false],
     ['native/addon/addon.cc', 'napi.h', true],
     ['native/table/scan.c', 'native/backend/userspace/worker.h', false],
+    ['native/mirror/routes.c', 'native/backend/userspace/api.h', false],
+    ['native/mirror/routes.c', 'native/table/table.h', true],
   ]
   for (const [file, to, allowed] of table) t.equal(refusal(file, to) === null, allowed, `${file} -> ${to}: ${allowed ? 'allowed' : 'refused'}`)
 })

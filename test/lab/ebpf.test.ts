@@ -6,6 +6,7 @@ import { loadEbpf } from '../../src/native/load-ebpf.js'
 import { quickstartConfig, shortTimeouts } from './config.js'
 import type { Lab } from './lab.js'
 import { agentSaid, full, openLab, skipReason } from './support.js'
+import { must, run } from './shell.js'
 import { addresses } from './topology.js'
 import { curl, httpUrl } from './traffic.js'
 
@@ -59,7 +60,7 @@ t.test('the agent is killed again and again: forwarding and new sessions go on, 
   const config = quickstartConfig(lab.prefix, [shortTimeouts, [['agent', 'backend'], 'ebpf']])
   const client = lab.netns('client')
   let agent = await lab.startAgent(config)
-  for (const url of urls) t.same((await curl({ netns: client, url, count: 4, parallel: 2, sha256: lab.servers.bigSha256 })).failures, {}, url) // neighbours are known from here on
+  for (const url of urls) t.same((await curl({ netns: client, url, count: 4, parallel: 2, sha256: lab.servers.bigSha256 })).failures, {}, url)
   for (let n = 0; n < (full ? 20 : 3); n++) {
     const long = curl({ netns: client, url: urls[0] ?? '', count: 4, parallel: 4, sha256: lab.servers.bigSha256, timeoutS: 30, rate: '400k' })
     await sleep(100 + 200 * (n % 4))
@@ -78,4 +79,25 @@ t.test('the agent is killed again and again: forwarding and new sessions go on, 
   const gone = await agent.teardown()
   t.equal(gone.code, 0, gone.stderr)
   t.notOk(existsSync(pins(lab)), 'until it is torn down')
+})
+
+t.test('while the agent is away the keeper follows routes and neighbours', { skip }, async (t) => {
+  const lab = await openLab(t, 'mirror')
+  const agent = await lab.startAgent(quickstartConfig(lab.prefix, [shortTimeouts, [['agent', 'backend'], 'ebpf']]))
+  const [client, router] = [lab.netns('client'), lab.netns('router')]
+  const url = httpUrl(addresses.s1.v4, '1m.bin', 8080)
+  t.same((await curl({ netns: client, url, count: 1, parallel: 1, sha256: lab.servers.bigSha256 })).failures, {})
+  await agent.kill()
+  // every next hop of before is forgotten, and there is a route to a network that was not there
+  await must({ netns: router, argv: ['ip', 'neigh', 'flush', 'dev', 'rt-client'] })
+  await must({ netns: router, argv: ['ip', 'neigh', 'flush', 'dev', 'rt-server'] })
+  await must({ netns: client, argv: ['ip', 'addr', 'add', '10.88.0.1/32', 'dev', 'lo'] })
+  await must({ netns: router, argv: ['ip', 'route', 'add', '10.88.0.0/24', 'via', addresses.client.v4] })
+  t.same((await curl({ netns: client, url, count: 4, parallel: 2, sha256: lab.servers.bigSha256 })).failures, {})
+  const pingFromThere = async (): Promise<number> => (await run(['ping', '-q', '-c', '3', '-i', '0.2', '-W', '2', '-I', '10.88.0.1', addresses.s1.v4], { netns: client })).code
+  t.equal(await pingFromThere(), 0)
+  await must({ netns: router, argv: ['ip', 'route', 'del', '10.88.0.0/24'] })
+  await sleep(500) // it is told, not asked
+  t.equal(await pingFromThere(), 1, 'the route is gone')
+  await agent.teardown()
 })

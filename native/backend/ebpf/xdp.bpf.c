@@ -161,7 +161,7 @@ LS_PART u32 ls_frame_store(struct xdp_md *ctx, struct ls_pkt *p)
 	return bpf_xdp_store_bytes(ctx, done, &p->buf->bytes[at], n + 1) != 0;
 }
 
-/* Tells the links thread of the address this frame would go to. */
+/* Tells the mirror of the address this frame would go to. */
 LS_PART u32 ls_want(const struct ls_env *e, struct ls_pkt *p)
 {
 	const struct ls_addr *a = &p->route.next_hop;

@@ -2,6 +2,7 @@
 #ifndef LOCKSTEP_USERSPACE_API_H
 #define LOCKSTEP_USERSPACE_API_H
 
+#include "mirror/api.h"
 #include "table/api.h"
 
 #ifdef __cplusplus
@@ -64,57 +65,9 @@ struct ls_device_info {
 bool ls_us_port(const struct ls_us *us, u32 id, struct ls_device_info *out);
 u64 ls_us_stop_ns(const struct ls_us *us);
 
-/* links.c: kernel links, addresses, routes and neighbours through netlink (libmnl) */
-struct ls_link_info {
-	u32 ifindex;
-	u32 flags; /* IFF_* */
-	u16 mtu;
-	u8 mac[6];
-	char name[16];
-};
-struct ls_link_addr {
-	u32 ifindex;
-	u8 prefix; /* of the mapped address */
-	u8 scope;
-	u8 pad[2];
-	struct ls_addr addr;
-};
-struct ls_static_route {
-	struct ls_addr dst;
-	struct ls_addr gateway; /* zero = connected */
-	u8 prefix; /* of the mapped address */
-	u8 kind;   /* enum ls_nexthop_kind */
-	u16 iface;
-	u32 metric;
-};
-LS_ASSERT_SIZE(struct ls_static_route, 40); /* packed by src/config/compile/routes.ts */
-struct ls_static_neighbour {
-	struct ls_addr addr;
-	u32 device;
-	u8 mac[6];
-	u8 pad[6];
-};
-LS_ASSERT_SIZE(struct ls_static_neighbour, 32);
-enum ls_status ls_links_start(struct ls_us *us, const char *netns, char *error);
-void ls_links_stop(struct ls_us *us);
-/* Copies of what is known; returns how many there are (at most `max` written). */
-u32 ls_links_list(struct ls_us *us, struct ls_link_info *out, u32 max);
-u32 ls_links_addresses(struct ls_us *us, struct ls_link_addr *out, u32 max);
-/* Replaces the static routes and rebuilds; called after every configuration flip as well, because interfaces map to ids there. */
-enum ls_status ls_links_routes(struct ls_us *us, const struct ls_static_route *routes, u32 n);
-/* Routes that did not fit, the kernel's and static ones together: the widest prefixes beyond LS_ROUTES_MAX, and those beyond LS_NEXTHOPS_MAX next hops. */
-u32 ls_links_routes_left_out(const struct ls_us *us);
-/* `wait` false: from a worker, which must not wait for a lock whose holder may wait for the worker's grace. False: not done. */
-bool ls_links_neighbour(struct ls_us *us, const struct ls_addr *addr, u32 device, const u8 *mac, u32 state, bool wait);
-/* At most `max` of the known neighbours. */
-struct ls_neighbour_info {
-	struct ls_addr addr;
-	u32 device;
-	u8 mac[6];
-	u8 state; /* enum ls_neigh_state */
-	u8 pad;
-};
-u32 ls_links_neighbours(const struct ls_us *us, struct ls_neighbour_info *out, u32 max);
+/* The mirror of the kernel in the namespace `netns`, over the backend's ports. NULL before. */
+enum ls_status ls_us_mirror_start(struct ls_us *us, const char *netns, char *error);
+struct ls_mirror *ls_us_mirror(const struct ls_us *us);
 
 #ifdef __cplusplus
 }

@@ -3,54 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-struct netns_call {
-	const char *path;
-	void (*fn)(void *);
-	void *arg;
-	char *error;
-	bool ok;
-};
-
-static void *netns_main(void *arg)
-{
-	struct netns_call *c = arg;
-	int fd = open(c->path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || setns(fd, CLONE_NEWNET) != 0) {
-		snprintf(c->error, LS_US_ERROR_BYTES, "network namespace %s: %s", c->path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return NULL;
-	}
-	close(fd);
-	c->ok = true;
-	c->fn(c->arg);
-	return NULL;
-}
-
-bool ls_in_netns(const char *path, void (*fn)(void *), void *arg, char *error)
-{
-	struct netns_call c = { .path = path, .fn = fn, .arg = arg, .error = error };
-	pthread_t thread;
-
-	if (!path[0]) {
-		fn(arg);
-		return true;
-	}
-	if (pthread_create(&thread, NULL, netns_main, &c) != 0) {
-		snprintf(error, LS_US_ERROR_BYTES, "no thread for network namespace %s", path);
-		return false;
-	}
-	pthread_join(thread, NULL);
-	return c.ok;
-}
 
 struct ls_us *ls_us_new(struct ls_table *t, u32 workers)
 {
@@ -240,9 +197,9 @@ void ls_us_remove(struct ls_us *us, u32 id)
 		return;
 	d = us->device[id];
 	d->up = 0;
-	ls_links_hold(us);
+	ls_mirror_hold(us->mirror);
 	__atomic_store_n(&us->device[id], NULL, __ATOMIC_SEQ_CST);
-	ls_links_release(us);
+	ls_mirror_release(us->mirror);
 	ls_us_wake(us);
 	ls_table_grace(us->table);
 	for (u32 w = 0; w < d->workers; w++)
@@ -303,7 +260,7 @@ void ls_us_free(struct ls_us *us)
 	if (!us)
 		return;
 	ls_us_stop(us);
-	ls_links_stop(us);
+	ls_mirror_stop(us->mirror);
 	for (u32 i = 0; i < LS_DEVICES_MAX; i++)
 		if (us->device[i]) {
 			for (u32 w = 0; w < us->device[i]->workers; w++)

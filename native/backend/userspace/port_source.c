@@ -60,7 +60,7 @@ static u32 client_packet(const struct ls_device *d, u32 f, u32 step, u8 *to)
 {
 	static const u8 flags[STEPS] = { LS_TCP_SYN, LS_TCP_ACK, LS_TCP_ACK | LS_TCP_PSH, LS_TCP_ACK | LS_TCP_FIN, LS_TCP_ACK };
 	struct ls_addr src = d->spec.src;
-	bool v6 = !(src.d[0] == 0 && src.w[2] == ls_swap32(0xffff)), tcp = d->spec.proto != LS_IPPROTO_UDP;
+	bool v6 = !ls_addr_is4(&src), tcp = d->spec.proto != LS_IPPROTO_UDP;
 	u32 l4_bytes = tcp ? 20 + (step == 2 ? 20 : 0) : 8 + 20, port = 1024 + f % 60000, l3, at;
 	u8 *h;
 

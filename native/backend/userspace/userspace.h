@@ -1,7 +1,7 @@
-/* The userspace backend: worker threads run the pipeline over devices; a links thread mirrors kernel routes and neighbours.
+/* The userspace backend: worker threads run the pipeline over devices; a mirror of kernel routes and neighbours (native/mirror) beside them.
  *
- * Threads: ls_us_* functions are called by one controlling thread (the agent's). Workers touch devices, their own queues and the table; the links
- * thread alone writes neighbours and routes.
+ * Threads: ls_us_* functions are called by one controlling thread (the agent's). Workers touch devices, their own queues and the table; the
+ * mirror alone writes neighbours and routes.
  */
 #ifndef LOCKSTEP_USERSPACE_H
 #define LOCKSTEP_USERSPACE_H
@@ -10,6 +10,7 @@
 #define LS_PORT_IMPL "backend/userspace/port_impl.h"
 #endif
 #include "backend/userspace/api.h"
+#include "mirror/api.h"
 #include "pipeline/pkt.h"
 #include "table/table.h"
 
@@ -85,22 +86,13 @@ struct ls_us {
 	struct ls_device *device[LS_DEVICES_MAX];
 	_Atomic u32 devices; /* published after the device is complete */
 	atomic_bool run;
-	struct ls_links *links;
+	struct ls_mirror *mirror;
+	char netns[LS_NETNS_BYTES]; /* the one that is mirrored */
 	u64 stop_ns; /* how long the last stop took */
 };
 
 /* worker.c */
 void *ls_us_worker_main(void *arg);
 void ls_us_wake(struct ls_us *us);
-
-/* links.c */
-/* The links thread looks at devices under this lock: hold it while one goes away. */
-void ls_links_hold(struct ls_us *us);
-void ls_links_release(struct ls_us *us);
-/* From a worker: this next hop is wanted. Never blocks; duplicates are fine. */
-void ls_links_resolve(struct ls_us *us, const struct ls_addr *addr, u32 device, u16 iface);
-
-/* Runs fn(arg) on a thread inside a network namespace (path, or empty for this one). False: the namespace cannot be entered. */
-bool ls_in_netns(const char *path, void (*fn)(void *), void *arg, char *error);
 
 #endif

@@ -47,7 +47,7 @@ static void hold(struct ls_us_worker *w, struct ls_pkt *pkt)
 	u32 same = 0;
 	const struct ls_iface *i = &w->env.config->iface[pkt->out_iface & (LS_IFACES_MAX - 1)];
 
-	ls_links_resolve(w->us, &pkt->route.next_hop, i->device, pkt->out_iface);
+	ls_mirror_resolve(w->us->mirror, &(struct ls_mirror_ask){ .addr = pkt->route.next_hop, .device = i->device, .iface = pkt->out_iface });
 	ls_count(&w->env, LS_CTR_NEIGH_MISSES, 1);
 	for (u32 i = 0; i < w->pendings; i++)
 		same += ls_addr_equal(&w->pending[i].next_hop, &pkt->route.next_hop);
@@ -108,13 +108,13 @@ static void learn(struct ls_us_worker *w, const struct ls_device *d, const struc
 		if (!h)
 			return;
 		ls_addr_from4(&a, h + 14);
-		ls_links_neighbour(w->us, &a, d->id, h + 8, LS_NEIGH_VALID, false);
+		ls_mirror_neighbour(w->us->mirror, &a, d->id, h + 8, LS_NEIGH_VALID, false);
 	} else if ((p->flags & LS_PF_ND) && p->icmp_type == 136) {
 		h = port_at(p->buf, p->l4, 32);
 		if (!h || h[24] != 2)
 			return;
 		memcpy(a.b, h + 8, 16);
-		ls_links_neighbour(w->us, &a, d->id, h + 26, LS_NEIGH_VALID, false);
+		ls_mirror_neighbour(w->us->mirror, &a, d->id, h + 26, LS_NEIGH_VALID, false);
 	}
 }
 

@@ -10,7 +10,7 @@
 #include "session.h"
 
 #define LS_TABLE_MAGIC 0x504554534b434f4cULL /* "LOCKSTEP", little endian */
-#define LS_LAYOUT_VERSION 1
+#define LS_LAYOUT_VERSION 2
 
 enum ls_region_kind {
 	LS_REGION_HEADER,
@@ -211,7 +211,7 @@ LS_ASSERT_SIZE(struct ls_frag, 64);
 
 enum ls_neigh_state { LS_NEIGH_NONE, LS_NEIGH_INCOMPLETE, LS_NEIGH_VALID, LS_NEIGH_FAILED };
 
-/* A resolved next hop. Writer: the links thread; readers by seq. */
+/* A resolved next hop. Writer: the mirror; readers by seq. */
 struct ls_neigh {
 	u64 seq;
 	struct ls_addr addr;
@@ -224,7 +224,7 @@ struct ls_neigh {
 };
 LS_ASSERT_SIZE(struct ls_neigh, 64);
 
-/* A next hop that a program would send to: the links thread asks for it. Writer: the worker; `seq` odd while written. */
+/* A next hop that a program would send to: the mirror asks for it. Writer: the worker; `seq` odd while written. */
 struct ls_wanted {
 	u64 seq;
 	struct ls_addr addr;
@@ -243,6 +243,16 @@ struct ls_nexthop {
 };
 LS_ASSERT_SIZE(struct ls_nexthop, 24);
 
+struct ls_static_route {
+	struct ls_addr dst;
+	struct ls_addr gateway; /* zero = connected */
+	u8 prefix; /* of the mapped address */
+	u8 kind;   /* enum ls_nexthop_kind */
+	u16 iface;
+	u32 metric;
+};
+LS_ASSERT_SIZE(struct ls_static_route, 40); /* packed by src/config/compile/routes.ts */
+
 /* Longest-prefix match as elementary intervals: interval i holds addresses from start[i] up to before start[i+1],
  * sorted, next hop 0 = none. IPv4 lives at its v4-mapped place. One bank; built by the agent, flipped after grace. */
 struct ls_fib {
@@ -251,8 +261,9 @@ struct ls_fib {
 	u64 generation;
 	struct ls_addr start[LS_FIB_BOUNDS];
 	u16 nexthop_of[LS_FIB_BOUNDS];
-	u8 pad[4];
+	u32 fixeds;
 	struct ls_nexthop nexthop[LS_NEXTHOPS_MAX];
+	struct ls_static_route fixed[LS_ROUTES_MAX]; /* the configured ones it was built from, for who builds the next bank after the writer's death */
 };
 
 /* Occupancy of one SNAT address (all destinations together; allocation itself is "insert the reply entry"). */

@@ -44,8 +44,8 @@ export class EbpfForwarder implements Forwarder {
   /** Ports on which the driver does not run programs, so that the generic hook does. */
   readonly generic = new Set<string>()
 
-  /** `keeper`: the one of an earlier life, met before its table was adopted. */
-  constructor (private readonly ebpf: NativeEbpf, private readonly table: NativeTable, private readonly folder: string, private keeper: Keeper | null) {}
+  /** `keeper`: the one of an earlier life, met before its table was adopted; `netns`: path of the namespace whose routes it mirrors, empty = its own. */
+  constructor (private readonly ebpf: NativeEbpf, private readonly table: NativeTable, private readonly folder: string, private keeper: Keeper | null, private readonly netns: string) {}
 
   probe (): ProbeResult { return probeEbpf() }
 
@@ -56,7 +56,7 @@ export class EbpfForwarder implements Forwarder {
     this.loaded = true
     native(() => { this.ebpf.publish() }, { object: 'agent.instance', next: 'stop the other agent, or give this one another agent.instance' })
     native(() => { this.ebpf.freer(FREER_MS) }, { object: this.folder })
-    this.keeper ??= await Keeper.start(this.folder)
+    this.keeper ??= await Keeper.start(this.folder, this.netns)
     native(() => { this.table.programs(true) })
   }
 

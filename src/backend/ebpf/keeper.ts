@@ -37,10 +37,10 @@ export class Keeper {
   }
 
   /** Starts one for a folder whose table is pinned, and meets it. `null`: it was not built. */
-  static async start (folder: string): Promise<Keeper | null> {
+  static async start (folder: string, netns: string): Promise<Keeper | null> {
     const program = keeperProgram()
     if (program === null) return null
-    const child = spawn(program, [folder], { detached: true, stdio: 'ignore', cwd: '/' })
+    const child = spawn(program, [folder, netns], { detached: true, stdio: 'ignore', cwd: '/' })
     child.on('error', () => undefined)
     child.unref()
     for (const end = Date.now() + START_MS; Date.now() < end; await sleep(20)) {

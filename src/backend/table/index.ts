@@ -262,8 +262,9 @@ export class TableDataPlane implements DataPlane {
     const links = native(() => this.dataplane.links())
     const ports = new Map(native(() => this.dataplane.ports()).map(p => [p.device, p]))
     return Object.fromEntries(open.map(({ port, spec, device, mac, mtu, ifindex }) => {
-      const link = port.kind === 'packet' && spec.netns === netnsPath(this.o.netns) ? links.find(l => l.ifindex === ifindex) : undefined
-      return [port.name, { device, mac: link?.mac ?? mac, mtu: link?.mtu ?? mtu, ifindex, addresses: link?.addresses ?? [], up: link === undefined ? ports.get(device)?.up ?? true : (link.flags & IFF_UP) !== 0 }]
+      const mirrored = port.kind === 'packet' && spec.netns === netnsPath(this.o.netns)
+      const link = mirrored ? links.find(l => l.ifindex === ifindex) : undefined
+      return [port.name, { device, mac: link?.mac ?? mac, mtu: link?.mtu ?? mtu, ifindex: mirrored ? ifindex : 0, addresses: link?.addresses ?? [], up: link === undefined ? ports.get(device)?.up ?? true : (link.flags & IFF_UP) !== 0 }]
     }))
   }
 

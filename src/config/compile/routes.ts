@@ -1,5 +1,5 @@
 /**
- * Routes and static neighbours as packed lists for the links thread, which joins them with the kernel's. Little-endian; no padding bytes
+ * Routes and static neighbours as packed lists for the mirror of the kernel, which joins them with the kernel's. Little-endian; no padding bytes
  * are left undefined. Where both name a prefix, the configured one wins.
  *
  *   route (40 bytes)      prefix 16 | next hop 16 | length u8 (0-128, of the mapped address) | kind u8 (enum ls_nexthop_kind) | iface u16 | metric u32 (0)

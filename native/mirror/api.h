@@ -1,0 +1,97 @@
+/* The mirror of the kernel's links, addresses, routes and neighbours, as its callers see it: opaque, no inline code, readable from C++.
+ *
+ * It is the only writer of the neighbour table and of the route banks of a session table: the agent's while it lives, the keeper's while that stands in.
+ * Functions may be called from any thread. Stated limits: main and local routing tables only, no policy routing; of a multipath route the first next hop.
+ */
+#ifndef LOCKSTEP_MIRROR_API_H
+#define LOCKSTEP_MIRROR_API_H
+
+#include "table/api.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LS_NETNS_BYTES 128
+#define LS_MIRROR_ERROR_BYTES 256
+
+struct ls_mirror;
+
+/* An address that packets would go to, by the port (dense id) and logical interface it is behind. */
+struct ls_mirror_ask {
+	struct ls_addr addr;
+	u32 device;
+	u16 iface;
+};
+
+/* What the mirror asks its owner; called under the mirror's lock. */
+struct ls_mirror_ports {
+	void *owner;
+	u32 (*device)(void *owner, u32 ifindex); /* dense id of the port on this kernel interface; 0 = not one of ours */
+	u32 (*ifindex)(void *owner, u32 device); /* kernel interface of the port; 0 = it has none, or there is no such port */
+	/* each may be NULL */
+	void (*link)(void *owner, u32 device, bool up);
+	void (*resolved)(void *owner);
+	void (*ask)(void *owner, const struct ls_mirror_ask *ask); /* on a port without a kernel interface */
+};
+
+struct ls_link_info {
+	u32 ifindex;
+	u32 flags; /* IFF_* */
+	u16 mtu;
+	u8 mac[6];
+	char name[16];
+};
+struct ls_link_addr {
+	u32 ifindex;
+	u8 prefix; /* of the mapped address */
+	u8 scope;
+	u8 pad[2];
+	struct ls_addr addr;
+};
+struct ls_static_neighbour {
+	struct ls_addr addr;
+	u32 device;
+	u8 mac[6];
+	u8 pad[6];
+};
+LS_ASSERT_SIZE(struct ls_static_neighbour, 32);
+
+/* Mirrors the network namespace `netns` (path; empty = the process's) into the table. Routes are built from the first ls_mirror_routes() or
+ * ls_mirror_resume() on, when the owner knows its ports; until then those in force stay. LS_E_SYSTEM with a text, LS_E_NOMEM. */
+enum ls_status ls_mirror_start(struct ls_table *t, const struct ls_mirror_ports *ports, const char *netns, struct ls_mirror **out, char error[LS_MIRROR_ERROR_BYTES]);
+void ls_mirror_stop(struct ls_mirror *m);
+/* Replaces the static routes and rebuilds; called after every configuration flip as well, because interfaces map to ids there. */
+enum ls_status ls_mirror_routes(struct ls_mirror *m, const struct ls_static_route *routes, u32 n);
+/* With the static routes that are in force. */
+void ls_mirror_resume(struct ls_mirror *m);
+/* Copies of what is known; returns how many there are (at most `max` written). */
+u32 ls_mirror_links(struct ls_mirror *m, struct ls_link_info *out, u32 max);
+u32 ls_mirror_addresses(struct ls_mirror *m, struct ls_link_addr *out, u32 max);
+/* Routes that did not fit, the kernel's and static ones together: the widest prefixes beyond LS_ROUTES_MAX, and those beyond LS_NEXTHOPS_MAX next hops. */
+u32 ls_mirror_left_out(const struct ls_mirror *m);
+/* `wait` false: from a worker, which must not wait for a lock whose holder may wait for the worker's grace. False: not done. */
+bool ls_mirror_neighbour(struct ls_mirror *m, const struct ls_addr *addr, u32 device, const u8 *mac, u32 state, bool wait);
+/* From a worker: this next hop is wanted. Never blocks; duplicates are fine. */
+void ls_mirror_resolve(struct ls_mirror *m, const struct ls_mirror_ask *ask);
+/* At most `max` of the known neighbours. */
+struct ls_neighbour_info {
+	struct ls_addr addr;
+	u32 device;
+	u8 mac[6];
+	u8 state; /* enum ls_neigh_state */
+	u8 pad;
+};
+u32 ls_mirror_neighbours(struct ls_mirror *m, struct ls_neighbour_info *out, u32 max);
+/* The owner's ports are looked at under this lock: hold it while one goes away. */
+void ls_mirror_hold(struct ls_mirror *m);
+void ls_mirror_release(struct ls_mirror *m);
+
+/* Runs fn(arg) on a thread inside a network namespace (path, or empty for this one). False with a text: the namespace cannot be entered. */
+bool ls_in_netns(const char *path, void (*fn)(void *), void *arg, char error[LS_MIRROR_ERROR_BYTES]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

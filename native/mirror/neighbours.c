@@ -1,0 +1,202 @@
+/* The neighbour table: what the kernel says of its entries, what is asked of it. Next hops behind kernel interfaces are resolved by the kernel (a neighbour
+ * entry with NTF_USE makes it probe); on ports without one the owner asks. Sources: rtnetlink(7), RFC 826, RFC 4861.
+ */
+#include "mirror/mirror.h"
+
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "table/fib.h"
+
+static void neigh_write(struct ls_neigh *n, const struct ls_addr *a, u32 device, const u8 *mac, u32 state)
+{
+	u64 seq = LS_LOAD(&n->seq);
+	struct ls_neigh image = { .addr = *a, .device = device, .state = (u8)state, .updated_ns = ls_clock_ns() };
+
+	if (mac)
+		memcpy(image.mac, mac, 6);
+	LS_STORE_REL(&n->seq, seq | 1);
+	LS_FENCE_REL();
+	ls_words_store(&n->addr, &image.addr, 7);
+	LS_STORE_REL(&n->seq, (seq | 1) + 1);
+}
+
+void ls_mirror_put(struct ls_mirror *m, const struct ls_addr *a, u32 device, const u8 *mac, u32 state)
+{
+	struct ls_neigh *table = m->table->env.neighs, *free_entry = NULL, *oldest = NULL;
+	u32 at = ls_neigh_index(a, device);
+
+	for (u32 i = 0; i < LS_NEIGH_PROBES; i++) {
+		struct ls_neigh *n = &table[(at + i) & (LS_NEIGHS - 1)];
+
+		if (n->seq == 0) {
+			if (!free_entry)
+				free_entry = n;
+			break;
+		}
+		if (n->device == device && ls_addr_equal(&n->addr, a)) {
+			neigh_write(n, a, device, mac, state);
+			return;
+		}
+		if (n->state != LS_NEIGH_VALID && !free_entry)
+			free_entry = n;
+		if (!oldest || n->updated_ns < oldest->updated_ns)
+			oldest = n;
+	}
+	if (state == LS_NEIGH_VALID || free_entry)
+		neigh_write(free_entry ? free_entry : oldest, a, device, mac, state);
+}
+
+void ls_mirror_on_neigh(struct ls_mirror *m, const struct nlmsghdr *h)
+{
+	const struct ndmsg *g = mnl_nlmsg_get_payload(h);
+	const struct nlattr *a;
+	const void *dst = NULL;
+	const u8 *mac = NULL;
+	u32 device = m->ports.device(m->ports.owner, (u32)g->ndm_ifindex);
+	bool valid = h->nlmsg_type == RTM_NEWNEIGH && (g->ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP));
+	struct ls_addr addr;
+
+	if (!device || (g->ndm_family != AF_INET && g->ndm_family != AF_INET6))
+		return;
+	mnl_attr_for_each(a, h, sizeof(*g)) {
+		if (mnl_attr_get_type(a) == NDA_DST && mnl_attr_get_payload_len(a) >= (g->ndm_family == AF_INET ? 4 : 16))
+			dst = mnl_attr_get_payload(a);
+		if (mnl_attr_get_type(a) == NDA_LLADDR && mnl_attr_get_payload_len(a) == 6)
+			mac = mnl_attr_get_payload(a);
+	}
+	if (!dst)
+		return;
+	ls_mirror_addr(&addr, g->ndm_family, dst);
+	ls_mirror_put(m, &addr, device, valid ? mac : NULL,
+		  valid && mac ? LS_NEIGH_VALID : g->ndm_state & NUD_FAILED ? LS_NEIGH_FAILED : LS_NEIGH_INCOMPLETE);
+	if (valid && mac && m->ports.resolved)
+		m->ports.resolved(m->ports.owner);
+}
+
+/* Makes the kernel resolve, as if it had a packet to send. */
+static void ask_kernel(struct ls_mirror *m, const struct ls_mirror_ask *a, u32 ifindex)
+{
+	u8 buffer[256];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buffer);
+	struct ndmsg *g;
+	bool v4 = ls_addr_is4(&a->addr);
+
+	h->nlmsg_type = RTM_NEWNEIGH;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE;
+	h->nlmsg_seq = ++m->seq;
+	g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
+	g->ndm_family = v4 ? AF_INET : AF_INET6;
+	g->ndm_ifindex = (int)ifindex;
+	g->ndm_state = NUD_NONE;
+	g->ndm_flags = NTF_USE;
+	mnl_attr_put(h, NDA_DST, v4 ? 4 : 16, v4 ? (const void *)&a->addr.w[3] : a->addr.b);
+	if (mnl_socket_sendto(m->asking, h, h->nlmsg_len) < 0)
+		return;
+}
+
+static void ask(struct ls_mirror *m, const struct ls_mirror_ask *a)
+{
+	u32 ifindex = m->ports.ifindex(m->ports.owner, a->device);
+
+	if (ifindex)
+		ask_kernel(m, a, ifindex);
+	else if (m->ports.ask)
+		m->ports.ask(m->ports.owner, a);
+}
+
+void ls_mirror_resolve(struct ls_mirror *m, const struct ls_mirror_ask *a)
+{
+	u64 one = 1;
+
+	if (!m || pthread_mutex_trylock(&m->lock) != 0)
+		return; /* the frame waits and asks again */
+	if (m->ask_head - m->ask_tail < LS_MIRROR_ASKS)
+		m->asks[m->ask_head++ % LS_MIRROR_ASKS] = *a;
+	pthread_mutex_unlock(&m->lock);
+	if (write(m->wake_fd, &one, 8) < 0)
+		return;
+}
+
+bool ls_mirror_programs(const struct ls_mirror *m)
+{
+	return m->wanted_seen && LS_LOAD(&m->table->env.workers[0].attached); /* all CPUs are attached together */
+}
+
+/* What programs found unresolved since the last look. */
+static void serve_wanted(struct ls_mirror *m)
+{
+	const struct ls_env *e = &m->table->env;
+
+	for (u32 i = 0; ls_mirror_programs(m) && i < e->header->cpus * LS_WANTED; i++) {
+		const struct ls_wanted *w = &e->wanted[i];
+		u64 seq = LS_LOAD_ACQ(&w->seq);
+		struct ls_mirror_ask a = { 0 };
+
+		if ((seq & 1) || seq == m->wanted_seen[i])
+			continue;
+		ls_words_load(&a.addr, &w->addr, 2);
+		a.device = LS_LOAD(&w->device);
+		LS_FENCE_ACQ();
+		if (LS_LOAD(&w->seq) != seq)
+			continue;
+		m->wanted_seen[i] = seq;
+		ask(m, &a);
+	}
+}
+
+void ls_mirror_serve(struct ls_mirror *m)
+{
+	while (m->ask_tail != m->ask_head)
+		ask(m, &m->asks[m->ask_tail++ % LS_MIRROR_ASKS]);
+	serve_wanted(m);
+}
+
+/* What we forward to is used, though no packet of the kernel's shows it: keep its entries probed (RFC 4861 7.3). */
+void ls_mirror_refresh(struct ls_mirror *m)
+{
+	struct ls_neigh *table = m->table->env.neighs;
+
+	for (u32 i = 0; i < LS_NEIGHS; i++) {
+		struct ls_mirror_ask a = { .addr = table[i].addr, .device = table[i].device };
+		u32 ifindex = table[i].state == LS_NEIGH_VALID ? m->ports.ifindex(m->ports.owner, a.device) : 0;
+
+		if (ifindex)
+			ask_kernel(m, &a, ifindex);
+	}
+	m->refreshed_ns = ls_clock_ns();
+	m->warm = true;
+}
+
+static void warm(struct ls_mirror *m, const struct ls_nexthop *h, const struct ls_addr *addr)
+{
+	const struct ls_config *c = &m->table->env.banks[LS_LOAD(&m->table->env.header->active_bank) & 1];
+	struct ls_mirror_ask a = { .addr = *addr, .device = c->iface[h->iface & (LS_IFACES_MAX - 1)].device, .iface = h->iface };
+	u8 mac[6];
+
+	if (a.device && !ls_neigh_find(m->table->env.neighs, &a.addr, a.device, mac))
+		ask(m, &a);
+}
+
+/* A first packet that finds its next hop unknown waits or is lost: gateways and the reals of VIPs are known in advance, so they are asked for. */
+void ls_mirror_warm(struct ls_mirror *m)
+{
+	const struct ls_config *c = &m->table->env.banks[LS_LOAD(&m->table->env.header->active_bank) & 1];
+	const struct ls_fib *f = &m->table->env.fibs[LS_LOAD(&m->table->env.header->active_fib) & 1];
+
+	for (u32 i = 1; i < f->nexthops && i < LS_NEXTHOPS_MAX; i++)
+		if (f->nexthop[i].kind == LS_NH_GATEWAY)
+			warm(m, &f->nexthop[i], &f->nexthop[i].gateway);
+	for (u32 i = 1; i < LS_REALS_MAX; i++) {
+		const struct ls_nexthop *h = c->real[i].used ? ls_fib_find(f, &c->real[i].addr) : NULL;
+
+		if (h && h->kind == LS_NH_CONNECTED)
+			warm(m, h, &c->real[i].addr);
+	}
+	m->warm = false;
+	m->warmed_ns = ls_clock_ns();
+}
