@@ -123,6 +123,7 @@ Napi::Value Ebpf::port(const Napi::CallbackInfo &info, ls_status (*run)(ls_bpf *
 	out.Set("ifindex", number(env, port.ifindex));
 	out.Set("mode", number(env, port.mode));
 	out.Set("mtu", number(env, port.mtu));
+	out.Set("recorded", Napi::Boolean::New(env, port.recorded != 0));
 	out.Set("mac", Napi::String::New(env, mac_text(port.mac)));
 	return out;
 }

@@ -514,6 +514,13 @@ Napi::Value Table::rings(const Napi::CallbackInfo &info)
 	return out;
 }
 
+/* hostFlows(on): programs record what the host opens itself. */
+Napi::Value Table::host_flows(const Napi::CallbackInfo &info)
+{
+	ls_table_host_flows(use(), arg_bool(info, 0, "on"));
+	return info.Env().Undefined();
+}
+
 /* programs(on): the workers below info().cpus run, or no longer do. */
 Napi::Value Table::programs(const Napi::CallbackInfo &info)
 {
@@ -560,7 +567,7 @@ void Table::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Table::write_config>("writeConfig"), InstanceMethod<&Table::write_arena>("writeArena"),
 		InstanceMethod<&Table::read_arena>("readArena"), InstanceMethod<&Table::set_role>("setRole"),
 		InstanceMethod<&Table::counters>("counters"), InstanceMethod<&Table::rates>("rates"), InstanceMethod<&Table::nat_usage>("natUsage"),
-		InstanceMethod<&Table::rings>("rings"), InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
+		InstanceMethod<&Table::rings>("rings"), InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::host_flows>("hostFlows"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
 	}));
 }
 

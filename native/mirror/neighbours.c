@@ -176,13 +176,15 @@ static void warm(struct ls_mirror *m, const struct ls_nexthop *h, const struct l
 {
 	const struct ls_config *c = &m->table->env.banks[LS_LOAD(&m->table->env.header->active_bank) & 1];
 	struct ls_mirror_ask a = { .addr = *addr, .device = c->iface[h->iface & (LS_IFACES_MAX - 1)].device, .iface = h->iface };
+	u32 ifindex = a.device ? m->ports.ifindex(m->ports.owner, a.device) : 0;
 	u8 mac[6];
 
-	if (a.device && !ls_neigh_find(m->table->env.neighs, &a.addr, a.device, mac))
-		ask(m, &a);
+	if (ifindex && !ls_neigh_find(m->table->env.neighs, &a.addr, a.device, mac))
+		ask_kernel(m, &a, ifindex);
 }
 
-/* A first packet that finds its next hop unknown waits or is lost: gateways and the reals of VIPs are known in advance, so they are asked for. */
+/* A first packet that finds its next hop unknown is lost where programs forward: gateways and the reals of VIPs are known in advance, so they are asked
+ * for. Elsewhere it waits. */
 void ls_mirror_warm(struct ls_mirror *m)
 {
 	const struct ls_config *c = &m->table->env.banks[LS_LOAD(&m->table->env.header->active_bank) & 1];

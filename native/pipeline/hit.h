@@ -120,6 +120,8 @@ LS_STAGE u32 ls_hit_icmp_error(const struct ls_env *e, struct ls_pkt *p, struct 
 	LS_GIVEN(e && p && s);
 	u32 v;
 
+	if (LS_LOAD(&s->flags) & LS_SF_HOST)
+		return ls_to_host(e);
 	if (LS_LOAD(&s->flags) & LS_SF_HALF)
 		return ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
 	ls_leaving(&p->to, s, dir);
@@ -179,13 +181,38 @@ LS_PART u32 ls_hit_step(const struct ls_env *e, struct ls_pkt *p, struct ls_sess
 
 #define LS_STATE_TRIES 3 /* a drain, the freer and a packet of the other direction may each move the word once meanwhile */
 
+/* The packet is the session's: state, activity and counters of the record. LS_V_NEXT, or the verdict. */
+LS_INLINE u32 ls_hit_record(const struct ls_env *e, struct ls_pkt *p, struct ls_session *s, u32 ref, u32 gen, u64 state)
+{
+	u32 slot = LS_REF_SLOT(ref), dir = LS_REF_DIR(ref), life, v;
+	u64 now = port_now(e), found;
+
+	/* A word that moved is looked at again if it is the same life; a FIN or a handshake must not be lost to a drain that cleared a mark. */
+	for (u32 n = 0; n < LS_STATE_TRIES; n++) {
+		v = ls_hit_step(e, p, s, dir, state);
+		if (v != LS_V_NEXT)
+			return v;
+		LS_STORE(&s->last_seen_ns, now);
+		found = ls_state_update(e, s, slot, gen, state, p->next_state);
+		life = LS_STATE_LIFECYCLE(found);
+		if (found == state || LS_STATE_LIFE(found) != LS_LIFE_OF(gen) || (life != LS_LIVE && life != LS_DYING))
+			break;
+		state = found;
+	}
+	LS_ADD(&s->packets[dir], 1);
+	LS_ADD(&s->bytes[dir], p->l3_bytes);
+	ls_count(e, LS_CTR_SESSION_HITS, 1);
+	return LS_V_NEXT;
+}
+
 LS_PART u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
 {
 	LS_GIVEN(e && p);
 	const struct ls_config *c = port_config(e);
 	u32 slot = LS_REF_SLOT(ref), dir = LS_REF_DIR(ref), life, rg, mode, v;
+	bool host;
 	struct ls_session *s = port_session(e, slot);
-	u64 now = port_now(e), state, found;
+	u64 now = port_now(e), state;
 
 	if (!s)
 		return ls_drop(e, p, LS_DROP_INTERNAL);
@@ -215,25 +242,17 @@ LS_PART u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
 			return ls_drop(e, p, LS_DROP_RG_LEASE);
 	}
 	if (LS_UNLIKELY(now > ls_deadline(e, c, s, state)))
-		return dir == LS_FORWARD ? LS_V_REVIVE : ls_drop(e, p, LS_DROP_EXPIRED_BUSY);
-	if (p->ttl <= 1)
+		return dir == LS_FORWARD && !(LS_LOAD(&s->flags) & LS_SF_HOST) ? LS_V_REVIVE : ls_drop(e, p, LS_DROP_EXPIRED_BUSY);
+	host = LS_LOAD(&s->flags) & LS_SF_HOST;
+	if (LS_UNLIKELY(host && dir == LS_FORWARD))
+		return ls_drop(e, p, LS_DROP_MARTIAN); /* from outside, in the name of the host */
+	if (p->ttl <= 1 && !host)
 		return ls_answer_ttl(e, p);
-
-	/* A word that moved is looked at again if it is the same life; a FIN or a handshake must not be lost to a drain that cleared a mark. */
-	for (u32 n = 0; n < LS_STATE_TRIES; n++) {
-		v = ls_hit_step(e, p, s, dir, state);
-		if (v != LS_V_NEXT)
-			return v;
-		LS_STORE(&s->last_seen_ns, now);
-		found = ls_state_update(e, s, slot, gen, state, p->next_state);
-		life = LS_STATE_LIFECYCLE(found);
-		if (found == state || LS_STATE_LIFE(found) != LS_LIFE_OF(gen) || (life != LS_LIVE && life != LS_DYING))
-			break;
-		state = found;
-	}
-	LS_ADD(&s->packets[dir], 1);
-	LS_ADD(&s->bytes[dir], p->l3_bytes);
-	ls_count(e, LS_CTR_SESSION_HITS, 1);
+	v = ls_hit_record(e, p, s, ref, gen, state);
+	if (v != LS_V_NEXT)
+		return v;
+	if (LS_UNLIKELY(host))
+		return ls_to_host(e);
 	mode = ls_mode_of(e, s, p);
 	ls_count_session(e, p);
 	ls_leaving(&p->to, s, dir);

@@ -9,8 +9,8 @@ LS_INLINE bool ls_is_multicast(const struct ls_addr *a, u32 family)
 	return family == LS_IP4 ? a->b[12] >= 224 : a->b[0] == 0xff;
 }
 
-/* Is the packet allowed to an address of the host? */
-LS_PART bool ls_host_allows(const struct ls_config *c, const struct ls_pkt *p)
+/* Is the packet allowed to an address of the host, whatever the host does itself? */
+LS_PART bool ls_host_serves(const struct ls_config *c, const struct ls_pkt *p)
 {
 	LS_GIVEN(c && p);
 	const struct ls_zone *z = &c->zone[p->zone_in & (LS_ZONES_MAX - 1)];
@@ -22,14 +22,10 @@ LS_PART bool ls_host_allows(const struct ls_config *c, const struct ls_pkt *p)
 		for (u32 i = 0; i < LS_MGMT_PORTS_MAX; i++)
 			if (c->mgmt_port[i] && c->mgmt_port[i] == port)
 				return true; /* management allow: no configuration removes it */
-	if (p->flags & (LS_PF_ICMP_ERROR | LS_PF_ECHO_REPLY))
-		return true; /* answers to what the host sent; its stack checks them */
+	if (p->flags & LS_PF_ICMP_ERROR)
+		return true; /* its stack checks them */
 	if (p->flags & LS_PF_ECHO)
 		return z->flags & LS_ZF_PING;
-	/* replies to flows the host opened: its ephemeral range is disjoint from every translated range (R17) */
-	if ((proto == LS_IPPROTO_UDP || (proto == LS_IPPROTO_TCP && (p->tcp_flags & (LS_TCP_SYN | LS_TCP_ACK)) != LS_TCP_SYN)) &&
-	    port >= c->host_port_lo && port <= c->host_port_hi)
-		return true;
 	if (proto == LS_IPPROTO_UDP && (z->flags & LS_ZF_DHCP) && (port == 67 || port == 68 || port == 546 || port == 547))
 		return true;
 	for (u32 i = 0; i < LS_SERVICES_MAX; i++) {
@@ -39,6 +35,26 @@ LS_PART bool ls_host_allows(const struct ls_config *c, const struct ls_pkt *p)
 			return true;
 	}
 	return false;
+}
+
+/* May it be a reply to a flow that the host opened? Where programs record those, replies find their session and nothing else is one. */
+LS_INLINE bool ls_host_replied(const struct ls_env *e, const struct ls_pkt *p)
+{
+	const struct ls_config *c = port_config(e);
+	u32 port = ls_swap16(p->key.dport_be), proto = p->key.proto;
+
+	if (port_host_flows(e))
+		return false;
+	if (p->flags & LS_PF_ECHO_REPLY)
+		return true;
+	/* the host's ephemeral range is disjoint from every translated range (R17) */
+	return (proto == LS_IPPROTO_UDP || (proto == LS_IPPROTO_TCP && (p->tcp_flags & (LS_TCP_SYN | LS_TCP_ACK)) != LS_TCP_SYN)) &&
+	       port >= c->host_port_lo && port <= c->host_port_hi;
+}
+
+LS_INLINE bool ls_host_allows(const struct ls_env *e, const struct ls_pkt *p)
+{
+	return ls_host_serves(port_config(e), p) || ls_host_replied(e, p);
 }
 
 /* Multicast and broadcast are never forwarded; the zone says what the host may have. */
@@ -67,8 +83,11 @@ LS_STAGE u32 ls_host_inbound(const struct ls_env *e, struct ls_pkt *p, const str
 	const struct ls_config *c = port_config(e);
 	const struct ls_zone *z = &c->zone[p->zone_in & (LS_ZONES_MAX - 1)];
 
-	if (l->kind == LS_LOCAL_HOST)
-		return ls_host_allows(c, p) ? ls_to_host(e) : ls_drop(e, p, LS_DROP_HOST_INBOUND);
+	if (l->kind == LS_LOCAL_HOST) {
+		if (ls_host_allows(e, p))
+			return ls_to_host(e);
+		return port_host_flows(e) && !(p->flags & LS_PF_LATER) ? LS_V_SOCKET : ls_drop(e, p, LS_DROP_HOST_INBOUND);
+	}
 	if (!ls_rg_owned(e, l->rg))
 		return ls_drop(e, p, LS_DROP_OWN_ADDRESS);
 	if ((p->flags & LS_PF_ECHO) && !(p->flags & LS_PF_FRAG) && (z->flags & (LS_ZF_PING | LS_ZF_HOST_ANY)))

@@ -339,7 +339,7 @@ LS_INLINE void ls_count_opened(const struct ls_env *e, const struct ls_pkt *p)
 		ls_bump(&c->real[p->real & (LS_REALS_MAX - 1)][2], 1);
 }
 
-/* R2. */
+/* R2. LS_DROP_NONE: it is live; CREATE_RACE: look it up once more; or why there is none, not counted yet. */
 LS_STAGE u32 ls_create(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x)
 {
 	LS_GIVEN(e && p && x);
@@ -347,12 +347,10 @@ LS_STAGE u32 ls_create(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 	struct ls_session *s;
 	u32 status;
 
-	if (ls_source_session_limit(e, p))
-		return ls_drop_screen(e, p, LS_SCREEN_SESSION_LIMIT, LS_DROP_SESSION_LIMIT_SOURCE);
 	n.slot = ls_slot_take(e);
 	s = n.slot == LS_SLOT_NONE ? NULL : port_session(e, n.slot);
 	if (!s)
-		return ls_drop(e, p, LS_DROP_TABLE_FULL);
+		return LS_DROP_TABLE_FULL;
 	ls_image_fill(e, p, x);
 	ls_create_write(e, &n, &p->image);
 	status = ls_claim_reply(e, p, x, &n);
@@ -373,14 +371,13 @@ LS_STAGE u32 ls_create(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 		status = LS_DROP_TABLE_FULL;
 	}
 	ls_create_undo(e, &n);
-	return status == LS_DROP_CREATE_RACE ? LS_V_RACED : ls_drop(e, p, status);
+	return status;
 live:
 	ls_create_commit(e, &n);
 	ls_slot_used(e);
 	ls_notice_push(e, n.slot, n.gen, LS_NOTICE_CREATE, 0);
 	ls_count(e, LS_CTR_SESSIONS_CREATED, 1);
-	ls_count_opened(e, p);
-	return ls_forward(e, p, x->mode);
+	return LS_DROP_NONE;
 }
 
 /* Does the new decision leave the session's translation as it is? */
@@ -402,34 +399,28 @@ LS_INLINE bool ls_same_translation(const struct ls_env *e, const struct ls_pkt *
 	       ls_swap16(reply.dport_be) >= pool->port_lo && ls_swap16(reply.dport_be) <= pool->port_hi;
 }
 
-/* R8: the same tuple again, on the same record, with a new generation and id. */
-LS_STAGE u32 ls_revive(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
+/* The record gets another life with the decision in `x`. LS_DROP_NONE, or why not, not counted yet. */
+LS_STAGE u32 ls_renew(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x, u64 serial)
 {
-	LS_GIVEN(e && p);
-	u32 slot = LS_REF_SLOT(ref), v, fresh = gen + 2, phase;
+	LS_GIVEN(e && p && x);
+	u32 slot = (u32)(serial >> 32), gen = (u32)serial, fresh = gen + 2, phase;
 	struct ls_session *s = port_session(e, slot);
-	struct ls_choice x;
 	u64 state, creating;
 
 	if (!s)
-		return ls_drop(e, p, LS_DROP_INTERNAL);
-	v = ls_decide(e, p, &x, LS_LOAD(&s->real));
-	if (v != LS_V_NEXT)
-		return v;
-	if (!ls_same_translation(e, p, &x, s))
-		return ls_drop(e, p, LS_DROP_EXPIRED_BUSY);
+		return LS_DROP_INTERNAL;
 	state = LS_LOAD_ACQ(&s->state);
 	if ((LS_STATE_LIFECYCLE(state) != LS_LIVE && LS_STATE_LIFECYCLE(state) != LS_DYING) || (LS_STATE_FLOW(state) & LS_FLOW_ADMIN))
-		return ls_drop(e, p, LS_DROP_SESSION_CLOSING);
+		return LS_DROP_SESSION_CLOSING;
 	creating = LS_STATE_SET_LIFE(LS_STATE_SET_LIFECYCLE(state, LS_CREATING), port_worker_id(e));
 	/* freed and reborn between lookup and CAS cannot happen inside one burst (grace); revived by a twin can, and that is another life */
 	if (LS_STATE_LIFE(state) != LS_LIFE_OF(gen) || LS_CAS(&s->state, state, creating) != state)
-		return ls_drop(e, p, LS_DROP_CREATE_RACE);
+		return LS_DROP_CREATE_RACE;
 	LS_FENCE_REL(); /* who reads a new word below reads CREATING or later as well */
 	ls_leaving(&p->to, s, LS_FORWARD);
-	if (!x.pool && p->to.sport_be != p->key.sport_be)
-		x.flags |= LS_SF_SNAT; /* moved aside when it was created */
-	ls_image_fill(e, p, &x);
+	if (!x->pool && p->to.sport_be != p->key.sport_be)
+		x->flags |= LS_SF_SNAT; /* moved aside when it was created */
+	ls_image_fill(e, p, x);
 	p->image.id.origin = port_origin(e);
 	p->image.id.serial = (u64)slot << 32 | fresh;
 	LS_STORE(&s->flags, p->image.flags);
@@ -441,6 +432,27 @@ LS_STAGE u32 ls_revive(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 ge
 	LS_STORE_REL(&s->state, LS_STATE_SET_LIFE(LS_STATE_MAKE(LS_LIVE, phase, 0, 0, 0), LS_LIFE_OF(fresh)));
 	ls_notice_push(e, slot, fresh, LS_NOTICE_RECREATE, 0);
 	ls_count(e, LS_CTR_SESSIONS_REVIVED, 1);
+	return LS_DROP_NONE;
+}
+
+/* R8: the same tuple again, on the same record, with a new generation and id. */
+LS_STAGE u32 ls_revive(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
+{
+	LS_GIVEN(e && p);
+	u32 slot = LS_REF_SLOT(ref), v;
+	struct ls_session *s = port_session(e, slot);
+	struct ls_choice x;
+
+	if (!s)
+		return ls_drop(e, p, LS_DROP_INTERNAL);
+	v = ls_decide(e, p, &x, LS_LOAD(&s->real));
+	if (v != LS_V_NEXT)
+		return v;
+	if (!ls_same_translation(e, p, &x, s))
+		return ls_drop(e, p, LS_DROP_EXPIRED_BUSY);
+	v = ls_renew(e, p, &x, (u64)slot << 32 | gen);
+	if (v != LS_DROP_NONE)
+		return ls_drop(e, p, v);
 	ls_count_opened(e, p);
 	return ls_forward(e, p, x.mode);
 }
@@ -453,7 +465,15 @@ LS_STAGE u32 ls_open(const struct ls_env *e, struct ls_pkt *p)
 
 	ls_count(e, LS_CTR_SESSION_MISSES, 1);
 	v = ls_decide(e, p, &x, 0);
-	return v == LS_V_NEXT ? ls_create(e, p, &x) : v;
+	if (v != LS_V_NEXT)
+		return v;
+	if (ls_source_session_limit(e, p))
+		return ls_drop_screen(e, p, LS_SCREEN_SESSION_LIMIT, LS_DROP_SESSION_LIMIT_SOURCE);
+	v = ls_create(e, p, &x);
+	if (v != LS_DROP_NONE)
+		return v == LS_DROP_CREATE_RACE ? LS_V_RACED : ls_drop(e, p, v);
+	ls_count_opened(e, p);
+	return ls_forward(e, p, x.mode);
 }
 
 #endif

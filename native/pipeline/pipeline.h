@@ -56,7 +56,7 @@ LS_PART u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p, u32 why)
 		} else if (!ls_frag_recall(e, p)) {
 			const struct ls_local *l = ls_local_find(c, &p->key.dst, p->key.domain);
 
-			return l && l->kind == LS_LOCAL_HOST && ls_host_allows(c, p) ? ls_to_host(e) : ls_drop(e, p, LS_DROP_FRAG_NO_FIRST);
+			return l && l->kind == LS_LOCAL_HOST && ls_host_allows(e, p) ? ls_to_host(e) : ls_drop(e, p, LS_DROP_FRAG_NO_FIRST);
 		}
 	} else {
 		v = ls_screens(e, p);
@@ -153,6 +153,8 @@ LS_INLINE u32 ls_pipeline_end(const struct ls_env *e, struct ls_pkt *p, u32 v)
 {
 	if (v == LS_V_ANSWER)
 		v = ls_answer(e, p);
+	if (v == LS_V_SOCKET) /* the substrate could not tell, or told otherwise */
+		v = ls_drop(e, p, LS_DROP_HOST_INBOUND);
 	if (v == LS_V_TX)
 		ls_sent(e, p);
 	return v;

@@ -21,6 +21,7 @@ enum ls_verdict {
 	LS_V_HOST,    /* the host's own stack has it or gets it */
 	LS_V_NEIGH,   /* hold it until pkt.route.next_hop resolves, then ls_transmit() */
 	LS_V_ANSWER,  /* within the pipeline only: dropped and counted, the sender is to be told (answer.h) */
+	LS_V_SOCKET,  /* within a run only: the host's, if one of its sockets is connected to the sender (port_host_flows) */
 	LS_V_NEXT,    /* between stages only: undecided, the next stage goes on. Not LS_V_TX, which an answer of ours already is */
 };
 

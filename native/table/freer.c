@@ -62,6 +62,8 @@ void ls_table_refill(struct ls_table *t)
 }
 
 /* The worker may run from here on: its ring is filled before anybody counts on it. */
+void ls_table_host_flows(struct ls_table *t, bool on) { LS_STORE(&t->env.header->host_flows, on); }
+
 void ls_worker_attach(struct ls_table *t, u32 worker)
 {
 	LS_STORE_REL(&t->env.workers[worker].attached, 1);

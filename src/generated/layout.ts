@@ -180,6 +180,8 @@ export const layout = {
     active_bank: { offset: 704, size: 4, type: 'u32' },
     active_fib: { offset: 708, size: 4, type: 'u32' },
     config_generation: { offset: 712, size: 8, type: 'u64' },
+    host_flows: { offset: 720, size: 4, type: 'u32' },
+    host_pad: { offset: 724, size: 4, type: 'u32' },
     freer_stamp_ns: { offset: 768, size: 8, type: 'u64' },
     freer_pid: { offset: 776, size: 4, type: 'u32' },
     freer_pad: { offset: 780, size: 4, type: 'u32' },

@@ -12,13 +12,23 @@ export interface NativeEbpfPort {
   readonly generic: boolean
 }
 
+export interface NativeEbpfPortFound {
+  readonly ifindex: number
+  /** Driver, generic. */
+  readonly mode: 0 | 1
+  readonly mtu: number
+  /** Flows that the host opens by it are recorded. */
+  readonly recorded: boolean
+  readonly mac: string
+}
+
 export interface NativeEbpf {
   /** `existed`: the table was pinned already; `links`: programs of it that forward; `regions`: a descriptor for each region of the table. */
   info: () => { readonly existed: boolean, readonly links: ReadonlyArray<{ readonly name: string, readonly device: number }>, readonly regions: readonly number[] }
   /** Frames can leave by the port, and are known if they come in. */
-  ways: (port: NativeEbpfPort) => { readonly ifindex: number, readonly mode: 0 | 1, readonly mtu: number, readonly mac: string }
+  ways: (port: NativeEbpfPort) => NativeEbpfPortFound
   /** The program runs on the port from here on; a pinned link is taken over without a gap. */
-  attach: (port: NativeEbpfPort) => { readonly ifindex: number, readonly mode: 0 | 1, readonly mtu: number, readonly mac: string }
+  attach: (port: NativeEbpfPort) => NativeEbpfPortFound
   /** False: there was none. */
   detach: (name: string) => boolean
   /** Links of ports that are not named here go; how many. */

@@ -104,6 +104,8 @@ export interface NativeTable {
   rings: () => ReadonlyArray<{ readonly element: number, readonly entries: number }>
   /** The workers below `info().cpus` run, or no longer do. */
   programs: (on: boolean) => void
+  /** Programs record what the host opens itself: its replies are known by their sessions, not by their ports. */
+  hostFlows: (on: boolean) => void
   startFreer: () => void
   stopFreer: () => void
 }

@@ -5,10 +5,11 @@ import t from 'tap'
 import { loadEbpf } from '../../src/native/load-ebpf.js'
 import { quickstartConfig, shortTimeouts } from './config.js'
 import type { Lab } from './lab.js'
+import { ports } from './servers.js'
 import { agentSaid, full, openLab, skipReason } from './support.js'
 import { must, run } from './shell.js'
 import { addresses } from './topology.js'
-import { curl, httpUrl } from './traffic.js'
+import { curl, echo, httpUrl, ping } from './traffic.js'
 
 /** Why the kernel or this build cannot; false: it can. */
 function ebpfRefusal (): string | false {
@@ -99,5 +100,31 @@ t.test('while the agent is away the keeper follows routes and neighbours', { ski
   await must({ netns: router, argv: ['ip', 'route', 'del', '10.88.0.0/24'] })
   await sleep(500) // it is told, not asked
   t.equal(await pingFromThere(), 1, 'the route is gone')
+  await agent.teardown()
+})
+
+t.test('what the host itself opens is answered, before and after the programs come; what nobody asked for is not', { skip }, async (t) => {
+  const lab = await openLab(t, 'own')
+  const [router, s1] = [lab.netns('router'), lab.netns('s1')]
+  const url = httpUrl(addresses.s1.v4, '1m.bin', 8080)
+  const before = curl({ netns: router, url, count: 2, parallel: 2, sha256: lab.servers.bigSha256, timeoutS: 30, rate: '150k' })
+  const agent = await lab.startAgent(quickstartConfig(lab.prefix, [shortTimeouts, [['agent', 'backend'], 'ebpf']]))
+  t.same((await before).failures, {}, 'begun without us')
+  for (const to of [addresses.s1.v4, addresses.s2.v6]) {
+    t.equal((await ping({ netns: router, to, count: 5 })).received, 5, to)
+    for (const kind of ['udp', 'tcp'] as const) {
+      const f = await echo(router, { kind, host: to, port: ports.echo, count: 50, bytes: 600 })
+      t.same([f.error, f.received], [null, 50], `${kind} ${to}`)
+    }
+  }
+  t.same((await curl({ netns: router, url, count: 4, parallel: 2, sha256: lab.servers.bigSha256 })).failures, {})
+  const own = await agent.sessions()
+  t.ok(own.length > 0 && own.every(s => s.flags.includes('HOST') && [String(addresses.routerServer.v4), addresses.routerServer.v6].includes(s.src)), JSON.stringify(own.slice(0, 3)))
+  const refused = async (): Promise<number> => (await agent.counters('drops'))['drops']?.['host_inbound'] ?? 0
+  const had = await refused()
+  await must({ netns: s1, argv: ['bash', '-c', `for i in 1 2 3; do echo x > /dev/udp/${addresses.routerServer.v4}/40000; done`] })
+  await sleep(200)
+  t.equal(await refused() - had, 3, 'to an ephemeral port of the host, unasked')
+  t.match(await agent.verify(), { ok: true, faults: [] })
   await agent.teardown()
 })

@@ -259,21 +259,27 @@ static inline struct lane *lane_open(struct ls_table *t, u32 worker)
 	return w;
 }
 
+/* The frame into w->frame, the clock and the bank as they are now. */
+static inline void lane_load(struct lane *w, const u8 *bytes, u32 len)
+{
+	memset(w->memory + LS_HEADROOM - 64, 0xd5, len + 192);
+	memcpy(w->memory + LS_HEADROOM, bytes, len);
+	w->frame = (struct ls_buf){ .data = w->memory + LS_HEADROOM, .len = len, .head = LS_HEADROOM, .tail = PACKET_MAX + 256 - len };
+	w->e.config = &w->e.banks[LS_LOAD_ACQ(&w->e.header->active_bank) & 1];
+	w->e.now_ns = ls_clock_ns() + w->shift_ns;
+	memset(&w->pkt, 0, offsetof(struct ls_pkt, to));
+	w->pkt.buf = &w->frame;
+}
+
 /* One frame, one burst. The frame after it is w->frame; counters of before are kept. */
 static inline u32 lane_send(struct lane *w, u32 port, const u8 *bytes, u32 len)
 {
 	u32 v;
 
-	memset(w->memory + LS_HEADROOM - 64, 0xd5, len + 192);
-	memcpy(w->memory + LS_HEADROOM, bytes, len);
-	w->frame = (struct ls_buf){ .data = w->memory + LS_HEADROOM, .len = len, .head = LS_HEADROOM, .tail = PACKET_MAX + 256 - len };
 	memcpy(w->before.global, w->e.worker_counters->c.global, sizeof(w->before.global));
 	memcpy(w->before.drops, w->e.worker_counters->c.drops, sizeof(w->before.drops));
 	__atomic_fetch_add(&w->e.worker->quiescent, 1, __ATOMIC_SEQ_CST);
-	w->e.config = &w->e.banks[LS_LOAD_ACQ(&w->e.header->active_bank) & 1];
-	w->e.now_ns = ls_clock_ns() + w->shift_ns;
-	memset(&w->pkt, 0, offsetof(struct ls_pkt, to));
-	w->pkt.buf = &w->frame;
+	lane_load(w, bytes, len);
 	v = ls_pipeline(&w->e, &w->pkt, port);
 	__atomic_fetch_add(&w->e.worker->quiescent, 1, __ATOMIC_RELEASE);
 	return v;

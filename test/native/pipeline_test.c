@@ -4,6 +4,7 @@
 #define LS_PORT_IMPL "backend/userspace/port_impl.h"
 
 #include "packet.h"
+#include "pipeline/host_flow.h"
 #include "table_fixture.h"
 
 #define S LS_TCP_SYN
@@ -1842,6 +1843,74 @@ TEST("D1 host-inbound: management always, services of the zone, replies to the h
 	zone_of(w, ZONE_UNTRUST)->flags |= LS_ZF_HOST_ANY;
 	CHECK_V(w, PORT_UNTRUST, tcp("198.51.100.50", 4000, "198.51.100.1", 9999, S), LS_V_HOST);
 	CHECK_EQ(live_count(w->t), 0);
+	close_router(w);
+}
+
+/* A frame of the host's own leaves by `port`, seen from the way out. */
+static u32 leaves(struct lane *w, u32 port, struct packet p)
+{
+	lane_load(w, p.b, p.len);
+	return ls_host_out(&w->e, &w->pkt, port, 0);
+}
+
+TEST("D1 R17 flows of the host itself: recorded on the way out, so that replies come in and nothing else does")
+{
+	struct lane *w = open_router();
+	struct packet out, in, late;
+	struct ls_session *s;
+
+	w->t->env.header->host_flows = 1;
+	/* nobody asked: a substrate that knows sockets may ask them, this one drops */
+	CHECK_DROP(w, PORT_UNTRUST, udp("198.51.100.50", 53, "198.51.100.1", 40000, 4), HOST_INBOUND);
+	CHECK_DROP(w, PORT_UNTRUST, tcp("198.51.100.50", 179, "198.51.100.1", 40000, A), HOST_INBOUND);
+	CHECK_DROP(w, PORT_UNTRUST, echo("198.51.100.50", "198.51.100.1", 1, true, 8), HOST_INBOUND);
+	/* UDP, TCP and ping, in both families; the last hop's TTL is enough to get here */
+	CHECK_EQ(leaves(w, PORT_UNTRUST, udp("198.51.100.1", 40000, "198.51.100.50", 53, 4)), LS_V_HOST);
+	CHECK_V(w, PORT_UNTRUST, udp("198.51.100.50", 53, "198.51.100.1", 40000, 4), LS_V_HOST);
+	CHECK_DROP(w, PORT_UNTRUST, udp("198.51.100.66", 53, "198.51.100.1", 40000, 4), HOST_INBOUND);
+	CHECK_EQ(leaves(w, PORT_UNTRUST, tcp("198.51.100.1", 40001, "198.51.100.50", 179, S)), LS_V_HOST);
+	in = tcp("198.51.100.50", 179, "198.51.100.1", 40001, S | A);
+	in.b[in.l3 + 8] = 1;
+	finish(&in, 6);
+	CHECK_V(w, PORT_UNTRUST, in, LS_V_HOST);
+	CHECK_EQ(leaves(w, PORT_UNTRUST, echo("2001:db8:2::1", "2001:db8:2::50", 7, false, 8)), LS_V_HOST);
+	CHECK_V(w, PORT_UNTRUST, echo("2001:db8:2::50", "2001:db8:2::1", 7, true, 8), LS_V_HOST);
+	CHECK_EQ(live_count(w->t), 3);
+	/* the record: nobody's group, from no zone, both directions counted */
+	out = udp("198.51.100.1", 40000, "198.51.100.50", 53, 4);
+	s = session_of(w, &out, NULL);
+	CHECK(s && s->flags == LS_SF_HOST && s->rg == LS_RG_NONE && s->zone_in == 0 && s->zone_out == ZONE_UNTRUST);
+	CHECK(s && s->packets[0] == 1 && s->packets[1] == 1 && s->bytes[0] == 32);
+	/* in the host's name from outside */
+	mac_of(0x22, out.b);
+	CHECK_DROP(w, PORT_UNTRUST, out, MARTIAN);
+	/* answers of services, errors and what is not the host's are not recorded */
+	CHECK_EQ(leaves(w, PORT_TRUST, udp("10.0.1.1", 53, "10.0.1.10", 4000, 4)), LS_V_HOST);
+	CHECK_EQ(leaves(w, PORT_TRUST, tcp("10.0.1.1", 179, "10.0.1.10", 4000, S | A)), LS_V_HOST);
+	CHECK_EQ(leaves(w, PORT_TRUST, echo("10.0.1.1", "10.0.1.10", 7, true, 8)), LS_V_HOST);
+	CHECK_EQ(leaves(w, PORT_TRUST, udp("10.0.1.99", 40000, "10.0.1.10", 53, 4)), LS_V_HOST);
+	CHECK_EQ(live_count(w->t), 3);
+	/* a connection from before: its next segment records it, mid-stream */
+	CHECK_EQ(leaves(w, PORT_UNTRUST, tcp("198.51.100.1", 40002, "198.51.100.50", 179, A)), LS_V_HOST);
+	CHECK_V(w, PORT_UNTRUST, tcp("198.51.100.50", 179, "198.51.100.1", 40002, A | P), LS_V_HOST);
+	/* idle past its timeout: the reply is late, the next frame of the host opens it anew */
+	late = echo("2001:db8:2::50", "2001:db8:2::1", 7, true, 8);
+	w->shift_ns = 3600000000000ULL;
+	CHECK_DROP(w, PORT_UNTRUST, late, EXPIRED_BUSY);
+	CHECK_EQ(leaves(w, PORT_UNTRUST, echo("2001:db8:2::1", "2001:db8:2::50", 7, false, 8)), LS_V_HOST);
+	CHECK_V(w, PORT_UNTRUST, late, LS_V_HOST);
+	close_router(w);
+}
+
+TEST("R17 a flow of the host whose reply tuple a translated session has is held back, and says so")
+{
+	struct lane *w = open_router();
+
+	w->t->env.header->host_flows = 1;
+	CHECK_TX(w, PORT_TRUST, udp("10.0.1.130", 5555, "198.51.100.50", 80, 4), IF_UNTRUST);
+	CHECK_IP(l3_of(w), "198.51.100.1", "198.51.100.50");
+	CHECK_EQ(leaves(w, PORT_UNTRUST, udp("198.51.100.1", ls_get16(l4_of(w)), "198.51.100.50", 80, 4)), LS_V_DROP);
+	CHECK_EQ(w->pkt.drop, LS_DROP_HOST_PORT_CONFLICT);
 	close_router(w);
 }
 

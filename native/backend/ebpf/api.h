@@ -62,10 +62,11 @@ struct ls_bpf_port {
 	u32 ifindex;
 	u32 mode; /* enum ls_bpf_mode */
 	u32 redirect; /* see ways.h */
+	u32 recorded; /* 1: flows that the host opens by it are recorded; 0: the kernel has no tcx (Linux 6.6) */
 	u16 mtu;
 	u8 mac[6];
 };
-/* Frames can leave by the port, and are known if they come in. */
+/* Frames can leave by the port, and are known if they come in; flows that the host opens by it are recorded. */
 enum ls_status ls_bpf_ways(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error);
 /* The program runs on the port from here on; a pinned link of this name is taken over without a gap.
  * LS_E_NO_DEVICE, LS_E_BUSY (another program is there, named), LS_E_UNSUPPORTED (driver mode refused). */

@@ -6,7 +6,8 @@
 
 #define LS_BPF_PATH 384
 #define LS_PIN_NAME (LS_BPF_NAME + 24)
-#define LS_LINK_PREFIX "link_" /* of a pin: of a port */
+#define LS_LINK_PREFIX "link_" /* of a pin: the program on a port's way in */
+#define LS_OUT_PREFIX "out_"   /* likewise: on its way out */
 
 struct bpf_object;
 
@@ -15,7 +16,8 @@ struct ls_bpf {
 	int lock;                     /* the folder, flock()ed: the lock ends with the process however that ends; -1: not taken */
 	struct bpf_object *maps;      /* the regions alone */
 	struct bpf_object *object;    /* the program over them; NULL: not loaded */
-	int program;                  /* of `object` */
+	int program;                  /* of `object`: ls_xdp */
+	int out;                      /* of `object`: ls_out */
 	int ways_out;                 /* devmap: device -> kernel interface */
 	int ways_in;                  /* array: kernel interface -> device */
 	int region[LS_REGION_COUNT];

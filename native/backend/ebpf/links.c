@@ -11,8 +11,10 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/bpf.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "backend/ebpf/instance.h"
@@ -107,10 +109,11 @@ static int link_new(const struct ls_bpf *b, struct ls_bpf_port *port)
 	return fd < 0 ? -errno : fd;
 }
 
-/* A link is pinned as link_DEVICE_PORT: who comes after this process learns from it which id the port had. bpffs keeps dots for itself. */
-static void link_name(char *out, const char *port, u32 device)
+/* A link is pinned as link_DEVICE_PORT (and the other way out_DEVICE_PORT): who comes after this process learns from it which id the port had. bpffs keeps
+ * dots for itself. */
+static void link_name(char *out, const char *prefix, const char *port, u32 device)
 {
-	snprintf(out, LS_PIN_NAME, LS_LINK_PREFIX "%u_%s", device, port);
+	snprintf(out, LS_PIN_NAME, "%s%u_%s", prefix, device, port);
 	for (; *out; out++)
 		if (*out == '.')
 			*out = '~';
@@ -175,6 +178,44 @@ u32 ls_bpf_links(const struct ls_bpf *b, struct ls_bpf_link *out, u32 max)
 	return l.n;
 }
 
+/* tcx (Linux 6.6), which Debian's libbpf does not know. Other programs there go on running: ours says "next". */
+static int out_link_new(const struct ls_bpf *b, u32 ifindex)
+{
+	struct {
+		u32 program, ifindex, attach_type, flags;
+		u64 tcx[14];
+	} attr = { .program = (u32)b->out, .ifindex = ifindex, .attach_type = 47 /* BPF_TCX_EGRESS */ };
+	int fd = (int)syscall(__NR_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* The program on the way out, which records what the host opens. False: this kernel has no place for it. */
+static bool record(struct ls_bpf *b, const struct ls_bpf_port *port)
+{
+	char name[LS_PIN_NAME], path[LS_BPF_PATH];
+	struct bpf_link_info info = { 0 };
+	u32 length = sizeof(info);
+	bool done;
+	int fd;
+
+	link_name(name, LS_OUT_PREFIX, port->name, port->device);
+	ls_bpf_path(b, path, name);
+	fd = ls_pin_get(b, name);
+	if (fd >= 0) {
+		done = bpf_obj_get_info_by_fd(fd, &info, &length) == 0 && info.xdp.ifindex == port->ifindex && bpf_link_update(fd, b->out, NULL) == 0;
+		close(fd);
+		if (done)
+			return true;
+		unlink(path); /* of an interface that is gone, or of another one now */
+	}
+	fd = out_link_new(b, port->ifindex);
+	done = fd >= 0 && ls_pin_put(b, name, fd) == 0;
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
 /* Which device frames from there are, and how frames leave by it. */
 static enum ls_status ways(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error)
 {
@@ -189,6 +230,7 @@ static enum ls_status ways(struct ls_bpf *b, struct ls_bpf_port *port, struct ls
 				   port->interface, port->ifindex, there.ifindex, (u32)__builtin_ctz(LS_WAYS_IN));
 	if (bpf_map_update_elem(b->ways_in, &slot, &in, 0) != 0 || bpf_map_update_elem(b->ways_out, &port->device, &port->ifindex, 0) != 0)
 		return ls_bpf_fail(error, ls_bpf_status(errno), errno, "interface %s cannot be entered into the maps: %s", port->interface, strerror(errno));
+	port->recorded = record(b, port);
 	return LS_OK;
 }
 
@@ -204,7 +246,7 @@ static enum ls_status attach(struct ls_bpf *b, struct ls_bpf_port *port, struct 
 
 	if (status != LS_OK)
 		return status;
-	link_name(name, port->name, port->device);
+	link_name(name, LS_LINK_PREFIX, port->name, port->device);
 	fd = old.pin[0] ? ls_pin_get(b, old.pin) : -ENOENT;
 	if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &length) == 0 && info.xdp.ifindex == port->ifindex) {
 		LIBBPF_OPTS(bpf_xdp_query_opts, now);
@@ -259,7 +301,8 @@ static enum ls_status detach(struct ls_bpf *b, const char *pin)
 {
 	struct bpf_link_info info = { 0 };
 	struct ls_way_in way = { 0 };
-	char path[LS_BPF_PATH];
+	char path[LS_BPF_PATH], out[LS_PIN_NAME];
+	struct ls_bpf_link link;
 	u32 length = sizeof(info), slot;
 	int fd = ls_pin_get(b, pin);
 
@@ -272,6 +315,11 @@ static enum ls_status detach(struct ls_bpf *b, const char *pin)
 	ls_bpf_path(b, path, pin);
 	unlink(path);
 	close(fd); /* the last one: detached */
+	if (link_parse(pin, &link)) {
+		link_name(out, LS_OUT_PREFIX, link.name, link.device);
+		ls_bpf_path(b, path, out);
+		unlink(path);
+	}
 	if (way.device) {
 		struct ls_way_in none = { 0 };
 

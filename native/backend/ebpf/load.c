@@ -151,7 +151,7 @@ enum ls_status ls_bpf_load(struct ls_bpf *b, struct ls_bpf_error *error)
 {
 	enum ls_status status = object_open(b, &b->object, error);
 	struct bpf_map *in, *out;
-	struct bpf_program *program;
+	struct bpf_program *program, *second;
 	int failed = 0;
 
 	for (u32 i = 0; i < LS_REGION_COUNT && status == LS_OK && !failed; i++)
@@ -168,8 +168,9 @@ enum ls_status ls_bpf_load(struct ls_bpf *b, struct ls_bpf_error *error)
 		program = bpf_object__find_program_by_name(b->object, "ls_xdp");
 		in = map_of(b->object, "ways_in");
 		out = map_of(b->object, "ways_out");
-		if (!program || !in || !out)
-			status = ls_bpf_fail(error, LS_E_BUG, 0, "the object has no ls_xdp, ls_map_ways_in or ls_map_ways_out");
+		second = bpf_object__find_program_by_name(b->object, "ls_out");
+		if (!program || !second || !in || !out)
+			status = ls_bpf_fail(error, LS_E_BUG, 0, "the object has no ls_xdp, ls_out, ls_map_ways_in or ls_map_ways_out");
 	}
 	if (status != LS_OK) {
 		bpf_object__close(b->object);
@@ -177,6 +178,7 @@ enum ls_status ls_bpf_load(struct ls_bpf *b, struct ls_bpf_error *error)
 		return status;
 	}
 	b->program = bpf_program__fd(program);
+	b->out = bpf_program__fd(second);
 	b->ways_in = bpf_map__fd(in);
 	b->ways_out = bpf_map__fd(out);
 	return LS_OK;

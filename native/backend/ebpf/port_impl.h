@@ -20,6 +20,20 @@
 struct xdp_md {
 	u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;
 };
+struct __sk_buff {
+	u32 len, pkt_type, mark, queue_mapping, protocol, vlan_present, vlan_tci, vlan_proto, priority, ingress_ifindex, ifindex;
+};
+enum tc_action { TC_ACT_UNSPEC = -1, TC_ACT_SHOT = 2 }; /* unspecified: whoever else is there is asked next */
+struct bpf_sock {
+	u32 bound_dev_if, family, type, protocol, mark, priority, src_ip4, src_ip6[4], src_port;
+	be16 dst_port;
+	u16 pad;
+	u32 dst_ip4, dst_ip6[4], state;
+	s32 rx_queue_mapping;
+};
+/* enum of net/tcp_states.h */
+enum { BPF_TCP_LISTEN = 10 };
+#define BPF_F_CURRENT_NETNS (~0ULL)
 enum xdp_action { XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT };
 enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_DEVMAP = 14, BPF_F_MMAPABLE = 1 << 10 };
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
@@ -31,6 +45,10 @@ static long (*const bpf_xdp_adjust_head)(struct xdp_md *ctx, int delta) = (void 
 static long (*const bpf_xdp_adjust_tail)(struct xdp_md *ctx, int delta) = (void *)65;
 static long (*const bpf_xdp_load_bytes)(struct xdp_md *ctx, u32 offset, void *to, u32 len) = (void *)189;
 static long (*const bpf_xdp_store_bytes)(struct xdp_md *ctx, u32 offset, void *from, u32 len) = (void *)190;
+static long (*const bpf_skb_load_bytes)(struct __sk_buff *skb, u32 offset, void *to, u32 len) = (void *)26;
+static struct bpf_sock *(*const bpf_sk_lookup_udp)(void *ctx, const void *tuple, u32 size, u64 netns, u64 flags) = (void *)85;
+static long (*const bpf_sk_release)(void *sock) = (void *)86;
+static struct bpf_sock *(*const bpf_skc_lookup_tcp)(void *ctx, const void *tuple, u32 size, u64 netns, u64 flags) = (void *)99;
 static u64 (*const bpf_xdp_get_buff_len)(struct xdp_md *ctx) = (void *)188;
 
 #define LS_SEC(name) __attribute__((section(name), used))
@@ -88,11 +106,12 @@ struct ls_env {
 	u32 fib;
 	u32 free_ring;
 	u32 notice_ring;
-	u32 pad;
+	u32 host_flows;
 };
 
 LS_INLINE struct ls_session *port_session(const struct ls_env *e, u32 slot) { return ls_element(&ls_map_sessions, slot); }
 LS_INLINE struct ls_bucket *port_bucket(const struct ls_env *e, u32 i) { return ls_element(&ls_map_index, i & e->bucket_mask); }
+LS_INLINE bool port_host_flows(const struct ls_env *e) { return e->host_flows; }
 LS_INLINE u32 port_bucket_mask(const struct ls_env *e) { return e->bucket_mask; }
 LS_INLINE u64 port_origin(const struct ls_env *e) { return e->origin; }
 LS_INLINE struct ls_worker *port_worker(const struct ls_env *e) { return ls_element(&ls_map_workers, e->worker_id); }

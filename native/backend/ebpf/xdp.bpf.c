@@ -6,7 +6,9 @@
  */
 #define LS_PORT_IMPL "backend/ebpf/port_impl.h"
 #include "backend/ebpf/run.h"
+#include "backend/ebpf/sockets.h"
 #include "backend/ebpf/ways.h"
+#include "pipeline/host_flow.h"
 #include "pipeline/pipeline.h"
 
 /* One CPU's working memory: larger than the stack, too large to clear for each packet. */
@@ -19,7 +21,7 @@ struct ls_scratch {
 
 struct {
 	LS_BTF_INT(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	LS_BTF_INT(max_entries, 1);
+	LS_BTF_INT(max_entries, 2); /* in, out */
 	LS_BTF_TYPE(key, u32);
 	LS_BTF_TYPE(value, struct ls_scratch);
 } ls_map_scratch LS_SEC(".maps");
@@ -182,6 +184,29 @@ LS_PART u32 ls_want(const struct ls_env *e, struct ls_pkt *p)
 	return 0;
 }
 
+/* A run begins: this CPU's view of the table, a packet about which nothing is known. */
+LS_INLINE void ls_run_begin(struct ls_scratch *s, const struct ls_header_page *page, u32 bytes)
+{
+	struct ls_env *e = &s->env;
+	struct ls_pkt *p = &s->pkt;
+
+	e->now_ns = bpf_ktime_get_ns();
+	e->origin = page->h.origin;
+	e->worker_id = bpf_get_smp_processor_id();
+	e->workers = page->h.workers;
+	e->bucket_mask = page->h.buckets - 1;
+	e->bank = LS_LOAD(&page->h.active_bank);
+	e->fib = LS_LOAD(&page->h.active_fib);
+	e->free_ring = page->h.free_ring;
+	e->notice_ring = page->h.notice_ring;
+	e->host_flows = LS_LOAD(&page->h.host_flows);
+	__builtin_memset(&p->key, 0, offsetof(struct ls_pkt, to) - offsetof(struct ls_pkt, key));
+	p->buf->len = bytes;
+	p->buf->head = LS_HEADROOM;
+	p->buf->have = 0;
+	p->buf->pushed = 0;
+}
+
 LS_INLINE int ls_frame_run(struct xdp_md *ctx)
 {
 	struct ls_header_page *page = ls_element(&ls_map_header, 0);
@@ -195,23 +220,10 @@ LS_INLINE int ls_frame_run(struct xdp_md *ctx)
 		return XDP_ABORTED;
 	e = &s->env;
 	p = &s->pkt;
-	e->now_ns = bpf_ktime_get_ns();
-	e->origin = page->h.origin;
-	e->worker_id = bpf_get_smp_processor_id();
-	e->workers = page->h.workers;
-	e->bucket_mask = page->h.buckets - 1;
-	e->bank = LS_LOAD(&page->h.active_bank);
-	e->fib = LS_LOAD(&page->h.active_fib);
-	e->free_ring = page->h.free_ring;
-	e->notice_ring = page->h.notice_ring;
+	ls_run_begin(s, page, (u32)bpf_xdp_get_buff_len(ctx));
 	way = ls_way_of(ctx->ingress_ifindex);
 	device = way ? way->device : 0;
 	s->back = way && !way->redirect ? device : 0;
-	__builtin_memset(&p->key, 0, offsetof(struct ls_pkt, to) - offsetof(struct ls_pkt, key));
-	p->buf->len = (u32)bpf_xdp_get_buff_len(ctx);
-	p->buf->head = LS_HEADROOM;
-	p->buf->have = 0;
-	p->buf->pushed = 0;
 	ls_frame_first(ctx, p);
 	if (!ls_frame_plain(p->buf) && ls_frame_load(ctx, p, LS_HEADER_BYTES_MAX))
 		return XDP_ABORTED;
@@ -221,6 +233,8 @@ LS_INLINE int ls_frame_run(struct xdp_md *ctx)
 		v = ls_pipeline_back(e, p);
 	if (v == LS_V_ANSWER && ls_frame_load(ctx, p, LS_WINDOW_LOAD))
 		v = LS_V_DROP;
+	if (v == LS_V_SOCKET && ls_socket_connected(ctx, p))
+		v = ls_to_host(e);
 	v = ls_pipeline_end(e, p, v);
 
 	s->run = (struct ls_run){ .verdict = v, .drop = p->drop, .out_iface = p->out_iface, .flags = p->flags };
@@ -241,6 +255,25 @@ LS_INLINE int ls_frame_run(struct xdp_md *ctx)
 }
 
 LS_SEC("xdp.frags") int ls_xdp(struct xdp_md *ctx) { return ls_frame_run(ctx); }
+
+/* What the host sends, on its way out of a port. Frames that came in by another interface are the business of who forwards them. */
+LS_SEC("tc") int ls_out(struct __sk_buff *skb)
+{
+	struct ls_header_page *page = ls_element(&ls_map_header, 0);
+	struct ls_scratch *s = ls_element(&ls_map_scratch, 1);
+	const struct ls_way_in *way = ls_way_of(skb->ifindex);
+	u32 n = skb->len;
+
+	if (skb->ingress_ifindex != 0 || !page || !s || !way)
+		return TC_ACT_UNSPEC;
+	ls_run_begin(s, page, n);
+	if (n > LS_HEADER_BYTES_MAX)
+		n = LS_HEADER_BYTES_MAX;
+	if (n < 14 || bpf_skb_load_bytes(skb, 0, &s->pkt.buf->bytes[LS_HEADROOM], n) != 0)
+		return TC_ACT_UNSPEC;
+	s->pkt.buf->have = n;
+	return ls_host_out(&s->env, &s->pkt, way->device, skb->vlan_present ? skb->vlan_tci & 0xfff : 0) == LS_V_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
 
 /* What the kernel is told. bpf_fib_lookup, and nothing that is used here, is for programs under a licence compatible with the GPL only. */
 #ifndef LS_BPF_LICENSE

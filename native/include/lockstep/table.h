@@ -76,6 +76,8 @@ struct ls_header {
 	LS_ALIGN_LINE u32 active_bank; /* agent: configuration bank in force */
 	u32 active_fib;                /* agent */
 	u64 config_generation;         /* agent: of the active bank */
+	u32 host_flows;                /* agent: 1 while programs record what the host opens itself (D1); replies are told from other packets by that */
+	u32 host_pad;
 	LS_ALIGN_LINE u64 freer_stamp_ns; /* the freer: last sign of life */
 	u32 freer_pid;
 	u32 freer_pad;

@@ -43,6 +43,8 @@ export class EbpfForwarder implements Forwarder {
   private loaded = false
   /** Ports on which the driver does not run programs, so that the generic hook does. */
   readonly generic = new Set<string>()
+  /** Ports on whose way out nothing records what the host opens. */
+  private readonly unrecorded = new Set<string>()
 
   /** `keeper`: the one of an earlier life, met before its table was adopted; `netns`: path of the namespace whose routes it mirrors, empty = its own. */
   constructor (private readonly ebpf: NativeEbpf, private readonly table: NativeTable, private readonly folder: string, private keeper: Keeper | null, private readonly netns: string) {}
@@ -66,13 +68,17 @@ export class EbpfForwarder implements Forwarder {
   async leave (): Promise<void> {
     await this.keeper?.quit()
     this.keeper = null
+    native(() => { this.table.hostFlows(false) })
     native(() => { this.ebpf.unpublish() })
     native(() => { this.table.programs(false) })
   }
 
   enable (port: OpenPort): void {
     const { name } = port.port
-    const { mode } = native(() => this.ebpf.attach(this.spec(port)), { object: `port ${name}` })
+    const { mode, recorded } = native(() => this.ebpf.attach(this.spec(port)), { object: `port ${name}` })
+    if (recorded) this.unrecorded.delete(name)
+    else this.unrecorded.add(name)
+    native(() => { this.table.hostFlows(this.unrecorded.size === 0) })
     if (mode === 1) this.generic.add(name)
     else this.generic.delete(name)
   }
@@ -86,7 +92,13 @@ export class EbpfForwarder implements Forwarder {
 
   settle (ports: readonly OpenPort[]): string[] {
     native(() => this.ebpf.detachOthers(ports.map(p => p.port.name)))
-    return [...this.generic].map(name => `port ${name}: its driver runs no XDP programs, the generic hook does: slower, after the kernel has copied each frame`)
+    const names = new Set(ports.map(p => p.port.name))
+    for (const name of this.unrecorded) if (!names.has(name)) this.unrecorded.delete(name)
+    native(() => { this.table.hostFlows(this.unrecorded.size === 0) })
+    return [
+      ...[...this.generic].map(name => `port ${name}: its driver runs no XDP programs, the generic hook does: slower, after the kernel has copied each frame`),
+      ...this.unrecorded.size === 0 ? [] : [`ports ${[...this.unrecorded].join(', ')}: this kernel has no tcx (Linux 6.6): replies to what the host opens are known by the host's ephemeral ports only`]
+    ]
   }
 
   /** Nothing stands on the host but the programs: what they pass up, the stack may have. */
