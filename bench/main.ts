@@ -44,7 +44,7 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
     }
     case 'pipeline': {
       const { bench } = await import('./pipeline/main.js')
-      return { result: await bench(common) }
+      return { result: await bench({ ...common, quick: options.quick }) }
     }
     case 'reconcile': {
       const { bench } = await import('./reconcile/main.js')

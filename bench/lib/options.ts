@@ -24,7 +24,7 @@ export const usage = `Usage: lockstep bench SUITE [options]
 
 Suites:
   table        walk, install, drain and fill of the session table, beside kernel hash maps
-  pipeline     nanoseconds per packet in user space; Maglev rings
+  pipeline     nanoseconds per packet in user space and as XDP, beside kernel hash maps; Maglev rings
   reconcile    find and remove the sessions that a peer no longer has, beside kernel hash maps and a JavaScript Map
   api          rows per second over gRPC
   switch       a change of backend under downloads and iperf3 in the lab (root)

@@ -1,5 +1,6 @@
 /** The C bench programs: built on demand into build-bench, run with their samples collected. */
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,13 +18,16 @@ export async function buildPrograms (progress: (text: string) => void, signal?: 
   progress('building the bench programs')
   const steps: string[][] = [
     ['-S', root, '-B', folder, '-DCMAKE_BUILD_TYPE=Release', '-DNATIVE_ADDON=OFF', '-DNATIVE_TESTS=OFF', '-DNATIVE_BENCH=ON'],
-    ['--build', folder, '--parallel', String(availableParallelism()), '--target', 'table_bench', 'reconcile_bench', 'pipeline_bench']
+    ['--build', folder, '--parallel', String(availableParallelism()), '--target', 'bench']
   ]
   for (const args of steps) {
     const { code, out, err } = await capture('cmake', args, signal)
     if (code !== 0) throw new BenchError(`cmake ${args.join(' ')}: exit code ${code}\n${out}${err}`)
   }
 }
+
+/** Programs that need an optional library are left out without it. */
+export const isBuilt = (name: string): boolean => existsSync(join(folder, name))
 
 export async function runProgram (name: string, options: Readonly<Record<string, string | number>>, signal?: AbortSignal): Promise<Samples> {
   const args = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)])

@@ -33,6 +33,13 @@ export function parseSamples (text: string): Samples {
   return { values, notes }
 }
 
+export const noSamples: Samples = { values: new Map(), notes: {} }
+
+/** The same under other names: of a second run. */
+export function prefixed (prefix: string, { values, notes }: Samples): Samples {
+  return { values: new Map([...values].map(([name, list]) => [prefix + name, list])), notes: Object.fromEntries(Object.entries(notes).map(([name, text]) => [prefix + name, text])) }
+}
+
 export function merge (parts: readonly Samples[]): Samples {
   const values = new Map<string, number[]>()
   const notes: Record<string, string> = {}

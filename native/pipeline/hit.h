@@ -205,17 +205,15 @@ LS_INLINE u32 ls_hit_record(const struct ls_env *e, struct ls_pkt *p, struct ls_
 	return LS_V_NEXT;
 }
 
-LS_PART u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
+/* The record that `ref` led to. */
+LS_PART u32 ls_hit_found(const struct ls_env *e, struct ls_pkt *p, struct ls_session *s, u32 ref, u32 gen)
 {
-	LS_GIVEN(e && p);
+	LS_GIVEN(e && p && s);
 	const struct ls_config *c = port_config(e);
 	u32 slot = LS_REF_SLOT(ref), dir = LS_REF_DIR(ref), life, rg, mode, v;
 	bool host;
-	struct ls_session *s = port_session(e, slot);
 	u64 now = port_now(e), state;
 
-	if (!s)
-		return ls_drop(e, p, LS_DROP_INTERNAL);
 	state = LS_LOAD_ACQ(&s->state);
 	if (LS_UNLIKELY(LS_LOAD_ACQ(&s->gen) != gen))
 		return ls_drop(e, p, LS_DROP_CREATE_RACE); /* the state was another life's: an undone slot is used again without a grace */
@@ -257,6 +255,13 @@ LS_PART u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
 	ls_count_session(e, p);
 	ls_leaving(&p->to, s, dir);
 	return ls_hit_forward(e, p, mode);
+}
+
+LS_INLINE u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)
+{
+	struct ls_session *s = port_session(e, LS_REF_SLOT(ref));
+
+	return s ? ls_hit_found(e, p, s, ref, gen) : ls_drop(e, p, LS_DROP_INTERNAL);
 }
 
 #endif

@@ -207,27 +207,38 @@ LS_INLINE void ls_run_begin(struct ls_scratch *s, const struct ls_header_page *p
 	p->buf->pushed = 0;
 }
 
-LS_INLINE int ls_frame_run(struct xdp_md *ctx)
+/* This CPU's memory with the frame in it, and which device that came from; NULL: cannot be. */
+LS_INLINE struct ls_scratch *ls_frame_begin(struct xdp_md *ctx, u32 *device)
 {
 	struct ls_header_page *page = ls_element(&ls_map_header, 0);
 	struct ls_scratch *s = ls_element(&ls_map_scratch, 0);
 	struct ls_env *e;
 	struct ls_pkt *p;
 	const struct ls_way_in *way;
-	u32 v, device;
 
 	if (!page || !s)
-		return XDP_ABORTED;
+		return NULL;
 	e = &s->env;
 	p = &s->pkt;
 	ls_run_begin(s, page, (u32)bpf_xdp_get_buff_len(ctx));
 	way = ls_way_of(ctx->ingress_ifindex);
-	device = way ? way->device : 0;
-	s->back = way && !way->redirect ? device : 0;
+	*device = way ? way->device : 0;
+	s->back = way && !way->redirect ? *device : 0;
 	ls_frame_first(ctx, p);
-	if (!ls_frame_plain(p->buf) && ls_frame_load(ctx, p, LS_HEADER_BYTES_MAX))
-		return XDP_ABORTED;
+	return ls_frame_plain(p->buf) || !ls_frame_load(ctx, p, LS_HEADER_BYTES_MAX) ? s : NULL;
+}
 
+LS_INLINE int ls_frame_run(struct xdp_md *ctx)
+{
+	u32 v, device = 0;
+	struct ls_scratch *s = ls_frame_begin(ctx, &device);
+	struct ls_env *e;
+	struct ls_pkt *p;
+
+	if (!s)
+		return XDP_ABORTED;
+	e = &s->env;
+	p = &s->pkt;
 	v = ls_pipeline_front(e, p, device);
 	if (v == LS_V_NEXT)
 		v = ls_pipeline_back(e, p);

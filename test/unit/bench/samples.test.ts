@@ -8,7 +8,7 @@ import { pipelineFigures } from '../../../bench/pipeline/main.js'
 import { tableFigures } from '../../../bench/table/main.js'
 import { parseOptions } from '../../../bench/lib/options.js'
 import { goalText, jsonLine } from '../../../bench/lib/report.js'
-import { merge, parseSamples, quantile, spreadOf } from '../../../bench/lib/samples.js'
+import { merge, parseSamples, prefixed, quantile, spreadOf } from '../../../bench/lib/samples.js'
 
 const samples = (values: Record<string, number[]>): ReturnType<typeof parseSamples> =>
   parseSamples(Object.entries(values).flatMap(([name, list]) => list.map((value) => JSON.stringify({ sample: name, value }))).join('\n'))
@@ -52,10 +52,19 @@ t.test('reconcile: wall clock under the name of its size, ratios from CPU time',
 })
 
 t.test('pipeline: nanoseconds stay, Maglev is in milliseconds', async (t) => {
-  const { figures } = pipelineFigures(samples({ hit_hot_ns: [140], maglev_build_ns: [1.1e6], maglev_extra_disruption: [0] }), 1024)
+  const { figures } = pipelineFigures(samples({ user_hit_hot_ns: [140], maglev_build_ns: [1.1e6], maglev_extra_disruption: [0] }), 1024)
   t.equal(figures.userspace_hit_ns, 140)
   t.equal(figures.maglev_build_ms, 1.1)
   t.equal(figures.maglev_extra_disruption, 0)
+  t.notOk('xdp_hit_ratio' in figures, 'what was not measured is left out')
+})
+
+t.test('pipeline: XDP beside its peer; cold is the worse of the two sizes', async (t) => {
+  const small = { hit_ns: [80], hit_peer_ns: [100], hit_cold_ns: [60], hit_cold_peer_ns: [100], new_flow_ns: [50], new_flow_peer_ns: [100] }
+  const large = prefixed('16m_', samples({ hit_cold_ns: [70], hit_cold_peer_ns: [100] }))
+  t.equal(pipelineFigures(samples(small), 1024).figures.xdp_hit_cold_ratio, 0.6)
+  const { figures } = pipelineFigures(merge([samples(small), large]), 1024)
+  t.match(figures, { xdp_hit_ns: 80, xdp_hit_ratio: 0.8, xdp_hit_cold_ratio: 0.7, xdp_new_flow_ratio: 0.5 })
 })
 
 t.test('goals are said beside figures that have one', async (t) => {
