@@ -210,7 +210,7 @@ LS_PART u32 ls_hit_found(const struct ls_env *e, struct ls_pkt *p, struct ls_ses
 {
 	LS_GIVEN(e && p && s);
 	const struct ls_config *c = port_config(e);
-	u32 slot = LS_REF_SLOT(ref), dir = LS_REF_DIR(ref), life, rg, mode, v;
+	u32 dir = LS_REF_DIR(ref), life, rg, mode, v;
 	bool host;
 	u64 now = port_now(e), state;
 

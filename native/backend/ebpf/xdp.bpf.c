@@ -212,13 +212,11 @@ LS_INLINE struct ls_scratch *ls_frame_begin(struct xdp_md *ctx, u32 *device)
 {
 	struct ls_header_page *page = ls_element(&ls_map_header, 0);
 	struct ls_scratch *s = ls_element(&ls_map_scratch, 0);
-	struct ls_env *e;
 	struct ls_pkt *p;
 	const struct ls_way_in *way;
 
 	if (!page || !s)
 		return NULL;
-	e = &s->env;
 	p = &s->pkt;
 	ls_run_begin(s, page, (u32)bpf_xdp_get_buff_len(ctx));
 	way = ls_way_of(ctx->ingress_ifindex);
