@@ -75,7 +75,7 @@
       "bench/reconcile/reconcile_bench.c",
       "bench/pipeline/pipeline_bench.c"
     ],
-    "native_bpf_bench_sources": ["bench/pipeline/xdp_bench.c"],
+    "native_bpf_bench_sources": ["bench/table/maps_bench.c", "bench/pipeline/xdp_bench.c"],
     "bpf_bench_program_sources": ["bench/pipeline/ours.bpf.c", "bench/pipeline/peer.bpf.c"],
     "native_defines": [
       "NAPI_VERSION=9",

@@ -7,11 +7,15 @@
  *   install_ratio         kernel: two rows a session (tuple -> record, reply tuple -> tuple), as real systems keep them
  *   install_ratio_one_row kernel: the first row alone
  *   drain_mps             notices in random order to packed records
+ *   bpf_walk_ratio        the walk over pinned BPF maps, to a batch walk of the kernel's map
+ *   bpf_install_ratio     the install into them
+ *   churn_missed          sessions that were there all the time and that a walk did not meet, while others came and went
+ *   churn_twice           sessions that a walk met twice
  *   fill_fail             inserts refused below capacity, of 2^20 at 100 %
  *   verify_ok             1: full, filled again and empty tables passed every invariant
  */
-import { buildPrograms, runProgram } from '../lib/programs.js'
-import { figuresOf, medianOf, ratio, spreadOf, type Samples, type SuiteResult } from '../lib/samples.js'
+import { buildPrograms, isBuilt, runProgram } from '../lib/programs.js'
+import { figuresOf, medianOf, merge, noSamples, ratio, spreadOf, type Samples, type SuiteResult } from '../lib/samples.js'
 
 export interface TableBenchOptions {
   readonly sessions?: number
@@ -23,7 +27,10 @@ export interface TableBenchOptions {
 export async function bench ({ sessions = 2 ** 20, repeats = 9, progress = () => {}, signal }: TableBenchOptions = {}): Promise<SuiteResult> {
   await buildPrograms(progress, signal)
   progress(`${sessions} sessions, ${repeats} repeats of install, walk, drain; ours and the kernel's in turn`)
-  return tableFigures(await runProgram('table_bench', { sessions, repeats }, signal), sessions)
+  const memory = await runProgram('table_bench', { sessions, repeats }, signal)
+  if (!isBuilt('maps_bench')) return tableFigures(merge([memory, { ...noSamples, notes: { bpf_skipped: 'clang and libbpf-dev were not installed when the bench was built' } }]), sessions)
+  progress('the same over pinned BPF maps; a walk while sessions come and go')
+  return tableFigures(merge([memory, await runProgram('maps_bench', { sessions, repeats }, signal)]), sessions)
 }
 
 export function tableFigures (samples: Samples, sessions: number): SuiteResult {
@@ -41,6 +48,14 @@ export function tableFigures (samples: Samples, sessions: number): SuiteResult {
       install_bpf_mps: perSecond('install_peer_ns'),
       install_ratio: ratio(medianOf(samples, 'install_peer_ns'), install),
       install_ratio_one_row: ratio(medianOf(samples, 'install_peer_one_row_ns'), install),
+      bpf_walk_mps: perSecond('bpf_walk_ns'),
+      bpf_walk_ratio: ratio(medianOf(samples, 'bpf_walk_peer_ns'), medianOf(samples, 'bpf_walk_ns')),
+      bpf_install_mps: perSecond('bpf_install_ns'),
+      bpf_install_ratio: ratio(medianOf(samples, 'bpf_install_peer_ns'), medianOf(samples, 'bpf_install_ns')),
+      churn_per_s: medianOf(samples, 'churn_per_s'),
+      churn_missed: medianOf(samples, 'churn_missed'),
+      churn_twice: medianOf(samples, 'churn_twice'),
+      bpf_verify_ok: medianOf(samples, 'bpf_verify_ok'),
       drain_mps: perSecond('drain_ns'),
       verify_ok: medianOf(samples, 'verify_ok'),
       fill_fail: medianOf(samples, 'fill_fail')

@@ -13,7 +13,9 @@ function figures (...argv: string[]): Record<string, number> {
 
 t.test('bench programs', { skip: missing, timeout: 300_000 }, async (t) => {
   t.test('table: everything fits at full capacity and verifies', async (t) => {
-    t.match(figures('table', '--sessions', '16384', '--repeats', '1'), { sessions: 16384, fill_fail: 0, verify_ok: 1 })
+    const found = figures('table', '--sessions', '65536', '--repeats', '1')
+    t.match(found, { sessions: 65536, fill_fail: 0, verify_ok: 1 })
+    if (found.churn_per_s !== undefined) t.match(found, { churn_missed: 0, churn_twice: 0, bpf_verify_ok: 1 }, 'over BPF maps, under churn')
   })
   t.test('reconcile: every stale session gone with its two entries, no other touched', async (t) => {
     t.match(figures('reconcile', '--sessions', '10000', '--stale', '0.05', '--repeats', '1'), { exact: 1, stale: 500 })
