@@ -65,7 +65,7 @@ LS_STAGE u32 ls_encapsulate(const struct ls_env *e, struct ls_pkt *p, u32 mode, 
 }
 
 /* Link header of the egress interface in front of the network header at p->l3. */
-LS_PART u32 ls_write_link(struct ls_pkt *p, const struct ls_iface *out)
+LS_INLINE u32 ls_write_link(struct ls_pkt *p, const struct ls_iface *out)
 {
 	LS_GIVEN(p && out);
 	u32 need = 14 + (out->outer_vlan ? 4u : 0u) + (out->inner_vlan ? 4u : 0u), have = p->l3, at = 12;
@@ -94,7 +94,7 @@ LS_PART u32 ls_write_link(struct ls_pkt *p, const struct ls_iface *out)
 }
 
 /* Next hop of `to`. LS_V_NEXT: p->route holds (unresolved counts as a route); otherwise the verdict. */
-LS_PART u32 ls_route_to(const struct ls_env *e, struct ls_pkt *p, const struct ls_addr *to, u32 family)
+LS_INLINE u32 ls_route_to(const struct ls_env *e, struct ls_pkt *p, const struct ls_addr *to, u32 family)
 {
 	LS_GIVEN(e && p && to);
 	port_route(e, to, family, p->key.domain, &p->route);
@@ -136,9 +136,8 @@ LS_INLINE void ls_sent(const struct ls_env *e, const struct ls_pkt *p)
 }
 
 /* Sends the packet on with tuple p->to over p->route; `mode` other than LS_MODE_NAT leaves the packet as it is and wraps it. */
-LS_STAGE u32 ls_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
+LS_INLINE u32 ls_leave(const struct ls_env *e, struct ls_pkt *p, u32 mode)
 {
-	LS_GIVEN(e && p);
 	const struct ls_config *c = port_config(e);
 	const struct ls_iface *out = &c->iface[p->out_iface & (LS_IFACES_MAX - 1)];
 	struct ls_counters *n = port_counters(e);
@@ -162,6 +161,13 @@ LS_STAGE u32 ls_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
 	if (why != LS_DROP_NONE)
 		return ls_drop(e, p, why);
 	return p->route.result == LS_ROUTE_UNRESOLVED ? LS_V_NEIGH : LS_V_TX;
+}
+
+/* The same as a stage of its own, for packets that open a session. */
+LS_STAGE u32 ls_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
+{
+	LS_GIVEN(e && p);
+	return ls_leave(e, p, mode);
 }
 
 #endif

@@ -10,7 +10,7 @@
 #define LS_V_REVIVE 100 /* internal: expired or closed, and this packet may open the tuple anew */
 
 /* Deadline by R8: the later of the last packet and the group's promotion, plus the phase's timeout. */
-LS_PART u64 ls_deadline(const struct ls_env *e, const struct ls_config *c, const struct ls_session *s, u64 state)
+LS_INLINE u64 ls_deadline(const struct ls_env *e, const struct ls_config *c, const struct ls_session *s, u64 state)
 {
 	u64 seen;
 	u32 rg;
@@ -47,8 +47,6 @@ LS_PART u64 ls_state_move(const struct ls_env *e, struct ls_session *s, u64 seri
 	u64 found;
 
 	LS_GIVEN(e && s);
-	if (next == state)
-		return state;
 	if (tell)
 		next |= LS_STATE_DIRTY_BIT;
 	found = LS_CAS(&s->state, state, next);
@@ -66,10 +64,10 @@ LS_PART u64 ls_state_move(const struct ls_env *e, struct ls_session *s, u64 seri
 
 LS_INLINE u64 ls_state_update(const struct ls_env *e, struct ls_session *s, u32 slot, u32 gen, u64 state, u64 next)
 {
-	return ls_state_move(e, s, (u64)slot << 32 | gen, state, next);
+	return next == state ? state : ls_state_move(e, s, (u64)slot << 32 | gen, state, next);
 }
 
-LS_PART u32 ls_mode_of(const struct ls_env *e, const struct ls_session *s, struct ls_pkt *p)
+LS_INLINE u32 ls_mode_of(const struct ls_env *e, const struct ls_session *s, struct ls_pkt *p)
 {
 	LS_GIVEN(e && s && p);
 	const struct ls_config *c = port_config(e);
@@ -97,7 +95,7 @@ LS_INLINE void ls_count_session(const struct ls_env *e, const struct ls_pkt *p)
 }
 
 /* Route, MTU, then out. */
-LS_PART u32 ls_hit_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
+LS_INLINE u32 ls_hit_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
 {
 	LS_GIVEN(e && p);
 	bool outer6 = mode != LS_MODE_NAT && !ls_addr_is4(&p->real_addr);
@@ -111,7 +109,7 @@ LS_PART u32 ls_hit_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
 			return ls_answer_too_big(e, p, mtu);
 		return ls_drop(e, p, LS_DROP_MTU_EXCEEDED);
 	}
-	return ls_forward(e, p, mode);
+	return ls_leave(e, p, mode);
 }
 
 /* An ICMP error about a session: translated and forwarded; never refreshes, revives or changes it (R19). */
@@ -144,7 +142,7 @@ LS_STAGE u32 ls_hit_icmp_error(const struct ls_env *e, struct ls_pkt *p, struct 
 }
 
 /* What this packet makes of the session's state. LS_V_NEXT: p->next_state holds it; LS_V_REVIVE; or the drop. */
-LS_PART u32 ls_hit_step(const struct ls_env *e, struct ls_pkt *p, struct ls_session *s, u32 dir, u64 state)
+LS_INLINE u32 ls_hit_step(const struct ls_env *e, struct ls_pkt *p, struct ls_session *s, u32 dir, u64 state)
 {
 	u32 other = dir == LS_FORWARD ? LS_FLOW_ACK_REPLY : LS_FLOW_ACK_FWD, fit, step;
 

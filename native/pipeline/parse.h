@@ -28,7 +28,7 @@ LS_INLINE u32 ls_iface_find(const struct ls_config *c, u32 device, u32 outer, u3
 }
 
 /* Link layer. LS_DROP_NONE, or why not. Sets in_iface, zone_in, ethertype, l3. */
-LS_PART u32 ls_parse_link(const struct ls_env *e, struct ls_pkt *p, u32 device)
+LS_INLINE u32 ls_parse_link(const struct ls_env *e, struct ls_pkt *p, u32 device)
 {
 	LS_GIVEN(e && p);
 	const struct ls_config *c = port_config(e);
@@ -95,7 +95,7 @@ LS_PART u32 ls_parse_options(struct ls_pkt *p, u32 at, u32 end)
 	return LS_DROP_NONE;
 }
 
-LS_PART u32 ls_parse_ip4(struct ls_pkt *p, u32 offset)
+LS_INLINE u32 ls_parse_ip4(struct ls_pkt *p, u32 offset)
 {
 	LS_GIVEN(p);
 	const u8 *h = port_at(p->buf, offset, 20);
@@ -312,7 +312,7 @@ LS_INLINE u32 ls_parse_icmp(struct ls_pkt *p)
 }
 
 /* Transport header of an unfragmented packet or a first fragment. */
-LS_PART u32 ls_parse_transport(struct ls_pkt *p)
+LS_INLINE u32 ls_parse_transport(struct ls_pkt *p)
 {
 	LS_GIVEN(p);
 	const u8 *h;

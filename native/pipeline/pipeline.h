@@ -32,7 +32,7 @@ LS_STAGE u32 ls_error_unmatched(const struct ls_env *e, struct ls_pkt *p)
 }
 
 /* IPv4 and IPv6 after their headers (`why`: what ls_parse_network() said), up to the hash of the tuple. LS_V_NEXT: look the session up. */
-LS_PART u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p, u32 why)
+LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p, u32 why)
 {
 	LS_GIVEN(e && p);
 	const struct ls_config *c = port_config(e);

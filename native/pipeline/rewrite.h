@@ -42,7 +42,7 @@ LS_INLINE bool ls_update_sum(struct ls_pkt *p, u32 offset, u32 removed, u32 adde
 }
 
 /* `to` is the tuple the packet leaves with; p->key the one it came with. False: the frame ended early (a bug upstream). */
-LS_PART bool ls_rewrite(struct ls_pkt *p, const struct ls_key *to)
+LS_INLINE bool ls_rewrite(struct ls_pkt *p, const struct ls_key *to)
 {
 	LS_GIVEN(p && to);
 	const struct ls_key *from = &p->key;

@@ -282,7 +282,7 @@ LS_INLINE u32 port_sum(struct ls_buf *b, u32 offset, u32 len)
 
 /* By the table's mirror of the kernel's routes and neighbours, as in user space. bpf_fib_lookup would need a licence that the kernel takes for GPL
  * (docs/design/0008-ebpf.md). */
-LS_PART u32 ls_mirror_neigh(const struct ls_env *e, const struct ls_addr *a, u32 device, struct ls_route *r)
+LS_INLINE u32 ls_mirror_neigh(const struct ls_env *e, const struct ls_addr *a, u32 device, struct ls_route *r)
 {
 	u32 at;
 
@@ -301,7 +301,7 @@ LS_PART u32 ls_mirror_neigh(const struct ls_env *e, const struct ls_addr *a, u32
 	return 0;
 }
 
-LS_PART u32 ls_mirror_nexthop(const struct ls_env *e, const struct ls_addr *to)
+LS_INLINE u32 ls_mirror_nexthop(const struct ls_env *e, const struct ls_addr *to)
 {
 	const struct ls_fib *f;
 	u32 i;

@@ -109,7 +109,7 @@ LS_PART u32 ls_frame_load(struct xdp_md *ctx, struct ls_pkt *p, u32 want)
 }
 
 /* Gives the frame the length it has by now and its window. */
-LS_PART u32 ls_frame_store(struct xdp_md *ctx, struct ls_pkt *p)
+LS_INLINE u32 ls_frame_store(struct xdp_md *ctx, struct ls_pkt *p)
 {
 	s32 grown;
 	u32 n, at, done = 0;
