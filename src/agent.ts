@@ -180,11 +180,21 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     edge = setTimeout(() => { void refresh('a schedule').then(scheduleEdge) }, Math.min(at.getTime() - Date.now() + 50, 2 ** 31 - 1))
   }
 
+  let told: readonly string[] = []
+  /** A state that `status` shows is in the log too, when it begins and when it ends. */
+  const tellDegraded = (): void => {
+    const now = dataplane.degraded()
+    for (const reason of now) if (!told.includes(reason)) log.warn({ reason }, 'degraded')
+    for (const reason of told) if (!now.includes(reason)) log.info({ reason }, 'no longer degraded')
+    told = now
+  }
+
   /** Looks every REFRESH_MS; after a refresh that failed it waits longer each time, up to a minute. */
   const watchHost = (): NodeJS.Timeout => {
     let signature = dataplane.hostSignature()
     let [failures, pause, busy] = [0, 0, false]
     return setInterval(() => {
+      tellDegraded()
       if (busy || pause-- > 0) return
       let now: string
       try {

@@ -176,6 +176,7 @@ Napi::Value Table::info(const Napi::CallbackInfo &info)
 	o.Set("hugepages", Napi::Boolean::New(env, t.huge != 0));
 	o.Set("fd", Napi::Number::New(env, t.fd));
 	o.Set("listed", number(env, t.listed));
+	o.Set("pressure", number(env, t.pressure));
 	o.Set("live", number(env, t.live));
 	o.Set("passes", number(env, t.passes));
 	o.Set("freed", number(env, t.freed));

@@ -9,7 +9,11 @@
 #include "screen.h"
 
 #define LS_ICMP_ERRORS_PER_WINDOW 1000 /* of one zone, as Linux icmp_msgs_per_sec */
-#define LS_ANSWER_RESET 256            /* an answer type beside those of ICMP */
+/* answer types beside those of ICMP */
+#define LS_ANSWER_RESET 256
+#define LS_ANSWER_COOKIE 257    /* SYN+ACK with a cookie: p->answer_info is its sequence number, p->ident its MSS */
+#define LS_ANSWER_HANDSHAKE 258 /* the acknowledgement of a server's SYN+ACK */
+#define LS_COOKIE_WINDOW 65535
 
 /* Turns the Ethernet header around; the frame leaves where it came from. */
 LS_INLINE bool ls_answer_link(const struct ls_env *e, struct ls_pkt *p)
@@ -244,21 +248,18 @@ LS_STAGE bool ls_answer_error(const struct ls_env *e, struct ls_pkt *p)
 	return true;
 }
 
-/* Replaces a TCP segment by the reset a closed port would send. */
-LS_STAGE bool ls_answer_reset(const struct ls_env *e, struct ls_pkt *p)
+/* Replaces a TCP segment by an answer to it, without data: `seq_ack` = sequence number << 32 | acknowledgement; `what` = flags | window << 8; MSS option unless
+ * `mss` is 0. */
+LS_STAGE bool ls_answer_segment(const struct ls_env *e, struct ls_pkt *p, u64 seq_ack, u32 what, u32 mss)
 {
 	LS_GIVEN(e && p);
-	bool v6 = p->key.family == LS_IP6, acked = p->tcp_flags & LS_TCP_ACK;
-	u32 head = v6 ? 40 : 20, sum, length;
+	bool v6 = p->key.family == LS_IP6;
+	u32 head = v6 ? 40 : 20, bytes = mss ? 24 : 20, sum;
 	u8 *h;
 
-	if ((p->tcp_flags & LS_TCP_RST) || !ls_may_answer(e, p))
+	if (!port_trim(p->buf, p->l3 + head + bytes) && !port_grow(p->buf, p->l3 + head + bytes))
 		return false;
-	h = port_at(p->buf, p->l4, 20);
-	if (!h)
-		return false;
-	length = p->l4_bytes - (h[12] >> 4) * 4u + !!(p->tcp_flags & LS_TCP_SYN) + !!(p->tcp_flags & LS_TCP_FIN);
-	if (!port_trim(p->buf, p->l3 + head + 20u) || !ls_answer_link(e, p))
+	if (!ls_answer_link(e, p))
 		return false;
 	h = port_at(p->buf, p->l3, 20);
 	if (!h)
@@ -266,13 +267,13 @@ LS_STAGE bool ls_answer_reset(const struct ls_env *e, struct ls_pkt *p)
 	if (v6) {
 		h[0] = 0x60;
 		h[1] = h[2] = h[3] = 0;
-		ls_put16(h + 4, 20);
+		ls_put16(h + 4, (u16)bytes);
 		h[6] = LS_IPPROTO_TCP;
 		h[7] = 64;
 	} else {
 		h[0] = 0x45;
 		h[1] = 0;
-		ls_put16(h + 2, 40);
+		ls_put16(h + 2, (u16)(20 + bytes));
 		ls_put32(h + 4, 0x4000);
 		h[8] = 64;
 		h[9] = LS_IPPROTO_TCP;
@@ -283,21 +284,46 @@ LS_STAGE bool ls_answer_reset(const struct ls_env *e, struct ls_pkt *p)
 	}
 	if (!ls_put_addr(p, p->l3, true, &p->key.dst) || !ls_put_addr(p, p->l3, false, &p->key.src))
 		return false;
-	h = port_at(p->buf, p->l3 + head, 20);
+	h = port_at(p->buf, p->l3 + head, 24);
+	if (!mss)
+		h = port_at(p->buf, p->l3 + head, 20);
 	if (!h)
 		return false;
 	ls_set_raw16(h, p->key.dport_be);
 	ls_set_raw16(h + 2, p->key.sport_be);
-	ls_put32(h + 4, acked ? p->tcp_ack : 0);
-	ls_put32(h + 8, acked ? 0 : p->tcp_seq + length);
-	h[12] = 0x50;
-	h[13] = acked ? LS_TCP_RST : LS_TCP_RST | LS_TCP_ACK;
-	ls_put32(h + 14, 0);
-	ls_put16(h + 18, 0);
-	sum = ls_sum_words(h, 10) + ls_addr_sum(&p->key.src) + ls_addr_sum(&p->key.dst) + ls_swap16(20) + ls_swap16(LS_IPPROTO_TCP);
+	ls_put32(h + 4, (u32)(seq_ack >> 32));
+	ls_put32(h + 8, (u32)seq_ack);
+	h[12] = (u8)(bytes << 2);
+	h[13] = (u8)what;
+	ls_put16(h + 14, (u16)(what >> 8));
+	ls_put32(h + 16, 0);
+	if (mss)
+		ls_put32(h + 20, 0x02040000u | (mss & 0xffff));
+	sum = ls_sum_words(h, 10) + ls_addr_sum(&p->key.src) + ls_addr_sum(&p->key.dst) + ls_swap16((u16)bytes) + ls_swap16(LS_IPPROTO_TCP);
+	if (mss)
+		sum += ls_sum_words(h + 20, 2);
 	if (!v6)
 		sum -= 2 * 0xffffu; /* the mapped prefixes are no part of the pseudo-header */
 	ls_set_raw16(h + 16, (be16)~ls_fold(sum));
+	return true;
+}
+
+/* The reset that a closed port would send. */
+LS_STAGE bool ls_answer_reset(const struct ls_env *e, struct ls_pkt *p)
+{
+	LS_GIVEN(e && p);
+	bool acked = p->tcp_flags & LS_TCP_ACK;
+	u32 length;
+	u8 *h;
+
+	if ((p->tcp_flags & LS_TCP_RST) || !ls_may_answer(e, p))
+		return false;
+	h = port_at(p->buf, p->l4, 20);
+	if (!h)
+		return false;
+	length = p->l4_bytes - (h[12] >> 4) * 4u + !!(p->tcp_flags & LS_TCP_SYN) + !!(p->tcp_flags & LS_TCP_FIN);
+	if (!ls_answer_segment(e, p, acked ? (u64)p->tcp_ack << 32 : p->tcp_seq + length, acked ? LS_TCP_RST : LS_TCP_RST | LS_TCP_ACK, 0))
+		return false;
 	ls_count(e, LS_CTR_RST_SENT, 1);
 	return true;
 }
@@ -345,7 +371,24 @@ LS_INLINE u32 ls_answer_reject(const struct ls_env *e, struct ls_pkt *p)
 LS_STAGE u32 ls_answer(const struct ls_env *e, struct ls_pkt *p)
 {
 	LS_GIVEN(e && p);
-	return (p->answer_type == LS_ANSWER_RESET ? ls_answer_reset(e, p) : ls_answer_error(e, p)) ? LS_V_TX : LS_V_DROP;
+	bool sent;
+
+	switch (p->answer_type) {
+	case LS_ANSWER_RESET:
+		sent = ls_answer_reset(e, p);
+		break;
+	case LS_ANSWER_COOKIE:
+		sent = ls_answer_segment(e, p, (u64)p->answer_info << 32 | (u32)(p->tcp_seq + 1), LS_TCP_SYN | LS_TCP_ACK | LS_COOKIE_WINDOW << 8, p->ident);
+		if (sent)
+			ls_count(e, LS_CTR_COOKIES_SENT, 1);
+		break;
+	case LS_ANSWER_HANDSHAKE:
+		sent = ls_answer_segment(e, p, (u64)p->tcp_ack << 32 | (u32)(p->tcp_seq + 1), LS_TCP_ACK | LS_COOKIE_WINDOW << 8, 0);
+		break;
+	default:
+		sent = ls_answer_error(e, p);
+	}
+	return sent ? LS_V_TX : LS_V_DROP;
 }
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef LOCKSTEP_PIPELINE_HIT_H
 #define LOCKSTEP_PIPELINE_HIT_H
 
+#include "cookie.h"
 #include "create.h"
 #include "forward.h"
 #include "tcp.h"
@@ -208,8 +209,7 @@ LS_PART u32 ls_hit_found(const struct ls_env *e, struct ls_pkt *p, struct ls_ses
 {
 	LS_GIVEN(e && p && s);
 	const struct ls_config *c = port_config(e);
-	u32 dir = LS_REF_DIR(ref), life, rg, mode, v;
-	bool host;
+	u32 dir = LS_REF_DIR(ref), life, rg, mode, v, flags;
 	u64 now = port_now(e), state;
 
 	state = LS_LOAD_ACQ(&s->state);
@@ -239,16 +239,23 @@ LS_PART u32 ls_hit_found(const struct ls_env *e, struct ls_pkt *p, struct ls_ses
 	}
 	if (LS_UNLIKELY(now > ls_deadline(e, c, s, state)))
 		return dir == LS_FORWARD && !(LS_LOAD(&s->flags) & LS_SF_HOST) ? LS_V_REVIVE : ls_drop(e, p, LS_DROP_EXPIRED_BUSY);
-	host = LS_LOAD(&s->flags) & LS_SF_HOST;
-	if (LS_UNLIKELY(host && dir == LS_FORWARD))
+	flags = LS_LOAD(&s->flags);
+	if (LS_UNLIKELY((flags & LS_SF_HOST) && dir == LS_FORWARD))
 		return ls_drop(e, p, LS_DROP_MARTIAN); /* from outside, in the name of the host */
-	if (p->ttl <= 1 && !host)
+	if (p->ttl <= 1 && !(flags & LS_SF_HOST))
 		return ls_answer_ttl(e, p);
+	if (LS_UNLIKELY(flags & LS_SF_COOKIE)) {
+		v = ls_cookie_hit(e, p, s, dir, state);
+		if (v != LS_V_NEXT)
+			return v;
+	}
 	v = ls_hit_record(e, p, s, ref, gen, state);
 	if (v != LS_V_NEXT)
 		return v;
-	if (LS_UNLIKELY(host))
+	if (LS_UNLIKELY(flags & LS_SF_HOST))
 		return ls_to_host(e);
+	if (LS_UNLIKELY(flags & LS_SF_COOKIE) && dir == LS_REPLY && (p->tcp_flags & LS_TCP_SYN))
+		return ls_answered(e, p, LS_DROP_SYN_COOKIE, LS_ANSWER_HANDSHAKE, 0, 0);
 	mode = ls_mode_of(e, s, p);
 	ls_count_session(e, p);
 	ls_leaving(&p->to, s, dir);

@@ -118,7 +118,9 @@ LS_INLINE u32 ls_may_open(const struct ls_env *e, struct ls_pkt *p)
 	if (p->flags & LS_PF_LATER)
 		return ls_drop(e, p, LS_DROP_FRAG_NO_FIRST);
 	if (p->key.proto == LS_IPPROTO_TCP && (p->tcp_flags & (LS_TCP_SYN | LS_TCP_ACK | LS_TCP_RST | LS_TCP_FIN)) != LS_TCP_SYN) {
-		if (!(z->flags & LS_ZF_TCP_LOOSE) || (p->tcp_flags & (LS_TCP_RST | LS_TCP_SYN)))
+		if (ls_cookie_acked(e, p))
+			p->flags |= LS_PF_COOKIE;
+		else if (!(z->flags & LS_ZF_TCP_LOOSE) || (p->tcp_flags & (LS_TCP_RST | LS_TCP_SYN)))
 			return ls_drop(e, p, LS_DROP_TCP_NOT_SYN);
 	}
 	if (p->key.proto == LS_IPPROTO_ICMP || p->key.proto == LS_IPPROTO_ICMP6) {
@@ -273,6 +275,8 @@ LS_INLINE void ls_image_fill(const struct ls_env *e, struct ls_pkt *p, const str
 		.created_ns = now, .policy = p->policy, .vip = p->vip, .real = p->real, .app = (u8)x->app,
 		.state = LS_STATE_MAKE(LS_CREATING, ls_first_phase(p, x->flags & LS_SF_HALF), 0, 0, 0), .last_seen_ns = now };
 	ls_key_reverse(&s->reply, &p->to);
+	if (p->flags & LS_PF_COOKIE)
+		s->syn_offset = p->tcp_ack - 1; /* until the server's is known */
 	s->packets[LS_FORWARD] = 1;
 	s->bytes[LS_FORWARD] = p->l3_bytes;
 }
@@ -380,6 +384,14 @@ live:
 	return LS_DROP_NONE;
 }
 
+/* The segment that acknowledges a cookie opens the session as the SYN would have. False: the frame cannot hold one. */
+LS_INLINE bool ls_cookie_take(const struct ls_env *e, struct ls_pkt *p, struct ls_choice *x)
+{
+	x->flags |= LS_SF_COOKIE;
+	ls_count(e, LS_CTR_COOKIES_ACCEPTED, 1);
+	return ls_cookie_to_syn(p);
+}
+
 /* Does the new decision leave the session's translation as it is? */
 LS_INLINE bool ls_same_translation(const struct ls_env *e, const struct ls_pkt *p, const struct ls_choice *x, const struct ls_session *s)
 {
@@ -450,6 +462,8 @@ LS_STAGE u32 ls_revive(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 ge
 		return v;
 	if (!ls_same_translation(e, p, &x, s))
 		return ls_drop(e, p, LS_DROP_EXPIRED_BUSY);
+	if (LS_UNLIKELY(p->flags & LS_PF_COOKIE) && !ls_cookie_take(e, p, &x))
+		return ls_drop(e, p, LS_DROP_NO_HEADROOM);
 	v = ls_renew(e, p, &x, (u64)slot << 32 | gen);
 	if (v != LS_DROP_NONE)
 		return ls_drop(e, p, v);
@@ -461,15 +475,23 @@ LS_STAGE u32 ls_open(const struct ls_env *e, struct ls_pkt *p)
 {
 	LS_GIVEN(e && p);
 	struct ls_choice x;
+	bool syn;
 	u32 v;
 
 	ls_count(e, LS_CTR_SESSION_MISSES, 1);
 	v = ls_decide(e, p, &x, 0);
 	if (v != LS_V_NEXT)
 		return v;
+	syn = ls_is_syn(p) && !(x.flags & LS_SF_HALF);
+	if (LS_UNLIKELY(syn && LS_LOAD(&port_defence(e)->pressure) == LS_PRESSURE_COOKIES))
+		return ls_cookie_offer(e, p);
 	if (ls_source_session_limit(e, p))
 		return ls_drop_screen(e, p, LS_SCREEN_SESSION_LIMIT, LS_DROP_SESSION_LIMIT_SOURCE);
+	if (LS_UNLIKELY(p->flags & LS_PF_COOKIE) && !ls_cookie_take(e, p, &x))
+		return ls_drop(e, p, LS_DROP_NO_HEADROOM);
 	v = ls_create(e, p, &x);
+	if (v == LS_DROP_TABLE_FULL && syn)
+		return ls_cookie_offer(e, p);
 	if (v != LS_DROP_NONE)
 		return v == LS_DROP_CREATE_RACE ? LS_V_RACED : ls_drop(e, p, v);
 	ls_count_opened(e, p);

@@ -38,6 +38,7 @@ enum ls_pkt_flags {
 	LS_PF_OTHER_MAC = 1 << 9,
 	LS_PF_SOURCE_ROUTE = 1 << 10,
 	LS_PF_DF = 1 << 11,
+	LS_PF_COOKIE = 1 << 13,     /* acknowledges a SYN cookie of ours */
 	LS_PF_EMBEDDED_SHORT = 1 << 12, /* the embedded transport checksum is not in the packet */
 };
 

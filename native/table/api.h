@@ -164,7 +164,7 @@ void ls_table_counters(const struct ls_table *t, struct ls_counters *out);
 struct ls_table_info {
 	u64 bytes, origin, live, passes, freed, installed, generation, graces, grace_ns;
 	u64 freed_by[16]; /* by enum ls_close_reason */
-	u32 capacity, slots, buckets, workers, cpus, threads, free_ring, notice_ring, arena_elements, listed;
+	u32 capacity, slots, buckets, workers, cpus, threads, free_ring, notice_ring, arena_elements, listed, pressure; /* enum ls_pressure */
 	s32 fd;
 	u32 huge;
 };

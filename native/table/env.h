@@ -49,6 +49,7 @@ LS_INLINE struct ls_bucket *port_bucket(const struct ls_env *e, u32 i)
 	return &e->index[i & e->bucket_mask];
 }
 
+LS_INLINE struct ls_defence *port_defence(const struct ls_env *e) { return &e->header->defence; }
 LS_INLINE bool port_host_flows(const struct ls_env *e) { return LS_LOAD(&e->header->host_flows); }
 LS_INLINE u32 port_bucket_mask(const struct ls_env *e) { return e->bucket_mask; }
 LS_INLINE const struct ls_hash_key *port_hash_key(const struct ls_env *e) { return &e->header->hash; }

@@ -40,30 +40,57 @@ void ls_table_grace(struct ls_table *t)
 	t->graces++;
 }
 
+/* Watermarks with hysteresis (D12), by the share of the capacity that is taken. */
+static void defend(struct ls_table *t, u64 taken)
+{
+	struct ls_defence *d = &t->env.header->defence;
+	u64 used = taken * 100 / t->env.header->capacity, now = ls_clock_ns();
+	u32 was = LS_LOAD(&d->pressure), is = was;
+
+	if (used >= LS_MARK_COOKIES)
+		is = LS_PRESSURE_COOKIES;
+	else if (used >= LS_MARK_HALF_OPEN && was < LS_PRESSURE_HALF_OPEN)
+		is = LS_PRESSURE_HALF_OPEN;
+	else if (used < LS_MARK_RELIEF && now > LS_LOAD(&d->pressed_ns) + LS_PRESSURE_HOLD_MS * 1000000ULL)
+		is = LS_PRESSURE_NONE;
+	if (is == LS_PRESSURE_COOKIES && used >= LS_MARK_HALF_OPEN)
+		LS_STORE(&d->pressed_ns, now);
+	if (is == was)
+		return;
+	if (was == LS_PRESSURE_NONE)
+		LS_STORE(&d->pressed_ns, now);
+	LS_STORE(&d->pressure, is);
+}
+
 /* Tops every attached worker's ring up from the agent's list, of which the reserve stays: packets cannot take the room of a peer's installs (D12). */
 void ls_table_refill(struct ls_table *t)
 {
 	u32 size = t->env.header->free_ring, reserve = LS_LOAD(&t->env.banks[LS_LOAD_ACQ(&t->env.header->active_bank) & 1].reserve);
 	struct ls_env worker;
+	u64 waiting = 0; /* in rings */
 
 	pthread_mutex_lock(&t->writer);
 	for (u32 w = 0; w + 1 < t->env.header->workers; w++) {
 		struct ls_worker *k = &t->env.workers[w];
 		u64 head = LS_LOAD(&k->free_head), used = head - LS_LOAD_ACQ(&k->free_tail);
 
+		waiting += used;
 		if (!LS_LOAD(&k->attached) || used > size / 2)
 			continue;
+		waiting -= used;
 		ls_env_worker(t, w, &worker);
 		for (u32 n = 0; used < size && t->listed > reserve && n < LS_WRITER_BATCH; n++, used++)
 			LS_STORE(port_free_slot(&worker, head++), (u64)t->list[--t->listed]);
 		LS_STORE_REL(&k->free_head, head);
+		waiting += used;
 	}
+	defend(t, t->env.slots - t->listed - waiting);
 	pthread_mutex_unlock(&t->writer);
 }
 
-/* The worker may run from here on: its ring is filled before anybody counts on it. */
 void ls_table_host_flows(struct ls_table *t, bool on) { LS_STORE(&t->env.header->host_flows, on); }
 
+/* The worker may run from here on: its ring is filled before anybody counts on it. */
 void ls_worker_attach(struct ls_table *t, u32 worker)
 {
 	LS_STORE_REL(&t->env.workers[worker].attached, 1);
@@ -113,10 +140,16 @@ static const struct ls_config *config_now(const struct ls_table *t)
 	return &t->env.banks[LS_LOAD_ACQ(&t->env.header->active_bank) & 1];
 }
 
+/* Nobody has answered yet: what goes first when room gets scarce (D12). */
+static bool half_open(u32 phase)
+{
+	return phase == LS_TCP_SYN_SENT || phase == LS_TCP_SYN_RECV || phase == LS_UDP_NEW || phase == LS_OTHER_NEW || phase == LS_HALF_NEW || phase == LS_ICMP_ECHO;
+}
+
 static u64 deadline(const struct ls_table *t, const struct ls_config *c, const struct ls_session *s, u64 state)
 {
-	u64 seen = LS_LOAD(&s->last_seen_ns);
-	u32 rg = LS_LOAD(&s->rg);
+	u64 seen = LS_LOAD(&s->last_seen_ns), timeout;
+	u32 rg = LS_LOAD(&s->rg), phase = LS_STATE_PHASE(state);
 
 	if (rg != LS_RG_NONE) {
 		u64 floor = LS_LOAD(&t->env.rgs[rg & (LS_RGS_MAX - 1)].seen_floor_ns);
@@ -124,7 +157,10 @@ static u64 deadline(const struct ls_table *t, const struct ls_config *c, const s
 		if (floor > seen)
 			seen = floor;
 	}
-	return seen + c->timeout_ns[LS_LOAD(&s->app) & (LS_APPS_MAX - 1)][LS_STATE_PHASE(state) & (LS_PHASES_MAX - 1)];
+	timeout = c->timeout_ns[LS_LOAD(&s->app) & (LS_APPS_MAX - 1)][phase & (LS_PHASES_MAX - 1)];
+	if (timeout > LS_PRESSED_MS * 1000000ULL && LS_LOAD(&t->env.header->defence.pressure) && half_open(phase))
+		timeout = LS_PRESSED_MS * 1000000ULL;
+	return seen + timeout;
 }
 
 /* GRACED for one slot: true when its entries are gone and it waits for the second grace. */

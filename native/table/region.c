@@ -91,7 +91,7 @@ enum ls_status ls_header_init(struct ls_header *h, const struct ls_geometry *g)
 	h->slots = g->capacity + h->workers * h->free_ring + (g->capacity < LS_FREER_BATCH ? g->capacity : LS_FREER_BATCH);
 	h->buckets = g->capacity / 2;
 	if (getrandom(&h->hash, sizeof(h->hash), 0) != sizeof(h->hash) || getrandom(&h->origin, 8, 0) != 8 ||
-	    getrandom(h->table_id, 16, 0) != 16)
+	    getrandom(h->table_id, 16, 0) != 16 || getrandom(h->defence.cookie_key, 16, 0) != 16)
 		return LS_E_SYSTEM;
 	h->hash.mul |= 1;
 	read_boot_id(h->boot_id);

@@ -107,6 +107,8 @@ export const counter = [
   { name: 'icmp_errors', text: 'ICMP errors translated' },
   { name: 'icmp_sent', text: 'ICMP errors generated' },
   { name: 'rst_sent', text: 'TCP resets generated' },
+  { name: 'cookies_sent', text: 'SYNs answered with a cookie' },
+  { name: 'cookies_accepted', text: 'connections opened by the acknowledgement of a cookie' },
   { name: 'arp_replies', text: 'ARP requests answered' },
   { name: 'nd_replies', text: 'neighbour solicitations answered' },
   { name: 'hairpins', text: 'packets turned around to the zone they came from' },
@@ -180,6 +182,7 @@ export const drop = [
   { name: 'broadcast', text: 'broadcast is not forwarded' },
   { name: 'no_headroom', text: 'no room to encapsulate' },
   { name: 'encap_family', text: 'the tunnel and the real are of different address families' },
+  { name: 'syn_cookie', text: 'part of a handshake behind a SYN cookie: answered here' },
   { name: 'own_address', text: 'an answer for an address this node does not own at this moment' },
   { name: 'internal', text: 'an internal bound was reached' },
 ] as const

@@ -32,6 +32,8 @@ export interface NativeTableInfo {
   readonly fd: number
   /** Free slots in the agent's list. */
   readonly listed: number
+  /** Room is scarce: 0 no, 1 half-open sessions end early, 2 SYNs are answered with cookies as well (enum ls_pressure). */
+  readonly pressure: number
   /** Sessions counted by the last full expiry pass. */
   readonly live: number
   readonly passes: number

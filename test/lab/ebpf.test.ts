@@ -2,22 +2,14 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { loadEbpf } from '../../src/native/load-ebpf.js'
 import { quickstartConfig, shortTimeouts } from './config.js'
+import { ebpfRefusal } from './ebpf.js'
 import type { Lab } from './lab.js'
 import { ports } from './servers.js'
 import { agentSaid, full, openLab, skipReason } from './support.js'
 import { must, run } from './shell.js'
 import { addresses } from './topology.js'
 import { curl, echo, httpUrl, ping } from './traffic.js'
-
-/** Why the kernel or this build cannot; false: it can. */
-function ebpfRefusal (): string | false {
-  const { addon, reason } = loadEbpf()
-  if (addon === null) return reason
-  const missing = addon.probe().filter(f => !f.ok)
-  return missing.length === 0 ? false : missing.map(f => `${f.name}: ${f.reason}`).join('; ')
-}
 
 const skip = await skipReason('curl', 'ping') || ebpfRefusal()
 t.setTimeout(240_000)

@@ -1990,6 +1990,133 @@ TEST("a worker without slots drops table_full and recovers with the refill; noti
 	close_router(w);
 }
 
+/* What the frame in hand says as TCP. */
+static u32 seq_of(const struct lane *w) { return ls_get32(l4_of(w) + 4); }
+static u32 ack_of(const struct lane *w) { return ls_get32(l4_of(w) + 8); }
+static u32 flags_of(const struct lane *w) { return l4_of(w)[13]; }
+
+TEST("D12 R21 SYN cookies: no state before the acknowledgement, then one connection with two sequence spaces")
+{
+	static const struct {
+		const char *client, *to, *server;
+		u32 port, in, back;
+	} way[] = {
+		{ "10.0.1.10", "198.51.100.50", "198.51.100.50", 80, PORT_TRUST, PORT_UNTRUST }, /* source NAT */
+		{ "198.51.100.50", "192.0.2.10", NULL, 80, PORT_UNTRUST, PORT_DMZ },                /* a VIP */
+		{ "fd00:1::10", "2001:db8:77::5", "2001:db8:77::5", 80, PORT_TRUST, PORT_UNTRUST },
+	};
+
+	for (u32 i = 0; i < sizeof(way) / sizeof(*way); i++)
+		for (u32 first = 0; first < 2; first++) { /* the acknowledgement alone, or the first data with it */
+			struct lane *w = open_router();
+			struct packet p = tcp_at(way[i].client, 4000, way[i].to, way[i].port, S, 1000, 0, 0);
+			u32 cookie, server_isn = 0xfffffff0, size, sport;
+			char server[64], seen[64];
+			u8 *l3;
+
+			CHECK_AT("way %u", i * 2 + first);
+			w->t->env.header->defence.pressure = LS_PRESSURE_COOKIES;
+			CHECK_V(w, way[i].in, p, LS_V_TX);
+			CHECK_EQ(w->pkt.drop, LS_DROP_SYN_COOKIE);
+			CHECK_EQ(flags_of(w), S | A);
+			CHECK_EQ(ack_of(w), 1001);
+			CHECK_EQ(ls_get32(l4_of(w) + 20) >> 16, 0x0204);
+			CHECK_EQ(counted(w, LS_CTR_COOKIES_SENT), 1);
+			CHECK_EQ(live_count(w->t), 0);
+			cookie = seq_of(w);
+			/* a guess, another client's, and what is no acknowledgement open nothing */
+			CHECK_DROP(w, way[i].in, tcp_at(way[i].client, 4000, way[i].to, way[i].port, A, 1001, cookie + 2, 0), TCP_NOT_SYN);
+			CHECK_DROP(w, way[i].in, tcp_at(way[i].client, 4000, way[i].to, way[i].port, A, 1002, cookie + 1, 0), TCP_NOT_SYN);
+			CHECK_DROP(w, way[i].in, tcp_at(way[i].client, 4001, way[i].to, way[i].port, A, 1001, cookie + 1, 0), TCP_NOT_SYN);
+			CHECK_DROP(w, way[i].in, tcp_at(way[i].client, 4000, way[i].to, way[i].port, F | A, 1001, cookie + 1, 0), TCP_NOT_SYN);
+			CHECK_EQ(live_count(w->t), 0);
+			/* the acknowledgement becomes the SYN to the server */
+			p = tcp_at(way[i].client, 4000, way[i].to, way[i].port, first ? P | A : A, 1001, cookie + 1, first ? 100 : 0);
+			CHECK_V(w, way[i].in, p, LS_V_TX);
+			CHECK_EQ(flags_of(w), S);
+			CHECK_EQ(seq_of(w), 1000);
+			CHECK_EQ(ack_of(w), 0);
+			CHECK_EQ(live_count(w->t), 1);
+			CHECK_EQ(counted(w, LS_CTR_COOKIES_ACCEPTED), 1);
+			size = w->frame.len - frame_l3(w->frame.data, w->frame.len);
+			CHECK_EQ(size, (l3_of(w)[0] >> 4 == 6 ? 40u : 20u) + 24u);
+			l3 = (u8 *)l3_of(w);
+			inet_ntop(l3[0] >> 4 == 6 ? AF_INET6 : AF_INET, l3 + (l3[0] >> 4 == 6 ? 24 : 16), server, sizeof(server));
+			inet_ntop(l3[0] >> 4 == 6 ? AF_INET6 : AF_INET, l3 + (l3[0] >> 4 == 6 ? 8 : 12), seen, sizeof(seen));
+			sport = ls_get16(l4_of(w));
+			{
+				u32 dport = ls_get16(l4_of(w) + 2);
+
+				/* data before the server's answer asks the server again, if it is the first, else it is lost */
+				CHECK_V(w, way[i].in, tcp_at(way[i].client, 4000, way[i].to, way[i].port, P | A, 1001, cookie + 1, 10), LS_V_TX);
+				CHECK_EQ(flags_of(w), S);
+				CHECK_DROP(w, way[i].in, tcp_at(way[i].client, 4000, way[i].to, way[i].port, P | A, 1011, cookie + 1, 10), SYN_COOKIE);
+				/* the server's SYN+ACK is acknowledged here, also when it comes twice */
+				for (u32 n = 0; n < 2; n++) {
+					CHECK_V(w, way[i].back, tcp_at(server, dport, seen, sport, S | A, server_isn, 1001, 0), LS_V_TX);
+					CHECK_EQ(flags_of(w), A);
+					CHECK_EQ(seq_of(w), 1001);
+					CHECK_EQ(ack_of(w), server_isn + 1);
+					CHECK(ip_is(l3_of(w), true, server));
+				}
+				/* data both ways, each in the space of who gets it */
+				CHECK_V(w, way[i].in, tcp_at(way[i].client, 4000, way[i].to, way[i].port, P | A, 1001, cookie + 1, 100), LS_V_TX);
+				CHECK_EQ(seq_of(w), 1001);
+				CHECK_EQ(ack_of(w), server_isn + 1);
+				CHECK_V(w, way[i].back, tcp_at(server, dport, seen, sport, P | A, server_isn + 1, 1101, 50), LS_V_TX);
+				CHECK_EQ(seq_of(w), cookie + 1);
+				CHECK_EQ(ack_of(w), 1101);
+				CHECK_V(w, way[i].in, tcp_at(way[i].client, 4000, way[i].to, way[i].port, A, 1101, cookie + 51, 0), LS_V_TX);
+				CHECK_EQ(ack_of(w), server_isn + 51);
+				/* a blind reset is known by the client's numbers, the server's own by its */
+				CHECK_DROP(w, way[i].back, tcp_at(server, dport, seen, sport, R, server_isn + 51 + (1 << 21), 0, 0), TCP_BAD_RST);
+				CHECK_V(w, way[i].back, tcp_at(server, dport, seen, sport, R, server_isn + 51, 0, 0), LS_V_TX);
+				CHECK_EQ(seq_of(w), cookie + 51);
+			}
+			close_router(w);
+		}
+	check_where[0] = 0;
+}
+
+TEST("SYN cookies: a refusing server resets the client; an old cookie is none; off, nothing is looked at; without room they come by themselves")
+{
+	struct lane *w = open_router();
+	struct packet p = tcp_at("10.0.1.130", 4000, "198.51.100.50", 80, S, 1000, 0, 0);
+	u32 cookie, sport;
+	u64 tail, spare;
+
+	/* nobody sent one yet */
+	CHECK_DROP(w, PORT_TRUST, tcp_at("10.0.1.130", 4000, "198.51.100.50", 80, A, 1001, 77, 0), TCP_NOT_SYN);
+	w->t->env.header->defence.pressure = LS_PRESSURE_COOKIES;
+	/* policy comes first; a half session cannot be watched */
+	CHECK_V(w, PORT_TRUST, p, LS_V_TX);
+	cookie = seq_of(w);
+	w->t->env.header->defence.pressure = LS_PRESSURE_NONE;
+	CHECK_TX(w, PORT_TRUST, tcp_at("10.0.1.130", 4000, "198.51.100.50", 80, A, 1001, cookie + 1, 0), IF_UNTRUST);
+	sport = ls_get16(l4_of(w));
+	CHECK_V(w, PORT_UNTRUST, tcp_at("198.51.100.50", 80, "198.51.100.1", sport, R | A, 0, 1001, 0), LS_V_TX);
+	CHECK_EQ(seq_of(w), cookie + 1);
+	CHECK(flags_of(w) & R);
+	/* two ages later */
+	w->t->env.header->defence.pressure = LS_PRESSURE_COOKIES;
+	CHECK_V(w, PORT_TRUST, tcp_at("10.0.1.130", 4001, "198.51.100.50", 80, S, 1000, 0, 0), LS_V_TX);
+	cookie = seq_of(w);
+	w->shift_ns = 2ULL << LS_COOKIE_STEP;
+	CHECK_DROP(w, PORT_TRUST, tcp_at("10.0.1.130", 4001, "198.51.100.50", 80, A, 1001, cookie + 1, 0), TCP_NOT_SYN);
+	w->shift_ns = 0;
+	/* no slot in hand, whatever the watermark says */
+	w->t->env.header->defence.pressure = LS_PRESSURE_NONE;
+	tail = w->e.worker->free_tail;
+	spare = w->e.worker->spare;
+	w->e.worker->free_tail = w->e.worker->free_head;
+	w->e.worker->spare = 0;
+	CHECK_V(w, PORT_TRUST, tcp_at("10.0.1.130", 4002, "198.51.100.50", 80, S, 1000, 0, 0), LS_V_TX);
+	CHECK_EQ(w->pkt.drop, LS_DROP_SYN_COOKIE);
+	w->e.worker->free_tail = tail;
+	w->e.worker->spare = spare;
+	close_router(w);
+}
+
 TEST("random bytes of every length never break the accounting")
 {
 	struct lane *w = open_router();

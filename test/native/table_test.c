@@ -930,6 +930,61 @@ TEST("a packet during the grace saves an expiring session, with no trace of the 
 
 /* --- expiry ------------------------------------------------------------------------------------------------------------------------- */
 
+TEST("D12 watermarks: half-open sessions end early, then cookies, until there has been room for a while")
+{
+	struct ls_table *t = table_new(1 << 12);
+	struct ls_defence *d = &t->env.header->defence;
+	u32 i = 0, pressure_at[3] = { 0 }, capacity = t->env.header->capacity;
+	u64 half = 0, long_ago = ls_clock_ns() - LS_PRESSED_MS * 1000000ULL - 1;
+
+	/* sessions of a peer take the capacity: every fourth is half open, all were last seen a little too long ago */
+	for (; i < capacity; i++) {
+		struct ls_wire_record r = record_of(4 * i);
+
+		if (i % 4 == 0)
+			r.phase = LS_TCP_SYN_SENT;
+		if (install(t, &r, 0) != LS_OK)
+			break;
+		ls_table_refill(t);
+		if (!pressure_at[LS_LOAD(&d->pressure)])
+			pressure_at[LS_LOAD(&d->pressure)] = i + 1;
+	}
+	CHECK(pressure_at[LS_PRESSURE_HALF_OPEN] > capacity / 2);
+	CHECK(pressure_at[LS_PRESSURE_COOKIES] > pressure_at[LS_PRESSURE_HALF_OPEN]);
+	CHECK(i > pressure_at[LS_PRESSURE_COOKIES]);
+	for (u32 slot = 0; slot < t->env.slots; slot++)
+		if (LS_STATE_LIFECYCLE(t->env.sessions[slot].state) == LS_LIVE) {
+			t->env.sessions[slot].last_seen_ns = long_ago;
+			half += LS_STATE_PHASE(t->env.sessions[slot].state) == LS_TCP_SYN_SENT;
+		}
+	t->env.rgs[0].seen_floor_ns = 0;
+	/* without pressure their timeouts are longer */
+	d->pressure = LS_PRESSURE_NONE;
+	CHECK_EQ(ls_table_expire(t, t->env.slots), 0);
+	d->pressure = LS_PRESSURE_COOKIES;
+	CHECK_EQ(ls_table_expire(t, t->env.slots), half);
+	CHECK_EQ(live_count(t), i - half);
+	/* a quarter is free: not below the mark of relief; then it is, but not for long enough; then it is over */
+	d->pressed_ns = 1;
+	ls_table_refill(t);
+	CHECK_EQ(d->pressure, LS_PRESSURE_COOKIES);
+	for (u32 slot = 0, n = 0; slot < t->env.slots && n < capacity / 4; slot++)
+		if (LS_STATE_LIFECYCLE(t->env.sessions[slot].state) == LS_LIVE) {
+			struct ls_delete_result gone;
+
+			ls_table_free_slots(t, &slot, &t->env.sessions[slot].gen, 1, LS_CLOSE_ADMIN, &gone);
+			n++;
+		}
+	d->pressed_ns = ls_clock_ns();
+	ls_table_refill(t);
+	CHECK_EQ(d->pressure, LS_PRESSURE_COOKIES);
+	d->pressed_ns = ls_clock_ns() - LS_PRESSURE_HOLD_MS * 1000000ULL - 1;
+	ls_table_refill(t);
+	CHECK_EQ(d->pressure, LS_PRESSURE_NONE);
+	CHECK_CLEAN(t);
+	ls_table_close(t);
+}
+
 TEST("before the first configuration nothing expires: there are no timeouts to judge by")
 {
 	struct ls_geometry g = { .capacity = 1024, .threads = 2, .arena = 4096 };

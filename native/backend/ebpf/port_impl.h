@@ -111,6 +111,13 @@ struct ls_env {
 
 LS_INLINE struct ls_session *port_session(const struct ls_env *e, u32 slot) { return ls_element(&ls_map_sessions, slot); }
 LS_INLINE struct ls_bucket *port_bucket(const struct ls_env *e, u32 i) { return ls_element(&ls_map_index, i & e->bucket_mask); }
+LS_INLINE struct ls_defence *port_defence(const struct ls_env *e)
+{
+	struct ls_header_page *page = ls_element(&ls_map_header, 0);
+
+	LS_GIVEN(page);
+	return &page->h.defence;
+}
 LS_INLINE bool port_host_flows(const struct ls_env *e) { return e->host_flows; }
 LS_INLINE u32 port_bucket_mask(const struct ls_env *e) { return e->bucket_mask; }
 LS_INLINE u64 port_origin(const struct ls_env *e) { return e->origin; }

@@ -51,6 +51,18 @@ struct ls_hash_key {
 };
 LS_ASSERT_SIZE(struct ls_hash_key, 64);
 
+enum ls_pressure { LS_PRESSURE_NONE, LS_PRESSURE_HALF_OPEN, LS_PRESSURE_COOKIES };
+
+/* Against floods (D12). */
+struct ls_defence {
+	u64 cookie_key[2]; /* of SYN cookies; from creation on */
+	u64 cookie_ns;     /* workers: when one was last sent, to the second; acknowledgements are looked at for a while after it */
+	u64 pressed_ns;    /* the freer */
+	u32 pressure;      /* the freer: enum ls_pressure */
+	u32 pad;
+};
+
+
 struct ls_header {
 	/* fixed at creation */
 	u64 magic;
@@ -78,6 +90,7 @@ struct ls_header {
 	u64 config_generation;         /* agent: of the active bank */
 	u32 host_flows;                /* agent: 1 while programs record what the host opens itself (D1); replies are told from other packets by that */
 	u32 host_pad;
+	LS_ALIGN_LINE struct ls_defence defence;
 	LS_ALIGN_LINE u64 freer_stamp_ns; /* the freer: last sign of life */
 	u32 freer_pid;
 	u32 freer_pad;

@@ -132,8 +132,18 @@ export class TableDataPlane implements DataPlane {
 
   /** What forwards less than it should, one line each. */
   degraded (): string[] {
-    const cut = this.started && !this.closed ? native(() => this.dataplane.routesLeftOut()) : 0
-    return cut === 0 ? [] : [`routes: ${cut} do not fit (${limits.LS_ROUTES_MAX} routes with ${limits.LS_NEXTHOPS_MAX} next hops at most): the widest prefixes are left out, and their packets drop as no_route`]
+    if (!this.started || this.closed) return []
+    const cut = native(() => this.dataplane.routesLeftOut())
+    const { pressure, capacity } = this.o.table.info()
+    return [...this.scarce(pressure, capacity), ...cut === 0 ? [] : [`routes: ${cut} do not fit (${limits.LS_ROUTES_MAX} routes with ${limits.LS_NEXTHOPS_MAX} next hops at most): the widest prefixes are left out, and their packets drop as no_route`]]
+  }
+
+  private scarce (pressure: number, capacity: number): string[] {
+    if (pressure === 0) return []
+    const early = `sessions that nobody answers end after ${limits.LS_PRESSED_MS / 1000} s`
+    return [pressure === limits.LS_PRESSURE_COOKIES
+      ? `session table: ${limits.LS_MARK_COOKIES} % of ${capacity} were taken: SYNs are answered with cookies, ${early}`
+      : `session table: ${limits.LS_MARK_HALF_OPEN} % of ${capacity} were taken: ${early}`]
   }
 
   /** Who forwards from now on. The table, its configuration and its sessions stay where they are; each port is received from at every moment. */
