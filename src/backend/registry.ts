@@ -67,6 +67,8 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
     if (existed) keeper = await Keeper.meet(folder)
     native(() => { ebpf.freer(5000) }, { object: folder })
     table = new o.core.Table({ regions, created: !existed, programs: links.length > 0 })
+    // Programs that forward meanwhile live on what they hold: nobody waits for the rest of the start, and a freer that is silent for long is killed.
+    if (existed) native(() => { table.startFreer() }, { object: folder })
   } catch (error) {
     keeper?.leave()
     ebpf.close()
