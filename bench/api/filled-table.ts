@@ -10,14 +10,19 @@ const key = layout.ls_key
 
 export function filledTable (rows: number): NativeTable {
   const { Table } = loadCore()
-  const capacity = Math.max(1 << 10, 2 ** Math.ceil(Math.log2(rows)))
-  const table = new Table({ capacity, cpus: 0, threads: 1, arena: 0, hugepages: 0, path: '' })
+  const table = new Table({ capacity: capacityFor(rows), cpus: 0, threads: 1, arena: 0, hugepages: 0, path: '' })
+  fill(table, rows)
+  return table
+}
+
+export const capacityFor = (rows: number): number => Math.max(1 << 10, 2 ** Math.ceil(Math.log2(rows)))
+
+export function fill (table: NativeTable, rows: number): void {
   for (let at = 0; at < rows; at += BATCH) {
     const count = Math.min(BATCH, rows - at)
     const { installed } = table.install(records(at, count), record.size, null, false)
     if (installed !== count) throw new Error(`${installed} of ${count} sessions were installed at ${at}`)
   }
-  return table
 }
 
 /** TCP sessions 10.a.b.c:port -> 198.51.100.1:443, each unique. */

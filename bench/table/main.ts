@@ -11,6 +11,8 @@
  *   bpf_install_ratio     the install into them
  *   churn_missed          sessions that were there all the time and that a walk did not meet, while others came and went
  *   churn_twice           sessions that a walk met twice
+ *   adopt_ms              the holder of a table in pinned maps is killed: time until its successor has adopted it and drained once (R6)
+ *   adopt_ok              1: every session was there and the table sound
  *   fill_fail             inserts refused below capacity, of 2^20 at 100 %
  *   verify_ok             1: full, filled again and empty tables passed every invariant
  */
@@ -28,9 +30,12 @@ export async function bench ({ sessions = 2 ** 20, repeats = 9, progress = () =>
   await buildPrograms(progress, signal)
   progress(`${sessions} sessions, ${repeats} repeats of install, walk, drain; ours and the kernel's in turn`)
   const memory = await runProgram('table_bench', { sessions, repeats }, signal)
-  if (!isBuilt('maps_bench')) return tableFigures(merge([memory, { ...noSamples, notes: { bpf_skipped: 'clang and libbpf-dev were not installed when the bench was built' } }]), sessions)
+  const { adoptSamples } = await import('./adopt.js')
+  progress('a table in pinned maps, whose holder is killed')
+  const adopted = await adoptSamples(sessions, Math.min(repeats, 5), signal) ?? { ...noSamples, notes: { adopt_skipped: 'the ebpf backend cannot run here' } }
+  if (!isBuilt('maps_bench')) return tableFigures(merge([memory, adopted, { ...noSamples, notes: { bpf_skipped: 'clang and libbpf-dev were not installed when the bench was built' } }]), sessions)
   progress('the same over pinned BPF maps; a walk while sessions come and go')
-  return tableFigures(merge([memory, await runProgram('maps_bench', { sessions, repeats }, signal)]), sessions)
+  return tableFigures(merge([memory, adopted, await runProgram('maps_bench', { sessions, repeats }, signal)]), sessions)
 }
 
 export function tableFigures (samples: Samples, sessions: number): SuiteResult {
@@ -56,6 +61,8 @@ export function tableFigures (samples: Samples, sessions: number): SuiteResult {
       churn_missed: medianOf(samples, 'churn_missed'),
       churn_twice: medianOf(samples, 'churn_twice'),
       bpf_verify_ok: medianOf(samples, 'bpf_verify_ok'),
+      adopt_ms: medianOf(samples, 'adopt_ms'),
+      adopt_ok: medianOf(samples, 'adopt_ok'),
       drain_mps: perSecond('drain_ns'),
       verify_ok: medianOf(samples, 'verify_ok'),
       fill_fail: medianOf(samples, 'fill_fail')
