@@ -78,17 +78,23 @@ export class LabAgent {
     this.#process = child
   }
 
-  /** Starts an agent on this configuration and waits until it says that it runs. */
-  static async start (place: AgentPlace, config: string, o: AgentOptions = {}): Promise<LabAgent> {
+  /** Only begins: for who wants to see it die before it is ready. */
+  static begin (place: AgentPlace, config: string, o: AgentOptions = {}): { readonly child: Background, readonly socket: string, readonly configFile: string } {
     const directory = join(place.directory, 'agent')
     mkdirSync(directory, { recursive: true, mode: 0o755 })
     const socket = join(directory, 'agent.sock')
     const configFile = join(directory, 'lab.yaml')
     writeFileSync(configFile, config)
-    const begun = performance.now()
     const child = new Background('agent', null, [process.execPath, program, 'run', configFile, '--socket', socket, '--state', join(directory, 'state'),
       '--instance', place.instance, '--log-level', o.logLevel ?? 'info'])
     place.remember?.(child.pid)
+    return { child, socket, configFile }
+  }
+
+  /** Starts an agent on this configuration and waits until it says that it runs. */
+  static async start (place: AgentPlace, config: string, o: AgentOptions = {}): Promise<LabAgent> {
+    const begun = performance.now()
+    const { child, socket, configFile } = LabAgent.begin(place, config, o)
     const agent = new LabAgent(socket, configFile, 0, place.instance, child)
     try {
       await child.says('"agent ready"', o.readyWithinMs ?? 30_000)

@@ -33,6 +33,9 @@ export const shortTimeouts: Change = [['timeouts'], {
   'udp-new': '2s', 'udp-stream': '2s', 'icmp-echo': '2s'
 }]
 
+/** The VIPs on another port, where a server of ours listens. */
+export const vipOn = (port: number): Change[] => [[['vips', 'web4', 'port'], port], [['vips', 'web4', 'application'], 'https'], [['vips', 'web6', 'port'], port], [['vips', 'web6', 'application'], 'https']]
+
 /** The least a router has: two interfaces, no policy, nothing to the host beyond the management ports. */
 export function denyAllConfig (prefix: string): string {
   return `agent:

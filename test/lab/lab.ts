@@ -1,6 +1,7 @@
 /** A lab as one object: network, servers and agent, built together and taken down together whatever happens. */
 import { existsSync } from 'node:fs'
-import { LabAgent, type AgentOptions } from './agent.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { LabAgent, type AgentOptions, type AgentPlace } from './agent.js'
 import { Servers } from './servers.js'
 import { Topology, type HostName, type TopologyOptions } from './topology.js'
 
@@ -36,8 +37,19 @@ export class Lab {
   /** Starts an agent in place of the one before, which is ended first. */
   async startAgent (config: string, options: AgentOptions = {}): Promise<LabAgent> {
     await this.#agent?.stop()
-    this.#agent = await LabAgent.start({ directory: this.topology.directory, instance: this.prefix, remember: (pid) => this.topology.remember(pid) }, config, options)
+    this.#agent = await LabAgent.start(this.#place(), config, options)
     return this.#agent
+  }
+
+  /** Starts one that is killed after so long, wherever it is by then. */
+  async killStartingAgent (config: string, afterMs: number): Promise<void> {
+    const { child } = LabAgent.begin(this.#place(), config)
+    await sleep(afterMs)
+    await child.stop('SIGKILL')
+  }
+
+  #place (): AgentPlace {
+    return { directory: this.topology.directory, instance: this.prefix, remember: (pid) => this.topology.remember(pid) }
   }
 
   async close (): Promise<void> {

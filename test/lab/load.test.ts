@@ -4,7 +4,7 @@
  */
 import t from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { quickstartConfig, shortTimeouts, type Change } from './config.js'
+import { quickstartConfig, shortTimeouts, vipOn } from './config.js'
 import { loadServer, tcpFlows, udpTuples, type UdpTuplesFigures } from './load.js'
 import { agentSaid, full, long, openLab, skipReason } from './support.js'
 import { addresses, moreClientAddresses } from './topology.js'
@@ -14,9 +14,6 @@ const PORT = 8443
 t.setTimeout(long ? 1_200_000 : 150_000)
 
 const clients = moreClientAddresses(16)
-/** Only the VIP's port differs: the C server's. */
-const vipOn = (port: number): Change[] => [[['vips', 'web4', 'port'], port], [['vips', 'web4', 'application'], 'https'], [['vips', 'web6', 'port'], port], [['vips', 'web6', 'application'], 'https']]
-
 t.test(`2^16 sessions under ${long ? '2 000 short TCP flows/s for 10 minutes' : 'short TCP flows'}`, { skip }, async (t) => {
   const lab = await openLab(t, 'flows', { moreClients: clients.length })
   const agent = await lab.startAgent(quickstartConfig(lab.prefix, [

@@ -6,14 +6,14 @@ import type { Quantiles } from './figures.js'
 import { Background, must, run } from './shell.js'
 import { macs, type HostName, type Topology } from './topology.js'
 
-export type LoadProgram = 'tcp_flows' | 'udp_tuples' | 'flood'
+export type LoadProgram = 'tcp_flows' | 'udp_tuples' | 'flood' | 'collide'
 
 /** The program, compiled. Sources are in the repository, not in the package. */
 export async function loadProgram (topology: Topology, name: LoadProgram): Promise<string> {
   const file = join(topology.directory, name)
   if (existsSync(file)) return file
-  const source = fileURLToPath(new URL(`../../../test/lab/load/${name}.c`, import.meta.url))
-  await must({ netns: null, argv: ['cc', '-std=gnu11', '-O2', '-Wall', '-o', file, source] }, 60_000)
+  const root = fileURLToPath(new URL('../../../', import.meta.url))
+  await must({ netns: null, argv: ['cc', '-std=gnu11', '-O2', '-Wall', `-I${root}native/include`, `-I${root}native`, '-o', file, `${root}test/lab/load/${name}.c`] }, 60_000)
   return file
 }
 
@@ -28,11 +28,28 @@ export interface TcpFlowsFigures {
   readonly failures: Readonly<Record<string, number>>
 }
 
+export interface TcpFlowsJob { readonly to: string, readonly port: number, readonly rate: number, readonly seconds: number, readonly from: readonly string[], readonly timeoutMs?: number }
+
 /** Short connections at a rate, from several addresses of the client so that no address runs out of ports. */
-export async function tcpFlows (topology: Topology, job: { readonly to: string, readonly port: number, readonly rate: number, readonly seconds: number, readonly from: readonly string[], readonly timeoutMs?: number }): Promise<TcpFlowsFigures> {
+export async function tcpFlows (topology: Topology, job: TcpFlowsJob): Promise<TcpFlowsFigures> {
+  return await (await tcpFlowing(topology, job)).ended
+}
+
+/** The same going on, for `seconds` at most; stopped, it opens no more and waits for those that are open. */
+export async function tcpFlowing (topology: Topology, job: TcpFlowsJob): Promise<{ readonly ended: Promise<TcpFlowsFigures>, readonly stop: () => Promise<TcpFlowsFigures> }> {
   const program = await loadProgram(topology, 'tcp_flows')
-  const out = await must({ netns: topology.netns('client'), argv: [program, 'client', job.to, String(job.port), String(job.rate), String(job.seconds), String(job.timeoutMs ?? 10_000), job.from.join(',')] }, (job.seconds + 60) * 1000)
-  return JSON.parse(out) as TcpFlowsFigures
+  const client = new Background('tcp_flows', topology.netns('client'), [program, 'client', job.to, String(job.port), String(job.rate), String(job.seconds), String(job.timeoutMs ?? 10_000), job.from.join(',')])
+  const ended = client.ended.then((code) => {
+    if (code !== 0) throw new Error(`tcp_flows: exit ${code}: ${client.output}`)
+    return JSON.parse(client.output) as TcpFlowsFigures
+  })
+  return {
+    ended,
+    stop: async () => {
+      await client.stop('SIGTERM', 60_000)
+      return await ended
+    }
+  }
 }
 
 /** A server that prints `ready`; its figures come at SIGTERM. */
@@ -53,6 +70,13 @@ export interface UdpTuplesFigures { readonly datagrams: number, readonly flows: 
 export async function udpTuples (topology: Topology, job: { readonly to: string, readonly port: number, readonly flows: number, readonly rate: number, readonly from: readonly string[] }): Promise<{ readonly sent: number }> {
   const program = await loadProgram(topology, 'udp_tuples')
   return JSON.parse(await must({ netns: topology.netns('client'), argv: [program, 'client', job.to, String(job.port), String(job.flows), String(job.rate), job.from.join(',')] }, 120_000)) as { sent: number }
+}
+
+/** One datagram of each of `flows` UDP flows that share both candidate buckets of the table's index, `rounds` times. `header`: where it is pinned. */
+export async function collide (topology: Topology, job: { readonly header: string, readonly to: string, readonly port: number, readonly flows: number, readonly rounds: number, readonly rate: number, readonly from: readonly string[] }): Promise<{ readonly flows: number, readonly buckets: number, readonly sent: number }> {
+  const program = await loadProgram(topology, 'collide')
+  const argv = [program, job.header, job.to, String(job.port), String(job.flows), String(job.rounds), String(job.rate), job.from.join(',')]
+  return JSON.parse(await must({ netns: topology.netns('client'), argv }, 120_000)) as { flows: number, buckets: number, sent: number }
 }
 
 export type FloodKind = 'syn' | 'udp' | 'icmp' | 'land' | 'syn-fin' | 'no-flags' | 'fin-no-ack' | 'teardrop' | 'ping-of-death' | 'source-route'

@@ -205,8 +205,10 @@ static void begin(int poll, const struct sockaddr_storage *to, socklen_t to_size
 		return;
 	}
 	fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		fail("socket");
+	if (fd < 0) {
+		refused++;
+		return;
+	}
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	first_free = flows[i].next;
