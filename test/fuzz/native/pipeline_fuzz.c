@@ -31,14 +31,21 @@ static struct ls_config *bank; /* as standard_bank() makes it */
 		abort();                      \
 	} while (0)
 
-static void setup(void)
+static struct ls_table *new_table(struct ls_geometry g)
 {
-	struct ls_geometry g = { .capacity = 1 << 10, .threads = 2, .arena = 4096 };
+	struct ls_table *t;
 	int err_no;
 
-	if (ls_table_create(&g, LS_HUGE_NEVER, NULL, &table, &err_no) != LS_OK)
+	if (ls_table_create(&g, LS_HUGE_NEVER, NULL, &t, &err_no) != LS_OK)
 		BROKEN("no table: %s", strerror(err_no));
-	for (u32 i = 0; i < 10; i++) /* the same buckets in every run */
+	return t;
+}
+
+/* The router, and the same buckets in every run. */
+static void furnish(struct ls_table *t)
+{
+	table = t;
+	for (u32 i = 0; i < 10; i++)
 		table->env.header->hash.nh[i] = 0x9e3779b9u * (i + 1);
 	table->env.header->hash.mul = 0xbf58476d1ce4e5b9ULL;
 	table->env.header->hash.add = 0x94d049bb133111ebULL;
@@ -46,6 +53,11 @@ static void setup(void)
 	ls_table_feed(table, true);
 	bank = malloc(sizeof(*bank));
 	memcpy(bank, &table->env.banks[table->env.header->active_bank & 1], sizeof(*bank));
+}
+
+static void setup(void)
+{
+	furnish(new_table((struct ls_geometry){ .capacity = 1 << 10, .threads = 2, .arena = 4096 }));
 	for (u32 i = 0; i < 2; i++)
 		lane[i] = lane_open(table, i);
 }
@@ -285,6 +297,27 @@ static u64 digest(void)
 	return sum;
 }
 
+/* For what is made of earlier frames. */
+static void remember(const struct lane *w, u32 v, u32 port, const struct packet *p)
+{
+	if ((v == LS_V_TX || v == LS_V_NEIGH) && w->frame.len <= PACKET_MAX) {
+		memcpy(sent[sent_next], w->frame.data, w->frame.len);
+		sent_len[sent_next] = w->frame.len;
+		sent_next = (sent_next + 1) % 4;
+	}
+	came[came_next] = *p;
+	came_port[came_next] = port;
+	came_next = (came_next + 1) % 4;
+}
+
+static void forget(void)
+{
+	memset(sent_len, 0, sizeof(sent_len));
+	memset(came_port, 0, sizeof(came_port));
+	memset(came, 0, sizeof(came));
+	sent_next = came_next = 0;
+}
+
 static void push(struct lane *w, u32 port, const struct packet *p)
 {
 	u32 tail = w == lane[0] ? 8 : 0; /* an advertisement is longer than its solicitation may be */
@@ -319,15 +352,8 @@ static void push(struct lane *w, u32 port, const struct packet *p)
 		wrong = "an ICMP error changed a session";
 	if (wrong)
 		BROKEN("%s (verdict %u, drop %s)", wrong, v, drop_names[w->pkt.drop]);
-	if ((v == LS_V_TX || v == LS_V_NEIGH) && w->frame.len <= PACKET_MAX) {
-		memcpy(sent[sent_next], w->frame.data, w->frame.len);
-		sent_len[sent_next] = w->frame.len;
-		sent_next = (sent_next + 1) % 4;
-	}
+	remember(w, v, port, p);
 	free(block);
-	came[came_next] = *p;
-	came_port[came_next] = port;
-	came_next = (came_next + 1) % 4;
 }
 
 static void age(u64 ns)
@@ -376,6 +402,44 @@ static void operate(struct input *in)
 	}
 }
 
+/* The frame that an opcode stands for. */
+static struct packet next_packet(struct input *in, u32 op, u32 *port)
+{
+	struct packet p;
+
+if (op == 0xef) { /* bytes as they are */
+	p.len = take(in);
+	for (u32 i = 0; i < p.len; i++)
+		p.b[i] = (u8)take(in);
+	p.l3 = p.l4 = 14;
+	*port = 1 + (p.len ? p.b[0] & 3 : 0);
+} else {
+	u32 patches = op >> 5 & 3;
+
+	p = build(in, op & 15, port);
+	for (; patches; patches--) {
+		u32 at = take(in), value = take(in);
+
+		if (at < p.len)
+			p.b[at] ^= (u8)value;
+	}
+	if (op & 0x80) { /* cut or padded */
+		u32 n = take(in);
+
+		if (n < p.len)
+			p.len = n;
+		else
+			put(&p, NULL, n & 31);
+	} else if (op & 0x60 && p.len > p.l4 + 8 && p.l4 >= p.l3 + 20) { /* patched, then the sums made right */
+		u32 proto = is6(&p, p.l3) ? p.b[p.l3 + 6] : p.b[p.l3 + 9];
+
+		if ((p.b[p.l3] >> 4 == 4 && p.l3 + (p.b[p.l3] & 15u) * 4 == p.l4) || (is6(&p, p.l3) && p.l4 == p.l3 + 40))
+			finish(&p, sum_at(proto) >= 0 && p.len >= p.l4 + (u32)sum_at(proto) + 2 ? proto : 255);
+	}
+}
+	return p;
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct input in = { .at = data, .end = data + size };
@@ -384,10 +448,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (!table)
 		setup();
 	reset();
-	memset(sent_len, 0, sizeof(sent_len));
-	memset(came_port, 0, sizeof(came_port));
-	memset(came, 0, sizeof(came));
-	sent_next = came_next = 0;
+	forget();
 	while (in.at < in.end && packets < 256) {
 		u32 op = take(&in), port;
 		struct packet p;
@@ -396,36 +457,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			operate(&in);
 			continue;
 		}
-		if (op == 0xef) { /* bytes as they are */
-			p.len = take(&in);
-			for (u32 i = 0; i < p.len; i++)
-				p.b[i] = (u8)take(&in);
-			p.l3 = p.l4 = 14;
-			port = 1 + (p.len ? p.b[0] & 3 : 0);
-		} else {
-			u32 patches = op >> 5 & 3;
-
-			p = build(&in, op & 15, &port);
-			for (; patches; patches--) {
-				u32 at = take(&in), value = take(&in);
-
-				if (at < p.len)
-					p.b[at] ^= (u8)value;
-			}
-			if (op & 0x80) { /* cut or padded */
-				u32 n = take(&in);
-
-				if (n < p.len)
-					p.len = n;
-				else
-					put(&p, NULL, n & 31);
-			} else if (op & 0x60 && p.len > p.l4 + 8 && p.l4 >= p.l3 + 20) { /* patched, then the sums made right */
-				u32 proto = is6(&p, p.l3) ? p.b[p.l3 + 6] : p.b[p.l3 + 9];
-
-				if ((p.b[p.l3] >> 4 == 4 && p.l3 + (p.b[p.l3] & 15u) * 4 == p.l4) || (is6(&p, p.l3) && p.l4 == p.l3 + 40))
-					finish(&p, sum_at(proto) >= 0 && p.len >= p.l4 + (u32)sum_at(proto) + 2 ? proto : 255);
-			}
-		}
+		p = next_packet(&in, op, &port);
 		push(lane[op >> 4 & 1], port, &p);
 		if (++packets % 64 == 0)
 			check_table();
