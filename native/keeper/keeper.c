@@ -5,7 +5,7 @@
  * Usage: lockstep-keeper FOLDER [NETNS], the folder of the instance in bpffs and the path of the namespace whose routes count (this process's if absent).
  *
  * It listens on the abstract unix socket LS_KEEPER_SOCKET FOLDER. An agent connects and stays: while it is connected the role of the freer is the agent's,
- * when the connection ends it is the keeper's. The keeper answers "yours\n" once it has let go. "quit\n" from the agent ends the keeper. FOLDER/lock_freer is
+ * when the connection ends it is the keeper's. The keeper answers "yours PID\n" once it has let go. "quit\n" from the agent ends the keeper. FOLDER/lock_freer is
  * the lock of whoever is the freer, so that two never are, whatever else fails (R5). An agent that is connected and gives no sign of life for SILENT_NS is
  * killed: its connection ends with it. When the folder is gone the keeper ends too.
  */
@@ -223,6 +223,8 @@ static void welcome(struct keeper *k)
 {
 	struct ucred peer;
 	socklen_t length = sizeof(peer);
+	char text[32];
+	int n;
 	int fd = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0)
@@ -235,7 +237,8 @@ static void welcome(struct keeper *k)
 	give_role(k);
 	k->agent = fd;
 	k->alone_since_ns = 0;
-	if (send(fd, "yours\n", 6, MSG_NOSIGNAL) != 6)
+	n = snprintf(text, sizeof(text), "yours %d\n", getpid());
+	if (send(fd, text, (size_t)n, MSG_NOSIGNAL) != n)
 		agent_gone(k);
 }
 

@@ -12,6 +12,7 @@ import { fromNative, native } from '../native/errors.js'
 import { loadEbpf } from '../native/load-ebpf.js'
 import { EbpfForwarder, pinFolder, probeEbpf, removeInstance } from './ebpf/index.js'
 import { Keeper } from './ebpf/keeper.js'
+import { KeeperWatch } from './ebpf/keeper-watch.js'
 import type { Forwarder } from './table/forwarder.js'
 import { netnsPath } from './table/ports.js'
 import { probeUserspace, UserspaceForwarder } from './userspace/index.js'
@@ -76,7 +77,7 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
   }
   return {
     table,
-    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, keeper, netnsPath(o.agent.netns))]]),
+    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, new KeeperWatch(folder, netnsPath(o.agent.netns), keeper))]]),
     inherited: existed,
     close: () => { ebpf.close() }
   }

@@ -118,5 +118,5 @@ t.test('what the host itself opens is answered, before and after the programs co
   await sleep(200)
   t.equal(await refused() - had, 3, 'to an ephemeral port of the host, unasked')
   t.match(await agent.verify(), { ok: true, faults: [] })
-  await agent.teardown()
+  t.equal((await agent.stop()).code, 0, agentSaid(lab))
 })

@@ -13,6 +13,7 @@ import type { Forwarder } from '../table/forwarder.js'
 import type { OpenPort } from '../table/ports.js'
 import { capabilitiesOf } from './capabilities.js'
 import { Keeper } from './keeper.js'
+import type { KeeperWatch } from './keeper-watch.js'
 
 /** The keeper lets go before it says so; this only waits for the kernel. */
 const FREER_MS = 1000
@@ -46,8 +47,7 @@ export class EbpfForwarder implements Forwarder {
   /** Ports on whose way out nothing records what the host opens. */
   private readonly unrecorded = new Set<string>()
 
-  /** `keeper`: the one of an earlier life, met before its table was adopted; `netns`: path of the namespace whose routes it mirrors, empty = its own. */
-  constructor (private readonly ebpf: NativeEbpf, private readonly table: NativeTable, private readonly folder: string, private keeper: Keeper | null, private readonly netns: string) {}
+  constructor (private readonly ebpf: NativeEbpf, private readonly table: NativeTable, private readonly folder: string, private readonly keeper: KeeperWatch) {}
 
   probe (): ProbeResult { return probeEbpf() }
 
@@ -58,16 +58,15 @@ export class EbpfForwarder implements Forwarder {
     this.loaded = true
     native(() => { this.ebpf.publish() }, { object: 'agent.instance', next: 'stop the other agent, or give this one another agent.instance' })
     native(() => { this.ebpf.freer(FREER_MS) }, { object: this.folder })
-    this.keeper ??= await Keeper.start(this.folder, this.netns)
+    await this.keeper.start()
     native(() => { this.table.programs(true) })
   }
 
   /** Forwarding goes on, and the keeper stands in: from when the table is closed, which is when this process ends. */
-  async stop (): Promise<void> { await Promise.resolve() }
+  async stop (): Promise<void> { await Promise.resolve(this.keeper.stop()) }
 
   async leave (): Promise<void> {
-    await this.keeper?.quit()
-    this.keeper = null
+    await this.keeper.end()
     native(() => { this.table.hostFlows(false) })
     native(() => { this.ebpf.unpublish() })
     native(() => { this.table.programs(false) })
@@ -112,6 +111,7 @@ export class EbpfForwarder implements Forwarder {
     }
   }
 
+  degraded (): string[] { return this.keeper.trouble === '' ? [] : [this.keeper.trouble] }
   async unguard (): Promise<void> { await Promise.resolve() }
   signature (): string { return '' }
 }

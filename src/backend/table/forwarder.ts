@@ -31,6 +31,8 @@ export interface Forwarder {
   readonly disable: (port: OpenPort) => void
   /** These are all: what an earlier life left on others goes. Returns what is not as it should be. */
   readonly settle: (ports: readonly OpenPort[]) => string[]
+  /** What of it is not as it should be at this moment, one line each. */
+  readonly degraded: () => string[]
   /** What must stand on the host before the ports of `d` come into force. On error what stood before may be gone. */
   readonly guard: (d: Desired, ports: readonly OpenPort[], facts: Readonly<Record<string, PortFact>>) => Promise<void>
   readonly unguard: () => Promise<void>

@@ -135,7 +135,7 @@ export class TableDataPlane implements DataPlane {
     if (!this.started || this.closed) return []
     const cut = native(() => this.dataplane.routesLeftOut())
     const { pressure, capacity } = this.o.table.info()
-    return [...this.scarce(pressure, capacity), ...cut === 0 ? [] : [`routes: ${cut} do not fit (${limits.LS_ROUTES_MAX} routes with ${limits.LS_NEXTHOPS_MAX} next hops at most): the widest prefixes are left out, and their packets drop as no_route`]]
+    return [...this.scarce(pressure, capacity), ...this.forwarder.degraded(), ...cut === 0 ? [] : [`routes: ${cut} do not fit (${limits.LS_ROUTES_MAX} routes with ${limits.LS_NEXTHOPS_MAX} next hops at most): the widest prefixes are left out, and their packets drop as no_route`]]
   }
 
   private scarce (pressure: number, capacity: number): string[] {

@@ -39,6 +39,7 @@ export class UserspaceForwarder implements Forwarder {
   async leave (): Promise<void> { await this.stop() }
   inherited (): ReadonlyMap<string, number> { return new Map() }
   settle (): string[] { return [] }
+  degraded (): string[] { return [] }
   enable ({ device }: OpenPort): void { native(() => { this.dataplane.enablePort(device) }) }
   open ({ device, port }: OpenPort): void { if (port.kind === 'packet') native(() => { this.dataplane.unparkPort(device) }, { object: `port ${port.name}` }) }
   close ({ device, port }: OpenPort): void { if (port.kind === 'packet') native(() => { this.dataplane.parkPort(device) }, { object: `port ${port.name}` }) }
