@@ -94,7 +94,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const backends = await openBackends({ core, agent, instance, workers, backend })
   const { table } = backends
   const dataplane = new TableDataPlane({ core, table, workers, netns: agent.netns, compiler: compilerOf(pool), backend, inherited: backends.inherited, forwarders: backends.forwarders })
-  const loop = monitorEventLoopDelay({ resolution: 5 })
+  const loop = monitorEventLoopDelay({ resolution: 20 })
   loop.enable()
 
   const problem = (what: string, error: unknown): void => { log.error({ err: error }, what) }

@@ -11,7 +11,7 @@
 #define REFRESH_NS 30000000000ULL
 #define WARM_NS 1000000000ULL
 #define POLL_MS 200
-#define POLL_BUSY_MS 5 /* while routes wait to be built, or programs may want a next hop */
+#define POLL_BUSY_MS 20 /* while routes wait to be built, or programs may want a next hop */
 
 static void *mirror_main(void *arg)
 {

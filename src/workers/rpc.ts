@@ -18,7 +18,7 @@ const onBug = (method: string, error: unknown): void => { tell({ kind: 'bug', me
 
 let book = data.book
 const table = new (loadCore().Table)({ attach: tableId })
-const loop = monitorEventLoopDelay({ resolution: 5 })
+const loop = monitorEventLoopDelay({ resolution: 20 })
 loop.enable()
 const main = new Caller<MainCalls>(bridge, (pushed) => { book = pushed as Book })
 const feed = feedOf(listener, (app, phase) => timeoutOf(book.timeouts, app, phase), (error) => { onBug('Sessions.Watch', error) })
