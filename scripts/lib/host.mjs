@@ -4,6 +4,7 @@ import { Refusal, cacheDir, probe, say, step, which, writeStamp } from './common
 import { join } from 'node:path'
 
 const onPath = (name) => () => which(name) !== null
+const isFile = (path) => () => existsSync(path)
 const inPkgConfig = (name) => () => which('pkg-config') !== null && probe('pkg-config', ['--exists', name]).ok
 
 /** `for`: build = nothing works without it; lab = npm start as root and lab tests; test = native tests, generator, model. */
@@ -23,6 +24,9 @@ const tools = [
   { pkg: 'traceroute', for: 'lab', why: 'ICMP errors', has: onPath('traceroute') },
   { pkg: 'tcpdump', for: 'lab', why: 'records packets', has: onPath('tcpdump') },
   { pkg: 'libcap2-bin', for: 'lab', why: 'runs parts with fewer privileges', has: onPath('capsh') },
+  { pkg: 'openssh-client', for: 'test', why: 'SSH through the lab', has: onPath('ssh') },
+  { pkg: 'openssh-server', for: 'test', why: 'the router of the lab as a host', has: isFile('/usr/sbin/sshd') },
+  { pkg: 'frr', for: 'test', why: 'BGP of the router of the lab', has: isFile('/usr/lib/frr/bgpd') },
   { pkg: 'cmake', for: 'test', why: 'native tests under sanitizers', has: onPath('cmake') },
   { pkg: 'clang', for: 'test', why: 'BPF check of the pipeline, generator, fuzzers', has: onPath('clang') },
   { pkg: 'bpftool', for: 'test', why: 'generator', has: onPath('bpftool') },

@@ -29,6 +29,8 @@ export interface SessionJson {
   readonly flags: readonly string[]
   readonly packets_forward: number
   readonly packets_reply: number
+  readonly bytes_forward: number
+  readonly bytes_reply: number
   readonly expires_ms: number
 }
 

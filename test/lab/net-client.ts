@@ -9,8 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { quantiles, type Quantiles } from './figures.js'
 
 export interface NetClientOptions {
-  /** udp: one flow of datagrams; tcp: one connection with echoes; http: a connection for each request. */
-  readonly kind: 'udp' | 'tcp' | 'http'
+  /** udp: one flow of datagrams; dns: a socket for each question, as resolvers ask; tcp: one connection with echoes; http: a connection for each request. */
+  readonly kind: 'udp' | 'dns' | 'tcp' | 'http'
   readonly host: string
   readonly port: number
   /** Our own address, where it matters. */
@@ -50,6 +50,24 @@ async function udp (o: NetClientOptions): Promise<NetClientFigures> {
   }, () => false)
   await seen.wait(o.patienceMs)
   socket.close()
+  return seen.figures()
+}
+
+async function dns (o: NetClientOptions): Promise<NetClientFigures> {
+  const seen = new Observed()
+  await pace(o, async (n) => {
+    const socket = createSocket({ type: isIPv6(o.host) ? 'udp6' : 'udp4' })
+    socket.on('error', (error) => { seen.fail(error.message) })
+    socket.on('message', (message) => {
+      const text = message.toString('latin1')
+      seen.answer(n, text.slice(0, text.indexOf(' ')))
+      socket.close()
+    })
+    setTimeout(() => { try { socket.close() } catch { /* answered */ } }, o.patienceMs).unref()
+    seen.question(n)
+    socket.send(`${n} `.padEnd(o.bytes, '.'), o.port, o.host)
+  }, () => false)
+  await seen.wait(o.patienceMs)
   return seen.figures()
 }
 
@@ -157,4 +175,4 @@ class Observed {
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as NetClientOptions
-process.stdout.write(`${JSON.stringify(await { udp, tcp, http }[options.kind](options))}\n`)
+process.stdout.write(`${JSON.stringify(await { udp, dns, tcp, http }[options.kind](options))}\n`)

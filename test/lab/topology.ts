@@ -11,10 +11,11 @@
  * every offload off that makes frames longer than the wire's (R16, R34). Commands are data made by pure functions; `Topology` runs them.
  * Whoever builds a lab leaves a marker with its pid: the next one removes what a dead one left.
  */
-import { linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { LockstepError } from '../../src/contract/errors.js'
 import { must, run, which, type Command } from './shell.js'
 
@@ -178,6 +179,9 @@ export async function removeLeftovers (): Promise<string[]> {
 
 async function removeLab (m: Marker): Promise<void> {
   for (const p of m.processes) if (alive(p)) process.kill(p.pid, 'SIGKILL')
+  for (const p of m.processes) while (alive(p)) await sleep(20)
+  // Programs and the keeper outlive an agent, on purpose.
+  if (existsSync(`/sys/fs/bpf/lockstep/${m.prefix}`)) await must({ netns: null, argv: [process.execPath, fileURLToPath(new URL('../../src/cli/main.js', import.meta.url)), 'teardown', '--instance', m.prefix] })
   const all = (['router', 'client', 'lan', 's1', 's2', 'attacker'] as const).map((h) => netnsOf(m.prefix, h))
   const known = new Set((await run(['ip', 'netns', 'list'], { timeoutMs: 10_000 })).stdout.split('\n').map((l) => l.split(' ')[0]))
   const ours = all.filter((n) => known.has(n))
