@@ -9,7 +9,6 @@ import { closeSync, ftruncateSync, readFileSync, writeSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Logger } from 'pino'
 import { BackendChoice } from './backend/choice.js'
 import { openBackends, probeBackends, requireBackend } from './backend/registry.js'
@@ -24,6 +23,7 @@ import type { SessionChange } from './contract/session.js'
 import { drop } from './generated/codes.js'
 import { layout, limits } from './generated/layout.js'
 import { formatAddress, addressOfBytes } from './lib/address.js'
+import { watchLoopDelay } from './lib/loop-delay.js'
 import type { NativeTable } from './native/binding.js'
 import { fromNative } from './native/errors.js'
 import { heldIds } from './native/held-ids.js'
@@ -94,8 +94,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const backends = await openBackends({ core, agent, instance, workers, backend })
   const { table } = backends
   const dataplane = new TableDataPlane({ core, table, workers, netns: agent.netns, compiler: compilerOf(pool), backend, inherited: backends.inherited, forwarders: backends.forwarders })
-  const loop = monitorEventLoopDelay({ resolution: 20 })
-  loop.enable()
+  const loop = watchLoopDelay()
 
   const problem = (what: string, error: unknown): void => { log.error({ err: error }, what) }
   /** What keeps the agent from being as it should, by subject. */
@@ -130,7 +129,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
       const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...dataplane.degraded()]
       return {
         version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
-        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.percentile(99) / 1e6,
+        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(),
         gateway: (authority.desired()?.agent ?? agent).gateway
       }
     },
@@ -224,7 +223,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     const failed: unknown[] = []
     const steps: ReadonlyArray<() => Promise<void> | void> = [
       async () => { await rpc?.close(500) }, async () => { await sync.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
-      () => { loop.disable() }, held.release
+      () => { loop.stop() }, held.release
     ]
     for (const step of steps) {
       try {

@@ -17,15 +17,21 @@ export interface CliIo {
   readonly signal: AbortSignal
 }
 
+/** A terminal, npm and a supervisor may each pass the same signal on: what comes within this time is one. A later one means "at once". */
+const VOLLEY_MS = 1000
+
 /** The real process. Colour only on a terminal, never under NO_COLOR (no-color.org). */
 export function processIo (): CliIo {
   const { stdout, stderr, env } = process
   const colorWanted = (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
   const abort = new AbortController()
+  let first: number | null = null
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(name, () => {
-      abort.abort(new Interrupted(128 + osConstants.signals[name]))
-      process.once(name, () => process.exit(128 + osConstants.signals[name]))
+    process.on(name, () => {
+      const code = 128 + osConstants.signals[name]
+      if (first === null) abort.abort(new Interrupted(code))
+      else if (performance.now() - first > VOLLEY_MS) process.exit(code)
+      first ??= performance.now()
     })
   }
   return {

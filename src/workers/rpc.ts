@@ -1,7 +1,7 @@
 /** The rpc thread: the gRPC server of src/rpc over the shared table, so that a listing of millions of rows delays nothing of the main thread. */
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
 import { timeoutOf } from '../config/index.js'
+import { watchLoopDelay } from '../lib/loop-delay.js'
 import { loadCore } from '../native/load.js'
 import { startRpcServer, type RpcServer } from '../rpc/server.js'
 import { Caller } from './bridge.js'
@@ -18,11 +18,10 @@ const onBug = (method: string, error: unknown): void => { tell({ kind: 'bug', me
 
 let book = data.book
 const table = new (loadCore().Table)({ attach: tableId })
-const loop = monitorEventLoopDelay({ resolution: 20 })
-loop.enable()
+const loop = watchLoopDelay()
 const main = new Caller<MainCalls>(bridge, (pushed) => { book = pushed as Book })
 const feed = feedOf(listener, (app, phase) => timeoutOf(book.timeouts, app, phase), (error) => { onBug('Sessions.Watch', error) })
-const services = remoteAgent({ table, main, book: () => book, feed, loopDelayP99Ms: () => loop.percentile(99) / 1e6 })
+const services = remoteAgent({ table, main, book: () => book, feed, loopDelayP99Ms: () => loop.p99Ms() })
 let server: RpcServer | null = null
 
 /** Nothing stays open, so the thread ends; the table is let go by its environment, also under work that is still on its way. */
@@ -30,7 +29,7 @@ async function end (graceMs: number): Promise<void> {
   await server?.close(graceMs)
   feed.close()
   main.close()
-  loop.disable()
+  loop.stop()
   port?.close()
 }
 
