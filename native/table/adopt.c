@@ -131,6 +131,46 @@ static void forget_mark(struct ls_session *s)
 	}
 }
 
+/* What `look` and `sweep` read lies anywhere: memory is asked for this many steps before. */
+#define ADOPT_AHEAD 12
+
+/* Who adopts is the freer already: a large table takes longer than the keeper waits for one that is silent. */
+static void sign_of_life(struct ls_table *t, u32 step)
+{
+	if (step % 65536 == 0)
+		LS_STORE(&t->env.header->freer_stamp_ns, ls_clock_ns());
+}
+
+static void fetch_buckets(const struct ls_table *t, u32 slot)
+{
+	const struct ls_session *s = port_session(&t->env, slot);
+
+	if (!s || LS_STATE_LIFECYCLE(LS_LOAD(&s->state)) != LS_LIVE)
+		return;
+	for (u32 d = 0; d < 2; d++) {
+		struct ls_hash h = ls_hash_key(&t->env.header->hash, ls_key_of(s, d), t->env.bucket_mask);
+
+		__builtin_prefetch(&t->env.index[h.bucket]);
+		__builtin_prefetch(&t->env.index[ls_other_bucket(h.bucket, h.tag, t->env.bucket_mask)]);
+	}
+}
+
+static void fetch_sessions(const struct ls_table *t, u32 bucket)
+{
+	if (bucket > t->env.bucket_mask)
+		return;
+	for (u32 i = 0; i < LS_BUCKET_ENTRIES; i++) {
+		u64 entry = LS_LOAD(&t->env.index[bucket].entry[i]);
+		const struct ls_session *s = entry ? port_session(&t->env, LS_REF_SLOT(LS_ENTRY_REF(entry))) : NULL;
+
+		if (!s)
+			continue;
+		__builtin_prefetch(&s->gen);
+		__builtin_prefetch(&s->reply);
+		__builtin_prefetch(&s->state);
+	}
+}
+
 /* 2 to 5 for one slot. */
 static void look(struct adoption *a, u32 slot)
 {
@@ -199,13 +239,16 @@ static void sweep(struct adoption *a)
 {
 	struct ls_env *e = &a->t->env;
 
-	for (u32 b = 0; b <= e->bucket_mask; b++)
+	for (u32 b = 0; b <= e->bucket_mask; b++) {
+		sign_of_life(a->t, b);
+		fetch_sessions(a->t, b + ADOPT_AHEAD);
 		for (u32 i = 0; i < LS_BUCKET_ENTRIES; i++) {
 			u64 *at = &e->index[b].entry[i], entry = LS_LOAD_ACQ(at);
 
 			if (entry && orphaned(a->t, b, at, entry) && LS_CAS(at, entry, 0) == entry)
 				a->result->entries_cleared++;
 		}
+	}
 }
 
 /* Everything FREE that nobody holds. */
@@ -235,8 +278,11 @@ enum ls_status ls_table_adopt(struct ls_table *t, const bool *living, struct ls_
 		pthread_mutex_lock(&t->freer);
 		pthread_mutex_lock(&t->writer);
 		snapshot(&a);
-		for (u32 slot = 0; slot < t->env.slots; slot++)
+		for (u32 slot = 0; slot < t->env.slots; slot++) {
+			sign_of_life(t, slot);
+			fetch_buckets(t, slot + ADOPT_AHEAD);
 			look(&a, slot);
+		}
 		sweep(&a);
 		list_free(&a);
 		pthread_mutex_unlock(&t->writer);
