@@ -17,6 +17,8 @@ export const goals: Readonly<Record<string, readonly [number | null, number | nu
   drain_mps: [5, null],
   verify_ok: [1, 1],
   bpf_verify_ok: [1, 1],
+  adopt_ms: [null, 500],
+  adopt_ok: [1, 1],
   fill_fail: [0, 0],
   reconcile_1m_ms: [null, 100],
   reconcile_ratio_bpf: [10, null],

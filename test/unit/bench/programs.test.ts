@@ -16,6 +16,7 @@ t.test('bench programs', { skip: missing, timeout: 300_000 }, async (t) => {
     const found = figures('table', '--sessions', '65536', '--repeats', '1')
     t.match(found, { sessions: 65536, fill_fail: 0, verify_ok: 1 })
     if (found.churn_per_s !== undefined) t.match(found, { churn_missed: 0, churn_twice: 0, bpf_verify_ok: 1 }, 'over BPF maps, under churn')
+    if (found.adopt_ms !== undefined) t.equal(found.adopt_ok, 1, 'a table whose holder was killed is adopted whole')
   })
   t.test('reconcile: every stale session gone with its two entries, no other touched', async (t) => {
     t.match(figures('reconcile', '--sessions', '10000', '--stale', '0.05', '--repeats', '1'), { exact: 1, stale: 500 })
