@@ -67,7 +67,7 @@ const sum = (counts: Readonly<Record<string, number>>): number => Object.values(
 
 t.test('a small table', { skip }, async (t) => {
   const lab = await openLab(t, 'full', { moreClients: clients.length })
-  const agent = await lab.startAgent(configOf(lab, '1k', '4s'))
+  const agent = await lab.startAgent(configOf(lab, '1k', '3s'))
   await t.test('is full', async (t) => { await isFull(t, lab, agent) })
   await t.test('hash collisions: flows that all belong into the same two buckets', async (t) => { await collisions(t, lab, agent) })
   await ended(t, lab, agent)
@@ -140,7 +140,7 @@ async function overrun (t: Test, lab: Lab, first: LabAgent, config: string): Pro
 async function collisions (t: Test, lab: Lab, agent: LabAgent): Promise<void> {
   // Nobody answers: the addresses need not be anybody's.
   const from = Array.from({ length: 128 }, (_, i) => `10.77.1.${100 + i}`)
-  const [flows, rounds] = [24, full ? 1000 : 60]
+  const [flows, rounds] = [24, full ? 1000 : 20]
   const attack = async (): Promise<void> => {
     const before = await counters(agent)
     const server = await loadServer(lab.topology, 's1', 'udp_tuples', [String(PORT), String(flows)])
