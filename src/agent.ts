@@ -91,7 +91,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const core = loadCore()
   const workers = agent.workers === 0 ? Math.min(availableParallelism(), limits.LS_THREADS_MAX) : agent.workers
   const pool = startPool()
-  const backends = await openBackends({ core, agent, instance, workers, backend })
+  const backends = await openBackends({ core, agent, instance, stateDirectory: held.directory, workers, backend })
   const { table } = backends
   const dataplane = new TableDataPlane({ core, table, workers, netns: agent.netns, compiler: compilerOf(pool), backend, inherited: backends.inherited, forwarders: backends.forwarders })
   const loop = watchLoopDelay()

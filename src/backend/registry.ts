@@ -32,6 +32,7 @@ export interface BackendOptions {
   readonly core: NativeCore
   readonly agent: Desired['agent']
   readonly instance: string
+  readonly stateDirectory: string
   readonly workers: number
   /** The one that is started with. */
   readonly backend: BackendName
@@ -77,7 +78,7 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
   }
   return {
     table,
-    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, new KeeperWatch(folder, netnsPath(o.agent.netns), keeper))]]),
+    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, new KeeperWatch(folder, netnsPath(o.agent.netns), keeper), o.stateDirectory)]]),
     inherited: existed,
     close: () => { ebpf.close() }
   }

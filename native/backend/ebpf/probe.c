@@ -105,8 +105,6 @@ u32 ls_bpf_probe(struct ls_bpf_feature *out, u32 max)
 	add(&l, "XDP programs", libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_XDP, NULL) == 1, "needs CONFIG_XDP_SOCKETS or CONFIG_NET with Linux 4.8");
 	add(&l, "device maps", libbpf_probe_bpf_map_type(BPF_MAP_TYPE_DEVMAP, NULL) == 1, "needs Linux 4.14");
 	mmapable(&l);
-	helper(&l, "bpf_fib_lookup", BPF_PROG_TYPE_XDP, BPF_FUNC_fib_lookup, "4.18");
 	helper(&l, "bpf_xdp_load_bytes", BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_load_bytes, "5.18");
-	helper(&l, "bpf_loop", BPF_PROG_TYPE_XDP, BPF_FUNC_loop, "5.17");
 	return l.n;
 }

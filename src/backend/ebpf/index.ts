@@ -14,6 +14,7 @@ import type { OpenPort } from '../table/ports.js'
 import { capabilitiesOf } from './capabilities.js'
 import { Keeper } from './keeper.js'
 import type { KeeperWatch } from './keeper-watch.js'
+import { withLog } from './verifier-log.js'
 
 /** The keeper lets go before it says so; this only waits for the kernel. */
 const FREER_MS = 1000
@@ -47,14 +48,18 @@ export class EbpfForwarder implements Forwarder {
   /** Ports on whose way out nothing records what the host opens. */
   private readonly unrecorded = new Set<string>()
 
-  constructor (private readonly ebpf: NativeEbpf, private readonly table: NativeTable, private readonly folder: string, private readonly keeper: KeeperWatch) {}
+  constructor (private readonly ebpf: NativeEbpf, private readonly table: NativeTable, private readonly folder: string, private readonly keeper: KeeperWatch, private readonly stateDirectory: string) {}
 
   probe (): ProbeResult { return probeEbpf() }
 
   inherited (): ReadonlyMap<string, number> { return new Map(native(() => this.ebpf.info()).links.map(l => [l.name, l.device])) }
 
   async start (): Promise<void> {
-    if (!this.loaded) native(() => { this.ebpf.load() }, { object: 'the XDP program', next: 'lockstep doctor tells what this kernel lacks' })
+    try {
+      if (!this.loaded) native(() => { this.ebpf.load() }, { object: 'the XDP program', next: 'lockstep doctor tells what this kernel lacks' })
+    } catch (error) {
+      throw withLog(error, this.ebpf.log(), this.stateDirectory)
+    }
     this.loaded = true
     native(() => { this.ebpf.publish() }, { object: 'agent.instance', next: 'stop the other agent, or give this one another agent.instance' })
     native(() => { this.ebpf.freer(FREER_MS) }, { object: this.folder })
