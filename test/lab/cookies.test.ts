@@ -3,7 +3,7 @@ import t from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { grown } from './agent.js'
 import { quickstartConfig, shortTimeouts } from './config.js'
-import { ebpfRefusal } from './ebpf.js'
+import { ebpfSkip } from './instance.js'
 import { flood } from './load.js'
 import { agentSaid, full, openLab, skipReason } from './support.js'
 import { addresses } from './topology.js'
@@ -13,7 +13,7 @@ const CAPACITY = full ? 65_536 : 2048
 t.setTimeout(240_000)
 
 for (const backend of ['userspace', 'ebpf'] as const) {
-  t.test(`a SYN flood fills the table: ${backend}`, { skip: await skipReason('curl', 'cc') || (backend === 'ebpf' && ebpfRefusal()) }, async (t) => {
+  t.test(`a SYN flood fills the table: ${backend}`, { skip: await (backend === 'ebpf' ? ebpfSkip : skipReason)('curl', 'cc') }, async (t) => {
     const lab = await openLab(t, `ck-${backend[0] ?? ""}`, { attacker: true })
     const agent = await lab.startAgent(quickstartConfig(lab.prefix, [
       shortTimeouts,

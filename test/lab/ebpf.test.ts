@@ -3,18 +3,16 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { quickstartConfig, shortTimeouts } from './config.js'
-import { ebpfRefusal } from './ebpf.js'
-import type { Lab } from './lab.js'
+import { ebpfSkip, pinsOf } from './instance.js'
 import { ports } from './servers.js'
-import { agentSaid, full, openLab, skipReason } from './support.js'
+import { agentSaid, full, openLab } from './support.js'
 import { must, run } from './shell.js'
 import { addresses } from './topology.js'
 import { curl, echo, httpUrl, ping } from './traffic.js'
 
-const skip = await skipReason('curl', 'ping') || ebpfRefusal()
+const skip = await ebpfSkip('curl', 'ping')
 t.setTimeout(240_000)
 
-const pins = (lab: Lab): string => `/sys/fs/bpf/lockstep/${lab.prefix}`
 const urls = [httpUrl(addresses.vip.v4, '1m.bin'), httpUrl(addresses.vip.v6, '1m.bin'), httpUrl(addresses.s1.v4, '1m.bin', 8080)]
 
 t.test('switching there and back while downloads run', { skip }, async (t) => {
@@ -31,7 +29,7 @@ t.test('switching there and back while downloads run', { skip }, async (t) => {
   for (let n = 0; n < (full ? 20 : 6); n++) {
     const to = n % 2 === 0 ? 'ebpf' : 'userspace'
     switches.push(await agent.json(['backend', 'switch', to]))
-    t.equal(existsSync(pins(lab)), to === 'ebpf', `pins with ${to} only`)
+    t.equal(existsSync(pinsOf(lab)), to === 'ebpf', `pins with ${to} only`)
     await sleep(400)
   }
   switching = false
@@ -45,7 +43,7 @@ t.test('switching there and back while downloads run', { skip }, async (t) => {
   await agent.json(['backend', 'switch', 'userspace'])
   t.equal(await agent.drained(45_000), 0)
   t.equal((await agent.stop()).code, 0, agentSaid(lab))
-  t.notOk(existsSync(pins(lab)))
+  t.notOk(existsSync(pinsOf(lab)))
 })
 
 t.test('the agent is killed again and again: forwarding and new sessions go on, each successor adopts', { skip }, async (t) => {
@@ -67,11 +65,11 @@ t.test('the agent is killed again and again: forwarding and new sessions go on, 
   t.equal(await agent.drained(45_000), 0, 'no session is lost from sight')
   t.match(await agent.verify(), { ok: true, live: 0, entries: 0 })
   t.equal((await agent.stop()).code, 0, agentSaid(lab))
-  t.ok(existsSync(pins(lab)), 'a regular stop leaves it forwarding too')
+  t.ok(existsSync(pinsOf(lab)), 'a regular stop leaves it forwarding too')
   t.same((await curl({ netns: client, url: urls[0] ?? '', count: 10, parallel: 4, sha256: lab.servers.bigSha256, timeoutS: 5 })).failures, {})
   const gone = await agent.teardown()
   t.equal(gone.code, 0, gone.stderr)
-  t.notOk(existsSync(pins(lab)), 'until it is torn down')
+  t.notOk(existsSync(pinsOf(lab)), 'until it is torn down')
 })
 
 t.test('while the agent is away the keeper follows routes and neighbours', { skip }, async (t) => {

@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { keeperProgram } from '../../src/native/load-ebpf.js'
 import { quickstartConfig, shortTimeouts } from './config.js'
-import { ebpfRefusal } from './ebpf.js'
+import { ebpfSkip, pinsOf } from './instance.js'
 import { Background } from './shell.js'
-import { agentSaid, openLab, skipReason } from './support.js'
+import { agentSaid, openLab } from './support.js'
 import { addresses } from './topology.js'
 import { curl, httpUrl } from './traffic.js'
 
@@ -26,10 +26,10 @@ function keepers (folder: string): Array<{ pid: number, program: string }> {
   })
 }
 
-t.test('there is a keeper, and it is of this version', { skip: await skipReason('curl') || ebpfRefusal() || (program === null && 'lockstep-keeper was not built') }, async (t) => {
+t.test('there is a keeper, and it is of this version', { skip: await ebpfSkip('curl') || (program === null && 'lockstep-keeper was not built') }, async (t) => {
   if (program === null) return
   const lab = await openLab(t, 'keep')
-  const folder = `/sys/fs/bpf/lockstep/${lab.prefix}`
+  const folder = pinsOf(lab)
   const config = quickstartConfig(lab.prefix, [shortTimeouts, [['agent', 'backend'], 'ebpf']])
   const download = async (): Promise<void> => {
     const f = await curl({ netns: lab.netns('client'), url: httpUrl(addresses.vip.v4, '1m.bin'), count: 4, parallel: 2, sha256: lab.servers.bigSha256, timeoutS: 5 })
