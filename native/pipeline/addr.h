@@ -7,10 +7,8 @@
 
 LS_INLINE void ls_addr_from4(struct ls_addr *a, const u8 *four)
 {
-	a->w[0] = 0;
-	a->w[1] = 0;
-	a->w[2] = ls_swap32(0xffff);
-	ls_copy4(&a->w[3], four);
+	a->d[0] = 0;
+	a->d[1] = (u64)ls_load32(four) << 32 | ls_swap32(0xffff);
 }
 
 LS_INLINE bool ls_addr_is4(const struct ls_addr *a) { return a->d[0] == 0 && a->w[2] == ls_swap32(0xffff); }

@@ -30,6 +30,16 @@ LS_INLINE bool ls_answer_link(const struct ls_env *e, struct ls_pkt *p)
 	return true;
 }
 
+#define LS_CLOCK_LAG_NS 100000000ULL /* what port_now() can be behind at most: ticks of 10 ms of which five are missed */
+
+/* By the exact clock, which is read only when the end may be near: after it another node may own the group. */
+LS_INLINE bool ls_lease_ended(const struct ls_env *e, const struct ls_rg *r)
+{
+	u64 deadline = LS_LOAD(&r->lease_deadline_ns);
+
+	return LS_UNLIKELY(deadline <= port_now(e) + LS_CLOCK_LAG_NS) && deadline <= port_now_exact(e);
+}
+
 LS_INLINE bool ls_rg_owned(const struct ls_env *e, u32 rg)
 {
 	const struct ls_rg *r;
@@ -37,7 +47,7 @@ LS_INLINE bool ls_rg_owned(const struct ls_env *e, u32 rg)
 	if (rg == LS_RG_NONE)
 		return true;
 	r = port_rg(e, rg);
-	return r && LS_LOAD(&r->role) == LS_ROLE_OWNER && LS_LOAD(&r->lease_deadline_ns) > port_now(e);
+	return r && LS_LOAD(&r->role) == LS_ROLE_OWNER && !ls_lease_ended(e, r);
 }
 
 /* ARP: answered for addresses that are ours but not the host's; everything else belongs to the host's stack. */

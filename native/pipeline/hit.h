@@ -234,7 +234,7 @@ LS_PART u32 ls_hit_found(const struct ls_env *e, struct ls_pkt *p, struct ls_ses
 		/* a yielding or taking node forwards the hits it has (R22); a standby writes nothing (R15) */
 		if (role != LS_ROLE_OWNER && role != LS_ROLE_YIELD && role != LS_ROLE_TAKE)
 			return ls_drop(e, p, LS_DROP_RG_NOT_OWNER);
-		if (LS_LOAD(&r->lease_deadline_ns) <= now)
+		if (ls_lease_ended(e, r))
 			return ls_drop(e, p, LS_DROP_RG_LEASE);
 	}
 	if (LS_UNLIKELY(now > ls_deadline(e, c, s, state)))
@@ -245,6 +245,7 @@ LS_PART u32 ls_hit_found(const struct ls_env *e, struct ls_pkt *p, struct ls_ses
 	if (p->ttl <= 1 && !(flags & LS_SF_HOST))
 		return ls_answer_ttl(e, p);
 	if (LS_UNLIKELY(flags & LS_SF_COOKIE)) {
+		p->flags |= LS_PF_SHIFTED;
 		v = ls_cookie_hit(e, p, s, dir, state);
 		if (v != LS_V_NEXT)
 			return v;

@@ -76,6 +76,7 @@ LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p, u32 why)
 	}
 	if (ls_martian(p))
 		return ls_drop(e, p, LS_DROP_MARTIAN);
+	ls_key_join(&p->key);
 	p->hash = ls_hash_key(port_hash_key(e), &p->key, port_bucket_mask(e));
 	return LS_V_NEXT;
 }

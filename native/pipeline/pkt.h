@@ -40,6 +40,7 @@ enum ls_pkt_flags {
 	LS_PF_DF = 1 << 11,
 	LS_PF_COOKIE = 1 << 13,     /* acknowledges a SYN cookie of ours */
 	LS_PF_EMBEDDED_SHORT = 1 << 12, /* the embedded transport checksum is not in the packet */
+	LS_PF_SHIFTED = 1 << 14,    /* of a cookie's session: sequence numbers change as well */
 };
 
 struct ls_pkt {
@@ -113,6 +114,21 @@ LS_INLINE u32 ls_drop_screen(const struct ls_env *e, struct ls_pkt *p, u32 scree
 {
 	ls_count_screen(e, p->zone_in, screen);
 	return ls_drop(e, p, reason);
+}
+
+/* The tuple's last word once more, as one store: its parts were written one by one, and a load of the whole would wait until they are in the cache. */
+LS_INLINE void ls_key_join(struct ls_key *key)
+{
+	u64 word = key->domain;
+
+	LS_OPAQUE(word);
+	word = word << 8 | key->family;
+	LS_OPAQUE(word);
+	word = word << 8 | key->proto;
+	LS_OPAQUE(word);
+	word = word << 16 | key->dport_be;
+	LS_OPAQUE(word);
+	((ls_u64a *)key)[4] = word << 16 | key->sport_be;
 }
 
 LS_INLINE void ls_key_reverse(struct ls_key *to, const struct ls_key *from)

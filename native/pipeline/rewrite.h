@@ -104,10 +104,10 @@ LS_INLINE bool ls_decrement_ttl(struct ls_pkt *p)
 		return true;
 	}
 	{
-		be16 old = ls_raw16(h + 8);
+		be16 old = ls_raw16(h + 8), now = (be16)((old & 0xff00) | ((old - 1) & 0xff));
 
-		h[8]--;
-		ls_set_raw16(h + 10, ls_sum_update(ls_raw16(h + 10), old, ls_raw16(h + 8)));
+		ls_set_raw16(h + 8, now);
+		ls_set_raw16(h + 10, ls_sum_update(ls_raw16(h + 10), old, now));
 	}
 	return true;
 }

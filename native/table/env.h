@@ -57,6 +57,7 @@ LS_INLINE u64 port_origin(const struct ls_env *e) { return e->header->origin; }
 LS_INLINE struct ls_worker *port_worker(const struct ls_env *e) { return e->worker; }
 LS_INLINE u32 port_worker_id(const struct ls_env *e) { return e->worker_id; }
 LS_INLINE u64 port_now(const struct ls_env *e) { return e->now_ns; }
+LS_INLINE u64 port_now_exact(const struct ls_env *e) { return e->now_ns; }
 
 LS_INLINE u64 *port_free_slot(const struct ls_env *e, u64 position)
 {

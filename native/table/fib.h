@@ -34,10 +34,8 @@ LS_INLINE u32 ls_neigh_match(const struct ls_neigh *x, const struct ls_addr *a, 
 	/* words[2] = device | mac[0..3] << 32, words[3] = mac[4..5] | state << 16 */
 	if ((words[3] >> 16 & 0xff) != LS_NEIGH_VALID)
 		return LS_NEIGH_UNKNOWN;
-	for (u32 i = 0; i < 4; i++)
-		mac[i] = (u8)(words[2] >> (32 + 8 * i));
-	mac[4] = (u8)words[3];
-	mac[5] = (u8)(words[3] >> 8);
+	ls_store32(mac, (u32)(words[2] >> 32));
+	ls_store16(mac + 4, (u16)words[3]);
 	return LS_NEIGH_KNOWN;
 }
 

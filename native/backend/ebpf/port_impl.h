@@ -38,6 +38,7 @@ enum xdp_action { XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT };
 enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_DEVMAP = 14, BPF_F_MMAPABLE = 1 << 10 };
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static u64 (*const bpf_ktime_get_coarse_ns)(void) = (void *)160;
 static u32 (*const bpf_get_smp_processor_id)(void) = (void *)8;
 static s64 (*const bpf_csum_diff)(const void *from, u32 from_size, const void *to, u32 to_size, u32 seed) = (void *)28;
 static long (*const bpf_redirect_map)(void *map, u64 key, u64 flags) = (void *)51;
@@ -124,7 +125,8 @@ LS_INLINE u64 port_origin(const struct ls_env *e) { return e->origin; }
 LS_INLINE struct ls_worker *port_worker(const struct ls_env *e) { return ls_element(&ls_map_workers, e->worker_id); }
 LS_INLINE u32 port_worker_id(const struct ls_env *e) { return e->worker_id; }
 LS_INLINE u32 port_workers(const struct ls_env *e) { return e->workers; }
-LS_INLINE u64 port_now(const struct ls_env *e) { return e->now_ns; }
+LS_INLINE u64 port_now(const struct ls_env *e) { return e->now_ns; } /* of the last tick: reading the clock itself takes 20 ns */
+LS_INLINE u64 port_now_exact(const struct ls_env *e) { return bpf_ktime_get_ns(); }
 
 LS_INLINE const struct ls_hash_key *port_hash_key(const struct ls_env *e)
 {
@@ -200,6 +202,8 @@ struct ls_buf {
 	u32 head;   /* offset of its first byte in bytes[] */
 	u32 have;   /* frame bytes that are in the window */
 	s32 pushed; /* grown at the head by so much */
+	u32 frame;  /* length as received */
+	u32 pad;
 	u8 bytes[LS_WINDOW + LS_WINDOW_SLACK];
 };
 typedef struct ls_buf ls_frame[1];

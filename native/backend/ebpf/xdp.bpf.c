@@ -42,21 +42,30 @@ LS_INLINE const struct ls_way_in *ls_way_of(u32 ifindex)
 	return w && w->ifindex == ifindex ? w : NULL;
 }
 
-#define LS_WINDOW_FIRST 128 /* link header, IPv6 header, the longest TCP header: 14 + 40 + 60 */
+#define LS_LINK_BYTES 14
+#define LS_WINDOW_FIRST (LS_LINK_BYTES + 14 * 8) /* link header, IPv6 header, the longest TCP header: 14 + 40 + 60 */
+#define LS_WINDOW_WORDS 128
 
-/* The first bytes of the frame, by words straight from it: a call of the kernel's costs as much as a hundred bytes. */
+/* The first bytes of the frame, by words straight from it: a call of the kernel's costs as much as a hundred bytes. Words begin where the IP header does:
+ * no field of it or of the header behind it then lies in two of them, which a load would have to wait for. */
 LS_INLINE void ls_frame_first(struct xdp_md *ctx, struct ls_pkt *p)
 {
 	const u8 *at = (const u8 *)(unsigned long)ctx->data, *end = (const u8 *)(unsigned long)ctx->data_end;
 	u8 *to = &p->buf->bytes[LS_HEADROOM];
 	u32 have = 0;
 
+	if (at + LS_LINK_BYTES <= end) {
+		ls_store64(to, ls_load64(at));
+		ls_store32(to + 8, ls_load32(at + 8));
+		ls_store16(to + 12, ls_load16(at + 12));
+		have = LS_LINK_BYTES;
 #pragma unroll
-	for (u32 n = 0; n < LS_WINDOW_FIRST; n += 8) {
-		if (at + n + 8 > end)
-			break;
-		ls_store64(to + n, ls_load64(at + n));
-		have = n + 8;
+		for (u32 n = LS_LINK_BYTES; n < LS_WINDOW_FIRST; n += 8) {
+			if (at + n + 8 > end)
+				break;
+			ls_store64(to + n, ls_load64(at + n));
+			have = n + 8;
+		}
 	}
 	LS_OPAQUE(have);
 	if (have < LS_WINDOW_FIRST) { /* a short frame: the rest of it, less than a word */
@@ -108,8 +117,39 @@ LS_PART u32 ls_frame_load(struct xdp_md *ctx, struct ls_pkt *p, u32 want)
 	return 0;
 }
 
+/* A plain TCP or UDP packet over IPv4 that went its way: MAC addresses, TTL, addresses, ports and sums are all that can be new. Copied in the pieces in
+ * which they were written; a load of more than one piece waits until they are in the cache. False: this is another frame. */
+LS_INLINE bool ls_frame_patch(struct xdp_md *ctx, const struct ls_pkt *p)
+{
+	const struct ls_buf *b;
+	const u8 *from;
+	u8 *to = (u8 *)(unsigned long)ctx->data, *end = (u8 *)(unsigned long)ctx->data_end;
+	bool tcp;
+
+	LS_OPAQUE(p); /* addresses kept from earlier on would cost stack */
+	b = p->buf;
+	from = &b->bytes[LS_HEADROOM];
+	tcp = p->key.proto == LS_IPPROTO_TCP;
+	if (b->pushed || b->len != b->frame || p->ethertype != LS_ETH_IP4 || p->l3 != 14 || p->l4 != 34 || (!tcp && p->key.proto != LS_IPPROTO_UDP) ||
+	    (p->flags & (LS_PF_FRAG | LS_PF_GENERATED | LS_PF_ICMP_ERROR | LS_PF_COOKIE | LS_PF_SHIFTED)) || to + 52 > end)
+		return false;
+	ls_copy6(to, from);
+	ls_copy6(to + 6, from + 6);
+	ls_store16(to + 22, ls_load16(from + 22));
+	ls_store16(to + 24, ls_load16(from + 24));
+	ls_store32(to + 26, ls_load32(from + 26));
+	ls_store32(to + 30, ls_load32(from + 30));
+	ls_store16(to + 34, ls_load16(from + 34));
+	ls_store16(to + 36, ls_load16(from + 36));
+	if (tcp)
+		ls_store16(to + 50, ls_load16(from + 50));
+	else
+		ls_store16(to + 40, ls_load16(from + 40));
+	return true;
+}
+
 /* Gives the frame the length it has by now and its window. */
-LS_INLINE u32 ls_frame_store(struct xdp_md *ctx, struct ls_pkt *p)
+LS_PART u32 ls_frame_replace(struct xdp_md *ctx, struct ls_pkt *p)
 {
 	s32 grown;
 	u32 n, at, done = 0;
@@ -118,7 +158,7 @@ LS_INLINE u32 ls_frame_store(struct xdp_md *ctx, struct ls_pkt *p)
 	LS_GIVEN(p);
 	if (p->buf->pushed && bpf_xdp_adjust_head(ctx, -p->buf->pushed) != 0)
 		return 1;
-	grown = (s32)p->buf->len - (s32)(u32)bpf_xdp_get_buff_len(ctx);
+	grown = (s32)p->buf->len - (s32)p->buf->frame - p->buf->pushed;
 	if (grown && bpf_xdp_adjust_tail(ctx, grown) != 0)
 		return 1;
 	n = p->buf->have;
@@ -130,13 +170,13 @@ LS_INLINE u32 ls_frame_store(struct xdp_md *ctx, struct ls_pkt *p)
 	to = (u8 *)(unsigned long)ctx->data;
 	end = (u8 *)(unsigned long)ctx->data_end;
 #pragma unroll
-	for (; done < LS_WINDOW_FIRST; done += 8) {
+	for (; done < LS_WINDOW_WORDS; done += 8) {
 		if (done + 8 > n || to + done + 8 > end)
 			break;
 		ls_store64(to + done, ls_load64(&p->buf->bytes[at + done]));
 	}
 	LS_OPAQUE(done);
-	if (done >= n || done > LS_WINDOW_FIRST)
+	if (done >= n || done > LS_WINDOW_WORDS)
 		return 0;
 	if (n - done < 8) {
 		to += done;
@@ -162,6 +202,8 @@ LS_INLINE u32 ls_frame_store(struct xdp_md *ctx, struct ls_pkt *p)
 		return 0;
 	return bpf_xdp_store_bytes(ctx, done, &p->buf->bytes[at], n + 1) != 0;
 }
+
+LS_INLINE u32 ls_frame_store(struct xdp_md *ctx, struct ls_pkt *p) { return ls_frame_patch(ctx, p) ? 0 : ls_frame_replace(ctx, p); }
 
 /* Tells the mirror of the address this frame would go to. */
 LS_PART u32 ls_want(const struct ls_env *e, struct ls_pkt *p)
@@ -190,7 +232,7 @@ LS_INLINE void ls_run_begin(struct ls_scratch *s, const struct ls_header_page *p
 	struct ls_env *e = &s->env;
 	struct ls_pkt *p = &s->pkt;
 
-	e->now_ns = bpf_ktime_get_ns();
+	e->now_ns = bpf_ktime_get_coarse_ns();
 	e->origin = page->h.origin;
 	e->worker_id = bpf_get_smp_processor_id();
 	e->workers = page->h.workers;
@@ -202,6 +244,7 @@ LS_INLINE void ls_run_begin(struct ls_scratch *s, const struct ls_header_page *p
 	e->host_flows = LS_LOAD(&page->h.host_flows);
 	__builtin_memset(&p->key, 0, offsetof(struct ls_pkt, to) - offsetof(struct ls_pkt, key));
 	p->buf->len = bytes;
+	p->buf->frame = bytes;
 	p->buf->head = LS_HEADROOM;
 	p->buf->have = 0;
 	p->buf->pushed = 0;
