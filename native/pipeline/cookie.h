@@ -81,11 +81,11 @@ LS_STAGE u64 ls_cookie_hash(const struct ls_defence *d, const struct ls_key *key
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-LS_INLINE u32 ls_cookie_make(const struct ls_defence *d, const struct ls_pkt *p, u32 client_seq, u32 age, u32 mss)
+LS_INLINE u32 ls_cookie_make(const struct ls_defence *d, const struct ls_key *key, u32 client_seq, u32 age, u32 mss)
 {
 	u32 head = (age & 31) << 27 | (mss & 7) << 24;
 
-	return head | ((u32)ls_cookie_hash(d, &p->key, (u64)client_seq << 32 | head) & 0xffffff);
+	return head | ((u32)ls_cookie_hash(d, key, (u64)client_seq << 32 | head) & 0xffffff);
 }
 
 /* The MSS option of a SYN (RFC 9293 3.7.1: 536 without one). */
@@ -133,7 +133,7 @@ LS_STAGE u32 ls_cookie_offer(const struct ls_env *e, struct ls_pkt *p)
 	if (now - LS_LOAD(&d->cookie_ns) > 1000000000ULL)
 		LS_STORE(&d->cookie_ns, now);
 	v = ls_answered(e, p, LS_DROP_SYN_COOKIE, LS_ANSWER_COOKIE, 0,
-			ls_cookie_make(d, p, p->tcp_seq, (u32)(now >> LS_COOKIE_STEP), ls_cookie_mss_of(ls_tcp_mss(p))));
+			ls_cookie_make(d, &p->key, p->tcp_seq, (u32)(now >> LS_COOKIE_STEP), ls_cookie_mss_of(ls_tcp_mss(p))));
 	p->ident = p->route.mtu > headers + 536 ? p->route.mtu - headers : 536;
 	return v;
 }
@@ -146,11 +146,11 @@ LS_PART u32 ls_cookie_acked(const struct ls_env *e, const struct ls_pkt *p)
 	u64 now = port_now(e), sent = LS_LOAD(&d->cookie_ns);
 	u32 cookie = p->tcp_ack - 1, age = (u32)(now >> LS_COOKIE_STEP);
 
-	if (LS_LIKELY(sent == 0 || now - sent > LS_COOKIE_LIFE_NS) || (p->tcp_flags & (LS_TCP_SYN | LS_TCP_ACK | LS_TCP_RST | LS_TCP_FIN)) != LS_TCP_ACK)
+	if (LS_LIKELY(sent == 0 || now - sent > LS_COOKIE_LIFE_NS) || (p->flags & LS_PF_FRAG) || (p->tcp_flags & (LS_TCP_SYN | LS_TCP_ACK | LS_TCP_RST | LS_TCP_FIN)) != LS_TCP_ACK)
 		return 0;
 	if (((age - (cookie >> 27)) & 31) > 1)
 		return 0;
-	return ls_cookie_make(d, p, p->tcp_seq - 1, cookie >> 27, cookie >> 24) == cookie;
+	return ls_cookie_make(d, &p->key, p->tcp_seq - 1, cookie >> 27, cookie >> 24) == cookie;
 }
 
 /* The segment becomes the SYN that its sender sent first: no data, MSS as the cookie in its acknowledgement says. False: the frame cannot hold it. */
@@ -235,8 +235,9 @@ LS_STAGE u32 ls_cookie_hit(const struct ls_env *e, struct ls_pkt *p, struct ls_s
 	if (waiting) {
 		if (flags & LS_TCP_RST) /* refused: the client believes in a connection that ends here */
 			offset = offset + 1 - p->tcp_seq;
-		else if ((flags & (LS_TCP_SYN | LS_TCP_ACK)) == (LS_TCP_SYN | LS_TCP_ACK))
-			LS_STORE(&s->syn_offset, offset - p->tcp_seq);
+		else if ((flags & (LS_TCP_SYN | LS_TCP_ACK)) == (LS_TCP_SYN | LS_TCP_ACK) &&
+			 ls_cookie_make(port_defence(e), &s->key, p->tcp_ack - 1, offset >> 27, offset >> 24) == offset)
+			LS_STORE(&s->syn_offset, offset - p->tcp_seq); /* once: a twin of this segment that another CPU has meanwhile finds no cookie there any more */
 		else
 			return ls_drop(e, p, LS_DROP_SYN_COOKIE);
 	}
