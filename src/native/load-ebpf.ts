@@ -32,6 +32,6 @@ function find (): EbpfAbsent | EbpfPresent {
 
 /** The native process that stands in for the agent, if it was built. */
 export function keeperProgram (): string | null {
-  const path = join(packageRoot(), 'build/Release/lockstep-keeper')
-  return existsSync(path) ? path : null
+  const places = ['build/Release', `prebuilds/${process.platform}-${process.arch}`]
+  return places.map(place => join(packageRoot(), place, 'lockstep-keeper')).find(path => existsSync(path)) ?? null
 }

@@ -46,8 +46,11 @@ t.test('the packed prebuilt package runs where there is no compiler', { skip: mi
   const tarball = readdirSync(dir).find((name) => name.endsWith('.tgz')) ?? ''
   const listed = run(dir, env, 'tar', 'tzf', tarball).stdout.split('\n')
   t.ok(listed.includes(`package/prebuilds/${process.platform}-${process.arch}/core.node`), 'the addon is in the tarball')
-  t.same(listed.filter((name) => /(^package\/(src(?!\/config\/schema\.json$)|test|bench|scripts|build)\/|\.test\.js$|\/node_modules\/)/.test(name)), [], 'nothing but the product is in the tarball')
+  t.same(listed.filter((name) => /(^package\/(src(?!\/config\/schema\.json$)|test|bench|scripts|build|native\/.*\/build)\/|\.test\.js$|\/node_modules\/)/.test(name)), [], 'nothing but the product is in the tarball')
 
+  const triple = `${process.platform}-${process.arch}`
+  const ebpf = existsSync(join(root, 'native/backend/ebpf/build/Release/ebpf.node'))
+  for (const part of [`native/backend/ebpf/prebuilds/${triple}/ebpf.node`, `prebuilds/${triple}/lockstep-keeper`]) t.equal(listed.includes(`package/${part}`), ebpf, part)
   t.ok(listed.includes('package/src/config/schema.json'), 'the schema of the configuration is in the tarball')
 
   // A host without a compiler: PATH holds node, npm and a shell.
@@ -84,6 +87,11 @@ t.test('the packed prebuilt package runs where there is no compiler', { skip: mi
   const loaded = run(app, bare, 'node', '-e', "const core = require('node-gyp-build')('node_modules/lockstep'); console.log(typeof core)")
   t.equal(loaded.status, 0, 'the core addon loads', { output: loaded.output })
   t.equal(loaded.stdout.trim(), 'object')
+
+  await t.test('the ebpf addon and the keeper', { skip: !ebpf && 'they cannot be built here' }, async (t) => {
+    const found = run(app, bare, 'node', '--input-type=module', '-e', `import { loadEbpf, keeperProgram } from '${home}/dist/src/native/load-ebpf.js'; console.log(loadEbpf().reason + '|' + keeperProgram())`)
+    t.equal(found.stdout.trim(), `|${realpathSync(home)}/prebuilds/${triple}/lockstep-keeper`, 'both are found', { output: found.output })
+  })
 
   const schema = run(app, bare, 'node', '-p', "require('lockstep/schema.json').$schema")
   t.match(schema.stdout, /json-schema\.org/, 'lockstep/schema.json can be required', { output: schema.output })
