@@ -30,14 +30,12 @@ LS_INLINE bool ls_answer_link(const struct ls_env *e, struct ls_pkt *p)
 	return true;
 }
 
-#define LS_CLOCK_LAG_NS 100000000ULL /* what port_now() can be behind at most: ticks of 10 ms of which five are missed */
-
 /* By the exact clock, which is read only when the end may be near: after it another node may own the group. */
 LS_INLINE bool ls_lease_ended(const struct ls_env *e, const struct ls_rg *r)
 {
 	u64 deadline = LS_LOAD(&r->lease_deadline_ns);
 
-	return LS_UNLIKELY(deadline <= port_now(e) + LS_CLOCK_LAG_NS) && deadline <= port_now_exact(e);
+	return LS_UNLIKELY(deadline <= port_now(e) + LS_CLOCK_LAG_MS * 1000000ULL) && deadline <= port_now_exact(e);
 }
 
 LS_INLINE bool ls_rg_owned(const struct ls_env *e, u32 rg)

@@ -146,7 +146,7 @@ LS_PART u32 ls_cookie_acked(const struct ls_env *e, const struct ls_pkt *p)
 	u64 now = port_now(e), sent = LS_LOAD(&d->cookie_ns);
 	u32 cookie = p->tcp_ack - 1, age = (u32)(now >> LS_COOKIE_STEP);
 
-	if (LS_LIKELY(sent == 0 || now - sent > LS_COOKIE_LIFE_NS) || (p->flags & LS_PF_FRAG) || (p->tcp_flags & (LS_TCP_SYN | LS_TCP_ACK | LS_TCP_RST | LS_TCP_FIN)) != LS_TCP_ACK)
+	if (LS_LIKELY(sent == 0 || (now > sent && now - sent > LS_COOKIE_LIFE_NS)) || (p->flags & LS_PF_FRAG) || (p->tcp_flags & (LS_TCP_SYN | LS_TCP_ACK | LS_TCP_RST | LS_TCP_FIN)) != LS_TCP_ACK)
 		return 0;
 	if (((age - (cookie >> 27)) & 31) > 1)
 		return 0;

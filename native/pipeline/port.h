@@ -7,7 +7,7 @@
  *   table     port_session port_bucket port_bucket_mask port_hash_key port_origin port_worker port_worker_id port_workers
  *             port_free_slot port_notice port_notice_ring port_log port_log_ring port_counters port_snat_cursor port_config
  *             port_host_flows port_defence port_rg port_rates port_source port_frag port_nat port_ring_entry            (table/env.h in user space)
- *   time      port_now          nanoseconds of CLOCK_MONOTONIC, read once per burst; may be some ticks of the kernel behind (LS_CLOCK_LAG_NS)
+ *   time      port_now          nanoseconds of CLOCK_MONOTONIC, read once per burst; may be some ticks of the kernel behind (LS_CLOCK_LAG_MS)
  *             port_now_exact    behind by a burst at most
  *   frame     port_len          bytes in the frame
  *             port_at           pointer to `len` bytes at `offset`, NULL past the end

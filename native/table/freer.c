@@ -163,6 +163,14 @@ static u64 deadline(const struct ls_table *t, const struct ls_config *c, const s
 	return seen + timeout;
 }
 
+/* The time by which "expired" is judged: no worker's clock is further behind, so a burst that begins later agrees. Only that of programs is behind. */
+static u64 judged_ns(const struct ls_table *t)
+{
+	bool programs = t->env.header->cpus && LS_LOAD(&t->env.workers[0].attached); /* all CPUs are attached together */
+
+	return ls_clock_ns() - (programs ? LS_CLOCK_LAG_MS * 1000000ULL : 0);
+}
+
 /* GRACED for one slot: true when its entries are gone and it waits for the second grace. */
 static bool finish_one(struct ls_table *t, u32 slot, u32 reason, u64 chosen_ns)
 {
@@ -243,7 +251,7 @@ static void free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, co
 
 	memset(result, 0, sizeof(*result));
 	for (u32 at = 0; at < n;) {
-		u64 graces = t->grace_ns_total, chosen_ns = ls_clock_ns();
+		u64 graces = t->grace_ns_total, chosen_ns = judged_ns(t);
 
 		pthread_mutex_lock(&t->freer);
 		w->count = 0;
@@ -296,7 +304,7 @@ void ls_freer_finish(struct ls_table *t, const u32 *slots, u32 n)
 	struct ls_freer_work *w = t->env.freer;
 
 	for (u32 at = 0; at < n;) {
-		u64 chosen_ns = ls_clock_ns();
+		u64 chosen_ns = judged_ns(t);
 
 		w->phase = LS_FREER_CHOSEN;
 		for (w->count = 0; at < n && w->count < LS_FREER_BATCH; at++) {
@@ -315,7 +323,7 @@ u32 ls_table_expire(struct ls_table *t, u32 slots)
 {
 	struct ls_freer_work *w = t->env.freer;
 	const struct ls_config *c;
-	u64 now = ls_clock_ns();
+	u64 now = judged_ns(t);
 	u32 freed = 0, at, n = slots < t->env.slots ? slots : t->env.slots;
 
 	pthread_mutex_lock(&t->freer);

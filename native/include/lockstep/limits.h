@@ -20,6 +20,7 @@ enum ls_limits {
 	LS_LOG_RING = 1024,         /* log records per worker */
 	LS_FREER_BATCH = 4096,      /* slots in one free batch (R5) */
 	LS_WRITER_BATCH = 4096,     /* records per hold of the table writer (R7) */
+	LS_CLOCK_LAG_MS = 100,      /* what a worker's clock can be behind at most: ticks of 10 ms of which some are missed */
 	LS_MARK_HALF_OPEN = 80,     /* percent of the capacity taken: half-open sessions end after LS_PRESSED_MS */
 	LS_MARK_COOKIES = 90,       /* from here on SYNs are answered with cookies */
 	LS_MARK_RELIEF = 70,        /* below it, and LS_PRESSURE_HOLD_MS later, it is over */
