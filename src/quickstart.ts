@@ -7,6 +7,7 @@ import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { explain, startAgent, type Agent } from './agent.js'
 import { hostDefaults } from './config/index.js'
 import { createLog, readConfigFile, runUntilSignal } from './main.js'
@@ -128,10 +129,7 @@ function keepTraffic (lab: Lab, warn: (text: string) => void): { readonly stop: 
     while (!stopping.signal.aborted) {
       const problem = await lab.traffic().catch((error: unknown) => String(error))
       if (problem !== '' && !stopping.signal.aborted) warn(problem)
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ROUND_MS)
-        stopping.signal.addEventListener('abort', () => { clearTimeout(timer); resolve() }, { once: true })
-      })
+      await sleep(ROUND_MS, undefined, { signal: stopping.signal }).catch(() => undefined)
     }
   })()
   return { stop: async () => { stopping.abort(); await running } }

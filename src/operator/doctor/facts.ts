@@ -18,7 +18,6 @@ export interface HostFacts {
   readonly hugepages: Seen<{ readonly total: number, readonly free: number }>
   /** RLIMIT_MEMLOCK; `null` = unlimited. */
   readonly memlockBytes: Seen<number | null>
-  readonly btf: Seen<boolean>
   readonly bpffs: Seen<boolean>
   readonly jit: Seen<{ readonly enable: number, readonly harden: number }>
   /** CPUs without a tick, as the kernel lists them; empty = none. */
@@ -88,8 +87,6 @@ export interface InterfaceSysctl {
   readonly forwarding6: number | null
   readonly rpFilter: number
   readonly rpFilterAll: number
-  readonly sendRedirects: number
-  readonly sendRedirectsAll: number
 }
 
 export interface Peer {

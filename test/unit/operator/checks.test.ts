@@ -13,9 +13,7 @@ import { bare, config, ebpf, findings, goodHost, goodInterface, goodNamespace, r
 
 t.test('a good host has no finding but "ok", for either backend, with and without a configuration', async (t) => {
   for (const scope of [ebpf, bare, { ...ebpf, running: true }]) t.same(examine(goodHost, scope).filter((f) => f.severity !== 'ok'), [], scope.backend)
-  // For userspace the kernel better does not forward.
-  const own = spoiled({ interface: { sysctl: seen({ forwarding4: 0, forwarding6: 0, rpFilter: 0, rpFilterAll: 0, sendRedirects: 1, sendRedirectsAll: 1 }) } })
-  t.same(examine(own, userspace).filter((f) => f.severity !== 'ok'), [])
+  t.same(examine(goodHost, userspace).filter((f) => f.severity !== 'ok'), [])
 })
 
 t.test('what is not ok says what follows, and every finding names where its fact was read', async (t) => {
@@ -26,7 +24,7 @@ t.test('what is not ok says what follows, and every finding names where its fact
   }
 })
 
-const sysctl = (change: object): Change => ({ interface: { sysctl: seen({ forwarding4: 1, forwarding6: 1, rpFilter: 2, rpFilterAll: 0, sendRedirects: 0, sendRedirectsAll: 0, ...change }) } })
+const sysctl = (change: object): Change => ({ interface: { sysctl: seen({ forwarding4: 0, forwarding6: 0, rpFilter: 2, rpFilterAll: 0, ...change }) } })
 const features = (on: Record<string, boolean>): Change => ({ interface: { features: seen(on) } })
 const chain = (hook: string, rules: Chain['rules'], policy = 'accept', type = 'filter'): Chain => ({ family: 'inet', table: 'filter', name: hook, base: { type, hook, policy, devices: [] }, rules })
 const chains = (...all: Chain[]): Change => ({ namespace: { ruleset: seen({ chains: all }) } })
@@ -49,7 +47,6 @@ const bad: readonly Case[] = [
   ['kernel', { host: { kernel: { release: '5.11.4', version: '' } } }, userspace, 'error', /older than 5\.12/, ''],
   ['preempt-rt', { host: { kernel: { release: '6.1.0', version: '#1 SMP PREEMPT_RT Debian' } } }, ebpf, 'error', /PREEMPT_RT/, ''],
   ['nohz-full', { host: { nohzFull: seen('2-3') } }, ebpf, 'error', /CPUs 2-3/, ''],
-  ['btf', { host: { btf: seen(false) } }, ebpf, 'error', /BTF/, ''],
   ['bpffs', { host: { bpffs: seen(false) } }, ebpf, 'note', /no BPF file system/, 'mount -t bpf bpf /sys/fs/bpf'],
   ['bpf-jit', { host: { jit: seen({ enable: 0, harden: 0 }) } }, ebpf, 'warning', /interpreted/, 'sysctl -w net.core.bpf_jit_enable=1'],
   ['bpf-jit', { host: { jit: seen({ enable: 1, harden: 2 }) } }, ebpf, 'note', /blinded/, 'sysctl -w net.core.bpf_jit_harden=1'],
@@ -82,14 +79,13 @@ const bad: readonly Case[] = [
   ['link', { interface: { link: seen(null) } }, bare, 'error', /no such interface/, ''],
   ['link', { link: { up: false } }, ebpf, 'warning', /is down/, 'ip link set dev wan up'],
   ['link', { link: { carrier: false } }, ebpf, 'warning', /no carrier/, ''],
-  ['forwarding', sysctl({ forwarding4: 0 }), ebpf, 'error', /does not forward IPv4/, 'sysctl -w net.ipv4.conf.wan.forwarding=1'],
-  ['forwarding', { ...sysctl({ forwarding6: 0 }), link: { addresses: ['2001:db8::1/64'] } }, ebpf, 'error', /does not forward IPv6/, 'sysctl -w net.ipv6.conf.all.forwarding=1 && sysctl -w net.ipv6.conf.wan.forwarding=1'],
-  ['forwarding', sysctl({ forwarding6: 0 }), userspace, 'note', /forwards IPv4/, 'sysctl -w net.ipv4.conf.wan.forwarding=0'],
-  ['rp-filter', sysctl({ rpFilter: 1 }), ebpf, 'warning', /strict \(rp_filter 1, all 0\)/, 'sysctl -w net.ipv4.conf.wan.rp_filter=2'],
+  ['forwarding', sysctl({ forwarding4: 1 }), ebpf, 'note', /forwards IPv4/, 'sysctl -w net.ipv4.conf.wan.forwarding=0'],
+  ['forwarding', sysctl({ forwarding6: 1 }), ebpf, 'note', /forwards IPv6/, 'sysctl -w net.ipv6.conf.wan.forwarding=0'],
+  ['forwarding', sysctl({ forwarding4: 1 }), userspace, 'note', /forwards IPv4/, 'sysctl -w net.ipv4.conf.wan.forwarding=0'],
+  ['rp-filter', sysctl({ rpFilter: 1 }), ebpf, 'note', /strict \(rp_filter 1, all 0\)/, 'sysctl -w net.ipv4.conf.wan.rp_filter=2'],
   ['rp-filter', sysctl({ rpFilter: 0, rpFilterAll: 1 }), userspace, 'note', /strict \(rp_filter 0, all 1\)/, 'sysctl -w net.ipv4.conf.wan.rp_filter=2'],
-  ['rp-filter', { interface: { device: 'eth0.10', ...sysctl({ rpFilter: 1 }).interface } }, ebpf, 'warning', /strict/, 'sysctl -w net/ipv4/conf/eth0.10/rp_filter=2'],
-  ['rp-filter', inNamespace, ebpf, 'warning', /strict/, 'nsenter --net=/run/netns/edge sysctl -w net.ipv4.conf.wan.rp_filter=2'],
-  ['send-redirects', sysctl({ sendRedirectsAll: 1 }), ebpf, 'warning', /redirects/, 'sysctl -w net.ipv4.conf.all.send_redirects=0 && sysctl -w net.ipv4.conf.wan.send_redirects=0'],
+  ['rp-filter', { interface: { device: 'eth0.10', ...sysctl({ rpFilter: 1 }).interface } }, ebpf, 'note', /strict/, 'sysctl -w net/ipv4/conf/eth0.10/rp_filter=2'],
+  ['rp-filter', inNamespace, ebpf, 'note', /strict/, 'nsenter --net=/run/netns/edge sysctl -w net.ipv4.conf.wan.rp_filter=2'],
   ['lro', features({ 'large-receive-offload': true, 'rx-gro-hw': true }), ebpf, 'warning', /large-receive-offload and rx-gro-hw/, 'ethtool -K wan lro off && ethtool -K wan rx-gro-hw off'],
   ['peer-checksums', peer({ 'tx-checksumming': true, 'generic-receive-offload': true }), ebpf, 'error', /other end eth0@c sends unfinished/, 'nsenter --net=/run/netns/c ethtool -K eth0 tx off'],
   ['peer-receive', peer({ 'generic-receive-offload': false }), ebpf, 'error', /neither GRO nor an XDP program/, 'nsenter --net=/run/netns/c ethtool -K eth0 gro on'],
@@ -107,9 +103,7 @@ const bad: readonly Case[] = [
   ['driver', { interface: { driver: seen('ixgbevf') } }, ebpf, 'error', /no redirected frames/, ''],
   ['driver', { interface: { driver: seen('bridge') } }, ebpf, 'warning', /no XDP of its own/, ''],
   ['driver', { interface: { driver: seen('novelty') } }, ebpf, 'note', /cannot tell whether driver novelty/, ''],
-  ['mtu', { ...peer({}), link: { kind: 'veth', mtu: 9000 }, interface: { ...peer({}, { mtu: 9000 }).interface } }, ebpf, 'error', /MTU 9000 of its other end .* holds 3506/, 'nsenter --net=/run/netns/c ip link set dev eth0 mtu 3506'],
-  ['mtu', { link: { mtu: 3507 } }, ebpf, 'error', /MTU 3507/, 'ip link set dev wan mtu 3506'],
-  ['mtu', { link: { mtu: 3000 } }, ebpf, 'note', /those of driver ice may be smaller/, '']
+  ['mtu', { link: { mtu: 9000 }, interface: { driver: seen('ixgbe') } }, ebpf, 'note', /driver ixgbe may be smaller/, '']
 ]
 
 for (const [id, change, scope, severity, finding, command] of bad) {
@@ -147,9 +141,7 @@ const good: ReadonlyArray<readonly [why: string, id: string, change: Change, sco
   ['forwarded packets are not tracked', 'conntrack', { namespace: { conntrack: seen({ count: 3, max: 10 }), ruleset: seen({ chains: [chain('prerouting', [rule({ input: ['wan'], other: true, forwardedOnly: true, actions: ['notrack'] })])] }) } }, ebpf],
   ['no tracking in this kernel', 'conntrack', { namespace: { conntrack: seen(null) } }, ebpf],
   ['nothing is forwarded to the stack', 'conntrack', { namespace: { conntrack: seen({ count: 3, max: 10 }) } }, userspace],
-  ['redirects need forwarding', 'send-redirects', sysctl({ forwarding4: 0, sendRedirects: 1 }), ebpf],
   ['loose wins over strict', 'rp-filter', sysctl({ rpFilter: 2, rpFilterAll: 1 }), ebpf],
-  ['no IPv6 address, no IPv6 needed', 'forwarding', sysctl({ forwarding6: 0 }), ebpf],
   ['no IPv6 at all', 'forwarding', { ...sysctl({ forwarding6: null }), link: { addresses: ['2001:db8::1/64'] } }, ebpf],
   ['the agent switches it off', 'lro', features({ 'large-receive-offload': true }), userspace],
   ['an XDP program polls as well as GRO', 'peer-receive', peer({ 'generic-receive-offload': false }, { xdp: true }), ebpf],
@@ -161,7 +153,7 @@ const good: ReadonlyArray<readonly [why: string, id: string, change: Change, sco
   ['ours, by the link\'s pin', 'xdp-programs', xdp('ls', { bpfLinks: seen([{ id: 1, programId: 7, pinned: ['/sys/fs/bpf/lockstep/default/link.wan'] }]) }), ebpf],
   ['ours on tc', 'tc-programs', { interface: { tc: seen([{ id: 5, name: 'ls', hook: 'clsact/egress' }]) }, host: { programs: seen([{ id: 5, name: 'ls', type: 'sched_cls', pinned: ['/sys/fs/bpf/lockstep/default/egress'] }]) } }, ebpf],
   ['a driver of no list that runs a program now', 'driver', { link: { xdp: [{ id: 7, name: 'ls', mode: 'driver' }] }, interface: { driver: seen('novelty') } }, ebpf],
-  ['the largest MTU of one buffer', 'mtu', { link: { mtu: 3506 }, interface: { driver: seen('virtio_net') } }, ebpf],
+  ['a driver with several buffers', 'mtu', { link: { mtu: 9000 }, interface: { driver: seen('virtio_net') } }, ebpf],
   ['as many queues as CPUs', 'queues', { interface: { channels: seen({ current: 4, max: 8, kind: 'combined' as const }) } }, ebpf],
   ['ports apart', 'port-ranges', {}, ebpf],
   ['enough huge pages', 'hugepages', {}, userspace]

@@ -13,7 +13,7 @@ export const goodLink: Link = { index: 2, kind: '', mtu: 1500, up: true, carrier
 
 export const goodInterface: InterfaceFacts = {
   device: 'wan', netns: null, link: seen(goodLink), driver: seen('ice'),
-  sysctl: seen({ forwarding4: 1, forwarding6: 1, rpFilter: 2, rpFilterAll: 0, sendRedirects: 0, sendRedirectsAll: 0 }),
+  sysctl: seen({ forwarding4: 0, forwarding6: 0, rpFilter: 2, rpFilterAll: 0 }),
   features: seen({ 'large-receive-offload': false, 'rx-gro-hw': false, 'generic-receive-offload': true, 'rx-vlan-offload': false, 'tx-checksumming': true }),
   channels: seen({ current: 4, max: 4, kind: 'combined' as const }), rss: seen({ key: ['6d', '5a', '6d', '5a'], symmetric: false }), tc: seen([]), peer: null
 }
@@ -26,7 +26,7 @@ export const goodHost: HostFacts = {
   kernel: { release: '6.1.0-13-amd64', version: '#1 SMP PREEMPT_DYNAMIC Debian' }, root: true, cpus: 4, pageBytes: seen(4096),
   clock: seen({ current: 'tsc', available: ['tsc', 'hpet'] }), ntp: seen(true), memory: seen({ totalBytes: 8 * 2 ** 30, availableBytes: 4 * 2 ** 30 }),
   cgroup: seen({ path: '/', version: 2 as const, limitBytes: null, usedBytes: 0 }), hugepages: seen({ total: 200, free: 200 }), memlockBytes: seen(8 << 20),
-  btf: seen(true), bpffs: seen(true), jit: seen({ enable: 1, harden: 0 }), nohzFull: seen(''), programs: seen([]), bpfLinks: seen([]), bpftoolVersion: seen([7, 3] as const),
+  bpffs: seen(true), jit: seen({ enable: 1, harden: 0 }), nohzFull: seen(''), programs: seen([]), bpfLinks: seen([]), bpftoolVersion: seen([7, 3] as const),
   namespaces: [goodNamespace], interfaces: [goodInterface]
 }
 

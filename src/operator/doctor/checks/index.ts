@@ -2,7 +2,6 @@
 import type { HostCheck, InterfaceCheck, NamespaceCheck } from '../finding.js'
 import { bpfJit } from './bpf-jit.js'
 import { bpffs } from './bpffs.js'
-import { btf } from './btf.js'
 import { cgroup } from './cgroup.js'
 import { clocksource } from './clocksource.js'
 import { conntrackFull } from './conntrack-full.js'
@@ -30,14 +29,13 @@ import { preemptRt } from './preempt-rt.js'
 import { queues } from './queues.js'
 import { rpFilter } from './rp-filter.js'
 import { rss } from './rss.js'
-import { sendRedirects } from './send-redirects.js'
 import { tcPrograms } from './tc-programs.js'
 import { tcx } from './tcx.js'
 import { vlanOffload } from './vlan-offload.js'
 import { xdpPrograms } from './xdp-programs.js'
 
-export const hostChecks: readonly HostCheck[] = [kernel, preemptRt, nohzFull, btf, bpffs, bpfJit, memlock, memory, cgroup, hugepages, clocksource, ntp, tcx]
+export const hostChecks: readonly HostCheck[] = [kernel, preemptRt, nohzFull, bpffs, bpfJit, memlock, memory, cgroup, hugepages, clocksource, ntp, tcx]
 export const namespaceChecks: readonly NamespaceCheck[] = [nftForward, nftIngress, nftNat, iptablesLegacy, conntrack, conntrackFull, portRanges]
 export const interfaceChecks: readonly InterfaceCheck[] = [
-  link, xdpPrograms, tcPrograms, driver, mtu, forwarding, rpFilter, sendRedirects, lro, peerChecksums, peerReceive, peerSegments, vlanOffload, queues, rss
+  link, xdpPrograms, tcPrograms, driver, mtu, forwarding, rpFilter, lro, peerChecksums, peerReceive, peerSegments, vlanOffload, queues, rss
 ]

@@ -13,13 +13,13 @@ const JIT = '/proc/sys/net/core'
 const BPF_FS_MAGIC = 0xcafe4a11
 
 export async function gatherHost (signal?: AbortSignal): Promise<Omit<HostFacts, 'namespaces' | 'interfaces'>> {
-  const [pageBytes, clock, ntp, memory, cgroup, hugepages, memlockBytes, btf, bpffs, jit, nohzFull, programs, bpfLinks, bpftoolVersion] = await Promise.all([
-    page(signal), clockSource(), ntpState(signal), meminfo(), gatherCgroup(), huge(), memlock(), btfThere(), bpffsThere(), jitState(), nohz(),
+  const [pageBytes, clock, ntp, memory, cgroup, hugepages, memlockBytes, bpffs, jit, nohzFull, programs, bpfLinks, bpftoolVersion] = await Promise.all([
+    page(signal), clockSource(), ntpState(signal), meminfo(), gatherCgroup(), huge(), memlock(), bpffsThere(), jitState(), nohz(),
     gatherPrograms(signal), gatherBpfLinks(signal), gatherBpftoolVersion(signal)
   ])
   return {
     kernel: { release: release(), version: version() }, root: process.geteuid?.() === 0, cpus: cpus().length,
-    pageBytes, clock, ntp, memory, cgroup, hugepages, memlockBytes, btf, bpffs, jit, nohzFull, programs, bpfLinks, bpftoolVersion
+    pageBytes, clock, ntp, memory, cgroup, hugepages, memlockBytes, bpffs, jit, nohzFull, programs, bpfLinks, bpftoolVersion
   }
 }
 
@@ -60,16 +60,6 @@ async function memlock (): Promise<Seen<number | null>> {
     if (soft === undefined) throw new Error('no line "Max locked memory"')
     return soft === 'unlimited' ? null : Number(soft)
   })
-}
-
-async function btfThere (): Promise<Seen<boolean>> {
-  const path = '/sys/kernel/btf/vmlinux'
-  try {
-    await statfs(path)
-    return known(true, path)
-  } catch {
-    return known(false, path)
-  }
 }
 
 async function bpffsThere (): Promise<Seen<boolean>> {

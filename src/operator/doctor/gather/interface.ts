@@ -64,14 +64,14 @@ function xdpOf (l: Json): XdpProgram[] {
 async function gatherSysctl (device: string, netns: string | null, signal?: AbortSignal): Promise<Seen<InterfaceSysctl>> {
   const own = (family: string, key: string): string => `/proc/sys/net/${family}/conf/${device}/${key}`
   const all = (key: string): string => `/proc/sys/net/ipv4/conf/all/${key}`
-  const paths = [own('ipv4', 'forwarding'), own('ipv6', 'forwarding'), own('ipv4', 'rp_filter'), all('rp_filter'), own('ipv4', 'send_redirects'), all('send_redirects')]
+  const paths = [own('ipv4', 'forwarding'), own('ipv6', 'forwarding'), own('ipv4', 'rp_filter'), all('rp_filter')]
   return readSeen(await readAll(netns, paths, signal), (files) => {
-    const [forwarding4 = null, forwarding6 = null, rpFilter = null, rpFilterAll = null, sendRedirects = null, sendRedirectsAll = null] = paths.map((p) => {
+    const [forwarding4 = null, forwarding6 = null, rpFilter = null, rpFilterAll = null] = paths.map((p) => {
       const value = files.get(p)
       return value === undefined ? null : Number(value)
     })
-    if (forwarding4 === null || rpFilter === null || rpFilterAll === null || sendRedirects === null || sendRedirectsAll === null) throw new Error(`not all of ${own('ipv4', '*')} can be read`)
-    return { forwarding4, forwarding6, rpFilter, rpFilterAll, sendRedirects, sendRedirectsAll }
+    if (forwarding4 === null || rpFilter === null || rpFilterAll === null) throw new Error(`not all of ${own('ipv4', '*')} can be read`)
+    return { forwarding4, forwarding6, rpFilter, rpFilterAll }
   })
 }
 
