@@ -33,6 +33,11 @@ async function end (graceMs: number): Promise<void> {
   port?.close()
 }
 
+// Connections go before the thread: node 20 aborts the whole process when HTTP/2 data reach a thread that is ending.
+process.once('uncaughtException', (error) => {
+  const closed = server?.close(0) ?? Promise.resolve()
+  void closed.catch(() => undefined).finally(() => { setImmediate(() => { throw error }) })
+})
 port.on('message', (message: ToRpc) => {
   if (message.kind === 'serving') server?.setServing(message.on)
   else void end(message.graceMs)
