@@ -52,7 +52,27 @@ static inline u64 bench_number(int argc, char **argv, const char *name, u64 abse
 	return text ? strtoull(text, NULL, 10) : absent;
 }
 
-/* --- huge pages: lent for the run as root, given back by a child that sees the program end, however it ends ------------------------------- */
+/* --- what must be given back, however this program ends ------------------------------------------------------------------------------------ */
+
+/* A child that runs `clean` when this program has ended. It sees what is set before the call. */
+static inline void bench_at_end(void (*clean)(void))
+{
+	int end[2];
+	char byte;
+
+	if (pipe(end) != 0 || fork() != 0)
+		return; /* our end of the pipe stays open until we end */
+	setsid();
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	close(end[1]);
+	while (read(end[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	clean();
+	_exit(0);
+}
+
+/* --- huge pages: lent for the run as root -------------------------------------------------------------------------------------------------- */
 #define BENCH_HUGE "/proc/sys/vm/nr_hugepages"
 static long bench_huge_taken;
 
@@ -75,21 +95,9 @@ static inline long bench_huge_change(long pages)
 	return after - before;
 }
 
-static inline void bench_huge_guard(void)
+static inline void bench_huge_give_back(void)
 {
-	int end[2];
-	char byte;
-
-	if (pipe(end) != 0 || fork() != 0)
-		return; /* our end of the pipe stays open until we end */
-	setsid();
-	for (int fd = 0; fd < 3; fd++)
-		close(fd);
-	close(end[1]);
-	while (read(end[0], &byte, 1) < 0 && errno == EINTR)
-		;
 	bench_huge_change(-bench_huge_taken);
-	_exit(0);
 }
 
 /* Lends huge pages for a table of this geometry. Small tables do without. */
@@ -101,7 +109,7 @@ static inline void bench_huge_reserve(const struct ls_geometry *g)
 		return;
 	bench_huge_taken = bench_huge_change((long)(h.total_bytes / (2 << 20)));
 	if (bench_huge_taken > 0)
-		bench_huge_guard();
+		bench_at_end(bench_huge_give_back);
 }
 
 /* --- tables --------------------------------------------------------------------------------------------------------------------------- */

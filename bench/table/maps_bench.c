@@ -14,24 +14,11 @@ static char folder[64];
 
 /* --- the table --------------------------------------------------------------------------------------------------------------------------- */
 
-/* A child takes the pins away when this program has ended, however it ended. */
-static void guard(void)
+static void unpin(void)
 {
 	struct ls_bpf_error error;
-	int end[2];
-	char byte;
 
-	snprintf(folder, sizeof(folder), "/sys/fs/bpf/lockstep/bench-%d", (int)getpid());
-	if (pipe(end) != 0 || fork() != 0)
-		return; /* our end of the pipe stays open until we end */
-	setsid();
-	for (int fd = 0; fd < 3; fd++)
-		close(fd);
-	close(end[1]);
-	while (read(end[0], &byte, 1) < 0 && errno == EINTR)
-		;
 	ls_bpf_remove(folder, &error);
-	_exit(0);
 }
 
 static struct ls_table *pinned(u64 sessions, struct ls_bpf **maps)
@@ -42,7 +29,8 @@ static struct ls_table *pinned(u64 sessions, struct ls_bpf **maps)
 	struct ls_bpf_error error;
 	struct ls_header h;
 
-	guard();
+	snprintf(folder, sizeof(folder), "/sys/fs/bpf/lockstep/bench-%d", (int)getpid());
+	bench_at_end(unpin);
 	if (ls_header_init(&h, &g) != LS_OK)
 		bench_fail("geometry", 0);
 	if (ls_bpf_open(folder, &h, maps, &error) != LS_OK || ls_bpf_publish(*maps, &error) != LS_OK) {
