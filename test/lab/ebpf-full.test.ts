@@ -162,8 +162,7 @@ async function collisions (t: Test, lab: Lab, agent: LabAgent): Promise<void> {
   })
 }
 
-// cookies.test.ts has the small size.
-t.test('a SYN flood as fast as one core sends, the table full', { skip: skip || (full ? false : 'LOCKSTEP_LAB_FULL=1') }, async (t) => {
+t.test('a SYN flood as fast as one core sends, the table full', { skip: skip || (full ? false : 'the full size, which LOCKSTEP_LAB_FULL=1 runs; test/lab/cookies.test.ts runs the small one') }, async (t) => {
   const lab = await openLab(t, 'synflood', { attacker: true, moreClients: clients.length })
   const agent = await lab.startAgent(configOf(lab, '64k', '6s', [
     [['interfaces', 'rt-attack'], { zone: 'attackers', addresses: [`${addresses.routerAttack.v4}/24`, `${addresses.routerAttack.v6}/64`] }],
