@@ -8,7 +8,7 @@ import type { AgentServices } from '../contract/services.js'
 import { AgentClient, AgentService } from '../generated/proto/lockstep/v1/agent.js'
 import { ConfigService } from '../generated/proto/lockstep/v1/config.js'
 import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
-import { createMetrics, type Metrics } from '../telemetry/metrics.js'
+import { createMetrics } from '../telemetry/metrics.js'
 import { NatUsageReader } from '../telemetry/nat-usage.js'
 import { agentImplementation } from './agent-service.js'
 import { configImplementation } from './config-service.js'
@@ -20,12 +20,8 @@ import { claimSocket } from './socket-claim.js'
 import { telemetryImplementation } from './telemetry-service.js'
 
 export interface RpcServerOptions {
-  /** Path of the unix socket. */
+  /** Path of the unix socket; the group of the process may use it (mode 0660). */
   readonly socketPath: string
-  /** Group id that may use it (mode 0660); `null` keeps the process's own. */
-  readonly socketGroup?: number | null
-  /** A metrics page of the agent's own; default: createMetrics(services). */
-  readonly metrics?: Pick<Metrics, 'render' | 'contentType'>
   /** Told about errors that only a bug can cause. */
   readonly onBug?: OnBug
 }
@@ -53,12 +49,12 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   server.addService(ConfigService, configImplementation(services, onBug))
   server.addService(sessionsDefinition, sessionsImplementation(services, onBug))
   const nat = new NatUsageReader(services.dataplane)
-  server.addService(smallRequests(TelemetryService), telemetryImplementation(services, options.metrics ?? createMetrics(services, nat), nat, onBug))
+  server.addService(smallRequests(TelemetryService), telemetryImplementation(services, createMetrics(services, nat), nat, onBug))
   const health = addHealth(server)
   addAdminServicesToServer(server)
   await addReflection(server)
 
-  const claim = await claimSocket(socketPath, { mode: 0o660, group: options.socketGroup ?? null }, describeAgent)
+  const claim = await claimSocket(socketPath, describeAgent)
   try {
     await bind(server, `unix:${claim.bindPath}`)
     claim.publish()

@@ -1,11 +1,11 @@
 /**
  * The agent's unix socket: one live agent a path, nobody else's file removed, never visible with wrong permissions.
  *
- * A socket is bound in a private directory beside its final path, given its mode and group there, then renamed into place:
+ * A socket is bound in a private directory beside its final path, given its mode there, then renamed into place:
  * a client sees either the old socket or the ready one. What stands at the path before is asked first: if it answers, the
  * claim is refused; a socket that refuses connections was left by a killed agent and is replaced; anything else is kept.
  */
-import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { LockstepError } from '../contract/errors.js'
@@ -18,20 +18,14 @@ const ROOM_BYTES = 12
 export interface SocketClaim {
   /** Bind here. */
   readonly bindPath: string
-  /** Call once it listens: mode, group, rename to the final path. */
+  /** Call once it listens: mode, rename to the final path. */
   readonly publish: () => void
   /** Removes the socket if it is still ours. */
   readonly release: () => void
 }
 
-export interface ClaimOptions {
-  readonly mode?: number
-  /** Group id of the socket: members may use the agent. */
-  readonly group?: number | null
-}
-
 /** @throws unavailable LS_R_AGENT_RUNNING when a live process serves the path; `describe` adds who it is. */
-export async function claimSocket (path: string, options: ClaimOptions, describe: (path: string) => Promise<string>): Promise<SocketClaim> {
+export async function claimSocket (path: string, describe: (path: string) => Promise<string>): Promise<SocketClaim> {
   const bytes = Math.max(Buffer.byteLength(path), Buffer.byteLength(dirname(path)) + ROOM_BYTES)
   if (bytes > PATH_BYTES_MAX) {
     throw new LockstepError('invalid', 'LS_R_SOCKET_PATH', 'the path is too long for a unix socket', { object: path, found: `${bytes} bytes, room to bind included`, expected: `at most ${PATH_BYTES_MAX}`, next: 'choose a shorter one with --socket' })
@@ -46,8 +40,7 @@ export async function claimSocket (path: string, options: ClaimOptions, describe
   return {
     bindPath,
     publish: () => {
-      chmodSync(bindPath, options.mode ?? 0o660)
-      if (options.group !== undefined && options.group !== null) chownSync(bindPath, process.getuid?.() ?? 0, options.group)
+      chmodSync(bindPath, 0o660)
       renameSync(bindPath, path)
       ours = lstatSync(path).ino
       rmSync(room, { recursive: true, force: true })
