@@ -24,7 +24,6 @@ export type FromSync =
   | { readonly kind: 'logs', readonly rows: Uint8Array }
   /** Ended sessions whose policy asks for a line: packed struct ls_wire_record. `lost` more came before. */
   | { readonly kind: 'closed', readonly records: Uint8Array, readonly lost: number }
-  | { readonly kind: 'stopped' }
 
 /** A listener's end: changes come while it listens, at most so many at a time as `underWay` counts (as in SyncWorkerData). */
 export interface Listener { readonly port: MessagePort, readonly underWay: SharedArrayBuffer }

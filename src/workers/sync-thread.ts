@@ -35,7 +35,6 @@ export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onProble
     })
   })
   worker.on('message', (message: FromSync) => {
-    if (message.kind === 'stopped') return
     Atomics.sub(waiting, 0, 1)
     try {
       if (message.kind === 'logs') onLogs(message.rows)

@@ -37,11 +37,10 @@ let closedLeft = LOGS
 interface Ear { readonly port: MessagePort, readonly waiting: Int32Array, listens: boolean, lost: number }
 const ears = new Set<Ear>()
 
-const tell = (message: FromSync, transfer: ArrayBuffer[] = []): void => { port.postMessage(message, transfer) }
 const full = (counter: Int32Array = waiting): boolean => Atomics.load(counter, 0) >= UNDER_WAY_MAX
-function send (message: FromSync, transfer: ArrayBuffer[]): void {
+const send = (message: FromSync, transfer: ArrayBuffer[]): void => {
   Atomics.add(waiting, 0, 1)
-  tell(message, transfer)
+  port.postMessage(message, transfer)
 }
 
 function round (): void {
@@ -115,7 +114,6 @@ port.on('message', (message: ToSync) => {
   table.feed(false)
   table.close()
   for (const ear of ears) ear.port.close()
-  tell({ kind: 'stopped' })
   port.close()
 })
 table.feed(true)
