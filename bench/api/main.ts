@@ -8,11 +8,12 @@
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { column as columnCodes } from '../../src/generated/codes.js'
 import { connectAgent, messages, socketTarget, type AgentConnection } from '../../src/cli/client.js'
+import { median } from '../lib/samples.js'
 import type { ServerReport } from './server.js'
 
 export interface ApiBenchOptions {
@@ -39,9 +40,9 @@ export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOpt
   const directory = mkdtempSync(join(tmpdir(), 'ls-bench-'))
   const socketPath = join(directory, 'agent.sock')
   const child = fork(serverFile, [socketPath, String(rows)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const connection = connectAgent(socketTarget(socketPath))
   try {
     await answer(child)
-    const connection = connectAgent(socketTarget(socketPath))
     await list(connection, [], rows, signal)
     child.send('reset')
     await answer(child)
@@ -53,7 +54,6 @@ export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOpt
     }
     child.send('read')
     const report = await answer(child) as ServerReport
-    connection.close()
     return {
       rows,
       rows_per_s: Math.round(median(some.map((r) => r.rowsPerS))),
@@ -66,7 +66,8 @@ export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOpt
       server_rss_mib: Math.round(report.rssMiB)
     }
   } finally {
-    child.disconnect()
+    connection.close()
+    if (child.connected) child.disconnect()
     rmSync(directory, { recursive: true, force: true })
   }
 }
@@ -101,20 +102,11 @@ function touch (data: Uint8Array): number {
 
 async function answer (child: ChildProcess): Promise<unknown> {
   return await new Promise((resolve, reject) => {
-    const gone = (code: number | null): void => reject(new Error(`the server process ended with ${code ?? 'a signal'}`))
+    const gone = (code: number | null): void => { child.off('message', said); reject(new Error(`the server process ended with ${code ?? 'a signal'}`)) }
+    const said = (message: unknown): void => { child.off('exit', gone); resolve(message) }
     child.once('exit', gone)
-    child.once('message', (message) => { child.off('exit', gone); resolve(message) })
+    child.once('message', said)
   })
 }
 
 const round = (value: number): number => Math.round(value * 100) / 100
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN
-
-export function describeMachine (): string {
-  return `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}`
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const rows = Number(process.argv[2] ?? 1_000_000)
-  process.stdout.write(`${JSON.stringify({ machine: describeMachine(), ...await bench({ rows }) }, null, 2)}\n`)
-}

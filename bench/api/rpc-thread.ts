@@ -2,9 +2,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { BroadcastChannel } from 'node:worker_threads'
 import '../../src/workers/rpc.js'
-
-export interface LoopReport { readonly p99Ms: number, readonly maxMs: number }
-export const CHANNEL = 'lockstep-bench-api'
+import { CHANNEL, type LoopReport } from './loop-report.js'
 
 const delay = monitorEventLoopDelay({ resolution: 1 })
 const channel = new BroadcastChannel(CHANNEL)

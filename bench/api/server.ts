@@ -9,8 +9,8 @@ import { startRpcThread } from '../../src/workers/rpc-thread.js'
 import { startSyncThread } from '../../src/workers/sync-thread.js'
 import { createFakeAgent } from '../../test/unit/rpc/fake-agent.js'
 import { mainCallsOf } from '../../test/unit/rpc/main-calls.js'
-import type { LoopReport } from './rpc-thread.js'
 import { filledTable } from './filled-table.js'
+import { CHANNEL, type LoopReport } from './loop-report.js'
 
 export interface ServerReport { readonly main: LoopReport, readonly rpc: LoopReport, readonly rssMiB: number }
 
@@ -27,7 +27,7 @@ const rpc = await startRpcThread({
   onBug: (_method, error) => { fail(error) }, onDown: fail, onUp: () => {}, entry: new URL('./rpc-thread.js', import.meta.url)
 })
 const delay = monitorEventLoopDelay({ resolution: 1 })
-const channel = new BroadcastChannel('lockstep-bench-api')
+const channel = new BroadcastChannel(CHANNEL)
 channel.onmessage = (event: unknown) => {
   const { data } = event as { data: LoopReport }
   const report: ServerReport = { main: { p99Ms: delay.percentile(99) / 1e6, maxMs: delay.max / 1e6 }, rpc: data, rssMiB: process.memoryUsage.rss() / 2 ** 20 }
