@@ -14,7 +14,7 @@ import { addresses } from '../../test/lab/topology.js'
 import { curl, echoing, httpUrl, iperf } from '../../test/lab/traffic.js'
 import { probeBackends } from '../../src/backend/registry.js'
 import { BenchError } from '../lib/programs.js'
-import type { SuiteResult } from '../lib/samples.js'
+import { median, type SuiteResult } from '../lib/samples.js'
 
 export interface SwitchBenchOptions {
   readonly switches: number
@@ -49,7 +49,7 @@ export async function bench ({ switches, progress, signal }: SwitchBenchOptions)
     }
     const quiet = await around(async () => { await sleep(50) })
     for (let n = 0; n < switches && !signal.aborted; n++) {
-      const established = new Set((await agent.sessions('--protocol', 'tcp')).filter(s => s.phase === 'tcp-established' || s.phase === 'TCP_ESTABLISHED').map(s => s.id))
+      const established = new Set((await agent.sessions('--protocol', 'tcp')).filter(s => s.phase === 'TCP_ESTABLISHED').map(s => s.id))
       gaps.push(await around(async () => { times.push((await agent.json<{ totalMs: number }>(['backend', 'switch', n % 2 === 0 ? 'ebpf' : 'userspace'])).totalMs) }))
       for (const s of await agent.sessions('--protocol', 'tcp')) established.delete(s.id)
       lost += established.size
@@ -58,13 +58,11 @@ export async function bench ({ switches, progress, signal }: SwitchBenchOptions)
     const [d, i] = await Promise.all([downloads, stream])
     const failed = Object.values(d.failures).reduce((a, b) => a + b, 0)
     const verify = await agent.verify()
-    const sorted = (xs: readonly number[]): number[] => [...xs].sort((a, b) => a - b)
-    const middle = (xs: readonly number[]): number => sorted(xs)[xs.length >> 1] ?? NaN
     return {
       suite: 'switch',
       figures: {
-        switches: times.length, tcp_broken: failed + (i.error === null ? 0 : 1), sessions_lost: lost, gap_us_p50: Math.round(middle(gaps)), gap_us_max: Math.round(Math.max(...gaps)), gap_us_quiet: Math.round(quiet),
-        switch_ms_p50: Math.round(middle(times)), iperf_gbit_s: i.gbitPerS, verify_ok: verify.ok ? 1 : 0
+        switches: times.length, tcp_broken: failed + (i.error === null ? 0 : 1), sessions_lost: lost, gap_us_p50: Math.round(median(gaps)), gap_us_max: Math.round(Math.max(...gaps)), gap_us_quiet: Math.round(quiet),
+        switch_ms_p50: Math.round(median(times)), iperf_gbit_s: i.gbitPerS, verify_ok: verify.ok ? 1 : 0
       },
       notes: {}, spread: {}
     }
