@@ -34,9 +34,9 @@ export async function adoptSamples (sessions: number, repeats: number, signal?: 
   const times: number[] = []
   const whole: number[] = []
   for (let n = 0; n < repeats && signal?.aborted !== true; n++) {
-    const holder = spawn(process.execPath, [fileURLToPath(import.meta.url), folder, String(sessions)], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const holder = spawn(process.execPath, [fileURLToPath(import.meta.url), folder, String(sessions)], { stdio: ['pipe', 'pipe', 'inherit'] })
     try {
-      await once(holder.stdout, 'data')
+      await Promise.race([once(holder.stdout, 'data'), once(holder, 'exit').then(() => { throw new BenchError(`the process that holds the table ended before it was ready: exit code ${holder.exitCode}`) })])
       holder.kill('SIGKILL')
       await once(holder, 'exit')
       const out = new Uint8Array(1 << 20)
@@ -64,5 +64,5 @@ if (program === fileURLToPath(import.meta.url) && folder !== undefined) {
   fill(tableOver(maps), Number(sessions))
   maps.publish()
   process.stdout.write('ready\n')
-  setInterval(() => {}, 1000)
+  process.stdin.resume() // until it is killed, or whoever started it has ended
 }
