@@ -8,9 +8,8 @@ const addon = 'build/Release/core.node'
 const nativeStamp = 'build/.inputs'
 const tsStamp = 'dist/.inputs'
 
-const notDeveloperOnly = (name) => !/^native\/(test|fuzz|bench)\//.test(name)
-export const nativeInputs = () => signature(['binding.gyp', 'package-lock.json', ...walk('native').filter(notDeveloperOnly)])
-export const tsInputs = () => signature(['tsconfig.json', 'package-lock.json', ...['src', 'test', 'bench'].flatMap((dir) => walk(dir, (name) => name.endsWith('.ts')))])
+const nativeInputs = () => signature(['binding.gyp', 'package-lock.json', ...walk('native')])
+const tsInputs = () => signature(['tsconfig.json', 'package-lock.json', ...['src', 'test', 'bench'].flatMap((dir) => walk(dir, (name) => name.endsWith('.ts')))])
 
 export const nativeFresh = () => existsSync(join(root, addon)) && readStamp(nativeStamp) === nativeInputs()
 export const tsFresh = () => readStamp(tsStamp) === tsInputs()

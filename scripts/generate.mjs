@@ -17,7 +17,7 @@ const pascal = (stem) => camel(stem).replace(/^./, (c) => c.toUpperCase())
 const quote = (text) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
 
 /** What this host lacks for layout.ts, or null. */
-export function missingTool() {
+function missingTool() {
   return ['clang', 'bpftool'].find((tool) => which(tool) === null) ?? null
 }
 
@@ -130,7 +130,7 @@ function splitArguments(text) {
 }
 
 /** One list: its stem, the sentence at its head, and rows {name, <middle arguments>, text}. */
-export function readDef(stem) {
+function readDef(stem) {
   const file = `${includeDir}/defs/${stem}.def`
   const source = readText(file)
   const head = /^\/\*([\s\S]*?)\*\//.exec(source)?.[1].replace(/\s*\n\s*\*?\s*/g, ' ').trim() ?? ''

@@ -70,7 +70,6 @@ export async function setup({ tests = false } = {}) {
   mkdirSync(cacheDir, { recursive: true })
   const self = fileURLToPath(import.meta.url)
   const args = [process.execPath, self, '--locked', ...(tests ? ['--tests'] : [])]
-  const lock = join(cacheDir, 'setup.lock')
   const code = await locked(join(cacheDir, 'setup.lock'), args)
   if (code !== 0) process.exit(code)
   if (!existsSync(join(root, 'dist'))) throw new Refusal('setup ended without building dist')

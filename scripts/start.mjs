@@ -10,7 +10,7 @@ import { setup } from './setup.mjs'
 await main(async (args) => {
   await setup()
   const program = join(root, 'dist/src/cli/main.js')
-  if (!existsSync(program)) throw new Refusal('dist/src/cli/main.js does not exist: this tree has no command line program yet')
+  if (!existsSync(program)) throw new Refusal('dist/src/cli/main.js is missing although dist is stamped as fresh: remove dist, then run npm start again')
   const child = spawn(process.execPath, [program, 'quickstart', ...args], { cwd: root, stdio: 'inherit' })
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']) process.on(signal, () => child.kill(signal))
   // A terminal sends Ctrl-C to the child as well; a second one would mean "at once".

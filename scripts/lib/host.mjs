@@ -28,9 +28,9 @@ const tools = [
   { pkg: 'openssh-server', for: 'test', why: 'the router of the lab as a host', has: isFile('/usr/sbin/sshd') },
   { pkg: 'frr', for: 'test', why: 'BGP of the router of the lab', has: isFile('/usr/lib/frr/bgpd') },
   { pkg: 'cmake', for: 'test', why: 'native tests under sanitizers', has: onPath('cmake') },
-  { pkg: 'clang', for: 'test', why: 'BPF check of the pipeline, generator, fuzzers', has: onPath('clang') },
+  { pkg: 'clang', for: 'test', why: 'ebpf backend, BPF check of the pipeline, generator, fuzzers', has: onPath('clang') },
   { pkg: 'bpftool', for: 'test', why: 'generator', has: onPath('bpftool') },
-  { pkg: 'libbpf-dev', for: 'test', why: 'peer program of the table bench', has: inPkgConfig('libbpf') },
+  { pkg: 'libbpf-dev', for: 'test', why: 'ebpf backend, peer programs of benches', has: inPkgConfig('libbpf') },
   { pkg: 'spin', for: 'test', why: 'model of the table protocols', has: onPath('spin') },
 ]
 const lost = { build: 'nothing can be built', lab: 'the lab is off or reduced', test: 'some tests are skipped and say so' }
