@@ -24,7 +24,7 @@ export class OneAtATime {
   constructor (private readonly max: number) {}
 
   async run<T> (signal: AbortSignal, task: () => Promise<T>): Promise<T> {
-    if (this.waiting >= this.max) throw new LockstepError('exhausted', 'LS_C_BUSY', 'too many configuration changes wait', { object: 'config', found: String(this.waiting), next: 'try again later' })
+    if (this.waiting >= this.max) throw new LockstepError('exhausted', 'LS_C_BUSY', 'too many configuration changes wait', { object: 'config', found: String(this.waiting), expected: `fewer than ${this.max}`, next: 'try again later' })
     this.waiting++
     const before = this.last
     const mine = (async () => {

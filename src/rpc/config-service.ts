@@ -165,7 +165,7 @@ function confirmWithin (ms: number): number {
 }
 
 function generationNumber (value: bigint): number {
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new LockstepError('invalid', 'LS_R_GENERATION', 'no such generation', { object: 'generation', found: String(value) })
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new LockstepError('invalid', 'LS_R_GENERATION', 'no such generation', { object: 'generation', found: String(value), expected: `at most ${Number.MAX_SAFE_INTEGER}`, next: 'lockstep history shows them' })
   return Number(value)
 }
 
@@ -179,7 +179,7 @@ const boundedText = (text: string): string => bounded('text', text, TEXT_BYTES_M
 
 async function previousOf (config: ConfigAuthority, generation: number): Promise<number> {
   const earlier = (await config.history()).map((g) => g.generation).filter((g) => g < generation)
-  if (earlier.length === 0) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'there is no earlier generation', { object: `generation ${generation}` })
+  if (earlier.length === 0) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'there is no earlier generation', { object: `generation ${generation}`, next: 'lockstep history shows which are kept' })
   return Math.max(...earlier)
 }
 

@@ -42,7 +42,7 @@ export function startPool (): Pool {
   }
   const job = <In, Out>(name: string) => async (input: In, signal: AbortSignal): Promise<Out> => {
     signal.throwIfAborted()
-    if (piscina.queueSize >= QUEUE_MAX) throw new LockstepError('exhausted', 'LS_C_BUSY', 'too many configurations wait to be read', { object: 'config', found: String(piscina.queueSize), next: 'try again later' })
+    if (piscina.queueSize >= QUEUE_MAX) throw new LockstepError('exhausted', 'LS_C_BUSY', 'too many configurations wait to be read', { object: 'config', found: String(piscina.queueSize), expected: `fewer than ${QUEUE_MAX}`, next: 'try again later' })
     let outcome: Outcome<Out>
     const cut = new AbortController()
     const onAbort = (): void => { void allLoaded().then(() => { cut.abort() }) }

@@ -23,7 +23,7 @@ export function haController (table: Pick<NativeTable, 'setRole'>): HaController
   }
   return {
     setRole: (rg, role, epoch) => { set(rg, { role: roles[role], epoch }) },
-    setFabricForwarding: () => { throw new LockstepError('unsupported', 'LS_B_FABRIC', 'the userspace backend has no fabric forwarding', { object: 'fabric', next: 'lockstep backend list shows which backend can' }) },
+    setFabricForwarding: () => { throw new LockstepError('unsupported', 'LS_B_FABRIC', 'this backend has no fabric forwarding', { object: 'fabric', next: 'lockstep backend list shows which backend can' }) },
     stampLease: (rg, deadlineNs) => { set(rg, { deadlineNs }) }
   }
 }
