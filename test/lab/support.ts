@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { existsSync } from 'node:fs'
 import { Lab } from './lab.js'
 import { run } from './shell.js'
-import { Topology, labRefusal, netnsOf, type TopologyOptions } from './topology.js'
+import { labRefusal, netnsOf, type TopologyOptions } from './topology.js'
 
 /** The sizes that Lockstep promises; the default ones keep `npm test` short. */
 export const full = process.env['LOCKSTEP_LAB_FULL'] === '1'
@@ -28,15 +28,6 @@ export async function openLab (t: Test, name: string, options: LabOptions = {}):
     await nothingLeft(lab.prefix, lab.topology.directory)
   })
   return lab
-}
-
-export async function openTopology (t: Test, name: string, options: LabOptions = {}): Promise<Topology> {
-  const topology = await Topology.open({ prefix: prefixOf(name), ...options })
-  t.teardown(async () => {
-    await topology.close()
-    await nothingLeft(topology.options.prefix, topology.directory)
-  })
-  return topology
 }
 
 /** Throws when namespaces or files of this lab are left. */
