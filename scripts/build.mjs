@@ -1,14 +1,17 @@
 // Builds what is stale: the native addon (node-gyp) and the TypeScript (tsc). `npm run build`, `build:ts`, `build:native`.
-// Fresh means: the digest of names, sizes and times of all inputs is the one stamped after the last good build.
+// Fresh means: the digest of names, sizes and times of all inputs is the one stamped after the last good build, and what can be built is the same.
 import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { Refusal, isMain, main, readStamp, root, say, signature, step, walk, writeStamp } from './lib/common.mjs'
+import { Refusal, isMain, main, probe, readStamp, root, say, signature, step, walk, which, writeStamp } from './lib/common.mjs'
 
 const addon = 'build/Release/core.node'
 const nativeStamp = 'build/.inputs'
 const tsStamp = 'dist/.inputs'
 
-const nativeInputs = () => signature(['binding.gyp', 'package-lock.json', ...walk('native')])
+const notBuilt = (name) => !/^native\/backend\/\w+\/(build|prebuilds)\//.test(name)
+/** As binding.gyp asks it: with these the ebpf addon and the keeper are built, too. */
+const withEbpf = () => process.env.WITH_EBPF !== '0' && which('clang') !== null && probe('pkg-config', ['--exists', 'libbpf']).ok
+const nativeInputs = () => `${signature(['binding.gyp', 'package-lock.json', ...walk('native').filter(notBuilt)])}${withEbpf() ? ' with ebpf' : ''}`
 const tsInputs = () => signature(['tsconfig.json', 'package-lock.json', ...['src', 'test', 'bench'].flatMap((dir) => walk(dir, (name) => name.endsWith('.ts')))])
 
 export const nativeFresh = () => existsSync(join(root, addon)) && readStamp(nativeStamp) === nativeInputs()
