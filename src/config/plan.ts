@@ -36,7 +36,7 @@ const sections: readonly Section[] = [
 ]
 
 /** Settings that are read once, when the agent starts. */
-const atStart = new Set(['node', 'instance', 'stateDir', 'socketPath', 'backend', 'netns', 'workers', 'table.capacity', 'table.hugepages', 'gateway.grpc', 'gateway.metrics'])
+const atStart = new Set(['node', 'instance', 'stateDir', 'socketPath', 'netns', 'workers', 'table.capacity', 'table.hugepages', 'gateway.grpc', 'gateway.metrics'])
 
 /** From nothing (`null`): everything is added. Unchanged things are left out. */
 export function planConfig (from: Desired | null, to: Desired): PlanStep[] {

@@ -40,6 +40,8 @@ t.test('a changed weight is one line; a moved policy says where it went', async 
 t.test('settings that are read at the start say so', async t => {
   const [step] = planConfig(desired('agent: {table: {capacity: 64k}, log-level: info}\n'), desired('agent: {table: {capacity: 128k}, log-level: debug}\n'))
   t.equal(step?.detail, 'logLevel info -> debug; table.capacity 65536 -> 131072 (at the next start)')
+  const [other] = planConfig(desired('agent: {backend: userspace}\n'), desired('agent: {backend: ebpf}\n'))
+  t.equal(other?.detail, 'backend userspace -> ebpf', 'another backend forwards at once')
 })
 
 t.test('what a backend cannot do is refused with its reason and place', async t => {
