@@ -12,7 +12,7 @@ import {
 } from 'node:http2'
 import { connect as connectSocket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { keepAlive, Keeper, patience, type Patience } from './keeper.js'
+import { keepAlive, patience, Reaper, type Patience } from './reaper.js'
 import { callerOf, mayCall, roleNeeded, type Caller, type Role } from './roles.js'
 import type { TlsSettings } from './tls-files.js'
 
@@ -42,10 +42,10 @@ export function createGrpcProxy (options: ProxyOptions): Http2Server {
     : createSecureServer({ ...options.tls, ALPNProtocols: ['h2'], handshakeTimeout: HANDSHAKE_MS, settings, maxSessionMemory: 64 })
   server.maxConnections = CONNECTIONS_MAX
   const limits = options.patience ?? patience
-  const upstreams = new WeakMap<Http2Session, { readonly upstream: Upstream, readonly keeper: Keeper }>()
+  const upstreams = new WeakMap<Http2Session, { readonly upstream: Upstream, readonly reaper: Reaper }>()
   server.on('session', (session) => {
     const upstream = new Upstream(options.socketPath, limits.pingMs)
-    upstreams.set(session, { upstream, keeper: new Keeper(session, limits) })
+    upstreams.set(session, { upstream, reaper: new Reaper(session, limits) })
     session.on('close', () => upstream.close())
     session.on('error', () => upstream.close())
   })
@@ -58,7 +58,7 @@ export function createGrpcProxy (options: ProxyOptions): Http2Server {
       stream.close(constants.NGHTTP2_REFUSED_STREAM)
       return
     }
-    known.keeper.add(stream)
+    known.reaper.add(stream)
     // Node throws for what it will not send on: a stranger's headers must not end the gateway.
     try {
       serve(stream, headers, identify(session, options), known.upstream)

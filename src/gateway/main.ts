@@ -7,7 +7,7 @@ import { connect, type AddressInfo, type Server as NetServer, type Socket } from
 import { Server as TlsServer } from 'node:tls'
 import { LockstepError } from '../contract/errors.js'
 import { createGrpcProxy } from './grpc-proxy.js'
-import type { Patience } from './keeper.js'
+import type { Patience } from './reaper.js'
 import { createHttpSurface } from './http-surface.js'
 import { parseListen, type ListenAddress } from './listen-address.js'
 import { dropPrivileges } from './privileges.js'

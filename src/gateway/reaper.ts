@@ -37,8 +37,8 @@ export function keepAlive (session: Http2Session, pingMs: number, also: () => vo
 
 interface Progress { drains: number, seen: number, length: number, since: number }
 
-/** Keeps one connection of a client. Tell it every stream. */
-export class Keeper {
+/** Of one connection of a client. Tell it every stream. */
+export class Reaper {
   readonly #session: Http2Session
   readonly #patience: Patience
   readonly #streams = new Map<ServerHttp2Stream, Progress>()
