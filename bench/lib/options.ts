@@ -30,7 +30,7 @@ Suites:
   switch       a change of backend under downloads and iperf3 in the lab (root)
 
 Options:
-  --sessions N     sessions in the table (default 1000000; up to 16777216)
+  --sessions N     sessions in the table (default 1000000, of table and pipeline 1048576; up to 16777216)
   --stale F        reconcile: fraction that is stale, 0.01 or 1% (default 0.01)
   --backend B      reconcile: the dataplane, userspace
   --repeats N      repeats; medians are reported
