@@ -5,20 +5,16 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <linux/bpf.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "load.h"
 #include "pipeline/hash.h"
 
 #define FROM_MAX 128
@@ -28,12 +24,6 @@ struct flow {
 	in_addr_t from;
 	u16 sport;
 };
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static const struct ls_header *header_at(const char *path)
 {
