@@ -43,8 +43,17 @@ PermitRootLogin prohibit-password
   const ours = !existsSync(PRIVSEP)
   if (ours) mkdirSync(PRIVSEP, { mode: 0o755 })
   const server = new Background('sshd', topology.netns(host), ['/usr/sbin/sshd', '-D', '-e', '-f', config])
-  await server.says('Server listening on 0.0.0.0')
   const sessions: Background[] = []
+  const stop = async (): Promise<void> => {
+    // The far sides hold the server's output until they notice that nobody reads theirs.
+    for (const s of sessions) await s.stop()
+    await server.stop()
+    if (ours) rmSync(PRIVSEP, { recursive: true, force: true })
+  }
+  await server.says('Server listening on 0.0.0.0').catch(async (error: unknown) => {
+    await stop()
+    throw error
+  })
   return {
     session: (from, to) => {
       const process = new Background(`ssh ${to}`, topology.netns(from), ['ssh', '-F', 'none', '-i', userKey, '-o', 'StrictHostKeyChecking=no', '-o', `UserKnownHostsFile=${known}`, '-o', 'LogLevel=ERROR', '-o', 'BatchMode=yes', `root@${to}`,
@@ -60,12 +69,7 @@ PermitRootLogin prohibit-password
       const numbers = (): string[] => process.output.split('\n').slice(0, -1)
       return { process, lines: () => numbers().length, whole: () => numbers().every((line, i) => line === String(i)), longestGapMs: () => gap }
     },
-    stop: async () => {
-      // The far sides hold the server's output until they notice that nobody reads theirs.
-      for (const s of sessions) await s.stop()
-      await server.stop()
-      if (ours) rmSync(PRIVSEP, { recursive: true, force: true })
-    }
+    stop
   }
 }
 

@@ -53,6 +53,18 @@ const userspaceCalls: Readonly<Record<string, () => unknown[]>> = {
 }
 function never (): never { throw new Error('unreachable') }
 
+/** A table whose workers, links and freer are all at work. */
+function working (): NativeTable {
+  const table = new core.Table(geometry)
+  const us = new core.Userspace(table, 2)
+  us.addPort({ ...port, reflect: false, src: '10.0.0.1', dst: '10.0.0.2', rate: 0 })
+  us.enablePort(1)
+  us.startLinks('')
+  us.start()
+  table.startFreer()
+  return table
+}
+
 function garbage (): Array<readonly [string, unknown]> {
   const detached = new Uint8Array(64)
   structuredClone(detached, { transfer: [detached.buffer] })
@@ -204,26 +216,13 @@ export const cases: Readonly<Record<string, () => Promise<unknown>>> = {
     outcome.odd.push('the table cannot be closed')
   },
   'exit while workers run': async () => {
-    const table = new core.Table(geometry)
-    const us = new core.Userspace(table, 2)
-    us.addPort({ ...port, reflect: false, src: '10.0.0.1', dst: '10.0.0.2', rate: 0 })
-    us.enablePort(1)
-    us.startLinks('')
-    us.start()
-    table.startFreer()
-    void table.verify()
+    void working().verify()
     await new Promise(resolve => setTimeout(resolve, 50))
     await print()
     process.exit(0)
   },
   'the end of the program while workers run': async () => {
-    const table = new core.Table(geometry)
-    const us = new core.Userspace(table, 2)
-    us.addPort({ ...port, reflect: false, src: '10.0.0.1', dst: '10.0.0.2', rate: 0 })
-    us.enablePort(1)
-    us.startLinks('')
-    us.start()
-    table.startFreer()
+    working()
   },
   'threads attach, work and are terminated': async () => {
     const table = new core.Table({ ...geometry, capacity: 65536 })
