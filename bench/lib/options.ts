@@ -2,8 +2,8 @@
 import { parseArgs } from 'node:util'
 import { BenchError } from './programs.js'
 
-export const suites = ['table', 'pipeline', 'reconcile', 'api', 'switch'] as const
-export type SuiteName = typeof suites[number]
+const suites = ['table', 'pipeline', 'reconcile', 'api', 'switch'] as const
+type SuiteName = typeof suites[number]
 
 export interface BenchOptions {
   readonly suite: SuiteName

@@ -76,7 +76,7 @@ export function spreadOf ({ values }: Samples): Record<string, Spread> {
 }
 
 /** Four significant digits: more would be noise. */
-export const significant = (value: number): number => (Number.isInteger(value) && Math.abs(value) < 1e15 ? value : Number(value.toPrecision(4)))
+const significant = (value: number): number => (Number.isInteger(value) && Math.abs(value) < 1e15 ? value : Number(value.toPrecision(4)))
 
 /** Drops what could not be measured. */
 export function figuresOf (figures: Readonly<Record<string, number | null>>): Record<string, number> {

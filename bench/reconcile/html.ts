@@ -2,7 +2,7 @@
 import type { SuiteResult } from '../lib/samples.js'
 import { goalText } from '../lib/report.js'
 
-export const escape = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
+const escape = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
 
 export function htmlReport (result: SuiteResult, machine: string, date: Date, svgs: readonly string[]): string {
   const rows = Object.entries(result.figures).map(([name, value]) => {

@@ -15,7 +15,7 @@ import { errorOfStatus } from './remote-error.js'
 /** Window of one stream: at 64 KiB, the default, a listing waits for a round trip after each 64 KiB. */
 const FLOW_CONTROL_WINDOW = 8 << 20
 
-export const channelOptions: ClientOptions = {
+const channelOptions: ClientOptions = {
   'grpc.max_receive_message_length': 16 << 20,
   'grpc.max_send_message_length': 8 << 20,
   'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW,

@@ -6,8 +6,8 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Docum
 import { Issues, pointer, pointerKeys, type Locate, type Position } from './issues.js'
 
 export const bytesMax = 4 * 1024 * 1024
-export const depthMax = 32
-export const valuesMax = 250_000
+const depthMax = 32
+const valuesMax = 250_000
 
 export interface YamlResult {
   readonly value: unknown

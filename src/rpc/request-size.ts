@@ -5,7 +5,7 @@
 import type { ServiceDefinition } from '@grpc/grpc-js'
 import { LockstepError } from '../contract/errors.js'
 
-export const REQUEST_BYTES_MAX = 64 << 10
+const REQUEST_BYTES_MAX = 64 << 10
 
 /** Stands in for a request that was not decoded. */
 class Oversized {

@@ -13,13 +13,13 @@ import { SessionBatchEncoder, type ColumnSpec } from './session-batch.js'
 import { filterOf } from './session-filter.js'
 import type { TableTurns } from './turns.js'
 
-export const BATCH_ROWS_MIN = 8192
-export const BATCH_ROWS_MAX = 32768
+const BATCH_ROWS_MIN = 8192
+const BATCH_ROWS_MAX = 32768
 const BATCH_BYTES = 768 << 10
 const BATCH_BYTES_MAX = 3 << 20
 
 /** What a listing shows when nobody chose: who talks to whom, through what, how much, how fresh. */
-export const defaultColumns = [
+const defaultColumns = [
   'id', 'src', 'dst', 'sport', 'dport', 'proto', 'zone_in', 'zone_out', 'vip', 'real', 'phase', 'bytes_forward', 'bytes_reply', 'idle_ms'
 ] as const
 

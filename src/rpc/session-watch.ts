@@ -14,7 +14,7 @@ import { changeMessage } from './session-message.js'
 const RECORD_BYTES = layout.ls_wire_record.size
 const CHANGES_MAX = 512
 const PENDING_BYTES_MAX = 4096 * RECORD_BYTES
-export const WATCH_PROGRESS_MS = 15_000
+const WATCH_PROGRESS_MS = 15_000
 
 export async function watchSessions (services: AgentServices, request: SessionsWatchRequest, { signal, send }: StreamContext<SessionChanges>, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
   const filter = filterOf(request.filter, services.names)

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parseDocument, type Document } from 'yaml'
 import { netnsOf } from './topology.js'
 
-export const quickstartFile = fileURLToPath(new URL('../../../examples/quickstart.yaml', import.meta.url))
+const quickstartFile = fileURLToPath(new URL('../../../examples/quickstart.yaml', import.meta.url))
 
 /** One change: a path into the document and its new value; `undefined` removes. */
 export type Change = readonly [path: ReadonlyArray<string | number>, value: unknown]

@@ -6,10 +6,10 @@ import type { Quantiles } from './figures.js'
 import { Background, must, run } from './shell.js'
 import { macs, type HostName, type Topology } from './topology.js'
 
-export type LoadProgram = 'tcp_flows' | 'udp_tuples' | 'flood' | 'collide'
+type LoadProgram = 'tcp_flows' | 'udp_tuples' | 'flood' | 'collide'
 
 /** The program, compiled. Sources are in the repository, not in the package. */
-export async function loadProgram (topology: Topology, name: LoadProgram): Promise<string> {
+async function loadProgram (topology: Topology, name: LoadProgram): Promise<string> {
   const file = join(topology.directory, name)
   if (existsSync(file)) return file
   const root = fileURLToPath(new URL('../../../', import.meta.url))

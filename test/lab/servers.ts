@@ -14,8 +14,8 @@ import type { HostName, Topology } from './topology.js'
 
 /** All of them are permitted from client to servers by examples/quickstart.yaml. */
 export const ports = { http: 80, httpAlt: 8080, echo: 5007, iperf: 5201 } as const
-export const BIG_BYTES = 1 << 20
-export const serverNames = { s1: 'one', s2: 'two' } as const
+const BIG_BYTES = 1 << 20
+const serverNames = { s1: 'one', s2: 'two' } as const
 
 const program = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url))
 export const nodeProgram = (name: 'net-server' | 'net-client', options: object): string[] => [process.execPath, program(name), JSON.stringify(options)]

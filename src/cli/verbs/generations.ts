@@ -6,7 +6,7 @@ import { table, type TableStyle } from '../table.js'
 
 export const stateWord = (g: Generation): string => enumWord('GENERATION_STATE', g.state)
 export const sourceWord = (g: Generation): string => enumWord('GENERATION_SOURCE', g.source)
-export const actionWord = (s: PlanStep): string => enumWord('PLAN_ACTION', s.action)
+const actionWord = (s: PlanStep): string => enumWord('PLAN_ACTION', s.action)
 
 /** `generation 7 by anna at 2026-03-01 12:00:00: new VIP`. */
 export function generationLine (g: Generation): string {

@@ -4,7 +4,7 @@ import { pointer } from '../issues.js'
 import type { Many, RawConfig } from '../raw.js'
 import type { Build } from './context.js'
 
-export const spansMax = 1024
+const spansMax = 1024
 const words: Readonly<Record<string, string>> = { 'any-ipv4': '0.0.0.0/0', 'any-ipv6': '::/0' }
 
 export class AddressBook {

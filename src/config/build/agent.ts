@@ -77,7 +77,7 @@ export function buildReload (raw: RawConfig): ReloadSettings {
   return { policyRematch: raw.reload?.['policy-rematch'] ?? true }
 }
 
-export const timeoutMsMax = 366 * 86_400_000
+const timeoutMsMax = 366 * 86_400_000
 
 /** Only the phases that are given. */
 export function buildTimeouts (b: Build, path: string, raw: Readonly<Record<string, Scalar>> | undefined): Timeouts {

@@ -10,7 +10,7 @@ import { entries, type Build } from './context.js'
 import { zoneList, type RuleBooks } from './policies.js'
 import { groupOf } from './zones.js'
 
-export const staticMax = limits.LS_STATIC_HASH * 3 / 4
+const staticMax = limits.LS_STATIC_HASH * 3 / 4
 
 export function buildNat (b: Build, raw: RawNat | undefined, books: RuleBooks, groups: readonly RedundancyGroup[]): Nat {
   const pools = entries(raw?.pools).flatMap(([name, pool]) => buildPool(b, pointer('/nat/pools', name), name, pool, groups) ?? []).sort((x, y) => x.name < y.name ? -1 : 1)

@@ -21,7 +21,7 @@ export function buildSchedules (b: Build, raw: RawConfig['schedules']): Schedule
 
 type RawWeekly = NonNullable<RawSchedule['weekly']>[number]
 
-export function knownTimeZone (name: string): boolean {
+function knownTimeZone (name: string): boolean {
   try {
     new Intl.DateTimeFormat('en-US', { timeZone: name })
     return true

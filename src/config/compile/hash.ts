@@ -15,13 +15,13 @@ export function hashStep (h: number, word: number): number {
 export const hashWords = (seed: number, words: readonly number[]): number => words.reduce(hashStep, seed >>> 0)
 
 /** An address as the four little-endian words that C loads. */
-export function addressWords (value: bigint): number[] {
+function addressWords (value: bigint): number[] {
   const view = new DataView(addressBytes(value).buffer)
   return [0, 4, 8, 12].map(at => view.getUint32(at, true))
 }
 
 /** A port as the number that a little-endian load of its two network-order bytes gives. */
-export const portWord = (port: number): number => (port & 0xff) << 8 | port >>> 8
+const portWord = (port: number): number => (port & 0xff) << 8 | port >>> 8
 
 export const ifaceKey = (device: number, outer: number, inner: number): number[] => [device | outer << 16, inner]
 export const localKey = (address: bigint, domain: number): number[] => [...addressWords(address), domain]
@@ -61,7 +61,7 @@ export function placeAll (keys: ReadonlyArray<readonly number[]>, size: number, 
 
 export interface HashTable { readonly name: string, readonly keys: ReadonlyArray<readonly number[]>, readonly size: number }
 
-export const seedsTried = 4096
+const seedsTried = 4096
 
 /** The first seed with which every table fits, and their places; `null` = none of `seedsTried`. */
 export function chooseSeed (tables: readonly HashTable[], first = 1): { readonly seed: number, readonly places: readonly Int32Array[] } | null {

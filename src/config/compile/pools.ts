@@ -61,7 +61,7 @@ export function writePools (bank: Bank, pools: readonly CompiledPool[]): void {
 }
 
 /** FNV-1a: the same on every node that has the configuration. */
-export function nameSeed (name: string): number {
+function nameSeed (name: string): number {
   let h = 0x811c9dc5
   for (const byte of Buffer.from(name)) h = Math.imul(h ^ byte, 0x01000193) >>> 0
   return h

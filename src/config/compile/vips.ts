@@ -8,7 +8,7 @@ import type { Rings } from './facts.js'
 import { vipKey, type HashTable } from './hash.js'
 
 interface Place { readonly address: bigint, readonly prefix: number }
-export const vipPlace = (vip: Vip): Place => {
+const vipPlace = (vip: Vip): Place => {
   const prefix = parsePrefix(vip.address)
   return prefix === null ? { address: 0n, prefix: 0 } : { address: networkOf(prefix), prefix: mappedLength(prefix) }
 }

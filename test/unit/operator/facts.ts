@@ -9,7 +9,7 @@ import { desired } from '../config/support.js'
 
 export const seen = <T>(value: T): Seen<T> => known(value, 'made up')
 
-export const goodLink: Link = { index: 2, kind: '', mtu: 1500, up: true, carrier: true, rxQueues: 4, addresses: ['192.0.2.1/24'], xdp: [] }
+const goodLink: Link = { index: 2, kind: '', mtu: 1500, up: true, carrier: true, rxQueues: 4, addresses: ['192.0.2.1/24'], xdp: [] }
 
 export const goodInterface: InterfaceFacts = {
   device: 'wan', netns: null, link: seen(goodLink), driver: seen('ice'),
