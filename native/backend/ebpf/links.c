@@ -234,21 +234,66 @@ static enum ls_status ways(struct ls_bpf *b, struct ls_bpf_port *port, struct ls
 	return LS_OK;
 }
 
+/* No frame leaves by the device any more, and none is from it. */
+static void no_ways(const struct ls_bpf *b, u32 device)
+{
+	const struct ls_way_in none = { 0 };
+
+	for (u32 slot = 0; slot < LS_WAYS_IN; slot++) { /* the number of an interface that is gone is not known */
+		struct ls_way_in way = { 0 };
+
+		if (bpf_map_lookup_elem(b->ways_in, &slot, &way) == 0 && way.device == device)
+			bpf_map_update_elem(b->ways_in, &slot, &none, 0);
+	}
+	bpf_map_delete_elem(b->ways_out, &device);
+}
+
+/* The link goes before the ways: a frame on its way out of a port that is being taken away is dropped and counted, not sent elsewhere. */
+static enum ls_status detach(struct ls_bpf *b, const char *pin)
+{
+	char path[LS_BPF_PATH], out[LS_PIN_NAME];
+	struct ls_bpf_link link;
+	int fd = ls_pin_get(b, pin);
+
+	if (fd < 0)
+		return fd == -ENOENT ? LS_E_NOT_FOUND : ls_bpf_status(-fd);
+	ls_bpf_path(b, path, pin);
+	unlink(path);
+	close(fd); /* the last one: detached */
+	if (!link_parse(pin, &link))
+		return LS_OK;
+	link_name(out, LS_OUT_PREFIX, link.name, link.device);
+	ls_bpf_path(b, path, out);
+	unlink(path);
+	if (b->object)
+		no_ways(b, link.device);
+	return LS_OK;
+}
+
 /* The way in and the way out are known before the program runs there. */
 static enum ls_status attach(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error)
 {
 	char name[LS_PIN_NAME], path[LS_BPF_PATH], who[64];
 	struct wanted old = link_of(b, port->name);
-	enum ls_status status = ways(b, port, error);
+	enum ls_status status = look(port, error);
 	struct bpf_link_info info = { 0 };
 	u32 length = sizeof(info);
-	int fd, failed;
+	int fd = old.pin[0] ? ls_pin_get(b, old.pin) : -ENOENT, failed;
 
-	if (status != LS_OK)
+	if (fd >= 0 && status == LS_OK && (bpf_obj_get_info_by_fd(fd, &info, &length) != 0 || info.xdp.ifindex != port->ifindex)) {
+		close(fd);
+		fd = -ENOENT;
+		detach(b, old.pin); /* of an interface that is gone, or of another one now */
+	}
+	if (status == LS_OK)
+		status = ways(b, port, error);
+	if (status != LS_OK) {
+		if (fd >= 0)
+			close(fd);
 		return status;
+	}
 	link_name(name, LS_LINK_PREFIX, port->name, port->device);
-	fd = old.pin[0] ? ls_pin_get(b, old.pin) : -ENOENT;
-	if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &length) == 0 && info.xdp.ifindex == port->ifindex) {
+	if (fd >= 0) {
 		LIBBPF_OPTS(bpf_xdp_query_opts, now);
 
 		failed = bpf_link_update(fd, b->program, NULL) ? -errno : strcmp(old.pin, name) ? ls_pin_put(b, name, fd) : 0;
@@ -263,11 +308,6 @@ static enum ls_status attach(struct ls_bpf *b, struct ls_bpf_port *port, struct 
 		if (bpf_xdp_query((int)port->ifindex, 0, &now) == 0 && now.attach_mode == XDP_ATTACHED_SKB)
 			port->mode = LS_BPF_GENERIC;
 		return LS_OK;
-	}
-	if (fd >= 0) { /* of an interface that is gone, or of another one now */
-		close(fd);
-		ls_bpf_path(b, path, old.pin);
-		unlink(path);
 	}
 	fd = link_new(b, port);
 	if (fd == -EBUSY || fd == -EEXIST) {
@@ -295,39 +335,6 @@ static enum ls_status checked(struct ls_bpf *b, struct ls_bpf_port *port, struct
 
 enum ls_status ls_bpf_ways(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error) { return checked(b, port, error, ways); }
 enum ls_status ls_bpf_attach(struct ls_bpf *b, struct ls_bpf_port *port, struct ls_bpf_error *error) { return checked(b, port, error, attach); }
-
-/* Ways lead nowhere before the link goes: a frame on its way out of a port that is being taken away is dropped and counted, not sent elsewhere. */
-static enum ls_status detach(struct ls_bpf *b, const char *pin)
-{
-	struct bpf_link_info info = { 0 };
-	struct ls_way_in way = { 0 };
-	char path[LS_BPF_PATH], out[LS_PIN_NAME];
-	struct ls_bpf_link link;
-	u32 length = sizeof(info), slot;
-	int fd = ls_pin_get(b, pin);
-
-	if (fd < 0)
-		return fd == -ENOENT ? LS_E_NOT_FOUND : ls_bpf_status(-fd);
-	if (b->object && bpf_obj_get_info_by_fd(fd, &info, &length) == 0 && info.xdp.ifindex) {
-		slot = info.xdp.ifindex & (LS_WAYS_IN - 1);
-		bpf_map_lookup_elem(b->ways_in, &slot, &way);
-	}
-	ls_bpf_path(b, path, pin);
-	unlink(path);
-	close(fd); /* the last one: detached */
-	if (link_parse(pin, &link)) {
-		link_name(out, LS_OUT_PREFIX, link.name, link.device);
-		ls_bpf_path(b, path, out);
-		unlink(path);
-	}
-	if (way.device) {
-		struct ls_way_in none = { 0 };
-
-		bpf_map_update_elem(b->ways_in, &slot, &none, 0);
-		bpf_map_delete_elem(b->ways_out, &way.device);
-	}
-	return LS_OK;
-}
 
 enum ls_status ls_bpf_detach(struct ls_bpf *b, const char *name, struct ls_bpf_error *error)
 {

@@ -79,7 +79,7 @@ export class TableDataPlane implements DataPlane {
     this.dataplane = native(() => new core.Userspace(table, o.workers), { object: 'agent.workers' })
     this.forwarders = o.forwarders(this.dataplane)
     this.forwarder = this.named(o.backend)
-    this.ports = new PortSet(this.dataplane, () => this.forwarder)
+    this.ports = new PortSet(this.dataplane, o.netns, () => this.forwarder)
     this.rings = new RingArena(core, table)
     this.sessions = createSessionStore(table, (app, phase) => this.timeoutMs(app, phase))
     this.telemetry = createTelemetry(table)
@@ -128,7 +128,7 @@ export class TableDataPlane implements DataPlane {
   }
 
   /** What a compile depends on besides the configuration; a change calls for refresh(). */
-  hostSignature (): string { return JSON.stringify([this.facts(this.ports.all()), this.forwarder.signature()]) }
+  hostSignature (): string { return JSON.stringify([this.facts(this.ports.all()), [...this.ports.replaced()], this.forwarder.signature()]) }
 
   /** What forwards less than it should, one line each. */
   degraded (): string[] {
@@ -300,8 +300,9 @@ export class TableDataPlane implements DataPlane {
     const program = this.forwarder.parks ? this.interfaceCounts() : null
     return native(() => this.dataplane.ports()).map(p => {
       const name = names.get(p.device) ?? p.name
+      const fact = facts[name]
       const seen = program === null || p.kind !== 1 ? p : { ...p, ...program(p.device) }
-      return { name, device: p.device, kind: kindNames[p.kind] ?? 'packet', ifindex: p.ifindex, mac: p.mac, mtu: p.mtu, up: p.up, addresses: facts[name]?.addresses ?? [], rxPackets: seen.rxPackets, txPackets: seen.txPackets, rxDropped: p.rxDropped, txDropped: p.txDropped }
+      return { name, device: p.device, kind: kindNames[p.kind] ?? 'packet', ifindex: p.ifindex, mac: fact?.mac ?? p.mac, mtu: fact?.mtu ?? p.mtu, up: p.up, addresses: fact?.addresses ?? [], rxPackets: seen.rxPackets, txPackets: seen.txPackets, rxDropped: p.rxDropped, txDropped: p.txDropped }
     })
   }
 

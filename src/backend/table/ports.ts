@@ -4,7 +4,7 @@ import type { Desired, Port } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
 import { limits } from '../../generated/layout.js'
 import type { NativePortSpec, NativeUserspace } from '../../native/binding.js'
-import { fromNative } from '../../native/errors.js'
+import { fromNative, native } from '../../native/errors.js'
 import type { Forwarder } from './forwarder.js'
 
 const kinds = { packet: 1, pcap: 2, tap: 3, source: 4 } as const
@@ -38,19 +38,28 @@ function specOf (port: Port, agentNetns: string | null): NativePortSpec {
 export class PortSet {
   private open = new Map<string, OpenPort>()
 
-  constructor (private readonly dataplane: NativeUserspace, private readonly forwarder: () => Forwarder) {}
+  /** `netns`: of the ports whose links are mirrored. */
+  constructor (private readonly dataplane: NativeUserspace, private readonly netns: string | null, private readonly forwarder: () => Forwarder) {}
 
   all (): readonly OpenPort[] { return [...this.open.values()] }
 
-  /** Opens what is missing, and anew what has other settings now (another traffic source, MAC or replay). On error nothing new stays open. */
+  /** Names of parked ports whose interface is another one by now: the one they were opened on is gone, and what ran there with it. */
+  replaced (): ReadonlySet<string> {
+    const links = native(() => this.dataplane.links())
+    const others = (p: OpenPort): boolean => links.some(l => l.name === p.spec.name && l.ifindex !== p.ifindex)
+    return new Set(this.forwarder().parks ? this.all().filter(p => p.port.kind === 'packet' && p.spec.netns === netnsPath(this.netns) && others(p)).map(p => p.port.name) : [])
+  }
+
+  /** Opens what is missing, and anew what has other settings now (another traffic source, MAC or replay) or another interface. On error nothing new stays open. */
   prepare (d: Desired): PreparedPorts {
     const next = new Map<string, OpenPort>()
     const added: OpenPort[] = []
+    const replaced = this.replaced()
     const undo = (): void => { for (const { device } of added.splice(0)) this.dataplane.removePort(device) }
     for (const port of d.ports) {
       const spec = specOf(port, d.agent.netns)
       const known = this.open.get(port.name)
-      if (known !== undefined && isDeepStrictEqual(known.spec, spec)) {
+      if (known !== undefined && isDeepStrictEqual(known.spec, spec) && !replaced.has(port.name)) {
         next.set(port.name, { ...known, port })
         continue
       }
