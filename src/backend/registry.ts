@@ -50,7 +50,7 @@ export function requireBackend (backend: BackendName): void {
 }
 
 /** CPU numbers that this host may ever have, `0-3` or `0,2-5`: each is a worker id. */
-function possibleCpus (): number {
+export function possibleCpus (): number {
   const text = readFileSync('/sys/devices/system/cpu/possible', 'utf8').trim()
   return Math.max(...text.split(',').map(part => Number(part.split('-').at(-1)))) + 1
 }

@@ -11,8 +11,16 @@ export type Effect = 'open port' | 'enable port' | 'close port' | 'flip' | 'rout
 
 export interface Rig {
   readonly dataplane: DataPlane
-  /** Folder of the backend's own, removed by close(). */
+  /** Folder of the captures that a configuration names, removed by close(). */
   readonly directory: string
+  /** YAML -> Desired, on this backend's ports. */
+  readonly desired: (text: string) => Desired
+  /** Of its ports. */
+  readonly kind: 'pcap' | 'packet'
+  /** Bytes of the shortest frame that its ports carry. */
+  readonly shortest: number
+  /** Frames that its ports have received. */
+  readonly received: () => number
   readonly journal: Effect[]
   /** Runs before each effect; what it throws is what the native call throws. */
   before: ((effect: Effect) => void) | null

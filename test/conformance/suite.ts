@@ -1,12 +1,12 @@
 /**
  * One suite for every backend: what contract/dataplane.ts promises, results and order of effects. A backend joins with a MakeBackend; the packets
- * are in suite-packets.ts, which needs capture-file ports only.
+ * are in suite-packets.ts.
  */
 import type { Test } from 'tap'
 import { LockstepError } from '../../src/contract/errors.js'
 import type { SessionFilter } from '../../src/contract/session.js'
 import { capability, column, counter, screen, status } from '../../src/generated/codes.js'
-import { desiredOf, never, until, type Effect, type MakeBackend, type Rig } from './rig.js'
+import { never, until, type Effect, type MakeBackend, type Rig } from './rig.js'
 import { packetSuite } from './suite-packets.js'
 import { concat, DELETE, idText, ORIGIN, RECORD, reversed, tuples, wireDelete, wireRecord, type Tuple, type WireSpec } from './wire.js'
 import { limits } from '../../src/generated/layout.js'
@@ -15,7 +15,7 @@ const statusOf = (name: string): number => status.findIndex(s => s.name === name
 const OK = statusOf('ok')
 const counted = (rig: Pick<Rig, 'dataplane'>, name: (typeof counter)[number]['name']): number => rig.dataplane.telemetry.snapshot().blocks['global']?.[counter.findIndex(c => c.name === name)] ?? 0
 
-/** Two zones, each behind a capture file that says nothing; `extra` is more YAML. */
+/** Two zones, each behind a capture file that says nothing; `extra` is more YAML. Ports are named as user space has them: a rig puts its own in their place. */
 const quiet = (extra = '', ports: readonly string[] = ['a', 'b']): string => `
 interfaces:
 ${ports.map((p, i) => `  ${p}: {port: "pcap:,${p}.out", mac: "02:00:00:00:00:0${i + 1}", zone: z${p}, addresses: [10.0.${i}.1/24], neighbours: {10.0.${i}.2: "02:00:00:00:01:0${i + 1}"}}`).join('\n')}
@@ -37,7 +37,7 @@ export function conformance (t: Test, makeBackend: MakeBackend): void {
   /** Timeouts hold only once a configuration does. */
   const withConfig: WithRig = (name, run, capacity) => {
     withRig(name, async (t, rig) => {
-      await rig.dataplane.config.apply(desiredOf(quiet(), rig.directory), 1, never)
+      await rig.dataplane.config.apply(rig.desired(quiet()), 1, never)
       await run(t, rig)
     }, capacity)
   }
@@ -86,15 +86,15 @@ function identity (withRig: WithRig, rejectsTyped: RejectsTyped): void {
 // --- configuration -------------------------------------------------------------------------------------------------------
 
 function configuration (withRig: WithRig, rejectsTyped: RejectsTyped): void {
-  withRig('an apply says everything a reader needs to turn ids into names', async (t, { dataplane, directory }) => {
+  withRig('an apply says everything a reader needs to turn ids into names', async (t, { dataplane, desired }) => {
     t.equal(dataplane.config.lastApplyResult(), null, 'nothing before the first apply')
-    const d = desiredOf(quiet(`${permit}
+    const d = desired(quiet(`${permit}
 applications: {erp: {protocol: tcp, destination-port: 9000}}
 vips: {web: {address: 10.9.9.9, port: 80, ring-size: 127, pools: [{reals: [{name: r1, address: 10.0.1.2, weight: 100}]}]}}
 nat:
   pools: {p: {addresses: 203.0.113.9}}
   source: [{name: s, from: za, to: zb, translate: pool, pool: p}]
-`), directory)
+`))
     const r = await dataplane.config.apply(d, 41, never)
     t.equal(r.generation, 41)
     t.match(r.zoneIds, d.ids.zone && { za: d.ids.zone['za'], zb: d.ids.zone['zb'] })
@@ -109,8 +109,8 @@ nat:
     t.equal(dataplane.telemetry.snapshot().generation, 41)
   })
 
-  withRig('lastApplyResult is a deep copy', async (t, { dataplane, directory }) => {
-    const r = await dataplane.config.apply(desiredOf(quiet(), directory), 1, never)
+  withRig('lastApplyResult is a deep copy', async (t, { dataplane, desired }) => {
+    const r = await dataplane.config.apply(desired(quiet()), 1, never)
     const spoil = r as unknown as { zoneIds: Record<string, number>, warnings: string[] }
     spoil.zoneIds['za'] = 99
     spoil.warnings.push('spoilt')
@@ -121,21 +121,21 @@ nat:
     t.notMatch(dataplane.config.lastApplyResult()?.warnings, ['spoilt'])
   })
 
-  withRig('H80 write first, delete stale after: ports open before the flip, close after it, sessions are looked up last', async (t, { dataplane, directory, journal }) => {
-    await dataplane.config.apply(desiredOf(quiet('reload: {policy-rematch: true}', ['a', 'b']), directory), 1, never)
+  withRig('H80 write first, delete stale after: ports open before the flip, close after it, sessions are looked up last', async (t, { dataplane, desired, journal }) => {
+    await dataplane.config.apply(desired(quiet('reload: {policy-rematch: true}', ['a', 'b'])), 1, never)
     journal.length = 0
-    await dataplane.config.apply(desiredOf(quiet('reload: {policy-rematch: true}', ['b', 'c']), directory), 2, never)
+    await dataplane.config.apply(desired(quiet('reload: {policy-rematch: true}', ['b', 'c'])), 2, never)
     const expected: Effect[] = ['open port', 'flip', 'routes', 'neighbours', 'enable port', 'close port', 'sessions looked up again']
     t.same(journal.filter((e, i) => e !== journal[i - 1]), expected)
     t.same(dataplane.links.list().map(l => l.mac).sort(), ['02:00:00:00:00:01', '02:00:00:00:00:02'], 'b and c')
   })
 
-  withRig('a port that cannot be opened: nothing has changed, and the error says which and what next', async (t, { dataplane, directory, journal }) => {
-    await dataplane.config.apply(desiredOf(quiet(), directory), 1, never)
+  withRig('a port that cannot be opened: nothing has changed, and the error says which and what next', async (t, { dataplane, desired, journal }) => {
+    await dataplane.config.apply(desired(quiet()), 1, never)
     const [before, links] = [dataplane.config.lastApplyResult(), dataplane.links.list().map(l => l.device)]
     journal.length = 0
     const bad = quiet('', ['a', 'b', 'c']).replace('pcap:,c.out', 'pcap:missing.pcap')
-    await rejectsTyped(t, 'a missing capture', () => dataplane.config.apply(desiredOf(bad, directory), 2, never), { errorClass: 'invalid' })
+    await rejectsTyped(t, 'a missing capture', () => dataplane.config.apply(desired(bad), 2, never), { errorClass: 'invalid' })
     t.same(journal.filter(e => e === 'flip' || e === 'close port'), [], 'no flip')
     t.same(dataplane.config.lastApplyResult(), before)
     t.equal(dataplane.telemetry.snapshot().generation, 1)
@@ -143,13 +143,13 @@ nat:
   })
 
   withRig('a flip that fails or is cancelled before: the last good generation stays in force', async (t, rig) => {
-    const { dataplane, directory } = rig
+    const { dataplane, desired } = rig
     const lb = 'vips: {web: {address: 10.9.9.9, port: 80, ring-size: 65537, pools: [{reals: [{name: r1, address: 10.0.1.2, weight: 100}]}]}}'
-    await dataplane.config.apply(desiredOf(quiet(lb), directory), 1, never)
+    await dataplane.config.apply(desired(quiet(lb)), 1, never)
     const inForce = (): unknown => ({ last: dataplane.config.lastApplyResult(), rings: dataplane.loadBalancer.readBack(), links: dataplane.links.list().map(l => l.device) })
     const before = inForce()
     rig.before = (effect) => { if (effect === 'flip') throw Object.assign(new Error('no'), { code: 'LS_E_SYSTEM' }) }
-    const other = desiredOf(quiet(lb.replace('web:', 'web2:').replace('10.9.9.9', '10.9.9.8'), ['a', 'b', 'c']), directory)
+    const other = desired(quiet(lb.replace('web:', 'web2:').replace('10.9.9.9', '10.9.9.8'), ['a', 'b', 'c']))
     for (let i = 0; i < 12; i++) await rejectsTyped(t, 'a failing flip', () => dataplane.config.apply(other, 2, never), { errorClass: 'unavailable' })
     rig.before = null
     t.same(inForce(), before)
@@ -160,22 +160,22 @@ nat:
   })
 
   withRig('a committed write is followed by its refresh, even if the caller cancels in between', async (t, rig) => {
-    const { dataplane, directory, journal } = rig
-    await dataplane.config.apply(desiredOf(quiet('', ['a', 'b']), directory), 1, never)
+    const { dataplane, desired, journal } = rig
+    await dataplane.config.apply(desired(quiet('', ['a', 'b'])), 1, never)
     journal.length = 0
     const caller = new AbortController()
     rig.before = (effect) => { if (effect === 'flip') caller.abort() }
-    const r = await dataplane.config.apply(desiredOf(quiet('reload: {policy-rematch: true}', ['b', 'c']), directory), 2, caller.signal)
+    const r = await dataplane.config.apply(desired(quiet('reload: {policy-rematch: true}', ['b', 'c'])), 2, caller.signal)
     rig.before = null
     t.equal(r.generation, 2)
     t.same(journal.slice(journal.indexOf('flip')).filter((e, i, all) => e !== all[i - 1]), ['flip', 'routes', 'neighbours', 'enable port', 'close port', 'sessions looked up again'])
   })
 
   withRig('what fails after the flip is a warning: the generation is in force and the result says so', async (t, rig) => {
-    const { dataplane, directory } = rig
-    await dataplane.config.apply(desiredOf(quiet('', ['a', 'b']), directory), 1, never)
+    const { dataplane, desired } = rig
+    await dataplane.config.apply(desired(quiet('', ['a', 'b'])), 1, never)
     rig.before = (effect) => { if (effect === 'routes') throw Object.assign(new Error('no memory'), { code: 'LS_E_NOMEM' }) }
-    const r = await dataplane.config.apply(desiredOf(quiet('', ['b', 'c']), directory), 2, never)
+    const r = await dataplane.config.apply(desired(quiet('', ['b', 'c'])), 2, never)
     rig.before = null
     t.match(r.warnings, [/routes: .*no memory/])
     t.equal(dataplane.config.lastApplyResult()?.generation, 2)
@@ -183,8 +183,8 @@ nat:
     t.equal(dataplane.links.list().length, 2, 'the new port is open, the old one closed')
   })
 
-  withRig('two applies at once happen one after the other', async (t, { dataplane, directory, journal }) => {
-    const results = await Promise.all([1, 2, 3, 4].map(async g => await dataplane.config.apply(desiredOf(quiet('', g % 2 === 0 ? ['a', 'b'] : ['b', 'c']), directory), g, never)))
+  withRig('two applies at once happen one after the other', async (t, { dataplane, desired, journal }) => {
+    const results = await Promise.all([1, 2, 3, 4].map(async g => await dataplane.config.apply(desired(quiet('', g % 2 === 0 ? ['a', 'b'] : ['b', 'c'])), g, never)))
     t.same(results.map(r => r.generation), [1, 2, 3, 4])
     t.equal(dataplane.config.lastApplyResult()?.generation, 4)
     t.equal(dataplane.telemetry.snapshot().generation, 4)
@@ -192,7 +192,7 @@ nat:
     flips.forEach((at, n) => { t.ok(journal.slice(at, flips[n + 1] ?? journal.length).indexOf('neighbours') > 0, `apply ${n + 1} was finished before the next`) })
   })
 
-  withRig('a port whose settings change is opened anew', async (t, { dataplane, directory }) => {
+  withRig('a port whose settings change is opened anew', async (t, { dataplane, desired }) => {
     const source = (rate: number): string => `
 interfaces:
   a: {port: "source:clients", zone: za, addresses: [10.0.0.1/24]}
@@ -202,13 +202,14 @@ traffic-sources:
   servers: {mode: answer}
 zones: {za: {}, zb: {}}
 `
-    await dataplane.config.apply(desiredOf(source(1), directory), 1, never)
-    const before = new Map(dataplane.links.list().map(l => [l.name, l.device]))
-    await dataplane.config.apply(desiredOf(source(2), directory), 2, never)
-    const after = new Map(dataplane.links.list().map(l => [l.name, l.device]))
-    t.equal(after.size, 2)
-    t.not(after.get('source:clients'), before.get('source:clients'))
-    t.equal(after.get('source:servers'), before.get('source:servers'), 'the unchanged one stays open')
+    const devices = (): Map<string, number> => new Map(dataplane.config.lastApplyResult()?.managedInterfaces.map(i => [i.name, i.device]))
+    await dataplane.config.apply(desired(source(1)), 1, never)
+    const before = devices()
+    await dataplane.config.apply(desired(source(2)), 2, never)
+    const after = devices()
+    t.same(dataplane.links.list().map(l => l.device).sort(), [...after.values()].sort(), 'these two and no other')
+    t.not(after.get('a'), before.get('a'))
+    t.equal(after.get('b'), before.get('b'), 'the unchanged one stays open')
   })
 }
 
@@ -454,7 +455,7 @@ function reconciliation (withRig: WithRig, rejectsTyped: RejectsTyped): void {
 
 // --- deltas --------------------------------------------------------------------------------------------------------------
 
-const traffic = (flows: number, rate: number): string => `
+export const traffic = (flows: number, rate: number): string => `
 interfaces:
   a: {port: "source:clients", zone: za, addresses: [10.0.0.1/24], neighbours: {10.0.0.2: "02:00:00:00:01:01"}}
   b: {port: "source:servers", zone: zb, addresses: [10.0.1.1/24], neighbours: {10.0.1.2: "02:00:00:00:01:02"}}
@@ -469,7 +470,7 @@ policies: [{name: all, action: permit}]
 function deltas (withRig: WithRig): void {
   withRig('drain is level-triggered: what was missed is told as it is now, each session once per change', async (t, rig) => {
     const { dataplane } = rig
-    await dataplane.config.apply(desiredOf(traffic(40, 2000), rig.directory), 1, never)
+    await dataplane.config.apply(rig.desired(traffic(40, 2000)), 1, never)
     await until('40 sessions with a reply', async () => await dataplane.sessions.count({ phases: ['udp_stream'] }) >= 40)
     t.same(dataplane.deltas.drain(new Uint8Array(0)), { records: 0, overruns: 0 }, 'no room: nothing is lost')
     t.same(dataplane.deltas.drain(new Uint8Array(RECORD - 1)), { records: 0, overruns: 0 })
@@ -487,10 +488,10 @@ function deltas (withRig: WithRig): void {
 
   withRig('drain of a ring that ran over counts what is lost, once', async (t, rig) => {
     const { dataplane } = rig
-    await dataplane.config.apply(desiredOf(traffic(60_000, 0), rig.directory), 1, never)
+    await dataplane.config.apply(rig.desired(traffic(60_000, 0)), 1, never)
     const overruns = (): number => counted(rig, 'notice_overruns')
     await until('an overrun', () => overruns() > 0)
-    await dataplane.config.apply(desiredOf(quiet(), rig.directory), 2, never)
+    await dataplane.config.apply(rig.desired(quiet()), 2, never)
     const out = new Uint8Array(65536 * RECORD)
     const first = dataplane.deltas.drain(out)
     t.equal(first.overruns, overruns(), 'all that were lost')
@@ -511,11 +512,11 @@ function deltas (withRig: WithRig): void {
 // --- telemetry, links ----------------------------------------------------------------------------------------------------
 
 function observing (withRig: WithRig, rejectsTyped: RejectsTyped): void {
-  withRig('a snapshot has its time, its generation and every block; packets move it', async (t, { dataplane, directory }) => {
+  withRig('a snapshot has its time, its generation and every block; packets move it', async (t, { dataplane, desired }) => {
     const first = dataplane.telemetry.snapshot()
     t.equal(first.generation, 0)
     t.ok(Object.values(first.blocks).every(b => b.every(v => v === 0)), 'a new table has counted nothing')
-    await dataplane.config.apply(desiredOf(traffic(10, 500), directory), 7, never)
+    await dataplane.config.apply(desired(traffic(10, 500)), 7, never)
     await until('packets', () => counted({ dataplane }, 'rx_packets') > 20)
     const second = dataplane.telemetry.snapshot()
     const third = dataplane.telemetry.snapshot()
@@ -524,8 +525,8 @@ function observing (withRig: WithRig, rejectsTyped: RejectsTyped): void {
     for (const [name, block] of Object.entries(second.blocks)) t.ok(block.every((v, i) => v <= (third.blocks[name]?.[i] ?? -1)), `${name} never falls`)
   })
 
-  withRig('flood counters exist for every screen of every zone', async (t, { dataplane, directory }) => {
-    const d = desiredOf(`${traffic(50, 0)}\nscreens: {s: {udp-flood: 1}}\n`.replace('za: {}', 'za: {screen: s}'), directory)
+  withRig('flood counters exist for every screen of every zone', async (t, { dataplane, desired }) => {
+    const d = desired(`${traffic(50, 0)}\nscreens: {s: {udp-flood: 1}}\n`.replace('za: {}', 'za: {screen: s}'))
     await dataplane.config.apply(d, 1, never)
     const zone = d.ids.zone['za'] ?? 0
     await until('a flood', () => (dataplane.telemetry.readFloodCounters(zone)['udp_flood'] ?? 0) > 10)
@@ -533,11 +534,11 @@ function observing (withRig: WithRig, rejectsTyped: RejectsTyped): void {
     for (const wrong of [64, -1, 1.5, NaN]) await rejectsTyped(t, `zone ${wrong}`, () => dataplane.telemetry.readFloodCounters(wrong), { errorClass: 'invalid' })
   })
 
-  withRig('links and neighbours are those of the configuration', async (t, { dataplane, directory }) => {
+  withRig('links and neighbours are those of the configuration', async (t, { dataplane, desired, kind }) => {
     t.same(dataplane.links.list(), [])
-    await dataplane.config.apply(desiredOf(quiet(), directory), 1, never)
+    await dataplane.config.apply(desired(quiet()), 1, never)
     t.match(dataplane.links.list().map(({ kind, mac, mtu, up }) => ({ kind, mac, mtu, up })).sort((x, y) => x.mac < y.mac ? -1 : 1), [
-      { kind: 'pcap', mac: '02:00:00:00:00:01', mtu: 1500, up: true }, { kind: 'pcap', mac: '02:00:00:00:00:02', mtu: 1500, up: true }
+      { kind, mac: '02:00:00:00:00:01', mtu: 1500, up: true }, { kind, mac: '02:00:00:00:00:02', mtu: 1500, up: true }
     ])
     t.equal(new Set(dataplane.links.list().map(l => l.device)).size, 2)
     t.match(dataplane.links.neighbours().map(({ address, mac, state }) => ({ address, mac, state })).sort((x, y) => x.address < y.address ? -1 : 1), [
@@ -545,10 +546,10 @@ function observing (withRig: WithRig, rejectsTyped: RejectsTyped): void {
     ])
   })
 
-  withRig('roles and leases decide who creates; what is not said stays', async (t, { dataplane, directory }) => {
+  withRig('roles and leases decide who creates; what is not said stays', async (t, { dataplane, desired }) => {
     dataplane.ha.setRole(0, 'standby', 9n)
     dataplane.ha.stampLease(0, 2n ** 64n - 1n) // a lease makes nobody the owner
-    await dataplane.config.apply(desiredOf(traffic(20, 1000), directory), 1, never)
+    await dataplane.config.apply(desired(traffic(20, 1000)), 1, never)
     const created = (): number => counted({ dataplane }, 'sessions_created')
     const drops = (): number => counted({ dataplane }, 'drops')
     await until('drops', () => drops() > 30)
@@ -577,9 +578,9 @@ vips:
     pools: [{reals: [${Object.entries(weights).map(([name, weight]) => `{name: ${name}, address: 10.0.1.${10 + Number(name.slice(1))}, weight: ${weight}}`).join(', ')}]}]
 ${other}`)
 
-  withRig('readBack is what was built: shares by weight, and a change moves only what must', async (t, { dataplane, directory }) => {
+  withRig('readBack is what was built: shares by weight, and a change moves only what must', async (t, { dataplane, desired }) => {
     const apply = async (text: string, generation: number): Promise<Map<string, number>> => {
-      const r = await dataplane.config.apply(desiredOf(text, directory), generation, never)
+      const r = await dataplane.config.apply(desired(text), generation, never)
       const names = new Map(Object.entries(r.vips['web']?.reals ?? {}).map(([name, id]) => [id, name]))
       const ring = dataplane.loadBalancer.readBack().find(v => v.vip === r.vips['web']?.id)
       t.equal(ring?.ringSize, 1021)
@@ -604,15 +605,15 @@ ${other}`)
     const back = await apply(vips({ r1: 100, r2: 50, r3: 50 }), 4)
     for (const [name, slots] of three) t.ok(Math.abs((back.get(name) ?? 0) - slots) <= 1, `${name} has its share again`)
 
-    await dataplane.config.apply(desiredOf(vips({ r1: 0, r2: 0, r3: 0 }), directory), 5, never)
+    await dataplane.config.apply(desired(vips({ r1: 0, r2: 0, r3: 0 })), 5, never)
     t.same(dataplane.loadBalancer.readBack(), [], 'without weight there is no ring')
   })
 
-  withRig('many changes of ring sizes do not use the arena up', async (t, { dataplane, directory }) => {
+  withRig('many changes of ring sizes do not use the arena up', async (t, { dataplane, desired }) => {
     const sizes = [65537, 127, 65521, 1021, 65537, 251]
     for (let i = 0; i < 24; i++) {
       const size = sizes[i % sizes.length] ?? 127
-      await dataplane.config.apply(desiredOf(vips({ r1: 100, r2: 50 }).replace('ring-size: 1021', `ring-size: ${size}`), directory), i + 1, never)
+      await dataplane.config.apply(desired(vips({ r1: 100, r2: 50 }).replace('ring-size: 1021', `ring-size: ${size}`)), i + 1, never)
       if (dataplane.loadBalancer.readBack()[0]?.ringSize !== size) t.fail(`size ${size}`)
     }
     t.equal(dataplane.config.lastApplyResult()?.generation, 24)
@@ -623,12 +624,12 @@ ${other}`)
 
 function ending (withRig: WithRig, rejectsTyped: RejectsTyped): void {
   withRig('close keeps the sessions, twice is once, and what comes after is a typed error', async (t, rig) => {
-    await rig.dataplane.config.apply(desiredOf(quiet(), rig.directory), 2, never)
+    await rig.dataplane.config.apply(rig.desired(quiet()), 2, never)
     install(rig, tuples(10).map(key => ({ key })))
     await Promise.all([rig.dataplane.close(), rig.dataplane.close()])
     await rig.dataplane.close()
     await intact(t, rig, 10)
-    await rejectsTyped(t, 'apply after close', () => rig.dataplane.config.apply(desiredOf(quiet(), rig.directory), 2, never), { errorClass: 'unavailable' })
+    await rejectsTyped(t, 'apply after close', () => rig.dataplane.config.apply(rig.desired(quiet()), 2, never), { errorClass: 'unavailable' })
     await rejectsTyped(t, 'links after close', () => rig.dataplane.links.list())
     await rejectsTyped(t, 'start after close', () => rig.dataplane.start(never))
   })
@@ -640,7 +641,7 @@ function ending (withRig: WithRig, rejectsTyped: RejectsTyped): void {
   })
 
   withRig('an apply under way is finished before the close', async (t, rig) => {
-    const apply = rig.dataplane.config.apply(desiredOf(quiet(), rig.directory), 1, never)
+    const apply = rig.dataplane.config.apply(rig.desired(quiet()), 1, never)
     const [result] = await Promise.all([apply, rig.dataplane.close()])
     t.equal(result.generation, 1)
   })

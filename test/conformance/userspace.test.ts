@@ -1,4 +1,4 @@
-/** The contract, held against the userspace backend. Of the eBPF backend golden packets and the differential fuzzer (test/native) and the lab hold it. */
+/** The contract, held against the userspace backend; ebpf.test.ts holds it against the other one that this version has. */
 import t from 'tap'
 import { conformance } from './suite.js'
 import { makeUserspace } from './userspace-rig.js'

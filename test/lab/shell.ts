@@ -37,7 +37,7 @@ export function which (program: string): string | null {
 export const inNetns = (netns: string | null, argv: readonly string[]): string[] => netns === null ? [...argv] : ['nsenter', `--net=/run/netns/${netns}`, '--', ...argv]
 
 /** The same, killed by the kernel when we die, however we die. */
-const tied = (netns: string | null, argv: readonly string[]): string[] => ['setpriv', '--pdeathsig', 'KILL', '--', ...inNetns(netns, argv)]
+export const tied = (netns: string | null, argv: readonly string[]): string[] => ['setpriv', '--pdeathsig', 'KILL', '--', ...inNetns(netns, argv)]
 
 /** One line as a shell would take it. */
 export function commandLine (c: Command): string {
