@@ -235,7 +235,7 @@ static Napi::Value remove_pins(const Napi::CallbackInfo &info)
 	return Napi::Boolean::New(info.Env(), status == LS_OK);
 }
 
-/* probe() -> [{name, ok, reason}] */
+/* probe() -> [{name, ok, needed, reason}] */
 static Napi::Value probe(const Napi::CallbackInfo &info)
 {
 	ls_bpf_feature found[16];
@@ -247,6 +247,7 @@ static Napi::Value probe(const Napi::CallbackInfo &info)
 
 		o.Set("name", Napi::String::New(info.Env(), found[i].name));
 		o.Set("ok", Napi::Boolean::New(info.Env(), found[i].ok));
+		o.Set("needed", Napi::Boolean::New(info.Env(), found[i].needed));
 		o.Set("reason", Napi::String::New(info.Env(), found[i].reason));
 		out.Set(i, o);
 	}

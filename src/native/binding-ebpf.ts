@@ -54,6 +54,6 @@ export interface NativeEbpfAddon {
   readonly keeper: (folder: string) => number
   /** Whatever is pinned in the folder, by any version, goes. False: nothing was. Throws LS_E_BUSY. */
   readonly remove: (folder: string) => boolean
-  /** What the kernel has, each tried; changes nothing. */
-  readonly probe: () => ReadonlyArray<{ readonly name: string, readonly ok: boolean, readonly reason: string }>
+  /** What the kernel has, each tried; changes nothing. What is not `needed` only adds to what the backend can do. */
+  readonly probe: () => ReadonlyArray<{ readonly name: string, readonly ok: boolean, readonly needed: boolean, readonly reason: string }>
 }

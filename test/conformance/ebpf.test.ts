@@ -16,6 +16,14 @@ t.test('ebpf', { skip: await ebpfSkip('cc', 'unshare') }, async (t) => {
   const make = ebpfRigs(wires)
   conformance(t, make)
 
+  t.test('whether what the host opens is recorded is told alike before and after ports are open', async (t) => {
+    const rig = await make()
+    t.teardown(async () => { await rig.close() })
+    await rig.dataplane.start(never)
+    const { warnings } = await rig.dataplane.config.apply(rig.desired(traffic(1, 1)), 1, never)
+    t.equal(rig.dataplane.capabilities.find(c => c.name === 'host_egress_tracking')?.supported, !warnings.some(w => w.includes('tcx')), warnings.join('; '))
+  })
+
   t.test('an interface that went and came back: the host is seen to have changed, a refresh puts the program there, and nothing of the old one stays', async (t) => {
     const rig = await make()
     const { dataplane, received } = rig

@@ -33,7 +33,7 @@ int main(int argc, char **argv)
 	u32 n = ls_bpf_probe(feature, 16);
 
 	for (u32 i = 0; i < n; i++)
-		if (!feature[i].ok) {
+		if (feature[i].needed && !feature[i].ok) {
 			printf("SKIPPED: %s: %s\n", feature[i].name, feature[i].reason);
 			return SKIPPED;
 		}

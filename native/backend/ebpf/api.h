@@ -80,6 +80,7 @@ u32 ls_bpf_detach_others(struct ls_bpf *b, const char names[][LS_BPF_NAME], u32 
 struct ls_bpf_feature {
 	const char *name;
 	bool ok;
+	bool needed; /* false: the backend runs without it, and can do less */
 	char reason[160];
 };
 u32 ls_bpf_probe(struct ls_bpf_feature *out, u32 max);

@@ -23,7 +23,7 @@ static void add(struct list *l, const char *name, bool ok, const char *reason)
 {
 	if (l->n == l->max)
 		return;
-	l->out[l->n] = (struct ls_bpf_feature){ .name = name, .ok = ok };
+	l->out[l->n] = (struct ls_bpf_feature){ .name = name, .ok = ok, .needed = true };
 	if (!ok)
 		snprintf(l->out[l->n].reason, sizeof(l->out[l->n].reason), "%s", reason);
 	l->n++;
@@ -91,6 +91,16 @@ static void preemption(struct list *l)
 	add(l, "not PREEMPT_RT", uname(&u) == 0 && !strstr(u.version, "PREEMPT_RT"), "this is a PREEMPT_RT kernel: a program could be interrupted by another on its CPU");
 }
 
+/* A place for the program that records what the host opens. Asked of the loopback interface, number 1 of every namespace, what it has there. */
+static void way_out(struct list *l)
+{
+	u64 attr[16] = { 0 };
+
+	memcpy(attr, (const u32[]){ 1, 47 /* BPF_TCX_EGRESS */ }, 8);
+	add(l, "tcx", syscall(__NR_bpf, BPF_PROG_QUERY, attr, sizeof(attr)) == 0, "needs Linux 6.6");
+	l->out[l->n - 1].needed = false;
+}
+
 u32 ls_bpf_probe(struct ls_bpf_feature *out, u32 max)
 {
 	struct list l = { .out = out, .max = max };
@@ -106,5 +116,6 @@ u32 ls_bpf_probe(struct ls_bpf_feature *out, u32 max)
 	add(&l, "device maps", libbpf_probe_bpf_map_type(BPF_MAP_TYPE_DEVMAP, NULL) == 1, "needs Linux 4.14");
 	mmapable(&l);
 	helper(&l, "bpf_xdp_load_bytes", BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_load_bytes, "5.18");
+	way_out(&l);
 	return l.n;
 }

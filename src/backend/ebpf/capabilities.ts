@@ -4,9 +4,9 @@ import { capability } from '../../generated/codes.js'
 
 type Name = (typeof capability)[number]['name']
 
-export function capabilitiesOf (): Capability[] {
+/** `tcx`: why there is none; empty: the kernel has it. */
+export function capabilitiesOf (tcx: string): Capability[] {
   const no: Partial<Record<Name, string>> = {
-    host_egress_tracking: 'flows of the host itself are admitted by its ephemeral port range, as in user space',
     policy_routing: 'routes of the main and local tables are mirrored; rules and other tables are not',
     before_forward_sync: 'a program cannot hold a packet back (R21)',
     fabric: 'the fabric link comes with the high-availability step',
@@ -15,5 +15,6 @@ export function capabilitiesOf (): Capability[] {
     ports_source: 'XDP programs run on kernel interfaces only',
     hugepages: 'maps of programs are not in huge pages'
   }
+  if (tcx !== '') no.host_egress_tracking = `replies to the host are admitted by its ephemeral port range, as in user space: tcx: ${tcx}`
   return capability.map(c => ({ name: c.name, supported: no[c.name] === undefined, reason: no[c.name] ?? '' }))
 }

@@ -24,8 +24,10 @@ export const pinFolder = (instance: string): string => `/sys/fs/bpf/lockstep/${i
 
 export function probeEbpf (): ProbeResult {
   const { addon, reason } = loadEbpf()
-  const missing = addon === null ? [reason] : addon.probe().filter(f => !f.ok).map(f => `${f.name}: ${f.reason}`)
-  return { backend: 'ebpf', available: missing.length === 0, reason: missing.join('; '), capabilities: capabilitiesOf() }
+  const features = addon?.probe() ?? []
+  const missing = addon === null ? reason : features.filter(f => f.needed && !f.ok).map(f => `${f.name}: ${f.reason}`).join('; ')
+  const tcx = features.find(f => f.name === 'tcx')
+  return { backend: 'ebpf', available: missing === '', reason: missing, capabilities: capabilitiesOf(tcx?.reason ?? missing) }
 }
 
 /** Ends the keeper of an instance without an agent and removes all that it pinned. False: there was nothing. @throws LS_E_BUSY while an agent has it. */
@@ -41,7 +43,7 @@ export async function removeInstance (instance: string): Promise<boolean> {
 export class EbpfForwarder implements Forwarder {
   readonly name = 'ebpf'
   readonly parks = true
-  readonly capabilities: readonly Capability[] = capabilitiesOf()
+  readonly capabilities: readonly Capability[] = probeEbpf().capabilities
   private loaded = false
   /** Ports on which the driver does not run programs, so that the generic hook does. */
   readonly generic = new Set<string>()

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { capabilitiesOf as ebpfCapabilitiesOf } from '../../../src/backend/ebpf/capabilities.js'
 import { capabilitiesOf, type Found } from '../../../src/backend/userspace/capabilities.js'
 import { netnsPath } from '../../../src/backend/table/ports.js'
 import { kernelAtLeast, probeHost } from '../../../src/backend/userspace/probe.js'
@@ -53,4 +54,10 @@ t.test('this process', async t => {
 
 t.test('namespaces by name and by path', async t => {
   t.same([null, 'blue', '/proc/1/ns/net'].map(netnsPath), ['', '/run/netns/blue', '/proc/1/ns/net'])
+})
+
+t.test('the eBPF backend records what the host opens where the kernel has a place for it, and names what is missing', async (t) => {
+  const tracking = (tcx: string) => ebpfCapabilitiesOf(tcx).find(c => c.name === 'host_egress_tracking')
+  t.match(tracking(''), { supported: true, reason: '' })
+  t.match(tracking('needs Linux 6.6'), { supported: false, reason: /tcx: needs Linux 6\.6/ })
 })
