@@ -38,6 +38,7 @@ enum xdp_action { XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_TX, XDP_REDIRECT };
 enum { BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_DEVMAP = 14, BPF_F_MMAPABLE = 1 << 10 };
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static u64 (*const bpf_jiffies64)(void) = (void *)118;
 static u64 (*const bpf_ktime_get_coarse_ns)(void) = (void *)160;
 static u32 (*const bpf_get_smp_processor_id)(void) = (void *)8;
 static s64 (*const bpf_csum_diff)(const void *from, u32 from_size, const void *to, u32 to_size, u32 seed) = (void *)28;
@@ -108,6 +109,7 @@ struct ls_env {
 	u32 free_ring;
 	u32 notice_ring;
 	u32 host_flows;
+	struct ls_hash_key hash;
 };
 
 LS_INLINE struct ls_session *port_session(const struct ls_env *e, u32 slot) { return ls_element(&ls_map_sessions, slot); }
@@ -128,13 +130,7 @@ LS_INLINE u32 port_workers(const struct ls_env *e) { return e->workers; }
 LS_INLINE u64 port_now(const struct ls_env *e) { return e->now_ns; } /* of the last tick: reading the clock itself takes 20 ns */
 LS_INLINE u64 port_now_exact(const struct ls_env *e) { return bpf_ktime_get_ns(); }
 
-LS_INLINE const struct ls_hash_key *port_hash_key(const struct ls_env *e)
-{
-	const struct ls_header_page *page = ls_element(&ls_map_header, 0);
-
-	LS_GIVEN(page);
-	return &page->h.hash;
-}
+LS_INLINE const struct ls_hash_key *port_hash_key(const struct ls_env *e) { return &e->hash; }
 
 LS_INLINE const struct ls_config *port_config(const struct ls_env *e)
 {
@@ -312,14 +308,11 @@ LS_INLINE u32 ls_mirror_neigh(const struct ls_env *e, const struct ls_addr *a, u
 	return 0;
 }
 
-LS_INLINE u32 ls_mirror_nexthop(const struct ls_env *e, const struct ls_addr *to)
+LS_INLINE u32 ls_mirror_nexthop(const struct ls_fib *f, const struct ls_addr *to)
 {
-	const struct ls_fib *f;
 	u32 i;
 
-	LS_GIVEN(e && to);
-	f = ls_element(&ls_map_fib, e->fib & 1);
-	if (!f || f->count == 0)
+	if (f->count == 0)
 		return 0;
 	i = ls_interval_addr(f->start, f->count, LS_FIB_STEPS, LS_FIB_BOUNDS, to);
 	return f->nexthop_of[i];
@@ -328,7 +321,7 @@ LS_INLINE u32 ls_mirror_nexthop(const struct ls_env *e, const struct ls_addr *to
 LS_INLINE void port_route(const struct ls_env *e, const struct ls_addr *to, u32 family, u32 domain, struct ls_route *r)
 {
 	const struct ls_fib *f = ls_element(&ls_map_fib, e->fib & 1);
-	u32 n = ls_mirror_nexthop(e, to);
+	u32 n = f ? ls_mirror_nexthop(f, to) : 0;
 	const struct ls_nexthop *hop;
 	const struct ls_iface *i;
 
