@@ -36,7 +36,7 @@ LS_SEC("xdp.frags") int bench_maglev(struct xdp_md *ctx)
 	e = &s->env;
 	p = &s->pkt;
 	c = port_config(e);
-	if (ls_parse_link(e, p, device) != LS_DROP_NONE || ls_parse_network(p) != LS_DROP_NONE)
+	if (ls_parse_link(c, p, device) != LS_DROP_NONE || ls_parse_network(p) != LS_DROP_NONE)
 		return XDP_DROP;
 	real = ls_pick_real(e, p, ls_vip_find(c, &p->key)) & (LS_REALS_MAX - 1);
 	if (!real)

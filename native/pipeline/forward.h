@@ -94,15 +94,15 @@ LS_INLINE u32 ls_write_link(struct ls_pkt *p, const struct ls_iface *out)
 }
 
 /* Next hop of `to`. LS_V_NEXT: p->route holds (unresolved counts as a route); otherwise the verdict. */
-LS_INLINE u32 ls_route_to(const struct ls_env *e, struct ls_pkt *p, const struct ls_addr *to, u32 family)
+LS_INLINE u32 ls_route_to(const struct ls_env *e, const struct ls_config *c, struct ls_pkt *p, const struct ls_addr *to, u32 family)
 {
-	LS_GIVEN(e && p && to);
+	LS_GIVEN(e && c && p && to);
 	port_route(e, to, family, p->key.domain, &p->route);
 	switch (p->route.result) {
 	case LS_ROUTE_OK:
 	case LS_ROUTE_UNRESOLVED:
 		p->out_iface = p->route.iface & (LS_IFACES_MAX - 1);
-		p->zone_out = port_config(e)->iface[p->out_iface & (LS_IFACES_MAX - 1)].zone & (LS_ZONES_MAX - 1);
+		p->zone_out = c->iface[p->out_iface & (LS_IFACES_MAX - 1)].zone & (LS_ZONES_MAX - 1);
 		return LS_V_NEXT;
 	case LS_ROUTE_BLACKHOLE:
 		return ls_drop(e, p, LS_DROP_NO_ROUTE);
@@ -136,11 +136,9 @@ LS_INLINE void ls_sent(const struct ls_env *e, const struct ls_pkt *p)
 }
 
 /* Sends the packet on with tuple p->to over p->route; `mode` other than LS_MODE_NAT leaves the packet as it is and wraps it. */
-LS_INLINE u32 ls_leave(const struct ls_env *e, struct ls_pkt *p, u32 mode)
+LS_INLINE u32 ls_leave(const struct ls_env *e, const struct ls_config *c, struct ls_counters *n, struct ls_pkt *p, u32 mode)
 {
-	const struct ls_config *c = port_config(e);
 	const struct ls_iface *out = &c->iface[p->out_iface & (LS_IFACES_MAX - 1)];
-	struct ls_counters *n = port_counters(e);
 	u32 why;
 
 	if (!(out->flags & LS_IF_UP))
@@ -167,7 +165,7 @@ LS_INLINE u32 ls_leave(const struct ls_env *e, struct ls_pkt *p, u32 mode)
 LS_STAGE u32 ls_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
 {
 	LS_GIVEN(e && p);
-	return ls_leave(e, p, mode);
+	return ls_leave(e, port_config(e), port_counters(e), p, mode);
 }
 
 #endif

@@ -68,11 +68,9 @@ LS_INLINE u64 ls_state_update(const struct ls_env *e, struct ls_session *s, u32 
 	return next == state ? state : ls_state_move(e, s, (u64)slot << 32 | gen, state, next);
 }
 
-LS_INLINE u32 ls_mode_of(const struct ls_env *e, const struct ls_session *s, struct ls_pkt *p)
+LS_INLINE u32 ls_mode_of(const struct ls_config *c, const struct ls_session *s, struct ls_pkt *p)
 {
-	LS_GIVEN(e && s && p);
-	const struct ls_config *c = port_config(e);
-
+	LS_GIVEN(c && s && p);
 	p->vip = LS_LOAD(&s->vip);
 	p->real = LS_LOAD(&s->real);
 	p->policy = LS_LOAD(&s->policy);
@@ -82,12 +80,8 @@ LS_INLINE u32 ls_mode_of(const struct ls_env *e, const struct ls_session *s, str
 	return c->vip[p->vip & (LS_VIPS_MAX - 1)].mode;
 }
 
-LS_INLINE void ls_count_session(const struct ls_env *e, const struct ls_pkt *p)
+LS_INLINE void ls_count_session(struct ls_counters *c, const struct ls_pkt *p)
 {
-	struct ls_counters *c = port_counters(e);
-
-	if (!c)
-		return;
 	ls_count_pair(c->policy[p->policy & (LS_POLICIES_MAX - 1)], p->l3_bytes);
 	if (p->vip)
 		ls_count_pair(c->vip[p->vip & (LS_VIPS_MAX - 1)], p->l3_bytes);
@@ -96,12 +90,12 @@ LS_INLINE void ls_count_session(const struct ls_env *e, const struct ls_pkt *p)
 }
 
 /* Route, MTU, then out. */
-LS_INLINE u32 ls_hit_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
+LS_INLINE u32 ls_hit_forward(const struct ls_env *e, const struct ls_config *c, struct ls_counters *n, struct ls_pkt *p, u32 mode)
 {
-	LS_GIVEN(e && p);
+	LS_GIVEN(e && c && p);
 	bool outer6 = mode != LS_MODE_NAT && !ls_addr_is4(&p->real_addr);
 	const struct ls_addr *next = mode == LS_MODE_NAT ? &p->to.dst : &p->real_addr;
-	u32 v = ls_route_to(e, p, next, mode == LS_MODE_NAT ? p->key.family : outer6 ? LS_IP6 : LS_IP4), mtu;
+	u32 v = ls_route_to(e, c, p, next, mode == LS_MODE_NAT ? p->key.family : outer6 ? LS_IP6 : LS_IP4), mtu;
 
 	if (v != LS_V_NEXT)
 		return v;
@@ -110,13 +104,14 @@ LS_INLINE u32 ls_hit_forward(const struct ls_env *e, struct ls_pkt *p, u32 mode)
 			return ls_answer_too_big(e, p, mtu);
 		return ls_drop(e, p, LS_DROP_MTU_EXCEEDED);
 	}
-	return ls_leave(e, p, mode);
+	return ls_leave(e, c, n, p, mode);
 }
 
 /* An ICMP error about a session: translated and forwarded; never refreshes, revives or changes it (R19). */
 LS_STAGE u32 ls_hit_icmp_error(const struct ls_env *e, struct ls_pkt *p, struct ls_session *s, u32 dir)
 {
 	LS_GIVEN(e && p && s);
+	const struct ls_config *c = port_config(e);
 	u32 v;
 
 	if (LS_LOAD(&s->flags) & LS_SF_HOST)
@@ -127,15 +122,15 @@ LS_STAGE u32 ls_hit_icmp_error(const struct ls_env *e, struct ls_pkt *p, struct 
 	p->policy = LS_LOAD(&s->policy);
 	if (p->ttl <= 1)
 		return ls_drop(e, p, LS_DROP_TTL_EXPIRED);
-	v = ls_route_to(e, p, &p->to.dst, p->key.family);
+	v = ls_route_to(e, c, p, &p->to.dst, p->key.family);
 	if (v != LS_V_NEXT)
 		return v;
-	if (!(port_config(e)->iface[p->out_iface & (LS_IFACES_MAX - 1)].flags & LS_IF_UP))
+	if (!(c->iface[p->out_iface & (LS_IFACES_MAX - 1)].flags & LS_IF_UP))
 		return ls_drop(e, p, LS_DROP_TX_DOWN);
 	p->scratch = p->key;
 	if (!ls_decrement_ttl(p) || !ls_rewrite_icmp_error(p, &p->scratch, &p->to))
 		return ls_drop(e, p, LS_DROP_TRUNCATED);
-	v = ls_write_link(p, &port_config(e)->iface[p->out_iface & (LS_IFACES_MAX - 1)]);
+	v = ls_write_link(p, &c->iface[p->out_iface & (LS_IFACES_MAX - 1)]);
 	if (v != LS_DROP_NONE)
 		return ls_drop(e, p, v);
 	ls_count(e, LS_CTR_ICMP_ERRORS, 1);
@@ -200,7 +195,6 @@ LS_INLINE u32 ls_hit_record(const struct ls_env *e, struct ls_pkt *p, struct ls_
 	}
 	LS_ADD(&s->packets[dir], 1);
 	LS_ADD(&s->bytes[dir], p->l3_bytes);
-	ls_count(e, LS_CTR_SESSION_HITS, 1);
 	return LS_V_NEXT;
 }
 
@@ -209,9 +203,12 @@ LS_PART u32 ls_hit_found(const struct ls_env *e, struct ls_pkt *p, struct ls_ses
 {
 	LS_GIVEN(e && p && s);
 	const struct ls_config *c = port_config(e);
+	struct ls_counters *n = port_counters(e);
 	u32 dir = LS_REF_DIR(ref), life, rg, mode, v, flags;
 	u64 now = port_now(e), state;
 
+	if (!n)
+		return LS_V_DROP; /* cannot be, and nowhere to count it */
 	state = LS_LOAD_ACQ(&s->state);
 	if (LS_UNLIKELY(LS_LOAD_ACQ(&s->gen) != gen))
 		return ls_drop(e, p, LS_DROP_CREATE_RACE); /* the state was another life's: an undone slot is used again without a grace */
@@ -253,14 +250,15 @@ LS_PART u32 ls_hit_found(const struct ls_env *e, struct ls_pkt *p, struct ls_ses
 	v = ls_hit_record(e, p, s, ref, gen, state);
 	if (v != LS_V_NEXT)
 		return v;
+	ls_bump(&n->global[LS_CTR_SESSION_HITS], 1);
 	if (LS_UNLIKELY(flags & LS_SF_HOST))
 		return ls_to_host(e);
 	if (LS_UNLIKELY(flags & LS_SF_COOKIE) && dir == LS_REPLY && (p->tcp_flags & LS_TCP_SYN))
 		return ls_answered(e, p, LS_DROP_SYN_COOKIE, LS_ANSWER_HANDSHAKE, 0, 0);
-	mode = ls_mode_of(e, s, p);
-	ls_count_session(e, p);
+	mode = ls_mode_of(c, s, p);
+	ls_count_session(n, p);
 	ls_leaving(&p->to, s, dir);
-	return ls_hit_forward(e, p, mode);
+	return ls_hit_forward(e, c, n, p, mode);
 }
 
 LS_INLINE u32 ls_hit(const struct ls_env *e, struct ls_pkt *p, u32 ref, u32 gen)

@@ -60,7 +60,7 @@ LS_INLINE u32 ls_host_out(const struct ls_env *e, struct ls_pkt *p, u32 device, 
 	const struct ls_local *l;
 	u32 ref, gen = 0;
 
-	ref = ls_parse_link(e, p, device);
+	ref = ls_parse_link(c, p, device);
 	if ((ref != LS_DROP_NONE && !(ref == LS_DROP_UNKNOWN_IFACE && vlan)) || (p->ethertype != LS_ETH_IP4 && p->ethertype != LS_ETH_IP6) ||
 	    ls_parse_network(p) != LS_DROP_NONE)
 		return LS_V_HOST;

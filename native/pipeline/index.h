@@ -1,9 +1,9 @@
 /* The keyed index: two candidate buckets of eight entries, tag and reference in one u64, changed by CAS only.
  *
  * find   (anyone)   at most two bucket lines, then the record; compares the whole tuple and re-checks `gen`
- * place  (creator)  into the emptier bucket; CAS from empty
+ * place  (creator)  into the first bucket, or the emptier once that is half full; CAS from empty
  * clear  (creator on undo, freer)  CAS from the entry to empty
- * Under BPF all but the scan of the first bucket are functions of their own: inlined scans exceed the verifier's budget.
+ * Under BPF all but the guess at the first bucket are functions of their own: inlined scans exceed the verifier's budget.
  */
 #ifndef LOCKSTEP_PIPELINE_INDEX_H
 #define LOCKSTEP_PIPELINE_INDEX_H
@@ -82,21 +82,54 @@ LS_INLINE u32 ls_bucket_find(const struct ls_env *e, u32 bucket, u32 tag, const 
 	return LS_REF_NONE;
 }
 
-LS_PART u32 ls_index_second(const struct ls_env *e, u64 hash, const struct ls_key *key, u32 except, u32 *gen)
+LS_PART u32 ls_index_find_at(const struct ls_env *e, u64 hash, const struct ls_key *key, u32 except, u32 *gen)
 {
 	struct ls_hash h = ls_hash_unpack(hash);
+	u32 bucket = h.bucket, ref = LS_REF_NONE;
 
 	LS_GIVEN(e && key && gen);
-	return ls_bucket_find(e, ls_other_bucket(h.bucket, h.tag, port_bucket_mask(e)), h.tag, key, except, gen);
+	for (u32 n = 0; n < 2 && ref == LS_REF_NONE; n++) {
+		ref = ls_bucket_find(e, bucket, h.tag, key, except, gen);
+		bucket = ls_other_bucket(h.bucket, h.tag, port_bucket_mask(e));
+	}
+	return ref;
 }
 
 /* Reference of the session that holds `key` in either direction, not counting slot `except`; LS_REF_NONE if none. */
 LS_INLINE u32 ls_index_find(const struct ls_env *e, struct ls_hash h, const struct ls_key *key, u32 except, u32 *gen)
 {
-	u32 ref = ls_bucket_find(e, h.bucket, h.tag, key, except, gen);
-
-	return LS_LIKELY(ref != LS_REF_NONE) ? ref : ls_index_second(e, ls_hash_pack(h), key, except, gen);
+	return ls_index_find_at(e, ls_hash_pack(h), key, except, gen);
 }
+
+/* The guess that nearly always holds: the first entry of the first bucket with this tag. Its session and *ref, *gen; NULL: ls_index_find() knows. */
+LS_INLINE struct ls_session *ls_index_first(const struct ls_env *e, struct ls_hash h, const struct ls_key *key, u32 *ref, u32 *gen)
+{
+	const struct ls_bucket *b = port_bucket(e, h.bucket);
+	struct ls_session *s;
+	u64 entry = 0;
+
+	if (!b)
+		return NULL;
+#pragma GCC unroll 8
+	for (u32 i = 0; i < LS_BUCKET_ENTRIES; i++) {
+		entry = LS_LOAD_ACQ(&b->entry[i]);
+		if (LS_ENTRY_TAG(entry) == h.tag)
+			break;
+	}
+	if (LS_ENTRY_TAG(entry) != h.tag)
+		return NULL;
+	*ref = LS_ENTRY_REF(entry);
+	s = port_session(e, LS_REF_SLOT(*ref));
+	if (!s)
+		return NULL;
+	*gen = LS_LOAD_ACQ(&s->gen);
+	if (!(*gen & 1) || !ls_key_equal(ls_key_of(s, LS_REF_DIR(*ref)), key))
+		return NULL;
+	LS_FENCE_ACQ();
+	return LS_LOAD(&s->gen) == *gen ? s : NULL;
+}
+
+#define LS_BUCKET_HALF (LS_BUCKET_ENTRIES / 2)
 
 LS_PART u32 ls_index_place_at(const struct ls_env *e, u64 hash, u32 ref)
 {
@@ -107,15 +140,20 @@ LS_PART u32 ls_index_place_at(const struct ls_env *e, u64 hash, u32 ref)
 	LS_GIVEN(e);
 	second = ls_other_bucket(h.bucket, h.tag, port_bucket_mask(e));
 	for (u32 n = 0; n < LS_INSERT_TRIES; n++) {
-		struct ls_bucket *a = port_bucket(e, h.bucket), *b = port_bucket(e, second), *to;
-		u32 ea, eb, bits, i;
+		struct ls_bucket *a = port_bucket(e, h.bucket), *b = port_bucket(e, second), *to = a;
+		u32 bits, i;
 
 		if (!a || !b)
 			return LS_E_BUG;
-		ea = ls_bucket_empties(a);
-		eb = ls_bucket_empties(b);
-		to = __builtin_popcount(eb) > __builtin_popcount(ea) ? b : a;
-		bits = to == b ? eb : ea;
+		bits = ls_bucket_empties(a);
+		if (__builtin_popcount(bits) < LS_BUCKET_HALF) {
+			u32 other = ls_bucket_empties(b);
+
+			if (__builtin_popcount(other) > __builtin_popcount(bits)) {
+				to = b;
+				bits = other;
+			}
+		}
 		if (!bits)
 			return LS_E_FULL;
 		i = ls_ctz(bits) & (LS_BUCKET_ENTRIES - 1);
@@ -125,7 +163,7 @@ LS_PART u32 ls_index_place_at(const struct ls_env *e, u64 hash, u32 ref)
 	return LS_E_FULL;
 }
 
-/* Puts an entry into the emptier candidate. LS_OK, or LS_E_FULL when both are full. */
+/* Puts an entry into the first candidate while half of that is empty, else into the emptier: most lookups then end in one line. LS_OK, or LS_E_FULL when both are full. */
 LS_INLINE u32 ls_index_place(const struct ls_env *e, struct ls_hash h, u32 ref) { return ls_index_place_at(e, ls_hash_pack(h), ref); }
 
 LS_PART u32 ls_index_clear_at(const struct ls_env *e, u64 hash, u32 ref)

@@ -242,7 +242,7 @@ LS_STAGE u32 ls_decide(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 	if (p->ttl <= 1)
 		return ls_answer_ttl(e, p);
 	outer6 = x->mode != LS_MODE_NAT && !ls_addr_is4(&p->real_addr);
-	v = ls_route_to(e, p, x->mode == LS_MODE_NAT ? &p->to.dst : &p->real_addr,
+	v = ls_route_to(e, c, p, x->mode == LS_MODE_NAT ? &p->to.dst : &p->real_addr,
 			x->mode == LS_MODE_NAT ? p->key.family : outer6 ? LS_IP6 : LS_IP4);
 	if (v != LS_V_NEXT)
 		return v;
@@ -334,9 +334,9 @@ LS_INLINE void ls_count_opened(const struct ls_env *e, const struct ls_pkt *p)
 {
 	struct ls_counters *c = port_counters(e);
 
-	ls_count_session(e, p);
 	if (!c)
 		return;
+	ls_count_session(c, p);
 	if (p->vip)
 		ls_bump(&c->vip[p->vip & (LS_VIPS_MAX - 1)][2], 1);
 	if (p->real)

@@ -28,15 +28,14 @@ LS_INLINE u32 ls_iface_find(const struct ls_config *c, u32 device, u32 outer, u3
 }
 
 /* Link layer. LS_DROP_NONE, or why not. Sets in_iface, zone_in, ethertype, l3. */
-LS_INLINE u32 ls_parse_link(const struct ls_env *e, struct ls_pkt *p, u32 device)
+LS_INLINE u32 ls_parse_link(const struct ls_config *c, struct ls_pkt *p, u32 device)
 {
-	LS_GIVEN(e && p);
-	const struct ls_config *c = port_config(e);
+	LS_GIVEN(c && p);
 	const u8 *h = port_at(p->buf, 0, 14);
 	const struct ls_iface *iface;
 	u32 outer = 0, inner = 0, offset = 14, type, i;
 
-	if (!c || !h)
+	if (!h)
 		return LS_DROP_TRUNCATED;
 	type = ls_get16(h + 12);
 	for (u32 n = 0; n < LS_VLANS_MAX && (type == LS_ETH_VLAN || type == LS_ETH_QINQ); n++) {

@@ -32,10 +32,9 @@ LS_STAGE u32 ls_error_unmatched(const struct ls_env *e, struct ls_pkt *p)
 }
 
 /* IPv4 and IPv6 after their headers (`why`: what ls_parse_network() said), up to the hash of the tuple. LS_V_NEXT: look the session up. */
-LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p, u32 why)
+LS_INLINE u32 ls_front_ip(const struct ls_env *e, const struct ls_config *c, struct ls_pkt *p, u32 why)
 {
-	LS_GIVEN(e && p);
-	const struct ls_config *c = port_config(e);
+	LS_GIVEN(e && c && p);
 	u32 v;
 
 	if (why != LS_DROP_NONE && why != LS_DROP_ICMP_UNMATCHED)
@@ -44,7 +43,7 @@ LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p, u32 why)
 		return ls_drop(e, p, LS_DROP_NOT_FOR_US);
 	if (p->flags & LS_PF_FRAG) {
 		ls_count(e, LS_CTR_FRAGMENTS, 1);
-		v = ls_screens(e, p);
+		v = ls_screens(e, c, p);
 		if (v != LS_V_NEXT)
 			return v;
 		if (p->flags & LS_PF_ICMP_ERROR) /* errors are small: none is fragmented in good faith */
@@ -59,7 +58,7 @@ LS_INLINE u32 ls_front_ip(const struct ls_env *e, struct ls_pkt *p, u32 why)
 			return l && l->kind == LS_LOCAL_HOST && ls_host_allows(e, p) ? ls_to_host(e) : ls_drop(e, p, LS_DROP_FRAG_NO_FIRST);
 		}
 	} else {
-		v = ls_screens(e, p);
+		v = ls_screens(e, c, p);
 		if (v != LS_V_NEXT)
 			return v;
 		if (why != LS_DROP_NONE) /* an error whose quote names nobody */
@@ -96,11 +95,15 @@ LS_STAGE u32 ls_raced(const struct ls_env *e, struct ls_pkt *p)
 /* The second half: the session, or a new one. */
 LS_INLINE u32 ls_pipeline_back(const struct ls_env *e, struct ls_pkt *p)
 {
-	u32 v, ref, gen = 0;
+	u32 v, ref = LS_REF_NONE, gen = 0;
+	struct ls_session *s = ls_index_first(e, p->hash, &p->key, &ref, &gen);
 
-	ref = ls_index_find(e, p->hash, &p->key, LS_SLOT_NONE, &gen);
-	if (ref != LS_REF_NONE) {
-		v = ls_hit(e, p, ref, gen);
+	if (LS_UNLIKELY(!s)) {
+		ref = ls_index_find(e, p->hash, &p->key, LS_SLOT_NONE, &gen);
+		s = ref == LS_REF_NONE ? NULL : port_session(e, LS_REF_SLOT(ref));
+	}
+	if (s) {
+		v = ls_hit_found(e, p, s, ref, gen);
 		return v == LS_V_REVIVE ? ls_revive(e, p, ref, gen) : v;
 	}
 	if (p->flags & LS_PF_ICMP_ERROR)
@@ -128,14 +131,15 @@ LS_INLINE void ls_received(const struct ls_env *e, const struct ls_pkt *p)
  * the table's lines are on their way (burst.h). */
 LS_INLINE u32 ls_pipeline_front(const struct ls_env *e, struct ls_pkt *p, u32 device)
 {
-	u32 why = ls_parse_link(e, p, device);
+	const struct ls_config *c = port_config(e);
+	u32 why = ls_parse_link(c, p, device);
 	bool ip = why == LS_DROP_NONE && (p->ethertype == LS_ETH_IP4 || p->ethertype == LS_ETH_IP6);
 
 	if (ip)
 		why = ls_parse_network(p);
 	ls_received(e, p);
 	if (ip)
-		return ls_front_ip(e, p, why);
+		return ls_front_ip(e, c, p, why);
 	if (why != LS_DROP_NONE)
 		return ls_drop(e, p, why);
 	switch (p->ethertype) {

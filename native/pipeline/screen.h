@@ -129,9 +129,8 @@ LS_STAGE u32 ls_screen_rate(const struct ls_env *e, struct ls_pkt *p, const stru
 }
 
 /* LS_V_NEXT: passed. */
-LS_INLINE u32 ls_screens(const struct ls_env *e, struct ls_pkt *p)
+LS_INLINE u32 ls_screens(const struct ls_env *e, const struct ls_config *c, struct ls_pkt *p)
 {
-	const struct ls_config *c = port_config(e);
 	const struct ls_zone *z = &c->zone[p->zone_in & (LS_ZONES_MAX - 1)];
 	u32 on = z->screens, v;
 

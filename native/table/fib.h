@@ -7,11 +7,9 @@
 
 LS_INLINE u32 ls_neigh_index(const struct ls_addr *a, u32 device)
 {
-	u32 h = ls_config_hash_step(0x6e656967u, device);
+	u64 h = a->d[0] * 0x9e3779b97f4a7c15ULL + a->d[1] * 0xc2b2ae3d27d4eb4fULL + device * 0x165667b19e3779f9ULL;
 
-	for (u32 i = 0; i < 4; i++)
-		h = ls_config_hash_step(h, a->w[i]);
-	return h & (LS_NEIGHS - 1);
+	return (u32)((h ^ h >> 32) * 0x9e3779b1u >> 32) & (LS_NEIGHS - 1);
 }
 
 #define LS_NEIGH_PROBES 16

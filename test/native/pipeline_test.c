@@ -108,7 +108,7 @@ static struct ls_session *session_of(struct lane *w, const struct packet *p, u32
 	u32 gen, ref;
 
 	k.buf = &b;
-	if (ls_parse_link(&w->e, &k, PORT_TRUST) != LS_DROP_NONE || ls_parse_network(&k) != LS_DROP_NONE)
+	if (ls_parse_link(port_config(&w->e), &k, PORT_TRUST) != LS_DROP_NONE || ls_parse_network(&k) != LS_DROP_NONE)
 		return NULL;
 	ref = ls_index_find(&w->e, ls_hash_key(port_hash_key(&w->e), &k.key, port_bucket_mask(&w->e)), &k.key, LS_SLOT_NONE, &gen);
 	if (dir)
@@ -871,7 +871,7 @@ TEST("a slot that was undone and reborn between lookup and use is not taken for 
 	w->pkt.buf = &w->frame;
 	w->frame.len = p.len;
 	memcpy(w->frame.data, p.b, p.len);
-	CHECK_EQ(ls_parse_link(&w->e, &w->pkt, PORT_TRUST), LS_DROP_NONE);
+	CHECK_EQ(ls_parse_link(port_config(&w->e), &w->pkt, PORT_TRUST), LS_DROP_NONE);
 	CHECK_EQ(ls_parse_network(&w->pkt), LS_DROP_NONE);
 	v = ls_hit(&w->e, &w->pkt, LS_REF((u32)(s - w->t->env.sessions), 0), gen - 2);
 	CHECK_EQ(v, LS_V_DROP);
