@@ -20,7 +20,7 @@ LS_INLINE bool ls_addr_equal(const struct ls_addr *a, const struct ls_addr *b)
 
 LS_INLINE bool ls_addr_zero(const struct ls_addr *a) { return (a->d[0] | a->d[1]) == 0; }
 
-/* Sum of the address words as they count in checksums: for IPv4 only the last four bytes differ, the mapped prefix cancels out. */
+/* Sum of the address words as they count in checksums. The mapped prefix of IPv4 is 0xffff, which is nothing in ones' complement. */
 LS_INLINE u32 ls_addr_sum(const struct ls_addr *a)
 {
 	return ls_sum_words(a->b, 8);

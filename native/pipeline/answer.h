@@ -310,8 +310,6 @@ LS_STAGE bool ls_answer_segment(const struct ls_env *e, struct ls_pkt *p, u64 se
 	sum = ls_sum_words(h, 10) + ls_addr_sum(&p->key.src) + ls_addr_sum(&p->key.dst) + ls_swap16((u16)bytes) + ls_swap16(LS_IPPROTO_TCP);
 	if (mss)
 		sum += ls_sum_words(h + 20, 2);
-	if (!v6)
-		sum -= 2 * 0xffffu; /* the mapped prefixes are no part of the pseudo-header */
 	ls_set_raw16(h + 16, (be16)~ls_fold(sum));
 	return true;
 }

@@ -188,8 +188,6 @@ LS_STAGE bool ls_cookie_to_syn(struct ls_pkt *p)
 	ls_put32(h + 16, 0);
 	ls_put32(h + 20, 0x02040000u | ls_cookie_mss((p->tcp_ack - 1) >> 24));
 	sum = ls_sum_words(h, 12) + ls_addr_sum(&p->key.src) + ls_addr_sum(&p->key.dst) + ls_swap16(24) + ls_swap16(LS_IPPROTO_TCP);
-	if (!v6)
-		sum -= 2 * 0xffffu; /* the mapped prefixes are no part of the pseudo-header */
 	ls_set_raw16(h + 16, (be16)~ls_fold(sum));
 	return true;
 }
