@@ -3,7 +3,7 @@
  * find   (anyone)   at most two bucket lines, then the record; compares the whole tuple and re-checks `gen`
  * place  (creator)  into the first bucket, or the emptier once that is half full; CAS from empty
  * clear  (creator on undo, freer)  CAS from the entry to empty
- * Under BPF all but the guess at the first bucket are functions of their own: inlined scans exceed the verifier's budget.
+ * Under BPF all but the first guess are functions of their own: inlined scans exceed the verifier's budget.
  */
 #ifndef LOCKSTEP_PIPELINE_INDEX_H
 #define LOCKSTEP_PIPELINE_INDEX_H
@@ -101,32 +101,44 @@ LS_INLINE u32 ls_index_find(const struct ls_env *e, struct ls_hash h, const stru
 	return ls_index_find_at(e, ls_hash_pack(h), key, except, gen);
 }
 
-/* The guess that nearly always holds: the first entry of the first bucket with this tag. Its session and *ref, *gen; NULL: ls_index_find() knows. */
+#define LS_REF_UNSURE 0xfffffffeu /* a tag is there, the tuple is not behind it: ls_index_find() knows */
+
+/* Takes the first entry with this tag for the one that is asked for. The session and its *ref and *gen; or NULL, and *ref is LS_REF_NONE or LS_REF_UNSURE. */
 LS_INLINE struct ls_session *ls_index_first(const struct ls_env *e, struct ls_hash h, const struct ls_key *key, u32 *ref, u32 *gen)
 {
-	const struct ls_bucket *b = port_bucket(e, h.bucket);
+	u32 bucket = h.bucket;
 	struct ls_session *s;
-	u64 entry = 0;
+	u64 entry;
 
-	if (!b)
-		return NULL;
+	*ref = LS_REF_NONE;
+#pragma GCC unroll 2
+	for (u32 n = 0; n < 2; n++) {
+		const struct ls_bucket *b = port_bucket(e, bucket);
+
+		if (!b)
+			return NULL;
 #pragma GCC unroll 8
-	for (u32 i = 0; i < LS_BUCKET_ENTRIES; i++) {
-		entry = LS_LOAD_ACQ(&b->entry[i]);
-		if (LS_ENTRY_TAG(entry) == h.tag)
-			break;
+		for (u32 i = 0; i < LS_BUCKET_ENTRIES; i++) {
+			entry = LS_LOAD_ACQ(&b->entry[i]);
+			if (LS_ENTRY_TAG(entry) == h.tag)
+				goto found;
+		}
+		bucket = ls_other_bucket(h.bucket, h.tag, port_bucket_mask(e));
 	}
-	if (LS_ENTRY_TAG(entry) != h.tag)
-		return NULL;
-	*ref = LS_ENTRY_REF(entry);
-	s = port_session(e, LS_REF_SLOT(*ref));
+	return NULL;
+found:
+	*ref = LS_REF_UNSURE;
+	s = port_session(e, LS_REF_SLOT(LS_ENTRY_REF(entry)));
 	if (!s)
 		return NULL;
 	*gen = LS_LOAD_ACQ(&s->gen);
-	if (!(*gen & 1) || !ls_key_equal(ls_key_of(s, LS_REF_DIR(*ref)), key))
+	if (!(*gen & 1) || !ls_key_equal(ls_key_of(s, LS_REF_DIR(LS_ENTRY_REF(entry))), key))
 		return NULL;
 	LS_FENCE_ACQ();
-	return LS_LOAD(&s->gen) == *gen ? s : NULL;
+	if (LS_LOAD(&s->gen) != *gen)
+		return NULL;
+	*ref = LS_ENTRY_REF(entry);
+	return s;
 }
 
 #define LS_BUCKET_HALF (LS_BUCKET_ENTRIES / 2)

@@ -98,7 +98,7 @@ LS_INLINE u32 ls_pipeline_back(const struct ls_env *e, struct ls_pkt *p)
 	u32 v, ref = LS_REF_NONE, gen = 0;
 	struct ls_session *s = ls_index_first(e, p->hash, &p->key, &ref, &gen);
 
-	if (LS_UNLIKELY(!s)) {
+	if (LS_UNLIKELY(ref == LS_REF_UNSURE)) {
 		ref = ls_index_find(e, p->hash, &p->key, LS_SLOT_NONE, &gen);
 		s = ref == LS_REF_NONE ? NULL : port_session(e, LS_REF_SLOT(ref));
 	}
