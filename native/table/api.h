@@ -92,7 +92,8 @@ u32 ls_table_nat_usage(const struct ls_table *t, struct ls_nat_row *out, u32 max
 void ls_table_grace(struct ls_table *t);
 /* The same for XDP programs, whoever holds the table; false: this host cannot tell when they are done. */
 bool ls_rcu_grace(void);
-void ls_table_refill(struct ls_table *t);
+/* Fills the workers' rings from the list of free slots; how many slots are in neither: sessions, and what is on its way. */
+u64 ls_table_refill(struct ls_table *t);
 void ls_worker_attach(struct ls_table *t, u32 worker);
 void ls_worker_detach(struct ls_table *t, u32 worker);
 /* Programs record what the host opens itself: its replies are known by their sessions, not by their ports (D1). */

@@ -63,11 +63,11 @@ static void defend(struct ls_table *t, u64 taken)
 }
 
 /* Tops every attached worker's ring up from the agent's list, of which the reserve stays: packets cannot take the room of a peer's installs (D12). */
-void ls_table_refill(struct ls_table *t)
+u64 ls_table_refill(struct ls_table *t)
 {
 	u32 size = t->env.header->free_ring, reserve = LS_LOAD(&t->env.banks[LS_LOAD_ACQ(&t->env.header->active_bank) & 1].reserve);
 	struct ls_env worker;
-	u64 waiting = 0; /* in rings */
+	u64 waiting = 0 /* in rings */, used_up;
 
 	pthread_mutex_lock(&t->writer);
 	for (u32 w = 0; w + 1 < t->env.header->workers; w++) {
@@ -84,8 +84,10 @@ void ls_table_refill(struct ls_table *t)
 		LS_STORE_REL(&k->free_head, head);
 		waiting += used;
 	}
-	defend(t, t->env.slots - t->listed - waiting);
+	used_up = t->env.slots - t->listed - waiting;
+	defend(t, used_up);
 	pthread_mutex_unlock(&t->writer);
+	return used_up;
 }
 
 void ls_table_host_flows(struct ls_table *t, bool on) { LS_STORE(&t->env.header->host_flows, on); }
@@ -369,6 +371,16 @@ u32 ls_table_expire(struct ls_table *t, u32 slots)
 	return freed;
 }
 
+/* Every slot is free: there is nothing to look at, and nobody to be counted. */
+static void pass_empty(struct ls_table *t)
+{
+	pthread_mutex_lock(&t->freer);
+	t->pass_live = 0;
+	LS_STORE(&t->env.header->live, 0);
+	LS_STORE(&t->env.header->pass_count, LS_LOAD(&t->env.header->pass_count) + 1);
+	pthread_mutex_unlock(&t->freer);
+}
+
 /* One pass over the table takes about a second, up to eight for the largest; expired means miss, so nobody waits for it (D4). */
 static void *freer_main(void *arg)
 {
@@ -382,9 +394,12 @@ static void *freer_main(void *arg)
 	while (atomic_load_explicit(&t->freer_run, memory_order_acquire)) {
 		struct timespec nap = { .tv_nsec = (long)TICK_NS };
 
-		ls_table_refill(t);
-		ls_table_expire(t, slice);
-		ls_table_refill(t);
+		if (ls_table_refill(t) == 0) {
+			pass_empty(t);
+		} else {
+			ls_table_expire(t, slice);
+			ls_table_refill(t);
+		}
 		LS_STORE(&t->env.header->freer_stamp_ns, ls_clock_ns());
 		nanosleep(&nap, NULL);
 	}

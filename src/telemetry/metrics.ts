@@ -9,6 +9,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { CounterSnapshot, LinkInfo, NatUsage } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices } from '../contract/services.js'
 import { counter as globalCodes } from '../generated/codes.js'
+import { RESOLUTION_MS } from '../lib/loop-delay.js'
 import { blockRows, counterBlocks, objectName, type BlockName, type BlockRow, type BlockShape } from './counter-blocks.js'
 import { NatUsageReader } from './nat-usage.js'
 
@@ -45,7 +46,7 @@ const agentStates: ReadonlyArray<AgentInfo['state']> = ['starting', 'running', '
 /** Creates the registry; `collectDefaultMetrics` starts the event-loop and garbage-collection observers of this process. */
 export function createMetrics (source: MetricsSource, nat: Pick<NatUsageReader, 'poll'> = new NatUsageReader(source.dataplane)): Metrics {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry, prefix: 'lockstep_' })
+  collectDefaultMetrics({ register: registry, prefix: 'lockstep_', eventLoopMonitoringPrecision: RESOLUTION_MS })
   const reading = new Reading(source)
   addAgent(registry, reading)
   addGlobal(registry, reading)

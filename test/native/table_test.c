@@ -1074,6 +1074,38 @@ TEST("expired sessions by the thousand leave with their reason, in slices, and t
 	ls_table_close(t);
 }
 
+TEST("while every slot is free the freer looks at none of them, and says that none is live")
+{
+	struct ls_table *t = table_new(1 << 10);
+	struct ls_config *c = bank_new();
+	u32 at;
+
+	for (u32 p = 0; p < LS_PHASE_COUNT; p++)
+		c->timeout_ns[0][p] = 1000000;
+	ls_table_write_config(t, c, sizeof(*c));
+	t->env.header->live = 7; /* of a pass before they were all deleted */
+	CHECK_EQ(ls_table_refill(t), 0);
+	CHECK_EQ(ls_freer_start(t), LS_OK);
+	for (u32 i = 0; i < 500 && LS_LOAD(&t->env.header->live); i++)
+		nap(20000);
+	ls_freer_stop(t);
+	CHECK_EQ(t->env.header->live, 0);
+	CHECK(t->env.header->pass_count >= 1);
+	CHECK_EQ(t->scan_slot, 0);
+	fill(t, 0, 5);
+	CHECK_EQ(ls_table_refill(t), 5);
+	at = t->scan_slot;
+	CHECK_EQ(ls_freer_start(t), LS_OK);
+	for (u32 i = 0; i < 500 && live_count(t); i++)
+		nap(20000);
+	ls_freer_stop(t);
+	CHECK_EQ(live_count(t), 0);
+	CHECK(t->scan_slot != at || t->env.header->pass_count >= 2);
+	CHECK_CLEAN(t);
+	free(c);
+	ls_table_close(t);
+}
+
 TEST("the freer thread expires on its own and stops")
 {
 	struct ls_table *t = table_new(1 << 10);
