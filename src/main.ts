@@ -65,7 +65,7 @@ export async function readConfigFile (path: string): Promise<{ readonly text: st
 interface Signals { end: (signal: string) => void, reload: () => void }
 
 /** From the first moment on: a signal while starting must not leave ports claimed behind. */
-function listenToSignals (): Signals {
+export function listenToSignals (): Signals {
   const signals: Signals = { end: () => {}, reload: () => {} }
   process.on('SIGTERM', () => { signals.end('SIGTERM') })
   process.on('SIGINT', () => { signals.end('SIGINT') })

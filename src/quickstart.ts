@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { explain, startAgent, type Agent } from './agent.js'
 import { hostDefaults } from './config/index.js'
-import { createLog, readConfigFile, runUntilSignal } from './main.js'
+import { createLog, readConfigFile, listenToSignals, runUntilSignal } from './main.js'
 import { packageRoot } from './native/load.js'
 
 /** Of test/lab, which a package without it still starts without. */
@@ -39,7 +39,26 @@ export async function quickstart (o: { readonly socketPath: string | null }): Pr
   }
   const log = createLog('info')
   const stateDirectory = mkdtempSync(join(tmpdir(), 'lockstep-quickstart-'))
-  const lab = await openLab(say)
+  // a signal while the lab opens is heard at once and obeyed when it is open: half a lab cannot be closed
+  const signals = listenToSignals()
+  const asked: { signal: string | null } = { signal: null }
+  signals.end = (signal) => {
+    if (asked.signal === null) say(`${signal}: what is being opened is closed first ...`)
+    asked.signal = signal
+  }
+  let lab: Lab | null
+  try {
+    lab = await openLab(say)
+  } catch (error) {
+    rmSync(stateDirectory, { recursive: true, force: true })
+    if (asked.signal !== null) return 0 // it went to the programs that open the lab, too
+    throw error
+  }
+  if (asked.signal !== null) {
+    await lab?.close()
+    rmSync(stateDirectory, { recursive: true, force: true })
+    return 0
+  }
   const file = join(packageRoot(), 'examples', lab === null ? 'quickstart-unprivileged.yaml' : 'quickstart.yaml')
   let agent: Agent
   try {
@@ -54,11 +73,13 @@ export async function quickstart (o: { readonly socketPath: string | null }): Pr
   const traffic = lab === null ? null : keepTraffic(lab, (text) => { log.warn(text) })
   const flags = o.socketPath === null && socketPath === hostDefaults().socketPath ? '' : ` --socket ${socketPath}`
   say(guide(file, agent, flags, lab !== null))
-  const code = await runUntilSignal(agent, log, async () => {
+  const running = runUntilSignal(agent, log, async () => {
     await traffic?.stop()
     await ended(gateway)
     await lab?.close()
-  })
+  }, signals)
+  if (asked.signal !== null) signals.end(asked.signal)
+  const code = await running
   rmSync(stateDirectory, { recursive: true, force: true })
   return code
 }

@@ -1,5 +1,7 @@
 /** `lockstep lab` itself: it shows, it ends well, it leaves nothing; Ctrl-C in the middle as well. */
 import t from 'tap'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { steps } from './steps.js'
@@ -32,6 +34,17 @@ t.test('interrupted, it still cleans up', { skip }, async (t) => {
   t.equal(await lab.ended, 130, lab.output)
   t.match(lab.output, /the lab is removed/)
   t.same(await namespaces(prefix), [])
+})
+
+t.test('quickstart, interrupted while its lab opens, leaves nothing', { skip: skip !== false ? skip : (await namespaces('lockstep-')).length > 0 && 'a quickstart runs on this host: its namespaces have fixed names' }, async (t) => {
+  const folder = t.testdir({ tmp: {} })
+  const quickstart = new Background('quickstart', null, [process.execPath, program, 'quickstart', '--socket', join(folder, 'agent.sock')], { env: { TMPDIR: join(folder, 'tmp') } })
+  while (quickstart.running && (await namespaces('lockstep-')).length === 0) await sleep(20)
+  quickstart.child.kill('SIGINT')
+  t.equal(await quickstart.ended, 0, quickstart.output)
+  t.match(quickstart.output, /^SIGINT: /m)
+  t.same(await namespaces('lockstep-'), [])
+  t.same(readdirSync(join(folder, 'tmp')), [])
 })
 
 t.test('a wrong option says what is possible', async (t) => {
