@@ -77,6 +77,8 @@ export async function setup({ tests = false } = {}) {
 
 if (isMain(import.meta.url)) {
   await main(async (args) => {
+    const unknown = args.find((a) => a !== '--tests' && a !== '--locked')
+    if (unknown !== undefined) throw new Refusal(`setup.mjs: unknown argument ${unknown}; possible: --tests`)
     const tests = args.includes('--tests')
     if (args.includes('--locked')) return work(tests)
     await setup({ tests })

@@ -52,6 +52,10 @@ export function parseOptions (argv: readonly string[]): BenchOptions | null {
   const known = suites.find((name) => name === suite)
   if (known === undefined) throw new BenchError(`no suite named ${suite}; there are: ${suites.join(', ')}`)
   if (rest.length > 0) throw new BenchError(`unexpected argument ${rest.join(' ')}`)
+  for (const name of known === 'reconcile' ? [] : ['stale', 'backend', 'sweep', 'html'] as const) {
+    if (values[name] !== undefined) throw new BenchError(`--${name} is of the suite reconcile; ${known} has none`)
+  }
+  if (known === 'switch' && values.sessions !== undefined) throw new BenchError('--sessions: switch measures the sessions of its own traffic')
   if (values.backend !== undefined && values.backend !== 'userspace') throw new BenchError(`backend ${values.backend} cannot be measured here: only userspace can`)
   return {
     suite: known,

@@ -89,7 +89,8 @@ t.test('arguments', async (t) => {
   const wrong: [string[], RegExp][] = [
     [[], /name a suite/], [['tables'], /no suite named tables/], [['table', 'more'], /unexpected/], [['table', '--sessions', '10'], /--sessions/],
     [['table', '--sessions', '1e6'], /--sessions/], [['reconcile', '--stale', '0'], /--stale/], [['reconcile', '--stale', '101%'], /--stale/],
-    [['reconcile', '--backend', 'vpp'], /backend vpp/], [['table', '--nope'], /nope/]
+    [['reconcile', '--backend', 'vpp'], /backend vpp/], [['table', '--nope'], /nope/], [['pipeline', '--stale', '1%'], /--stale is of the suite reconcile/],
+    [['api', '--html', 'x.html'], /--html is of/], [['table', '--sweep'], /--sweep is of/], [['switch', '--sessions', '2k'], /--sessions: switch/]
   ]
   for (const [argv, error] of wrong) t.throws(() => parseOptions(argv), error, argv.join(' '))
 })
