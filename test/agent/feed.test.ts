@@ -47,9 +47,10 @@ t.test('a reader that throws is told about, and the others hear everything', asy
 
 t.test('a busy main thread costs changes, which are counted, not memory', async t => {
   const { table, sync, feed } = setup(1 << 17)
-  let [records, lost] = [0, 0]
+  let [records, lost, early] = [0, 0, 0] // early: some of these may still be on their way when the first is heard
   feed.subscribe((rows, gone) => { records += rows.length / RECORD; lost += gone })
-  await until('a first change', async () => { fill(table, 1); await table.deleteFilter(everything, 4).done; await new Promise(resolve => setTimeout(resolve, 5)); return records > 0 })
+  await until('a first change', async () => { fill(table, 1); early += (await table.deleteFilter(everything, 4).done).deleted; await new Promise(resolve => setTimeout(resolve, 5)); return records > 0 })
+  early -= records
   ;[records, lost] = [0, 0]
   let sent = 0
   for (let round = 0; round < 8; round++) {
@@ -63,7 +64,7 @@ t.test('a busy main thread costs changes, which are counted, not memory', async 
     await new Promise(resolve => setTimeout(resolve, 5))
     return records + lost >= sent - 1
   })
-  t.ok(records + lost <= sent, `${records} told and ${lost} lost of ${sent}`)
+  t.ok(records + lost <= sent + early, `${records} told and ${lost} lost of ${sent} and at most ${early} from before`)
   feed.close()
   await sync.close()
   table.close()
