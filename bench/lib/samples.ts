@@ -84,3 +84,10 @@ export function figuresOf (figures: Readonly<Record<string, number | null>>): Re
 }
 
 export const ratio = (peer: number | null, ours: number | null): number | null => (peer === null || ours === null || ours === 0 ? null : peer / ours)
+
+/** Median of the ratios of samples that were taken one right after the other: the machine drifts from repeat to repeat, hardly within one. */
+export function pairedRatio (samples: Samples, ours: string, peer: string): number | null {
+  const [a, b] = [samples.values.get(ours) ?? [], samples.values.get(peer) ?? []]
+  const ratios = a.slice(0, b.length).map((value, i) => value / (b[i] ?? NaN)).filter(Number.isFinite)
+  return ratios.length === 0 ? null : median(ratios)
+}

@@ -17,7 +17,7 @@
  *   maglev_extra_disruption  fraction of entries that move although their real stays, when one real goes; repair
  */
 import { buildPrograms, isBuilt, runProgram } from '../lib/programs.js'
-import { figuresOf, medianOf, merge, noSamples, prefixed, ratio, spreadOf, type Samples, type SuiteResult } from '../lib/samples.js'
+import { figuresOf, medianOf, merge, noSamples, pairedRatio, prefixed, ratio, spreadOf, type Samples, type SuiteResult } from '../lib/samples.js'
 
 export interface PipelineBenchOptions {
   readonly sessions?: number
@@ -48,7 +48,7 @@ export async function bench ({ sessions = 2 ** 20, repeats = 9, quick = false, p
 }
 
 export function pipelineFigures (samples: Samples, sessions: number): SuiteResult {
-  const over = (ours: string, peer: string): number | null => ratio(medianOf(samples, ours), medianOf(samples, peer))
+  const over = (ours: string, peer: string): number | null => pairedRatio(samples, ours, peer)
   const cold = [over('hit_cold_ns', 'hit_cold_peer_ns'), over('16m_hit_cold_ns', '16m_hit_cold_peer_ns')]
   const ms = (name: string): number | null => ratio(medianOf(samples, name), 1e6)
   return {

@@ -65,6 +65,8 @@ t.test('pipeline: XDP beside its peer; cold is the worse of the two sizes', asyn
   t.equal(pipelineFigures(samples(small), 1024).figures.xdp_hit_cold_ratio, 0.6)
   const { figures } = pipelineFigures(merge([samples(small), large]), 1024)
   t.match(figures, { xdp_hit_ns: 80, xdp_hit_ratio: 0.8, xdp_hit_cold_ratio: 0.7, xdp_new_flow_ratio: 0.5 })
+  const drifting = { hit_ns: [80, 120, 160], hit_peer_ns: [100, 150, 160] }
+  t.equal(pipelineFigures(samples(drifting), 1024).figures.xdp_hit_ratio, 0.8, 'each sample beside the one taken with it')
 })
 
 t.test('goals are said beside figures that have one', async (t) => {
