@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { figuresOf, type SuiteResult } from './lib/samples.js'
 import { humanTable, jsonLine, save } from './lib/report.js'
 import { parseOptions, usage, type BenchOptions } from './lib/options.js'
-import { BenchError } from './lib/programs.js'
+import { BenchError, requireClone } from './lib/programs.js'
 
 export async function benchMain (argv: string[]): Promise<number> {
   const abort = new AbortController()
@@ -16,6 +16,7 @@ export async function benchMain (argv: string[]): Promise<number> {
       process.stdout.write(usage)
       return 0
     }
+    requireClone()
     const { result, extra } = await run(options, (text) => { process.stderr.write(`bench: ${text}\n`) }, abort.signal)
     if (options.save) process.stderr.write(`bench: saved ${save(result, extra)}\n`)
     process.stdout.write(options.json ? `${jsonLine(result)}\n` : humanTable(result))

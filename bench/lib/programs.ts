@@ -14,6 +14,11 @@ export class BenchError extends Error {}
 
 const folder = join(root, 'build-bench')
 
+/** The suites are built from sources, and compare with peers and labs, that the npm package does not have. */
+export function requireClone (at: string = root): void {
+  if (!existsSync(join(at, 'CMakeLists.txt'))) throw new BenchError('the sources of the suites are not in this package: run them in a clone of the repository, npm run -s bench -- SUITE')
+}
+
 export async function buildPrograms (progress: (text: string) => void, signal?: AbortSignal): Promise<void> {
   progress('building the bench programs')
   const steps: string[][] = [

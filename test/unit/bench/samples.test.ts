@@ -7,6 +7,7 @@ import { barPlot, costPlot, perSessionPlot } from '../../../bench/reconcile/plot
 import { pipelineFigures } from '../../../bench/pipeline/main.js'
 import { tableFigures } from '../../../bench/table/main.js'
 import { parseOptions } from '../../../bench/lib/options.js'
+import { requireClone } from '../../../bench/lib/programs.js'
 import { goalText, jsonLine } from '../../../bench/lib/report.js'
 import { merge, parseSamples, prefixed, quantile, spreadOf } from '../../../bench/lib/samples.js'
 
@@ -95,6 +96,11 @@ t.test('arguments', async (t) => {
     [['api', '--html', 'x.html'], /--html is of/], [['table', '--sweep'], /--sweep is of/], [['switch', '--sessions', '2k'], /--sessions: switch/]
   ]
   for (const [argv, error] of wrong) t.throws(() => parseOptions(argv), error, argv.join(' '))
+})
+
+t.test('the suites run in a clone, and say so elsewhere', async (t) => {
+  requireClone()
+  t.throws(() => { requireClone(t.testdir({})) }, /in a clone of the repository/)
 })
 
 t.test('the Map peer removes exactly what was not confirmed, from both maps', async (t) => {
