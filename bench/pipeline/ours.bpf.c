@@ -18,7 +18,8 @@ LS_SEC("xdp.frags") int bench_parse(struct xdp_md *ctx)
 	return XDP_DROP;
 }
 
-/* What a balancer without sessions does: frame in, headers, the VIP, its Maglev ring, the real written into the frame, frame out. */
+/* What a balancer without sessions does: frame in, headers, the VIP, its Maglev ring, the real written into the frame, and out where it came from, as
+ * Katran does it. */
 LS_SEC("xdp.frags") int bench_maglev(struct xdp_md *ctx)
 {
 	struct bench_lane *lane = bench_restore(ctx);
@@ -46,5 +47,5 @@ LS_SEC("xdp.frags") int bench_maglev(struct xdp_md *ctx)
 	if (!ls_decrement_ttl(p) || !ls_rewrite(p, &p->to) || ls_write_link(p, &c->iface[2]) != LS_DROP_NONE || ls_frame_store(ctx, p))
 		return XDP_DROP;
 	lane->sent++;
-	return (int)bpf_redirect_map(&ls_map_ways_out, 2, XDP_DROP);
+	return XDP_TX;
 }

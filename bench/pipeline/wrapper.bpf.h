@@ -41,7 +41,7 @@ LS_SEC("xdp.frags") int bench_run(struct xdp_md *ctx)
 	struct bench_lane *lane = bench_restore(ctx);
 	int action = lane ? ls_frame_run(ctx) : XDP_ABORTED;
 
-	if (lane && action == XDP_REDIRECT)
+	if (lane && (action == XDP_REDIRECT || action == XDP_TX))
 		lane->sent++;
 	return action;
 }

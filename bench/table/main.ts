@@ -17,7 +17,7 @@
  *   verify_ok             1: full, filled again and empty tables passed every invariant
  */
 import { buildPrograms, isBuilt, runProgram } from '../lib/programs.js'
-import { figuresOf, medianOf, merge, noSamples, ratio, spreadOf, type Samples, type SuiteResult } from '../lib/samples.js'
+import { figuresOf, medianOf, merge, noSamples, pairedRatio, ratio, spreadOf, type Samples, type SuiteResult } from '../lib/samples.js'
 
 export interface TableBenchOptions {
   readonly sessions?: number
@@ -40,23 +40,21 @@ export async function bench ({ sessions = 2 ** 20, repeats = 9, progress = () =>
 
 export function tableFigures (samples: Samples, sessions: number): SuiteResult {
   const perSecond = (name: string): number | null => ratio(1e3, medianOf(samples, name))
-  const walk = medianOf(samples, 'walk_ns')
-  const install = medianOf(samples, 'install_ns')
   return {
     suite: 'table',
     figures: figuresOf({
       sessions,
       walk_mps: perSecond('walk_ns'),
       walk_bpf_mps: perSecond('walk_peer_ns'),
-      walk_ratio: ratio(medianOf(samples, 'walk_peer_ns'), walk),
+      walk_ratio: pairedRatio(samples, 'walk_peer_ns', 'walk_ns'),
       install_mps: perSecond('install_ns'),
       install_bpf_mps: perSecond('install_peer_ns'),
-      install_ratio: ratio(medianOf(samples, 'install_peer_ns'), install),
-      install_ratio_one_row: ratio(medianOf(samples, 'install_peer_one_row_ns'), install),
+      install_ratio: pairedRatio(samples, 'install_peer_ns', 'install_ns'),
+      install_ratio_one_row: pairedRatio(samples, 'install_peer_one_row_ns', 'install_ns'),
       bpf_walk_mps: perSecond('bpf_walk_ns'),
-      bpf_walk_ratio: ratio(medianOf(samples, 'bpf_walk_peer_ns'), medianOf(samples, 'bpf_walk_ns')),
+      bpf_walk_ratio: pairedRatio(samples, 'bpf_walk_peer_ns', 'bpf_walk_ns'),
       bpf_install_mps: perSecond('bpf_install_ns'),
-      bpf_install_ratio: ratio(medianOf(samples, 'bpf_install_peer_ns'), medianOf(samples, 'bpf_install_ns')),
+      bpf_install_ratio: pairedRatio(samples, 'bpf_install_peer_ns', 'bpf_install_ns'),
       churn_per_s: medianOf(samples, 'churn_per_s'),
       churn_missed: medianOf(samples, 'churn_missed'),
       churn_twice: medianOf(samples, 'churn_twice'),
@@ -67,7 +65,7 @@ export function tableFigures (samples: Samples, sessions: number): SuiteResult {
       verify_ok: medianOf(samples, 'verify_ok'),
       fill_fail: medianOf(samples, 'fill_fail')
     }),
-    notes: { ...samples.notes, method: 'medians; CPU time of the measuring thread; ours and the kernel\'s alternate within one run; shared cores: ratios count, not scaling' },
+    notes: { ...samples.notes, method: 'medians, ratios of samples taken together; CPU time of the measuring thread; ours and the kernel\'s alternate within one run; shared cores: ratios count, not scaling' },
     spread: spreadOf(samples)
   }
 }

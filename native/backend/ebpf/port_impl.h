@@ -98,6 +98,17 @@ LS_INLINE void *ls_element(void *map, u32 i) { return bpf_map_lookup_elem(map, &
 
 /* --- the worker: one CPU --------------------------------------------------------------------------------------------------------------------- */
 
+#define LS_MEMOS 64
+
+/* Where an address was found among the routes, and in which state of them: the search takes a step for each doubling of the table. Each CPU has its own,
+ * in memory that only it sees. */
+struct ls_route_memo {
+	struct ls_addr to;
+	u64 state; /* twice the bank's generation, which bank, plus one: none is zero */
+	u32 nexthop;
+	u32 neigh; /* where its neighbour was: a guess, looked at first */
+};
+
 struct ls_env {
 	u64 now_ns;
 	u64 origin;
@@ -110,6 +121,7 @@ struct ls_env {
 	u32 notice_ring;
 	u32 host_flows;
 	struct ls_hash_key hash;
+	struct ls_route_memo memo[LS_MEMOS];
 };
 
 LS_INLINE struct ls_session *port_session(const struct ls_env *e, u32 slot) { return ls_element(&ls_map_sessions, slot); }
@@ -289,47 +301,60 @@ LS_INLINE u32 port_sum(struct ls_buf *b, u32 offset, u32 len)
 
 /* By the table's mirror of the kernel's routes and neighbours, as in user space. bpf_fib_lookup would need a licence that the kernel takes for GPL
  * (docs/design/0008-ebpf.md). */
-LS_INLINE u32 ls_mirror_neigh(const struct ls_env *e, const struct ls_addr *a, u32 device, struct ls_route *r)
+LS_INLINE u32 ls_mirror_neigh(const struct ls_env *e, const struct ls_addr *a, u32 device, struct ls_route *r, struct ls_route_memo *m)
 {
-	u32 at;
+	u32 at = m->neigh;
 
 	LS_GIVEN(e && a && r);
-	at = ls_neigh_index(a, device);
-	for (u32 n = 0; n < LS_NEIGH_PROBES; n++) {
-		const struct ls_neigh *x = ls_element(&ls_map_neighs, (at + n) & (LS_NEIGHS - 1));
+	for (u32 n = 0; n <= LS_NEIGH_PROBES; n++) {
+		const struct ls_neigh *x = ls_element(&ls_map_neighs, at & (LS_NEIGHS - 1));
 		u32 found;
 
 		if (!x)
 			return 0;
 		found = ls_neigh_match(x, a, device, r->dst_mac);
-		if (found != LS_NEIGH_OTHER)
-			return found == LS_NEIGH_KNOWN;
+		if (found == LS_NEIGH_KNOWN) {
+			m->neigh = at;
+			return 1;
+		}
+		if (n && found == LS_NEIGH_UNKNOWN)
+			return 0;
+		at = n ? at + 1 : ls_neigh_index(a, device);
 	}
 	return 0;
 }
 
-LS_INLINE u32 ls_mirror_nexthop(const struct ls_fib *f, const struct ls_addr *to)
+/* This CPU's memory of the address, with its next hop. */
+LS_INLINE struct ls_route_memo *ls_mirror_memo(const struct ls_env *e, const struct ls_fib *f, const struct ls_addr *to)
 {
-	u32 i;
+	u64 state = f->generation * 2 + (e->fib & 1) + 1, at = (to->d[0] ^ to->d[1]) * 0x9e3779b97f4a7c15ULL >> 58;
+	struct ls_route_memo *m = (struct ls_route_memo *)&e->memo[at & (LS_MEMOS - 1)];
 
-	if (f->count == 0)
-		return 0;
-	i = ls_interval_addr(f->start, f->count, LS_FIB_STEPS, LS_FIB_BOUNDS, to);
-	return f->nexthop_of[i];
+	if (LS_UNLIKELY(m->state != state || !ls_addr_equal(&m->to, to))) {
+		m->to = *to;
+		m->state = state;
+		m->nexthop = f->count ? f->nexthop_of[ls_interval_addr(f->start, f->count, LS_FIB_STEPS, LS_FIB_BOUNDS, to)] : 0;
+	}
+	return m;
 }
 
 LS_INLINE void port_route(const struct ls_env *e, const struct ls_addr *to, u32 family, u32 domain, struct ls_route *r)
 {
 	const struct ls_fib *f = ls_element(&ls_map_fib, e->fib & 1);
-	u32 n = f ? ls_mirror_nexthop(f, to) : 0;
+	struct ls_route_memo *m;
 	const struct ls_nexthop *hop;
 	const struct ls_iface *i;
+	u32 n;
 
 	(void)family;
 	(void)domain;
 	r->result = LS_ROUTE_NONE;
+	if (!f)
+		return;
+	m = ls_mirror_memo(e, f, to);
+	n = m->nexthop;
 	LS_OPAQUE(n);
-	if (!f || n == 0 || n >= LS_NEXTHOPS_MAX)
+	if (n == 0 || n >= LS_NEXTHOPS_MAX)
 		return;
 	hop = &f->nexthop[n];
 	if (hop->kind == LS_NH_NONE)
@@ -342,7 +367,7 @@ LS_INLINE void port_route(const struct ls_env *e, const struct ls_addr *to, u32 
 	i = &port_config(e)->iface[r->iface & (LS_IFACES_MAX - 1)];
 	r->mtu = i->mtu;
 	r->next_hop = hop->kind == LS_NH_GATEWAY ? hop->gateway : *to;
-	r->result = ls_mirror_neigh(e, &r->next_hop, i->device, r) ? LS_ROUTE_OK : LS_ROUTE_UNRESOLVED;
+	r->result = ls_mirror_neigh(e, &r->next_hop, i->device, r, m) ? LS_ROUTE_OK : LS_ROUTE_UNRESOLVED;
 }
 
 #endif
