@@ -378,7 +378,7 @@ static void fill(u32 n)
 		r[i].key = (struct ls_key){ .src = addr("10.9.0.1"), .dst = addr("10.9.0.2"), .sport_be = (be16)i, .proto = 17, .family = LS_IP4 };
 		ls_key_reverse(&r[i].reply, &r[i].key);
 	}
-	ls_table_install(table, (u8 *)r, sizeof(*r), n, 0, status, &result);
+	ls_table_install(table, (u8 *)r, sizeof(*r), n, 0, status, NULL, &result);
 }
 
 static void operate(struct input *in)

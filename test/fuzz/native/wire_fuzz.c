@@ -122,7 +122,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 				((u8 *)&r)[at % sizeof(r)] ^= (u8)take(&in);
 			}
-			ls_table_install(table, (u8 *)&r, sizeof(r), 1, op & 0x40 ? LS_INSTALL_MARK : 0, status, &result);
+			ls_table_install(table, (u8 *)&r, sizeof(r), 1, op & 0x40 ? LS_INSTALL_MARK : 0, status, NULL, &result);
 			if ((status[0] == LS_OK) != (result.installed + result.replaced == 1) || (ls_wire_check(&r) != LS_OK && status[0] == LS_OK))
 				BROKEN("status %u of a record that is %u", status[0], ls_wire_check(&r));
 			break;
@@ -140,7 +140,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 				frame[take16(&in) % sizeof(frame)] = (u8)take(&in);
 			block = malloc(n * stride + 1);
 			memcpy(block, frame, n * stride);
-			ls_table_install(table, block, stride, n, 0, status, &result);
+			ls_table_install(table, block, stride, n, 0, status, NULL, &result);
 			free(block);
 			if (result.installed + result.replaced + result.conflicts + result.full + result.invalid != n)
 				BROKEN("%u records, other outcomes", n);
@@ -150,7 +150,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			struct ls_wire_record r;
 
 			take_bytes(&in, &r, sizeof(r));
-			ls_table_install(table, (u8 *)&r, sizeof(r), 1, 0, status, &result);
+			ls_table_install(table, (u8 *)&r, sizeof(r), 1, 0, status, NULL, &result);
 			break;
 		}
 		case 5: {
