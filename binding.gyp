@@ -15,7 +15,7 @@
   "target_defaults": {
     "include_dirs": ["native/include", "native"],
     "defines": ["<@(native_defines)", "_GNU_SOURCE"],
-    "cflags": ["<@(native_warnings)", "<!@(pkg-config --cflags libmnl)"],
+    "cflags": ["<@(native_warnings)", "<@(native_arithmetic)", "<!@(pkg-config --cflags libmnl)"],
     "cflags_c": ["-std=gnu11", "-fvisibility=hidden"],
     "cflags!": ["-fno-exceptions"],
     "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17"],

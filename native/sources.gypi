@@ -13,11 +13,19 @@
       "native/table/reevaluate.c",
       "native/table/nat_usage.c",
       "native/table/maglev.c",
+      "native/sketch/sketch.c",
+      "native/sketch/decode.c",
+      "native/sketch/pack.c",
+      "native/sync/replica.c",
+      "native/sync/outgoing.c",
+      "native/sync/incoming.c",
+      "native/sync/compare.c",
       "native/mirror/mirror.c",
       "native/mirror/netlink.c",
       "native/mirror/netns.c",
       "native/mirror/neighbours.c",
       "native/mirror/routes.c",
+      "native/mirror/xdp_features.c",
       "native/backend/userspace/worker.c",
       "native/backend/userspace/port_packet.c",
       "native/backend/userspace/port_pcap.c",
@@ -31,7 +39,8 @@
       "native/addon/convert.cc",
       "native/addon/table.cc",
       "native/addon/dataplane.cc",
-      "native/addon/maglev.cc"
+      "native/addon/maglev.cc",
+      "native/addon/replica.cc"
     ],
     "bpf_program_sources": ["native/backend/ebpf/xdp.bpf.c"],
     "ebpf_lib_sources": [
@@ -58,22 +67,26 @@
     ],
     "native_test_sources": [
       "test/native/maglev_test.c",
+      "test/native/sketch_test.c",
       "test/native/table_test.c",
       "test/native/crash_test.c",
       "test/native/pipeline_test.c",
       "test/native/stress_test.c",
       "test/native/hazards_test.c",
+      "test/native/replica_test.c",
       "test/native/links_test.c",
       "test/native/golden_test.c",
       "test/native/pipeline_corpus_test.c",
-      "test/native/wire_corpus_test.c"
+      "test/native/wire_corpus_test.c",
+      "test/native/sketch_corpus_test.c"
     ],
     "native_bpf_test_sources": ["test/native/bpf_golden_test.c", "test/native/bpf_diff_test.c", "test/native/bpf_refused_test.c"],
-    "native_fuzz_sources": ["test/fuzz/native/pipeline_fuzz.c", "test/fuzz/native/wire_fuzz.c"],
+    "native_fuzz_sources": ["test/fuzz/native/pipeline_fuzz.c", "test/fuzz/native/wire_fuzz.c", "test/fuzz/native/sketch_fuzz.c"],
     "native_bench_sources": [
       "bench/table/table_bench.c",
       "bench/reconcile/reconcile_bench.c",
-      "bench/pipeline/pipeline_bench.c"
+      "bench/pipeline/pipeline_bench.c",
+      "bench/proof/proof_bench.c"
     ],
     "native_bpf_bench_sources": ["bench/table/maps_bench.c", "bench/pipeline/xdp_bench.c"],
     "bpf_bench_program_sources": ["bench/pipeline/ours.bpf.c", "bench/pipeline/peer.bpf.c"],
@@ -82,6 +95,7 @@
       "NODE_ADDON_API_CPP_EXCEPTIONS",
       "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
     ],
+    "native_arithmetic": ["-ffp-contract=off", "-fno-math-errno"],
     "native_warnings": ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-format-truncation", "-Wno-unknown-warning-option"]
   }
 }

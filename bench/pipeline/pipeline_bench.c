@@ -169,7 +169,7 @@ int main(int argc, char **argv)
 		u64 sent = 0, spent = 0, copies = 0;
 		double first, second;
 
-		ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)sessions, 0, NULL, &installed);
+		ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)sessions, 0, NULL, NULL, &installed);
 		must_be("install", installed.installed, sessions, t);
 		{
 			u8 *many = malloc(8192 * FRAME);
@@ -193,7 +193,7 @@ int main(int argc, char **argv)
 			bench_sample("user_hit_cold_ns", ((double)spent - (double)copies) / (double)sessions);
 		first = opened(t, &e, open, fresh, "new");
 		bench_clear(t);
-		ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)sessions, 0, NULL, &installed);
+		ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)sessions, 0, NULL, NULL, &installed);
 		second = opened(t, &e, vip, fresh, "new through the VIP");
 		if (r) {
 			bench_sample("new_ns", first);

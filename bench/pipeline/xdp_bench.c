@@ -161,7 +161,7 @@ static void install(const struct ls_wire_record *r, u32 n)
 
 	if (!records || !keys || !replies)
 		bench_fail("out of memory", 0);
-	ls_table_install(table, (const u8 *)r, sizeof(*r), n, 0, NULL, &result);
+	ls_table_install(table, (const u8 *)r, sizeof(*r), n, 0, NULL, NULL, &result);
 	if (result.installed != n)
 		bench_fail("not every session was installed", (int)result.full);
 	for (u32 i = 0; i < n; i++) {

@@ -104,7 +104,7 @@ int main(int argc, char **argv)
 		stale.replies = malloc((stale_count + 1) * sizeof(struct ls_key));
 		peer_update(peer.reply, peer.replies, peer.keys, sizeof(*peer.keys), sessions);
 	}
-	ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)sessions, 0, NULL, &installed);
+	ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)sessions, 0, NULL, NULL, &installed);
 	check(installed.installed == sessions);
 	bench_sample("stale", (double)stale_count);
 	for (u64 r = 0; r <= repeats; r++) {
@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 
 		ls_bulk_begin(t);
 		began = bench_clock();
-		ls_table_install(t, (const u8 *)fresh, sizeof(*fresh), (u32)fresh_count, LS_INSTALL_MARK, NULL, &installed);
+		ls_table_install(t, (const u8 *)fresh, sizeof(*fresh), (u32)fresh_count, LS_INSTALL_MARK, NULL, NULL, &installed);
 		if (r)
 			bench_sample("bulk_ns", (double)(bench_clock() - began));
 		check(installed.installed == fresh_count);
@@ -136,7 +136,7 @@ int main(int argc, char **argv)
 			if (!with_worker)
 				check(bench_verify(t, fresh_count));
 		}
-		ls_table_install(t, (const u8 *)gone, sizeof(*gone), (u32)stale_count, 0, NULL, &installed);
+		ls_table_install(t, (const u8 *)gone, sizeof(*gone), (u32)stale_count, 0, NULL, NULL, &installed);
 		if (with_peer) {
 			bulk = (u32)r + 1;
 			for (u64 i = 0; i < sessions; i++)

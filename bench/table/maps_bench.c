@@ -60,7 +60,7 @@ static void come(struct churn *c, u64 batch)
 	struct ls_install_result result;
 
 	atomic_store(&c->last, c->first + (batch + 1) * BATCH);
-	ls_table_install(c->t, (const u8 *)r, sizeof(*r), BATCH, 0, NULL, &result);
+	ls_table_install(c->t, (const u8 *)r, sizeof(*r), BATCH, 0, NULL, NULL, &result);
 	if (result.installed != BATCH)
 		bench_fail("sessions that came", (int)result.installed);
 	free(r);
@@ -160,7 +160,7 @@ static void round_of(struct ls_table *t, struct peer *peer, const struct ls_wire
 	u64 began = bench_clock(), install, other, walk, walk_other, live = 0, sum, theirs = 0;
 	struct ls_install_result result;
 
-	ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)sessions, 0, NULL, &result);
+	ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)sessions, 0, NULL, NULL, &result);
 	install = bench_clock() - began;
 	if (result.installed != sessions)
 		bench_fail("not every session was installed", (int)result.full);
@@ -200,7 +200,7 @@ int main(int argc, char **argv)
 	peer_load(&peer, records, sessions);
 	for (u64 r = 0; r <= repeats; r++) /* the first round warms up */
 		round_of(t, &peer, records, sessions, r > 0);
-	ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)(sessions / 2), 0, NULL, &result);
+	ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)(sessions / 2), 0, NULL, NULL, &result);
 	walk_under_churn(t, sessions / 2, bench_number(argc, argv, "churn", 220000), bench_number(argc, argv, "seconds", 3));
 	verified = bench_verify(t, sessions / 2);
 	bench_clear(t);

@@ -79,7 +79,7 @@ int main(int argc, char **argv)
 		u64 began = bench_clock(), live = 0, sum = 0, spent, two;
 		u32 slots_used = 0;
 
-		ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)sessions, 0, NULL, &result);
+		ls_table_install(t, (const u8 *)records, sizeof(*records), (u32)sessions, 0, NULL, NULL, &result);
 		spent = bench_clock() - began;
 		if (result.installed != sessions)
 			bench_fail("not every session was installed", (int)result.full);

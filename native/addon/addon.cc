@@ -1,6 +1,8 @@
 /* The core addon. Its whole surface is typed, in the same order, in src/native/binding.ts. */
 #include "addon/handle.h"
 #include "addon/maglev.h"
+#include "addon/replica.h"
+#include "mirror/api.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -27,6 +29,22 @@ static Napi::Value lock_file(const Napi::CallbackInfo &info)
 	return Napi::Number::New(info.Env(), fd);
 }
 
+/* xdpFeatures(netns, ifindex) -> bits of enum netdev_xdp_act, or null: this kernel does not tell. */
+static Napi::Value xdp_features(const Napi::CallbackInfo &info)
+{
+	std::string netns = arg_string(info, 0, "netns", LS_NETNS_BYTES - 1);
+	u32 ifindex = arg_u32(info, 1, "ifindex");
+	char error[LS_MIRROR_ERROR_BYTES];
+	u64 features = 0;
+	ls_status status = ls_xdp_features(netns.c_str(), ifindex, &features, error);
+
+	if (status == LS_E_UNSUPPORTED)
+		return info.Env().Null();
+	if (status != LS_OK)
+		throw status_error(info.Env(), status, error);
+	return number(info.Env(), features);
+}
+
 static Napi::Object Init(Napi::Env env, Napi::Object exports)
 {
 	exports.Set("layoutVersion", Napi::Number::New(env, LS_LAYOUT_VERSION));
@@ -34,9 +52,11 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports)
 	exports.Set("configBytes", Napi::Number::New(env, sizeof(ls_config)));
 	exports.Set("countersBytes", Napi::Number::New(env, sizeof(ls_counters)));
 	exports.Set("lockFile", Napi::Function::New(env, lock_file, "lockFile"));
+	exports.Set("xdpFeatures", Napi::Function::New(env, xdp_features, "xdpFeatures"));
 	Table::Init(env, exports);
 	Userspace::Init(env, exports);
 	InitMaglev(env, exports);
+	InitReplica(env, exports);
 	return exports;
 }
 

@@ -104,7 +104,7 @@ template <size_t N> static void text_into(char (&to)[N], const Napi::Object &o, 
 	memcpy(to, s.c_str(), s.size() + 1);
 }
 
-/* ways(port), attach(port): {name, interface, netns, device, generic} -> {ifindex, mode: 0 driver | 1 generic, mtu, mac} */
+/* ways(port), attach(port): {name, interface, netns, device, generic} -> {ifindex, mode: 0 driver | 1 generic, redirect, mtu, recorded, mac} */
 Napi::Value Ebpf::port(const Napi::CallbackInfo &info, ls_status (*run)(ls_bpf *, ls_bpf_port *, ls_bpf_error *))
 {
 	Napi::Env env = info.Env();
@@ -122,6 +122,7 @@ Napi::Value Ebpf::port(const Napi::CallbackInfo &info, ls_status (*run)(ls_bpf *
 	check(env, run(use(), &port, &error), error);
 	out.Set("ifindex", number(env, port.ifindex));
 	out.Set("mode", number(env, port.mode));
+	out.Set("redirect", Napi::Boolean::New(env, port.redirect != 0));
 	out.Set("mtu", number(env, port.mtu));
 	out.Set("recorded", Napi::Boolean::New(env, port.recorded != 0));
 	out.Set("mac", Napi::String::New(env, mac_text(port.mac)));

@@ -224,7 +224,7 @@ Napi::Value Table::install(const Napi::CallbackInfo &info)
 
 	if (!info[2].IsNull())
 		status = arg_bytes(info, 2, n, "status").data;
-	ls_table_install(t, records.data, stride, n, mark ? LS_INSTALL_MARK : 0, status, &result);
+	ls_table_install(t, records.data, stride, n, mark ? LS_INSTALL_MARK : 0, status, NULL, &result);
 	return install_result(info.Env(), result);
 }
 

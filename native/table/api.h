@@ -55,8 +55,10 @@ enum ls_install_flags { LS_INSTALL_MARK = 1 << 0 };
 struct ls_install_result {
 	u64 installed, replaced, conflicts, full, invalid;
 };
-/* `n` packed records of `stride` bytes (at least sizeof the record; what follows is ignored). status[n], if given, gets enum ls_status. */
-void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, u32 flags, u8 *status, struct ls_install_result *result);
+/* `n` packed records of `stride` bytes (at least sizeof the record; what follows is ignored). status[n], if given, gets enum ls_status, slots[n] where each
+ * is now, or LS_SLOT_NONE. */
+void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, u32 flags, u8 *status, u32 *slots,
+		      struct ls_install_result *result);
 
 struct ls_delete_result {
 	u64 matched, deleted;

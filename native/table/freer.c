@@ -165,6 +165,14 @@ static u64 deadline(const struct ls_table *t, const struct ls_config *c, const s
 	return seen + timeout;
 }
 
+/* The owner of a group alone ends its sessions: who stands by has not seen their packets (hazard 29). */
+static bool ours(const struct ls_table *t, const struct ls_session *s)
+{
+	u32 rg = LS_LOAD(&s->rg);
+
+	return rg >= LS_RGS_MAX || LS_LOAD(&t->env.rgs[rg].role) == LS_ROLE_OWNER;
+}
+
 /* The time by which "expired" is judged: no worker's clock is further behind, so a burst that begins later agrees. Only that of programs is behind. */
 static u64 judged_ns(const struct ls_table *t)
 {
@@ -343,7 +351,7 @@ u32 ls_table_expire(struct ls_table *t, u32 slots)
 
 		if (LS_STATE_LIFECYCLE(state) == LS_LIVE) {
 			t->pass_live++;
-			if (now > deadline(t, c, s, state)) {
+			if (now > deadline(t, c, s, state) && ours(t, s)) {
 				u32 reason = LS_STATE_CLOSE(state) ? LS_STATE_CLOSE(state) : (u32)LS_CLOSE_TIMEOUT;
 
 				if (LS_CAS(&s->state, state, LS_STATE_SET_CLOSE(LS_STATE_SET_LIFECYCLE(state, LS_DYING), reason)) == state) {

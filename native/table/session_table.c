@@ -99,6 +99,7 @@ static bool refresh(struct ls_table *t, u32 slot, const struct ls_session *image
 	if (LS_CAS(&s->state, state, next) != state)
 		return false;
 	LS_STORE(&s->last_seen_ns, image->last_seen_ns);
+	LS_STORE(&s->syn_offset, image->syn_offset);
 	for (u32 d = 0; d < 2; d++) {
 		LS_STORE(&s->packets[d], image->packets[d]);
 		LS_STORE(&s->bytes[d], image->bytes[d]);
@@ -114,7 +115,7 @@ static void mark(struct ls_table *t, u32 slot)
 }
 
 /* Holds the writer. All or nothing (hazard 25): whatever fails leaves no entry behind. */
-static enum ls_status install_one(struct ls_table *t, struct pending *p, bool received)
+static enum ls_status install_one(struct ls_table *t, struct pending *p, bool received, u32 *in)
 {
 	struct ls_env *e = &t->env;
 	struct ls_creation c = { 0 };
@@ -133,6 +134,7 @@ static enum ls_status install_one(struct ls_table *t, struct pending *p, bool re
 			mark(t, c.slot);
 		ls_create_commit(e, &c);
 		t->listed--;
+		*in = c.slot;
 		return LS_OK;
 	}
 	ls_create_undo(e, &c);
@@ -143,6 +145,7 @@ static enum ls_status install_one(struct ls_table *t, struct pending *p, bool re
 		if (ref != LS_REF_NONE && LS_REF_DIR(ref) == LS_FORWARD && refresh(t, slot, &p->image)) {
 			if (received)
 				mark(t, slot);
+			*in = slot;
 			return LS_OK;
 		}
 	}
@@ -176,7 +179,8 @@ static void prepare(struct ls_table *t, struct pending *p, const u8 *record, u32
 	}
 }
 
-void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, u32 flags, u8 *status, struct ls_install_result *result)
+void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, u32 flags, u8 *status, u32 *slots,
+		      struct ls_install_result *result)
 {
 	struct pending pending[AHEAD];
 	u64 now = ls_clock_ns();
@@ -188,11 +192,12 @@ void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, 
 	for (u32 i = 0; i < n; i++) {
 		struct pending *p = &pending[i % AHEAD];
 		enum ls_status done = p->status;
+		u32 slot = LS_SLOT_NONE;
 
 		if (i % AHEAD == 0)
 			now = ls_clock_ns();
 		if (done == LS_OK)
-			done = install_one(t, p, flags & LS_INSTALL_MARK);
+			done = install_one(t, p, flags & LS_INSTALL_MARK, &slot);
 		if (n - i > AHEAD)
 			prepare(t, p, records + (size_t)(i + AHEAD) * stride, AHEAD - 1, now);
 		if (done == LS_OK) {
@@ -206,6 +211,8 @@ void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, 
 		}
 		if (status)
 			status[i] = (u8)done;
+		if (slots)
+			slots[i] = slot;
 		if (i % LS_WRITER_BATCH == LS_WRITER_BATCH - 1) {
 			pthread_mutex_unlock(&t->writer);
 			pthread_mutex_lock(&t->writer);

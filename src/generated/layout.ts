@@ -3,6 +3,11 @@
 /** Byte layout of the shared structs: total `size`, and per member `offset`, `size` and `type`. An array has `count` elements
  *  of `stride` bytes (`dims` when it has more than one dimension); a member of a struct type is described under that type. */
 export const layout = {
+  ls_activity: {
+    size: 24,
+    id: { offset: 0, size: 16, type: 'ls_session_id' },
+    idle_ns: { offset: 16, size: 8, type: 'u64' },
+  },
   ls_addr: {
     size: 16,
     b: { offset: 0, size: 16, type: 'u8', count: 16, stride: 1 },
@@ -150,6 +155,49 @@ export const layout = {
     family: { offset: 57, size: 1, type: 'u8' },
     domain: { offset: 58, size: 2, type: 'u16' },
     pad: { offset: 60, size: 4, type: 'u32' },
+  },
+  ls_frame: {
+    size: 32,
+    bytes: { offset: 0, size: 4, type: 'u32' },
+    crc: { offset: 4, size: 4, type: 'u32' },
+    type: { offset: 8, size: 1, type: 'u8' },
+    rg: { offset: 9, size: 1, type: 'u8' },
+    row: { offset: 10, size: 2, type: 'u16' },
+    rows: { offset: 12, size: 4, type: 'u32' },
+    seq: { offset: 16, size: 8, type: 'u64' },
+    epoch: { offset: 24, size: 8, type: 'u64' },
+  },
+  ls_frame_ack: {
+    size: 16,
+    stream: { offset: 0, size: 8, type: 'u64' },
+    seq: { offset: 8, size: 8, type: 'u64' },
+  },
+  ls_frame_cells: {
+    size: 24,
+    cut: { offset: 0, size: 8, type: 'u64' },
+    items: { offset: 8, size: 8, type: 'u64' },
+    from: { offset: 16, size: 4, type: 'u32' },
+    n: { offset: 20, size: 4, type: 'u32' },
+  },
+  ls_frame_cut: {
+    size: 72,
+    items: { offset: 0, size: 8, type: 'u64' },
+    sum: { offset: 8, size: 24, type: 'u64', count: 3, stride: 8 },
+    hash: { offset: 32, size: 8, type: 'u64' },
+    cells: { offset: 40, size: 4, type: 'u32' },
+    pad: { offset: 44, size: 4, type: 'u32' },
+    audit_age_ns: { offset: 48, size: 8, type: 'u64' },
+    key: { offset: 56, size: 16, type: 'u64', count: 2, stride: 8 },
+  },
+  ls_frame_stream: {
+    size: 16,
+    stream: { offset: 0, size: 8, type: 'u64' },
+    first: { offset: 8, size: 8, type: 'u64' },
+  },
+  ls_frame_want: {
+    size: 8,
+    cells: { offset: 0, size: 4, type: 'u32' },
+    pad: { offset: 4, size: 4, type: 'u32' },
   },
   ls_freer_work: {
     size: 20488,
@@ -727,6 +775,22 @@ export const limits = {
   LS_FLOW_ADMIN: 32,
   LS_FLOW_ACK_FWD: 64,
   LS_FLOW_ACK_REPLY: 128,
+  // ls_frame_type
+  LS_FRAME_HELLO: 1,
+  LS_FRAME_STREAM: 2,
+  LS_FRAME_ACK: 3,
+  LS_FRAME_CELLS_WANT: 4,
+  LS_FRAME_CELLS: 5,
+  LS_FRAME_NEED: 6,
+  LS_FRAME_CUT_WANT: 7,
+  LS_FRAME_BULK_WANT: 8,
+  LS_FRAME_BYE: 9,
+  LS_FRAME_UPSERTS: 32,
+  LS_FRAME_DELETES: 33,
+  LS_FRAME_ACTIVITY: 34,
+  LS_FRAME_BULK_BEGIN: 35,
+  LS_FRAME_BULK_END: 36,
+  LS_FRAME_CUT: 37,
   // ls_freer_phase
   LS_FREER_IDLE: 0,
   LS_FREER_CHOSEN: 1,
@@ -964,8 +1028,13 @@ export const limits = {
   LS_ZF_HOST_ANY: 32,
   LS_ZF_ICMP_ERRORS_OFF: 64,
   // macros
+  LS_FRAME_BYTES_MAX: 4194304,
+  LS_FRAME_ROWS_MAX: 4096,
   LS_HEADER_BYTES: 4096,
   LS_LAYOUT_VERSION: 2,
+  LS_PEER_VERSION: 1,
+  LS_SKETCH_CELLS: 4096,
+  LS_SKETCH_MAX: 4194304,
   LS_STATIC_HASH: 512,
   LS_TABLE_MAGIC: 0x504554534b434f4cn,
   LS_WIRE_VERSION: 1,

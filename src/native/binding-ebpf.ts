@@ -16,6 +16,8 @@ export interface NativeEbpfPortFound {
   readonly ifindex: number
   /** Driver, generic. */
   readonly mode: 0 | 1
+  /** What turns around on the port goes by redirect. */
+  readonly redirect: boolean
   readonly mtu: number
   /** Flows that the host opens by it are recorded. */
   readonly recorded: boolean

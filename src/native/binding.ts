@@ -112,6 +112,59 @@ export interface NativeTable {
   stopFreer: () => void
 }
 
+export interface NativeApplyResult {
+  /** New or refreshed. */
+  readonly installed: number
+  readonly deleted: number
+  /** Deletions and activity of what is not here. */
+  readonly unknown: number
+  /** Their tuples are held by sessions that go first. */
+  readonly waiting: number
+  /** Their tuples are held by sessions of this node. */
+  readonly conflicts: number
+  readonly full: number
+  readonly invalid: number
+}
+/** Frames written: without a number and a checksum. `rows`: the changes in them. */
+export interface NativeFrames { readonly bytes: number, readonly rows: number }
+export interface NativeFramesStep extends NativeFrames { readonly cursor: number | null }
+
+/** A table's half of replication; for one thread. Bits of `owned` are groups. */
+export interface NativeReplica {
+  close: () => void
+  /** Drained records as frames; `out` holds 312 bytes for each. */
+  note: (records: Uint8Array, n: number, owned: number, out: Uint8Array) => NativeFrames
+  /** Rows of an ordered frame, which begin at a multiple of 8 bytes; `null`: they are none of that type. */
+  apply: (type: number, rg: number, rows: Uint8Array, row: number, n: number, mark: boolean) => NativeApplyResult | null
+  waiting: () => number
+  /** 16 bytes; the sketch is whole again when `count` says so. */
+  key: (rg: number, key: Uint8Array) => void
+  count: (slots: number) => boolean
+  extend: (rg: number, cells: number) => void
+  /** struct ls_frame_cut; false: not now. */
+  cut: (rg: number, out: Uint8Array) => boolean
+  /** Bytes; 0: no such cells. */
+  cells: (rg: number, from: number, n: number, out: Uint8Array) => number
+  cutCells: (rg: number) => number
+  compare: (rg: number, items: number) => void
+  /** 0 more are needed, 1 done, 2 failed. */
+  compareCells: (rg: number, packed: Uint8Array, n: number) => { readonly state: number, readonly found: number }
+  compareEnd: (rg: number) => { readonly needed: number, readonly extra: number }
+  /** Session ids, 16 bytes each. */
+  need: (rg: number, from: number, out: Uint8Array) => number
+  records: (rg: number, ids: Uint8Array, n: number, out: Uint8Array) => NativeFrames
+  bulk: (rg: number, cursor: number, max: number, out: Uint8Array) => NativeFramesStep
+  activity: (owned: number, cursor: number, max: number, sinceNs: bigint, out: Uint8Array) => NativeFramesStep
+  /** `rows`: what differed. */
+  audit: (owned: number, cursor: number, slots: number, out: Uint8Array) => NativeFramesStep
+  bulkBegin: () => void
+  /** How many sessions were stale. */
+  bulkEnd: (rg: number) => number
+  /** Blocks until no deletion is under way and no row waits. */
+  settle: () => void
+  info: () => { readonly items: readonly number[], readonly cells: readonly number[], readonly waiting: number, readonly deleting: number, readonly bytes: number }
+}
+
 export interface NativePortSpec {
   /** 1 packet, 2 pcap, 3 tap, 4 source. */
   readonly kind: number
@@ -188,6 +241,8 @@ export interface NativeCore {
   readonly countersBytes: number
   /** Descriptor of a file that this process alone holds until it is closed or the process ends. Throws LS_E_BUSY. */
   readonly lockFile: (path: string) => number
+  /** Bits of the kernel's enum netdev_xdp_act; `netns`: a path, empty = this process's. Null: this kernel does not tell. Throws LS_E_NO_DEVICE, LS_E_SYSTEM. */
+  readonly xdpFeatures: (netns: string, ifindex: number) => number | null
   /** Header of a new table, for who makes its regions. */
   readonly tableHeader: (geometry: Omit<TableGeometry, 'hugepages' | 'path'>) => Uint8Array
   /** `regions`: laid over maps, a descriptor each; `created`: they are new; `programs`: XDP forwards on them already. */
@@ -195,4 +250,5 @@ export interface NativeCore {
   readonly Userspace: new (table: NativeTable, workers: number) => NativeUserspace
   /** Packed struct ls_maglev_real; entries; the ring in force (u16 each) or null. */
   readonly maglev: (reals: Uint8Array, size: number, old: Uint8Array | null) => Promise<{ readonly ring: Uint8Array, readonly hash: bigint, readonly moved: number, readonly rebuilt: boolean }>
+  readonly Replica: new (table: NativeTable) => NativeReplica
 }

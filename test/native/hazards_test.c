@@ -97,7 +97,7 @@ static u32 sync_nodes(struct lane *from, struct lane *to, struct ls_wire_record 
 	u32 n = ls_table_drain(from->t, out, max, &lost);
 
 	CHECK_EQ(lost, 0);
-	ls_table_install(to->t, (const u8 *)out, sizeof(*out), n, 0, NULL, &r);
+	ls_table_install(to->t, (const u8 *)out, sizeof(*out), n, 0, NULL, NULL, &r);
 	CHECK_EQ(r.installed, n);
 	return n;
 }

@@ -121,7 +121,7 @@ static void stress(u32 workers, u32 flows, u32 capacity, bool flips)
 				rec[i].id.serial ^= i % 4 == 1 ? 0 : next_random(&random);
 			}
 		}
-		ls_table_install(r.t, (u8 *)rec, sizeof(*rec), 16, LS_INSTALL_MARK, NULL, &in);
+		ls_table_install(r.t, (u8 *)rec, sizeof(*rec), 16, LS_INSTALL_MARK, NULL, NULL, &in);
 		installs += in.installed;
 		if (rounds % 16 == 1)
 			ls_scan_records(r.t, &(struct ls_filter){ 0 }, &cursor, out, 4096, 1000000);

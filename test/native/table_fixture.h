@@ -51,7 +51,7 @@ static inline enum ls_status install(struct ls_table *t, const struct ls_wire_re
 	struct ls_install_result result;
 	u8 status = 0xff;
 
-	ls_table_install(t, (const u8 *)r, sizeof(*r), 1, flags, &status, &result);
+	ls_table_install(t, (const u8 *)r, sizeof(*r), 1, flags, &status, NULL, &result);
 	return status;
 }
 

@@ -466,7 +466,7 @@ TEST("a longer record of a newer peer is read by its stride; counts per outcome 
 		memset(frame + i * STRIDE, 0xee, STRIDE);
 		memcpy(frame + i * STRIDE, &r, sizeof(r));
 	}
-	ls_table_install(t, frame, STRIDE, N, 0, status, &result);
+	ls_table_install(t, frame, STRIDE, N, 0, status, NULL, &result);
 	CHECK_EQ(result.invalid, 10);
 	CHECK_EQ(result.installed, 50);
 	CHECK_EQ(result.conflicts, 40);
@@ -492,7 +492,7 @@ static u64 fill(struct ls_table *t, u32 first, u32 n)
 
 		for (u32 i = 0; i < m; i++)
 			batch[i] = record_of(first + done + i);
-		ls_table_install(t, (u8 *)batch, sizeof(*batch), m, 0, NULL, &result);
+		ls_table_install(t, (u8 *)batch, sizeof(*batch), m, 0, NULL, NULL, &result);
 		failed += m - result.installed;
 		done += m;
 	}

@@ -1,0 +1,89 @@
+/* The process-private half of replication: what was sent or installed of each slot, where an id is, and a sketch per group. */
+#ifndef LOCKSTEP_SYNC_REPLICA_H
+#define LOCKSTEP_SYNC_REPLICA_H
+
+#include <pthread.h>
+
+#include "sync/api.h"
+#include "table/table.h"
+
+/* What the peer has, or shall have, of a slot. */
+struct ls_shadow {
+	struct ls_sketch_item item;
+	u8 rg;
+	u8 used;
+	u8 turn; /* of the key it is counted under */
+	u8 pad;
+	u32 doomed; /* generation of the session here that is on its way out */
+};
+LS_ASSERT_SIZE(struct ls_shadow, 32);
+
+struct ls_sync_group {
+	struct ls_sketch_key key;
+	struct ls_sketch_cell *cells;
+	u32 m;          /* cells that hold every item */
+	u32 more;       /* cells from m up to here hold the items of slots below more_at; m: none are being built */
+	u32 more_at;
+	u32 counted_at; /* slots below are counted under this key; the number of slots: all are */
+	u8 turn;
+	u64 items;
+
+	struct ls_sketch_cell *cut; /* the sketch at the last cut */
+	u32 cut_cells, cut_room;
+	u64 cut_items;
+
+	struct ls_sketch_decoder *decoder;
+	u64 peer_items;
+	u32 fed;
+	struct ls_session_id *need;
+	u32 needed;
+};
+
+struct ls_doomed {
+	u32 slot, gen;
+	u8 reason;
+};
+
+/* A record whose tuple is still another session's. */
+struct ls_sync_waiting {
+	struct ls_wire_record record;
+	u64 since_ns;
+	u32 flags; /* enum ls_install_flags */
+	u32 pad;
+};
+#define LS_WAITING_MAX 4096
+#define LS_WAITING_NS 2000000000ULL
+
+struct ls_replica {
+	struct ls_table *t;
+	struct ls_shadow *shadow; /* by slot */
+	u32 *byid;                /* slot + 1, open addressing */
+	u32 byid_mask;
+	struct ls_sync_group group[LS_RGS_MAX];
+	u64 late_conflicts, late_full; /* of rows that had to wait */
+
+	pthread_mutex_t lock; /* all above and below */
+	pthread_cond_t wake, idle;
+	pthread_t thread;
+	bool stop, busy;
+	struct ls_doomed *doomed; /* grows with what comes in at once; slots bound it */
+	u32 dooms, doomed_room;
+	struct ls_sync_waiting *waiting; /* LS_WAITING_MAX */
+	u32 waits;
+};
+
+/* replica.c. All hold r->lock. */
+u32 ls_sync_find(const struct ls_replica *r, const struct ls_session_id *id); /* slot, or LS_SLOT_NONE */
+void ls_sync_forget(struct ls_replica *r, u32 slot);
+void ls_sync_remember(struct ls_replica *r, u32 slot, const struct ls_wire_record *record);
+bool ls_sync_is_current(const struct ls_replica *r, u32 slot, const struct ls_wire_record *record);
+/* A live session that is for peers, as it is now. */
+bool ls_sync_read(const struct ls_replica *r, u32 slot, u32 kind, struct ls_wire_record *out);
+
+/* incoming.c */
+bool ls_sync_doom(struct ls_replica *r, u32 slot, u32 gen, u32 reason);
+void *ls_sync_reaper(void *replica);
+
+LS_INLINE bool ls_sync_same(const struct ls_session_id *a, const struct ls_session_id *b) { return a->origin == b->origin && a->serial == b->serial; }
+
+#endif
