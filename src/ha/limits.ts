@@ -1,0 +1,39 @@
+/** Bounds and defaults of ownership, in one place. Durations are in milliseconds. */
+export const haLimits = {
+  intervalMsMin: 10, intervalMsMax: 1000,
+  /** Below three a lease of detection minus 1.5 intervals would be shorter than an interval. */
+  countMin: 3, countMax: 10,
+  /** An epoch's low byte. */
+  nodeIndexMax: 255,
+  /** A signed 64-bit counter of epochs holds 2^55 - 1 of them. */
+  epochCounterMax: 2n ** 55n - 1n,
+  /** Boots of a peer that are over; their heartbeats are replays. */
+  retiredBootsMax: 16,
+  restartHoldMsMax: 300_000,
+  /** An epoch that is not confirmed is written again. */
+  askEpochAgainMs: 1000,
+} as const
+
+export interface HaTimers {
+  /** From "nobody owns and the best node is not ready" to its promotion all the same. */
+  readonly degradedAfterMs: number
+  /** How long a peer waits for an agent whose restart was announced. */
+  readonly restartHoldMs: number
+  /** After giving ownership up without a successor: time in which the other may take it. */
+  readonly resignGuardMs: number
+  /** The giver of a planned move returns to owner after this; the taker gives up after half of it. */
+  readonly moveTimeoutMs: number
+  readonly moveResendMs: number
+  /** Between two moves that nobody asked for (preempt, giving way). */
+  readonly moveRetryMs: number
+  /** A monitor's loss counts after this … */
+  readonly worseAfterMs: number
+  /** … and its return after this. */
+  readonly betterAfterMs: number
+}
+
+export const defaultTimers: HaTimers = {
+  degradedAfterMs: 120_000, restartHoldMs: 30_000, resignGuardMs: 2000,
+  moveTimeoutMs: 2000, moveResendMs: 100, moveRetryMs: 5000,
+  worseAfterMs: 0, betterAfterMs: 5000,
+}

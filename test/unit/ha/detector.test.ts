@@ -1,0 +1,55 @@
+/** Who is alive: paths, copies, replays, reboots. Timing is 100 ms x 3. */
+import t from 'tap'
+import { liveness, lossAtMs, newDetector, pathLiveness, receive, type Detector, type ReceiptVerdict } from '../../../src/ha/detector.js'
+import { haLimits } from '../../../src/ha/limits.js'
+import { defaultTiming as timing } from '../../../src/ha/lease.js'
+
+const hear = (d: Detector, path: string, seq: number, nowMs: number, bootId = 'one'): { readonly detector: Detector, readonly verdict: ReceiptVerdict } =>
+  receive(d, timing, { path, bootId, seq: BigInt(seq), nowMs })
+
+t.test('one path: alive, suspect after 1.5 intervals, lost after three', async (t) => {
+  t.equal(liveness(newDetector, timing, 0), 'unseen')
+  const { detector } = hear(newDetector, 'x', 1, 1000)
+  for (const [row, at, expected] of [[1, 1000, 'alive'], [2, 1149, 'alive'], [3, 1150, 'suspect'], [4, 1299, 'suspect'], [5, 1300, 'lost']] as const) {
+    t.equal(liveness(detector, timing, at), expected, `row ${row}`)
+  }
+  t.equal(lossAtMs(detector, timing, 1100), 1300)
+  t.equal(lossAtMs(detector, timing, 1300), Infinity, 'it is lost already')
+  t.equal(lossAtMs(newDetector, timing, 0), Infinity)
+})
+
+t.test('verdicts in order', async (t) => {
+  let d = newDetector
+  for (const [row, path, seq, bootId, verdict] of [
+    [1, 'x', 10, 'one', 'fresh'], [2, 'y', 10, 'one', 'copy'], [3, 'y', 10, 'one', 'stale'], [4, 'x', 9, 'one', 'stale'], [5, 'x', 12, 'one', 'fresh'],
+    [6, 'y', 11, 'one', 'copy'], [7, 'x', 20, 'one', 'fresh'], [8, 'y', 17, 'one', 'stale'], [9, 'y', 18, 'one', 'copy'],
+    [10, 'x', 1, 'two', 'rebooted'], [11, 'x', 21, 'one', 'stale'], [12, 'y', 1, 'two', 'copy'], [13, 'z', 2, 'two', 'fresh'],
+  ] as const) {
+    const heard = hear(d, path, seq, row * 10, bootId)
+    t.equal(heard.verdict, verdict, `row ${row}`)
+    if (verdict === 'stale') t.equal(heard.detector, d, `row ${row} proves nothing`)
+    d = heard.detector
+  }
+})
+
+t.test('a path that dies is told apart while the other one lives', async (t) => {
+  let d = hear(hear(newDetector, 'x', 1, 0).detector, 'y', 1, 0).detector
+  for (let i = 1; i <= 5; i++) d = hear(d, 'x', 1 + i, i * 100).detector
+  t.equal(pathLiveness(d, 'x', timing, 500), 'alive')
+  t.equal(pathLiveness(d, 'y', timing, 500), 'lost')
+  t.equal(pathLiveness(d, 'z', timing, 500), 'unseen')
+  t.equal(liveness(d, timing, 500), 'alive')
+  t.equal(lossAtMs(d, timing, 500), 800)
+})
+
+t.test('a reboot forgets paths of the life before', async (t) => {
+  const d = hear(hear(newDetector, 'y', 5, 0).detector, 'x', 1, 10, 'two').detector
+  t.equal(pathLiveness(d, 'y', timing, 10), 'unseen')
+})
+
+t.test('remembered lives are bounded', async (t) => {
+  let d = newDetector
+  for (let i = 0; i < 100; i++) d = hear(d, 'x', 1, i, `boot ${i}`).detector
+  t.equal(d.retired.length, haLimits.retiredBootsMax)
+  t.equal(hear(d, 'x', 99, 100, 'boot 98').verdict, 'stale')
+})
