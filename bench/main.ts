@@ -52,6 +52,14 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
       const { sweep, ...result } = await bench({ ...common, stale: options.stale, html: options.html, sweep: options.sweep, savePlots: options.save })
       return { result, ...(sweep.length > 0 ? { extra: { sweep } } : {}) }
     }
+    case 'proof': {
+      const { bench } = await import('./proof/main.js')
+      return { result: await bench(common) }
+    }
+    case 'sync': {
+      const { bench } = await import('./sync/main.js')
+      return { result: await bench({ ...(options.sessions === null ? {} : { sessions: options.sessions }), seconds: options.seconds ?? (options.quick ? 4 : 10), progress, signal }) }
+    }
     case 'switch': {
       const { bench } = await import('./switch/main.js')
       return { result: await bench({ switches: options.repeats ?? (options.quick ? 6 : 20), progress, signal }) }

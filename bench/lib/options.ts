@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { BenchError } from './programs.js'
 
-const suites = ['table', 'pipeline', 'reconcile', 'api', 'switch'] as const
+const suites = ['table', 'pipeline', 'reconcile', 'proof', 'sync', 'api', 'switch'] as const
 type SuiteName = typeof suites[number]
 
 export interface BenchOptions {
@@ -15,6 +15,8 @@ export interface BenchOptions {
   /** Fraction of the sessions that the peer no longer has. */
   readonly stale: number
   readonly repeats: number | null
+  /** sync: of the steady part. */
+  readonly seconds: number | null
   readonly html: string | null
   /** reconcile: sizes from 10 000 to 16M, plots into docs/plots with --save. */
   readonly sweep: boolean
@@ -26,6 +28,8 @@ Suites:
   table        walk, install, drain and fill of the session table, beside kernel hash maps
   pipeline     nanoseconds per packet in user space and as XDP, beside kernel hash maps; Maglev rings
   reconcile    find and remove the sessions that a peer no longer has, beside kernel hash maps and a JavaScript Map
+  proof        cells, bytes and time to find what differs between two tables, and the upkeep of what finds it
+  sync         changes to a peer over TLS: rate, CPU, lag, and a whole table to one that has none
   api          rows per second over gRPC
   switch       a change of backend under downloads and iperf3 in the lab (root)
 
@@ -34,6 +38,7 @@ Options:
   --stale F        reconcile: fraction that is stale, 0.01 or 1% (default 0.01)
   --backend B      reconcile: the dataplane, userspace
   --repeats N      repeats; medians are reported
+  --seconds N      sync: how long changes come at a steady rate (default 10; 600 shows whether memory grows)
   --quick          fewer repeats
   --sweep          reconcile: from 10 000 to 16 million sessions
   --html FILE      reconcile: report with plots
@@ -56,6 +61,7 @@ export function parseOptions (argv: readonly string[]): BenchOptions | null {
     if (values[name] !== undefined) throw new BenchError(`--${name} is of the suite reconcile; ${known} has none`)
   }
   if (known === 'switch' && values.sessions !== undefined) throw new BenchError('--sessions: switch measures the sessions of its own traffic')
+  if (known !== 'sync' && values.seconds !== undefined) throw new BenchError(`--seconds is of the suite sync; ${known} has none`)
   if (values.backend !== undefined && values.backend !== 'userspace') throw new BenchError(`backend ${values.backend} cannot be measured here: only userspace can`)
   return {
     suite: known,
@@ -65,12 +71,13 @@ export function parseOptions (argv: readonly string[]): BenchOptions | null {
     sessions: values.sessions === undefined ? null : whole('--sessions', values.sessions, 1024, 2 ** 24),
     stale: fraction(values.stale ?? '0.01'),
     repeats: values.repeats === undefined ? null : whole('--repeats', values.repeats, 1, 1000),
+    seconds: values.seconds === undefined ? null : whole('--seconds', values.seconds, 1, 86_400),
     html: values.html ?? null,
     sweep: values.sweep === true
   }
 }
 
-function parse (argv: readonly string[]): { values: Partial<Record<string, string | boolean>> & { backend?: string, sessions?: string, stale?: string, repeats?: string, html?: string }, positionals: string[] } {
+function parse (argv: readonly string[]): { values: Partial<Record<string, string | boolean>> & { backend?: string, sessions?: string, stale?: string, repeats?: string, seconds?: string, html?: string }, positionals: string[] } {
   try {
     return parseArgs({
       args: [...argv],
@@ -85,6 +92,7 @@ function parse (argv: readonly string[]): { values: Partial<Record<string, strin
         sessions: { type: 'string' },
         stale: { type: 'string' },
         repeats: { type: 'string' },
+        seconds: { type: 'string' },
         html: { type: 'string' }
       }
     })

@@ -61,6 +61,9 @@ export function quantile (values: readonly number[], p: number): number {
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5)
 
+/** `null` for none. Of what is counted, not timed: there nothing has to be kept out. */
+export const mean = (values: readonly number[]): number | null => (values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length)
+
 /** Median of one sample; null when it was not taken (its peer was skipped). */
 export function medianOf ({ values }: Samples, name: string): number | null {
   const list = values.get(name)

@@ -3,7 +3,9 @@ import type { MessagePort } from 'node:worker_threads'
 import type { IdTable } from '../contract/desired.js'
 import type { LinkInfo, ProbeResult } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices, Answer, ConfigAuthority } from '../contract/services.js'
+import type { SyncEventName } from '../ha/sync/protocol.js'
 import type { PackedError } from './errors.js'
+import type { PairReport, PairSpec } from './pair.js'
 
 // --- sync worker ----------------------------------------------------------------------------------------------------------------------
 
@@ -17,6 +19,11 @@ export interface SyncWorkerData {
 /** Main -> sync worker. A listener is whoever holds the other end of its port, on any thread. */
 export type ToSync =
   | { readonly kind: 'listener', readonly port: MessagePort, readonly underWay: SharedArrayBuffer }
+  /** This node has a peer from here on. */
+  | { readonly kind: 'pair', readonly spec: PairSpec }
+  | { readonly kind: 'own', readonly owned: number, readonly epochs: readonly bigint[] }
+  /** Answered by one `pair`. */
+  | { readonly kind: 'report' }
   | { readonly kind: 'stop' }
 
 /** Sync worker -> main. */
@@ -24,6 +31,9 @@ export type FromSync =
   | { readonly kind: 'logs', readonly rows: Uint8Array }
   /** Ended sessions whose policy asks for a line: packed struct ls_wire_record. `lost` more came before. */
   | { readonly kind: 'closed', readonly records: Uint8Array, readonly lost: number }
+  /** What happened between this node and its peer; '' when it is a problem in words. Not counted as under way: they are few. */
+  | { readonly kind: 'event', readonly name: SyncEventName | '', readonly fields: Readonly<Record<string, string | number | null>> }
+  | { readonly kind: 'pair', readonly report: PairReport | null }
 
 /** A listener's end: changes come while it listens, at most so many at a time as `underWay` counts (as in SyncWorkerData). */
 export interface Listener { readonly port: MessagePort, readonly underWay: SharedArrayBuffer }

@@ -4,11 +4,18 @@ import { LockstepError } from '../contract/errors.js'
 import type { SessionChange } from '../contract/session.js'
 import { changesOf } from '../native/records.js'
 import type { Timeouts } from '../native/session-store.js'
+import type { SyncEventName } from '../ha/sync/protocol.js'
+import type { PairReport, PairSpec } from './pair.js'
 import type { FromSync, Listener, SyncWorkerData, ToSync } from './protocol.js'
 
 export interface SyncThread {
   /** A new listener of changes; its port may be given to another thread. */
   readonly listener: () => Listener
+  /** This node has a peer from here on. */
+  readonly pair: (spec: PairSpec) => void
+  readonly own: (owned: number, epochs: readonly bigint[]) => void
+  /** null: there is no peer. */
+  readonly report: () => Promise<PairReport | null>
   readonly close: () => Promise<void>
 }
 
@@ -19,11 +26,13 @@ export interface SyncThreadOptions {
   readonly onLogs: (rows: Uint8Array) => void
   /** Ended sessions whose policy asks for a line; `lost` more came before them and are only counted. */
   readonly onClosed: (changes: readonly SessionChange[], lost: number) => void
+  /** Between this node and its peer; '' when it is a problem in words. */
+  readonly onPair?: (name: SyncEventName | '', fields: Readonly<Record<string, string | number | null>>) => void
   /** The worker is gone, or a reader threw. */
   readonly onProblem: (error: unknown) => void
 }
 
-export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onProblem }: SyncThreadOptions): SyncThread {
+export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onPair, onProblem }: SyncThreadOptions): SyncThread {
   const underWay = new SharedArrayBuffer(4)
   const waiting = new Int32Array(underWay)
   const worker = new Worker(new URL('./sync.js', import.meta.url), { workerData: { tableId, underWay } satisfies SyncWorkerData })
@@ -34,7 +43,16 @@ export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onProble
       resolve()
     })
   })
+  const reports: Array<(report: PairReport | null) => void> = []
   worker.on('message', (message: FromSync) => {
+    if (message.kind === 'event') {
+      onPair?.(message.name, message.fields)
+      return
+    }
+    if (message.kind === 'pair') {
+      reports.shift()?.(message.report)
+      return
+    }
     Atomics.sub(waiting, 0, 1)
     try {
       if (message.kind === 'logs') onLogs(message.rows)
@@ -50,6 +68,14 @@ export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onProble
       const counter = new SharedArrayBuffer(4)
       worker.postMessage({ kind: 'listener', port: port1, underWay: counter } satisfies ToSync, [port1])
       return { port: port2, underWay: counter }
+    },
+    pair: (spec) => { worker.postMessage({ kind: 'pair', spec } satisfies ToSync) },
+    own: (owned, epochs) => { worker.postMessage({ kind: 'own', owned, epochs } satisfies ToSync) },
+    report: async () => {
+      if (closing) return null
+      const answer = new Promise<PairReport | null>((resolve) => { reports.push(resolve) })
+      worker.postMessage({ kind: 'report' } satisfies ToSync)
+      return await Promise.race([answer, exited.then(() => null)])
     },
     close: async () => {
       closing = true

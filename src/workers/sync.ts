@@ -3,10 +3,12 @@
  * dataplane a system call: fast while there is something, slowly while there is not. Nobody listening: drained all the same, so that rings do not
  * overrun and the first listener starts fresh.
  */
+import { readFileSync } from 'node:fs'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { layout, limits } from '../generated/layout.js'
 import { loadCore } from '../native/load.js'
 import { recordBytes } from '../native/records.js'
+import { openPair, type Pair } from './pair.js'
 import type { Changes, FromSync, SyncWorkerData, ToListened, ToSync } from './protocol.js'
 
 const BATCH = 4096
@@ -14,7 +16,14 @@ const BATCH = 4096
 const LOGS = 256
 const LOG_MS = 50
 const FAST_MS = 1
+/** With a peer that waits: how long to let changes gather, and how long after the last one. */
+const NAP_MS = 0.4
+const BUSY_MS = 50
 const SLOW_MS = 50
+/** Between two rounds while nothing changes, with a peer: cuts and activity are due then. */
+const PAIR_MS = 10
+/** Records that are worth sending at once. */
+const GATHERED = 256
 /** Messages that may wait for one reader: 48 MiB of changes. */
 const UNDER_WAY_MAX = 64
 
@@ -29,6 +38,11 @@ const shape = layout.ls_wire_record
 const logBuffer = new Uint8Array(LOGS * layout.ls_log.size)
 let delay = SLOW_MS
 let timer: NodeJS.Timeout | null = null
+let immediate: NodeJS.Immediate | null = null
+let pair: Pair | null = null
+let changedAt = -Infinity
+let working = false
+const nap = new Int32Array(new SharedArrayBuffer(4))
 let lostClosed = 0
 let logsAt = 0
 let closedLeft = LOGS
@@ -46,6 +60,10 @@ const send = (message: FromSync, transfer: ArrayBuffer[]): void => {
 function round (): void {
   const { records, overruns } = table.drain(buffer)
   const now = performance.now()
+  if (pair !== null) {
+    pair.drained(buffer, records, overruns)
+    working = pair.tick()
+  }
   const logTime = now - logsAt >= LOG_MS
   if (logTime) {
     logsAt = now
@@ -59,8 +77,28 @@ function round (): void {
     const copy = logBuffer.slice(0, logs * layout.ls_log.size)
     send({ kind: 'logs', rows: copy }, [copy.buffer])
   }
-  delay = records === BATCH ? 0 : records > 0 ? FAST_MS : Math.min(SLOW_MS, Math.max(FAST_MS, delay * 2))
-  timer = setTimeout(round, delay)
+  delay = records === BATCH ? 0 : records > 0 ? FAST_MS : Math.min(pair === null ? SLOW_MS : PAIR_MS, Math.max(FAST_MS, delay * 2))
+  if (records > 0) changedAt = now
+  if (pair !== null && (working || now - changedAt < BUSY_MS)) {
+    // A timer takes a millisecond at least. Sockets are served between two rounds.
+    if (!working && records < GATHERED) Atomics.wait(nap, 0, 0, NAP_MS)
+    immediate = setImmediate(round)
+  } else {
+    timer = setTimeout(round, delay)
+  }
+}
+
+/** CPU time of this thread: fields 14 and 15 of its stat, in ticks of 10 ms. */
+function cpuMs (): number {
+  const fields = readFileSync('/proc/thread-self/stat', 'utf8').replace(/^.*\) /, '').split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
+function setPair (message: Extract<ToSync, { readonly kind: 'pair' }>): void {
+  const event = (name: Extract<FromSync, { readonly kind: 'event' }>['name'], fields: Readonly<Record<string, string | number | null>>): void => {
+    port?.postMessage({ kind: 'event', name, fields } satisfies FromSync)
+  }
+  pair = openPair(message.spec, { table, cpuMs, onEvent: event, onProblem: (text) => { event('', { text }) } })
 }
 
 function tellChanges (ear: Ear, records: number, overruns: number): void {
@@ -105,16 +143,24 @@ function tellClosed (records: number): void {
   lostClosed = 0
 }
 
-port.on('message', (message: ToSync) => {
-  if (message.kind === 'listener') {
-    listenTo(message.port, message.underWay)
-    return
-  }
+async function stop (): Promise<void> {
   if (timer !== null) clearTimeout(timer)
+  if (immediate !== null) clearImmediate(immediate)
+  await pair?.close()
   table.feed(false)
   table.close()
   for (const ear of ears) ear.port.close()
-  port.close()
+  port?.close()
+}
+
+port.on('message', (message: ToSync) => {
+  switch (message.kind) {
+    case 'listener': listenTo(message.port, message.underWay); break
+    case 'pair': setPair(message); break
+    case 'own': pair?.own(message.owned, message.epochs); break
+    case 'report': port.postMessage({ kind: 'pair', report: pair?.report() ?? null } satisfies FromSync); break
+    case 'stop': void stop()
+  }
 })
 table.feed(true)
 round()

@@ -22,6 +22,12 @@ t.test('bench programs', { skip: missing, timeout: 300_000 }, async (t) => {
     t.match(figures('reconcile', '--sessions', '10000', '--stale', '0.05', '--repeats', '1'), { exact: 1, stale: 500 })
     t.match(figures('reconcile', '--sessions', '4096', '--stale', '1', '--repeats', '1'), { exact: 1, stale: 4096 })
   })
+  t.test('proof: every difference is decoded, with about as few cells as published', async (t) => {
+    const found = figures('proof', '--sessions', '20000', '--repeats', '2')
+    t.match(found, { sessions: 20_000 })
+    const most = { overhead_small: 1.9, overhead_d256: 1.45, overhead_d1024: 1.45, overhead_d10000: 1.45, bytes_d10000: 500_000 }
+    for (const [name, bound] of Object.entries(most)) t.ok((found[name] ?? NaN) <= bound, `${name} ${found[name]}`)
+  })
   t.test('pipeline: real frames, no table fault, no extra disruption', async (t) => {
     t.match(figures('pipeline', '--sessions', '16384', '--repeats', '1'), { verify_ok: 1, maglev_extra_disruption: 0 })
   })

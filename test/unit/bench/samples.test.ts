@@ -5,6 +5,7 @@ import { exponent, reconcileFigures, type SweepRow } from '../../../bench/reconc
 import { confirm, fill, reconcile, type MapTable } from '../../../bench/reconcile/map-peer.js'
 import { barPlot, costPlot, perSessionPlot } from '../../../bench/reconcile/plots.js'
 import { pipelineFigures } from '../../../bench/pipeline/main.js'
+import { proofFigures } from '../../../bench/proof/main.js'
 import { tableFigures } from '../../../bench/table/main.js'
 import { parseOptions } from '../../../bench/lib/options.js'
 import { requireClone } from '../../../bench/lib/programs.js'
@@ -37,8 +38,8 @@ t.test('table: rates and ratios; without a peer the ratios are absent', async (t
   t.equal(alone.walk_mps, 100)
   t.equal(alone.drain_mps, 20)
   t.notOk('walk_ratio' in alone || 'install_ratio' in alone || 'walk_bpf_mps' in alone)
-  const beside = tableFigures(samples({ ...ours, walk_peer_ns: [500], install_peer_ns: [1000], install_peer_one_row_ns: [450] }), 1024).figures
-  t.equal(beside.walk_ratio, 50)
+  const beside = tableFigures(samples({ ...ours, walk_peer_ns: [400, 600, 480], install_peer_ns: [1000], install_peer_one_row_ns: [450] }), 1024).figures
+  t.equal(beside.walk_ratio, 50, 'the median of 50, 60 and 40: samples of one repeat belong together')
   t.equal(beside.install_ratio, 10)
   t.equal(beside.install_ratio_one_row, 4.5)
 })
@@ -68,6 +69,16 @@ t.test('pipeline: XDP beside its peer; cold is the worse of the two sizes', asyn
   t.match(figures, { xdp_hit_ns: 80, xdp_hit_ratio: 0.8, xdp_hit_cold_ratio: 0.7, xdp_new_flow_ratio: 0.5 })
   const drifting = { hit_ns: [80, 120, 160], hit_peer_ns: [100, 150, 160] }
   t.equal(pipelineFigures(samples(drifting), 1024).figures.xdp_hit_ratio, 0.8, 'each sample beside the one taken with it')
+})
+
+t.test('proof: overheads are means, the small one the worst of them; times are medians', async (t) => {
+  const s = samples({ overhead_d2: [1, 2], overhead_d8: [1.8, 1.6], overhead_d256: [1.3, 1.5], bytes: [400_000, 480_000], decode_ns: [5e6, 6e6, 30e6], upkeep_ns: [100, 120, 500], build_ns: [2e8] })
+  const { figures } = proofFigures(s, 1_000_000)
+  t.match(figures, { overhead_small: 1.7, overhead_d256: 1.4, bytes_d10000: 440_000, decode_ms_d10000: 6, upkeep_ns: 120, build_1m_ms: 200 })
+  t.notOk('overhead_d1024' in figures, 'what was not measured is left out')
+  const few = proofFigures(s, 4096).figures
+  t.equal(few.build_ms, 200)
+  t.notOk('bytes_d10000' in few || 'decode_ms_d10000' in few, 'too few sessions to differ in 10 000')
 })
 
 t.test('goals are said beside figures that have one', async (t) => {

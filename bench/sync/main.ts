@@ -1,0 +1,132 @@
+/**
+ * Replication between two processes over TLS on the loopback, and what differs found again.
+ *
+ *   deltas_per_s_core   changes a second for each second of CPU of the busier side (drained, packed, sketched, encrypted | decrypted, installed, sketched)
+ *   send_us, receive_us CPU for a change on each side
+ *   cpu_us_flow         CPU for a new flow of both sides together: it is created, answered, and ends
+ *   lag_p50_ms, p99     from a change to the peer's acknowledgement, at changes_per_s
+ *   full_resync_1m_s    from a connection of a peer that has nothing to the proof that it has all
+ *   equal               1: the last cut after the traffic proved both tables equal
+ */
+import { fork, type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { SuiteResult } from '../lib/samples.js'
+import { BenchError } from '../lib/programs.js'
+import type { FromNode, NodeReport, NodeSpec, ToNode } from '../../test/lab/sync-node.js'
+
+export interface SyncBenchOptions {
+  readonly sessions?: number
+  readonly seconds: number
+  readonly progress: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+class Node {
+  private readonly child: ChildProcess
+  constructor (signal: AbortSignal) {
+    this.child = fork(fileURLToPath(new URL('../../test/lab/sync-node.js', import.meta.url)), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced', signal })
+    this.child.on('error', () => { /* its exit is seen by who waits for an answer */ })
+  }
+
+  private async ask (message: ToNode): Promise<FromNode> {
+    return await new Promise((resolve, reject) => {
+      const gone = (): void => { reject(new BenchError('a node of the pair ended')) }
+      this.child.once('exit', gone)
+      this.child.once('message', (answer) => {
+        this.child.off('exit', gone)
+        resolve(answer as FromNode)
+      })
+      this.child.send(message)
+    })
+  }
+
+  async start (spec: NodeSpec): Promise<void> { await this.ask({ kind: 'start', spec }) }
+  async traffic (): Promise<void> { await this.ask({ kind: 'traffic' }) }
+  async report (): Promise<NodeReport> {
+    const answer = await this.ask({ kind: 'report' })
+    if (answer.kind !== 'report') throw new BenchError('a node of the pair answered something else')
+    return answer.report
+  }
+
+  async stop (): Promise<void> {
+    await this.ask({ kind: 'stop' }).catch(() => { /* it ended */ })
+    this.child.kill()
+  }
+}
+
+async function pair<T> (owner: Omit<NodeSpec, 'role' | 'key' | 'port'>, signal: AbortSignal, run: (owner: Node, standby: Node) => Promise<T>): Promise<T> {
+  const key = randomBytes(16).toString('hex')
+  const nodes = { owner: new Node(signal), standby: new Node(signal) }
+  try {
+    await nodes.standby.start({ ...owner, role: 'standby', sessions: 0, flowsPerS: 0, key, port: null })
+    const address = (await nodes.standby.report()).pair?.address
+    if (address == null) throw new BenchError('the standby does not listen')
+    await nodes.owner.start({ ...owner, role: 'owner', key, port: address.port })
+    return await run(nodes.owner, nodes.standby)
+  } finally {
+    await Promise.all([nodes.owner.stop(), nodes.standby.stop()])
+  }
+}
+
+const equal = (r: NodeReport): boolean => r.pair?.groups[0]?.state === 'equal'
+
+async function until (what: string, seconds: number, holds: () => Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + seconds * 1000; performance.now() < end; await sleep(20)) if (await holds()) return
+  throw new BenchError(`waited ${seconds} s in vain for ${what}`)
+}
+
+interface Steady { readonly changesPerS: number, readonly flowsPerS: number, readonly sendUs: number, readonly receiveUs: number, readonly cpuUsFlow: number, readonly p50: number, readonly p99: number, readonly max: number, readonly growthMib: number, readonly equal: number }
+
+/** New flows at a steady rate, each answered once and gone after a second. */
+async function steady (flowsPerS: number, seconds: number, signal: AbortSignal): Promise<Steady> {
+  return await pair({ capacity: 1 << 18, sessions: 0, flowsPerS, timeoutMs: 1000 }, signal, async (owner, standby) => {
+    await owner.traffic()
+    await sleep(3500) // flows come and go by then
+    const [a0, b0] = [await owner.report(), await standby.report()]
+    const began = performance.now()
+    await sleep(seconds * 1000)
+    const [a1, b1] = [await owner.report(), await standby.report()]
+    const took = (performance.now() - began) / 1000
+    const rows = (a1.pair?.sent.rows ?? 0) - (a0.pair?.sent.rows ?? 0)
+    const [send, receive] = [a1.cpuMs - a0.cpuMs, b1.cpuMs - b0.cpuMs]
+    const flows = rows / 3
+    const lag = a1.pair?.lag ?? { p50Ms: NaN, p99Ms: NaN, maxMs: NaN }
+    return {
+      changesPerS: rows / took, flowsPerS: flows / took, sendUs: send * 1000 / rows, receiveUs: receive * 1000 / rows, cpuUsFlow: (send + receive) * 1000 / flows, p50: lag.p50Ms, p99: lag.p99Ms, max: lag.maxMs,
+      growthMib: Math.max(a1.rssMib - a0.rssMib, b1.rssMib - b0.rssMib), equal: equal(b1) ? 1 : 0
+    }
+  })
+}
+
+async function resync (sessions: number, signal: AbortSignal): Promise<{ readonly seconds: number, readonly items: number }> {
+  return await pair({ capacity: 2 ** Math.ceil(Math.log2(sessions)), sessions, flowsPerS: 0, timeoutMs: 3_600_000 }, signal, async (owner, standby) => {
+    await until('the proof', 60, async () => equal(await standby.report()))
+    const { events } = await standby.report()
+    const connected = (await owner.report()).events.find((e) => e.name === 'sync.connected')
+    const from = events.find((e) => e.name === 'sync.connected')?.atMs ?? NaN
+    const proven = events.find((e) => e.name === 'group.proven' && Number(e.fields['items']) === sessions)
+    if (connected === undefined || proven === undefined) throw new BenchError(`the standby says that it is equal, but not with ${sessions} sessions`)
+    return { seconds: (proven.atMs - from) / 1000, items: Number(proven.fields['items']) }
+  })
+}
+
+export async function bench ({ sessions = 1_000_000, seconds, progress, signal }: SyncBenchOptions): Promise<SuiteResult> {
+  progress('changes at about 100 000 a second')
+  const usual = await steady(33_500, seconds, signal)
+  progress('changes as fast as they come')
+  const most = await steady(120_000, Math.min(seconds, 5), signal)
+  progress(`${sessions} sessions to a peer that has none`)
+  const whole = await resync(sessions, signal)
+  return {
+    suite: 'sync',
+    figures: {
+      changes_per_s: Math.round(usual.changesPerS), lag_p50_ms: usual.p50, lag_p99_ms: usual.p99, lag_max_ms: usual.max, cpu_us_flow: usual.cpuUsFlow, growth_mib: usual.growthMib, equal: usual.equal,
+      most_changes_per_s: Math.round(most.changesPerS), send_us: most.sendUs, receive_us: most.receiveUs, deltas_per_s_core: Math.round(1e6 / Math.max(most.sendUs, most.receiveUs)),
+      full_resync_1m_s: whole.seconds * 1_000_000 / whole.items
+    },
+    notes: { method: 'two processes on one host, TLS 1.3 with AES-128-GCM over the loopback; flows of the in-process source, each created, answered and ended: three changes; CPU of all threads but those that forward and expire; lag to the acknowledgement' },
+    spread: {}
+  }
+}

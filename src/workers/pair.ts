@@ -1,0 +1,78 @@
+/** The sync thread's share of a pair: the engine over the table of this process, the sockets to the peer, its clock. A thin shell. */
+import { createHistogram } from 'node:perf_hooks'
+import { randomBytes } from 'node:crypto'
+import { SyncEngine, type EngineStatus, type Self } from '../ha/sync/engine.js'
+import type { SyncEventName } from '../ha/sync/protocol.js'
+import { openSockets, type Credentials, type Sockets } from '../ha/sync/socket.js'
+import type { NativeTable } from '../native/binding.js'
+import { loadCore } from '../native/load.js'
+
+export interface PairSpec {
+  readonly self: Self
+  readonly credentials: Credentials
+  readonly listen: { readonly host: string, readonly port: number } | null
+  readonly dial: { readonly host: string, readonly port: number } | null
+  /** Bytes that the peer may be behind; null: the usual. */
+  readonly windowBytes: number | null
+  /** Groups that this node owns, a bit each, and the epoch of every group. */
+  readonly owned: number
+  readonly epochs: readonly bigint[]
+}
+
+export interface PairReport extends EngineStatus {
+  /** Where it listens; null: it dials, or does not listen yet. */
+  readonly address: { readonly host: string, readonly port: number } | null
+  /** From a change to the peer's acknowledgement, of frames. */
+  readonly lag: { readonly count: number, readonly p50Ms: number, readonly p99Ms: number, readonly maxMs: number }
+  /** CPU time of the sync thread. */
+  readonly cpuMs: number
+}
+
+/** CLOCK_MONOTONIC, as the table's. */
+const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
+
+export interface Pair {
+  /** Drained records, the oldest of which may be from `sinceMs` on. */
+  readonly drained: (records: Uint8Array, n: number, overruns: number) => void
+  /** True: again at once. */
+  readonly tick: () => boolean
+  readonly own: (owned: number, epochs: readonly bigint[]) => void
+  readonly report: () => PairReport
+  readonly close: () => Promise<void>
+}
+
+export interface PairShell {
+  readonly table: NativeTable
+  readonly onEvent: (name: SyncEventName, fields: Readonly<Record<string, string | number | null>>) => void
+  readonly onProblem: (text: string) => void
+  readonly cpuMs: () => number
+}
+
+export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: PairShell): Pair {
+  const replica = new (loadCore().Replica)(table)
+  const lag = createHistogram()
+  const engine = new SyncEngine({
+    world: { replica, nowMs, random: (n) => randomBytes(n), event: onEvent }, self: spec.self, slots: table.info().slots,
+    ...(spec.windowBytes === null ? {} : { windowBytes: spec.windowBytes }), onLag: (ms) => { lag.record(Math.max(1, Math.round(ms * 1000))) }
+  })
+  engine.own(spec.owned, spec.epochs)
+  const sockets: Sockets = openSockets({ engine, credentials: spec.credentials, listen: spec.listen, dial: spec.dial, onProblem })
+  let address: { readonly host: string, readonly port: number } | null = null
+  sockets.address.then((at) => { address = at }, (error: unknown) => { onProblem(`cannot listen: ${String(error)}`) })
+  return {
+    drained: (records, n, overruns) => { engine.drained(records, n, overruns) },
+    tick: () => {
+      engine.tick()
+      return engine.busy
+    },
+    own: (owned, epochs) => { engine.own(owned, epochs) },
+    report: () => ({
+      ...engine.status(), address, cpuMs: cpuMs(),
+      lag: { count: lag.count, p50Ms: lag.percentile(50) / 1000, p99Ms: lag.percentile(99) / 1000, maxMs: lag.count === 0 ? 0 : lag.max / 1000 }
+    }),
+    close: async () => {
+      await sockets.close()
+      replica.close()
+    }
+  }
+}

@@ -1,0 +1,29 @@
+/** The simulator catches what it is for: each planted defect breaks an invariant within a bounded number of seeds. */
+import t from 'tap'
+import { mutations, type Mutation } from './mutations.js'
+import { Broken, simulate } from './sync.js'
+
+const seeds = 120
+t.setTimeout(240_000)
+
+async function caught ({ wrap, patch }: Mutation): Promise<string | null> {
+  const restore = patch?.()
+  try {
+    for (let seed = 1; seed <= seeds; seed++) {
+      try {
+        await simulate({ seed, steps: 700, calm: seed % 3 === 0, ...(wrap === undefined ? {} : { wrap }) })
+      } catch (error) {
+        return error instanceof Broken ? error.message : `threw: ${String(error)}`
+      }
+    }
+    return null
+  } finally {
+    restore?.()
+  }
+}
+
+t.test('nothing is caught where nothing is planted', async (t) => { t.equal(await caught({ what: 'nothing' }), null) })
+for (const mutation of mutations) t.test(`caught: ${mutation.what}`, async (t) => {
+  const why = await caught(mutation)
+  t.ok(why !== null, why ?? `not in ${seeds} seeds`)
+})

@@ -1,0 +1,88 @@
+/** One connection between two nodes: bytes in order, late, in pieces; it breaks, and what was on its way is gone. */
+import type { Node } from './node.js'
+import type { Random } from './random.js'
+
+interface Piece { readonly atMs: number, readonly bytes: Uint8Array }
+
+class Half {
+  readonly queue: Piece[] = []
+  bytes = 0
+}
+
+export class Wire {
+  private readonly way: Record<string, Half> = {}
+  private up = false
+  private conns: Record<string, { send: (frame: Uint8Array) => void, close: () => void }> = {}
+  delayMs = 1
+  /** Bytes a millisecond. */
+  speed = 1e6
+  corrupt = false
+  sent = 0
+
+  constructor (private readonly nodes: readonly [Node, Node], private readonly random: Random) {}
+
+  get connected (): boolean { return this.up }
+
+  connect (nowMs: number): void {
+    if (this.up) this.cut('a new connection')
+    this.up = true
+    for (const node of this.nodes) {
+      const half = new Half()
+      this.way[node.name] = half
+      const conn = {
+        send: (frame: Uint8Array): void => {
+          if (this.conns[node.name] !== conn) return
+          half.queue.push({ atMs: Math.max(this.clock + this.delayMs, half.queue.at(-1)?.atMs ?? 0) + frame.length / this.speed, bytes: frame.slice() })
+          half.bytes += frame.length
+          this.sent += frame.length
+        },
+        close: (): void => { if (this.conns[node.name] === conn) this.cut('the other side closed') }
+      }
+      this.conns[node.name] = conn
+    }
+    this.clock = nowMs
+    for (const node of this.nodes) {
+      const conn = this.conns[node.name]
+      if (conn === undefined) continue
+      node.conn = conn
+      node.engine.connected(conn)
+    }
+  }
+
+  private clock = 0
+
+  cut (reason: string): void {
+    if (!this.up) return
+    this.up = false
+    const conns = this.conns
+    this.conns = {}
+    for (const node of this.nodes) {
+      const conn = conns[node.name]
+      if (conn !== undefined) node.engine.disconnected(conn, reason)
+    }
+  }
+
+  /** Delivers what is due. */
+  deliver (nowMs: number): void {
+    this.clock = nowMs
+    const [a, b] = this.nodes
+    for (const [from, to] of [[a, b], [b, a]] as const) {
+      const half = this.way[from.name]
+      while (this.up && half !== undefined && (half.queue[0]?.atMs ?? Infinity) <= nowMs) {
+        const piece = half.queue.shift()
+        const conn = this.conns[to.name]
+        if (piece === undefined || conn === undefined) break
+        half.bytes -= piece.bytes.length
+        if (this.corrupt && this.random.chance(0.5)) {
+          const at = this.random.below(piece.bytes.length)
+          piece.bytes[at] = (piece.bytes[at] ?? 0) ^ 1 << this.random.below(8)
+          this.corrupt = false
+        }
+        const split = this.random.chance(0.1) ? this.random.below(piece.bytes.length) : 0
+        if (split > 0) to.engine.receivedBytes(conn, piece.bytes.subarray(0, split))
+        if (this.conns[to.name] === conn) to.engine.receivedBytes(conn, piece.bytes.subarray(split))
+        to.replica.settle()
+      }
+    }
+  }
+}

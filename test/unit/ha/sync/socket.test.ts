@@ -1,0 +1,97 @@
+/** Who may be a peer: sockets between two real engines over the loopback. */
+import t, { type Test } from 'tap'
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SyncEngine } from '../../../../src/ha/sync/engine.js'
+import { openSockets, type Credentials, type Sockets } from '../../../../src/ha/sync/socket.js'
+import { loadCore } from '../../../../src/native/load.js'
+import { createAuthority, hasOpenssl } from '../../gateway/certificates.js'
+
+interface End { readonly engine: SyncEngine, readonly sockets: Sockets, readonly problems: string[], readonly close: () => Promise<void> }
+
+function end (name: string, credentials: Credentials, dial: number | null): End {
+  const table = new (loadCore().Table)({ capacity: 1024, cpus: 0, threads: 1, arena: 64, hugepages: 0, path: '' })
+  const replica = new (loadCore().Replica)(table)
+  const engine = new SyncEngine({
+    world: { replica, nowMs: () => performance.now(), random: (n) => new Uint8Array(n).fill(name.charCodeAt(0)), event: () => { /* seen by status */ } },
+    self: { node: name, table: new Uint8Array(16), generation: 1, ids: new Uint8Array(4), capacity: 1024 }, slots: table.info().slots
+  })
+  const problems: string[] = []
+  const sockets = openSockets({ engine, credentials, listen: dial === null ? { host: '127.0.0.1', port: 0 } : null, dial: dial === null ? null : { host: '127.0.0.1', port: dial }, onProblem: (text) => problems.push(text) })
+  return { engine, sockets, problems, close: async () => {
+    await sockets.close()
+    replica.close()
+    table.close()
+  } }
+}
+
+async function meet (t: Test, one: Credentials, other: Credentials, check: (a: End, b: End) => Promise<void>): Promise<void> {
+  const a = end('a', one, null)
+  const port = (await a.sockets.address)?.port ?? 0
+  const b = end('b', other, port)
+  t.teardown(async () => { await Promise.all([a.close(), b.close()]) })
+  await check(a, b)
+}
+
+async function until (holds: () => boolean): Promise<boolean> {
+  for (let i = 0; i < 500 && !holds(); i++) await sleep(10)
+  return holds()
+}
+
+const up = (e: End): boolean => e.engine.status().state === 'up'
+const key = (fill: number): Credentials => ({ kind: 'psk', key: new Uint8Array(16).fill(fill) })
+
+t.test('two nodes with one key meet, and meet again after a cut', async (t) => {
+  await meet(t, key(1), key(1), async (a, b) => {
+    t.ok(await until(() => up(a) && up(b)))
+    a.engine.receivedBytes({ send: () => { /* a connection that is not its own */ }, close: () => { /* none */ } }, new Uint8Array(40).fill(255))
+    t.ok(up(a), 'H46 bytes of another connection are not heard')
+    a.engine.connected({ send: () => { /* a connection that leads nowhere takes the place */ }, close: () => { /* none */ } })
+    t.ok(await until(() => b.engine.status().state === 'up' && up(a)), 'the dialling side comes again')
+  })
+})
+
+t.test('another key: refused on both sides, with a reason, and nobody is told anything', async (t) => {
+  await meet(t, key(1), key(2), async (a, b) => {
+    t.ok(await until(() => a.problems.length > 0 && b.problems.length > 0))
+    t.match(a.problems[0], /a connection from 127\.0\.0\.1 was refused/)
+    t.match(b.problems[0], /cannot be reached/)
+    t.equal(a.engine.status().peer, null)
+  })
+})
+
+t.test('a listener outlives what is no TLS, and who only connects', async (t) => {
+  await meet(t, key(1), key(1), async (a, b) => {
+    const port = (await a.sockets.address)?.port ?? 0
+    for (let i = 0; i < 30; i++) {
+      const socket = connect(port, '127.0.0.1', () => { if (i % 2 === 0) socket.write('GET / HTTP/1.1\r\n\r\n') })
+      socket.on('error', () => { /* refused */ })
+      t.teardown(() => { socket.destroy() })
+    }
+    t.ok(await until(() => up(a) && up(b)))
+  })
+})
+
+t.test('certificates: of the authority and for the name; others are refused by both', { skip: hasOpenssl() ? false : 'no openssl program' }, async (t) => {
+  const directory = t.testdir({})
+  const [ours, others] = [createAuthority(directory, 'ca'), createAuthority(directory, 'other')]
+  const load = (ca: string, pair: { readonly cert: string, readonly key: string }, peerName: string): Credentials => ({ kind: 'certificates', ca: readFileSync(ca, 'utf8'), cert: readFileSync(pair.cert, 'utf8'), key: readFileSync(pair.key, 'utf8'), peerName })
+  const [a, b, foreign] = [ours.issue('a', '/CN=node-a'), ours.issue('b', '/CN=node-b'), others.issue('x', '/CN=node-b')]
+  await t.test('both as they should be', async (t) => {
+    await meet(t, load(ours.ca, a, 'node-b'), load(ours.ca, b, 'node-a'), async (x, y) => { t.ok(await until(() => up(x) && up(y)), [...x.problems, ...y.problems].join()) })
+  })
+  await t.test('another name', async (t) => {
+    await meet(t, load(ours.ca, a, 'node-c'), load(ours.ca, b, 'node-a'), async (x) => {
+      t.ok(await until(() => x.problems.length > 0))
+      t.match(x.problems[0], /its certificate is for node-b, .*expected node-c/)
+      t.notOk(up(x))
+    })
+  })
+  await t.test('another authority', async (t) => {
+    await meet(t, load(ours.ca, a, 'node-b'), load(others.ca, foreign, 'node-a'), async (x, y) => {
+      t.ok(await until(() => x.problems.length + y.problems.length > 0))
+      t.notOk(up(x) || up(y))
+    })
+  })
+})
