@@ -12,7 +12,9 @@ import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import { BackendChoice } from './backend/choice.js'
 import { openBackends, probeBackends, requireBackend } from './backend/registry.js'
+import { SwitchWatch } from './backend/switch-watch.js'
 import { TableDataPlane, type Compiler } from './backend/table/index.js'
+import { refusal } from './backend/table/switch.js'
 import { Authority, ConfigError, ConfigStore, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
 import { fileIo, type StoreIo } from './config/store-io.js'
 import type { Desired } from './contract/desired.js'
@@ -93,14 +95,26 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const pool = startPool()
   const backends = await openBackends({ core, agent, instance, stateDirectory: held.directory, workers, backend })
   const { table } = backends
-  const dataplane = new TableDataPlane({ core, table, workers, netns: agent.netns, compiler: compilerOf(pool), backend, inherited: backends.inherited, forwarders: backends.forwarders })
+  const switches = new SwitchWatch(log)
+  const dataplane = new TableDataPlane({ onSwitch: (e) => { switches.tell(e) }, core, table, workers, netns: agent.netns, compiler: compilerOf(pool), backend, inherited: backends.inherited, forwarders: backends.forwarders })
   const loop = watchLoopDelay()
+  /** The backend of this name, if it can take over. */
+  const takingOver = (name: string): BackendName => {
+    const to = backendOf(name)
+    try {
+      if (to !== dataplane.name) requireBackend(to)
+    } catch (error) {
+      switches.tell(refusal({ from: dataplane.name, to }, error))
+      throw error
+    }
+    return to
+  }
 
   const problem = (what: string, error: unknown): void => { log.error({ err: error }, what) }
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
-    sink: sinkOf(dataplane, (configured) => o.backend ?? choice.of(configured), agent), store, parse, reader: pool.reader, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
+    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), agent), store, parse, reader: pool.reader, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
     onApplied: (applied, desired) => {
       setLevel(desired.agent)
       book = bookOf(desired)
@@ -129,17 +143,15 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
       const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...dataplane.degraded()]
       return {
         version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
-        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(),
+        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), switches: switches.tally,
         gateway: (authority.desired()?.agent ?? agent).gateway
       }
     },
     probeAll: async () => await Promise.resolve(probeBackends()),
     switchBackend: async (name, signal) => {
-      const target = backendOf(name)
-      if (target !== dataplane.name) requireBackend(target)
+      const target = takingOver(name)
       const result = await dataplane.switchTo(target, signal)
       await choice.set(target, (authority.desired()?.agent ?? agent).backend)
-      if (result.from !== result.to) log.info(result, 'another backend forwards')
       return result
     },
     links: () => dataplane.links.list(),
@@ -273,15 +285,14 @@ function backendOf (name: string): BackendName {
 const backendNames: readonly BackendName[] = ['userspace', 'ebpf', 'dpdk', 'vpp']
 
 /** The dataplane's sink, and what an apply cannot change while the agent runs: refused when the next start would fail, else a warning. */
-function sinkOf (dataplane: TableDataPlane, backend: (configured: string) => string, started: Desired['agent']): ConfigSink {
+function sinkOf (dataplane: TableDataPlane, backend: (configured: string) => BackendName, started: Desired['agent']): ConfigSink {
   const settings: ReadonlyArray<readonly [string, (a: Desired['agent']) => unknown]> = [
     ['agent.table.capacity', a => a.table.capacity], ['agent.table.hugepages', a => a.table.hugepages], ['agent.workers', a => a.workers], ['agent.socket', a => a.socketPath], ['agent.state-dir', a => a.stateDir],
     ['agent.instance', a => a.instance], ['agent.node', a => a.node]
   ]
   return {
     apply: async (desired, generation, signal) => {
-      const target = backendOf(backend(desired.agent.backend))
-      if (target !== dataplane.name) requireBackend(target)
+      const target = backend(desired.agent.backend)
       // userspace has every kind of port: it comes first and goes last
       if (target === 'userspace') await dataplane.switchTo(target, signal)
       const result = await dataplane.config.apply(desired, generation, signal)

@@ -89,6 +89,9 @@ void ls_mirror_release(struct ls_mirror *m);
 
 /* Runs fn(arg) on a thread inside a network namespace (path, or empty for this one). False with a text: the namespace cannot be entered. */
 bool ls_in_netns(const char *path, void (*fn)(void *), void *arg, char error[LS_MIRROR_ERROR_BYTES]);
+/* What the driver of an interface in `netns` declares about XDP at this moment: bits of enum netdev_xdp_act of linux/netdev.h.
+ * LS_E_UNSUPPORTED: the kernel does not tell (before Linux 6.3). LS_E_NO_DEVICE, LS_E_PERMISSION, LS_E_SYSTEM. */
+enum ls_status ls_xdp_features(const char *netns, u32 ifindex, u64 *features, char error[LS_MIRROR_ERROR_BYTES]);
 
 #ifdef __cplusplus
 }

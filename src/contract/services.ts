@@ -109,6 +109,7 @@ export interface AgentInfo {
   readonly eventLoopDelayP99Ms: number
   /** Of the thread that serves gRPC. */
   readonly rpcLoopDelayP99Ms: number
+  readonly switches: SwitchTally
   /** Of the configuration that runs. */
   readonly gateway: AgentSettings['gateway']
 }
@@ -136,6 +137,21 @@ export interface SwitchResult {
   readonly sessions: number
   readonly totalMs: number
 }
+
+/** What is told of a change of the backend, in this order: refused; or begin, a port each, and end or failed. Names and fields are those of the log. */
+export type SwitchEvent = { readonly from: BackendName, readonly to: BackendName } & (
+  | { readonly event: 'switch_begin', readonly ports: readonly string[] }
+  /** How long both received from it. */
+  | { readonly event: 'switch_port', readonly port: string, readonly handOverUs: number }
+  /** `warnings`: what is not as it should be now. */
+  | { readonly event: 'switch_end', readonly ports: number, readonly longestHandOverUs: number, readonly sessions: number, readonly totalMs: number, readonly warnings: readonly string[] }
+  /** Nothing was touched. `lost`: capabilities that the configuration needs and the other backend has not, with what needs them. */
+  | { readonly event: 'switch_refused', readonly class: string, readonly reason: string, readonly lost: ReadonlyArray<{ readonly capability: string, readonly reason: string, readonly needed: readonly string[] }> }
+  /** `back`: ports that were given back, last first; `left`: what could not be undone. */
+  | { readonly event: 'switch_failed', readonly reason: string, readonly back: readonly string[], readonly left: readonly string[], readonly totalMs: number })
+
+/** Since the agent started. `lastHandOverUs`: the longest of a port at the last one that was done; 0: there was none. */
+export interface SwitchTally { readonly done: number, readonly refused: number, readonly failed: number, readonly lastHandOverUs: number }
 
 export interface AgentServices {
   readonly info: () => Promise<AgentInfo>

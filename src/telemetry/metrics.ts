@@ -41,6 +41,7 @@ const NAT_MAX_AGE_MS = 10_000
 const NAT_PATIENCE_MS = 25
 
 const shapes: ReadonlyMap<BlockName, BlockShape> = new Map(counterBlocks.map((b) => [b.name, b]))
+const switchResults = ['done', 'refused', 'failed'] as const
 const agentStates: ReadonlyArray<AgentInfo['state']> = ['starting', 'running', 'degraded', 'stopping']
 
 /** Creates the registry; `collectDefaultMetrics` starts the event-loop and garbage-collection observers of this process. */
@@ -151,6 +152,17 @@ function addAgent (registry: Registry, reading: Reading): void {
   gauge('config_generation', 'Generation of the running configuration', (i) => i.generation)
   gauge('sessions', 'Live sessions', (i) => i.tableLive)
   gauge('session_table_slots', 'Capacity of the session table', (i) => i.tableCapacity)
+  new Counter({
+    name: 'lockstep_backend_switches_total',
+    help: 'Changes of the backend while the agent ran, by result',
+    labelNames: ['result'],
+    registers,
+    collect () {
+      this.reset()
+      for (const result of switchResults) this.inc({ result }, reading.now.info.switches[result])
+    }
+  })
+  gauge('backend_switch_last_hand_over_seconds', 'Longest hand-over of a port at the last change of the backend that was done; 0: there was none', (i) => i.switches.lastHandOverUs / 1e6)
   new Gauge({
     name: 'lockstep_event_loop_delay_p99_seconds',
     help: 'Delay of an event loop of the agent, 99th percentile since its start, by thread',

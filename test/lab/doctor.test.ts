@@ -112,7 +112,26 @@ t.test('conditions, findings, and the commands that end them', { skip: await ski
     t.equal((await doctor(config('ebpf'))).code, 2)
     await mends(t, 'peer-checksums', 'error', /other end eth0@.*-client sends unfinished checksums/)
     await at(client, 'ethtool', '-K', 'eth0', 'gro', 'off')
-    await mends(t, 'peer-receive', 'error', /neither GRO nor an XDP program/)
+    await mends(t, 'redirect', 'error', /neither GRO nor an XDP program/)
+  })
+
+  await t.test('what the driver declares: GRO of the other end counts, its own does not, nor do queues that it lacks', async (t) => {
+    const declared = async (): Promise<string> => (await found(config('ebpf'))).find((f) => here(f) && f.id === 'driver')?.finding ?? ''
+    if (/by a list/.test(await declared())) return t.pass('this kernel does not tell')
+    t.equal(await declared(), 'driver veth declares basic, redirect, ndo-xmit, rx-sg, ndo-xmit-sg')
+    await at(client, 'ethtool', '-K', 'eth0', 'gro', 'off')
+    await at(router, 'ethtool', '-K', 'rt0', 'gro', 'on')
+    t.equal(await declared(), 'driver veth declares basic, redirect, rx-sg')
+    await at(router, 'ethtool', '-K', 'rt0', 'gro', 'off')
+    await mends(t, 'redirect', 'error', /neither GRO nor an XDP program/)
+    const [, most = '1', now = '1'] = /^TX:\s+(\d+)[^]*^TX:\s+(\d+)/m.exec(await at(client, 'ethtool', '-l', 'eth0')) ?? []
+    const [rx] = /(?<=settings:\nRX:\s+)\d+/.exec(await at(router, 'ethtool', '-l', 'rt0')) ?? ['1']
+    if (Number(most) === 1) return
+    await at(client, 'ethtool', '-L', 'eth0', 'tx', most)
+    await at(router, 'ethtool', '-L', 'rt0', 'rx', '1')
+    await mends(t, 'driver', 'error', /other end eth0@.*-client sends by more queues than it receives by \(1\)/)
+    await at(router, 'ethtool', '-L', 'rt0', 'rx', rx ?? '1')
+    await at(client, 'ethtool', '-L', 'eth0', 'tx', now)
   })
 
   await t.test('VLAN tags that leave the frame', async (t) => {
@@ -158,6 +177,15 @@ t.test('conditions, findings, and the commands that end them', { skip: await ski
         await at(router, 'ip', 'link', 'set', 'rt0', mode, 'pinned', join(otherPins, 'foreign_xdp'))
         await mends(t, 'xdp-programs', 'error', /XDP program foreign_xdp \(id \d+, (driver|generic) mode\) of somebody else/)
       }
+      await at(client, 'ethtool', '-K', 'eth0', 'gro', 'off')
+      const deaf = async (): Promise<boolean> => (await faults()).some((f) => f.id === 'redirect')
+      await at(client, 'ip', 'link', 'set', 'eth0', 'xdpdrv', 'pinned', join(otherPins, 'foreign_xdp'))
+      t.notOk(await deaf(), 'a program in the driver of the other end polls')
+      await at(client, 'ip', 'link', 'set', 'eth0', 'xdpdrv', 'off')
+      await at(client, 'ip', 'link', 'set', 'eth0', 'xdpgeneric', 'pinned', join(otherPins, 'foreign_xdp'))
+      t.ok(await deaf(), 'a generic one does not')
+      await at(client, 'ip', 'link', 'set', 'eth0', 'xdpgeneric', 'off')
+      await at(client, 'ethtool', '-K', 'eth0', 'gro', 'on')
     })
 
     await t.test('tc', async (t) => {

@@ -40,10 +40,37 @@ t.test('switching there and back while downloads run', { skip }, async (t) => {
   const refused = await agent.cli(['backend', 'switch', 'vpp'])
   t.not(refused.code, 0)
   t.match(refused.stderr, /vpp/)
+  const events = [...agent.log.matchAll(/"event":"(switch_\w+)"/g)].map(([, event]) => event)
+  const told = (event: string): number => events.filter(e => e === event).length
+  t.equal(told('switch_begin'), switches.length, 'each in the log')
+  t.equal(told('switch_end'), switches.length)
+  t.equal(told('switch_port'), switches.reduce((n, s) => n + s.ports.length, 0))
+  t.equal(told('switch_refused'), 1)
   await agent.json(['backend', 'switch', 'userspace'])
   t.equal(await agent.drained(45_000), 0)
   t.equal((await agent.stop()).code, 0, agentSaid(lab))
   t.notOk(existsSync(pinsOf(lab)))
+})
+
+t.test('a port whose other end takes no redirected frames is told, until it does', { skip }, async (t) => {
+  const lab = await openLab(t, 'deaf')
+  const agent = await lab.startAgent(quickstartConfig(lab.prefix, [shortTimeouts, [['agent', 'backend'], 'ebpf']]))
+  const client = lab.netns('client')
+  const state = async (): Promise<{ readonly state: string, readonly reasons: readonly string[] }> => await agent.json(['status'])
+  t.equal((await state()).state, 'running')
+  await must({ netns: client, argv: ['ethtool', '-K', 'eth0', 'gro', 'off'] })
+  await agent.apply(quickstartConfig(lab.prefix, [shortTimeouts, [['agent', 'backend'], 'ebpf'], [['agent', 'log-level'], 'debug']]))
+  const { state: now, reasons } = await state()
+  if (now === 'running') return t.pass('this kernel does not tell')
+  t.equal(now, 'degraded')
+  t.match(reasons, [/^port rt-client\S*: its driver takes no redirected frames/])
+  t.equal((await ping({ netns: client, to: addresses.s1.v4, count: 2 })).received, 0, 'and it is so')
+  await sleep(5000) // the agent looks every 2 s
+  t.equal(agent.log.split('\n').filter(line => line.includes('takes no redirected frames') && line.includes('"msg":"degraded"')).length, 1, 'one warning')
+  await must({ netns: client, argv: ['ethtool', '-K', 'eth0', 'gro', 'on'] })
+  t.equal((await state()).state, 'running')
+  t.equal((await ping({ netns: client, to: addresses.s1.v4, count: 2 })).received, 2)
+  await agent.teardown()
 })
 
 t.test('the agent is killed again and again: forwarding and new sessions go on, each successor adopts', { skip }, async (t) => {

@@ -12,6 +12,7 @@ import { loadEbpf } from '../../native/load-ebpf.js'
 import type { Forwarder } from '../table/forwarder.js'
 import type { OpenPort } from '../table/ports.js'
 import { capabilitiesOf } from './capabilities.js'
+import { DeafPorts } from './deaf-ports.js'
 import { Keeper } from './keeper.js'
 import type { KeeperWatch } from './keeper-watch.js'
 import { withLog } from './verifier-log.js'
@@ -49,6 +50,7 @@ export class EbpfForwarder implements Forwarder {
   readonly generic = new Set<string>()
   /** Ports on whose way out nothing records what the host opens. */
   private readonly unrecorded = new Set<string>()
+  private readonly deaf = new DeafPorts()
 
   constructor (private readonly ebpf: NativeEbpf, private readonly table: NativeTable, private readonly folder: string, private readonly keeper: KeeperWatch, private readonly stateDirectory: string) {}
 
@@ -81,12 +83,13 @@ export class EbpfForwarder implements Forwarder {
 
   enable (port: OpenPort): void {
     const { name } = port.port
-    const { mode, recorded } = native(() => this.ebpf.attach(this.spec(port)), { object: `port ${name}` })
+    const { ifindex, mode, redirect, recorded } = native(() => this.ebpf.attach(this.spec(port)), { object: `port ${name}` })
     if (recorded) this.unrecorded.delete(name)
     else this.unrecorded.add(name)
     native(() => { this.table.hostFlows(this.unrecorded.size === 0) })
     if (mode === 1) this.generic.add(name)
     else this.generic.delete(name)
+    this.deaf.enabled(name, { netns: port.spec.netns, ifindex, generic: mode === 1, redirect })
   }
 
   private spec ({ port, spec, device }: OpenPort): NativeEbpfPort { return { name: port.name, interface: spec.name, netns: spec.netns, device, generic: true } }
@@ -100,6 +103,7 @@ export class EbpfForwarder implements Forwarder {
     native(() => this.ebpf.detachOthers(ports.map(p => p.port.name)))
     const names = new Set(ports.map(p => p.port.name))
     for (const name of this.unrecorded) if (!names.has(name)) this.unrecorded.delete(name)
+    this.deaf.settle(names)
     native(() => { this.table.hostFlows(this.unrecorded.size === 0) })
     return [
       ...[...this.generic].map(name => `port ${name}: its driver runs no XDP programs, the generic hook does: slower, after the kernel has copied each frame`),
@@ -118,7 +122,7 @@ export class EbpfForwarder implements Forwarder {
     }
   }
 
-  degraded (): string[] { return this.keeper.trouble === '' ? [] : [this.keeper.trouble] }
+  degraded (): string[] { return [...this.keeper.trouble === '' ? [] : [this.keeper.trouble], ...this.deaf.lines()] }
   async unguard (): Promise<void> { await Promise.resolve() }
   signature (): string { return '' }
 }

@@ -10,7 +10,7 @@ import type {
 } from '../../contract/dataplane.js'
 import type { Desired } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
-import type { SwitchResult } from '../../contract/services.js'
+import type { SwitchEvent, SwitchResult } from '../../contract/services.js'
 import { limits } from '../../generated/layout.js'
 import type { NativeCore, NativeTable, NativeUserspace } from '../../native/binding.js'
 import { fromNative, native } from '../../native/errors.js'
@@ -20,6 +20,7 @@ import type { Forwarder, PortFact } from './forwarder.js'
 import { haController } from './ha.js'
 import { netnsPath, PortSet, type OpenPort } from './ports.js'
 import { RingArena, type PreparedRings, type RingPlaced, type RingWanted } from './rings.js'
+import { refusal, switchForwarder } from './switch.js'
 
 /** The compiler of configurations (src/config/compile), handed in: a backend does not know the configuration's rank-mates. */
 export interface Compiler {
@@ -48,6 +49,7 @@ export interface TableDataPlaneOptions {
   /** Namespace of the ports that name no other. */
   readonly netns: string | null
   readonly compiler: Compiler
+  readonly onSwitch?: (event: SwitchEvent) => void
 }
 
 const kindNames = ['packet', 'packet', 'pcap', 'tap', 'source'] as const
@@ -150,45 +152,33 @@ export class TableDataPlane implements DataPlane {
   async switchTo (backend: BackendName, signal: AbortSignal): Promise<SwitchResult> {
     return await this.turn(async () => {
       signal.throwIfAborted()
-      const began = performance.now()
-      const [from, to] = [this.forwarder, this.named(backend)]
-      const ports = this.ports.all()
-      const done = (moved: SwitchResult['ports']): SwitchResult => ({ from: from.name, to: to.name, ports: moved, sessions: this.o.table.info().live, totalMs: performance.now() - began })
-      if (from === to || this.desired === null) {
-        if (from !== to && this.started) { await to.start(); await from.leave() }
+      const from = this.forwarder
+      const to = this.target(backend)
+      if (from === to || !this.started) {
         this.forwarder = to
-        return done([])
+        return { from: from.name, to: to.name, ports: [], sessions: this.o.table.info().live, totalMs: 0 }
       }
-      refuseLosses(from, to, this.desired)
-      await to.guard(this.desired, ports, this.facts(ports))
-      const moved: Array<{ name: string, handOverUs: number }> = []
-      const handed: OpenPort[] = []
-      try {
-        await to.start()
-        for (const port of ports) to.open(port)
-        for (const port of ports) {
-          const at = performance.now()
-          handed.push(port)
-          to.enable(port)
-          await from.handOver(port)
-          moved.push({ name: port.port.name, handOverUs: Math.round((performance.now() - at) * 1000) })
-        }
-      } catch (error) {
-        for (const port of handed) from.enable(port)
-        for (const port of ports) to.close(port)
-        await to.leave()
-        throw error
-      }
-      for (const port of ports) from.close(port)
-      await from.leave()
+      const ports = this.ports.all()
+      const result = await switchForwarder({ from, to, desired: this.desired, ports, facts: this.facts(ports), sessions: () => this.o.table.info().live, tell: this.tell })
       this.forwarder = to
-      return done(moved)
+      return result
     })
+  }
+
+  private readonly tell = (event: SwitchEvent): void => { this.o.onSwitch?.(event) }
+
+  private target (backend: BackendName): Forwarder {
+    try {
+      return this.named(backend)
+    } catch (error) {
+      this.tell(refusal({ from: this.forwarder.name, to: backend }, error))
+      throw error
+    }
   }
 
   private named (backend: BackendName): Forwarder {
     const found = this.forwarders.get(backend)
-    if (found === undefined) throw new LockstepError('unavailable', 'LS_B_BACKEND', 'this backend cannot run on this table', { object: backend, expected: [...this.forwarders.keys()].join(' or '), next: 'lockstep backend list shows what this host can do' })
+    if (found === undefined) throw new LockstepError('unavailable', 'LS_B_BACKEND', 'this backend cannot run on this table', { object: backend, expected: [...this.forwarders.keys()].join(' or '), next: 'set agent.table.hugepages to auto or off if it is on, and restart the agent; lockstep backend list shows what this host can do' })
     return found
   }
 
@@ -256,11 +246,11 @@ export class TableDataPlane implements DataPlane {
     })
     this.last = result()
     await after('routes', () => { this.dataplane.setRoutes(compiled.routes) })
-    warnings.push(...this.degraded())
     await after('neighbours', () => { this.dataplane.setNeighbours(compiled.neighbours) })
     await after('new ports', ports.enable)
     await after('old ports', ports.closeStale)
     await after('ports', () => { warnings.push(...this.forwarder.settle(ports.all)) })
+    warnings.push(...this.degraded())
     await after('the other backend', async () => { await this.settleAlone() })
     if (d.reload.policyRematch) await after('sessions were not looked up in the new policies', async () => { await this.o.table.reevaluate() })
     this.last = result()
@@ -324,16 +314,5 @@ export class TableDataPlane implements DataPlane {
       vip: vips[r.vip]?.id ?? 0, ringSize: r.size, ringHash: r.hash.toString(16).padStart(16, '0'),
       reals: [...r.entries].map(([id, slots]) => ({ id, slots })).sort((a, b) => a.id - b.id)
     }))
-  }
-}
-
-/** What the configuration needs, `from` has and `to` has not: refused before anything is touched. */
-function refuseLosses (from: Forwarder, to: Forwarder, d: Desired): void {
-  const needed = new Set<string>(d.ports.map(p => `ports_${p.kind}`))
-  const lost = to.capabilities.filter(c => !c.supported && needed.has(c.name) && from.capabilities.some(f => f.name === c.name && f.supported))
-  if (lost.length > 0) {
-    throw new LockstepError('unsupported', 'LS_B_SWITCH_LOSES', 'the configuration needs what the other backend cannot do', {
-      object: `switch from ${from.name} to ${to.name}`, found: lost.map(c => `${c.name}: ${c.reason}`).join('; '), next: 'change the configuration first, or stay'
-    })
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Which drivers run XDP themselves, and which take frames that are redirected to them, as of Linux 6.3, where each driver declares it
- * (netdev XDP features; before, it must be known). By ethtool's name of the driver. What is not listed is unknown, not absent.
+ * Which drivers run XDP themselves, and which take frames that are redirected to them, as of Linux 6.3, where each driver declares it: for kernels before, and
+ * for drivers that declare the second only while a program runs there. By ethtool's name of the driver. What is not listed is unknown, not absent.
  */
 export type XdpSupport = 'redirect' | 'no-redirect-target' | 'none'
 

@@ -1,4 +1,5 @@
 /** What is known about a host before anybody judges it. Plain data: tests make it up, gather/ reads it. */
+import type { XdpFeature } from '../../native/xdp-features.js'
 import type { Ruleset } from './ruleset.js'
 import type { Seen } from './seen.js'
 
@@ -53,6 +54,8 @@ export interface InterfaceFacts {
   readonly link: Seen<Link | null>
   readonly sysctl: Seen<InterfaceSysctl>
   readonly driver: Seen<string>
+  /** What the driver declares about XDP now; `null`: the kernel does not tell. */
+  readonly xdpFeatures: Seen<readonly XdpFeature[] | null>
   /** ethtool's names: `large-receive-offload` -> active. */
   readonly features: Seen<Readonly<Record<string, boolean>>>
   /** Queues that receive; `null`: the driver has no such setting. */
@@ -90,7 +93,7 @@ export interface InterfaceSysctl {
 }
 
 export interface Peer {
-  /** Where it is: device and namespace; unseen when its namespace has no name here. */
+  /** Where it is: device and namespace; unseen when its namespace has no name here. `xdp`: its driver runs a program. */
   readonly place: Seen<{ readonly device: string, readonly netns: string | null, readonly mtu: number, readonly xdp: boolean }>
   readonly features: Seen<Readonly<Record<string, boolean>>>
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { xdpFeatureNames, type XdpFeature } from '../../../src/native/xdp-features.js'
 import { hostChecks, interfaceChecks, namespaceChecks } from '../../../src/operator/doctor/checks/index.js'
 import { examine } from '../../../src/operator/doctor/examine.js'
 import type { InterfaceFacts } from '../../../src/operator/doctor/facts.js'
@@ -33,6 +34,15 @@ const peer = (f: Record<string, boolean>, place: { mtu?: number, xdp?: boolean }
   link: { kind: 'veth' },
   interface: { driver: seen('veth'), channels: seen(null), rss: seen(null), peer: { place: seen({ device: 'eth0', netns: '/run/netns/c', mtu: 1500, xdp: false, ...place }), features: seen(f) } }
 })
+/** As the kernel tells; a port beside it runs XDP in its driver when `beside`. */
+const declares = (driver: string, f: readonly XdpFeature[] | null, more: Change = {}, beside = false): Change => {
+  const link = seen({ index: 2, kind: '', mtu: 1500, up: true, carrier: true, rxQueues: 4, addresses: [], xdp: [], ...more.link })
+  const own = { ...goodInterface, link, ...more.interface, driver: seen(driver), xdpFeatures: seen(f) }
+  return { host: { interfaces: [own, ...beside ? [{ ...goodInterface, device: 'lan', xdpFeatures: seen(all) }] : []] } }
+}
+const all: readonly XdpFeature[] = ['basic', 'redirect', 'ndo-xmit', 'rx-sg', 'ndo-xmit-sg']
+const deaf = all.filter((f) => !f.startsWith('ndo'))
+const afar = (change: Change): Change => ({ ...change, interface: { ...change.interface, peer: { place: unseen('in a namespace without a name', 'ip'), features: unseen('in a namespace without a name', 'ip') } } })
 const xdp = (name: string, more: Change['host'] = {}, mode: 'driver' | 'generic' = 'driver'): Change => ({ link: { xdp: [{ id: 7, name, mode }] }, host: more })
 const inNamespace: Change = { host: { namespaces: [{ ...goodNamespace, netns: '/run/netns/edge' }], interfaces: [{ ...goodInterface, netns: '/run/netns/edge', ...sysctl({ rpFilterAll: 1, rpFilter: 0 }).interface }] } }
 const small = { cgroup: (path: string, version: 1 | 2): Change => ({ host: { cgroup: seen({ path, version, limitBytes: 200 * 2 ** 20, usedBytes: 2 ** 20 }) } }) }
@@ -88,7 +98,14 @@ const bad: readonly Case[] = [
   ['rp-filter', inNamespace, ebpf, 'note', /strict/, 'nsenter --net=/run/netns/edge sysctl -w net.ipv4.conf.wan.rp_filter=2'],
   ['lro', features({ 'large-receive-offload': true, 'rx-gro-hw': true }), ebpf, 'warning', /large-receive-offload and rx-gro-hw/, 'ethtool -K wan lro off && ethtool -K wan rx-gro-hw off'],
   ['peer-checksums', peer({ 'tx-checksumming': true, 'generic-receive-offload': true }), ebpf, 'error', /other end eth0@c sends unfinished/, 'nsenter --net=/run/netns/c ethtool -K eth0 tx off'],
-  ['peer-receive', peer({ 'generic-receive-offload': false }), ebpf, 'error', /neither GRO nor an XDP program/, 'nsenter --net=/run/netns/c ethtool -K eth0 gro on'],
+  ['redirect', peer({ 'generic-receive-offload': false }), ebpf, 'error', /eth0@c has neither GRO nor an XDP program/, 'nsenter --net=/run/netns/c ethtool -K eth0 gro on'],
+  ['redirect', declares('veth', deaf, peer({})), ebpf, 'error', /eth0@c has neither GRO nor an XDP program/, 'nsenter --net=/run/netns/c ethtool -K eth0 gro on'],
+  ['redirect', declares('veth', deaf, afar(peer({}))), ebpf, 'error', /other end, which is not seen from here, has neither/, ''],
+  ['redirect', declares('ixgbevf', deaf), ebpf, 'error', /ixgbevf takes no redirected frames/, ''],
+  ['redirect', { interface: { driver: seen('ixgbevf') } }, ebpf, 'error', /ixgbevf takes no redirected frames/, ''],
+  ['redirect', declares('ice', deaf, { link: { xdp: [{ id: 7, name: 'ls', mode: 'driver' }] } }), ebpf, 'error', /ice takes no redirected frames/, ''],
+  ['redirect', declares('novelty', deaf), ebpf, 'note', /novelty takes no redirected frames now/, ''],
+  ['redirect', declares('bridge', [], {}, true), ebpf, 'warning', /bridge takes no redirected frames/, ''],
   ['peer-segments', peer({ 'tcp-segmentation-offload': true }), userspace, 'warning', /tcp-segmentation-offload/, 'nsenter --net=/run/netns/c ethtool -K eth0 tso off gso off'],
   ['vlan-offload', features({ 'rx-vlan-offload': true }), ebpf, 'error', /rx-vlan-offload/, 'ethtool -K wan rxvlan off'],
   ['vlan-offload', peer({ 'tx-vlan-offload': true }), ebpf, 'error', /other end eth0@c leaves VLAN tags out/, 'nsenter --net=/run/netns/c ethtool -K eth0 txvlan off'],
@@ -100,10 +117,14 @@ const bad: readonly Case[] = [
   ['xdp-programs', xdp('xdp_dispatcher', { programs: seen([{ id: 7, name: 'xdp_dispatcher', type: 'xdp', pinned: [] }]) }), ebpf, 'error', /xdp_dispatcher/, 'xdp-loader unload wan --all'],
   ['xdp-programs', xdp('other', { programs: unseen('bpftool is not installed', 'bpftool', 'apt install bpftool') }), ebpf, 'warning', /id 7, driver mode\); whose it is cannot be told: bpftool is not installed/, 'apt install bpftool'],
   ['tc-programs', { interface: { tc: seen([{ id: 5, name: 'x.o:[tc]', hook: 'clsact/ingress' }]) } }, ebpf, 'note', /x\.o:\[tc\] \(id 5, clsact\/ingress\)/, ''],
-  ['driver', { interface: { driver: seen('ixgbevf') } }, ebpf, 'error', /no redirected frames/, ''],
+  ['driver', declares('bridge', []), ebpf, 'warning', /no XDP of its own/, ''],
+  ['driver', declares('novelty', ['basic']), ebpf, 'error', /redirects nothing \(it declares basic\)/, ''],
+  ['driver', declares('veth', [], { interface: { ...peer({}).interface, channels: seen({ current: 1, max: 2, kind: 'rx' as const }) } }), ebpf, 'error', /eth0@c sends by more queues than it receives by \(1\)/, 'nsenter --net=/run/netns/c ethtool -L eth0 tx 1'],
   ['driver', { interface: { driver: seen('bridge') } }, ebpf, 'warning', /no XDP of its own/, ''],
   ['driver', { interface: { driver: seen('novelty') } }, ebpf, 'note', /cannot tell whether driver novelty/, ''],
-  ['mtu', { link: { mtu: 9000 }, interface: { driver: seen('ixgbe') } }, ebpf, 'note', /driver ixgbe may be smaller/, '']
+  ['mtu', { link: { mtu: 9000 }, interface: { driver: seen('ixgbe') } }, ebpf, 'note', /driver ixgbe may be smaller/, ''],
+  ['mtu', declares('ice', ['basic', 'redirect', 'ndo-xmit'], { link: { mtu: 9000 } }), ebpf, 'note', /no frames in several \(rx-sg\)/, ''],
+  ['mtu', declares('ice', all.slice(0, 4), { link: { mtu: 9000 } }), ebpf, 'warning', /no redirected frames in several \(ndo-xmit-sg\)/, '']
 ]
 
 for (const [id, change, scope, severity, finding, command] of bad) {
@@ -144,7 +165,13 @@ const good: ReadonlyArray<readonly [why: string, id: string, change: Change, sco
   ['loose wins over strict', 'rp-filter', sysctl({ rpFilter: 2, rpFilterAll: 1 }), ebpf],
   ['no IPv6 at all', 'forwarding', { ...sysctl({ forwarding6: null }), link: { addresses: ['2001:db8::1/64'] } }, ebpf],
   ['the agent switches it off', 'lro', features({ 'large-receive-offload': true }), userspace],
-  ['an XDP program polls as well as GRO', 'peer-receive', peer({ 'generic-receive-offload': false }, { xdp: true }), ebpf],
+  ['an XDP program polls as well as GRO', 'redirect', peer({ 'generic-receive-offload': false }, { xdp: true }), ebpf],
+  ['the kernel says so', 'redirect', declares('veth', all, afar(peer({}))), ebpf],
+  ['a driver that declares it while a program runs', 'redirect', declares('ice', deaf), ebpf],
+  ['a driver of the list, where the kernel does not tell', 'redirect', {}, ebpf],
+  ['the kernel names what it declares', 'driver', declares('novelty', all), ebpf],
+  ['several buffers, both ways', 'mtu', declares('novelty', all, { link: { mtu: 9000 } }), ebpf],
+  ['generic mode has no driver that could refuse', 'mtu', declares('bridge', [], { link: { mtu: 9000 } }), ebpf],
   ['checksums are finished', 'peer-checksums', peer({ 'tx-checksumming': false }), ebpf],
   ['the tag is in the frame, whatever a veth itself would do', 'vlan-offload', { ...peer({ 'tx-vlan-offload': false }), interface: { ...peer({ 'tx-vlan-offload': false }).interface, features: seen({ 'rx-vlan-offload': true }) } }, ebpf],
   ['one queue', 'rss', { interface: { channels: seen({ current: 1, max: 1, kind: 'combined' as const }), rss: seen({ key: ['01', '02', '03'], symmetric: false }) } }, ebpf],
@@ -172,13 +199,28 @@ t.test('a running agent has its memory: nobody asks for it again', async (t) => 
   t.same(examine(poor, { ...userspace, running: true }).filter((f) => ['memory', 'cgroup', 'hugepages'].includes(f.id)), [])
 })
 
+t.test('one way of a veth has one finding: too few queues, or no frames; generic ports among themselves have none', async (t) => {
+  const veth = (f: readonly XdpFeature[]): string[] => examine(spoiled(declares('veth', f, peer({ 'generic-receive-offload': true }))), ebpf).filter((x) => x.severity !== 'ok').map((x) => x.id)
+  t.same(veth([]), ['driver'])
+  t.same(veth(deaf), ['redirect'])
+  t.same(findings('redirect', declares('bridge', [])), [])
+  t.match(findings('driver', declares('ice', all)), [{ finding: 'driver ice declares basic, redirect, ndo-xmit, rx-sg, ndo-xmit-sg' }])
+  t.match(findings('driver'), [{ severity: 'ok', finding: /by a list \(this kernel cannot tell, it needs Linux 6\.3\)/ }])
+})
+
+t.test('bits of the kernel as names', async (t) => {
+  t.same(xdpFeatureNames(0), [])
+  t.same(xdpFeatureNames(7 + 32 + 64), all)
+  t.same(xdpFeatureNames(2 ** 40 + 24), ['xsk-zerocopy', 'hw-offload'], 'bits of later kernels are left out')
+})
+
 t.test('what cannot be seen is said once for each reason, with the checks and interfaces left out', async (t) => {
   const blind: Partial<InterfaceFacts> = { features: unseen('ethtool is not installed', 'ethtool -k', 'apt install ethtool'), driver: unseen('ethtool is not installed', 'ethtool -i', 'apt install ethtool') }
   const facts = { ...goodHost, bpffs: unseen('only root may see it', '/sys/fs/bpf', 'sudo lockstep doctor'), interfaces: [{ ...goodInterface, ...blind }, { ...goodInterface, device: 'lan', ...blind }] }
   const found = examine(facts, bare).filter((f) => f.severity !== 'ok')
   t.same(found.map(({ id, subject, severity, finding, command }) => ({ id, subject, severity, finding, command })), [
     { id: 'cannot-tell', subject: 'host', severity: 'note', finding: 'cannot tell: only root may see it (bpffs)', command: 'sudo lockstep doctor' },
-    { id: 'cannot-tell', subject: 'host', severity: 'note', finding: 'cannot tell: ethtool is not installed (driver, mtu, lro of wan, lan)', command: 'apt install ethtool' }
+    { id: 'cannot-tell', subject: 'host', severity: 'note', finding: 'cannot tell: ethtool is not installed (driver, redirect, mtu, lro of wan, lan)', command: 'apt install ethtool' }
   ])
   t.notOk(examine(facts, bare).some((f) => f.id === 'lro'), 'nothing is claimed about what nobody saw')
 })

@@ -12,7 +12,7 @@ export const seen = <T>(value: T): Seen<T> => known(value, 'made up')
 const goodLink: Link = { index: 2, kind: '', mtu: 1500, up: true, carrier: true, rxQueues: 4, addresses: ['192.0.2.1/24'], xdp: [] }
 
 export const goodInterface: InterfaceFacts = {
-  device: 'wan', netns: null, link: seen(goodLink), driver: seen('ice'),
+  device: 'wan', netns: null, link: seen(goodLink), driver: seen('ice'), xdpFeatures: seen(null),
   sysctl: seen({ forwarding4: 0, forwarding6: 0, rpFilter: 2, rpFilterAll: 0 }),
   features: seen({ 'large-receive-offload': false, 'rx-gro-hw': false, 'generic-receive-offload': true, 'rx-vlan-offload': false, 'tx-checksumming': true }),
   channels: seen({ current: 4, max: 4, kind: 'combined' as const }), rss: seen({ key: ['6d', '5a', '6d', '5a'], symmetric: false }), tc: seen([]), peer: null

@@ -22,11 +22,11 @@ import { nftNat } from './nft-nat.js'
 import { nohzFull } from './nohz-full.js'
 import { ntp } from './ntp.js'
 import { peerChecksums } from './peer-checksums.js'
-import { peerReceive } from './peer-receive.js'
 import { peerSegments } from './peer-segments.js'
 import { portRanges } from './port-ranges.js'
 import { preemptRt } from './preempt-rt.js'
 import { queues } from './queues.js'
+import { redirect } from './redirect.js'
 import { rpFilter } from './rp-filter.js'
 import { rss } from './rss.js'
 import { tcPrograms } from './tc-programs.js'
@@ -37,5 +37,5 @@ import { xdpPrograms } from './xdp-programs.js'
 export const hostChecks: readonly HostCheck[] = [kernel, preemptRt, nohzFull, bpffs, bpfJit, memlock, memory, cgroup, hugepages, clocksource, ntp, tcx]
 export const namespaceChecks: readonly NamespaceCheck[] = [nftForward, nftIngress, nftNat, iptablesLegacy, conntrack, conntrackFull, portRanges]
 export const interfaceChecks: readonly InterfaceCheck[] = [
-  link, xdpPrograms, tcPrograms, driver, mtu, forwarding, rpFilter, lro, peerChecksums, peerReceive, peerSegments, vlanOffload, queues, rss
+  link, xdpPrograms, tcPrograms, driver, redirect, mtu, forwarding, rpFilter, lro, peerChecksums, peerSegments, vlanOffload, queues, rss
 ]

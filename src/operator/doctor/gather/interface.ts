@@ -1,9 +1,10 @@
 /** Facts of interfaces: what iproute2 and ethtool say, and their sysctls. */
+import { xdpFeatures } from '../../../native/xdp-features.js'
 import type { InterfaceFacts, InterfaceSysctl, Link, Peer, TcProgram, XdpProgram } from '../facts.js'
 import { isUnseen, known, mapSeen, readSeen, unseen, type Seen } from '../seen.js'
 import { readAll } from './files.js'
 import { list, number, object, parseArray, text, type Json } from './json.js'
-import { runTool } from './tool.js'
+import { notRoot, runTool } from './tool.js'
 
 /** `ip -j -d addr show` of one namespace, by device. */
 export type Links = ReadonlyMap<string, Json>
@@ -24,7 +25,7 @@ export async function gatherInterface (device: string, netns: string | null, lin
     none ?? gatherRss(device, netns, signal)
   ])
   const peer = isUnseen(link) || link.value?.kind !== 'veth' || isUnseen(raw) || raw.value === null || isUnseen(links) ? null : await gatherPeer(raw.value, netns, links.value, signal)
-  return { device, netns, link, sysctl, driver, features, channels, rss, tc: mapSeen(tc, (all) => all.get(device) ?? []), peer }
+  return { device, netns, link, sysctl, driver, xdpFeatures: none ?? gatherXdpFeatures(isUnseen(link) ? 0 : link.value?.index ?? 0, netns), features, channels, rss, tc: mapSeen(tc, (all) => all.get(device) ?? []), peer }
 }
 
 /** Up, and not the loopback: what is looked at when nothing is claimed. */
@@ -83,6 +84,17 @@ const gatherDriver = async (device: string, netns: string | null, signal?: Abort
     return name
   })
 
+/** No tool of Debian 12 asks this. */
+function gatherXdpFeatures (index: number, netns: string | null): InterfaceFacts['xdpFeatures'] {
+  const source = `generic netlink netdev, dev-get ifindex ${index}${netns === null ? '' : ` in ${netns}`}`
+  try {
+    return known(xdpFeatures(netns ?? '', index), source)
+  } catch (error) {
+    const { message } = error as Error
+    return /not permitted|permission denied/i.test(message) ? notRoot(source) : unseen(message, source)
+  }
+}
+
 async function gatherFeatures (device: string, netns: string | null, signal?: AbortSignal): Promise<Seen<Readonly<Record<string, boolean>>>> {
   const json = await runTool('ethtool', ['--json', '-k', device], { netns, signal })
   if (!isUnseen(json)) {
@@ -129,7 +141,7 @@ async function gatherPeer (l: Json, netns: string | null, links: Links, signal?:
 }
 
 async function peerPlace (l: Json, netns: string | null, links: Links, signal?: AbortSignal): Promise<Peer['place']> {
-  const found = (p: Json, at: string | null) => ({ device: text(p['ifname']), netns: at, mtu: number(p['mtu']), xdp: xdpOf(p).length > 0 })
+  const found = (p: Json, at: string | null) => ({ device: text(p['ifname']), netns: at, mtu: number(p['mtu']), xdp: xdpOf(p).some((x) => x.mode === 'driver') })
   const source = 'ip -j -d addr show'
   if (l['link'] !== undefined) {
     const own = links.get(text(l['link']))

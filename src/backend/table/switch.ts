@@ -1,0 +1,109 @@
+/** From one forwarder to another, port by port, while traffic flows: each is received from at every moment. */
+import type { BackendName } from '../../contract/dataplane.js'
+import type { Desired } from '../../contract/desired.js'
+import { classOf, LockstepError } from '../../contract/errors.js'
+import type { SwitchEvent, SwitchResult } from '../../contract/services.js'
+import type { Forwarder, PortFact } from './forwarder.js'
+import type { OpenPort } from './ports.js'
+
+export interface Switch {
+  readonly from: Forwarder
+  readonly to: Forwarder
+  /** `null`: no configuration, so no ports. */
+  readonly desired: Desired | null
+  readonly ports: readonly OpenPort[]
+  readonly facts: Readonly<Record<string, PortFact>>
+  readonly sessions: () => number
+  readonly tell: (event: SwitchEvent) => void
+}
+
+/** Told as events: begun, each port, and how it ended. @throws what refused it, before anything is touched, or what failed, when the ports are given back. */
+export async function switchForwarder ({ from, to, desired, ports, facts, sessions, tell }: Switch): Promise<SwitchResult> {
+  const began = performance.now()
+  const way = { from: from.name, to: to.name }
+  try {
+    if (desired !== null) {
+      refuseLosses(from, to, desired)
+      await to.guard(desired, ports, facts)
+    }
+  } catch (error) {
+    await attempt([], to.name, async () => { await to.unguard() })
+    tell(refusal(way, error))
+    throw error
+  }
+  tell({ event: 'switch_begin', ...way, ports: ports.map(p => p.port.name) })
+  const moved: Array<{ name: string, handOverUs: number }> = []
+  const handed: OpenPort[] = []
+  try {
+    await to.start()
+    for (const port of ports) to.open(port)
+    for (const port of ports) {
+      const at = performance.now()
+      handed.push(port)
+      to.enable(port)
+      await from.handOver(port)
+      const handOverUs = Math.round((performance.now() - at) * 1000)
+      moved.push({ name: port.port.name, handOverUs })
+      tell({ event: 'switch_port', ...way, port: port.port.name, handOverUs })
+    }
+  } catch (error) {
+    const left = await giveBack(from, to, ports, handed)
+    tell({ event: 'switch_failed', ...way, back: handed.map(p => p.port.name).reverse(), left, reason: message(error), totalMs: ms(began) })
+    throw error
+  }
+  // `to` forwards, whatever remains of the other
+  const warnings: string[] = []
+  await attempt(warnings, `what ${from.name} left`, async () => {
+    for (const port of ports) from.close(port)
+    await from.leave()
+  })
+  if (desired !== null) await attempt(warnings, 'ports', () => { warnings.push(...to.settle(ports)) })
+  const result: SwitchResult = { ...way, ports: moved, sessions: sessions(), totalMs: ms(began) }
+  tell({ event: 'switch_end', ...way, ports: moved.length, longestHandOverUs: Math.max(0, ...moved.map(p => p.handOverUs)), sessions: result.sessions, totalMs: result.totalMs, warnings })
+  return result
+}
+
+/** In reverse, and all of it: what one step cannot undo does not keep the next from trying. Returns what could not be undone. */
+async function giveBack (from: Forwarder, to: Forwarder, ports: readonly OpenPort[], handed: readonly OpenPort[]): Promise<string[]> {
+  const left: string[] = []
+  for (const port of [...handed].reverse()) await attempt(left, `port ${port.port.name}`, () => { from.enable(port) })
+  for (const port of ports) await attempt(left, `port ${port.port.name}`, () => { to.close(port) })
+  await attempt(left, to.name, async () => { await to.leave() })
+  return left
+}
+
+async function attempt (failed: string[], what: string, run: () => void | Promise<void>): Promise<void> {
+  try {
+    await run()
+  } catch (error) {
+    failed.push(`${what}: ${message(error)}`)
+  }
+}
+
+const message = (error: unknown): string => error instanceof Error ? error.message : String(error)
+const ms = (began: number): number => Math.round(performance.now() - began)
+
+class SwitchLoses extends LockstepError {
+  constructor (from: BackendName, to: BackendName, readonly lost: ReadonlyArray<{ readonly capability: string, readonly reason: string, readonly needed: readonly string[] }>) {
+    const needed = lost.flatMap(l => l.needed).join(', ')
+    super('unsupported', 'LS_B_SWITCH_LOSES', 'the configuration needs what the other backend cannot do', {
+      object: `switch from ${from} to ${to}`, found: lost.map(l => `${l.capability} (${l.needed.join(', ')}): ${l.reason}`).join('; '),
+      next: `take ${needed} out of the configuration, or give each a kernel interface as its port, apply that, and switch again`
+    })
+  }
+}
+
+/** As an event, also for one that was refused before there were forwarders to ask. */
+export const refusal = (way: { readonly from: BackendName, readonly to: BackendName }, error: unknown): SwitchEvent =>
+  ({ event: 'switch_refused', ...way, class: classOf(error), reason: message(error), lost: error instanceof SwitchLoses ? error.lost : [] })
+
+/** What the configuration needs, `from` has and `to` has not: refused before anything is touched. */
+function refuseLosses (from: Forwarder, to: Forwarder, d: Desired): void {
+  const has = (capability: string): boolean => from.capabilities.some(f => f.name === capability && f.supported)
+  const lost = to.capabilities.filter(c => !c.supported && has(c.name)).flatMap(({ name, reason }) => {
+    const ports = d.ports.filter(p => `ports_${p.kind}` === name).map(p => p.name)
+    const needed = d.interfaces.filter(i => ports.includes(i.port)).map(i => `/interfaces/${i.name}`)
+    return ports.length === 0 ? [] : [{ capability: name, reason, needed }]
+  })
+  if (lost.length > 0) throw new SwitchLoses(from.name, to.name, lost)
+}
