@@ -73,6 +73,9 @@ export class SyncEngine {
   private received = { stream: 0n, seq: 0, expected: false }
   private acknowledged = 0
   private heardAtMs = 0
+  private drainedAtMs: number | null = null
+  /** Changes that are being pushed came from here on. */
+  private sinceMs: number | null = null
   private saidAtMs = 0
   private whole = true
   private auditCursor = 0
@@ -235,7 +238,7 @@ export class SyncEngine {
 
   private push (frame: Uint8Array): void {
     if (this.window === null) return // nobody has heard of this stream; the next one begins with a cut
-    if (this.window.push(frame, this.o.world.nowMs())) {
+    if (this.window.push(frame, this.o.world.nowMs(), this.sinceMs ?? this.o.world.nowMs())) {
       if (this.state === 'up') this.conn?.send(frame)
       return
     }
@@ -295,7 +298,12 @@ export class SyncEngine {
       this.auditCursor = 0
       this.auditedFromMs = null
     }
-    return n > 0 ? this.outgoing.note(records, n) : 0
+    const nowMs = this.o.world.nowMs()
+    this.sinceMs = this.drainedAtMs ?? nowMs
+    this.drainedAtMs = nowMs
+    const rows = n > 0 ? this.outgoing.note(records, n) : 0
+    this.sinceMs = null
+    return rows
   }
 
   /** Every few milliseconds. */

@@ -4,7 +4,7 @@
  */
 import { seal } from './frame.js'
 
-interface Kept { readonly seq: number, readonly frame: Uint8Array, readonly atMs: number }
+interface Kept { readonly seq: number, readonly frame: Uint8Array, readonly sinceMs: number, readonly atMs: number }
 
 export class Window {
   private kept: Kept[] = []
@@ -19,22 +19,22 @@ export class Window {
   get firstSeq (): number { return this.kept[this.first]?.seq ?? this.next }
   get frames (): number { return this.kept.length - this.first }
 
-  /** Age of the oldest frame that the peer has not acknowledged; 0: it has all. */
+  /** Most that the oldest change the peer has not acknowledged can be old; 0: it has all. */
   lagMs (nowMs: number): number {
     const oldest = this.kept[this.first]
-    return oldest === undefined ? 0 : nowMs - oldest.atMs
+    return oldest === undefined ? 0 : nowMs - oldest.sinceMs
   }
 
-  /** Numbers and keeps the frame. False: it does not fit, and this stream has come to its end. */
-  push (frame: Uint8Array, atMs: number): boolean {
+  /** Numbers and keeps the frame, whose changes came between `sinceMs` and now. False: it does not fit, and this stream has come to its end. */
+  push (frame: Uint8Array, nowMs: number, sinceMs: number = nowMs): boolean {
     if (this.held + frame.length > this.bytesMax) return false
-    this.kept.push({ seq: this.next, frame: seal(frame, this.next), atMs })
+    this.kept.push({ seq: this.next, frame: seal(frame, this.next), sinceMs, atMs: (sinceMs + nowMs) / 2 })
     this.next++
     this.held += frame.length
     return true
   }
 
-  /** The peer has everything up to `seq`: how long each of those frames took. One that was never sent is refused with null (H14). */
+  /** The peer has everything up to `seq`: how long each of those frames took, its changes on average. One that was never sent is refused with null (H14). */
   acknowledge (seq: number, nowMs: number): number[] | null {
     if (seq >= this.next) return null
     const took: number[] = []
