@@ -41,7 +41,7 @@ export interface ConntrackdFigures {
   readonly receiveUsPerFlow: number
   /** In the sender's table and not at the receiver when nothing more arrived: its external cache, or its kernel's table without one. */
   readonly lost: number
-  /** `conntrackd -c` for `committed` entries; null without the cache. */
+  /** `conntrackd -c` for `committed` entries, by the daemon's own clock; null without the cache. */
   readonly commitMs: number | null
   readonly committed: number
   /** `conntrackd -n` until `resynced` are there again; null when they never were. */
