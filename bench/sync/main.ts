@@ -6,19 +6,24 @@
  *   cpu_us_flow         CPU for a new flow of both sides together: it is created, answered, and ends
  *   lag_p50_ms, p99     from a change to the peer's acknowledgement, at changes_per_s
  *   full_resync_1m_s    from a connection of a peer that has nothing to the proof that it has all
+ *   vs_conntrackd_cpu   CPU of conntrackd (FT-FW, both daemons) for a new flow, one upsert, to ours of both sides for a change, each as fast as it goes
+ *   vs_conntrackd_rate  our changes a second to the new flows a second that it takes without a loss, in its better mode
  *   equal               1: the last cut after the traffic proved both tables equal
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { SuiteResult } from '../lib/samples.js'
+import { median, type SuiteResult } from '../lib/samples.js'
+import { highestRate, measureConntrackd, type Skipped } from '../peers/conntrackd.js'
 import { BenchError } from '../lib/programs.js'
 import type { FromNode, NodeReport, NodeSpec, ToNode } from '../../test/lab/sync-node.js'
 
 export interface SyncBenchOptions {
   readonly sessions?: number
   readonly seconds: number
+  /** conntrackd beside it: about two minutes, as root. */
+  readonly peer: boolean
   readonly progress: (text: string) => void
   readonly signal: AbortSignal
 }
@@ -112,21 +117,44 @@ async function resync (sessions: number, signal: AbortSignal): Promise<{ readonl
   })
 }
 
-export async function bench ({ sessions = 1_000_000, seconds, progress, signal }: SyncBenchOptions): Promise<SuiteResult> {
+interface Theirs { readonly flowsPerS: number, readonly usPerFlow: number, readonly version: string }
+
+/** The better of its modes; CPU at the rate at which it takes least, the median of three. */
+async function conntrackd (signal: AbortSignal, progress: (text: string) => void): Promise<Theirs | Skipped> {
+  const rates: number[] = []
+  for (const externalCache of [true, false]) {
+    const found = await highestRate({ seconds: 3, externalCache, signal, progress })
+    if ('skipped' in found) return found
+    rates.push(found.flowsPerS ?? 0)
+  }
+  const runs: Array<{ readonly us: number, readonly version: string }> = []
+  for (let i = 0; i < 3; i++) {
+    const run = await measureConntrackd({ seconds: 4, flowsPerS: Math.round(Math.max(...rates) / 2), externalCache: true, signal, progress })
+    if ('skipped' in run) return run
+    runs.push({ us: run.sendUsPerFlow + run.receiveUsPerFlow, version: run.version })
+  }
+  return { flowsPerS: Math.max(...rates), usPerFlow: median(runs.map((r) => r.us)), version: runs[0]?.version ?? '' }
+}
+
+export async function bench ({ sessions = 1_000_000, seconds, peer, progress, signal }: SyncBenchOptions): Promise<SuiteResult> {
   progress('changes at about 100 000 a second')
   const usual = await steady(33_500, seconds, signal)
   progress('changes as fast as they come')
   const most = await steady(120_000, Math.min(seconds, 5), signal)
   progress(`${sessions} sessions to a peer that has none`)
   const whole = await resync(sessions, signal)
+  const theirs = peer ? await conntrackd(signal, progress) : { skipped: 'not asked for (--quick)' }
   return {
     suite: 'sync',
     figures: {
       changes_per_s: Math.round(usual.changesPerS), lag_p50_ms: usual.p50, lag_p99_ms: usual.p99, lag_max_ms: usual.max, cpu_us_flow: usual.cpuUsFlow, growth_mib: usual.growthMib, equal: usual.equal,
       most_changes_per_s: Math.round(most.changesPerS), send_us: most.sendUs, receive_us: most.receiveUs, deltas_per_s_core: Math.round(1e6 / Math.max(most.sendUs, most.receiveUs)),
-      full_resync_1m_s: whole.seconds * 1_000_000 / whole.items
+      full_resync_1m_s: whole.seconds * 1_000_000 / whole.items,
+      ...('skipped' in theirs
+        ? {}
+        : { conntrackd_flows_per_s: theirs.flowsPerS, conntrackd_us_flow: theirs.usPerFlow, vs_conntrackd_rate: most.changesPerS / theirs.flowsPerS, vs_conntrackd_cpu: theirs.usPerFlow / (most.sendUs + most.receiveUs) })
     },
-    notes: { method: 'two processes on one host, TLS 1.3 with AES-128-GCM over the loopback; flows of the in-process source, each created, answered and ended: three changes; CPU of all threads but those that forward and expire; lag to the acknowledgement' },
+    notes: { ...('skipped' in theirs ? { conntrackd_skipped: theirs.skipped } : { conntrackd: theirs.version }), method: 'two processes on one host, TLS 1.3 with AES-128-GCM over the loopback; flows of the in-process source, each created, answered and ended: three changes; CPU of all threads but those that forward and expire; lag to the acknowledgement' },
     spread: {}
   }
 }
