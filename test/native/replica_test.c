@@ -1,4 +1,5 @@
 /* Two tables as owner and standby, frames carried by hand: what the rules of replication promise whatever is lost, late or used again. */
+#define LS_PORT_IMPL "backend/userspace/port_impl.h"
 #include "sync/api.h"
 #include "table/table.h"
 
