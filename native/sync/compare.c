@@ -75,7 +75,7 @@ enum ls_compare ls_replica_compare_cells(struct ls_replica *r, u32 rg, const u8 
 	enum ls_compare result = LS_COMPARE_FAILED;
 
 	*found = 0;
-	if (rg >= LS_RGS_MAX || !g->decoder || n == 0 || n > g->cut_cells - g->fed)
+	if (rg >= LS_RGS_MAX || !g->decoder || n == 0 || g->fed > g->cut_cells || n > g->cut_cells - g->fed)
 		return LS_COMPARE_FAILED;
 	cells = malloc(sizeof(*cells) * n);
 	if (cells && ls_sketch_unpack(packed, bytes, g->fed, n, g->peer_items, cells) == LS_OK) {
@@ -133,8 +133,9 @@ enum ls_status ls_replica_compare_end(struct ls_replica *r, u32 rg, u64 *needed,
 		slot = ls_sync_find(r, &minus[i].id);
 		if (slot == LS_SLOT_NONE || r->shadow[slot].rg != rg || r->shadow[slot].item.digest != minus[i].digest)
 			continue;
-		gen = LS_LOAD_ACQ(&r->t->env.sessions[slot].gen);
 		ls_sync_forget(r, slot);
+		if (!ls_sync_holds(r, slot, &minus[i].id, rg, &gen))
+			continue; /* it went here by itself; who has the slot now is another */
 		ls_sync_doom(r, slot, gen, LS_CLOSE_RECONCILE);
 		++*extra;
 	}
@@ -169,6 +170,7 @@ u64 ls_replica_bulk_end(struct ls_replica *r, u32 rg)
 	pthread_mutex_lock(&r->lock);
 	for (u32 slot = 0; slot < r->t->env.slots; slot++) {
 		struct ls_wire_record record;
+		struct ls_session_id id;
 		u32 gen;
 
 		if (LS_LOAD(&r->t->marks[slot / 64]) >> (slot % 64) & 1)
@@ -176,7 +178,10 @@ u64 ls_replica_bulk_end(struct ls_replica *r, u32 rg)
 		gen = LS_LOAD_ACQ(&r->t->env.sessions[slot].gen);
 		if (r->shadow[slot].used ? r->shadow[slot].rg != rg : !(gen & 1) || !ls_sync_read(r, slot, LS_NOTICE_UPDATE, &record) || record.rg != rg)
 			continue;
+		id = r->shadow[slot].used ? r->shadow[slot].item.id : record.id;
 		ls_sync_forget(r, slot);
+		if (!ls_sync_holds(r, slot, &id, rg, &gen))
+			continue;
 		ls_sync_doom(r, slot, gen, LS_CLOSE_RECONCILE);
 		stale++;
 	}

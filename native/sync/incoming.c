@@ -66,9 +66,21 @@ static bool make_room(struct ls_replica *r, const struct ls_wire_record *record)
 static void installed(struct ls_replica *r, u32 slot)
 {
 	struct ls_wire_record now;
+	u32 other, gen, own;
 
-	if (slot != LS_SLOT_NONE && ls_sync_read(r, slot, LS_NOTICE_UPDATE, &now)) /* what is there, not what was sent (R28) */
-		ls_sync_remember(r, slot, &now);
+	if (slot == LS_SLOT_NONE || !ls_sync_read(r, slot, LS_NOTICE_UPDATE, &now)) /* what is there, not what was sent (R28) */
+		return;
+	other = ls_sync_find(r, &now.id);
+	if (other != LS_SLOT_NONE && other != slot && ls_sync_holds(r, other, &now.id, r->shadow[other].rg, &gen)) { /* one id, two sessions */
+		if (r->shadow[other].rg != now.rg) { /* it is another group's: the one that came goes */
+			if (ls_sync_holds(r, slot, &now.id, now.rg, &own))
+				ls_sync_doom(r, slot, own, LS_CLOSE_RECONCILE);
+			return;
+		}
+		ls_sync_forget(r, other);
+		ls_sync_doom(r, other, gen, LS_CLOSE_RECONCILE);
+	}
+	ls_sync_remember(r, slot, &now);
 }
 
 /* Rows whose tuples were taken, once more. Holds r->lock. */
@@ -98,15 +110,23 @@ static void retry(struct ls_replica *r)
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
+#define POPULATE (8ULL << 20)
 
 /* Memory that a whole table of the peer's will need, before it comes: a page fault costs more than an install. Where the kernel cannot, the first install
  * of each page pays. */
+static void populate_one(struct ls_replica *r, void *at, u64 bytes)
+{
+	for (u64 done = 0; done < bytes && !__atomic_load_n(&r->stop, __ATOMIC_RELAXED); done += POPULATE) /* in pieces: other threads want to map memory too */
+		if (madvise((u8 *)at + done, bytes - done < POPULATE ? bytes - done : POPULATE, MADV_POPULATE_WRITE) != 0)
+			return;
+}
+
 static void populate(struct ls_replica *r)
 {
 	for (u32 i = 0; i < r->t->mappings; i++)
-		madvise(r->t->mapping[i].at, r->t->mapping[i].bytes, MADV_POPULATE_WRITE);
-	madvise(r->shadow, (u64)r->t->env.slots * sizeof(*r->shadow), MADV_POPULATE_WRITE);
-	madvise(r->byid, ((u64)r->byid_mask + 1) * sizeof(*r->byid), MADV_POPULATE_WRITE);
+		populate_one(r, r->t->mapping[i].at, r->t->mapping[i].bytes);
+	populate_one(r, r->shadow, (u64)r->t->env.slots * sizeof(*r->shadow));
+	populate_one(r, r->byid, ((u64)r->byid_mask + 1) * sizeof(*r->byid));
 }
 
 void *ls_sync_reaper(void *replica)
@@ -179,12 +199,16 @@ void ls_replica_settle(struct ls_replica *r)
 /* A newer word about a session that waits takes its place; a deletion ends the wait. */
 static bool no_longer_waits(struct ls_replica *r, const struct ls_session_id *id)
 {
-	for (u32 i = 0; i < r->waits; i++)
-		if (ls_sync_same(&r->waiting[i].record.id, id)) {
-			r->waiting[i] = r->waiting[--r->waits];
-			return true;
+	u32 kept = 0, had = r->waits;
+
+	for (u32 i = 0; i < had; i++)
+		if (!ls_sync_same(&r->waiting[i].record.id, id)) {
+			if (kept != i)
+				r->waiting[kept] = r->waiting[i];
+			kept++;
 		}
-	return false;
+	r->waits = kept;
+	return kept != had;
 }
 
 static void upserts(struct ls_replica *r, const u8 *rows, u32 row, u32 n, u32 flags, struct ls_apply_result *result)
@@ -208,6 +232,8 @@ static void upserts(struct ls_replica *r, const u8 *rows, u32 row, u32 n, u32 fl
 		if (status[i] == LS_OK) {
 			installed(r, slots[i]);
 		} else if (status[i] == LS_E_CONFLICT) {
+			if (r->waits)
+				no_longer_waits(r, &record->id); /* the same id again in this frame */
 			if (r->waits == LS_WAITING_MAX || !make_room(r, record)) {
 				result->conflicts++;
 				continue;
@@ -222,10 +248,9 @@ static void upserts(struct ls_replica *r, const u8 *rows, u32 row, u32 n, u32 fl
 }
 
 /* By the id; by the tuple where the id was never counted. */
-static void delete_one(struct ls_replica *r, const struct ls_wire_delete *d, struct ls_apply_result *result)
+static void delete_one(struct ls_replica *r, u32 rg, const struct ls_wire_delete *d, struct ls_apply_result *result)
 {
 	u32 slot = ls_sync_find(r, &d->id), gen;
-	const struct ls_session *s;
 
 	if (r->waits && no_longer_waits(r, &d->id)) {
 		result->deleted++;
@@ -235,9 +260,9 @@ static void delete_one(struct ls_replica *r, const struct ls_wire_delete *d, str
 		result->unknown++;
 		return;
 	}
-	s = &r->t->env.sessions[slot];
-	gen = LS_LOAD_ACQ(&s->gen);
-	if (LS_LOAD(&s->id.origin) != d->id.origin || LS_LOAD(&s->id.serial) != d->id.serial || !(gen & 1) || gen == r->shadow[slot].doomed) {
+	if (!ls_sync_holds(r, slot, &d->id, rg, &gen) || gen == r->shadow[slot].doomed) {
+		if (r->shadow[slot].used && r->shadow[slot].rg == rg && ls_sync_same(&r->shadow[slot].item.id, &d->id))
+			ls_sync_forget(r, slot); /* it ended here before */
 		result->unknown++;
 		return;
 	}
@@ -246,12 +271,12 @@ static void delete_one(struct ls_replica *r, const struct ls_wire_delete *d, str
 	result->deleted++;
 }
 
-static void seen(struct ls_replica *r, const struct ls_activity *a, u64 now, struct ls_apply_result *result)
+static void seen(struct ls_replica *r, u32 rg, const struct ls_activity *a, u64 now, struct ls_apply_result *result)
 {
 	u32 slot = ls_sync_find(r, &a->id);
 	u64 at = now > a->idle_ns ? now - a->idle_ns : 0;
 
-	if (slot == LS_SLOT_NONE) {
+	if (slot == LS_SLOT_NONE || r->shadow[slot].rg != rg) {
 		result->unknown++;
 		return;
 	}
@@ -270,9 +295,12 @@ enum ls_status ls_replica_apply(struct ls_replica *r, u32 type, u32 rg, const u8
 	if (!least || row < least || row % 8 || (u64)rows % 8 || rg >= LS_RGS_MAX || n > LS_FRAME_ROWS_MAX)
 		return LS_E_RECORD;
 	if (type == LS_FRAME_UPSERTS)
-		for (u32 i = 0; i < n; i++)
-			if (((const struct ls_wire_record *)(rows + (u64)i * row))->rg != rg)
+		for (u32 i = 0; i < n; i++) {
+			const struct ls_wire_record *record = (const struct ls_wire_record *)(rows + (u64)i * row);
+
+			if (record->rg != rg || record->flags & (LS_SF_HOST | LS_SF_NO_SYNC)) /* those would be counted by nobody */
 				return LS_E_RECORD;
+		}
 	for (u32 at = 0; at < n; at += PART) {
 		u32 part = n - at < PART ? n - at : PART;
 
@@ -283,9 +311,9 @@ enum ls_status ls_replica_apply(struct ls_replica *r, u32 type, u32 rg, const u8
 			const u8 *one = rows + (u64)i * row;
 
 			if (type == LS_FRAME_DELETES)
-				delete_one(r, (const struct ls_wire_delete *)one, result);
+				delete_one(r, rg, (const struct ls_wire_delete *)one, result);
 			else
-				seen(r, (const struct ls_activity *)one, now, result);
+				seen(r, rg, (const struct ls_activity *)one, now, result);
 		}
 		pthread_mutex_unlock(&r->lock);
 	}

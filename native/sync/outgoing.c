@@ -62,11 +62,11 @@ static bool still(const struct ls_replica *r, const struct ls_wire_record *recor
 	return (life == LS_LIVE || life == LS_DYING) && LS_LOAD(&s->id.origin) == record->id.origin && LS_LOAD(&s->id.serial) == record->id.serial;
 }
 
-static void tell(struct frames *f, const struct ls_wire_record *record)
+static void tell(struct frames *f, u32 owned, const struct ls_wire_record *record)
 {
 	struct ls_shadow *s = &f->r->shadow[record->slot];
 
-	if (s->used && !ls_sync_same(&s->item.id, &record->id)) /* revived in place, or used again: its end was lost or is still to come */
+	if (s->used && owned_by(owned, s->rg) && !ls_sync_same(&s->item.id, &record->id)) /* revived in place, or used again: its end was lost or is still to come */
 		add_delete(f, s->rg, &s->item.id, NULL, LS_CLOSE_TIMEOUT);
 	ls_sync_remember(f->r, record->slot, record);
 	add_upsert(f, record);
@@ -97,7 +97,7 @@ u64 ls_replica_note(struct ls_replica *r, const struct ls_wire_record *records, 
 			__builtin_prefetch(&r->shadow[records[i + 8].slot], 1);
 		if (record->kind == LS_NOTICE_DELETE || !owned_by(owned, record->rg) || record->flags & (LS_SF_HOST | LS_SF_NO_SYNC) || !still(r, record))
 			continue;
-		tell(&f, record);
+		tell(&f, owned, record);
 	}
 	pthread_mutex_unlock(&r->lock);
 	*rows = f.rows;
@@ -136,6 +136,8 @@ u64 ls_replica_bulk(struct ls_replica *r, u32 rg, u32 *cursor, u32 max, u8 *out,
 
 		if (!ls_sync_read(r, slot, LS_NOTICE_UPDATE, &record) || record.rg != rg)
 			continue;
+		if (r->shadow[slot].used && !ls_sync_same(&r->shadow[slot].item.id, &record.id))
+			continue; /* the end of what was here comes first: its notice, or the audit, tells both */
 		ls_sync_remember(r, slot, &record);
 		add_upsert(&f, &record);
 	}
@@ -189,7 +191,7 @@ u64 ls_replica_audit(struct ls_replica *r, u32 owned, u32 *cursor, u32 slots, u8
 				continue;
 			++*found;
 			if (owned_by(owned, record.rg))
-				tell(&f, &record);
+				tell(&f, owned, &record);
 			else
 				ls_sync_remember(r, slot, &record);
 		} else if (s->used) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 #include "pipeline/create_user.h"
 #include "sketch/siphash.h"
@@ -52,6 +53,8 @@ enum ls_status ls_replica_open(struct ls_table *t, struct ls_replica **out)
 		return LS_E_NOMEM;
 	r->t = t;
 	r->byid_mask = places - 1;
+	if (getrandom(r->byid_key, sizeof(r->byid_key), 0) != sizeof(r->byid_key))
+		goto no_memory;
 	r->shadow = pages((u64)t->env.slots * sizeof(*r->shadow));
 	r->byid = pages((u64)places * sizeof(*r->byid));
 	r->waiting = malloc(sizeof(*r->waiting) * LS_WAITING_MAX);
@@ -84,8 +87,8 @@ no_memory:
 
 void ls_replica_close(struct ls_replica *r)
 {
+	__atomic_store_n(&r->stop, true, __ATOMIC_RELAXED); /* before the lock: what fills memory looks at it */
 	pthread_mutex_lock(&r->lock);
-	r->stop = true;
 	pthread_cond_signal(&r->wake);
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->thread, NULL);
@@ -99,9 +102,7 @@ void ls_replica_close(struct ls_replica *r)
 
 static u32 home(const struct ls_replica *r, const struct ls_session_id *id)
 {
-	u64 h = (id->origin ^ id->serial * 0x9e3779b97f4a7c15ULL) * 0xc2b2ae3d27d4eb4fULL;
-
-	return (u32)(h ^ h >> 32) & r->byid_mask;
+	return (u32)ls_siphash13(r->byid_key, id, sizeof(*id)) & r->byid_mask;
 }
 
 u32 ls_sync_find(const struct ls_replica *r, const struct ls_session_id *id)
@@ -218,6 +219,16 @@ bool ls_sync_read(const struct ls_replica *r, u32 slot, u32 kind, struct ls_wire
 	return true;
 }
 
+bool ls_sync_holds(const struct ls_replica *r, u32 slot, const struct ls_session_id *id, u32 rg, u32 *gen)
+{
+	struct ls_session s;
+
+	if (!ls_session_read(r->t, slot, &s) || s.rg != rg || !ls_sync_same(&s.id, id))
+		return false;
+	*gen = s.gen;
+	return true;
+}
+
 /* --- sketches that are being built ------------------------------------------------------------------------------------------------------------- */
 
 enum ls_status ls_replica_key(struct ls_replica *r, u32 rg, const u64 key[2])
@@ -235,7 +246,16 @@ enum ls_status ls_replica_key(struct ls_replica *r, u32 rg, const u64 key[2])
 	g->more_at = g->counted_at = 0;
 	g->items = 0;
 	g->cut_cells = 0;
-	g->turn++;
+	if (g->decoder)
+		ls_sketch_decoder_free(g->decoder);
+	g->decoder = NULL;
+	g->fed = g->needed = 0;
+	if (++g->turn == 0) /* what was counted 256 keys ago would look counted */
+		for (u32 slot = 0; slot < r->t->env.slots; slot++)
+			if (r->shadow[slot].used && r->shadow[slot].rg == rg)
+				r->shadow[slot].turn = 0;
+	if (g->turn == 0)
+		g->turn = 1;
 	pthread_mutex_unlock(&r->lock);
 	return LS_OK;
 }
@@ -276,6 +296,8 @@ static void recount(struct ls_replica *r, u32 slot)
 	struct ls_wire_record record;
 
 	if (ls_sync_read(r, slot, LS_NOTICE_UPDATE, &record)) {
+		if (s->used && !ls_sync_same(&s->item.id, &record.id))
+			return; /* whose end is still to be told */
 		if (slot >= r->group[record.rg].counted_at && !ls_sync_is_current(r, slot, &record))
 			ls_sync_remember(r, slot, &record);
 	} else if (s->used && s->turn != r->group[s->rg].turn) {
@@ -301,6 +323,8 @@ bool ls_replica_count(struct ls_replica *r, u32 slots)
 			if (r->group[rg].counted_at < end)
 				r->group[rg].counted_at = end;
 		whole = end == all;
+		for (u32 rg = 0; rg < LS_RGS_MAX; rg++)
+			whole = whole && r->group[rg].more == r->group[rg].m;
 	} else {
 		for (u32 rg = 0; rg < LS_RGS_MAX; rg++) {
 			struct ls_sync_group *g = &r->group[rg];

@@ -59,6 +59,7 @@ struct ls_replica {
 	struct ls_shadow *shadow; /* by slot */
 	u32 *byid;                /* slot + 1, open addressing */
 	u32 byid_mask;
+	u64 byid_key[2];          /* secret: ids come from the peer */
 	struct ls_sync_group group[LS_RGS_MAX];
 	u64 late_conflicts, late_full; /* of rows that had to wait */
 
@@ -77,6 +78,8 @@ u32 ls_sync_find(const struct ls_replica *r, const struct ls_session_id *id); /*
 void ls_sync_forget(struct ls_replica *r, u32 slot);
 void ls_sync_remember(struct ls_replica *r, u32 slot, const struct ls_wire_record *record);
 bool ls_sync_is_current(const struct ls_replica *r, u32 slot, const struct ls_wire_record *record);
+/* Does the slot hold the session of that id and group now? Its generation. */
+bool ls_sync_holds(const struct ls_replica *r, u32 slot, const struct ls_session_id *id, u32 rg, u32 *gen);
 /* A live session that is for peers, as it is now. */
 bool ls_sync_read(const struct ls_replica *r, u32 slot, u32 kind, struct ls_wire_record *out);
 

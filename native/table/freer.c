@@ -195,7 +195,7 @@ static bool finish_one(struct ls_table *t, u32 slot, u32 reason, u64 chosen_ns)
 			break; /* a successor meets what its predecessor left */
 		if (LS_STATE_LIFECYCLE(state) != LS_DYING)
 			return false; /* revived by a packet */
-		if (!(LS_STATE_FLOW(state) & LS_FLOW_ADMIN) && deadline(t, config_now(t), s, state) >= chosen_ns)
+		if (!(LS_STATE_FLOW(state) & LS_FLOW_ADMIN) && (!ours(t, s) || deadline(t, config_now(t), s, state) >= chosen_ns))
 			next = LS_STATE_SET_LIFECYCLE(LS_STATE_CLOSE(state) == LS_CLOSE_TIMEOUT ? LS_STATE_SET_CLOSE(state, LS_CLOSE_NONE) : state, LS_LIVE);
 		else
 			next = LS_STATE_SET_LIFECYCLE(state, LS_DEAD);

@@ -93,7 +93,7 @@ static bool refresh(struct ls_table *t, u32 slot, const struct ls_session *image
 	u64 state = LS_LOAD_ACQ(&s->state), next;
 
 	if (LS_LOAD(&s->id.origin) != image->id.origin || LS_LOAD(&s->id.serial) != image->id.serial ||
-	    LS_STATE_LIFECYCLE(state) != LS_LIVE)
+	    LS_STATE_LIFECYCLE(state) != LS_LIVE || LS_LOAD(&s->rg) != image->rg)
 		return false;
 	next = LS_STATE_SET_LIFE(LS_STATE_SET_LIFECYCLE(image->state, LS_LIVE), LS_STATE_LIFE(state)) | (state & LS_STATE_DIRTY_BIT);
 	if (LS_CAS(&s->state, state, next) != state)
@@ -122,8 +122,16 @@ static enum ls_status install_one(struct ls_table *t, struct pending *p, bool re
 	enum ls_status status;
 	u32 slot, gen;
 
-	if (t->listed == 0)
-		return LS_E_FULL;
+	if (t->listed == 0) { /* what is here already can still change */
+		u32 ref = ls_index_find(e, p->forward, &p->image.key, LS_SLOT_NONE, &gen);
+
+		if (ref == LS_REF_NONE || LS_REF_DIR(ref) != LS_FORWARD || !refresh(t, LS_REF_SLOT(ref), &p->image))
+			return LS_E_FULL;
+		if (received)
+			mark(t, LS_REF_SLOT(ref));
+		*in = LS_REF_SLOT(ref);
+		return LS_OK;
+	}
 	c.slot = t->list[t->listed - 1];
 	ls_create_write(e, &c, &p->image);
 	status = ls_create_reply_hashed(e, &c, p->reply, &p->image.reply);

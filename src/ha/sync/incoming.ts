@@ -266,6 +266,7 @@ export class Incoming {
     const copy = this.copy[frame.rg]
     const cells = readCells(frame.body)
     if (copy === undefined || cells === null) return false
+    if (this.owns(frame.rg)) return true // asked for before this node took the group
     if (copy.state !== 'comparing' || cells.cut !== copy.cut || cells.from !== copy.fed) return true // of an earlier comparison
     if (cells.n === 0) {
       this.aside(frameOf({ type: frameType.cutWant, rg: frame.rg, body: wantOf(0) })) // the peer has another cut by now

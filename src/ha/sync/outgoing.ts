@@ -200,7 +200,8 @@ export class Outgoing {
     const cells = readWant(frame.body)
     group.wantsCut = true
     group.wantedAtMs = nowMs
-    if (cells <= this.world.replica.cutCells(frame.rg) || cells > limits.LS_SKETCH_MAX) return
+    // more cells than that cost more than the group, and nobody in earnest asks for them
+    if (cells <= this.world.replica.cutCells(frame.rg) || cells > limits.LS_SKETCH_MAX || cells > sketchCells + 4 * (this.world.replica.info().items[frame.rg] ?? 0)) return
     try {
       this.world.replica.extend(frame.rg, cells)
       this.recount()
