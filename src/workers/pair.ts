@@ -58,7 +58,7 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
   engine.own(spec.owned, spec.epochs)
   const sockets: Sockets = openSockets({ engine, credentials: spec.credentials, listen: spec.listen, dial: spec.dial, onProblem })
   let address: { readonly host: string, readonly port: number } | null = null
-  sockets.address.then((at) => { address = at }, (error: unknown) => { onProblem(`cannot listen: ${String(error)}`) })
+  void sockets.address.then((at) => { address = at })
   return {
     drained: (records, n, overruns) => { engine.drained(records, n, overruns) },
     tick: () => {

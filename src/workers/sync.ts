@@ -98,7 +98,11 @@ function setPair (message: Extract<ToSync, { readonly kind: 'pair' }>): void {
   const event = (name: Extract<FromSync, { readonly kind: 'event' }>['name'], fields: Readonly<Record<string, string | number | null>>): void => {
     port?.postMessage({ kind: 'event', name, fields } satisfies FromSync)
   }
-  pair = openPair(message.spec, { table, cpuMs, onEvent: event, onProblem: (text) => { event('', { text }) } })
+  try {
+    pair = openPair(message.spec, { table, cpuMs, onEvent: event, onProblem: (text) => { event('', { text }) } })
+  } catch (error) {
+    event('', { text: `there is no peer: ${error instanceof Error ? error.message : String(error)}` }) // keys that are none: the rest of this thread goes on
+  }
 }
 
 function tellChanges (ear: Ear, records: number, overruns: number): void {

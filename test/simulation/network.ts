@@ -17,6 +17,8 @@ export class Wire {
   /** Bytes a millisecond. */
   speed = 1e6
   corrupt = false
+  /** Nothing arrives any more, and nobody is told. */
+  frozen = false
   sent = 0
 
   constructor (private readonly nodes: readonly [Node, Node], private readonly random: Random) {}
@@ -26,13 +28,14 @@ export class Wire {
   connect (nowMs: number): void {
     if (this.up) this.cut('a new connection')
     this.up = true
+    this.frozen = false
     for (const node of this.nodes) {
       const half = new Half()
       this.way[node.name] = half
       const conn = {
         send: (frame: Uint8Array): void => {
           if (this.conns[node.name] !== conn) return
-          half.queue.push({ atMs: Math.max(this.clock + this.delayMs, half.queue.at(-1)?.atMs ?? 0) + frame.length / this.speed, bytes: frame.slice() })
+          half.queue.push({ atMs: Math.max(this.clock + this.delayMs, half.queue.at(-1)?.atMs ?? 0) + frame.length / this.speed, bytes: Uint8Array.from(frame) })
           half.bytes += frame.length
           this.sent += frame.length
         },
@@ -65,6 +68,7 @@ export class Wire {
   /** Delivers what is due. */
   deliver (nowMs: number): void {
     this.clock = nowMs
+    if (this.frozen) return
     const [a, b] = this.nodes
     for (const [from, to] of [[a, b], [b, a]] as const) {
       const half = this.way[from.name]

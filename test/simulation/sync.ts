@@ -90,6 +90,7 @@ export async function simulate ({ seed, steps, calm = false, wrap, trace }: Simu
     } else if (what < 0.988) {
       wire.corrupt = true
     } else if (what < 0.991) {
+      if (!calm && random.chance(0.2)) wire.frozen = true
       wire.delayMs = random.below(40)
       wire.speed = random.chance(0.2) ? 200 : 1e6
     } else if (what < 0.994) {

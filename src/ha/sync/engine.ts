@@ -9,10 +9,10 @@
 import { limits } from '../../generated/layout.js'
 import { Hello } from '../../generated/proto/lockstep/peer/v1/peer.js'
 import { recordBytes } from '../../native/records.js'
-import { firstOrdered, frameOf, FrameError, FrameReader, seal, type Frame } from './frame.js'
+import { firstOrdered, frameOf, headerBytes, typeOf, seqOf, FrameError, FrameReader, seal, type Frame } from './frame.js'
 import { Incoming, type GroupCopy } from './incoming.js'
 import { Outgoing } from './outgoing.js'
-import { defaultTimes, frameType, placeOf, readPlace, viewOf, type Surroundings, type SyncTimes } from './protocol.js'
+import { defaultTimes, frameType, placeOf, readPlace, setAuditAge, viewOf, type Surroundings, type SyncTimes } from './protocol.js'
 import { Window } from './window.js'
 
 export interface Connection {
@@ -63,6 +63,13 @@ export interface EngineStatus {
   readonly groups: ReadonlyArray<GroupCopy | null>
 }
 
+/** A cut that waited in the window says nothing of audits: their age was counted when it was made. */
+function resent (frame: Uint8Array): Uint8Array {
+  if (typeOf(frame) !== frameType.cut) return frame
+  setAuditAge(frame.subarray(headerBytes), null)
+  return seal(frame, seqOf(frame))
+}
+
 export class SyncEngine {
   private state: LinkState = 'down'
   private refusal = ''
@@ -72,6 +79,8 @@ export class SyncEngine {
   private window: Window | null = null
   private received = { stream: 0n, seq: 0, expected: false }
   private acknowledged = 0
+  /** Where the stream stood when the last connection ended with a frame that is none. */
+  private failedAt = -1
   private heardAtMs = 0
   private drainedAtMs: number | null = null
   /** Changes that are being pushed came from here on. */
@@ -162,6 +171,8 @@ export class SyncEngine {
       if (!(error instanceof FrameError)) throw error
       this.o.world.event('sync.protocol', { peer: this.peer?.node ?? null, reason: error.message })
       this.drop(error.message)
+      if (this.failedAt === this.received.seq) this.received = { stream: 0n, seq: 0, expected: false } // sent again it is no better: the peer begins another stream
+      this.failedAt = this.received.seq
     }
     this.acknowledge()
   }
@@ -223,7 +234,7 @@ export class SyncEngine {
     this.window.acknowledge(Number(hello.receivedSeq), this.o.world.nowMs())
     this.o.world.event('sync.resumed', { peer: hello.node, frames: again.length })
     this.aside(frameOf({ type: frameType.stream, body: placeOf(this.window.stream, this.window.firstSeq) }))
-    for (const frame of again) this.conn?.send(frame)
+    for (const frame of again) this.conn?.send(resent(frame))
   }
 
   private newStream (): void {
@@ -260,7 +271,7 @@ export class SyncEngine {
 
   private streamOf (body: Uint8Array): void {
     const place = readPlace(body)
-    if (place === null) throw new FrameError('a stream that is none')
+    if (place === null || !Number.isSafeInteger(place.seq) || place.seq < 1) throw new FrameError('a stream that is none')
     if (place.stream !== this.received.stream) {
       this.received = { stream: place.stream, seq: place.seq - 1, expected: true }
       this.acknowledged = place.seq - 1
@@ -290,12 +301,15 @@ export class SyncEngine {
   // --- the table ----------------------------------------------------------------------------------------------------------------------------------
 
   /** Groups that this node owns from here on, a bit each, and the epoch of every group. */
-  own (owned: number, epochs: readonly bigint[]): void { this.outgoing.own(owned, epochs, (rg) => this.incoming.keyOf(rg)) }
+  own (owned: number, epochs: readonly bigint[]): void {
+    this.outgoing.own(owned, epochs, (rg) => this.incoming.keyOf(rg))
+    this.incoming.roles(epochs)
+  }
 
   /** Records that were drained. `overruns`: notices that were lost; an audit finds what they were about (R9). */
   drained (records: Uint8Array, n: number, overruns: number): number {
     if (overruns > 0) {
-      this.auditCursor = 0
+      this.auditFromMs = null // this pass goes on, and proves nothing
       this.auditedFromMs = null
     }
     const nowMs = this.o.world.nowMs()
@@ -327,7 +341,7 @@ export class SyncEngine {
     if (this.auditCursor === 0) this.auditFromMs = nowMs
     const { cursor } = this.outgoing.audit(this.auditCursor, slots)
     this.auditCursor = cursor ?? 0
-    if (cursor === null) this.auditedFromMs = this.auditFromMs
+    if (cursor === null && this.auditFromMs !== null) this.auditedFromMs = this.auditFromMs
   }
 
   /** There is work that does not wait for anything: the next tick should come at once. */

@@ -33,6 +33,9 @@ interface Copy {
   wanted: number
   /** Our sketch is being counted, for another key or more cells. */
   counting: boolean
+  /** Repairs since it was last equal; what differs after them cannot be installed here, and is not asked for before `againAtMs` (R25). */
+  tries: number
+  againAtMs: number
   /** Rows of a bulk are on their way. */
   inBulk: boolean
   differences: number
@@ -56,7 +59,7 @@ export interface GroupCopy { readonly state: CopyState, readonly epoch: bigint, 
 export class Incoming {
   readonly counts = { installed: 0, deleted: 0, unknown: 0, waiting: 0, conflicts: 0, full: 0, invalid: 0, refused: 0, cuts: 0, skippedCuts: 0, equalCuts: 0, differences: 0, repairs: 0, bulks: 0, stale: 0 }
   private readonly copy: Copy[] = Array.from({ length: groups }, () => ({
-    state: 'unknown', key: null, epoch: 0n, cut: 0, items: 0, cells: 0, fed: 0, wanted: 0, counting: false, inBulk: false, differences: 0, repairFromMs: 0, provenAtMs: null, equalAtMs: null
+    state: 'unknown', key: null, epoch: 0n, cut: 0, items: 0, cells: 0, fed: 0, wanted: 0, counting: false, tries: 0, againAtMs: -Infinity, inBulk: false, differences: 0, repairFromMs: 0, provenAtMs: null, equalAtMs: null
   }))
 
   constructor (private readonly world: Surroundings, private readonly owns: (rg: number) => boolean, private readonly aside: (frame: Uint8Array) => void, private readonly recount: () => void) {}
@@ -75,7 +78,8 @@ export class Incoming {
     this.copy.forEach((copy, rg) => {
       if (copy.state !== 'unknown') this.move(copy, 'unknown')
       copy.inBulk = false
-      copy.cut = 0
+      copy.cut = copy.wanted = copy.tries = 0
+      copy.againAtMs = -Infinity
       copy.repairFromMs = nowMs
       if (!this.owns(rg) && items[rg] === 0) this.bulk(rg, copy)
     })
@@ -112,10 +116,24 @@ export class Incoming {
     }
   }
 
+  private tried (copy: Copy): void {
+    if (++copy.tries > 2) copy.againAtMs = this.world.nowMs() + Math.min(60_000, 1000 * 2 ** (copy.tries - 3))
+  }
+
+  /** Epochs that this node knows of: what an older owner says is refused, and what was asked of one is over. */
+  roles (epochs: readonly bigint[]): void {
+    this.copy.forEach((copy, rg) => {
+      const epoch = epochs[rg] ?? 0n
+      if (epoch > copy.epoch) this.owner(copy, epoch)
+    })
+  }
+
   /** Another owner, or the same one again: what the one before had begun it will not end. */
   private owner (copy: Copy, epoch: bigint): void {
     copy.epoch = epoch
     copy.inBulk = false
+    copy.wanted = copy.tries = 0
+    copy.againAtMs = -Infinity
     if (copy.state !== 'unknown') this.move(copy, 'unknown')
   }
 
@@ -151,6 +169,8 @@ export class Incoming {
     if (copy.key !== null && Buffer.compare(copy.key, key) === 0) return false
     copy.key = key
     copy.counting = true
+    copy.wanted = 0
+    if (copy.state === 'comparing' || copy.state === 'repairing') this.move(copy, 'unknown')
     this.world.replica.key(rg, key)
     this.recount()
     return true
@@ -163,6 +183,7 @@ export class Incoming {
     const stale = this.world.replica.bulkEnd(rg)
     this.counts.stale += stale
     this.counts.bulks++
+    this.tried(copy)
     this.world.event('group.bulk-done', { rg, stale, items: this.world.replica.info().items[rg] ?? 0, ms: this.world.nowMs() - copy.repairFromMs })
     if (copy.state === 'bulk') this.move(copy, 'comparing')
     return true
@@ -171,7 +192,11 @@ export class Incoming {
   private cut (frame: Frame, copy: Copy, nowMs: number, auditAtMs: number | null): boolean {
     const theirs = readCut(frame.body)
     if (theirs === null) return false
-    if (copy.inBulk || copy.state === 'bulk') return true
+    if (copy.inBulk) this.owner(copy, copy.epoch) // the owner takes none during a bulk: it gave up
+    if (copy.state === 'bulk') { // it crossed the question, or the question was not heard; one that is asked twice is answered once
+      this.aside(frameOf({ type: frameType.bulkWant, rg: frame.rg, body: new Uint8Array(0) }))
+      return true
+    }
     if (this.rekey(frame.rg, copy, theirs.key)) return true
     const ours = new Uint8Array(cutBytes)
     if (!this.world.replica.cut(frame.rg, ours)) { // being counted, or rows wait for their tuples: the next cut will tell
@@ -188,6 +213,7 @@ export class Incoming {
       this.equal(frame.rg, copy, nowMs, auditAtMs === null || theirs.auditAgeMs === null ? null : Math.min(auditAtMs, nowMs - theirs.auditAgeMs))
       return true
     }
+    if (nowMs < copy.againAtMs) return true
     if (copy.state !== 'comparing' && copy.state !== 'repairing') {
       this.world.event('group.differs', { rg: frame.rg, ours: mine?.items ?? 0, theirs: theirs.items })
       copy.repairFromMs = nowMs
@@ -201,14 +227,21 @@ export class Incoming {
     if (copy.state !== 'equal') {
       if (copy.differences > 0) this.world.event('group.repaired', { rg, differences: copy.differences, ms: nowMs - copy.repairFromMs })
       this.world.event('group.proven', { rg, items: this.world.replica.info().items[rg] ?? 0 })
-      if (this.world.replica.cutCells(rg) > sketchCells) this.world.replica.extend(rg, sketchCells)
+      if (this.world.replica.cutCells(rg) > sketchCells) this.shrink(rg)
     }
     this.move(copy, 'equal')
-    copy.wanted = 0
+    copy.wanted = copy.tries = 0
+    copy.againAtMs = -Infinity
     this.counts.equalCuts++
     copy.differences = 0
     copy.equalAtMs = nowMs
     if (provenAtMs !== null && (copy.provenAtMs === null || provenAtMs > copy.provenAtMs)) copy.provenAtMs = provenAtMs
+  }
+
+  private shrink (rg: number): void {
+    try {
+      this.world.replica.extend(rg, sketchCells)
+    } catch { /* more are being counted: at a later proof */ }
   }
 
   private compare (rg: number, copy: Copy, cut: number, theirs: number, ours: number, cells: number): void {
@@ -266,8 +299,7 @@ export class Incoming {
     const copy = this.copy[frame.rg]
     const cells = readCells(frame.body)
     if (copy === undefined || cells === null) return false
-    if (this.owns(frame.rg)) return true // asked for before this node took the group
-    if (copy.state !== 'comparing' || cells.cut !== copy.cut || cells.from !== copy.fed) return true // of an earlier comparison
+    if (this.owns(frame.rg) || copy.state !== 'comparing' || copy.counting || cells.cut !== copy.cut || cells.from !== copy.fed) return true // of an earlier comparison
     if (cells.n === 0) {
       this.aside(frameOf({ type: frameType.cutWant, rg: frame.rg, body: wantOf(0) })) // the peer has another cut by now
       return true
@@ -291,6 +323,7 @@ export class Incoming {
   private repair (rg: number, copy: Copy): void {
     const { needed, extra } = this.world.replica.compareEnd(rg)
     this.counts.repairs++
+    this.tried(copy)
     this.counts.stale += extra
     this.move(copy, 'repairing')
     const ids = new Uint8Array(idBytes * Math.min(needed, limits.LS_FRAME_ROWS_MAX))

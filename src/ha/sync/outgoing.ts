@@ -126,10 +126,16 @@ export class Outgoing {
       if (group === undefined || !this.owns(rg) || !counted) continue
       const due = nowMs - group.cutAtMs >= this.times.cutMs && nowMs - group.wantedAtMs >= COMPARE_MS
       if (group.wantsCut || due) this.takeCut(rg, group, nowMs, auditAgeMs)
-      if (nowMs - group.wantedAtMs >= CELLS_MS && this.world.replica.cutCells(rg) > sketchCells) this.world.replica.extend(rg, sketchCells)
+      if (nowMs - group.wantedAtMs >= CELLS_MS && this.world.replica.cutCells(rg) > sketchCells) this.shrink(rg)
     }
     this.pump()
     this.activity(nowMs)
+  }
+
+  private shrink (rg: number): void {
+    try {
+      this.world.replica.extend(rg, sketchCells)
+    } catch { /* more are being counted: another time */ }
   }
 
   private takeCut (rg: number, group: Group, nowMs: number, auditAgeMs: number | null): void {
@@ -219,13 +225,17 @@ export class Outgoing {
   }
 
   private need (frame: Frame): void {
-    if (frame.row !== idBytes || this.needs.length >= NEEDS_MAX) return // asked for too much at once: the next cut shows what is still missing
+    if (frame.row !== idBytes || frame.rows > limits.LS_FRAME_ROWS_MAX || this.needs.length >= NEEDS_MAX) return // asked for too much at once: the next cut shows what is still missing
     this.needs.push({ rg: frame.rg, ids: frame.body.slice(), at: 0 })
     this.needed()
   }
 
   private needed (): void {
     for (let need = this.needs[0]; need !== undefined && this.link.ahead() < this.aheadMax; need = this.needs[0]) {
+      if (!this.owns(need.rg)) {
+        this.needs.shift()
+        continue
+      }
       const n = Math.min((need.ids.length - need.at) / idBytes, this.rowsMax)
       const { bytes, rows } = this.world.replica.records(need.rg, need.ids.subarray(need.at), n, this.room(groups * 32 + n * recordBytes))
       need.at += n * idBytes

@@ -1,7 +1,7 @@
 /** Sockets under the sync engine: TLS 1.3 on both sides, one node listens and the other dials, again and again. Decides nothing. */
 import type { Socket } from 'node:net'
 import { connect, createServer, type PeerCertificate, type TLSSocket } from 'node:tls'
-import type { Connection, SyncEngine } from './engine.js'
+import { windowBytesDefault, type Connection, type SyncEngine } from './engine.js'
 
 /** How the two nodes know each other. */
 export type Credentials =
@@ -35,6 +35,9 @@ const DIAL_MS = [100, 2000] as const
 /** Connections at a time, those that are not authenticated yet among them: each of these has HANDSHAKE_MS. */
 const WAITING_MAX = 32
 
+/** Bytes written and not read: a window and answers. */
+const BACKLOG_MAX = windowBytesDefault + (16 << 20)
+
 const common = { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', ciphers } as const
 
 const wrongName = (certificate: PeerCertificate, peerName: string): string | null => {
@@ -45,6 +48,7 @@ const wrongName = (certificate: PeerCertificate, peerName: string): string | nul
 export function openSockets ({ engine, credentials, listen, dial, onProblem }: SocketOptions): Sockets {
   const open = new Set<TLSSocket>()
   let closing = false
+  let timer: NodeJS.Timeout | null = null
   let told = ''
   const problem = (text: string): void => {
     if (text !== told && !closing) onProblem(text)
@@ -56,8 +60,14 @@ export function openSockets ({ engine, credentials, listen, dial, onProblem }: S
     told = ''
     socket.setNoDelay(true)
     const conn: Connection = {
-      send: (frame) => { if (socket.writable) socket.write(frame) },
-      close: () => { socket.destroySoon() }
+      send: (frame) => {
+        if (socket.writableLength > BACKLOG_MAX) socket.destroy() // a peer that asks and does not read
+        else if (socket.writable) socket.write(frame)
+      },
+      close: () => {
+        socket.destroySoon()
+        setTimeout(() => { socket.destroy() }, 1000).unref() // a peer that does not read: what is written never leaves
+      }
     }
     socket.on('data', (bytes: Buffer) => { engine.receivedBytes(conn, bytes) })
     socket.on('close', () => { engine.disconnected(conn, 'the connection is closed') })
@@ -65,7 +75,8 @@ export function openSockets ({ engine, credentials, listen, dial, onProblem }: S
   }
 
   const authorised = (socket: TLSSocket): string | null => {
-    if (credentials.kind === 'psk') return null
+    // rejectUnauthorized is off: a server that passes over the offered key and shows any certificate would do
+    if (credentials.kind === 'psk') return socket.isSessionReused() && Object.keys(socket.getPeerCertificate()).length === 0 ? null : 'it has not shown that it has the key'
     if (!socket.authorized) return `its certificate is not accepted: ${String(socket.authorizationError)}`
     return wrongName(socket.getPeerCertificate(), credentials.peerName)
   }
@@ -99,23 +110,28 @@ export function openSockets ({ engine, credentials, listen, dial, onProblem }: S
     socket.on('error', () => { /* its close follows */ })
     secured(socket, socket.remoteAddress ?? '')
   })
-  server?.on('tlsClientError', (error: Error, socket: TLSSocket) => { problem(`a connection from ${socket.remoteAddress ?? 'nowhere'} was refused: ${error.message}`) })
-  const address = new Promise<{ readonly host: string, readonly port: number } | null>((resolve, reject) => {
+  server?.on('tlsClientError', (error: Error, socket: TLSSocket) => {
+    problem(`a connection from ${socket.remoteAddress ?? 'nowhere'} was refused: ${error.message}`)
+    socket.destroy() // Node leaves one that timed out open
+  })
+  const address = new Promise<{ readonly host: string, readonly port: number } | null>((resolve) => {
     if (server === null || listen === null) {
       resolve(null)
       return
     }
-    server.once('error', reject)
-    server.listen(listen.port, listen.host, () => {
-      server.off('error', reject)
-      server.on('error', (error: Error) => { problem(`listening on ${listen.host} port ${listen.port}: ${error.message}`) })
+    const again = (): void => { if (!closing) server.listen(listen.port, listen.host) }
+    server.on('error', (error: Error) => {
+      problem(`listening on ${listen.host} port ${listen.port}: ${error.message}`)
+      if (!server.listening) timer = setTimeout(again, DIAL_MS[1])
+    })
+    server.once('listening', () => {
       const at = server.address()
       resolve(at !== null && typeof at === 'object' ? { host: at.address, port: at.port } : null)
     })
+    again()
   })
 
   let delay: number = DIAL_MS[0]
-  let timer: NodeJS.Timeout | null = null
   const call = (): void => {
     if (dial === null || closing) return
     const target = `${dial.host} port ${dial.port}`
@@ -130,14 +146,16 @@ export function openSockets ({ engine, credentials, listen, dial, onProblem }: S
     const handshake = setTimeout(() => { socket.destroy(new Error('no answer')) }, HANDSHAKE_MS)
     socket.once('secureConnect', () => {
       clearTimeout(handshake)
-      delay = DIAL_MS[0]
       secured(socket, target)
     })
     socket.on('error', (error: Error) => { problem(`the peer ${target} cannot be reached: ${error.message}`) })
+    let wasUp = false
+    socket.on('data', () => { wasUp ||= engine.status().state === 'up' })
     socket.once('close', () => {
       clearTimeout(handshake)
       open.delete(socket)
       if (closing) return
+      if (wasUp) delay = DIAL_MS[0] // one that was refused waits longer each time
       timer = setTimeout(call, delay * (1 + Math.random() / 3))
       delay = Math.min(2 * delay, DIAL_MS[1])
     })

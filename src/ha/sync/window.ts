@@ -7,7 +7,7 @@ import { seal } from './frame.js'
 interface Kept { readonly seq: number, readonly frame: Uint8Array, readonly sinceMs: number, readonly atMs: number }
 
 export class Window {
-  private kept: Kept[] = []
+  private kept: Array<Kept | undefined> = []
   private first = 0 // of `kept` that is not acknowledged
   private next = 1
   private held = 0
@@ -41,6 +41,7 @@ export class Window {
     for (let oldest = this.kept[this.first]; oldest !== undefined && oldest.seq <= seq; oldest = this.kept[this.first]) {
       took.push(nowMs - oldest.atMs)
       this.held -= oldest.frame.length
+      this.kept[this.first] = undefined // its memory is free
       this.first++
     }
     if (this.first > 1024 && this.first * 2 > this.kept.length) {
@@ -53,6 +54,6 @@ export class Window {
   /** Frames after `seq`, to be sent again; null: not all of them are here any more. */
   after (seq: number): Uint8Array[] | null {
     if (seq + 1 < this.firstSeq || seq >= this.next) return null
-    return this.kept.slice(this.first).filter((k) => k.seq > seq).map((k) => k.frame)
+    return this.kept.slice(this.first).flatMap((k) => (k !== undefined && k.seq > seq ? [k.frame] : []))
   }
 }
