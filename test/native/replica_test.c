@@ -356,6 +356,180 @@ TEST("hostile rows are refused whole: another group's, too short, of no type, mi
 	node_close(&b);
 }
 
+/* A second group, this node's or the peer's. */
+static void second_group(struct node *n, bool owner)
+{
+	ls_table_set_role(n->t, 1, owner ? LS_ROLE_OWNER : LS_ROLE_STANDBY, 1, ~0ULL);
+	n->owned = owner ? n->owned | 2 : n->owned & ~2u;
+	CHECK_EQ(ls_replica_key(n->r, 1, key_one), LS_OK);
+	while (!ls_replica_count(n->r, 1000))
+		;
+}
+
+TEST("a slot that was used again after its session ended here: the peer's deletion, a comparison and a bulk leave the session there alone")
+{
+	for (u32 bulk = 0; bulk < 2; bulk++) {
+		struct node a, b;
+		struct ls_apply_result sum;
+		struct ls_key k = key_of(1);
+		u32 sa, sb = LS_SLOT_NONE, gen, mine = LS_SLOT_NONE, tuple = 1000;
+
+		node_open(&a, true);
+		node_open(&b, false);
+		CHECK(create(&a, 1, &sa));
+		drain(&a);
+		give(&b, a.out, a.bytes, &sum);
+		CHECK_EQ(ls_table_find(b.t, &k, &sb, &gen), LS_OK);
+		end(&b, sb); /* as after an apply that no longer permits it */
+		end(&a, sa);
+		ls_table_set_role(b.t, 0, LS_ROLE_OWNER, 1, ~0ULL); /* its worker may open sessions: until one is in that slot */
+		while (mine != sb && tuple < 3000)
+			CHECK(create(&b, tuple++, &mine));
+		CHECK_EQ(mine, sb);
+		LS_STORE(&b.t->env.sessions[sb].rg, LS_RG_NONE); /* the host's own */
+		ls_table_set_role(b.t, 0, LS_ROLE_STANDBY, 1, ~0ULL);
+		gen = LS_LOAD(&b.t->env.sessions[sb].gen);
+		drain(&a);
+		give(&b, a.out, a.bytes, &sum);
+		if (bulk) {
+			ls_replica_bulk_begin(b.r);
+			ls_replica_bulk_end(b.r, 0);
+		} else {
+			u64 needed, extra, found;
+			struct ls_frame_cut cut;
+			u8 packed[64 * LS_SKETCH_PACKED_MAX];
+
+			CHECK_EQ(ls_replica_cut(a.r, 0, &cut), LS_OK);
+			CHECK_EQ(ls_replica_cut(b.r, 0, &cut), LS_OK);
+			CHECK_EQ(ls_replica_compare(b.r, 0, 0), LS_OK);
+			CHECK_EQ(ls_replica_compare_cells(b.r, 0, packed, ls_replica_cells(a.r, 0, 0, 64, packed, sizeof(packed)), 64, &found), LS_COMPARE_DONE);
+			CHECK_EQ(ls_replica_compare_end(b.r, 0, &needed, &extra), LS_OK);
+		}
+		settle(&b);
+		CHECK_EQ(LS_STATE_LIFECYCLE(LS_LOAD(&b.t->env.sessions[sb].state)), LS_LIVE);
+		CHECK_EQ(LS_LOAD(&b.t->env.sessions[sb].gen), gen);
+		node_close(&a);
+		node_close(&b);
+	}
+}
+
+TEST("R25 rows of the peer's group neither end nor change a session of another group, whatever id they name")
+{
+	struct node b;
+	struct ls_apply_result sum;
+	struct ls_wire_record r;
+	struct ls_wire_delete d = { 0 };
+	struct ls_activity seen = { 0 };
+	struct ls_key k = key_of(1);
+	u32 slot;
+
+	node_open(&b, true);
+	second_group(&b, false);
+	CHECK(create(&b, 1, &slot));
+	drain(&b);
+	CHECK_EQ(ls_table_get(b.t, &k, &r), LS_OK);
+	d.id = seen.id = r.id;
+	seen.idle_ns = 0;
+	r.rg = 1;
+	r.phase = LS_UDP_STREAM;
+	r.packets[0] = 4711;
+	CHECK_EQ(ls_replica_apply(b.r, LS_FRAME_DELETES, 1, (u8 *)&d, sizeof(d), 1, false, &sum), LS_OK);
+	CHECK_EQ(sum.unknown, 1);
+	CHECK_EQ(ls_replica_apply(b.r, LS_FRAME_ACTIVITY, 1, (u8 *)&seen, sizeof(seen), 1, false, &sum), LS_OK);
+	CHECK_EQ(sum.unknown, 1);
+	CHECK_EQ(ls_replica_apply(b.r, LS_FRAME_UPSERTS, 1, (u8 *)&r, sizeof(r), 1, false, &sum), LS_OK);
+	CHECK_EQ(sum.conflicts, 1);
+	settle(&b);
+	CHECK_EQ(live_count(b.t), 1);
+	CHECK_EQ(b.t->env.sessions[slot].packets[0], 1);
+	node_close(&b);
+}
+
+TEST("I2 one id that waits twice for its tuple is ended by one deletion")
+{
+	struct node a, b;
+	struct ls_apply_result sum;
+	u32 slot;
+
+	node_open(&a, true);
+	node_open(&b, false);
+	CHECK(create(&a, 1, &slot));
+	drain(&a);
+	give(&b, a.out, a.bytes, &sum);
+	end(&a, slot);
+	drain(&a);
+	burst_begin(&b.e); /* the deletion cannot finish meanwhile */
+	give(&b, a.out, a.bytes, &sum);
+	CHECK(create(&a, 1, &slot));
+	{
+		struct ls_session *s = &a.t->env.sessions[slot];
+		u64 state = LS_LOAD(&s->state);
+
+		ls_state_update(&a.e, s, slot, s->gen, state, LS_STATE_SET_PHASE(state, LS_UDP_STREAM));
+	}
+	CHECK_EQ(drain(&a), 2); /* its creation and its change */
+	give(&b, a.out, a.bytes, &sum);
+	end(&a, slot);
+	drain(&a);
+	give(&b, a.out, a.bytes, &sum);
+	burst_end(&b.e);
+	settle(&b);
+	CHECK_EQ(live_count(b.t), 0);
+	node_close(&a);
+	node_close(&b);
+}
+
+TEST("another key ends a comparison: cells that come for it are refused, not read beside")
+{
+	static const u64 other[2] = { 5, 6 };
+	static u8 packed[5000 * LS_SKETCH_PACKED_MAX];
+	struct ls_sketch_cell *none = calloc(5000, sizeof(*none));
+	struct node a, b;
+	struct ls_frame_cut cut;
+	u64 found, bytes;
+	u32 slot;
+
+	node_open(&a, true);
+	node_open(&b, false);
+	for (u32 i = 0; i < 300; i++)
+		CHECK(create(&a, i, &slot));
+	drain(&a);
+	CHECK_EQ(ls_replica_cut(a.r, 0, &cut), LS_OK);
+	CHECK_EQ(ls_replica_cut(b.r, 0, &cut), LS_OK);
+	CHECK_EQ(ls_replica_compare(b.r, 0, 300), LS_OK);
+	bytes = ls_replica_cells(a.r, 0, 0, 64, packed, sizeof(packed));
+	CHECK_EQ(ls_replica_compare_cells(b.r, 0, packed, bytes, 64, &found), LS_COMPARE_MORE);
+	CHECK_EQ(ls_replica_key(b.r, 0, other), LS_OK);
+	bytes = ls_sketch_pack(none, 64, 4900, 300, packed, sizeof(packed));
+	CHECK_EQ(ls_replica_compare_cells(b.r, 0, packed, bytes, 4900, &found), LS_COMPARE_FAILED);
+	free(none);
+	node_close(&a);
+	node_close(&b);
+}
+
+TEST("a full table takes changes of sessions that it has, and nothing that would be counted by nobody")
+{
+	struct node b = { .t = table_new(65536) };
+	struct ls_apply_result sum = { 0 };
+	struct ls_wire_record r;
+
+	ls_table_set_role(b.t, 0, LS_ROLE_STANDBY, 1, ~0ULL);
+	CHECK_EQ(ls_replica_open(b.t, &b.r), LS_OK);
+	r = record_of(0);
+	r.flags = LS_SF_NO_SYNC;
+	CHECK_EQ(ls_replica_apply(b.r, LS_FRAME_UPSERTS, 0, (u8 *)&r, sizeof(r), 1, false, &sum), LS_E_RECORD);
+	for (u32 i = 0; i < 100000 && !sum.full; i++) {
+		r = record_of(i);
+		CHECK_EQ(ls_replica_apply(b.r, LS_FRAME_UPSERTS, 0, (u8 *)&r, sizeof(r), 1, false, &sum), LS_OK);
+	}
+	CHECK_EQ(sum.full, 1);
+	r = record_of(5);
+	r.phase = LS_UDP_NEW;
+	CHECK_EQ(ls_replica_apply(b.r, LS_FRAME_UPSERTS, 0, (u8 *)&r, sizeof(r), 1, false, &sum), LS_OK);
+	CHECK_EQ(sum.installed, 1);
+	node_close(&b);
+}
+
 /* Creations, ends and changes of few tuples, frames lost whole, sessions deleted at the standby, drains at random: after one audit and one repair both
  * tables are equal, and the next cut says so. */
 TEST("D6 whatever was lost, one audit and one repair make both tables equal, and the proof agrees with the tables")

@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { createServer } from 'node:tls'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SyncEngine } from '../../../../src/ha/sync/engine.js'
 import { openSockets, type Credentials, type Sockets } from '../../../../src/ha/sync/socket.js'
@@ -59,6 +60,27 @@ t.test('another key: refused on both sides, with a reason, and nobody is told an
     t.match(b.problems[0], /cannot be reached/)
     t.equal(a.engine.status().peer, null)
   })
+})
+
+t.test('a server that passes over the key and shows a certificate instead is told nothing', { skip: hasOpenssl() ? false : 'no openssl program' }, async (t) => {
+  const pair = createAuthority(t.testdir({}), 'rogue').issue('x', '/CN=a')
+  let heard = 0
+  const rogue = createServer({ cert: readFileSync(pair.cert), key: readFileSync(pair.key), minVersion: 'TLSv1.3' }, (socket) => {
+    socket.on('data', (bytes) => { heard += bytes.length })
+    socket.on('error', () => { /* refused */ })
+  })
+  await new Promise<void>((resolve) => { rogue.listen(0, '127.0.0.1', resolve) })
+  const at = rogue.address()
+  const b = end('b', key(1), at !== null && typeof at === 'object' ? at.port : 0)
+  t.teardown(async () => {
+    await b.close()
+    rogue.close()
+  })
+  t.ok(await until(() => b.problems.length > 0))
+  t.match(b.problems[0], /it has not shown that it has the key|cannot be reached/)
+  await sleep(300)
+  t.equal(heard, 0)
+  t.equal(b.engine.status().state, 'down')
 })
 
 t.test('a listener outlives what is no TLS, and who only connects', async (t) => {
