@@ -66,7 +66,7 @@ t.test('a server that passes over the key and shows a certificate instead is tol
   const pair = createAuthority(t.testdir({}), 'rogue').issue('x', '/CN=a')
   let heard = 0
   const rogue = createServer({ cert: readFileSync(pair.cert), key: readFileSync(pair.key), minVersion: 'TLSv1.3' }, (socket) => {
-    socket.on('data', (bytes) => { heard += bytes.length })
+    socket.on('data', (bytes: Buffer) => { heard += bytes.length })
     socket.on('error', () => { /* refused */ })
   })
   await new Promise<void>((resolve) => { rogue.listen(0, '127.0.0.1', resolve) })
