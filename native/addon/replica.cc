@@ -34,13 +34,13 @@ private:
 	Napi::Value close(const Napi::CallbackInfo &);
 	Napi::Value note(const Napi::CallbackInfo &);
 	Napi::Value apply(const Napi::CallbackInfo &);
-	Napi::Value waiting(const Napi::CallbackInfo &);
 	Napi::Value key(const Napi::CallbackInfo &);
 	Napi::Value count(const Napi::CallbackInfo &);
 	Napi::Value extend(const Napi::CallbackInfo &);
 	Napi::Value cut(const Napi::CallbackInfo &);
 	Napi::Value cells(const Napi::CallbackInfo &);
 	Napi::Value cut_cells(const Napi::CallbackInfo &);
+	Napi::Value plan(const Napi::CallbackInfo &);
 	Napi::Value compare(const Napi::CallbackInfo &);
 	Napi::Value compare_cells(const Napi::CallbackInfo &);
 	Napi::Value compare_end(const Napi::CallbackInfo &);
@@ -125,8 +125,6 @@ Napi::Value Replica::apply(const Napi::CallbackInfo &info)
 	return o;
 }
 
-Napi::Value Replica::waiting(const Napi::CallbackInfo &info) { return number(info.Env(), ls_replica_waiting(use())); }
-
 /* key(rg, bytes[16]) */
 Napi::Value Replica::key(const Napi::CallbackInfo &info)
 {
@@ -139,11 +137,10 @@ Napi::Value Replica::key(const Napi::CallbackInfo &info)
 
 Napi::Value Replica::count(const Napi::CallbackInfo &info) { return Napi::Boolean::New(info.Env(), ls_replica_count(use(), arg_u32(info, 0, "slots"))); }
 
-/* extend(rg, cells) */
+/* extend(rg, cells) -> whether it shall have them; false: cells are being counted already, or there is no memory */
 Napi::Value Replica::extend(const Napi::CallbackInfo &info)
 {
-	must(info.Env(), ls_replica_extend(use(), arg_rg(info, 0), arg_u32(info, 1, "cells", LS_SKETCH_MAX)), "extend");
-	return info.Env().Undefined();
+	return Napi::Boolean::New(info.Env(), ls_replica_extend(use(), arg_rg(info, 0), arg_u32(info, 1, "cells", LS_SKETCH_MAX)) == LS_OK);
 }
 
 /* cut(rg, out) -> whether `out` is struct ls_frame_cut; false: not now */
@@ -169,6 +166,13 @@ Napi::Value Replica::cells(const Napi::CallbackInfo &info)
 }
 
 Napi::Value Replica::cut_cells(const Napi::CallbackInfo &info) { return number(info.Env(), ls_replica_cut_cells(use(), arg_rg(info, 0))); }
+
+/* plan(ours, theirs, fed, most) -> how many cells to ask for next; 0: no more */
+Napi::Value Replica::plan(const Napi::CallbackInfo &info)
+{
+	use();
+	return number(info.Env(), ls_sketch_plan(arg_u32(info, 0, "ours"), arg_u32(info, 1, "theirs"), arg_u32(info, 2, "fed"), arg_u32(info, 3, "most")));
+}
 
 /* compare(rg, items): begins */
 Napi::Value Replica::compare(const Napi::CallbackInfo &info)
@@ -290,6 +294,8 @@ Napi::Value Replica::report(const Napi::CallbackInfo &info)
 	o.Set("cells", cells);
 	o.Set("waiting", number(info.Env(), r.waiting));
 	o.Set("deleting", number(info.Env(), r.deleting));
+	o.Set("lateConflicts", number(info.Env(), r.late_conflicts));
+	o.Set("lateFull", number(info.Env(), r.late_full));
 	o.Set("bytes", number(info.Env(), r.bytes));
 	return o;
 }
@@ -298,9 +304,9 @@ void Replica::Init(Napi::Env env, Napi::Object exports)
 {
 	exports.Set("Replica", DefineClass(env, "Replica", {
 		InstanceMethod("close", &Replica::close), InstanceMethod("note", &Replica::note), InstanceMethod("apply", &Replica::apply),
-		InstanceMethod("waiting", &Replica::waiting), InstanceMethod("key", &Replica::key), InstanceMethod("count", &Replica::count),
+		InstanceMethod("key", &Replica::key), InstanceMethod("count", &Replica::count),
 		InstanceMethod("extend", &Replica::extend), InstanceMethod("cut", &Replica::cut), InstanceMethod("cells", &Replica::cells),
-		InstanceMethod("cutCells", &Replica::cut_cells), InstanceMethod("compare", &Replica::compare),
+		InstanceMethod("cutCells", &Replica::cut_cells), InstanceMethod("plan", &Replica::plan), InstanceMethod("compare", &Replica::compare),
 		InstanceMethod("compareCells", &Replica::compare_cells), InstanceMethod("compareEnd", &Replica::compare_end),
 		InstanceMethod("need", &Replica::need), InstanceMethod("records", &Replica::records), InstanceMethod("bulk", &Replica::bulk),
 		InstanceMethod("activity", &Replica::activity), InstanceMethod("audit", &Replica::audit), InstanceMethod("bulkBegin", &Replica::bulk_begin), InstanceMethod("bulkEnd", &Replica::bulk_end),

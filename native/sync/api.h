@@ -38,9 +38,6 @@ struct ls_apply_result {
 };
 /* Rows of one ordered frame of the peer's group `rg`. `mark`: within a bulk. LS_E_RECORD: no such type or a row too short; nothing was done. */
 enum ls_status ls_replica_apply(struct ls_replica *r, u32 type, u32 rg, const u8 *rows, u32 row, u32 n, bool mark, struct ls_apply_result *result);
-/* Rows that still wait for a deletion. 0: what was applied is in the table. */
-u64 ls_replica_waiting(struct ls_replica *r);
-
 /* Another key for the group: its sketch is empty until ls_replica_count() has gone through the table. */
 enum ls_status ls_replica_key(struct ls_replica *r, u32 rg, const u64 key[2]);
 /* Counts sessions of `slots` more slots into sketches that are being built (new keys, more cells). True: all are whole. */
@@ -90,6 +87,7 @@ struct ls_replica_info {
 	u64 items[LS_RGS_MAX];
 	u32 cells[LS_RGS_MAX];
 	u64 waiting, deleting;
+	u64 late_conflicts, late_full; /* rows that waited in vain: their tuple stayed another's, or there was no room */
 	u64 bytes; /* of memory */
 };
 void ls_replica_info(const struct ls_replica *r, struct ls_replica_info *out);

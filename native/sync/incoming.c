@@ -176,16 +176,6 @@ void *ls_sync_reaper(void *replica)
 	return NULL;
 }
 
-u64 ls_replica_waiting(struct ls_replica *r)
-{
-	u64 n;
-
-	pthread_mutex_lock(&r->lock);
-	n = r->waits;
-	pthread_mutex_unlock(&r->lock);
-	return n;
-}
-
 void ls_replica_settle(struct ls_replica *r)
 {
 	pthread_mutex_lock(&r->lock);

@@ -298,7 +298,7 @@ static void recount(struct ls_replica *r, u32 slot)
 	if (ls_sync_read(r, slot, LS_NOTICE_UPDATE, &record)) {
 		if (s->used && !ls_sync_same(&s->item.id, &record.id))
 			return; /* whose end is still to be told */
-		if (slot >= r->group[record.rg].counted_at && !ls_sync_is_current(r, slot, &record))
+		if (slot >= r->group[record.rg].counted_at)
 			ls_sync_remember(r, slot, &record);
 	} else if (s->used && s->turn != r->group[s->rg].turn) {
 		ls_sync_forget(r, slot);
@@ -364,6 +364,8 @@ void ls_replica_info(const struct ls_replica *r, struct ls_replica_info *out)
 		out->bytes += ((u64)g->more + g->cut_room) * sizeof(struct ls_sketch_cell);
 	}
 	out->waiting = r->waits;
+	out->late_conflicts = r->late_conflicts;
+	out->late_full = r->late_full;
 	out->deleting = r->dooms + r->busy;
 	pthread_mutex_unlock(&own->lock);
 }

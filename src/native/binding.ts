@@ -136,16 +136,18 @@ export interface NativeReplica {
   note: (records: Uint8Array, n: number, owned: number, out: Uint8Array) => NativeFrames
   /** Rows of an ordered frame, which begin at a multiple of 8 bytes; `null`: they are none of that type. */
   apply: (type: number, rg: number, rows: Uint8Array, row: number, n: number, mark: boolean) => NativeApplyResult | null
-  waiting: () => number
   /** 16 bytes; the sketch is whole again when `count` says so. */
   key: (rg: number, key: Uint8Array) => void
   count: (slots: number) => boolean
-  extend: (rg: number, cells: number) => void
+  /** False: cells are being counted already, or there is no memory. */
+  extend: (rg: number, cells: number) => boolean
   /** struct ls_frame_cut; false: not now. */
   cut: (rg: number, out: Uint8Array) => boolean
   /** Bytes; 0: no such cells. */
   cells: (rg: number, from: number, n: number, out: Uint8Array) => number
   cutCells: (rg: number) => number
+  /** Cells to ask for next, after `fed`, of at most `most`; 0: no more. */
+  plan: (ours: number, theirs: number, fed: number, most: number) => number
   compare: (rg: number, items: number) => void
   /** 0 more are needed, 1 done, 2 failed. */
   compareCells: (rg: number, packed: Uint8Array, n: number) => { readonly state: number, readonly found: number }
@@ -162,7 +164,7 @@ export interface NativeReplica {
   bulkEnd: (rg: number) => number
   /** Blocks until no deletion is under way and no row waits. */
   settle: () => void
-  info: () => { readonly items: readonly number[], readonly cells: readonly number[], readonly waiting: number, readonly deleting: number, readonly bytes: number }
+  info: () => { readonly items: readonly number[], readonly cells: readonly number[], readonly waiting: number, readonly deleting: number, readonly lateConflicts: number, readonly lateFull: number, readonly bytes: number }
 }
 
 export interface NativePortSpec {

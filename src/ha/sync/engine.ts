@@ -351,7 +351,7 @@ export class SyncEngine {
     return {
       state: this.state, refusal: this.refusal, peer: this.peer?.node ?? null, peerGeneration: this.peer === null ? null : Number(this.peer.generation),
       peerCapacity: this.peer === null ? null : Number(this.peer.capacity), lagMs: this.window?.lagMs(this.o.world.nowMs()) ?? null, aheadBytes: this.window?.bytes ?? 0,
-      sent: { ...this.outgoing.counts }, received: { ...this.incoming.counts }, groups: Array.from({ length: limits.LS_RGS_MAX }, (_, rg) => this.incoming.group(rg))
+      sent: { ...this.outgoing.counts }, received: this.incoming.total(), groups: Array.from({ length: limits.LS_RGS_MAX }, (_, rg) => this.incoming.group(rg))
     }
   }
 }

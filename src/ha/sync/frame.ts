@@ -53,7 +53,6 @@ export function seal (frame: Uint8Array, seq: number): Uint8Array {
 
 export const typeOf = (frame: Uint8Array): number => frame[shape.type.offset] ?? 0
 export const seqOf = (frame: Uint8Array): number => Number(viewOf(frame).getBigUint64(shape.seq.offset, true))
-export const groupOf = (frame: Uint8Array): number => frame[shape.rg.offset] ?? 0
 
 /** The frames that native code wrote one after the other, as copies that stay. */
 export function split (bytes: Uint8Array): Uint8Array[] {

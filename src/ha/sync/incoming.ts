@@ -45,15 +45,6 @@ interface Copy {
   equalAtMs: number | null
 }
 
-/**
- * Cells to ask for next, after `fed`, of at most `most`; 0: no more. First 3/2 of the difference of the counts, the least that can differ, and at least 64;
- * then half as many again as were fed (native/sketch, ls_sketch_plan).
- */
-export function planCells (ours: number, theirs: number, fed: number, most: number): number {
-  const wanted = fed === 0 ? Math.max(64, Math.ceil(Math.abs(ours - theirs) * 1.5)) : Math.ceil(fed / 2)
-  return Math.min(wanted, most - fed)
-}
-
 export interface GroupCopy { readonly state: CopyState, readonly epoch: bigint, readonly items: number, readonly provenAtMs: number | null, readonly equalAtMs: number | null }
 
 export class Incoming {
@@ -63,6 +54,12 @@ export class Incoming {
   }))
 
   constructor (private readonly world: Surroundings, private readonly owns: (rg: number) => boolean, private readonly aside: (frame: Uint8Array) => void, private readonly recount: () => void) {}
+
+  /** With what waited on the reaper thread and found no place. */
+  total (): Incoming['counts'] {
+    const { lateConflicts, lateFull } = this.world.replica.info()
+    return { ...this.counts, conflicts: this.counts.conflicts + lateConflicts, full: this.counts.full + lateFull }
+  }
 
   group (rg: number): GroupCopy | null { return this.copy[rg] ?? null }
   keyOf (rg: number): Uint8Array | null { return this.copy[rg]?.key ?? null }
@@ -78,8 +75,8 @@ export class Incoming {
     this.copy.forEach((copy, rg) => {
       if (copy.state !== 'unknown') this.move(copy, 'unknown')
       copy.inBulk = false
-      copy.cut = copy.wanted = copy.tries = 0
-      copy.againAtMs = -Infinity
+      copy.cut = 0
+      this.settle(copy)
       copy.repairFromMs = nowMs
       if (!this.owns(rg) && items[rg] === 0) this.bulk(rg, copy)
     })
@@ -116,6 +113,12 @@ export class Incoming {
     }
   }
 
+  /** Nothing is outstanding: the next difference is repaired at once. */
+  private settle (copy: Copy): void {
+    copy.wanted = copy.tries = 0
+    copy.againAtMs = -Infinity
+  }
+
   private tried (copy: Copy): void {
     if (++copy.tries > 2) copy.againAtMs = this.world.nowMs() + Math.min(60_000, 1000 * 2 ** (copy.tries - 3))
   }
@@ -132,8 +135,7 @@ export class Incoming {
   private owner (copy: Copy, epoch: bigint): void {
     copy.epoch = epoch
     copy.inBulk = false
-    copy.wanted = copy.tries = 0
-    copy.againAtMs = -Infinity
+    this.settle(copy)
     if (copy.state !== 'unknown') this.move(copy, 'unknown')
   }
 
@@ -227,21 +229,14 @@ export class Incoming {
     if (copy.state !== 'equal') {
       if (copy.differences > 0) this.world.event('group.repaired', { rg, differences: copy.differences, ms: nowMs - copy.repairFromMs })
       this.world.event('group.proven', { rg, items: this.world.replica.info().items[rg] ?? 0 })
-      if (this.world.replica.cutCells(rg) > sketchCells) this.shrink(rg)
+      if (this.world.replica.cutCells(rg) > sketchCells) this.world.replica.extend(rg, sketchCells) // not while more are counted: at a later proof
     }
     this.move(copy, 'equal')
-    copy.wanted = copy.tries = 0
-    copy.againAtMs = -Infinity
+    this.settle(copy)
     this.counts.equalCuts++
     copy.differences = 0
     copy.equalAtMs = nowMs
     if (provenAtMs !== null && (copy.provenAtMs === null || provenAtMs > copy.provenAtMs)) copy.provenAtMs = provenAtMs
-  }
-
-  private shrink (rg: number): void {
-    try {
-      this.world.replica.extend(rg, sketchCells)
-    } catch { /* more are being counted: at a later proof */ }
   }
 
   private compare (rg: number, copy: Copy, cut: number, theirs: number, ours: number, cells: number): void {
@@ -262,7 +257,7 @@ export class Incoming {
   }
 
   private ask (rg: number, copy: Copy, ours: number): void {
-    const n = Math.min(planCells(ours, copy.items, copy.fed, copy.cells), cellsMax)
+    const n = Math.min(this.world.replica.plan(ours, copy.items, copy.fed, copy.cells), cellsMax)
     if (n === 0) this.more(rg, copy, copy.items, copy.cells * 2)
     else this.aside(frameOf({ type: frameType.cellsWant, rg, body: cellsRange({ cut: copy.cut, items: copy.items, from: copy.fed, n }) }))
   }
@@ -270,13 +265,7 @@ export class Incoming {
   /** Another cut, of more cells, if that is still cheaper than the group. */
   private more (rg: number, copy: Copy, theirs: number, cells: number): void {
     const wanted = Math.min(Math.max(cells, sketchCells), limits.LS_SKETCH_MAX)
-    if (wanted <= copy.cells || wanted * packedCell > theirs * recordBytes / 2) {
-      this.bulk(rg, copy)
-      return
-    }
-    try {
-      this.world.replica.extend(rg, wanted)
-    } catch {
+    if (wanted <= copy.cells || wanted * packedCell > theirs * recordBytes / 2 || !this.world.replica.extend(rg, wanted)) {
       this.bulk(rg, copy)
       return
     }

@@ -28,6 +28,8 @@ interface Group {
   cutAtMs: number
   wantedAtMs: number
   wantsCut: boolean
+  /** The sketch has, or gets, more than the usual cells. */
+  extended: boolean
 }
 
 export interface Link {
@@ -43,8 +45,8 @@ export interface Link {
 }
 
 export class Outgoing {
-  readonly counts = { upserts: 0, rows: 0, sent: 0, bulks: 0, cells: 0, cuts: 0, needed: 0 }
-  private readonly group: Group[] = Array.from({ length: groups }, () => ({ epoch: 0n, key: null, cut: 0, cutAtMs: -Infinity, wantedAtMs: -Infinity, wantsCut: false }))
+  readonly counts = { rows: 0, sent: 0, bulks: 0, cells: 0, cuts: 0, needed: 0 }
+  private readonly group: Group[] = Array.from({ length: groups }, () => ({ epoch: 0n, key: null, cut: 0, cutAtMs: -Infinity, wantedAtMs: -Infinity, wantsCut: false, extended: false }))
   private owned = 0
   private scratch = new Uint8Array(0)
   private readonly cut = new Uint8Array(cutBytes)
@@ -85,12 +87,11 @@ export class Outgoing {
         this.world.replica.key(rg, group.key)
         this.recount()
       }
+      group.extended = true // as a standby it may have asked for more
       group.wantsCut = true
     }
     this.owned = owned
   }
-
-  keyOf (rg: number): Uint8Array | null { return this.group[rg]?.key ?? null }
 
   /** A stream begins: what the peer has is not known any more. */
   begin (): void {
@@ -126,16 +127,10 @@ export class Outgoing {
       if (group === undefined || !this.owns(rg) || !counted) continue
       const due = nowMs - group.cutAtMs >= this.times.cutMs && nowMs - group.wantedAtMs >= COMPARE_MS
       if (group.wantsCut || due) this.takeCut(rg, group, nowMs, auditAgeMs)
-      if (nowMs - group.wantedAtMs >= CELLS_MS && this.world.replica.cutCells(rg) > sketchCells) this.shrink(rg)
+      if (group.extended && nowMs - group.wantedAtMs >= CELLS_MS) group.extended = !this.world.replica.extend(rg, sketchCells)
     }
     this.pump()
     this.activity(nowMs)
-  }
-
-  private shrink (rg: number): void {
-    try {
-      this.world.replica.extend(rg, sketchCells)
-    } catch { /* more are being counted: another time */ }
   }
 
   private takeCut (rg: number, group: Group, nowMs: number, auditAgeMs: number | null): void {
@@ -208,10 +203,9 @@ export class Outgoing {
     group.wantedAtMs = nowMs
     // more cells than that cost more than the group, and nobody in earnest asks for them
     if (cells <= this.world.replica.cutCells(frame.rg) || cells > limits.LS_SKETCH_MAX || cells > sketchCells + 4 * (this.world.replica.info().items[frame.rg] ?? 0)) return
-    try {
-      this.world.replica.extend(frame.rg, cells)
-      this.recount()
-    } catch { /* being counted already, or no memory: the cut has the cells there are, and the peer decides */ }
+    if (!this.world.replica.extend(frame.rg, cells)) return // the cut has the cells there are, and the peer decides
+    group.extended = true
+    this.recount()
   }
 
   private cells (frame: Frame, group: Group, nowMs: number): void {
