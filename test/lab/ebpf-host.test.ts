@@ -130,10 +130,13 @@ t.test('counters are the sender\'s: interface, zone, policy and session, packets
 
   /** What grew while `count` datagrams went there and back; `null`: something else was sent meanwhile. */
   const exchange = async (to: string, bytes: number, count: number): Promise<ReadonlyArray<readonly [number, number]> | null> => {
-    const [before, sentBefore] = [await read(), await sent()]
+    // The senders are asked outside, the counters inside: a frame between the two is seen as another's, never as ours.
+    const sentBefore = await sent()
+    const before = await read()
     const f = await echo(client, { kind: 'udp', host: to, port: ports.echo, count, bytes, intervalMs: 2 })
     t.same([f.error, f.received], [null, count])
-    const [after, sentAfter] = [await read(), await sent()]
+    const after = await read()
+    const sentAfter = await sent()
     return sentAfter - sentBefore === 2 * count ? after.map((row, i) => [row[0] - (before[i]?.[0] ?? 0), row[1] - (before[i]?.[1] ?? 0)] as const) : null
   }
   for (const [to, bytes, count] of [[addresses.s1.v4, 100, 300], [addresses.s2.v6, 1200, 200], [addresses.s2.v4, 18, 500]] as const) {
