@@ -82,7 +82,7 @@ function buildDesired (node: string, whole: unknown, shape: Shape, issues: Issue
   const domains = [...new Set(['default', ...interfaces.map(i => i.domain), ...nat.pools.map(p => p.domain), ...nat.static.map(s => s.domain), ...vips.map(v => v.domain)])].sort()
   const desired: Desired = {
     agent, reload: buildReload(raw), timeouts: allTimeouts(buildTimeouts(b, '/timeouts', raw.timeouts)), applications: applications.all(),
-    redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, vips, routes, domains, ids: emptyIds,
+    redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, vips, routes, cluster: null, domains, ids: emptyIds,
   }
   checkWhole(b, desired)
   return desired
