@@ -47,6 +47,8 @@ private:
 	Napi::Value write_arena(const Napi::CallbackInfo &);
 	Napi::Value read_arena(const Napi::CallbackInfo &);
 	Napi::Value set_role(const Napi::CallbackInfo &);
+	Napi::Value groups(const Napi::CallbackInfo &);
+	Napi::Value grace(const Napi::CallbackInfo &);
 	Napi::Value counters(const Napi::CallbackInfo &);
 	Napi::Value rates(const Napi::CallbackInfo &);
 	Napi::Value nat_usage(const Napi::CallbackInfo &);

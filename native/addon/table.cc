@@ -453,6 +453,30 @@ Napi::Value Table::set_role(const Napi::CallbackInfo &info)
 	return info.Env().Undefined();
 }
 
+/* groups(): what the dataplane has of each redundancy group */
+Napi::Value Table::groups(const Napi::CallbackInfo &info)
+{
+	Napi::Array all = Napi::Array::New(info.Env());
+	ls_table *t = use();
+
+	for (u32 i = 0; i < LS_RGS_MAX; i++) {
+		const ls_rg rg = ls_table_group(t, i);
+		Napi::Object o = Napi::Object::New(info.Env());
+
+		o["role"] = Napi::Number::New(info.Env(), rg.role);
+		o["epoch"] = Napi::BigInt::New(info.Env(), static_cast<uint64_t>(rg.epoch));
+		o["leaseDeadlineNs"] = Napi::BigInt::New(info.Env(), static_cast<uint64_t>(rg.lease_deadline_ns));
+		all[i] = o;
+	}
+	return all;
+}
+
+/* grace(): every packet that was on its way is through */
+Napi::Value Table::grace(const Napi::CallbackInfo &info)
+{
+	return work(info, [](ls_table *t) { ls_table_grace(t); }, [](Napi::Env env) -> Napi::Value { return env.Undefined(); });
+}
+
 Napi::Value Table::counters(const Napi::CallbackInfo &info)
 {
 	Bytes out = arg_bytes(info, 0, sizeof(ls_counters), "out");
@@ -566,7 +590,7 @@ void Table::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Table::count>("count"), InstanceMethod<&Table::verify>("verify"), InstanceMethod<&Table::bulk_begin>("bulkBegin"),
 		InstanceMethod<&Table::reconcile>("reconcile"), InstanceMethod<&Table::reevaluate>("reevaluate"),
 		InstanceMethod<&Table::write_config>("writeConfig"), InstanceMethod<&Table::write_arena>("writeArena"),
-		InstanceMethod<&Table::read_arena>("readArena"), InstanceMethod<&Table::set_role>("setRole"),
+		InstanceMethod<&Table::read_arena>("readArena"), InstanceMethod<&Table::set_role>("setRole"), InstanceMethod<&Table::groups>("groups"), InstanceMethod<&Table::grace>("grace"),
 		InstanceMethod<&Table::counters>("counters"), InstanceMethod<&Table::rates>("rates"), InstanceMethod<&Table::nat_usage>("natUsage"),
 		InstanceMethod<&Table::rings>("rings"), InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::host_flows>("hostFlows"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
 	}));

@@ -46,6 +46,13 @@ void ls_table_set_role(struct ls_table *t, u32 rg, u32 role, u64 epoch, u64 leas
 	LS_STORE_REL(&r->role, role);
 }
 
+struct ls_rg ls_table_group(const struct ls_table *t, u32 rg)
+{
+	const struct ls_rg *r = &t->env.rgs[rg & (LS_RGS_MAX - 1)];
+
+	return (struct ls_rg){ .role = LS_LOAD(&r->role), .epoch = LS_LOAD(&r->epoch), .lease_deadline_ns = LS_LOAD(&r->lease_deadline_ns) };
+}
+
 void ls_table_counters(const struct ls_table *t, struct ls_counters *out)
 {
 	u64 *sum = (u64 *)out;

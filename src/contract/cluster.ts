@@ -66,8 +66,8 @@ export interface ClusterPeer {
 export interface LagFigures { readonly count: number, readonly p50Ms: number, readonly p99Ms: number, readonly maxMs: number }
 
 export interface ClusterSync {
-  readonly state: 'down' | 'hello' | 'up' | 'refused'
-  /** Why the peer was refused; '' otherwise. */
+  readonly state: 'down' | 'hello' | 'up' | 'differs' | 'refused'
+  /** Why the peer was refused, or how it differs; '' otherwise. */
   readonly refusal: string
   readonly address: Endpoint | null
   /** Age of the oldest change that the peer has not acknowledged; `null`: no stream. */

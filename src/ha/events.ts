@@ -33,8 +33,6 @@ export type Command =
   | { readonly kind: 'hold' | 'release', readonly rgs: readonly number[] }
   /** Forget what was decided by hand or remembered of others: pins, guards, the highest generation seen. */
   | { readonly kind: 'reset', readonly rgs: readonly number[] }
-  /** The agent is about to restart; the keeper goes on. */
-  | { readonly kind: 'restart' }
 
 /** `nowMs` is this node's monotonic clock. */
 export type OwnershipEvent = { readonly nowMs: number } & (
@@ -48,6 +46,8 @@ export type OwnershipEvent = { readonly nowMs: number } & (
   | { readonly kind: 'lapsed', readonly rgs: readonly number[] }
   /** Sum of the weights of monitors that are down. */
   | { readonly kind: 'monitors', readonly rg: number, readonly lostWeight: number }
+  /** Whether the dataplane forwards on while the agent is away: then the peer waits for the restart hold (D3). */
+  | { readonly kind: 'outlives', readonly outlives: boolean }
   | { readonly kind: 'witness', readonly seen: boolean }
   | { readonly kind: 'configured', readonly generation: bigint, readonly rgs: readonly RgConfig[] }
   | { readonly kind: 'moveMessage', readonly message: MoveMessage }

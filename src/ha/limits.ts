@@ -17,7 +17,7 @@ export const haLimits = {
 export interface HaTimers {
   /** From "nobody owns and the best node is not ready" to its promotion all the same. */
   readonly degradedAfterMs: number
-  /** How long a peer waits for an agent whose restart was announced. */
+  /** How long a peer waits for an agent whose dataplane goes on without it. */
   readonly restartHoldMs: number
   /** After giving ownership up without a successor: time in which the other may take it. */
   readonly resignGuardMs: number

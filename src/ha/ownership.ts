@@ -84,6 +84,7 @@ function absorb (t: Turn, event: OwnershipEvent): void {
     case 'readiness': return oneRg(t, event.rg, rg => ({ ...rg, facts: event.facts, synced: rg.synced || event.facts.provenEqual }))
     case 'monitors': return oneRg(t, event.rg, rg => ({ ...rg, weight: measure(rg.weight, event.lostWeight, t.state.config.timers, t.nowMs) }))
     case 'lapsed': return lapse(t, event.rgs)
+    case 'outlives': t.state = { ...t.state, outlives: event.outlives }; return
     case 'witness': t.state = { ...t.state, witnessSeen: event.seen }; return
     case 'configured': return configure(t, event.generation, event.rgs)
     case 'moveMessage': return oneRg(t, event.message.rg, rg => onMessage(t, rg, event.message))
@@ -168,7 +169,6 @@ function configure (t: Turn, generation: bigint, rgs: readonly RgConfig[]): void
 
 function obey (t: Turn, command: Command): void {
   switch (command.kind) {
-    case 'restart': t.state = { ...t.state, restarting: true }; return
     case 'hold': return eachRg(t, rg => command.rgs.includes(rg.config.rg) ? { ...rg, manualHold: true } : rg)
     case 'release': return eachRg(t, rg => command.rgs.includes(rg.config.rg) ? { ...rg, manualHold: false } : rg)
     case 'reset':

@@ -37,7 +37,7 @@ export const readinessRules: readonly Rule[] = [
   { reason: 'capacity', against: 'owner', broken: f => f.capacitySessions < f.ownerSessions },
   { reason: 'nat-ports', against: 'owner', broken: f => f.natPortsUnreserved > 0 },
   { reason: 'interfaces-down', against: 'self', broken: f => f.interfacesDown > 0 },
-  { reason: 'next-hops', against: 'self', broken: f => f.nextHopsUnresolved > 0 },
+  { reason: 'next-hops', against: 'owner', broken: f => f.nextHopsUnresolved > 0 },
   { reason: 'keeper-away', against: 'self', broken: f => !f.keeperAlive },
   { reason: 'alarm', against: 'self', broken: f => f.blockingAlarms.length > 0 },
 ]

@@ -82,7 +82,7 @@ export interface NodeStatus {
   readonly generation: bigint
   /** The keeper goes on while the agent is away. */
   readonly agent: 'present' | 'away'
-  /** A planned restart was announced: how long the peer should wait; null: none. */
+  /** The dataplane goes on without its agent: how long the peer should wait for that one; null: it does not. */
   readonly restartHoldMs: number | null
   readonly rgs: readonly RgStatus[]
 }

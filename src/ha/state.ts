@@ -54,7 +54,7 @@ export interface OwnershipState {
   readonly witnessSeen: boolean
   /** The highest applied generation heard of. */
   readonly generationSeen: bigint
-  readonly restarting: boolean
+  readonly outlives: boolean
   readonly movesBegun: number
   /** When all roles are said again and leases renewed. */
   readonly stampDueMs: number
@@ -73,7 +73,7 @@ export function newRg (config: RgConfig, fence: Epoch): RgState {
 
 export function newOwnership (config: OwnershipConfig): OwnershipState {
   return {
-    config, nowMs: -Infinity, listenUntilMs: null, witnessSeen: false, generationSeen: config.generation, restarting: false, movesBegun: 0, stampDueMs: -Infinity, floor: 0n,
+    config, nowMs: -Infinity, listenUntilMs: null, witnessSeen: false, generationSeen: config.generation, outlives: false, movesBegun: 0, stampDueMs: -Infinity, floor: 0n,
     peers: config.peers.map(node => ({ node, detector: newDetector, known: 'unseen', paths: [], status: null, awaySinceMs: null })),
     rgs: config.rgs.map(c => newRg(c, 0n)),
   }
@@ -145,7 +145,7 @@ export function electionInput (state: OwnershipState, rg: RgState): ElectionInpu
 export function statusOf (state: OwnershipState, seq: bigint): NodeStatus {
   const { node, nodeIndex, bootId, generation, timers } = state.config
   return {
-    node, nodeIndex, bootId, seq, generation, agent: 'present', restartHoldMs: state.restarting ? timers.restartHoldMs : null,
+    node, nodeIndex, bootId, seq, generation, agent: 'present', restartHoldMs: state.outlives ? timers.restartHoldMs : null,
     rgs: state.rgs.map((rg): RgStatus => {
       const { ready, reasons } = readinessOf(state, rg)
       return {

@@ -97,6 +97,10 @@ export interface NativeTable {
   writeArena: (element: number, bytes: Uint8Array) => void
   readArena: (element: number, out: Uint8Array) => void
   setRole: (rg: number, role: number, epoch: bigint, leaseDeadlineNs: bigint) => void
+  /** What the dataplane has of each redundancy group. */
+  groups: () => ReadonlyArray<{ readonly role: number, readonly epoch: bigint, readonly leaseDeadlineNs: bigint }>
+  /** Every packet that was on its way when it was called is through. */
+  grace: () => Promise<void>
   /** Sums of struct ls_counters into `out`; returns CLOCK_MONOTONIC. */
   counters: (out: Uint8Array) => bigint
   rates: (zone: number) => number[]

@@ -38,11 +38,18 @@ export interface EngineOptions {
   /** Bytes that the peer may be behind. */
   readonly windowBytes?: number
   readonly times?: Partial<SyncTimes>
+  /** What the peer says beside the stream that is not the engine's own: moves and configurations. */
+  readonly onMessage?: (type: number, body: Uint8Array) => void
 }
 
-/** `down` no connection · `hello` connected, nothing heard yet · `up` in order · `refused` connected to one that is no peer of ours */
-export type LinkState = 'down' | 'hello' | 'up' | 'refused'
-export const linkMoves = { down: ['hello'], hello: ['up', 'refused', 'down', 'hello'], up: ['down', 'hello', 'refused'], refused: ['down', 'hello'] } as const satisfies Record<LinkState, readonly LinkState[]>
+/**
+ * `down` no connection · `hello` connected, nothing heard yet · `up` in order · `differs` connected, but names and ids are not equal: no row crosses,
+ * a configuration may · `refused` connected to one that is no peer of ours
+ */
+export type LinkState = 'down' | 'hello' | 'up' | 'differs' | 'refused'
+export const linkMoves = {
+  down: ['hello'], hello: ['up', 'differs', 'refused', 'down', 'hello'], up: ['up', 'differs', 'down', 'hello', 'refused'], differs: ['up', 'differs', 'down', 'hello', 'refused'], refused: ['down', 'hello']
+} as const satisfies Record<LinkState, readonly LinkState[]>
 
 export const windowBytesDefault = 64 << 20
 /** Slots that one tick counts into sketches that are being built: a few milliseconds. */
@@ -50,7 +57,7 @@ const COUNT_SLOTS = 16_384
 
 export interface EngineStatus {
   readonly state: LinkState
-  /** Why the peer was refused; '' otherwise. */
+  /** Why the peer was refused, or how it differs; '' otherwise. */
   readonly refusal: string
   readonly peer: string | null
   readonly peerGeneration: number | null
@@ -71,7 +78,7 @@ function resent (frame: Uint8Array): Uint8Array {
 }
 
 export class SyncEngine {
-  private state: LinkState = 'down'
+  private link: LinkState = 'down'
   private refusal = ''
   private conn: Connection | null = null
   private reader = new FrameReader()
@@ -87,6 +94,7 @@ export class SyncEngine {
   private sinceMs: number | null = null
   private saidAtMs = 0
   private whole = true
+  private self: Self
   private auditCursor = 0
   private auditFromMs: number | null = null
   private auditedFromMs: number | null = null
@@ -99,6 +107,7 @@ export class SyncEngine {
   constructor (private readonly o: EngineOptions & { readonly slots: number, readonly onLag?: (ms: number) => void }) {
     this.times = { ...defaultTimes, ...o.times }
     this.slots = o.slots
+    this.self = o.self
     const recount = (): void => { this.whole = false }
     this.outgoing = new Outgoing(o.world, {
       push: (frame) => { this.push(frame) }, aside: (frame) => { this.aside(frame) }, lastSeq: () => (this.window?.nextSeq ?? 1) - 1, ahead: () => this.window?.bytes ?? 0, aheadMax: o.windowBytes ?? windowBytesDefault
@@ -107,9 +116,11 @@ export class SyncEngine {
     recount() // a table that was adopted has sessions
   }
 
+  get state (): LinkState { return this.link }
+
   private move (to: LinkState): void {
-    if (to !== this.state && !(linkMoves[this.state] as readonly LinkState[]).includes(to)) throw new Error(`the sync link goes from ${this.state} to ${to}`)
-    this.state = to
+    if (to !== this.link && !(linkMoves[this.link] as readonly LinkState[]).includes(to)) throw new Error(`the sync link goes from ${this.link} to ${to}`)
+    this.link = to
   }
 
   // --- connections ------------------------------------------------------------------------------------------------------------------------------
@@ -130,7 +141,7 @@ export class SyncEngine {
   }
 
   private hello (): Uint8Array {
-    const { self } = this.o
+    const { self } = this
     return Hello.encode({
       versionMin: 1, versionMax: limits.LS_PEER_VERSION, node: self.node, table: Buffer.from(self.table), generation: BigInt(self.generation), ids: Buffer.from(self.ids),
       recordBytes, capacity: BigInt(self.capacity), stream: this.window?.stream ?? 0n, firstSeq: BigInt(this.window?.firstSeq ?? 1),
@@ -141,7 +152,7 @@ export class SyncEngine {
   disconnected (conn: Connection, reason: string): void {
     if (conn !== this.conn) return
     this.conn = null
-    if (this.state === 'up') this.o.world.event('sync.lost', { peer: this.peer?.node ?? null, reason })
+    if (this.link === 'up') this.o.world.event('sync.lost', { peer: this.peer?.node ?? null, reason })
     this.move('down')
     this.incoming.lost()
   }
@@ -179,13 +190,13 @@ export class SyncEngine {
 
   private frame (frame: Frame): void {
     this.heardAtMs = this.o.world.nowMs()
-    if (this.state === 'hello') {
+    if (this.link === 'hello') {
       if (frame.type !== frameType.hello) throw new FrameError(`a frame of type ${frame.type} before the hello`)
       this.greeted(frame.body)
       return
     }
     if (frame.type >= firstOrdered) {
-      this.ordered(frame)
+      if (this.link === 'up') this.ordered(frame) // else it will be sent again
       return
     }
     switch (frame.type) {
@@ -194,7 +205,8 @@ export class SyncEngine {
       case frameType.cells: if (!this.incoming.cells(frame)) throw new FrameError('cells that are none'); break
       case frameType.cellsWant: case frameType.cutWant: case frameType.need: case frameType.bulkWant: this.outgoing.asked(frame, this.o.world.nowMs()); break
       case frameType.bye: this.drop(`the peer says: ${Buffer.from(frame.body).toString('utf8').slice(0, 200)}`); break
-      case frameType.hello: throw new FrameError('a second hello')
+      case frameType.hello: this.greeted(frame.body); break // it has applied another configuration
+      case frameType.move: case frameType.config: case frameType.configAck: this.o.onMessage?.(frame.type, frame.body); break
       default: // of a newer peer: what is not known beside the stream is ignored
     }
   }
@@ -207,15 +219,31 @@ export class SyncEngine {
       throw new FrameError('a hello that is none')
     }
     this.peer = hello
-    const { self } = this.o
+    this.judge(hello)
+  }
+
+  /** What this node is to its peer has changed: it is told, and both judge anew. */
+  present (self: Self): void {
+    this.self = self
+    if (this.conn === null) return
+    this.conn.send(seal(frameOf({ type: frameType.hello, body: this.hello() }), 0))
+    if (this.peer !== null && (this.link === 'up' || this.link === 'differs')) this.judge(this.peer)
+  }
+
+  private judge (hello: Hello): void {
+    const { self } = this
     if (hello.versionMin > limits.LS_PEER_VERSION || hello.versionMax < 1) {
       this.refuse(`the peer ${hello.node} speaks wire versions ${hello.versionMin} to ${hello.versionMax}, this node 1 to ${limits.LS_PEER_VERSION}: upgrade the older of the two`)
     } else if (hello.node === self.node) {
       this.refuse(`the peer has this node's own name, ${hello.node}: give each node its own`)
-    } else if (Buffer.compare(hello.ids, self.ids) !== 0) {
-      this.refuse(`the peer ${hello.node} has other zones, policies, VIPs or groups (its configuration generation ${hello.generation}, ours ${self.generation}): apply the same configuration on both`)
     } else if (hello.recordBytes < recordBytes || hello.recordBytes % 8 !== 0 || hello.recordBytes > 4096) {
       this.refuse(`the peer ${hello.node} has session records of ${hello.recordBytes} bytes, this node of ${recordBytes}: upgrade the older of the two`)
+    } else if (Buffer.compare(hello.ids, self.ids) !== 0) {
+      this.refusal = `the peer ${hello.node} has other zones, policies, VIPs or groups (its configuration generation ${hello.generation}, ours ${self.generation}): apply the same configuration on both`
+      if (this.link !== 'differs') this.o.world.event('sync.differs', { peer: hello.node, reason: this.refusal })
+      this.received.expected = false
+      this.incoming.lost()
+      this.move('differs')
     } else {
       this.refusal = ''
       this.move('up')
@@ -247,10 +275,17 @@ export class SyncEngine {
 
   private aside (frame: Uint8Array): void { this.conn?.send(seal(frame, 0)) }
 
+  /** Beside the stream, for the peer's `onMessage`. False: nobody hears it. */
+  say (type: number, body: Uint8Array): boolean {
+    if (this.link !== 'up' && this.link !== 'differs') return false
+    this.aside(frameOf({ type, body }))
+    return true
+  }
+
   private push (frame: Uint8Array): void {
     if (this.window === null) return // nobody has heard of this stream; the next one begins with a cut
     if (this.window.push(frame, this.o.world.nowMs(), this.sinceMs ?? this.o.world.nowMs())) {
-      if (this.state === 'up') this.conn?.send(frame)
+      if (this.link === 'up') this.conn?.send(frame)
       return
     }
     // Too far behind: what is kept is let go, and a comparison finds what the peer lacks.
@@ -292,7 +327,7 @@ export class SyncEngine {
 
   private acknowledge (): void {
     const nowMs = this.o.world.nowMs()
-    if (this.state !== 'up' || (this.acknowledged === this.received.seq && nowMs - this.saidAtMs < this.times.silenceMs / 4)) return
+    if ((this.link !== 'up' && this.link !== 'differs') || (this.acknowledged === this.received.seq && nowMs - this.saidAtMs < this.times.silenceMs / 4)) return
     this.saidAtMs = nowMs
     this.acknowledged = this.received.seq
     this.aside(frameOf({ type: frameType.ack, body: placeOf(this.received.stream, this.received.seq) }))
@@ -320,6 +355,17 @@ export class SyncEngine {
     return rows
   }
 
+  /** Place of the last frame of our stream; 0: there is none. */
+  get lastSeq (): number { return (this.window?.nextSeq ?? 1) - 1 }
+
+  /** Another cut of the group, by whichever side owns it. */
+  wantCut (rg: number): void {
+    if (this.outgoing.owns(rg)) this.outgoing.wantCut(rg)
+    else this.incoming.wantCut(rg)
+  }
+
+  group (rg: number): GroupCopy | null { return this.incoming.group(rg) }
+
   /** Every few milliseconds. */
   tick (): void {
     const nowMs = this.o.world.nowMs()
@@ -328,7 +374,7 @@ export class SyncEngine {
       this.incoming.counted()
     }
     this.audit(nowMs)
-    if (this.state === 'up') this.outgoing.tick(nowMs, this.whole, this.auditedFromMs === null ? null : nowMs - this.auditedFromMs)
+    if (this.link === 'up') this.outgoing.tick(nowMs, this.whole, this.auditedFromMs === null ? null : nowMs - this.auditedFromMs)
     this.acknowledge()
     if (this.conn !== null && nowMs - this.heardAtMs > this.times.silenceMs) this.drop(`nothing was heard for ${this.times.silenceMs} ms`)
   }
@@ -349,7 +395,7 @@ export class SyncEngine {
 
   status (): EngineStatus {
     return {
-      state: this.state, refusal: this.refusal, peer: this.peer?.node ?? null, peerGeneration: this.peer === null ? null : Number(this.peer.generation),
+      state: this.link, refusal: this.refusal, peer: this.peer?.node ?? null, peerGeneration: this.peer === null ? null : Number(this.peer.generation),
       peerCapacity: this.peer === null ? null : Number(this.peer.capacity), lagMs: this.window?.lagMs(this.o.world.nowMs()) ?? null, aheadBytes: this.window?.bytes ?? 0,
       sent: { ...this.outgoing.counts }, received: this.incoming.total(), groups: Array.from({ length: limits.LS_RGS_MAX }, (_, rg) => this.incoming.group(rg))
     }

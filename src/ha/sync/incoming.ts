@@ -43,14 +43,16 @@ interface Copy {
   /** The peer's table equalled this one at a cut, both audited since. */
   provenAtMs: number | null
   equalAtMs: number | null
+  /** Place of the last cut of this stream that was equal; 0: none. */
+  equalSeq: number
 }
 
-export interface GroupCopy { readonly state: CopyState, readonly epoch: bigint, readonly items: number, readonly provenAtMs: number | null, readonly equalAtMs: number | null }
+export interface GroupCopy { readonly state: CopyState, readonly epoch: bigint, readonly items: number, readonly provenAtMs: number | null, readonly equalAtMs: number | null, readonly equalSeq: number }
 
 export class Incoming {
   readonly counts = { installed: 0, deleted: 0, unknown: 0, waiting: 0, conflicts: 0, full: 0, invalid: 0, refused: 0, cuts: 0, skippedCuts: 0, equalCuts: 0, differences: 0, repairs: 0, bulks: 0, stale: 0 }
   private readonly copy: Copy[] = Array.from({ length: groups }, () => ({
-    state: 'unknown', key: null, epoch: 0n, cut: 0, items: 0, cells: 0, fed: 0, wanted: 0, counting: false, tries: 0, againAtMs: -Infinity, inBulk: false, differences: 0, repairFromMs: 0, provenAtMs: null, equalAtMs: null
+    state: 'unknown', key: null, epoch: 0n, cut: 0, items: 0, cells: 0, fed: 0, wanted: 0, counting: false, tries: 0, againAtMs: -Infinity, inBulk: false, differences: 0, repairFromMs: 0, provenAtMs: null, equalAtMs: null, equalSeq: 0
   }))
 
   constructor (private readonly world: Surroundings, private readonly owns: (rg: number) => boolean, private readonly aside: (frame: Uint8Array) => void, private readonly recount: () => void) {}
@@ -60,6 +62,9 @@ export class Incoming {
     const { lateConflicts, lateFull } = this.world.replica.info()
     return { ...this.counts, conflicts: this.counts.conflicts + lateConflicts, full: this.counts.full + lateFull }
   }
+
+  /** Another cut, soon. */
+  wantCut (rg: number): void { this.aside(frameOf({ type: frameType.cutWant, rg, body: wantOf(0) })) }
 
   group (rg: number): GroupCopy | null { return this.copy[rg] ?? null }
   keyOf (rg: number): Uint8Array | null { return this.copy[rg]?.key ?? null }
@@ -75,7 +80,7 @@ export class Incoming {
     this.copy.forEach((copy, rg) => {
       if (copy.state !== 'unknown') this.move(copy, 'unknown')
       copy.inBulk = false
-      copy.cut = 0
+      copy.cut = copy.equalSeq = 0
       this.settle(copy)
       copy.repairFromMs = nowMs
       if (!this.owns(rg) && items[rg] === 0) this.bulk(rg, copy)
@@ -212,7 +217,7 @@ export class Incoming {
     }
     this.counts.cuts++
     if (mine !== null && Buffer.compare(mine.proof, theirs.proof) === 0) {
-      this.equal(frame.rg, copy, nowMs, auditAtMs === null || theirs.auditAgeMs === null ? null : Math.min(auditAtMs, nowMs - theirs.auditAgeMs))
+      this.equal(frame, copy, nowMs, auditAtMs === null || theirs.auditAgeMs === null ? null : Math.min(auditAtMs, nowMs - theirs.auditAgeMs))
       return true
     }
     if (nowMs < copy.againAtMs) return true
@@ -225,7 +230,8 @@ export class Incoming {
     return true
   }
 
-  private equal (rg: number, copy: Copy, nowMs: number, provenAtMs: number | null): void {
+  private equal ({ rg, seq }: Frame, copy: Copy, nowMs: number, provenAtMs: number | null): void {
+    copy.equalSeq = seq
     if (copy.state !== 'equal') {
       if (copy.differences > 0) this.world.event('group.repaired', { rg, differences: copy.differences, ms: nowMs - copy.repairFromMs })
       this.world.event('group.proven', { rg, items: this.world.replica.info().items[rg] ?? 0 })

@@ -133,6 +133,12 @@ export class Outgoing {
     this.activity(nowMs)
   }
 
+  /** The next tick takes a cut. */
+  wantCut (rg: number): void {
+    const group = this.group[rg]
+    if (group !== undefined) group.wantsCut = true
+  }
+
   private takeCut (rg: number, group: Group, nowMs: number, auditAgeMs: number | null): void {
     if (this.bulks.some((b) => b.rg === rg) || this.needs.some((n) => n.rg === rg) || !this.world.replica.cut(rg, this.cut)) return
     setAuditAge(this.cut, auditAgeMs)

@@ -200,7 +200,7 @@ export class Network {
 
   restartAgent (host: Host, announced: boolean, awayMs: number): void {
     if (host.agent === null) return
-    if (announced) this.#give(host, { kind: 'command', command: { kind: 'restart' } })
+    if (announced) this.#give(host, { kind: 'outlives', outlives: true })
     if (host.agent === null) return
     host.lastWord = statusOf(host.agent, host.seq)
     host.agent = null

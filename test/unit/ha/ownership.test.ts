@@ -99,10 +99,10 @@ t.test('an agent that is away without a word is not waited for', async (t) => {
   t.equal(d.role(), 'owner')
 })
 
-t.test('what an agent announces before it restarts is in its heartbeats', async (t) => {
+t.test('a node whose dataplane goes on without its agent says how long to wait for that one', async (t) => {
   const d = new Driven().start().run(1000)
   t.equal(d.said().restartHoldMs, null)
-  d.give({ kind: 'command', command: { kind: 'restart' } })
+  d.give({ kind: 'outlives', outlives: true })
   t.equal(d.said().restartHoldMs, 30_000)
 })
 

@@ -74,7 +74,6 @@ t.test('the hello is the first thing said, and the stream the second, once the p
 for (const [what, of, why] of [
   ['a newer wire', { versionMin: 2, versionMax: 3 }, /speaks wire versions 2 to 3, this node 1 to 1/],
   ['this node itself', { node: 'a' }, /this node's own name/],
-  ['other zones and policies', { ids: Buffer.from([9]) }, /apply the same configuration on both/],
   ['shorter records', { recordBytes: 100 }, /records of 100 bytes, this node of 184/],
   ['records of no size', { recordBytes: 2 ** 31 }, /records of 2147483648 bytes/]
 ] as const) t.test(`a peer of ${what} is refused with the reason, and may try again`, async (t) => {
@@ -87,6 +86,21 @@ for (const [what, of, why] of [
     again()
     hear(hello())
     t.match(status(), { state: 'up', refusal: '' })
+  })
+})
+
+t.test('between nodes whose names and ids differ no row crosses, and the stream goes on once they are equal', async (t) => {
+  await talk(t, ({ hear, status, closed, said, live }) => {
+    hear(hello({ ids: Buffer.from([9]) }))
+    t.match(status(), { state: 'differs', refusal: /apply the same configuration on both/ })
+    hear(stream(9n, 1), rows(1))
+    t.same([closed(), live()], [null, 0], 'the connection stays, for a configuration')
+    t.notOk(said.some((f) => f.type === limits.LS_FRAME_STREAM))
+    hear(hello(), stream(9n, 1), rows(1))
+    t.match(status(), { state: 'up', refusal: '' })
+    t.equal(said.at(-1)?.type, limits.LS_FRAME_ACK, 'what was passed over came again')
+    hear(hello({ ids: Buffer.from([9]) }))
+    t.equal(status().state, 'differs', 'the peer has applied another one')
   })
 })
 
@@ -108,7 +122,7 @@ t.test('H51 H53 what is out of order ends the connection, what is old is passed 
 
 t.test('frames that make no sense where they come end the connection, and nothing is installed', async (t) => {
   for (const [what, frames] of [
-    ['rows before the hello', [rows(1)]], ['a second hello', [hello(), hello()]], ['rows of no stream', [hello(), rows(1)]], ['rows too short', [hello(), stream(9n, 1), rows(1, limits.LS_FRAME_UPSERTS, 64, 1)]],
+    ['rows before the hello', [rows(1)]], ['rows of no stream', [hello(), rows(1)]], ['rows too short', [hello(), stream(9n, 1), rows(1, limits.LS_FRAME_UPSERTS, 64, 1)]],
     ['a type that is none', [hello(), stream(9n, 1), rows(1, 77, 8, 1)]], ['a cut that is none', [hello(), stream(9n, 1), rows(1, limits.LS_FRAME_CUT, 8, 1)]],
     ['more rows than a frame may have', [hello(), stream(9n, 1), rows(1, limits.LS_FRAME_DELETES, 64, 5000)]],
     ['a hello of rubbish', [seal(frameOf({ type: limits.LS_FRAME_HELLO, body: new Uint8Array(40).fill(0xff) }), 0)]],

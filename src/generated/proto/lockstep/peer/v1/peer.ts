@@ -44,6 +44,144 @@ export interface Hello {
   receivedSeq: bigint;
 }
 
+/** Between the two ends of a planned move of a redundancy group (docs/design/0011-ownership.md). Repeated until it is answered; each may be lost. */
+export interface Move {
+  /** What is said. */
+  kind: Move_Kind;
+  /** The group. */
+  rg: number;
+  /** Made by who began: node, boot, time and a number. */
+  moveId: string;
+  /** Node that speaks. */
+  from: string;
+  /** Node that is spoken to. */
+  to: string;
+  /** An operator asked for it. Of an offer and a request. */
+  manual: boolean;
+  /** Request: the giver's, as the taker knows it. Owning: the new one. */
+  epoch: bigint;
+  /** Of a request: the taker's configuration. */
+  generation: bigint;
+  /** Of a final. */
+  seq: bigint;
+  /** Of a refusal: codes. */
+  reasons: string[];
+}
+
+/** What is said. */
+export enum Move_Kind {
+  /** KIND_UNSPECIFIED - No word. */
+  KIND_UNSPECIFIED = "KIND_UNSPECIFIED",
+  /** KIND_OFFER - The owner asks the other to ask for the group. */
+  KIND_OFFER = "KIND_OFFER",
+  /** KIND_REQUEST - The taker asks for the group. */
+  KIND_REQUEST = "KIND_REQUEST",
+  /** KIND_YIELDING - The giver creates nothing any more. */
+  KIND_YIELDING = "KIND_YIELDING",
+  /** KIND_FINAL - The giver's last change is at `seq` of its stream. */
+  KIND_FINAL = "KIND_FINAL",
+  /** KIND_OWNING - The taker owns, in `epoch`. */
+  KIND_OWNING = "KIND_OWNING",
+  /** KIND_SETTLED - The giver is standby. */
+  KIND_SETTLED = "KIND_SETTLED",
+  /** KIND_ACK - The taker has heard it. */
+  KIND_ACK = "KIND_ACK",
+  /** KIND_ABORT - The sender has given the move up. */
+  KIND_ABORT = "KIND_ABORT",
+  /** KIND_REFUSED - The sender does not begin it, for `reasons`. */
+  KIND_REFUSED = "KIND_REFUSED",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function move_KindFromJSON(object: any): Move_Kind {
+  switch (object) {
+    case 0:
+    case "KIND_UNSPECIFIED":
+      return Move_Kind.KIND_UNSPECIFIED;
+    case 1:
+    case "KIND_OFFER":
+      return Move_Kind.KIND_OFFER;
+    case 2:
+    case "KIND_REQUEST":
+      return Move_Kind.KIND_REQUEST;
+    case 3:
+    case "KIND_YIELDING":
+      return Move_Kind.KIND_YIELDING;
+    case 4:
+    case "KIND_FINAL":
+      return Move_Kind.KIND_FINAL;
+    case 5:
+    case "KIND_OWNING":
+      return Move_Kind.KIND_OWNING;
+    case 6:
+    case "KIND_SETTLED":
+      return Move_Kind.KIND_SETTLED;
+    case 7:
+    case "KIND_ACK":
+      return Move_Kind.KIND_ACK;
+    case 8:
+    case "KIND_ABORT":
+      return Move_Kind.KIND_ABORT;
+    case 9:
+    case "KIND_REFUSED":
+      return Move_Kind.KIND_REFUSED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return Move_Kind.UNRECOGNIZED;
+  }
+}
+
+export function move_KindToNumber(object: Move_Kind): number {
+  switch (object) {
+    case Move_Kind.KIND_UNSPECIFIED:
+      return 0;
+    case Move_Kind.KIND_OFFER:
+      return 1;
+    case Move_Kind.KIND_REQUEST:
+      return 2;
+    case Move_Kind.KIND_YIELDING:
+      return 3;
+    case Move_Kind.KIND_FINAL:
+      return 4;
+    case Move_Kind.KIND_OWNING:
+      return 5;
+    case Move_Kind.KIND_SETTLED:
+      return 6;
+    case Move_Kind.KIND_ACK:
+      return 7;
+    case Move_Kind.KIND_ABORT:
+      return 8;
+    case Move_Kind.KIND_REFUSED:
+      return 9;
+    case Move_Kind.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
+/** A generation of the configuration, from the owner of group 0 (D8). Answered once it is applied, or refused. */
+export interface Config {
+  /** Of the cluster: both nodes count alike. */
+  generation: bigint;
+  /** YAML, as it was given. */
+  text: string;
+  /** Who applied it. */
+  author: string;
+  /** What for. */
+  comment: string;
+  /** Kind -> name -> id (R11), JSON: both nodes give the same names the same ids. */
+  ids: string;
+}
+
+/** The answer to a Config. */
+export interface ConfigAck {
+  /** The one that is answered. */
+  generation: bigint;
+  /** Empty: it is applied. */
+  refusal: string;
+}
+
 function createBaseHello(): Hello {
   return {
     versionMin: 0,
@@ -227,6 +365,324 @@ export const Hello: MessageFns<Hello> = {
             }
 
             message.receivedSeq = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMove(): Move {
+  return {
+    kind: Move_Kind.KIND_UNSPECIFIED,
+    rg: 0,
+    moveId: "",
+    from: "",
+    to: "",
+    manual: false,
+    epoch: 0n,
+    generation: 0n,
+    seq: 0n,
+    reasons: [],
+  };
+}
+
+export const Move: MessageFns<Move> = {
+  encode(message: Move, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== Move_Kind.KIND_UNSPECIFIED) {
+      writer.uint32(8).int32(move_KindToNumber(message.kind));
+    }
+    if (message.rg !== 0) {
+      writer.uint32(16).uint32(message.rg);
+    }
+    if (message.moveId !== "") {
+      writer.uint32(26).string(message.moveId);
+    }
+    if (message.from !== "") {
+      writer.uint32(34).string(message.from);
+    }
+    if (message.to !== "") {
+      writer.uint32(42).string(message.to);
+    }
+    if (message.manual !== false) {
+      writer.uint32(48).bool(message.manual);
+    }
+    if (message.epoch !== 0n) {
+      if (BigInt.asUintN(64, message.epoch) !== message.epoch) {
+        throw new globalThis.Error("value provided for field message.epoch of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.epoch);
+    }
+    if (message.generation !== 0n) {
+      if (BigInt.asUintN(64, message.generation) !== message.generation) {
+        throw new globalThis.Error("value provided for field message.generation of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.generation);
+    }
+    if (message.seq !== 0n) {
+      if (BigInt.asUintN(64, message.seq) !== message.seq) {
+        throw new globalThis.Error("value provided for field message.seq of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.seq);
+    }
+    for (const v of message.reasons) {
+      writer.uint32(82).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Move {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMove();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = move_KindFromJSON(reader.int32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.rg = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.moveId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.manual = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.epoch = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.generation = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.seq = reader.uint64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.reasons.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseConfig(): Config {
+  return { generation: 0n, text: "", author: "", comment: "", ids: "" };
+}
+
+export const Config: MessageFns<Config> = {
+  encode(message: Config, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.generation !== 0n) {
+      if (BigInt.asUintN(64, message.generation) !== message.generation) {
+        throw new globalThis.Error("value provided for field message.generation of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.generation);
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    if (message.author !== "") {
+      writer.uint32(26).string(message.author);
+    }
+    if (message.comment !== "") {
+      writer.uint32(34).string(message.comment);
+    }
+    if (message.ids !== "") {
+      writer.uint32(42).string(message.ids);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Config {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfig();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.generation = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.author = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.comment = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.ids = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseConfigAck(): ConfigAck {
+  return { generation: 0n, refusal: "" };
+}
+
+export const ConfigAck: MessageFns<ConfigAck> = {
+  encode(message: ConfigAck, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.generation !== 0n) {
+      if (BigInt.asUintN(64, message.generation) !== message.generation) {
+        throw new globalThis.Error("value provided for field message.generation of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.generation);
+    }
+    if (message.refusal !== "") {
+      writer.uint32(18).string(message.refusal);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfigAck {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfigAck();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.generation = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.refusal = reader.string();
             continue;
           }
         }

@@ -1,0 +1,218 @@
+/**
+ * START HERE for a node of a pair: ownership (who owns which group) and replication (whose tables are equal), put together. Ownership asks the
+ * engine to drain, to cut and to carry its words; the engine tells ownership what is proven.
+ *
+ *   heartbeats, commands, facts, time -> ownership -> roles, epochs, announcements        drained records, connections -> engine -> frames
+ *                                            drain, cut, move words  <->  places of the stream, proofs
+ *
+ * Events in, effects out by `NodeWorld`; no socket, no timer, no clock of its own, so that the simulator drives it as the sync thread does.
+ */
+import { limits } from '../generated/layout.js'
+import type { ReadinessFacts } from './readiness.js'
+import { claims, type Epoch, type NodeStatus } from './rg.js'
+import type { Command, OwnershipConfig, OwnershipEvent, OwnershipNote, RgConfig } from './events.js'
+import { decodeMove, encodeMove } from './move-message.js'
+import { step } from './ownership.js'
+import { newOwnership, statusOf, type OwnershipState } from './state.js'
+import { SyncEngine, type EngineOptions } from './sync/engine.js'
+import { frameType, type Surroundings } from './sync/protocol.js'
+
+export interface NodeWorld extends Surroundings {
+  /** Into the table. A deadline of 0 is no lease. */
+  readonly setRole: (rg: number, role: OwnershipState['rgs'][number]['role'], epoch: Epoch, leaseDeadlineMs: number) => void
+  /** To whoever sends heartbeats; `seq` is his. */
+  readonly say: (status: NodeStatus) => void
+  /** Write and fsync; then `persisted`. */
+  readonly persist: (rg: number, epoch: Epoch) => void
+  readonly announce: (rg: number) => void
+  readonly withdraw: (rg: number) => void
+  readonly note: (note: OwnershipNote) => void
+  /** Every packet on its way is through; then `graced`. */
+  readonly grace: (turn: number) => void
+  /** A configuration, or its answer, from the peer. */
+  readonly config?: (type: number, body: Uint8Array) => void
+}
+
+/** What this node knows of itself beyond its tables: the rest of ReadinessFacts. */
+export type HostFacts = Pick<ReadinessFacts, 'interfacesDown' | 'nextHopsUnresolved' | 'keeperAlive' | 'blockingAlarms'>
+export const unknownHost: HostFacts = { interfacesDown: 0, nextHopsUnresolved: 0, keeperAlive: false, blockingAlarms: [] }
+
+export interface NodeOptions extends Omit<EngineOptions, 'world' | 'onMessage'> {
+  readonly world: NodeWorld
+  readonly slots: number
+  readonly ownership: OwnershipConfig
+  readonly onLag?: (ms: number) => void
+}
+
+/** The giver's drain: `asked` waits for the grace, `graced` for a drain that leaves nothing. */
+interface Drain { readonly rg: number, readonly moveId: string, state: 'asked' | 'graced' | 'drained', seq: number }
+interface WantedCut { readonly rg: number, readonly moveId: string, readonly seq: number }
+
+export class HaNode {
+  readonly engine: SyncEngine
+  private state: OwnershipState
+  private wakeAtMs = -Infinity
+  private graces = 0
+  private drains: Array<Drain & { readonly turn: number }> = []
+  private cuts: WantedCut[] = []
+  private readonly host = new Map<number, HostFacts>()
+  private readonly facts = new Map<number, string>()
+  private said = ''
+  private owned = -1
+  private epochs = ''
+
+  constructor (private readonly o: NodeOptions) {
+    this.state = newOwnership(o.ownership)
+    this.engine = new SyncEngine({ ...o, onMessage: (type, body) => { this.message(type, body) } })
+  }
+
+  get ownership (): OwnershipState { return this.state }
+
+  // --- events ---------------------------------------------------------------------------------------------------------------------------------
+
+  started (epochs: ReadonlyMap<number, Epoch> | null, adopted: ReadonlyArray<{ readonly rg: number, readonly epoch: Epoch }>): void {
+    this.take({ kind: 'started', epochs, adopted })
+    this.shareRoles()
+  }
+
+  /** Another life of whoever holds the leases: all that was said under the other one is of another node. */
+  booted (bootId: string): void { this.state = { ...this.state, config: { ...this.state.config, bootId } } }
+
+  heard (path: string, status: NodeStatus): void { this.take({ kind: 'heartbeat', path, status }) }
+  lapsed (rgs: readonly number[]): void { this.take({ kind: 'lapsed', rgs }) }
+  persisted (rg: number, epoch: Epoch): void { this.take({ kind: 'persisted', rg, epoch }) }
+  outlives (outlives: boolean): void { this.take({ kind: 'outlives', outlives }) }
+  command (command: Command): void { this.take({ kind: 'command', command }) }
+  monitors (rg: number, lostWeight: number): void { this.take({ kind: 'monitors', rg, lostWeight }) }
+  facing (rg: number, facts: HostFacts): void { this.host.set(rg, facts) }
+
+  /** Another configuration is in force here. */
+  configured (generation: number, rgs: readonly RgConfig[], self: EngineOptions['self']): void {
+    this.take({ kind: 'configured', generation: BigInt(generation), rgs })
+    this.engine.present(self)
+  }
+
+  graced (turn: number): void {
+    for (const drain of this.drains) if (drain.turn === turn && drain.state === 'asked') drain.state = 'graced'
+  }
+
+  /** Records that were drained; `dry`: the rings had no more. */
+  drained (records: Uint8Array, n: number, overruns: number, dry: boolean): void {
+    // What was graced before this drain began is in it.
+    const whole = dry ? this.drains.filter((d) => d.state === 'graced') : []
+    this.engine.drained(records, n, overruns)
+    for (const drain of whole) {
+      drain.state = 'drained'
+      drain.seq = this.engine.lastSeq
+      this.engine.wantCut(drain.rg)
+      this.take({ kind: 'drained', rg: drain.rg, moveId: drain.moveId, seq: BigInt(drain.seq) })
+    }
+  }
+
+  /** Every few milliseconds. */
+  tick (): void {
+    this.engine.tick()
+    this.prove()
+    if (this.o.world.nowMs() >= this.wakeAtMs) this.take({ kind: 'tick' })
+  }
+
+  private message (type: number, body: Uint8Array): void {
+    if (type !== frameType.move) {
+      this.o.world.config?.(type, body)
+      return
+    }
+    const message = decodeMove(body)
+    if (message !== null) this.take({ kind: 'moveMessage', message })
+  }
+
+  // --- between the two ------------------------------------------------------------------------------------------------------------------------
+
+  /** Cuts that a move waits for, and what readiness says of the copies. */
+  private prove (): void {
+    const proven = this.cuts.filter(({ rg, seq }) => (this.engine.group(rg)?.equalSeq ?? 0) > seq)
+    this.cuts = this.cuts.filter((cut) => !proven.includes(cut))
+    for (const { rg, moveId } of proven) this.take({ kind: 'cut', rg, moveId, equal: true })
+    for (const { config: { rg } } of this.state.rgs) {
+      const facts = this.factsOf(rg)
+      const said = JSON.stringify(facts)
+      if (this.facts.get(rg) === said) continue
+      this.facts.set(rg, said)
+      this.take({ kind: 'readiness', rg, facts })
+    }
+  }
+
+  private factsOf (rg: number): ReadinessFacts {
+    const copy = this.engine.group(rg)
+    const { state } = this.engine
+    return {
+      ...this.host.get(rg) ?? unknownHost,
+      provenEqual: state === 'up' && copy?.state === 'equal' && copy.provenAtMs !== null,
+      idMapsEqual: state === 'up',
+      capacitySessions: this.o.self.capacity,
+      ownerSessions: copy?.items ?? 0,
+      natPortsUnreserved: 0 // an installed session holds its reply tuple, which is the port
+    }
+  }
+
+  /** The engine sends what this node owns or yields. */
+  private shareRoles (): void {
+    let owned = 0
+    const epochs: bigint[] = new Array<bigint>(limits.LS_RGS_MAX).fill(0n)
+    for (const rg of this.state.rgs) {
+      if (claims(rg.role)) owned |= 1 << rg.config.rg
+      epochs[rg.config.rg] = claims(rg.role) ? rg.epoch : rg.fence
+    }
+    const text = epochs.join()
+    if (owned === this.owned && text === this.epochs) return
+    this.owned = owned
+    this.epochs = text
+    this.engine.own(owned, epochs)
+  }
+
+  private take (event: OwnershipEvent extends infer E ? E extends OwnershipEvent ? Omit<E, 'nowMs'> : never : never): void {
+    const { state, actions } = step(this.state, { ...event, nowMs: this.o.world.nowMs() } as OwnershipEvent)
+    this.state = state
+    const underWay = ({ rg, moveId }: { readonly rg: number, readonly moveId: string }): boolean => state.rgs.some((r) => r.config.rg === rg && r.move?.id === moveId)
+    this.drains = this.drains.filter(underWay)
+    this.cuts = this.cuts.filter(underWay)
+    const { world } = this.o
+    for (const action of actions) {
+      switch (action.kind) {
+        case 'setRole': world.setRole(action.rg, action.role, action.epoch, action.leaseDeadlineMs); break
+        case 'persistEpoch': world.persist(action.rg, action.epoch); break
+        case 'send': this.engine.say(frameType.move, encodeMove(action.message)); break
+        case 'drain': this.drain(action.rg, action.moveId); break
+        case 'cut': this.cut(action.rg, action.moveId, Number(action.seq)); break
+        case 'announce': world.announce(action.rg); break
+        case 'withdraw': world.withdraw(action.rg); break
+        case 'event': world.note(action.note); break
+        case 'wakeAt': this.wakeAtMs = action.atMs
+      }
+    }
+    this.shareRoles()
+    this.speak()
+  }
+
+  /** Heartbeats say what is, as soon as it is. */
+  private speak (): void {
+    const status = statusOf(this.state, 0n)
+    const text = JSON.stringify(status, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
+    if (text === this.said) return
+    this.said = text
+    this.o.world.say(status)
+  }
+
+  /** Asked again it says again what it found. */
+  private drain (rg: number, moveId: string): void {
+    const known = this.drains.find((d) => d.rg === rg && d.moveId === moveId)
+    if (known !== undefined) return
+    const turn = ++this.graces
+    this.drains = [...this.drains.filter((d) => d.rg !== rg), { rg, moveId, state: 'asked', seq: 0, turn }]
+    this.o.world.grace(turn)
+  }
+
+  private cut (rg: number, moveId: string, seq: number): void {
+    if (this.cuts.some((c) => c.moveId === moveId)) this.engine.wantCut(rg) // the one that was due may have been skipped
+    else this.cuts = [...this.cuts.filter((c) => c.rg !== rg), { rg, moveId, seq }]
+  }
+}
