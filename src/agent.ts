@@ -22,6 +22,7 @@ import type { BackendName, ConfigSink } from './contract/dataplane.js'
 import { LockstepError } from './contract/errors.js'
 import type { AgentInfo } from './contract/services.js'
 import type { SessionChange } from './contract/session.js'
+import { leaseForeverNs } from './ha/lease.js'
 import { drop } from './generated/codes.js'
 import { layout, limits } from './generated/layout.js'
 import { formatAddress, addressOfBytes } from './lib/address.js'
@@ -31,6 +32,8 @@ import { fromNative } from './native/errors.js'
 import { heldIds } from './native/held-ids.js'
 import { loadCore } from './native/load.js'
 import { version } from './native/version.js'
+import { startCluster, type ClusterThread } from './workers/cluster-thread.js'
+import { HeartPlace } from './workers/heart-place.js'
 import { startPool, type Pool } from './workers/pool.js'
 import type { Book, MainCalls } from './workers/protocol.js'
 import { startRpcThread, type RpcThread } from './workers/rpc-thread.js'
@@ -65,19 +68,20 @@ export async function startAgent (o: AgentOptions): Promise<Agent> {
   const host = { ...defaults, stateDir: o.stateDirectory ?? defaults.stateDir, socketPath: o.socketPath ?? defaults.socketPath }
   const parse: ParseOptions = { host, ...(o.config?.path == null ? {} : { directory: dirname(o.config.path) }) }
   const early = o.config === null ? await openState(host.stateDir, null) : null
-  const { agent } = await firstDesired(o, parse, early).catch((error: unknown) => { early?.release(); throw error })
-  const stateDirectory = o.stateDirectory ?? agent.stateDir
+  const first = await firstDesired(o, parse, early).catch((error: unknown) => { early?.release(); throw error })
+  const stateDirectory = o.stateDirectory ?? first.agent.stateDir
   if (early !== null && early.directory !== stateDirectory) early.release()
   const held = early?.directory === stateDirectory ? early : await openState(stateDirectory, o.config?.path ?? null)
   try {
-    return await startWith(o, parse, agent, held)
+    return await startWith(o, parse, first, held)
   } catch (error) {
     held.release()
     throw error
   }
 }
 
-async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['agent'], held: HeldState): Promise<Agent> {
+async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, held: HeldState): Promise<Agent> {
+  const { agent } = first
   const { log } = o
   const { store } = held
   const socketPath = o.socketPath ?? agent.socketPath
@@ -96,6 +100,9 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const backends = await openBackends({ core, agent, instance, stateDirectory: held.directory, workers, backend })
   const { table } = backends
   const switches = new SwitchWatch(log)
+  const hearts = new HeartPlace(core, table, `${instance}/${process.pid}`, backends.folder)
+  /** Null: standalone, or not open yet. */
+  let cluster: ClusterThread | null = null
   const dataplane = new TableDataPlane({ onSwitch: (e) => { switches.tell(e) }, core, table, workers, netns: agent.netns, compiler: compilerOf(pool), backend, inherited: backends.inherited, forwarders: backends.forwarders })
   const loop = watchLoopDelay()
   /** The backend of this name, if it can take over. */
@@ -119,6 +126,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
       setLevel(desired.agent)
       book = bookOf(desired)
       rpc?.push(book)
+      cluster?.applied(desired, applied.info.generation)
       log.info({ generation: applied.info.generation, author: applied.info.author, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings }, 'configuration in force')
       scheduleEdge()
     },
@@ -140,7 +148,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
   const calls: MainCalls = {
     info: () => {
       const t = table.info()
-      const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...dataplane.degraded()]
+      const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...degraded()]
       return {
         version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
         state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), switches: switches.tally,
@@ -151,6 +159,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     switchBackend: async (name, signal) => {
       const target = takingOver(name)
       const result = await dataplane.switchTo(target, signal)
+      keepLeases()
       await choice.set(target, (authority.desired()?.agent ?? agent).backend)
       return result
     },
@@ -158,9 +167,15 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     status: () => authority.status(),
     text: (which) => authority.text(which),
     check: async (text, signal) => await authority.check(text, signal),
-    apply: async (text, options, signal) => await authority.apply(text, options, signal),
+    apply: async (text, options, signal) => {
+      await refuseElsewhere()
+      return await authority.apply(text, options, signal)
+    },
     confirm: async (generation) => await authority.confirm(generation),
-    rollback: async (generation, options, signal) => await authority.rollback(generation, options, signal),
+    rollback: async (generation, options, signal) => {
+      await refuseElsewhere()
+      return await authority.rollback(generation, options, signal)
+    },
     history: () => authority.history(),
     compare: async (from, to, signal) => await authority.compare(from, to, signal),
     save: async () => { await authority.save() }
@@ -191,10 +206,34 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     edge = setTimeout(() => { void refresh('a schedule').then(scheduleEdge) }, Math.min(at.getTime() - Date.now() + 50, 2 ** 31 - 1))
   }
 
+  const degraded = (): readonly string[] => [...dataplane.degraded(), ...cluster?.degraded() ?? []]
+  /** After a change of backend: leases are kept by whoever lives as long as it. */
+  const keepLeases = (): void => { cluster?.moved(outlives(dataplane.name), hearts.of(dataplane.name)) }
+  /** A pair has one configuration: that of the owner of group 0 (D8). */
+  const refuseElsewhere = async (): Promise<void> => {
+    const owner = await cluster?.authority() ?? null
+    if (owner !== null) throw new LockstepError('stale', 'LS_H_AUTHORITY', 'the other node owns group 0, and its configuration is the one of both', { object: 'config', found: `this node is ${agent.node}`, expected: owner, next: `apply it on ${owner}, or move group 0 here: lockstep cluster switchover 0 --to ${agent.node}` })
+  }
+  const openCluster = async (): Promise<void> => {
+    const desired = authority.desired()
+    if (desired?.cluster == null) {
+      for (let rg = 0; rg < limits.LS_RGS_MAX; rg++) table.setRole(rg, limits.LS_ROLE_OWNER, 0n, leaseForeverNs) // a table may be of a time when there was one
+      return
+    }
+    cluster = await startCluster({
+      sync, desired, generation: authority.status().running?.generation ?? 0, table: { origin: originOf(table), capacity: table.info().capacity }, heart: hearts.of(dataplane.name),
+      stateDirectory: held.directory, outlives: outlives(dataplane.name), groupFacts: (rg) => dataplane.haFacts(rg),
+      monitorFacts: { interfaceUp: (name) => dataplane.interfaceUp(name), neighbourResolved: (address) => dataplane.neighbourResolved(address) },
+      announce: (rg, on) => { if (on) dataplane.announcer.announce(rg); else dataplane.announcer.withdraw(rg) },
+      config: { shared: () => authority.shared(), follow: async (peer, signal) => { await authority.follow(peer, signal) }, renumber: async (least, signal) => { await authority.renumber(least, signal) } },
+      onEvent: ({ name, rg, peer, fields }) => { log.info({ event: name, ...(rg === null ? {} : { rg }), ...(peer === null ? {} : { peer }), ...fields }, 'cluster') }
+    })
+  }
+
   let told: readonly string[] = []
   /** A state that `status` shows is in the log too, when it begins and when it ends. */
   const tellDegraded = (): void => {
-    const now = dataplane.degraded()
+    const now = degraded()
     for (const reason of now) if (!told.includes(reason)) log.warn({ reason }, 'degraded')
     for (const reason of told) if (!now.includes(reason)) log.info({ reason }, 'no longer degraded')
     told = now
@@ -234,7 +273,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     authority.close()
     const failed: unknown[] = []
     const steps: ReadonlyArray<() => Promise<void> | void> = [
-      async () => { await rpc?.close(500) }, async () => { await sync.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
+      async () => { await rpc?.close(500) }, async () => { if (!outlives(dataplane.name)) await cluster?.resign() }, () => { cluster?.close() }, async () => { await sync.close() }, () => { hearts.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
       () => { loop.stop() }, held.release
     ]
     for (const step of steps) {
@@ -263,9 +302,12 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
         log.info('the gRPC worker serves again')
       }
     })
+    // Before anything forwards; a table that is taken over goes on as it is.
+    if (first.cluster !== null && !backends.inherited) for (let rg = 0; rg < limits.LS_RGS_MAX; rg++) table.setRole(rg, limits.LS_ROLE_INIT, 0n, 0n)
     await dataplane.start(within(30_000))
     const applied = await authority.start(within(60_000))
     if (applied === null) log.warn('no configuration: apply one with `lockstep apply FILE`')
+    await openCluster()
     o.signal?.throwIfAborted()
     watcher = watchHost()
     state = 'running'
@@ -275,6 +317,16 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     await stop().catch((cause: unknown) => { problem('stopping after a failed start', cause) })
     throw error
   }
+}
+
+/** Programs forward on without their agent; packet workers are threads of it. */
+const outlives = (backend: BackendName): boolean => backend === 'ebpf'
+
+/** 16 bytes that name this life of the table. */
+function originOf (table: NativeTable): Uint8Array {
+  const bytes = new Uint8Array(16)
+  new DataView(bytes.buffer).setBigUint64(0, table.info().origin, true)
+  return bytes
 }
 
 function backendOf (name: string): BackendName {

@@ -23,6 +23,8 @@ export interface Backends {
   readonly table: NativeTable
   /** Forwarders over one native dataplane, by name; those that cannot run here are not in it. */
   readonly forwarders: (dataplane: NativeUserspace) => ReadonlyMap<BackendName, Forwarder>
+  /** Where programs and their keeper are pinned; `null`: there can be none. */
+  readonly folder: string | null
   /** A predecessor's programs forward on this table already. */
   readonly inherited: boolean
   readonly close: () => void
@@ -59,7 +61,7 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
   const { addon } = loadEbpf()
   // Huge pages are not for maps: who insists on them has a table that cannot be switched.
   const ebpf = addon !== null && probeEbpf().available && (o.agent.table.hugepages !== 'on' || o.backend === 'ebpf') ? openMaps(o) : null
-  if (ebpf === null) return { table: openMemory(o), forwarders: dataplane => new Map([['userspace', new UserspaceForwarder(dataplane, o.instance)]]), inherited: false, close: () => undefined }
+  if (ebpf === null) return { table: openMemory(o), forwarders: dataplane => new Map([['userspace', new UserspaceForwarder(dataplane, o.instance)]]), inherited: false, folder: null, close: () => undefined }
   const { existed, links, regions } = ebpf.info()
   const folder = pinFolder(o.instance)
   let keeper: Keeper | null = null
@@ -80,6 +82,7 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
     table,
     forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, new KeeperWatch(folder, netnsPath(o.agent.netns), keeper), o.stateDirectory)]]),
     inherited: existed,
+    folder,
     close: () => { ebpf.close() }
   }
 }

@@ -8,7 +8,7 @@ import type { Desired, IdTable } from '../contract/desired.js'
 import { LockstepError } from '../contract/errors.js'
 import type { ApplyOptions, CheckResult, ConfigAuthority, ConfigStatus, GenerationInfo, NameBook, PlanStep } from '../contract/services.js'
 import { DeadlineTimer, OneAtATime, RequestMemory, systemClock, type AuthorityClock } from './authority-parts.js'
-import { emptyIds, withIds, type Held } from './ids.js'
+import { emptyIds, IdBook, withIds, type Held } from './ids.js'
 import { ConfigError } from './issues.js'
 import { nameBook } from './names.js'
 import type { ParseOptions } from './parse.js'
@@ -34,6 +34,9 @@ export interface AuthorityOptions {
   /** Something failed with no caller to tell. */
   readonly onProblem?: (what: string, error: unknown) => void
 }
+
+/** A generation of the peer. `ids`: what IdBook.toJSON gave. */
+export interface Followed { readonly generation: number, readonly text: string, readonly author: string, readonly comment: string, readonly ids: unknown }
 
 export interface Applied { readonly info: GenerationInfo, readonly result: ApplyResult, readonly plan: readonly PlanStep[] }
 
@@ -87,6 +90,13 @@ export class Authority implements ConfigAuthority {
 
   close (): void { this.deadline.cancel() }
 
+  /** What runs, for the peer; `null`: nothing. */
+  shared (): Followed | null {
+    const { running } = this.o.store.state
+    const info = running === null ? null : this.o.store.info(running)
+    return info === null || this.running === null ? null : { generation: info.generation, text: this.running.text, author: info.author, comment: info.comment, ids: this.o.store.ids.toJSON() }
+  }
+
   status (): ConfigStatus {
     const { running, unconfirmed } = this.o.store.state
     const info = running === null ? null : this.o.store.info(running)
@@ -114,6 +124,37 @@ export class Authority implements ConfigAuthority {
       this.refuseUnconfirmed()
       return await this.change(text, options, signal)
     }))
+  }
+
+  /**
+   * What the owner of group 0 has applied (D8): under its number, with its ids. A number that this node has used already, for something else, is refused:
+   * the other takes a higher one.
+   */
+  async follow (peer: Followed, signal: AbortSignal): Promise<void> {
+    await this.turns.run(signal, async () => {
+      const { store } = this.o
+      const running = store.state.running === null ? null : store.info(store.state.running)
+      const book = IdBook.fromJSON(peer.ids)
+      if (book === null) throw new LockstepError('invalid', 'LS_C_IDS', 'impossible ids', { object: `generation ${peer.generation}`, next: 'both nodes must run versions that understand each other' })
+      const same = running?.generation === peer.generation && running.hash === textHash(peer.text)
+      if (same && JSON.stringify(book.toJSON()) === JSON.stringify(store.ids.toJSON())) return
+      if (peer.generation < store.state.next && !same) {
+        throw new LockstepError('stale', 'LS_C_GENERATION', 'the number is taken', { object: `generation ${peer.generation}`, found: `the next one here is ${store.state.next}`, expected: `${store.state.next} or higher` })
+      }
+      await store.saveIds(book)
+      if (same) return void await this.resume(peer.generation, signal)
+      await this.change(peer.text, { ...automatic('peer', peer.comment), author: peer.author }, signal, {}, peer.generation)
+    })
+  }
+
+  /** The same text under a higher number: the peer has used ours. */
+  async renumber (least: number, signal: AbortSignal): Promise<void> {
+    await this.turns.run(signal, async () => {
+      const { running } = this.o.store.state
+      const info = running === null ? null : this.o.store.info(running)
+      if (info === null || running === null || running >= least) return
+      await this.change(this.text('running'), { ...automatic(info.source, info.comment), author: info.author }, signal, {}, least)
+    })
   }
 
   async confirm (generation: number): Promise<GenerationInfo> {
@@ -180,7 +221,7 @@ export class Authority implements ConfigAuthority {
     return await this.change(text, automatic(source, source === 'startup' ? 'startup configuration' : 'startup configuration reloaded'), signal, { startupHash: textHash(text) })
   }
 
-  private async change (text: string, options: ApplyOptions, signal: AbortSignal, more: Partial<StoreState> = {}): Promise<Applied> {
+  private async change (text: string, options: ApplyOptions, signal: AbortSignal, more: Partial<StoreState> = {}, given = 0): Promise<Applied> {
     signal.throwIfAborted()
     const { store, sink } = this.o
     const read = await this.read(text, signal)
@@ -194,7 +235,7 @@ export class Authority implements ConfigAuthority {
       ({ generation, appliedAt: now, author: options.author, comment: options.comment, source: options.source, hash: read.hash, state, confirmBy: state === 'unconfirmed' ? confirmBy : null })
     if (options.dryRun) return { info: draft(store.state.next, 'superseded'), result: sink.lastApplyResult() ?? emptyResult, plan }
 
-    const generation = await store.begin(text)
+    const generation = await store.begin(text, given)
     await store.saveIds(book)
     this.texts.set(generation, text)
     const { unconfirmed, running } = store.state

@@ -78,9 +78,9 @@ export class ConfigStore {
     return text
   }
 
-  /** Takes the next number and stores the text under it. The number is not used again, whatever happens. */
-  async begin (text: string): Promise<number> {
-    const generation = this.current.next
+  /** Takes the next number, or a higher one that is given, and stores the text under it. The number is not used again, whatever happens. */
+  async begin (text: string, given = 0): Promise<number> {
+    const generation = Math.max(given, this.current.next)
     await this.replace(this.textPath(generation), text)
     this.current = { ...this.current, next: generation + 1 }
     return generation

@@ -41,7 +41,8 @@ export interface GenerationInfo {
   readonly appliedAt: number
   readonly author: string
   readonly comment: string
-  readonly source: 'file' | 'grpc' | 'rollback' | 'startup'
+  /** `peer`: from the owner of group 0 (D8). */
+  readonly source: 'file' | 'grpc' | 'rollback' | 'startup' | 'peer'
   /** SHA-256 of the text, hexadecimal. */
   readonly hash: string
   readonly state: 'running' | 'unconfirmed' | 'superseded' | 'rolled-back' | 'failed'

@@ -27,7 +27,8 @@ const sources = {
   file: GenerationSource.GENERATION_SOURCE_FILE,
   grpc: GenerationSource.GENERATION_SOURCE_GRPC,
   rollback: GenerationSource.GENERATION_SOURCE_ROLLBACK,
-  startup: GenerationSource.GENERATION_SOURCE_STARTUP
+  startup: GenerationSource.GENERATION_SOURCE_STARTUP,
+  peer: GenerationSource.GENERATION_SOURCE_PEER
 } as const satisfies Record<GenerationInfo['source'], GenerationSource>
 
 const states = {

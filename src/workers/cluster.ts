@@ -52,7 +52,8 @@ export interface ClusterCalls {
   readonly resign: (signal: AbortSignal) => Promise<void>
   readonly update: (update: ClusterUpdate) => void
   readonly facts: (groups: readonly GroupFacts[]) => void
-  readonly outlives: (outlives: boolean) => void
+  /** Another dataplane forwards: whether it goes on without its agent, and who keeps its leases. */
+  readonly moved: (outlives: boolean, heart: string) => void
   /** False: the peer does not hear it. */
   readonly say: (type: 'config' | 'configAck', body: Uint8Array) => boolean
 }
@@ -164,7 +165,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
       down.set(rg, monitorsDown)
     }
   }
-  heart = openHeart(spec.heart, {
+  const openLink = (): HeartLink => openHeart(spec.heart, {
     onHello: (bootId, resumed, held) => {
       keeper = true
       ha.booted(bootId)
@@ -186,11 +187,12 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
       event('heartbeat', { problem: 'whoever keeps the leases is gone' })
     }
   })
-  const setup = (): void => {
+  const listen = (): void => {
+    heart = openLink()
     const paths = mine.heartbeats.map((local, i) => ({ local, remote: other.heartbeats[i] ?? local }))
-    heart?.setup({ node: mine.index, ...spec.settings.timing, leaseMs: leaseMs(spec.settings.timing), key: spec.heartKey, paths })
+    heart.setup({ node: mine.index, ...spec.settings.timing, leaseMs: leaseMs(spec.settings.timing), key: spec.heartKey, paths })
   }
-  setup()
+  listen()
 
   const all = (rgs: readonly number[]): readonly number[] => rgs.length > 0 ? rgs : ha.ownership.rgs.map(rg => rg.config.rg)
   const known = (rgs: readonly number[]): CommandResult => ({
@@ -260,8 +262,10 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
         groups = now
         applyFacts()
       },
-      outlives: (outlives) => {
-        spec.outlives = outlives
+      moved: (outlives, name) => {
+        Object.assign(spec, { outlives, heart: name })
+        heart?.close()
+        listen()
         if (begun) ha.outlives(outlives)
       },
       say: (type, body) => ha.engine.say(frameType[type], body)

@@ -1,7 +1,7 @@
 /** The sync thread's share of a pair: the engine over the table of this process, the sockets to the peer, its clock. A thin shell. */
 import { createHistogram } from 'node:perf_hooks'
 import { randomBytes } from 'node:crypto'
-import { SyncEngine, type EngineStatus, type Self } from '../ha/sync/engine.js'
+import { SyncEngine, type EngineOptions, type EngineStatus, type Self } from '../ha/sync/engine.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
 import { openSockets, type Credentials, type Sockets } from '../ha/sync/socket.js'
 import type { NativeTable } from '../native/binding.js'
@@ -38,6 +38,8 @@ export interface Pair {
   readonly tick: () => boolean
   readonly own: (owned: number, epochs: readonly bigint[]) => void
   readonly report: () => PairReport
+  /** Sessions of a group in the sketch. */
+  readonly items: (rg: number) => number
   readonly close: () => Promise<void>
 }
 
@@ -48,10 +50,13 @@ export interface PairShell {
   readonly cpuMs: () => number
 }
 
-export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: PairShell): Pair {
+export type EngineSpec = EngineOptions & { readonly slots: number, readonly onLag: (ms: number) => void }
+
+/** `make`: the engine, where it is part of something larger. */
+export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: PairShell, make: (o: EngineSpec) => SyncEngine = (o) => new SyncEngine(o)): Pair {
   const replica = new (loadCore().Replica)(table)
   const lag = createHistogram()
-  const engine = new SyncEngine({
+  const engine = make({
     world: { replica, nowMs, random: (n) => randomBytes(n), event: onEvent }, self: spec.self, slots: table.info().slots,
     ...(spec.windowBytes === null ? {} : { windowBytes: spec.windowBytes }), onLag: (ms) => { lag.record(Math.max(1, Math.round(ms * 1000))) }
   })
@@ -70,6 +75,7 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
       ...engine.status(), address, cpuMs: cpuMs(),
       lag: { count: lag.count, p50Ms: lag.percentile(50) / 1000, p99Ms: lag.percentile(99) / 1000, maxMs: lag.count === 0 ? 0 : lag.max / 1000 }
     }),
+    items: (rg) => replica.info().items[rg] ?? 0,
     close: async () => {
       await sockets.close()
       replica.close()

@@ -4,6 +4,7 @@ import type { IdTable } from '../contract/desired.js'
 import type { LinkInfo, ProbeResult } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices, Answer, ConfigAuthority } from '../contract/services.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
+import type { ClusterSpec } from './cluster.js'
 import type { PackedError } from './errors.js'
 import type { PairReport, PairSpec } from './pair.js'
 
@@ -19,9 +20,11 @@ export interface SyncWorkerData {
 /** Main -> sync worker. A listener is whoever holds the other end of its port, on any thread. */
 export type ToSync =
   | { readonly kind: 'listener', readonly port: MessagePort, readonly underWay: SharedArrayBuffer }
-  /** This node has a peer from here on. */
+  /** This node has a peer from here on, and whoever says this also says what it owns. */
   | { readonly kind: 'pair', readonly spec: PairSpec }
   | { readonly kind: 'own', readonly owned: number, readonly epochs: readonly bigint[] }
+  /** This node is one of a cluster from here on: answered by one `cluster`, and ClusterCalls come over the port then. */
+  | { readonly kind: 'cluster', readonly spec: ClusterSpec, readonly calls: MessagePort }
   /** Answered by one `pair`. */
   | { readonly kind: 'report' }
   | { readonly kind: 'stop' }
@@ -34,6 +37,8 @@ export type FromSync =
   /** What happened between this node and its peer; '' when it is a problem in words. Not counted as under way: they are few. */
   | { readonly kind: 'event', readonly name: SyncEventName | '', readonly fields: Readonly<Record<string, string | number | null>> }
   | { readonly kind: 'pair', readonly report: PairReport | null }
+  /** Why there is no cluster; `null`: there is. */
+  | { readonly kind: 'cluster', readonly error: PackedError | null }
 
 /** A listener's end: changes come while it listens, at most so many at a time as `underWay` counts (as in SyncWorkerData). */
 export interface Listener { readonly port: MessagePort, readonly underWay: SharedArrayBuffer }

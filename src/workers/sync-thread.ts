@@ -1,16 +1,20 @@
 /** Main thread's end of the sync worker: policy logs and ended sessions come here, changes go to listeners on whichever thread. */
-import { MessageChannel, Worker } from 'node:worker_threads'
+import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
 import type { SessionChange } from '../contract/session.js'
 import { changesOf } from '../native/records.js'
 import type { Timeouts } from '../native/session-store.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
+import type { ClusterSpec } from './cluster.js'
+import { packError, unpackError, type PackedError } from './errors.js'
 import type { PairReport, PairSpec } from './pair.js'
 import type { FromSync, Listener, SyncWorkerData, ToSync } from './protocol.js'
 
 export interface SyncThread {
   /** A new listener of changes; its port may be given to another thread. */
   readonly listener: () => Listener
+  /** This node is one of a cluster from here on; the port takes ClusterCalls and pushes ClusterPush. @throws LockstepError */
+  readonly cluster: (spec: ClusterSpec) => Promise<MessagePort>
   /** This node has a peer from here on. */
   readonly pair: (spec: PairSpec) => void
   readonly own: (owned: number, epochs: readonly bigint[]) => void
@@ -43,10 +47,15 @@ export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onPair, 
       resolve()
     })
   })
+  let opened: ((error: PackedError | null) => void) | null = null
   const reports: Array<(report: PairReport | null) => void> = []
   worker.on('message', (message: FromSync) => {
     if (message.kind === 'event') {
       onPair?.(message.name, message.fields)
+      return
+    }
+    if (message.kind === 'cluster') {
+      opened?.(message.error)
       return
     }
     if (message.kind === 'pair') {
@@ -68,6 +77,15 @@ export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onPair, 
       const counter = new SharedArrayBuffer(4)
       worker.postMessage({ kind: 'listener', port: port1, underWay: counter } satisfies ToSync, [port1])
       return { port: port2, underWay: counter }
+    },
+    cluster: async (spec) => {
+      const { port1, port2 } = new MessageChannel()
+      const answer = new Promise<PackedError | null>((resolve) => { opened = resolve })
+      worker.postMessage({ kind: 'cluster', spec, calls: port2 } satisfies ToSync, [port2])
+      const error = await Promise.race([answer, exited.then(() => packError(new LockstepError('unavailable', 'LS_R_THREAD_GONE', 'the sync worker ended', { object: 'sync worker' })))])
+      if (error === null) return port1
+      port1.close()
+      throw unpackError(error)
     },
     pair: (spec) => { worker.postMessage({ kind: 'pair', spec } satisfies ToSync) },
     own: (owned, epochs) => { worker.postMessage({ kind: 'own', owned, epochs } satisfies ToSync) },

@@ -56,6 +56,10 @@ export function grown (before: Counts, after: Counts, block: string): Record<str
 export interface AgentPlace {
   readonly directory: string
   readonly instance: string
+  /** Namespace that the process itself is in; default: ours. */
+  readonly netns?: string
+  /** Which node of the file it is. */
+  readonly node?: string
   /** Told the pid, so that a crash of ours leaves no agent. */
   readonly remember?: (pid: number) => void
 }
@@ -87,8 +91,8 @@ export class LabAgent {
     const socket = join(directory, 'agent.sock')
     const configFile = join(directory, 'lab.yaml')
     writeFileSync(configFile, config)
-    const child = new Background('agent', null, [process.execPath, program, 'run', configFile, '--socket', socket, '--state', join(directory, 'state'),
-      '--instance', place.instance, '--log-level', o.logLevel ?? 'info'])
+    const child = new Background('agent', place.netns ?? null, [process.execPath, program, 'run', configFile, '--socket', socket, '--state', join(directory, 'state'),
+      '--instance', place.instance, '--log-level', o.logLevel ?? 'info', ...(place.node === undefined ? [] : ['--node', place.node])])
     place.remember?.(child.pid)
     return { child, socket, configFile }
   }

@@ -13,11 +13,14 @@ export async function ebpfSkip (...tools: string[]): Promise<string | false> {
 export const pinsOf = (lab: Lab): string => `/sys/fs/bpf/lockstep/${lab.prefix}`
 
 /** The keeper of the lab's instance; `null`: none runs. */
-export function keeperPid (lab: Lab): number | null {
+export const keeperPid = (lab: Lab): number | null => keeperOf(pinsOf(lab))
+
+/** The keeper of these pins. */
+export function keeperOf (pins: string): number | null {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const [program = '', folder] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-      if (program.endsWith('lockstep-keeper') && folder === pinsOf(lab)) return Number(pid)
+      if (program.endsWith('lockstep-keeper') && folder === pins) return Number(pid)
     } catch { /* gone meanwhile */ }
   }
   return null

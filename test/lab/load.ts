@@ -6,7 +6,7 @@ import type { Quantiles } from './figures.js'
 import { Background, must, run } from './shell.js'
 import { macs, type HostName, type Topology } from './topology.js'
 
-type LoadProgram = 'tcp_flows' | 'udp_tuples' | 'flood' | 'collide'
+type LoadProgram = 'tcp_flows' | 'udp_tuples' | 'flood' | 'collide' | 'probe'
 
 /** The program, compiled. Sources are in the repository, not in the package. */
 async function loadProgram (topology: Topology, name: LoadProgram): Promise<string> {
@@ -60,6 +60,42 @@ export async function loadServer (topology: Topology, host: HostName, program: L
     stop: async () => {
       await server.stop()
       return JSON.parse(server.output.trim().split('\n').at(-1) ?? '{}') as unknown
+    }
+  }
+}
+
+export interface ProbeFigures {
+  readonly flows: number
+  readonly sent: number
+  readonly received: number
+  /** Flows that were never answered. */
+  readonly silent: number
+  /** The longest silence of each flow. */
+  readonly longestMs: { readonly p50: number, readonly p99: number, readonly max: number }
+  /** When nothing at all was heard, Unix ms. */
+  readonly silences: ReadonlyArray<{ readonly from: number, readonly to: number }>
+}
+export interface ProbeJob { readonly to: string, readonly port: number, readonly flows: number, /** Datagrams a second of each. */ readonly rate: number, readonly seconds: number }
+
+/** UDP flows that are answered, and how long each was not; ends early when stopped. */
+export async function probing (topology: Topology, job: ProbeJob): Promise<{ readonly ended: Promise<ProbeFigures>, readonly stop: () => Promise<ProbeFigures>, readonly silences: () => ProbeFigures['silences'] }> {
+  const program = await loadProgram(topology, 'probe')
+  const client = new Background('probe', topology.netns('client'), [program, 'client', job.to, String(job.port), String(job.flows), String(job.rate), String(job.seconds)])
+  await client.says('ready')
+  const silences = (): ProbeFigures['silences'] => client.output.split('\n').filter((line) => line.startsWith('{"from"') && line.endsWith('}')).map((line) => {
+    const { from, to } = JSON.parse(line) as { from: number, to: number }
+    return { from: from / 1000, to: to / 1000 }
+  })
+  const ended = client.ended.then((code) => {
+    if (code !== 0) throw new Error(`probe: exit ${code}: ${client.output}`)
+    const { longest_ms: longestMs, ...figures } = JSON.parse(client.output.trim().split('\n').at(-1) ?? '{}') as Omit<ProbeFigures, 'longestMs' | 'silences'> & { readonly longest_ms: ProbeFigures['longestMs'] }
+    return { ...figures, longestMs, silences: silences() }
+  })
+  return {
+    ended, silences,
+    stop: async () => {
+      await client.stop('SIGTERM', 10_000)
+      return await ended
     }
   }
 }

@@ -30,8 +30,12 @@ export interface TopologyOptions {
   readonly serverMtu?: number
 }
 
-export type HostName = 'router' | 'client' | 'lan' | 's1' | 's2' | 'attacker'
+export type HostName = 'router' | 'client' | 'lan' | 's1' | 's2' | 'attacker' | 'r1' | 'r2' | 'outside' | 'inside'
 
+/** What a lab is made of. */
+export interface Plan { readonly hosts: readonly HostName[], readonly commands: readonly Command[] }
+
+const hostNames: readonly HostName[] = ['router', 'client', 'lan', 's1', 's2', 'attacker', 'r1', 'r2', 'outside', 'inside']
 export const netnsOf = (prefix: string, host: HostName): string => `${prefix}-${host === 'router' ? 'rt' : host}`
 
 export interface HostAddresses { readonly v4: string, readonly v6: string }
@@ -181,10 +185,10 @@ async function removeLab (m: Marker): Promise<void> {
   for (const p of m.processes) if (alive(p)) process.kill(p.pid, 'SIGKILL')
   for (const p of m.processes) while (alive(p)) await sleep(20)
   // Programs and the keeper outlive an agent, on purpose.
-  if (existsSync(`/sys/fs/bpf/lockstep/${m.prefix}`)) await must({ netns: null, argv: [process.execPath, fileURLToPath(new URL('../../src/cli/main.js', import.meta.url)), 'teardown', '--instance', m.prefix] })
-  const all = (['router', 'client', 'lan', 's1', 's2', 'attacker'] as const).map((h) => netnsOf(m.prefix, h))
-  const known = new Set((await run(['ip', 'netns', 'list'], { timeoutMs: 10_000 })).stdout.split('\n').map((l) => l.split(' ')[0]))
-  const ours = all.filter((n) => known.has(n))
+  for (const instance of [m.prefix, netnsOf(m.prefix, 'r1'), netnsOf(m.prefix, 'r2')]) {
+    if (existsSync(`/sys/fs/bpf/lockstep/${instance}`)) await must({ netns: null, argv: [process.execPath, fileURLToPath(new URL('../../src/cli/main.js', import.meta.url)), 'teardown', '--instance', instance] })
+  }
+  const ours = (await run(['ip', 'netns', 'list'], { timeoutMs: 10_000 })).stdout.split('\n').map((l) => l.split(' ')[0] ?? '').filter((n) => hostNames.some((h) => n === netnsOf(m.prefix, h)))
   await Promise.all(ours.map(killAllIn))
   for (const n of ours) await run(['ip', 'netns', 'del', n], { timeoutMs: 20_000 })
   rmSync(m.directory, { recursive: true, force: true })
@@ -214,23 +218,23 @@ export class Topology {
   #processes: ProcessName[] = []
   #closed = false
 
-  private constructor (options: TopologyOptions, directory: string) {
+  private constructor (options: TopologyOptions, private readonly plan: Plan, directory: string) {
     this.options = options
     this.directory = directory
   }
 
-  static async open (options: TopologyOptions): Promise<Topology> {
+  static async open (options: TopologyOptions, plan: Plan = { hosts: hostsOf(options), commands: setupCommands(options) }): Promise<Topology> {
     if (!/^[a-z][a-z0-9-]{0,19}$/.test(options.prefix)) throw new LockstepError('invalid', 'LS_LAB_PREFIX', 'not a prefix of namespaces', { found: options.prefix, expected: 'at most 20 of a-z, 0-9 and -, a letter first' })
     const refusal = await labRefusal()
     if (refusal !== null) throw new LockstepError('unsupported', 'LS_LAB_HOST', 'no lab can be built here', { found: refusal })
     await removeLeftovers()
     const directory = join(tmpdir(), `lockstep-lab-${options.prefix}-${process.pid}`)
-    const topology = new Topology(options, directory)
+    const topology = new Topology(options, plan, directory)
     topology.#claim()
     try {
       rmSync(directory, { recursive: true, force: true })
       mkdirSync(directory, { recursive: true, mode: 0o755 })
-      for (const c of setupCommands(options)) await must(c)
+      for (const c of plan.commands) await must(c)
       await topology.#untilLinksAreUp()
     } catch (error) {
       await topology.close()
@@ -258,7 +262,7 @@ export class Topology {
   /** The kernel announces a carrier up to a second late; packets before that are lost. */
   async #untilLinksAreUp (): Promise<void> {
     const deadline = Date.now() + 10_000
-    for (let waiting = hostsOf(this.options); waiting.length > 0;) {
+    for (let waiting = [...this.plan.hosts]; waiting.length > 0;) {
       if (Date.now() > deadline) throw new LockstepError('unavailable', 'LS_LAB_LINKS', 'links did not come up', { object: waiting.join(', ') })
       const states = await Promise.all(waiting.map(async (h) => JSON.parse(await must({ netns: this.netns(h), argv: ['ip', '-j', 'addr'] })) as LinkState[]))
       waiting = waiting.filter((_, i) => states[i]?.some((l) => l.ifname !== 'lo' && (l.operstate !== 'UP' || l.addr_info.some((a) => a.tentative === true))) === true)

@@ -40,6 +40,8 @@ export enum GenerationSource {
   GENERATION_SOURCE_ROLLBACK = "GENERATION_SOURCE_ROLLBACK",
   /** GENERATION_SOURCE_STARTUP - The startup configuration. */
   GENERATION_SOURCE_STARTUP = "GENERATION_SOURCE_STARTUP",
+  /** GENERATION_SOURCE_PEER - The peer of a pair that owns group 0. */
+  GENERATION_SOURCE_PEER = "GENERATION_SOURCE_PEER",
   UNRECOGNIZED = "UNRECOGNIZED",
 }
 
@@ -60,6 +62,9 @@ export function generationSourceFromJSON(object: any): GenerationSource {
     case 4:
     case "GENERATION_SOURCE_STARTUP":
       return GenerationSource.GENERATION_SOURCE_STARTUP;
+    case 5:
+    case "GENERATION_SOURCE_PEER":
+      return GenerationSource.GENERATION_SOURCE_PEER;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -79,6 +84,8 @@ export function generationSourceToNumber(object: GenerationSource): number {
       return 3;
     case GenerationSource.GENERATION_SOURCE_STARTUP:
       return 4;
+    case GenerationSource.GENERATION_SOURCE_PEER:
+      return 5;
     case GenerationSource.UNRECOGNIZED:
     default:
       return -1;

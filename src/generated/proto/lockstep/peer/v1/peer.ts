@@ -180,6 +180,8 @@ export interface ConfigAck {
   generation: bigint;
   /** Empty: it is applied. */
   refusal: string;
+  /** The number is taken by something else: the least that is free. 0: not for that. */
+  free: bigint;
 }
 
 function createBaseHello(): Hello {
@@ -639,7 +641,7 @@ export const Config: MessageFns<Config> = {
 };
 
 function createBaseConfigAck(): ConfigAck {
-  return { generation: 0n, refusal: "" };
+  return { generation: 0n, refusal: "", free: 0n };
 }
 
 export const ConfigAck: MessageFns<ConfigAck> = {
@@ -652,6 +654,12 @@ export const ConfigAck: MessageFns<ConfigAck> = {
     }
     if (message.refusal !== "") {
       writer.uint32(18).string(message.refusal);
+    }
+    if (message.free !== 0n) {
+      if (BigInt.asUintN(64, message.free) !== message.free) {
+        throw new globalThis.Error("value provided for field message.free of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.free);
     }
     return writer;
   },
@@ -683,6 +691,14 @@ export const ConfigAck: MessageFns<ConfigAck> = {
             }
 
             message.refusal = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.free = reader.uint64() as bigint;
             continue;
           }
         }

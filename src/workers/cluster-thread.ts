@@ -1,0 +1,200 @@
+/**
+ * Main thread's end of the cluster, whose node lives in the sync thread: keys from their files, facts and monitors to it, announcements and
+ * configurations from it, events kept for whoever watches.
+ */
+import { hkdfSync } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import type { ClusterControl, ClusterEvent, ClusterSettings, ClusterStatus } from '../contract/cluster.js'
+import type { Desired } from '../contract/desired.js'
+import { LockstepError } from '../contract/errors.js'
+import { clusterHash } from '../config/index.js'
+import type { Followed } from '../config/authority.js'
+import { startMonitors, type GroupMonitors, type MonitorFacts } from '../ha/monitors.js'
+import type { Self } from '../ha/sync/engine.js'
+import type { Credentials } from '../ha/sync/socket.js'
+import { Caller } from './bridge.js'
+import type { ClusterCalls, ClusterPush, GroupFacts } from './cluster.js'
+import { exchangeConfigs } from './config-exchange.js'
+import type { SyncThread } from './sync-thread.js'
+
+const EVENTS = 256
+const FACTS_MS = 500
+const KEY_BYTES_MIN = 32
+const RESIGN_MS = 5000
+
+export interface ClusterThreadOptions {
+  readonly sync: SyncThread
+  readonly desired: Desired
+  readonly generation: number
+  readonly table: { readonly origin: Uint8Array, readonly capacity: number }
+  /** Abstract socket of whoever keeps the leases. */
+  readonly heart: string
+  readonly stateDirectory: string
+  readonly outlives: boolean
+  readonly groupFacts: (rg: number) => { readonly interfacesDown: readonly string[], readonly nextHopsUnresolved: number }
+  readonly monitorFacts: MonitorFacts
+  /** The addresses of a group are here from now on, or no more. */
+  readonly announce: (rg: number, on: boolean) => void
+  readonly config: { readonly shared: () => Followed | null, readonly follow: (peer: Followed, signal: AbortSignal) => Promise<void>, readonly renumber: (least: number, signal: AbortSignal) => Promise<void> }
+  readonly onEvent: (event: ClusterEvent) => void
+}
+
+export interface ClusterThread {
+  readonly control: ClusterControl
+  readonly events: () => readonly ClusterEvent[]
+  /** Another generation is in force here. */
+  readonly applied: (desired: Desired, generation: number) => void
+  /** Another dataplane forwards: whether it goes on without its agent, and who keeps its leases. */
+  readonly moved: (outlives: boolean, heart: string) => void
+  /** Why the cluster is not as it should be, one line each. */
+  readonly degraded: () => readonly string[]
+  /** Who may apply configurations now; `null`: this node. */
+  readonly authority: () => Promise<string | null>
+  /** Groups go to the peer, where they can. */
+  readonly resign: () => Promise<void>
+  readonly close: () => void
+}
+
+/** @throws invalid LS_H_KEY, LS_H_CERTIFICATE: a file that is missing, unreadable or too short. */
+export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThread> {
+  const settings = o.desired.cluster
+  if (settings === null) throw new LockstepError('bug', 'LS_E_BUG', 'a cluster without settings')
+  const { node } = o.desired.agent
+  const peer = settings.nodes.find(n => n.name !== node)?.name ?? ''
+  const key = readKey(settings.keyFile)
+  const derived = (use: string): Uint8Array => new Uint8Array(hkdfSync('sha256', key, new Uint8Array(0), `lockstep ${use}`, 32))
+  const selfOf = (desired: Desired, generation: number): Self => ({ node, table: o.table.origin, generation, ids: clusterHash(desired), capacity: o.table.capacity })
+  const descriptions = (d: Desired): Record<number, string> => Object.fromEntries(d.redundancyGroups.map(g => [g.id, g.description]))
+
+  const kept: ClusterEvent[] = []
+  const listeners = new Set<(event: ClusterEvent) => void>()
+  const troubles = new Map<string, string>()
+  const tell = (event: ClusterEvent): void => {
+    kept.push(event)
+    if (kept.length > EVENTS) kept.shift()
+    noteTrouble(troubles, event)
+    o.onEvent(event)
+    for (const listener of [...listeners]) listener(event)
+    exchange.look()
+  }
+  let desired = o.desired
+  const port = await o.sync.cluster({
+    node, settings, descriptions: descriptions(desired), self: selfOf(desired, o.generation), credentials: credentialsOf(settings, derived('sync'), peer), heartKey: derived('heartbeat'),
+    heart: o.heart, stateDirectory: o.stateDirectory, outlives: o.outlives
+  })
+  const calls = new Caller<ClusterCalls>(port, (value) => {
+    const message = value as ClusterPush
+    if (message.kind === 'event') tell(message.event)
+    else if (message.kind === 'announce') o.announce(message.rg, message.on)
+    else exchange.received(message.type, message.body)
+  })
+  const status = async (): Promise<ClusterStatus> => await calls.call('status', [])
+
+  const exchange = exchangeConfigs({
+    ...o.config,
+    say: async (type, body) => await calls.call('say', [type, body]),
+    wanted: async () => {
+      const s = await status()
+      const mine = o.config.shared()
+      return s.groups.find(g => g.rg === 0)?.owner === node && (s.sync.state === 'differs' || (s.sync.state === 'up' && mine !== null && s.peers[0]?.generation !== null && s.peers[0]?.generation !== mine.generation))
+    },
+    onAnswer: (generation, refusal) => { tell({ at: Date.now(), name: refusal === '' ? 'config.followed' : 'config.refused', rg: null, peer, fields: { generation, ...(refusal === '' ? {} : { reason: refusal }) } }) },
+    onFollowed: (generation, refusal) => { tell({ at: Date.now(), name: refusal === '' ? 'config.applied' : 'config.failed', rg: null, peer, fields: { generation, ...(refusal === '' ? {} : { reason: refusal }) } }) }
+  })
+
+  const monitored = new Map<number, GroupMonitors>()
+  let factsSaid = ''
+  const face = (): void => {
+    const groups: GroupFacts[] = (desired.cluster?.groups ?? []).map(({ rg }) => {
+      const { interfacesDown, nextHopsUnresolved } = o.groupFacts(rg)
+      const { lostWeight, down } = monitored.get(rg) ?? { lostWeight: 0, down: [] }
+      return { rg, interfacesDown: interfacesDown.length, nextHopsUnresolved, blockingAlarms: [], lostWeight, monitorsDown: down }
+    })
+    const text = JSON.stringify(groups)
+    if (text === factsSaid) return
+    factsSaid = text
+    void calls.call('facts', [groups]).catch(() => undefined)
+  }
+  const monitors = startMonitors(settings.groups, o.monitorFacts, (rg, result) => {
+    monitored.set(rg, result)
+    face()
+  })
+  face()
+  const timer = setInterval(face, FACTS_MS)
+  timer.unref()
+
+  const control: ClusterControl = {
+    status,
+    switchover: async (rgs, to, signal) => await calls.call('switchover', [rgs, to], signal),
+    hold: async (rgs) => await calls.call('hold', [rgs]),
+    release: async (rgs) => await calls.call('release', [rgs]),
+    reset: async (rgs) => await calls.call('reset', [rgs]),
+    verify: async (rgs, signal) => await calls.call('verify', [rgs], signal),
+    watch: (onEvent) => {
+      for (const event of kept) onEvent(event)
+      listeners.add(onEvent)
+      return () => { listeners.delete(onEvent) }
+    }
+  }
+  return {
+    control,
+    events: () => kept,
+    applied: (now, generation) => {
+      desired = now
+      if (now.cluster === null) return // told as a warning: it holds from the next start
+      monitors.replace(now.cluster.groups)
+      void calls.call('update', [{ settings: now.cluster, descriptions: descriptions(now), self: selfOf(now, generation) }]).then(exchange.look, () => undefined)
+    },
+    moved: (outlives, heart) => { void calls.call('moved', [outlives, heart]).catch(() => undefined) },
+    degraded: () => [...troubles.values()],
+    authority: async () => {
+      const owner = (await status()).groups.find(g => g.rg === 0)?.owner ?? null
+      return owner === node ? null : owner
+    },
+    resign: async () => { await calls.call('resign', [], AbortSignal.timeout(RESIGN_MS)).catch(() => undefined) },
+    close: () => {
+      clearInterval(timer)
+      exchange.close()
+      monitors.close()
+      port.close()
+    }
+  }
+}
+
+/** What is wrong until something says that it is not. */
+function noteTrouble (troubles: Map<string, string>, { name, peer, fields }: ClusterEvent): void {
+  const reason = String(fields.reason ?? fields.problem ?? '')
+  switch (name) {
+    case 'sync.connected': case 'sync.resumed': troubles.delete('sync'); break
+    case 'sync.lost': case 'sync.refused': case 'sync.differs': case 'sync.problem': troubles.set('sync', `cluster: sessions are not replicated: ${reason}`); break
+    case 'peer':
+      if (fields.to === 'lost') troubles.set('peer', `cluster: ${peer ?? 'the peer'} is lost`)
+      else if (fields.to === 'alive') troubles.delete('peer')
+      break
+    case 'config.refused': troubles.set('config', `cluster: ${peer ?? 'the peer'} does not apply generation ${fields.generation ?? ''}: ${reason}`); break
+    case 'config.followed': troubles.delete('config'); break
+    default:
+  }
+}
+
+function read (path: string, object: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw new LockstepError('invalid', 'LS_H_KEY', 'a file of the cluster cannot be read', { object, found: `${path}: ${(error as Error).message}`, next: 'both nodes need it, readable by the agent' }, error)
+  }
+}
+
+function readKey (path: string): Buffer {
+  const key = read(path, 'cluster.key-file')
+  if (key.length < KEY_BYTES_MIN) throw new LockstepError('invalid', 'LS_H_KEY', 'the key is too short', { object: `cluster.key-file ${path}`, found: `${key.length} bytes`, expected: `${KEY_BYTES_MIN} or more`, next: 'head -c 32 /dev/urandom > FILE, and the same file on both nodes' })
+  if ((statSync(path).mode & 0o077) !== 0) throw new LockstepError('invalid', 'LS_H_KEY', 'the key can be read by others', { object: `cluster.key-file ${path}`, next: `chmod 600 ${path}` })
+  return key
+}
+
+function credentialsOf ({ certificates }: ClusterSettings, key: Uint8Array, peerName: string): Credentials {
+  if (certificates === null) return { kind: 'psk', key }
+  const { certificate, key: secret, authority } = certificates
+  const text = (path: string, name: string): string => read(path, `cluster.certificates.${name}`).toString('utf8')
+  return { kind: 'certificates', cert: text(certificate, 'certificate'), key: text(secret, 'key'), ca: text(authority, 'authority'), peerName }
+}

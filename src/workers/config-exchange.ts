@@ -1,0 +1,102 @@
+/**
+ * One configuration for both nodes (D8): the owner of group 0 sends what it has applied until the peer says that it has applied it too; the other applies
+ * what it gets, under the same number and with the same ids. Level-triggered: looked at after every event and every AGAIN_MS.
+ */
+import { Config, ConfigAck } from '../generated/proto/lockstep/peer/v1/peer.js'
+import type { Followed } from '../config/authority.js'
+import { LockstepError } from '../contract/errors.js'
+
+const AGAIN_MS = 2000
+const APPLY_MS = 60_000
+/** A peer that asks for a number further away than that is not believed. */
+const LEAP_MAX = 1 << 20
+
+export interface ConfigExchangeOptions {
+  /** What runs here. */
+  readonly shared: () => Followed | null
+  readonly follow: (peer: Followed, signal: AbortSignal) => Promise<void>
+  /** Our number is taken at the peer: another, at least this. */
+  readonly renumber: (least: number, signal: AbortSignal) => Promise<void>
+  /** False: the peer does not hear it. */
+  readonly say: (type: 'config' | 'configAck', body: Uint8Array) => Promise<boolean>
+  /** This node owns group 0, and its peer is connected with another generation or other ids than ours. */
+  readonly wanted: () => Promise<boolean>
+  /** `refusal` '': applied. */
+  readonly onAnswer: (generation: number, refusal: string) => void
+  readonly onFollowed: (generation: number, refusal: string) => void
+}
+
+export interface ConfigExchange {
+  readonly look: () => void
+  readonly received: (type: 'config' | 'configAck', body: Uint8Array) => void
+  readonly close: () => void
+}
+
+export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
+  let sentAt = -Infinity
+  let sent = 0
+  let looking = false
+  let following = false
+  let closed = false
+
+  const send = async (): Promise<void> => {
+    const mine = o.shared()
+    if (mine === null || (mine.generation === sent && performance.now() - sentAt < AGAIN_MS) || !await o.wanted()) return
+    sent = mine.generation
+    sentAt = performance.now()
+    await o.say('config', Config.encode({ generation: BigInt(mine.generation), text: mine.text, author: mine.author, comment: mine.comment, ids: JSON.stringify(mine.ids) }).finish())
+  }
+  const look = (): void => {
+    if (looking || closed) return
+    looking = true
+    void send().catch(() => undefined).finally(() => { looking = false })
+  }
+  const answer = async (generation: bigint, refusal: string, free = 0n): Promise<void> => { await o.say('configAck', ConfigAck.encode({ generation, refusal, free }).finish()) }
+
+  const follow = async (body: Uint8Array): Promise<void> => {
+    let config: Config
+    let ids: unknown
+    try {
+      config = Config.decode(body)
+      ids = JSON.parse(config.ids)
+    } catch {
+      return // of a peer that speaks otherwise: it hears no answer
+    }
+    if (following || closed) return // it comes again
+    following = true
+    try {
+      await o.follow({ generation: Number(config.generation), text: config.text, author: config.author, comment: config.comment, ids }, AbortSignal.timeout(APPLY_MS))
+      o.onFollowed(Number(config.generation), '')
+      await answer(config.generation, '')
+    } catch (error) {
+      const refusal = error instanceof Error ? error.message : String(error)
+      o.onFollowed(Number(config.generation), refusal)
+      await answer(config.generation, refusal, error instanceof LockstepError && error.code === 'LS_C_GENERATION' ? BigInt(Number.parseInt(error.detail.expected ?? '0', 10)) : 0n)
+    } finally {
+      following = false
+    }
+  }
+
+  const answered = async (body: Uint8Array): Promise<void> => {
+    let ack: ConfigAck
+    try {
+      ack = ConfigAck.decode(body)
+    } catch {
+      return
+    }
+    const free = Number(ack.free)
+    if (free > sent && free <= sent + LEAP_MAX) return void await o.renumber(free, AbortSignal.timeout(APPLY_MS))
+    o.onAnswer(Number(ack.generation), ack.refusal)
+  }
+
+  const timer = setInterval(look, AGAIN_MS)
+  timer.unref()
+  return {
+    look,
+    received: (type, body) => { void (type === 'config' ? follow(body) : answered(body)).catch(() => undefined) },
+    close: () => {
+      closed = true
+      clearInterval(timer)
+    }
+  }
+}

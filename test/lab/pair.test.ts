@@ -1,0 +1,129 @@
+/**
+ * A pair under traffic, on both backends: sessions are on both nodes and proven equal, a planned move and the death of the owner break no download, a
+ * restart of the agent moves nothing, cut paths heal, and a configuration that is applied on one node runs on both.
+ */
+import t, { type Test } from 'tap'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ebpfSkip } from './instance.js'
+import { openPairLab, type PairLab } from './pair-lab.js'
+import type { RouterName } from './pair-topology.js'
+import { ports } from './servers.js'
+import { must, run } from './shell.js'
+import { full, skipReason } from './support.js'
+import { addresses } from './topology.js'
+import { curl, echo, echoing, httpUrl } from './traffic.js'
+
+t.setTimeout(full ? 1_800_000 : 240_000)
+const other = (r: RouterName): RouterName => r === 'r1' ? 'r2' : 'r1'
+const downloads = (lab: PairLab, seconds: number, parallel: number): ReturnType<typeof curl> => curl({
+  netns: lab.netns('client'), url: httpUrl(addresses.s1.v4, '1m.bin'), count: parallel, parallel, sha256: lab.servers.bigSha256, rate: `${Math.ceil(1024 / seconds)}k`, timeoutS: seconds * 3 + 30
+})
+const logs = (lab: PairLab): string => [...lab.agents].map(([name, agent]) => `--- ${name}\n${agent.log.split('\n').filter((l) => l.includes('"cluster"') || /"level":[456]0/.test(l)).slice(-40).join('\n')}`).join('\n')
+
+for (const backend of ['userspace', 'ebpf'] as const) {
+  const skip = backend === 'ebpf' ? await ebpfSkip('curl') : await skipReason('curl')
+  t.test(`a pair on ${backend}`, { skip }, async (t: Test) => {
+    const lab = await openPairLab(t, `p${backend[0] ?? ''}`, { backend })
+    const client = lab.netns('client')
+    await Promise.all([lab.start('r1'), lab.start('r2')])
+    await lab.settled('r1')
+    t.pass('r1 owns: it has the higher priority')
+
+    await t.test('a session is on both nodes, under one id', async (t) => {
+      const flow = await echo(client, { kind: 'tcp', host: addresses.s1.v4, port: ports.echo, count: 50, intervalMs: 10 })
+      t.same([flow.error, flow.received], [null, 50])
+      await lab.until(async () => {
+        const [mine, theirs] = await Promise.all([lab.agent('r1').sessions(), lab.agent('r2').sessions()])
+        const ids = (rows: typeof mine): string => rows.map((s) => s.id).sort().join()
+        return mine.length > 0 && ids(mine) === ids(theirs) ? null : `${mine.length} and ${theirs.length} sessions`
+      }, 5000)
+      const verified = await lab.agent('r2').json<{ results: ReadonlyArray<{ equal: boolean, sessions: number }> }>(['cluster', 'verify'])
+      t.match(verified.results, [{ equal: true }])
+    })
+
+    await t.test('planned moves under downloads break nothing', async (t) => {
+      const running = downloads(lab, 8, 16)
+      const flow = echoing(client, { kind: 'udp', host: addresses.s1.v4, port: ports.echo, count: 800, intervalMs: 10 })
+      let owner: RouterName = 'r1'
+      for (let i = 0; i < (full ? 20 : 3); i++) {
+        await sleep(500)
+        await lab.until(async () => (await lab.group(other(owner))).ready ? null : (await lab.group(other(owner))).reasons.join(), 30_000)
+        const moved = await lab.agent(owner).cli(['cluster', 'switchover', '--to', other(owner), '--all'])
+        t.equal(moved.code, 0, moved.stdout + moved.stderr)
+        owner = other(owner)
+        t.same([(await lab.group(owner)).role, (await lab.group(other(owner))).role], ['owner', 'standby'])
+      }
+      const result = await running
+      t.same([result.ok, result.failures], [16, {}], logs(lab))
+      const figures = await flow.figures
+      t.equal(figures.error, null)
+      t.comment(`datagrams: ${figures.received} of ${figures.sent}, longest gap ${figures.longestGapMs} ms`)
+      if (owner === 'r2') {
+        await lab.until(async () => (await lab.group('r1')).ready ? null : (await lab.group('r1')).reasons.join(), 30_000)
+        t.equal((await lab.agent('r1').cli(['cluster', 'switchover', '--to', 'r1', '--all'])).code, 0)
+      }
+    })
+
+    await t.test('the agent of the owner restarts: nothing moves where programs forward on', { skip: backend === 'userspace' ? 'packet workers end with their agent' : false }, async (t) => {
+      const running = downloads(lab, 6, 8)
+      for (let i = 0; i < (full ? 50 : 3); i++) {
+        await sleep(300)
+        if (i % 2 === 0) await lab.agent('r1').kill()
+        else t.equal((await lab.agent('r1').stop()).code, 0)
+        await sleep(400)
+        t.equal((await lab.group('r2')).role, 'standby', 'the peer waits')
+        await lab.start('r1')
+        await lab.until(async () => (await lab.group('r1')).role === 'owner' ? null : (await lab.group('r1')).role, 5000)
+      }
+      t.same((await lab.group('r2')).history.filter((h) => h.to === 'owner').length, (await lab.group('r2')).history.filter((h) => h.to === 'owner' && h.code === 'move').length, 'no takeover but planned ones')
+      const result = await running
+      t.same([result.ok, result.failures], [8, {}], logs(lab))
+      await lab.settled('r1', 30_000)
+    })
+
+    await t.test('the owner dies: the other takes over, and downloads go on', async (t) => {
+      const running = downloads(lab, 6, 16)
+      await sleep(1500)
+      await lab.settled('r1', 30_000)
+      await lab.killNode('r1')
+      await lab.until(async () => (await lab.group('r2')).role === 'owner' ? null : (await lab.group('r2')).role, 5000)
+      const result = await running
+      t.same([result.ok, result.failures], [16, {}], logs(lab))
+      await lab.start('r1')
+      await lab.settled('r2', 40_000)
+      t.pass('it comes back as standby, and is proven equal')
+    })
+
+    await t.test('all paths are cut and heal: one owner, tables proven equal', async (t) => {
+      const links = ['sync', 'spare', 'fabric']
+      for (const dev of links) await must({ netns: lab.netns('r1'), argv: ['ip', 'link', 'set', dev, 'down'] })
+      await lab.until(async () => (await lab.group('r1')).role === 'owner' ? null : (await lab.group('r1')).role, 10_000)
+      t.equal((await lab.group('r2')).role, 'owner', 'without a witness both survive, in two epochs')
+      await sleep(full ? 30_000 : 2000)
+      for (const dev of links) await must({ netns: lab.netns('r1'), argv: ['ip', 'link', 'set', dev, 'up'] })
+      await lab.until(async () => {
+        const roles = [(await lab.group('r1')).role, (await lab.group('r2')).role].sort().join()
+        return roles === 'owner,standby' ? null : roles
+      }, 10_000)
+      const owner: RouterName = (await lab.group('r1')).role === 'owner' ? 'r1' : 'r2'
+      await lab.settled(owner, 40_000)
+      const flow = await echo(client, { kind: 'tcp', host: addresses.s1.v4, port: ports.echo, count: 20, intervalMs: 10 })
+      t.same([flow.error, flow.received], [null, 20])
+    })
+
+    await t.test('what is applied at the owner runs on both; the other refuses', async (t) => {
+      const owner: RouterName = (await lab.group('r1')).role === 'owner' ? 'r1' : 'r2'
+      const changed = lab.config.replace('policies:\n', 'policies:\n  - {name: no-telnet, from: clients, to: servers, applications: [telnet], action: reject}\n')
+      const refused = await lab.agent(other(owner)).cli(['apply', '-', '--json'], { input: changed })
+      t.not(refused.code, 0)
+      t.match(refused.stderr + refused.stdout, new RegExp(`LS_H_AUTHORITY.*${owner}`, 's'))
+      const { generation } = await lab.agent(owner).apply(changed)
+      await lab.until(async () => {
+        const s = await lab.agent(other(owner)).status()
+        return s.config.running?.generation === generation.generation ? null : `generation ${s.config.running?.generation ?? 0}`
+      }, 15_000)
+      await lab.settled(owner, 40_000)
+      t.equal((await run(['curl', '-s', '--connect-timeout', '2', `telnet://${addresses.s1.v4}:23`], { netns: client, timeoutMs: 10_000 })).code, 7, 'refused at once')
+    })
+  })
+}
