@@ -45,6 +45,8 @@ export interface AgentOptions {
   readonly socketPath: string | null
   readonly stateDirectory: string | null
   readonly instance: string | null
+  /** Which node of the configuration this is, whatever `agent.node` says. */
+  readonly node?: string | null
   readonly backend: string | null
   readonly log: Logger
   /** `log` takes the level of the configuration in force; without, it keeps its own. */
@@ -66,7 +68,7 @@ const REFRESH_MS = 2000
 export async function startAgent (o: AgentOptions): Promise<Agent> {
   const defaults = hostDefaults()
   const host = { ...defaults, stateDir: o.stateDirectory ?? defaults.stateDir, socketPath: o.socketPath ?? defaults.socketPath }
-  const parse: ParseOptions = { host, ...(o.config?.path == null ? {} : { directory: dirname(o.config.path) }) }
+  const parse: ParseOptions = { host, ...(o.node == null ? {} : { node: o.node }), ...(o.config?.path == null ? {} : { directory: dirname(o.config.path) }) }
   const early = o.config === null ? await openState(host.stateDir, null) : null
   const first = await firstDesired(o, parse, early).catch((error: unknown) => { early?.release(); throw error })
   const stateDirectory = o.stateDirectory ?? first.agent.stateDir

@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly socketPath: string | null
   readonly stateDirectory: string | null
   readonly instance: string | null
+  /** Which node of the file this is; `null`: as configured, else the host name. */
+  readonly node: string | null
   /** `null`: as configured. */
   readonly logLevel: string | null
 }
@@ -111,7 +113,7 @@ export async function runAgent (o: RunOptions): Promise<number> {
   let agent: Agent
   try {
     const config = o.config === null ? null : await readConfigFile(o.config)
-    agent = await startAgent({ config, socketPath: o.socketPath, stateDirectory: o.stateDirectory, instance: o.instance, backend: o.backend, log, followLogLevel: o.logLevel === null, signal: starting.signal })
+    agent = await startAgent({ config, socketPath: o.socketPath, stateDirectory: o.stateDirectory, instance: o.instance, node: o.node, backend: o.backend, log, followLogLevel: o.logLevel === null, signal: starting.signal })
   } catch (error) {
     if (ended !== null) {
       log.info('stopped')

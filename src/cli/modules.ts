@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly socketPath: string | null
   readonly stateDirectory: string | null
   readonly instance: string | null
+  /** Which node of the file this is; `null`: as configured, else the host name. */
+  readonly node: string | null
   /** `null`: as configured. */
   readonly logLevel: string | null
 }
@@ -23,7 +25,7 @@ export interface QuickstartModule { readonly quickstart: (options: { readonly so
 export interface GatewayModule { readonly gatewayMain: (options: GatewayCliOptions) => Promise<number> }
 export interface LabModule { readonly labMain: (argv: string[]) => Promise<number> }
 export interface BenchModule { readonly benchMain: (argv: string[]) => Promise<number> }
-export interface ConfigModule { readonly checkText: (text: string, file?: string) => CheckResult | Promise<CheckResult> }
+export interface ConfigModule { readonly checkText: (text: string, options: { readonly file: string | null, readonly node: string | null }) => CheckResult | Promise<CheckResult> }
 export interface DoctorModule { readonly doctor: (options: DoctorOptions) => Promise<Diagnosis> }
 export interface HostDefaultsModule { readonly hostDefaults: (env: Readonly<Record<string, string | undefined>>) => { readonly socketPath: string } }
 

@@ -9,21 +9,28 @@ import { AddressBook } from './build/addresses.js'
 import { allTimeouts, buildAgent, buildReload, buildTimeouts } from './build/agent.js'
 import { ApplicationBook } from './build/applications.js'
 import { checkWhole } from './build/checks.js'
+import { buildCluster } from './build/cluster.js'
 import { Build, type HostDefaults } from './build/context.js'
 import { buildInterfaces } from './build/interfaces.js'
 import { buildNat } from './build/nat.js'
 import { overlay } from './build/overlay.js'
+import { checkPair, compareNodes } from './build/pair.js'
 import { buildPolicies } from './build/policies.js'
 import { buildSchedules } from './build/schedules.js'
 import { buildRoutes, buildVips } from './build/vips.js'
 import { buildGroups, buildScreens, buildZones } from './build/zones.js'
 import { compileRules } from './compile/rules.js'
 import { emptyIds, IdBook, withIds } from './ids.js'
-import { ConfigError, type Issues } from './issues.js'
+import { ConfigError, oneOf, type Issues } from './issues.js'
+import { namePattern } from './schema/common.js'
 import { checkShape, type Shape } from './shape.js'
 import { readYaml } from './yaml.js'
 
 export interface ParseOptions {
+  /** Which node of the file this is, whatever `agent.node` says; default: that, else the host's name. */
+  readonly node?: string
+  /** A host that is no node of the file stands for the first one: a check away from the pair. */
+  readonly anyNode?: boolean
   /** Fills `agent.node`, `agent.state-dir` and `agent.socket`. */
   readonly host: HostDefaults
   /** Base of relative capture file names; default: the working directory. */
@@ -55,16 +62,23 @@ export function parseConfig (input: string | Uint8Array, options: ParseOptions):
   const issues = yaml.issues
   const shape = checkShape(yaml.value, issues)
   if (shape === null) return done(null, issues)
-  const own = shape.config.agent?.node ?? options.host.node
-  const desired = buildDesired(own, yaml.value, shape, issues, options)
-  for (const other of Object.keys(shape.config.nodes ?? {})) {
-    if (other !== own) buildDesired(other, yaml.value, shape, issues, options)
+  const { agent, cluster, nodes } = shape.config
+  const names = [...new Set([...Object.keys(cluster?.nodes ?? {}), ...Object.keys(nodes ?? {})])]
+  const named = options.node ?? agent?.node
+  const own = named ?? (options.anyNode === true && !names.includes(options.host.node) ? names[0] : undefined) ?? options.host.node
+  if (options.node !== undefined && !new RegExp(namePattern).test(options.node)) issues.add('/agent/node', 'LS_C_VALUE', 'not usable as a name', options.node, 'letters, digits, _ . - and at most 63 of them')
+  else if (cluster === undefined && options.node !== undefined && names.length > 0 && !names.includes(options.node)) issues.add('/nodes', 'LS_C_REFERENCE', 'no such node', options.node, oneOf(names))
+  const { desired } = buildDesired(own, yaml.value, shape, issues, options)
+  for (const name of names) {
+    if (name === own) continue
+    const other = buildDesired(name, yaml.value, shape, issues, options)
+    compareNodes(other.b, desired, other.desired)
   }
   if (issues.count > 0) return done(null, issues)
   return tryCompile(desired, issues, done)
 }
 
-function buildDesired (node: string, whole: unknown, shape: Shape, issues: Issues, options: ParseOptions): Desired {
+function buildDesired (node: string, whole: unknown, shape: Shape, issues: Issues, options: ParseOptions): { readonly b: Build, readonly desired: Desired } {
   const { config: raw, origin } = overlay(shape.config, node)
   const b = new Build(issues, shape, whole, origin)
   const agent = buildAgent(b, raw, { ...options.host, node })
@@ -72,6 +86,7 @@ function buildDesired (node: string, whole: unknown, shape: Shape, issues: Issue
   const screens = buildScreens(b, raw.screens)
   const zones = buildZones(b, raw, redundancyGroups, screens)
   const { ports, interfaces } = buildInterfaces(b, raw, agent, zones, redundancyGroups, options.directory ?? process.cwd())
+  const cluster = buildCluster(b, raw, node, redundancyGroups, interfaces)
   const schedules = buildSchedules(b, raw.schedules)
   const applications = new ApplicationBook(b, raw.applications)
   const books = { addresses: new AddressBook(b, raw['address-book']), applications, zones }
@@ -82,10 +97,11 @@ function buildDesired (node: string, whole: unknown, shape: Shape, issues: Issue
   const domains = [...new Set(['default', ...interfaces.map(i => i.domain), ...nat.pools.map(p => p.domain), ...nat.static.map(s => s.domain), ...vips.map(v => v.domain)])].sort()
   const desired: Desired = {
     agent, reload: buildReload(raw), timeouts: allTimeouts(buildTimeouts(b, '/timeouts', raw.timeouts)), applications: applications.all(),
-    redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, vips, routes, cluster: null, domains, ids: emptyIds,
+    redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, vips, routes, cluster, domains, ids: emptyIds,
   }
   checkWhole(b, desired)
-  return desired
+  checkPair(b, desired)
+  return { b, desired }
 }
 
 /** The classifier has limits that no single section shows. */

@@ -2,8 +2,10 @@
  * What an apply would do, as lines for people and in the order in which it is safe: new and changed things first, in the order in which
  * they need each other, then what is gone, in reverse (hazard 80: clear-then-write opens a hole). Pure function of two configurations.
  */
+import type { Endpoint } from '../contract/cluster.js'
 import type { Desired } from '../contract/desired.js'
 import type { PlanStep } from '../contract/services.js'
+import { formatDuration } from './units.js'
 
 interface Item { readonly name: string, readonly value: unknown, readonly summary: string }
 interface Section { readonly kind: string, readonly items: (d: Desired) => readonly Item[], readonly ordered?: boolean }
@@ -13,11 +15,24 @@ const any = (list: readonly string[]): string => list.length === 0 ? 'any' : lis
 const match = (rule: { from: readonly string[], to?: readonly string[], applications: readonly string[] }): string =>
   `from ${any(rule.from)}${rule.to === undefined ? '' : ` to ${any(rule.to)}`}${rule.applications.length === 0 ? '' : ` ${any(rule.applications)}`}`
 
+function ownership ({ cluster }: Desired, id: number): object {
+  const { rg: _, ...settings } = cluster?.groups.find(({ rg }) => rg === id) ?? {} as { rg?: number }
+  return settings
+}
+const at = ({ host, port }: Endpoint): string => host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+function clusterItems ({ cluster }: Desired): Item[] {
+  if (cluster === null) return []
+  const { nodes, groups: _, ...value } = cluster
+  return [{ name: 'cluster', value, summary: `${nodes.map(node => node.name).join(', ')}; heartbeat ${formatDuration(value.timing.intervalMs)} x ${value.timing.count}` }]
+}
+
 /** In dependency order. */
 const sections: readonly Section[] = [
   { kind: 'agent', items: d => [{ name: 'agent', value: d.agent, summary: `backend ${d.agent.backend}` }, { name: 'reload', value: d.reload, summary: `policy-rematch ${d.reload.policyRematch}` }] },
   { kind: 'timeouts', items: d => [{ name: 'timeouts', value: d.timeouts, summary: `${Object.keys(d.timeouts).length} phases` }] },
-  { kind: 'redundancy-group', items: d => d.redundancyGroups.map(g => ({ name: String(g.id), value: g, summary: g.description })) },
+  { kind: 'cluster', items: d => clusterItems(d) },
+  { kind: 'cluster-node', items: d => named((d.cluster?.nodes ?? []).map(n => ({ ...n, sync: at(n.sync), heartbeats: n.heartbeats.map(at) })), n => `index ${n.index}, sync ${n.sync}, heartbeat ${n.heartbeats.join(', ')}`) },
+  { kind: 'redundancy-group', items: d => d.redundancyGroups.map(g => ({ name: String(g.id), value: { ...g, ...ownership(d, g.id) }, summary: g.description })) },
   { kind: 'screen', items: d => named(d.screens, s => Object.keys(s.limits).join(', ')) },
   { kind: 'schedule', items: d => named(d.schedules, s => `${s.weekly.length} weekly, ${s.dates.length} dates, ${s.timeZone}`) },
   { kind: 'application', items: d => named(d.applications.filter(a => !a.inline), a => `${a.terms.length} term${a.terms.length === 1 ? '' : 's'}`) },
@@ -36,28 +51,32 @@ const sections: readonly Section[] = [
 ]
 
 /** Settings that are read once, when the agent starts. */
-const atStart = new Set(['node', 'instance', 'stateDir', 'socketPath', 'netns', 'workers', 'table.capacity', 'table.hugepages', 'gateway.grpc', 'gateway.metrics'])
+const atStart: Readonly<Record<string, readonly string[]>> = {
+  agent: ['node', 'instance', 'stateDir', 'socketPath', 'netns', 'workers', 'table.capacity', 'table.hugepages', 'gateway.grpc', 'gateway.metrics'],
+  'cluster-node': ['index', 'sync'],
+}
 
 /** From nothing (`null`): everything is added. Unchanged things are left out. */
 export function planConfig (from: Desired | null, to: Desired): PlanStep[] {
   const write: PlanStep[] = []
   const clear: PlanStep[] = []
   for (const { kind, items, ordered } of sections) {
+    const later = kind === 'cluster' && from !== null ? ' (at the next start)' : ''
     const old = new Map((from === null ? [] : items(from)).map(item => [item.name, item]))
     const next = items(to)
     const moved = ordered === true ? movedNames([...old.keys()], next.map(item => item.name)) : new Map<string, string>()
     for (const { name, value, summary } of next) {
       const before = old.get(name)
       old.delete(name)
-      if (before === undefined) write.push({ action: 'add', kind, name, detail: summary })
+      if (before === undefined) write.push({ action: 'add', kind, name, detail: summary + later })
       else {
         const changes = differences(before.value, value)
         const place = moved.get(name)
         if (place !== undefined) changes.push(place)
-        if (changes.length > 0) write.push({ action: 'change', kind, name, detail: changes.map(change => kind === 'agent' && atStart.has(change.split(' ')[0] ?? '') ? `${change} (at the next start)` : change).join('; ') })
+        if (changes.length > 0) write.push({ action: 'change', kind, name, detail: changes.map(change => atStart[kind]?.includes(change.split(' ')[0] ?? '') === true ? `${change} (at the next start)` : change).join('; ') })
       }
     }
-    clear.unshift(...[...old.values()].reverse().map(({ name, summary }): PlanStep => ({ action: 'remove', kind, name, detail: summary })))
+    clear.unshift(...[...old.values()].reverse().map(({ name, summary }): PlanStep => ({ action: 'remove', kind, name, detail: summary + later })))
   }
   return [...write, ...clear]
 }

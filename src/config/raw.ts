@@ -10,7 +10,8 @@ export interface RawConfig {
   readonly agent?: RawAgent
   readonly reload?: { readonly 'policy-rematch'?: boolean }
   readonly timeouts?: Named<Scalar>
-  readonly 'redundancy-groups'?: Named<{ readonly description?: string }>
+  readonly cluster?: RawCluster
+  readonly 'redundancy-groups'?: Named<RawGroup>
   readonly interfaces?: Named<RawInterface>
   readonly 'traffic-sources'?: Named<RawSource>
   readonly zones?: Named<RawZone>
@@ -22,7 +23,7 @@ export interface RawConfig {
   readonly nat?: RawNat
   readonly vips?: Named<RawVip>
   readonly routes?: readonly RawRoute[]
-  readonly nodes?: Named<{ readonly agent?: RawAgent, readonly interfaces?: Named<RawInterface> }>
+  readonly nodes?: Named<{ readonly agent?: Omit<RawAgent, 'node'>, readonly interfaces?: Named<RawInterface> }>
 }
 
 export interface RawAgent {
@@ -39,6 +40,33 @@ export interface RawAgent {
   readonly table?: { readonly capacity?: Scalar, readonly hugepages?: 'auto' | 'on' | 'off' }
   readonly management?: { readonly ports?: readonly number[], readonly interfaces?: readonly string[] }
   readonly gateway?: { readonly grpc?: string | null, readonly metrics?: string | null }
+}
+
+export interface RawCluster {
+  readonly 'key-file': string
+  readonly certificates?: { readonly certificate: string, readonly key: string, readonly authority: string }
+  readonly heartbeat?: { readonly interval?: Scalar, readonly count?: number }
+  readonly 'restart-hold'?: Scalar
+  readonly 'move-timeout'?: Scalar
+  readonly 'degraded-after'?: Scalar
+  readonly monitor?: { readonly 'worse-after'?: Scalar, readonly 'better-after'?: Scalar }
+  readonly nodes: Named<{ readonly index: number, readonly sync: string, readonly heartbeat: Many<string> }>
+}
+
+export interface RawMonitor {
+  readonly name?: string
+  readonly weight: number
+  readonly interface?: string
+  readonly neighbour?: string
+  readonly script?: readonly string[]
+  readonly interval?: Scalar
+  readonly timeout?: Scalar
+}
+export interface RawGroup {
+  readonly description?: string
+  readonly priority?: Named<number>
+  readonly preempt?: boolean
+  readonly monitors?: readonly RawMonitor[]
 }
 
 export interface RawInterface {

@@ -3,12 +3,13 @@
  * nothing takes over: the last heartbeat heard may have left just before the last stamp but one interval, so lease < detection - interval.
  * 1.5 intervals are taken off; stamps come every half interval, so three may be late before a healthy owner stops.
  */
+import { clusterDefaults } from '../contract/cluster-limits.js'
 import { LockstepError } from '../contract/errors.js'
 import { haLimits } from './limits.js'
 
 export interface Timing { readonly intervalMs: number, readonly count: number }
 
-export const defaultTiming: Timing = { intervalMs: 100, count: 3 }
+export const defaultTiming: Timing = clusterDefaults.timing
 export const fastTiming: Timing = { intervalMs: 10, count: 5 }
 
 /** @throws invalid LS_H_TIMING */

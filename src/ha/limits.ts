@@ -1,15 +1,12 @@
-/** Bounds and defaults of ownership, in one place. Durations are in milliseconds. */
+/** Bounds and defaults of ownership: those that an operator sets are in the contract. Durations are in milliseconds. */
+import { clusterDefaults, clusterLimits } from '../contract/cluster-limits.js'
+
 export const haLimits = {
-  intervalMsMin: 10, intervalMsMax: 1000,
-  /** Below three a lease of detection minus 1.5 intervals would be shorter than an interval. */
-  countMin: 3, countMax: 10,
-  /** An epoch's low byte. */
-  nodeIndexMax: 255,
+  ...clusterLimits,
   /** A signed 64-bit counter of epochs holds 2^55 - 1 of them. */
   epochCounterMax: 2n ** 55n - 1n,
   /** Boots of a peer that are over; their heartbeats are replays. */
   retiredBootsMax: 16,
-  restartHoldMsMax: 300_000,
   /** An epoch that is not confirmed is written again. */
   askEpochAgainMs: 1000,
 } as const
@@ -33,7 +30,6 @@ export interface HaTimers {
 }
 
 export const defaultTimers: HaTimers = {
-  degradedAfterMs: 120_000, restartHoldMs: 30_000, resignGuardMs: 2000,
-  moveTimeoutMs: 2000, moveResendMs: 100, moveRetryMs: 5000,
-  worseAfterMs: 0, betterAfterMs: 5000,
+  ...clusterDefaults.timers,
+  resignGuardMs: 2000, moveResendMs: 100, moveRetryMs: 5000,
 }

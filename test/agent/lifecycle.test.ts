@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { AgentGetInfoResponse } from '../../src/generated/proto/lockstep/v1/agent.js'
 import type { ConfigGetStatusResponse } from '../../src/generated/proto/lockstep/v1/config.js'
 import { ask, apply, idle, isRoot, place, refusedStart, root, sources, spawnAgent, startAgent, textOf, until, type Running } from './agent-process.js'
 
@@ -67,6 +68,18 @@ t.test('the level of the log is that of the file, and follows it; --log-level wi
   t.match(loud.stderr(), /configuration in force/)
   t.same(await loud.stop(), clean)
   t.match(await refusedStart(t, p, { args: ['--log-level', 'loud'] }), { code: 2, stderr: /Allowed choices are trace, debug/ })
+})
+
+t.test('--node says which node of the file it is, whatever the file says', async t => {
+  const p = place(t)
+  p.write(idle().replace('agent: {', 'agent: {node: a, ') + 'nodes: {a: {interfaces: {a: {addresses: 10.0.0.2/24}}}, b: {interfaces: {a: {addresses: 10.0.0.3/24}}}}\n')
+  const agent = await startAgent(t, p, { args: ['--node', 'b'] })
+  t.equal((await ask<AgentGetInfoResponse>(done => agent.calls.agent.getInfo({}, done))).node, 'b')
+  agent.child.kill('SIGHUP')
+  await until('the reload', () => agent.stderr().includes('read again'))
+  t.equal((await ask<AgentGetInfoResponse>(done => agent.calls.agent.getInfo({}, done))).node, 'b', 'also of what it reads later')
+  t.same(await agent.stop(), clean)
+  t.match(await refusedStart(t, p, { args: ['--node', 'c'] }), { code: 1, stderr: /\/nodes: no such node: found "c", expected one of a, b/ })
 })
 
 t.test('a gateway without flags listens where the configuration that runs says', async t => {

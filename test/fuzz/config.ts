@@ -11,6 +11,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parse, stringify } from 'yaml'
+import { clusterHash } from '../../src/config/cluster-hash.js'
+import { clusterRestarts } from '../../src/config/cluster-restarts.js'
 import { compile } from '../../src/config/compile/index.js'
 import { IdBook, withIds } from '../../src/config/ids.js'
 import { ConfigError, pointerKeys } from '../../src/config/issues.js'
@@ -165,7 +167,7 @@ export interface Judgement {
 
 export function judge (text: string, before: Desired | null): Judgement {
   try {
-    const { desired, issues } = parseConfig(text, { host, directory: '/etc/lockstep' })
+    const { desired, issues } = parseConfig(text, { host, anyNode: true, directory: '/etc/lockstep' })
     if (desired === null) {
       if (issues.length === 0) return { fault: 'refused without an issue', desired, marks: [] }
       const bad = issues.find(i => (i.path !== '' && !i.path.startsWith('/')) || i.message === '' || i.expected === '' || i.code === '')
@@ -177,6 +179,8 @@ export function judge (text: string, before: Desired | null): Judgement {
     const book = IdBook.empty().assign(desired)
     const named = withIds(desired, book)
     planConfig(before, named)
+    if (before !== null) clusterRestarts(before, named)
+    if (clusterHash(named).length !== 32) return { fault: 'no hash', desired, marks }
     if (planConfig(named, named).length > 0) return { fault: 'differs from itself', desired, marks }
     nextScheduleEdge(named, new Date('2026-03-28T20:00:00Z'))
     try {

@@ -32,8 +32,9 @@ function addRun (parent: Command, cli: Cli): void {
     .option('--socket <path>', 'serve this socket')
     .option('--state <directory>', 'keep generations and the startup configuration here')
     .option('--instance <name>', 'name of this instance when a host runs several')
+    .option('--node <name>', 'which node of the file this is (default: agent.node, else the host name)')
     .addOption(new Option('--log-level <level>', 'least severe level that is logged, whatever the file says (default: as configured)').choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal']))
-    .action(action(cli, async (config: string | undefined, o: { backend?: string, socket?: string, state?: string, instance?: string, logLevel?: string }) => {
+    .action(action(cli, async (config: string | undefined, o: { backend?: string, socket?: string, state?: string, instance?: string, node?: string, logLevel?: string }) => {
       const { runAgent } = await load('main')
       cli.io.signal.throwIfAborted() // from here on the agent listens to signals itself
       return await runAgent({
@@ -42,6 +43,7 @@ function addRun (parent: Command, cli: Cli): void {
         socketPath: socketGiven(cli.io, o),
         stateDirectory: o.state ?? null,
         instance: o.instance ?? null,
+        node: o.node ?? null,
         logLevel: o.logLevel ?? null
       })
     }))
@@ -96,16 +98,17 @@ function addCheck (parent: Command, cli: Cli): void {
   onlineVerb(parent, {
     usage: 'check <file>',
     summary: 'Validate a configuration; every error at once',
-    about: 'Needs no agent. With --running the agent checks it and shows what an apply would change. Exit code 1 when there are errors.',
-    examples: ['check edge.yaml', 'check edge.yaml --running', 'check - --json < edge.yaml']
+    about: 'Needs no agent. Every node of the file is judged. With --running the agent checks it and shows what an apply would change. Exit code 1 when there are errors.',
+    examples: ['check edge.yaml', 'check edge.yaml --running', 'check edge.yaml --node edge-2', 'check - --json < edge.yaml']
   })
+    .addOption(new Option('--node <name>', 'show the plan of this node (default: agent.node, else the host name, else the first node)').conflicts('running'))
     .option('--running', 'ask the agent: plan against what runs')
-    .action(action(cli, async (file: string, options: CommonOptions & { readonly running?: boolean }) => {
+    .action(action(cli, async (file: string, options: CommonOptions & { readonly running?: boolean, readonly node?: string }) => {
       const { io } = cli
       const text = await readConfig(io, file)
       const r = options.running === true
         ? await withAgent(io, options, async ({ config }) => await call(config, config.check, { text }))
-        : await offlineCheck(text, file)
+        : await offlineCheck(text, { file: file === '-' ? null : file, node: options.node ?? null })
       if (options.json === true) await io.out(`${toJson({ ok: r.ok, issues: r.issues, warnings: r.warnings, plan: planJson(r.plan) }, 2)}\n`)
       else {
         const name = file === '-' ? 'stdin' : file
@@ -119,9 +122,9 @@ function addCheck (parent: Command, cli: Cli): void {
 }
 
 /** The library's result in the shape the agent would send. */
-async function offlineCheck (text: string, file: string): Promise<Omit<ConfigCheckResponse, 'issues'> & { issues: readonly IssueText[] }> {
+async function offlineCheck (text: string, options: { readonly file: string | null, readonly node: string | null }): Promise<Omit<ConfigCheckResponse, 'issues'> & { issues: readonly IssueText[] }> {
   const { checkText } = await load('config')
-  const r = await (file === '-' ? checkText(text) : checkText(text, file))
+  const r = await checkText(text, options)
   const actions = { add: 'PLAN_ACTION_ADD', change: 'PLAN_ACTION_CHANGE', remove: 'PLAN_ACTION_REMOVE', keep: 'PLAN_ACTION_KEEP' } as const
   return { ok: r.ok, issues: r.issues, warnings: [...r.warnings], plan: r.plan.map((s) => ({ ...s, action: actions[s.action] as ConfigCheckResponse['plan'][number]['action'] })) }
 }

@@ -15,7 +15,7 @@ export function buildAgent (b: Build, raw: RawConfig, host: HostDefaults): Agent
   const suffix = instance === 'default' ? '' : `-${instance}`
   if (agent.manage === 'addresses') b.issue('/agent/manage', 'LS_C_UNSUPPORTED', 'the agent does not set interface addresses in this version', 'addresses', 'none: set them with the operator\'s tools')
   return {
-    node: agent.node ?? host.node,
+    node: host.node,
     instance,
     stateDir: absolute(b, '/agent/state-dir', agent['state-dir'] ?? host.stateDir + suffix),
     socketPath: absolute(b, '/agent/socket', agent.socket ?? host.socketPath.replace(/(\.sock)?$/, `${suffix}$1`), 107),
@@ -38,8 +38,8 @@ export function buildAgent (b: Build, raw: RawConfig, host: HostDefaults): Agent
   }
 }
 
-function absolute (b: Build, path: string, value: string, max = 4000): string {
-  if (!value.startsWith('/')) b.issue(path, 'LS_C_VALUE', 'not an absolute path', value, 'a path that begins with /')
+export function absolute (b: Build, path: string, value: string, max = 4000): string {
+  if (!value.startsWith('/') || value.includes('\0')) b.issue(path, 'LS_C_VALUE', 'not an absolute path', value, 'a path that begins with /')
   else if (Buffer.byteLength(value) > max) b.issue(path, 'LS_C_VALUE', 'the path is too long', value, `at most ${max} bytes`)
   return value
 }

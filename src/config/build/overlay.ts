@@ -18,7 +18,7 @@ export function overlay (config: RawConfig, node: string): Overlaid {
   return { config: { ...config, agent: mergeAgent(config.agent ?? {}, own.agent ?? {}), interfaces }, origin }
 }
 
-function mergeAgent (shared: RawAgent, own: RawAgent): RawAgent {
+function mergeAgent (shared: RawAgent, own: Omit<RawAgent, 'node'>): RawAgent {
   return {
     ...shared, ...own,
     ...(own.table === undefined ? {} : { table: { ...shared.table, ...own.table } }),

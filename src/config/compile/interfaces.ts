@@ -14,7 +14,7 @@ export interface BoundInterface {
   readonly port: PortFacts
   /** Configured ones first, then the kernel's, prefix length kept, no duplicates. */
   readonly addresses: readonly string[]
-  /** What interface source NAT uses: floating first (R18). `null` = no address of the family. */
+  /** What interface source NAT uses: floating first, in a pair floating only (R18). `null` = no address of the family. */
   readonly nat4: bigint | null
   readonly nat6: bigint | null
 }
@@ -37,7 +37,7 @@ export function bindInterfaces (d: Desired, facts: HostFacts): BoundInterface[] 
       return all.find(value => !linkLocal(value)) ?? all[0] ?? null
     }
     const nat = (family: 4 | 6): bigint | null => {
-      const value = first(wanted.floating, family) ?? first(addresses, family)
+      const value = first(wanted.floating, family) ?? (d.cluster === null ? first(addresses, family) : null)
       return value === null || linkLocal(value) ? null : value
     }
     return [{ wanted, port, addresses, id: d.ids.interface[wanted.name] ?? 0, nat4: nat(4), nat6: nat(6) }]

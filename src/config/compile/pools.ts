@@ -34,7 +34,7 @@ export function compilePools (d: Desired, bound: readonly BoundInterface[], warn
   const behind = new Set(interfacesBehindNat(d).map(i => i.name))
   for (const { wanted, id, nat4, nat6 } of bound) {
     if (!behind.has(wanted.name)) continue
-    if (nat4 === null && nat6 === null) warnings.push(`interface ${wanted.name} has no address to hide sources behind: packets that a NAT rule sends there keep their source`)
+    if (nat4 === null && nat6 === null) warnings.push(`interface ${wanted.name} has no ${d.cluster === null ? '' : 'floating '}address to hide sources behind: packets that a NAT rule sends there keep their source`)
     for (const [family, value] of [[4, nat4], [6, nat6]] as const) {
       if (value === null) continue
       const name = interfacePoolName(wanted.name, family)

@@ -6,8 +6,8 @@ import { formatDuration } from '../units.js'
 
 export const kebab = (snake: string): string => snake.replaceAll('_', '-')
 
-export const agent = object('The daemon itself.', {
-  node: { ...name('Name of this host in a pair or fleet; selects its entry under `nodes`. Default: the host name.'), examples: ['edge-1'] },
+/** What may differ from node to node. */
+const settings = {
   instance: { ...name('Tells several agents of one host apart.'), default: 'default' },
   'state-dir': text('Where generations, ids and keeper state live. Default: /var/lib/lockstep, or the user state directory without root.', { examples: ['/var/lib/lockstep'] }),
   socket: text('The unix socket of the operator API. Default: /run/lockstep/agent.sock, or the user runtime directory without root.', { examples: ['/run/lockstep/agent.sock'] }),
@@ -29,6 +29,10 @@ export const agent = object('The daemon itself.', {
     grpc: { type: ['string', 'null'], default: '127.0.0.1:50461', description: 'Operator API over TCP, host:port; null = closed.' },
     metrics: { type: ['string', 'null'], default: '127.0.0.1:9461', description: 'Prometheus metrics over HTTP, host:port; null = closed.' },
   }),
+}
+export const agent = object('The daemon itself.', {
+  node: { ...name('Name of this host in a pair or fleet; selects its entry under `nodes`. Default: the host name. `--node` wins.'), examples: ['edge-1'] },
+  ...settings,
 })
 
 export const reload = object('What an apply does to sessions that exist.', {
@@ -40,9 +44,9 @@ export function timeouts (description: string, withDefaults: boolean): JsonSchem
   return object(description, Object.fromEntries(phase.map(p => [kebab(p.name), duration(`${p.text}.`, withDefaults ? formatDuration(p.ms) : undefined)])))
 }
 
-export const nodes = (agentSchema: JsonSchema, interfaceSchema: JsonSchema): JsonSchema => mapOf(
+export const nodes = (interfaceSchema: JsonSchema): JsonSchema => mapOf(
   'Differences of single nodes that share this file (R29): laid over `agent` and `interfaces` key by key.',
   object('What differs on the node of this name.', {
-    agent: agentSchema,
+    agent: object('The daemon itself.', settings),
     interfaces: mapOf('Interfaces by name; keys given here replace those of the shared entry.', interfaceSchema),
   }))

@@ -1,7 +1,8 @@
 /** The schema of the configuration file, JSON Schema 2020-12. src/config/schema.json is this; `UPDATE=1` of test/unit/config/documents writes it. */
 import { agent, nodes, reload, timeouts } from './agent.js'
+import { cluster, redundancyGroups } from './cluster.js'
 import { object } from './common.js'
-import { interfaceSchema, interfaces, redundancyGroups, routes, screens, trafficSources, zones } from './network.js'
+import { interfaceSchema, interfaces, routes, screens, trafficSources, zones } from './network.js'
 import { addressBook, applications, policies, schedules } from './policy.js'
 import { nat, vips } from './services.js'
 
@@ -9,6 +10,7 @@ const { description, ...root } = object('Configuration of a Lockstep agent.', {
   agent,
   reload,
   timeouts: timeouts('Idle timeouts by phase of a session.', true),
+  cluster,
   'redundancy-groups': redundancyGroups,
   interfaces,
   'traffic-sources': trafficSources,
@@ -21,7 +23,7 @@ const { description, ...root } = object('Configuration of a Lockstep agent.', {
   nat,
   vips,
   routes,
-  nodes: nodes(agent, interfaceSchema),
+  nodes: nodes(interfaceSchema),
 })
 
 /** Plain JSON: what editors read and what parse.ts enforces. */

@@ -1,4 +1,4 @@
-/** Schema of `interfaces`, `zones`, `screens`, `redundancy-groups` and `routes`. */
+/** Schema of `interfaces`, `zones`, `screens` and `routes`. */
 import { screen } from '../../generated/codes.js'
 import { choice, domain, flag, integer, listOf, mapOf, name, object, oneOrMany, ports, redundancyGroup, text, type JsonSchema } from './common.js'
 import { kebab } from './agent.js'
@@ -62,12 +62,6 @@ export const screens = mapOf('Screen profiles by name: packets dropped before an
   Object.fromEntries(screen.map(s => [kebab(s.name), s.name in rates
     ? integer(`${s.text}: most per second; 0 = off.`, 0, rates[s.name] ?? 0, { default: 0 })
     : flag(`${s.text}: drop.`, false)]))))
-
-export const redundancyGroups: JsonSchema = {
-  type: 'object', propertyNames: { pattern: '^(\\d|1[0-5])$' }, default: { 0: {} },
-  description: 'Redundancy groups by number, 0 to 15: units of ownership that fail over as one. Group 0 always exists.',
-  additionalProperties: object('A redundancy group.', { description: text('For people.') }),
-}
 
 export const routes = listOf('Static routes for ports without a kernel. Subnets of interface addresses are routes already.', object('A route.', {
   prefix: text('Destination.', { examples: ['0.0.0.0/0', '2001:db8::/32'] }),

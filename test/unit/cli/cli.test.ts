@@ -177,6 +177,18 @@ t.test('check --running; check offline when the library is there', async (t) => 
   t.match(await json(`check ${bad} --running`), { ok: true, plan: [{ action: 'add', name: 'dmz' }] })
 })
 
+t.test('check --node shows the plan of that node; without, every node is judged', async (t) => {
+  const { cli, json, directory } = await withCli(t)
+  const file = join(directory, 'pair.yaml')
+  writeFileSync(file, 'interfaces: {lan: {zone: z}}\nzones: {z: {}}\nnodes: {a: {interfaces: {lan: {port: eth1}}}, b: {interfaces: {lan: {port: eth2}}}}\n')
+  t.match(await json(`check ${file}`), { ok: true, plan: [{ kind: 'agent' }] })
+  for (const [node, port] of [['a', 'eth1'], ['b', 'eth2']] as const) t.match((await json(`check ${file} --node ${node}`) as { plan: unknown[] }).plan.at(-2), { kind: 'interface', name: 'lan', detail: `on ${port}, zone z` })
+  t.match(await cli(`check ${file} --node c`), { code: 1, out: '', err: /\/nodes: no such node: found "c", expected one of a, b/ })
+  t.match(await cli(`check ${file} --node a --running`), { code: 2, out: '' })
+  writeFileSync(file, 'nodes: {b: {interfaces: {lan: {zone: nowhere}}}}\n')
+  t.match(await cli(`check ${file}`), { code: 1, err: /\/nodes\/b\/interfaces\/lan\/zone: no such zone/ })
+})
+
 t.test('counters, flood, table verify', async (t) => {
   const { cli, json, agent } = await withCli(t)
   t.match((await cli('counters drops')).out, 'drops\nNAME         PACKETS  MEANING\npolicy_deny        5  denied by policy\n')
