@@ -15,7 +15,7 @@ import { openBackends, probeBackends, requireBackend } from './backend/registry.
 import { SwitchWatch } from './backend/switch-watch.js'
 import { TableDataPlane, type Compiler } from './backend/table/index.js'
 import { refusal } from './backend/table/switch.js'
-import { Authority, ConfigError, ConfigStore, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
+import { Authority, clusterRestarts, ConfigError, ConfigStore, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
 import { fileIo, type StoreIo } from './config/store-io.js'
 import type { Desired } from './contract/desired.js'
 import type { BackendName, ConfigSink } from './contract/dataplane.js'
@@ -123,7 +123,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
-    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), agent), store, parse, reader: pool.reader, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
+    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first), store, parse, reader: pool.reader, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
     onApplied: (applied, desired) => {
       setLevel(desired.agent)
       book = bookOf(desired)
@@ -339,7 +339,7 @@ function backendOf (name: string): BackendName {
 const backendNames: readonly BackendName[] = ['userspace', 'ebpf', 'dpdk', 'vpp']
 
 /** The dataplane's sink, and what an apply cannot change while the agent runs: refused when the next start would fail, else a warning. */
-function sinkOf (dataplane: TableDataPlane, backend: (configured: string) => BackendName, started: Desired['agent']): ConfigSink {
+function sinkOf (dataplane: TableDataPlane, backend: (configured: string) => BackendName, started: Desired): ConfigSink {
   const settings: ReadonlyArray<readonly [string, (a: Desired['agent']) => unknown]> = [
     ['agent.table.capacity', a => a.table.capacity], ['agent.table.hugepages', a => a.table.hugepages], ['agent.workers', a => a.workers], ['agent.socket', a => a.socketPath], ['agent.state-dir', a => a.stateDir],
     ['agent.instance', a => a.instance], ['agent.node', a => a.node]
@@ -351,7 +351,10 @@ function sinkOf (dataplane: TableDataPlane, backend: (configured: string) => Bac
       if (target === 'userspace') await dataplane.switchTo(target, signal)
       const result = await dataplane.config.apply(desired, generation, signal)
       if (target !== 'userspace') await dataplane.switchTo(target, signal)
-      const later = settings.filter(([, of]) => of(desired.agent) !== of(started)).map(([name, of]) => `${name}: ${String(of(desired.agent))} holds from the next start; ${String(of(started))} until then`)
+      const later = [
+        ...settings.filter(([, of]) => of(desired.agent) !== of(started.agent)).map(([name, of]) => `${name}: ${String(of(desired.agent))} holds from the next start; ${String(of(started.agent))} until then`),
+        ...clusterRestarts(started, desired).map(name => `${name}: holds from the next start`)
+      ]
       return { ...result, warnings: [...result.warnings, ...later] }
     },
     lastApplyResult: () => dataplane.config.lastApplyResult()
