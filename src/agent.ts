@@ -24,6 +24,8 @@ import type { AgentInfo } from './contract/services.js'
 import type { SessionChange } from './contract/session.js'
 import { drop } from './generated/codes.js'
 import { layout, limits } from './generated/layout.js'
+import { EventLog } from './ha/event-log.js'
+import { standalone } from './ha/standalone.js'
 import { formatAddress, addressOfBytes } from './lib/address.js'
 import { watchLoopDelay } from './lib/loop-delay.js'
 import type { NativeTable } from './native/binding.js'
@@ -31,6 +33,7 @@ import { fromNative } from './native/errors.js'
 import { heldIds } from './native/held-ids.js'
 import { loadCore } from './native/load.js'
 import { version } from './native/version.js'
+import { clusterCalls } from './workers/cluster.js'
 import { startPool, type Pool } from './workers/pool.js'
 import type { Book, MainCalls } from './workers/protocol.js'
 import { startRpcThread, type RpcThread } from './workers/rpc-thread.js'
@@ -135,6 +138,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     }
   })
 
+  const clusterEvents = new EventLog()
   let state: AgentInfo['state'] = 'starting'
   const startedAt = Date.now()
   const calls: MainCalls = {
@@ -143,7 +147,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
       const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...dataplane.degraded()]
       return {
         version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
-        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), switches: switches.tally,
+        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), switches: switches.tally, cluster: clusterEvents.tally(),
         gateway: (authority.desired()?.agent ?? agent).gateway
       }
     },
@@ -163,7 +167,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, agent: Desired['
     rollback: async (generation, options, signal) => await authority.rollback(generation, options, signal),
     history: () => authority.history(),
     compare: async (from, to, signal) => await authority.compare(from, to, signal),
-    save: async () => { await authority.save() }
+    save: async () => { await authority.save() },
+    ...clusterCalls(() => standalone, clusterEvents)
   }
 
   let edge: NodeJS.Timeout | null = null
