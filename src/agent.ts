@@ -25,6 +25,8 @@ import type { SessionChange } from './contract/session.js'
 import { leaseForeverNs } from './ha/lease.js'
 import { drop } from './generated/codes.js'
 import { layout, limits } from './generated/layout.js'
+import { EventLog } from './ha/event-log.js'
+import { standalone } from './ha/standalone.js'
 import { formatAddress, addressOfBytes } from './lib/address.js'
 import { watchLoopDelay } from './lib/loop-delay.js'
 import type { NativeTable } from './native/binding.js'
@@ -32,6 +34,7 @@ import { fromNative } from './native/errors.js'
 import { heldIds } from './native/held-ids.js'
 import { loadCore } from './native/load.js'
 import { version } from './native/version.js'
+import { clusterCalls } from './workers/cluster-bridge.js'
 import { startCluster, type ClusterThread } from './workers/cluster-thread.js'
 import { HeartPlace } from './workers/heart-place.js'
 import { startPool, type Pool } from './workers/pool.js'
@@ -145,6 +148,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     }
   })
 
+  const clusterEvents = new EventLog()
   let state: AgentInfo['state'] = 'starting'
   const startedAt = Date.now()
   const calls: MainCalls = {
@@ -153,7 +157,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...degraded()]
       return {
         version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
-        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), switches: switches.tally,
+        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), switches: switches.tally, cluster: clusterEvents.tally(),
         gateway: (authority.desired()?.agent ?? agent).gateway
       }
     },
@@ -180,7 +184,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     },
     history: () => authority.history(),
     compare: async (from, to, signal) => await authority.compare(from, to, signal),
-    save: async () => { await authority.save() }
+    save: async () => { await authority.save() },
+    ...clusterCalls(() => cluster?.control ?? standalone, clusterEvents)
   }
 
   let edge: NodeJS.Timeout | null = null
@@ -228,7 +233,12 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       monitorFacts: { interfaceUp: (name) => dataplane.interfaceUp(name), neighbourResolved: (address) => dataplane.neighbourResolved(address) },
       announce: (rg, on) => { if (on) dataplane.announcer.announce(rg); else dataplane.announcer.withdraw(rg) },
       config: { shared: () => authority.shared(), follow: async (peer, signal) => { await authority.follow(peer, signal) }, renumber: async (least, signal) => { await authority.renumber(least, signal) } },
-      onEvent: ({ name, rg, peer, fields }) => { log.info({ event: name, ...(rg === null ? {} : { rg }), ...(peer === null ? {} : { peer }), ...fields }, 'cluster') }
+      watch: clusterEvents.watch,
+      onEvent: (event) => {
+        const { name, rg, peer, fields } = event
+        clusterEvents.tell(event)
+        log.info({ event: name, ...(rg === null ? {} : { rg }), ...(peer === null ? {} : { peer }), ...fields }, 'cluster')
+      }
     })
   }
 

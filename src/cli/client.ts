@@ -7,6 +7,7 @@ import {
   InterceptingCall, type Interceptor, Metadata, type ServiceError, status
 } from '@grpc/grpc-js'
 import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
+import { ClusterClient } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigClient } from '../generated/proto/lockstep/v1/config.js'
 import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
 import { TelemetryClient } from '../generated/proto/lockstep/v1/telemetry.js'
@@ -28,6 +29,7 @@ const channelOptions: ClientOptions = {
 
 export interface AgentConnection {
   readonly agent: AgentClient
+  readonly cluster: ClusterClient
   readonly config: ConfigClient
   readonly sessions: SessionsClient
   readonly telemetry: TelemetryClient
@@ -39,10 +41,11 @@ export function connectAgent (target: string, channelCredentials: ChannelCredent
   const options: ClientOptions = signal === undefined ? channelOptions : { ...channelOptions, interceptors: [cancelOn(signal)] }
   const agent = new AgentClient(target, channelCredentials, options)
   const shared: ClientOptions = { ...options, channelOverride: agent.getChannel() }
+  const cluster = new ClusterClient(target, channelCredentials, shared)
   const config = new ConfigClient(target, channelCredentials, shared)
   const sessions = new SessionsClient(target, channelCredentials, shared)
   const telemetry = new TelemetryClient(target, channelCredentials, shared)
-  return { agent, config, sessions, telemetry, close: () => agent.close() }
+  return { agent, cluster, config, sessions, telemetry, close: () => agent.close() }
 }
 
 const cancelOn = (signal: AbortSignal): Interceptor => (options, nextCall) => {

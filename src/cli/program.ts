@@ -8,6 +8,7 @@ import { exitCode, exitCodeOf } from './exit-codes.js'
 import { printable } from './format.js'
 import { Interrupted, type CliIo } from './io.js'
 import { addAgent, packageVersion } from './verbs/agent.js'
+import { addCluster } from './verbs/cluster.js'
 import { addConfig } from './verbs/config.js'
 import { addDoctor } from './verbs/doctor.js'
 import { addOffline } from './verbs/offline.js'
@@ -56,6 +57,7 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
   addDoctor(program, cli)
   addAgent(program, cli)
   addConfig(program, cli)
+  addCluster(program, cli)
   addSessions(program, cli)
   addTelemetry(program, cli)
   return program

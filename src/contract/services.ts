@@ -2,6 +2,7 @@
  * What the surfaces (gRPC, CLI offline verbs, gateway) need from the agent. rpc/ depends on these only, and does not know where they come from: sessions,
  * counters and names are at hand where the surface runs, everything else may be asked of another thread and is awaited.
  */
+import type { ClusterControl } from './cluster.js'
 import type { BackendName, LinkInfo, ProbeResult, ApplyResult, SessionStore, Telemetry } from './dataplane.js'
 import type { AgentSettings } from './desired.js'
 import type { SessionChange } from './session.js'
@@ -111,6 +112,8 @@ export interface AgentInfo {
   /** Of the thread that serves gRPC. */
   readonly rpcLoopDelayP99Ms: number
   readonly switches: SwitchTally
+  /** A row for each group that anything happened to. */
+  readonly cluster: readonly ClusterTally[]
   /** Of the configuration that runs. */
   readonly gateway: AgentSettings['gateway']
 }
@@ -154,12 +157,16 @@ export type SwitchEvent = { readonly from: BackendName, readonly to: BackendName
 /** Since the agent started. `lastHandOverUs`: the longest of a port at the last one that was done; 0: there was none. */
 export interface SwitchTally { readonly done: number, readonly refused: number, readonly failed: number, readonly lastHandOverUs: number }
 
+/** Since the agent started: changes of the role, and how planned moves ended here. */
+export interface ClusterTally { readonly rg: number, readonly roleChanges: number, readonly moves: { readonly done: number, readonly refused: number, readonly failed: number } }
+
 export interface AgentServices {
   readonly info: () => Promise<AgentInfo>
   readonly dataplane: () => ServedDataPlane
   readonly probeAll: () => Promise<readonly ProbeResult[]>
   readonly switchBackend: (backend: string, signal: AbortSignal) => Promise<SwitchResult>
   readonly config: ConfigAuthority
+  readonly cluster: ClusterControl
   /** Of the running configuration; never asks another thread. */
   readonly names: NameBook
   readonly feed: SessionFeed

@@ -8,10 +8,10 @@ import { load } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
 
-const files = [...['agent', 'config', 'sessions', 'telemetry'].map((name) => `lockstep/v1/${name}.proto`), 'grpc/health/v1/health.proto', 'channelz.proto']
+const files = [...['agent', 'cluster', 'config', 'sessions', 'telemetry'].map((name) => `lockstep/v1/${name}.proto`), 'grpc/health/v1/health.proto', 'channelz.proto']
 
 /** Full names of the services of this package. */
-const serviceNames = ['Agent', 'Config', 'Sessions', 'Telemetry'].map((name) => `lockstep.v1.${name}`)
+const serviceNames = ['Agent', 'Cluster', 'Config', 'Sessions', 'Telemetry'].map((name) => `lockstep.v1.${name}`)
 
 /** Reads the .proto files that are installed with the package. They must have no map fields: protobufjs, below proto-loader, names
  * map entries in a way that strict clients (Go) refuse. */

@@ -6,11 +6,13 @@
 import { addAdminServicesToServer, credentials, Metadata, Server, ServerCredentials } from '@grpc/grpc-js'
 import type { AgentServices } from '../contract/services.js'
 import { AgentClient, AgentService } from '../generated/proto/lockstep/v1/agent.js'
+import { ClusterService } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigService } from '../generated/proto/lockstep/v1/config.js'
 import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
 import { createMetrics } from '../telemetry/metrics.js'
 import { NatUsageReader } from '../telemetry/nat-usage.js'
 import { agentImplementation } from './agent-service.js'
+import { clusterImplementation } from './cluster-service.js'
 import { configImplementation } from './config-service.js'
 import type { OnBug } from './handler.js'
 import { addHealth, addReflection } from './reflection.js'
@@ -46,6 +48,7 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   const onBug: OnBug = options.onBug ?? (() => {})
   const server = new Server(serverOptions)
   server.addService(smallRequests(AgentService), agentImplementation(services, onBug))
+  server.addService(smallRequests(ClusterService), clusterImplementation(services.cluster, onBug))
   server.addService(ConfigService, configImplementation(services, onBug))
   server.addService(sessionsDefinition, sessionsImplementation(services, onBug))
   const nat = new NatUsageReader(services.dataplane)

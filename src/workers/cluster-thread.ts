@@ -17,7 +17,6 @@ import type { ClusterCalls, ClusterPush, GroupFacts } from './cluster.js'
 import { exchangeConfigs } from './config-exchange.js'
 import type { SyncThread } from './sync-thread.js'
 
-const EVENTS = 256
 const FACTS_MS = 500
 const KEY_BYTES_MIN = 32
 const RESIGN_MS = 5000
@@ -37,11 +36,12 @@ export interface ClusterThreadOptions {
   readonly announce: (rg: number, on: boolean) => void
   readonly config: { readonly shared: () => Followed | null, readonly follow: (peer: Followed, signal: AbortSignal) => Promise<void>, readonly renumber: (least: number, signal: AbortSignal) => Promise<void> }
   readonly onEvent: (event: ClusterEvent) => void
+  /** Of the log that `onEvent` fills. */
+  readonly watch: ClusterControl['watch']
 }
 
 export interface ClusterThread {
   readonly control: ClusterControl
-  readonly events: () => readonly ClusterEvent[]
   /** Another generation is in force here. */
   readonly applied: (desired: Desired, generation: number) => void
   /** Another dataplane forwards: whether it goes on without its agent, and who keeps its leases. */
@@ -66,15 +66,10 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
   const selfOf = (desired: Desired, generation: number): Self => ({ node, table: o.table.origin, generation, ids: clusterHash(desired), capacity: o.table.capacity })
   const descriptions = (d: Desired): Record<number, string> => Object.fromEntries(d.redundancyGroups.map(g => [g.id, g.description]))
 
-  const kept: ClusterEvent[] = []
-  const listeners = new Set<(event: ClusterEvent) => void>()
   const troubles = new Map<string, string>()
   const tell = (event: ClusterEvent): void => {
-    kept.push(event)
-    if (kept.length > EVENTS) kept.shift()
     noteTrouble(troubles, event)
     o.onEvent(event)
-    for (const listener of [...listeners]) listener(event)
     exchange.look()
   }
   let desired = o.desired
@@ -130,15 +125,10 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
     release: async (rgs) => await calls.call('release', [rgs]),
     reset: async (rgs) => await calls.call('reset', [rgs]),
     verify: async (rgs, signal) => await calls.call('verify', [rgs], signal),
-    watch: (onEvent) => {
-      for (const event of kept) onEvent(event)
-      listeners.add(onEvent)
-      return () => { listeners.delete(onEvent) }
-    }
+    watch: o.watch
   }
   return {
     control,
-    events: () => kept,
     applied: (now, generation) => {
       desired = now
       if (now.cluster === null) return // told as a warning: it holds from the next start

@@ -1,8 +1,10 @@
 /** Every message between threads. Buffers named `records` and `rows` are transferred, the rest is cloned. */
 import type { MessagePort } from 'node:worker_threads'
+import type { ClusterControl } from '../contract/cluster.js'
 import type { IdTable } from '../contract/desired.js'
 import type { LinkInfo, ProbeResult } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices, Answer, ConfigAuthority } from '../contract/services.js'
+import type { EventLog } from '../ha/event-log.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
 import type { ClusterSpec } from './cluster.js'
 import type { PackedError } from './errors.js'
@@ -95,6 +97,13 @@ export interface MainCalls {
   readonly history: ConfigAuthority['history']
   readonly compare: ConfigAuthority['compare']
   readonly save: ConfigAuthority['save']
+  readonly clusterStatus: ClusterControl['status']
+  readonly clusterSwitchover: ClusterControl['switchover']
+  readonly clusterHold: ClusterControl['hold']
+  readonly clusterRelease: ClusterControl['release']
+  readonly clusterReset: ClusterControl['reset']
+  readonly clusterVerify: ClusterControl['verify']
+  readonly clusterEvents: EventLog['after']
 }
 
 // --- pool -----------------------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import type { NativeTable } from '../native/binding.js'
 import { createSessionStore } from '../native/session-store.js'
 import { createTelemetry } from '../native/telemetry.js'
 import type { Caller } from './bridge.js'
+import { remoteCluster } from './cluster-bridge.js'
 import type { Book, MainCalls } from './protocol.js'
 
 export interface RemoteAgentOptions {
@@ -42,6 +43,7 @@ export function remoteAgent ({ table, main, book, feed, loopDelayP99Ms }: Remote
       compare: async (from, to, signal) => await main.call('compare', [from, to], signal),
       save: async () => { await main.call('save', []) }
     },
+    cluster: remoteCluster(main),
     names: nameBook(() => book().ids),
     feed
   }

@@ -7,12 +7,14 @@ import type {
 } from '../../../src/contract/services.js'
 import { counter, drop } from '../../../src/generated/codes.js'
 import { layout } from '../../../src/generated/layout.js'
+import { FakeCluster } from './fake-cluster.js'
 import { decodeFakeRecords, FakeSessions } from './fake-sessions.js'
 
 export interface FakeAgent {
   readonly services: AgentServices
   readonly sessions: FakeSessions
   readonly config: FakeConfig
+  readonly cluster: FakeCluster
   readonly counters: CounterSnapshot & { readonly blocks: Record<string, Float64Array> }
   /** Change it: names of configured objects by kind and id. */
   readonly names: Record<NameKind, Record<number, string>>
@@ -27,6 +29,7 @@ export interface FakeAgent {
 export function createFakeAgent (rows = 1000): FakeAgent {
   const sessions = new FakeSessions(rows)
   const config = new FakeConfig()
+  const cluster = new FakeCluster()
   const subscribers = new Set<(records: Uint8Array, lost: number) => void>()
   const names: FakeAgent['names'] = {
     zone: { 1: 'clients', 2: 'servers' }, policy: { 1: 'allow-web' }, vip: { 1: 'web', 2: 'dns' }, real: { 11: 'web/a', 12: 'dns/a' },
@@ -50,17 +53,18 @@ export function createFakeAgent (rows = 1000): FakeAgent {
   const agent: FakeAgent = {
     sessions,
     config,
+    cluster,
     counters,
     names,
     nat,
     info: {
       version: '0.1.0', node: 'edge-1', instance: 'default', pid: process.pid, startedAt: 1_700_000_000_000, backend: 'userspace', generation: 7,
-      state: 'running', reasons: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25, rpcLoopDelayP99Ms: 2.5, switches: { done: 2, refused: 1, failed: 0, lastHandOverUs: 5123 }, gateway: { grpc: '127.0.0.1:50461', metrics: null }
+      state: 'running', reasons: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25, rpcLoopDelayP99Ms: 2.5, switches: { done: 2, refused: 1, failed: 0, lastHandOverUs: 5123 }, cluster: [], gateway: { grpc: '127.0.0.1:50461', metrics: null }
     },
     publish: (records, lost = 0) => { for (const s of subscribers) s(records, lost) },
     watchers: () => subscribers.size,
     services: {
-      info: async () => agent.info,
+      info: async () => ({ ...agent.info, cluster: cluster.events.tally() }),
       dataplane: () => dataplane,
       switchBackend: async (backend) => {
         if (backend !== 'ebpf') throw new LockstepError('unsupported', 'LS_B_SWITCH_LOSES', 'no', { object: backend })
@@ -71,6 +75,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
         { backend: 'ebpf', available: false, reason: 'kernel 5.10 is older than 6.1', capabilities: [{ name: 'snat', supported: false, reason: 'not probed' }] }
       ],
       config,
+      cluster,
       names: {
         name: (kind, id) => names[kind][id] ?? `#${id}`,
         id: (kind, name) => idOf(Object.entries(names[kind]).find(([, n]) => n === name)?.[0])

@@ -1,11 +1,14 @@
 /** The main thread's side of the bridge, answered by the services of a test double. */
+import { EventLog } from '../../../src/ha/event-log.js'
+import { clusterCalls } from '../../../src/workers/cluster.js'
 import type { AgentServices } from '../../../src/contract/services.js'
 import type { MainCalls } from '../../../src/workers/protocol.js'
 
-export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config }: AgentServices): MainCalls {
+export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config, cluster }: AgentServices, events = new EventLog()): MainCalls {
   return {
     info, probeAll, switchBackend, links: async () => await dataplane().links(),
     status: config.status, text: config.text, check: config.check, apply: config.apply, confirm: config.confirm, rollback: config.rollback,
-    history: config.history, compare: config.compare, save: config.save
+    history: config.history, compare: config.compare, save: config.save,
+    ...clusterCalls(() => cluster, events)
   }
 }

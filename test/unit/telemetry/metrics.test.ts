@@ -5,6 +5,7 @@ import type { NatUsage } from '../../../src/contract/dataplane.js'
 import { createMetrics } from '../../../src/telemetry/metrics.js'
 import { NatUsageReader } from '../../../src/telemetry/nat-usage.js'
 import { createFakeAgent } from '../rpc/fake-agent.js'
+import { pairStatus, roleEvent } from '../rpc/fake-cluster.js'
 
 t.test('every family is lockstep_*, has help and type, base units and no address', async (t) => {
   const page = await createMetrics(createFakeAgent(10).services).render()
@@ -75,6 +76,39 @@ t.test('NAT pools: a series an address, one walk however many scrapes, gone with
   t.match(page, /^lockstep_nat_pool_failed_total\{pool="out",address="2001:db8:7::1"\} 12$/m)
   delete agent.names.pool[1]
   t.notMatch(await metrics.render(), /^lockstep_nat_pool_sessions\{/m)
+})
+
+t.test('a pair: roles, proofs, peers, replication', async (t) => {
+  const agent = createFakeAgent(10)
+  agent.cluster.events.tell(roleEvent(1))
+  agent.cluster.events.tell({ ...roleEvent(1), name: 'move-failed' })
+  agent.cluster.events.tell(roleEvent(9))
+  const page = await createMetrics(agent.services).render()
+  for (const line of [
+    'role{rg="0",role="owner"} 1', 'role{rg="0",role="standby"} 0', 'role{rg="1",role="standby"} 1', 'epoch{rg="0"} 1281', 'ready{rg="0"} 1', 'ready{rg="1"} 0', 'effective_priority{rg="1"} 80',
+    'proven_equal_timestamp_seconds{rg="1"} 1700000005', 'sessions{rg="0"} 1234', 'role_changes_total{rg="0"} 0', 'role_changes_total{rg="1"} 1', 'moves_total{rg="1",result="failed"} 1', 'moves_total{rg="1",result="done"} 0',
+    'peer_liveness{peer="edge-2",state="alive"} 1', 'path_liveness{peer="edge-2",path="path-1",state="lost"} 1', 'path_liveness{peer="edge-2",path="path-1",state="alive"} 0',
+    'sync_state{peer="edge-2",state="up"} 1', 'sync_state{peer="edge-2",state="down"} 0', 'sync_lag_seconds{peer="edge-2"} 0.0004', 'sync_ahead_bytes{peer="edge-2"} 1536',
+    'sync_acknowledge_seconds{peer="edge-2",quantile="0.5"} 0.0008', 'sync_acknowledge_seconds{peer="edge-2",quantile="0.99"} 0.0025', 'sync_sent_total{peer="edge-2",kind="cuts"} 60', 'sync_received_total{peer="edge-2",kind="differences"} 3'
+  ]) t.ok(page.includes(`\nlockstep_cluster_${line}\n`), line)
+  t.notMatch(page, /proven_equal_timestamp_seconds\{rg="0"\}/, 'not known is no series')
+  t.notMatch(page, /rg="9"/, 'a group that is not there has none')
+})
+
+t.test('a pair: no series when standalone, of a group that went, without a stream, or when the status fails', async (t) => {
+  const agent = createFakeAgent(10)
+  const metrics = createMetrics(agent.services)
+  t.match(await metrics.render(), /^lockstep_cluster_sync_lag_seconds\{/m)
+  agent.cluster.now = { ...pairStatus, sync: { ...pairStatus.sync, lagMs: null, lag: { ...pairStatus.sync.lag, count: 0 } }, groups: pairStatus.groups.slice(1) }
+  const less = await metrics.render()
+  t.notMatch(less, /^lockstep_cluster_(sync_lag|sync_acknowledge)_seconds\{|^lockstep_cluster_.*rg="0"/m)
+  t.match(less, /^lockstep_cluster_role\{rg="1"/m)
+  agent.cluster.now = null
+  t.notMatch(await metrics.render(), /^lockstep_cluster_/m)
+  agent.cluster.status = async () => { throw new Error('away') }
+  const broken = await metrics.render()
+  t.notMatch(broken, /^lockstep_cluster_/m)
+  t.match(broken, /^lockstep_rx_packets_total 1000$/m)
 })
 
 t.test('1024 addresses of pools make 4096 series, not more', async (t) => {

@@ -1,0 +1,85 @@
+/** lockstep.v1.Cluster: which groups and which node a caller means is settled here, what then happens is the agent's. */
+import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import type { ClusterControl, ClusterGroupStatus, ClusterStatus, CommandResult } from '../contract/cluster.js'
+import { LockstepError } from '../contract/errors.js'
+import type {
+  ClusterEvents, ClusterGetStatusRequest, ClusterGetStatusResponse, ClusterHoldRequest, ClusterHoldResponse, ClusterReleaseRequest, ClusterReleaseResponse, ClusterResetRequest,
+  ClusterResetResponse, ClusterSwitchoverRequest, ClusterSwitchoverResponse, ClusterVerifyRequest, ClusterVerifyResponse, ClusterWatchRequest
+} from '../generated/proto/lockstep/v1/cluster.js'
+import { claims } from '../ha/rg.js'
+import { noCluster } from '../ha/standalone.js'
+import { statusMessage, verificationMessage } from './cluster-message.js'
+import { watchCluster } from './cluster-watch.js'
+import { streaming, unary, type OnBug } from './handler.js'
+import { Seats, Turnstile } from './turns.js'
+
+export const CLUSTER_WATCHERS_MAX = 32
+const VERIFY_MS = 30_000
+const VERIFY_MS_MAX = 600_000
+
+interface Named { readonly rgs: readonly number[], readonly all: boolean }
+
+export function clusterImplementation (cluster: ClusterControl, onBug: OnBug): UntypedServiceImplementation {
+  const watchers = new Seats('watchers of the cluster', CLUSTER_WATCHERS_MAX)
+  const commands = new Turnstile('commands to the cluster', 4, 16)
+  const verifies = new Turnstile('verifications of groups', 1, 16)
+  const status = async (): Promise<ClusterStatus> => {
+    const found = await cluster.status()
+    if (found === null) throw noCluster()
+    return found
+  }
+  const command = async (named: Named, signal: AbortSignal, run: (rgs: readonly number[]) => Promise<CommandResult>): Promise<ClusterHoldResponse> => {
+    const rgs = groupsOf(named, await status()).map((g) => g.rg)
+    return resultMessage(await commands.run(signal, async () => await run(rgs)))
+  }
+  return {
+    getStatus: unary<ClusterGetStatusRequest, ClusterGetStatusResponse>(onBug, async () => statusMessage(await status())),
+
+    switchover: unary<ClusterSwitchoverRequest, ClusterSwitchoverResponse>(onBug, async (request, { signal }) => {
+      const to = targetOf(request.to, await status())
+      return { to, ...await command(request, signal, async (rgs) => await cluster.switchover(rgs, to, signal)) }
+    }),
+    hold: unary<ClusterHoldRequest, ClusterHoldResponse>(onBug, async (request, { signal }) => await command(request, signal, async (rgs) => await cluster.hold(rgs))),
+    release: unary<ClusterReleaseRequest, ClusterReleaseResponse>(onBug, async (request, { signal }) => await command(request, signal, async (rgs) => await cluster.release(rgs))),
+    reset: unary<ClusterResetRequest, ClusterResetResponse>(onBug, async (request, { signal }) => await command(request, signal, async (rgs) => await cluster.reset(rgs))),
+
+    verify: unary<ClusterVerifyRequest, ClusterVerifyResponse>(onBug, async (request, { signal }) => {
+      if (request.timeoutMs > VERIFY_MS_MAX) throw new LockstepError('invalid', 'LS_R_TIMEOUT', 'too long', { object: 'timeout_ms', found: String(request.timeoutMs), expected: `at most ${VERIFY_MS_MAX}` })
+      const copies = copiesOf(request, await status())
+      if (copies.length === 0) return { groups: [] }
+      const results = await verifies.run(signal, async () => await cluster.verify(copies, AbortSignal.any([signal, AbortSignal.timeout(request.timeoutMs === 0 ? VERIFY_MS : request.timeoutMs)])))
+      return { groups: results.map(verificationMessage) }
+    }),
+
+    watch: streaming<ClusterWatchRequest, ClusterEvents>(onBug, async (_request, context) => {
+      await status()
+      await watchers.hold(async () => { await watchCluster(cluster, context) })
+    })
+  }
+}
+
+/** @throws invalid LS_R_GROUPS, LS_R_GROUP */
+function groupsOf ({ rgs, all }: Named, { groups }: ClusterStatus): readonly ClusterGroupStatus[] {
+  if (all !== (rgs.length === 0)) throw new LockstepError('invalid', 'LS_R_GROUPS', all ? 'some groups or all, not both' : 'no group is named', { object: 'rgs', next: 'name groups, or set `all`' })
+  const unknown = rgs.find((rg) => !groups.some((g) => g.rg === rg))
+  if (unknown !== undefined) throw new LockstepError('invalid', 'LS_R_GROUP', 'no such redundancy group', { object: 'rgs', found: String(unknown), expected: `one of ${groups.map((g) => g.rg).join(' ')}` })
+  return groups.filter((g) => all || rgs.includes(g.rg))
+}
+
+/** Groups of which this node has a copy. @throws invalid LS_R_GROUP_OWNED */
+function copiesOf (named: Named, status: ClusterStatus): readonly number[] {
+  const groups = groupsOf(named, status)
+  const owned = groups.find((g) => claims(g.role))
+  if (owned !== undefined && !named.all) throw new LockstepError('invalid', 'LS_R_GROUP_OWNED', 'this node owns the group, and the copy is elsewhere', { object: `rg ${owned.rg}`, next: `ask ${status.peers[0]?.node ?? 'its peer'}` })
+  return groups.filter((g) => !claims(g.role)).map((g) => g.rg)
+}
+
+/** @throws invalid LS_R_NODE */
+function targetOf (to: string, { node, peers }: ClusterStatus): string {
+  const nodes = [node, ...peers.map((p) => p.node)]
+  const target = to === '' ? peers[0]?.node : nodes.find((n) => n === to)
+  if (target === undefined) throw new LockstepError('invalid', 'LS_R_NODE', 'no such node', { object: 'to', found: to, expected: `one of ${nodes.join(' ')}` })
+  return target
+}
+
+const resultMessage = ({ done, refused }: CommandResult): ClusterHoldResponse => ({ done: [...done], refused: refused.map(({ rg, reasons }) => ({ rg, reasons: [...reasons] })) })

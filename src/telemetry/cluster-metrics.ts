@@ -1,0 +1,77 @@
+/**
+ * Families of a pair on the metrics page. A standalone node has none of these series; one ends with its group, its peer, or its stream. Labels are numbers
+ * of groups, names of nodes and paths, and code names.
+ */
+import { Counter, Gauge, type Registry } from 'prom-client'
+import type { ClusterGroupStatus, ClusterPeer, ClusterStatus, ClusterSync, PeerLiveness } from '../contract/cluster.js'
+import type { RgRole } from '../contract/dataplane.js'
+import type { ClusterTally } from '../contract/services.js'
+
+/** As of this scrape. */
+export interface ClusterReading { readonly status: ClusterStatus | null, readonly tallies: readonly ClusterTally[] }
+
+const roles: readonly RgRole[] = ['init', 'standby', 'owner', 'hold', 'yield', 'take']
+const livenesses: readonly PeerLiveness[] = ['unseen', 'alive', 'suspect', 'lost']
+const syncStates: ReadonlyArray<ClusterSync['state']> = ['down', 'hello', 'up', 'differs', 'refused']
+const moveResults = ['done', 'refused', 'failed'] as const
+
+type Series = readonly [labels: Readonly<Record<string, string>>, value: number]
+
+export function addCluster (registry: Registry, read: () => ClusterReading): void {
+  const registers = [registry]
+  const gauge = (name: string, help: string, labelNames: readonly string[], seriesOf: (status: ClusterStatus) => readonly Series[]): void => {
+    new Gauge({
+      name: `lockstep_cluster_${name}`, help, labelNames, registers,
+      collect () {
+        this.reset()
+        const { status } = read()
+        if (status !== null) for (const [labels, value] of seriesOf(status)) this.set(labels, value)
+      }
+    })
+  }
+  const counter = (name: string, help: string, labelNames: readonly string[], seriesOf: (status: ClusterStatus, tallies: readonly ClusterTally[]) => readonly Series[]): void => {
+    new Counter({
+      name: `lockstep_cluster_${name}_total`, help, labelNames, registers,
+      collect () {
+        this.reset()
+        const { status, tallies } = read()
+        if (status !== null) for (const [labels, value] of seriesOf(status, tallies)) this.inc(labels, value)
+      }
+    })
+  }
+  const group = (name: string, help: string, valueOf: (g: ClusterGroupStatus) => number | null): void => {
+    gauge(name, help, ['rg'], ({ groups }) => groups.flatMap((g) => series({ rg: String(g.rg) }, valueOf(g))))
+  }
+  const sync = (name: string, help: string, valueOf: (s: ClusterSync) => number | null): void => {
+    gauge(`sync_${name}`, help, ['peer'], (s) => series({ peer: peerOf(s) }, valueOf(s.sync)))
+  }
+
+  gauge('role', 'Role of this node in a redundancy group: 1 for the one it has', ['rg', 'role'], ({ groups }) => groups.flatMap((g) => states({ rg: String(g.rg) }, 'role', roles, g.role)))
+  group('epoch', 'Epoch of a redundancy group: the one owned, else the highest one known', (g) => Number(g.epoch))
+  group('ready', 'Whether nothing but a hold keeps this node from taking a redundancy group by a planned move', (g) => Number(g.ready))
+  group('effective_priority', 'Priority of this node in a redundancy group, less the weights of monitors that are down', (g) => g.effectivePriority)
+  group('proven_equal_timestamp_seconds', 'Unix time for which the sessions of a redundancy group were proven equal on both nodes', (g) => g.provenEqualAt === null ? null : g.provenEqualAt / 1000)
+  group('sessions', 'Sessions of a redundancy group', (g) => g.sessions)
+  counter('role_changes', 'Changes of the role of this node in a redundancy group', ['rg'], ({ groups }, tallies) => groups.map((g) => [{ rg: String(g.rg) }, tallyOf(tallies, g.rg)?.roleChanges ?? 0]))
+  counter('moves', 'Planned moves of a redundancy group that ended at this node, by result', ['rg', 'result'], ({ groups }, tallies) =>
+    groups.flatMap((g) => moveResults.map((result): Series => [{ rg: String(g.rg), result }, tallyOf(tallies, g.rg)?.moves[result] ?? 0])))
+
+  gauge('peer_liveness', 'How well a peer is heard: 1 for the state it is in', ['peer', 'state'], ({ peers }) => peers.flatMap((p) => states({ peer: p.node }, 'state', livenesses, p.liveness)))
+  gauge('path_liveness', 'How well a peer is heard over a path of heartbeats: 1 for the state it is in', ['peer', 'path', 'state'], ({ peers }) => peers.flatMap(pathStates))
+
+  gauge('sync_state', 'State of the stream of sessions to the peer: 1 for the one it is in', ['peer', 'state'], (s) => states({ peer: peerOf(s) }, 'state', syncStates, s.sync.state))
+  sync('lag_seconds', 'Age of the oldest change that the peer has not acknowledged', (s) => s.lagMs === null ? null : s.lagMs / 1000)
+  sync('ahead_bytes', 'Bytes of the stream that the peer has not acknowledged', (s) => s.aheadBytes)
+  gauge('sync_acknowledge_seconds', 'From a change to its acknowledgement by the peer since the agent started, by quantile', ['peer', 'quantile'], (s) =>
+    s.sync.lag.count === 0 ? [] : [[{ peer: peerOf(s), quantile: '0.5' }, s.sync.lag.p50Ms / 1000], [{ peer: peerOf(s), quantile: '0.99' }, s.sync.lag.p99Ms / 1000]])
+  counter('sync_sent', 'What was sent to the peer, by kind', ['peer', 'kind'], (s) => totals(s, s.sync.sent))
+  counter('sync_received', 'What was received from the peer and what became of it, by kind', ['peer', 'kind'], (s) => totals(s, s.sync.received))
+}
+
+const series = (labels: Series[0], value: number | null): Series[] => value === null ? [] : [[labels, value]]
+const states = (labels: Series[0], name: string, all: readonly string[], now: string): Series[] => all.map((state) => [{ ...labels, [name]: state }, state === now ? 1 : 0])
+const pathStates = ({ node, paths }: ClusterPeer): Series[] => paths.flatMap(({ path, liveness }) => states({ peer: node, path }, 'state', livenesses, liveness))
+const totals = (s: ClusterStatus, counts: Readonly<Record<string, number>>): Series[] => Object.entries(counts).map(([kind, value]) => [{ peer: peerOf(s), kind }, value])
+const tallyOf = (tallies: readonly ClusterTally[], rg: number): ClusterTally | undefined => tallies.find((t) => t.rg === rg)
+/** Of a pair there is one. */
+const peerOf = ({ peers }: ClusterStatus): string => peers[0]?.node ?? ''
