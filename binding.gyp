@@ -3,6 +3,8 @@
 # `core` is the only target that always exists and must stay first in the alphabet: node-gyp-build takes the first *.node.
 # What an optional SDK brings becomes a target inside "conditions" below, so that a host without the SDK still builds `core`. The XDP program
 # (`ebpf_object`) needs clang and libbpf; WITH_EBPF=0 leaves it out, and with it the `ebpf` addon and the keeper.
+# nettle is linked statically where its archive is there, so that nothing is needed at run time.
+#
 # Compare with ==1, never =='1': gyp turns "1" into a number and the string comparison silently drops the target.
 #
 # Node's own headers are not needed: N-API comes from node-api-headers, and native/nodedir is a stub that satisfies node-gyp.
@@ -10,12 +12,13 @@
   "includes": ["native/sources.gypi"],
   "variables": {
     "with_ebpf%": "<!(test \"$WITH_EBPF\" != 0 && pkg-config --exists libbpf && command -v clang > /dev/null && echo 1 || echo 0)",
-    "bpf_object": "<(module_root_dir)/build/xdp.bpf.o"
+    "bpf_object": "<(module_root_dir)/build/xdp.bpf.o",
+    "nettle": "<!(f=$(pkg-config --variable=libdir nettle)/libnettle.a; test -f $f && echo $f || pkg-config --libs nettle)"
   },
   "target_defaults": {
     "include_dirs": ["native/include", "native"],
     "defines": ["<@(native_defines)", "_GNU_SOURCE"],
-    "cflags": ["<@(native_warnings)", "<@(native_arithmetic)", "<!@(pkg-config --cflags libmnl)"],
+    "cflags": ["<@(native_warnings)", "<@(native_arithmetic)", "<!@(pkg-config --cflags libmnl nettle)"],
     "cflags_c": ["-std=gnu11", "-fvisibility=hidden"],
     "cflags!": ["-fno-exceptions"],
     "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17"],
@@ -29,7 +32,7 @@
     {
       "target_name": "core",
       "sources": ["<@(core_lib_sources)", "<@(core_addon_sources)"],
-      "libraries": ["<!@(pkg-config --libs libmnl)"]
+      "libraries": ["<!@(pkg-config --libs libmnl)", "<(nettle)", "-Wl,--exclude-libs,libnettle.a"]
     }
   ],
   "conditions": [
@@ -70,7 +73,7 @@
           "target_name": "lockstep-keeper",
           "type": "executable",
           "sources": ["<@(keeper_sources)"],
-          "libraries": ["<!@(pkg-config --libs libmnl)", "-lpthread"]
+          "libraries": ["<!@(pkg-config --libs libmnl)", "<(nettle)", "-lpthread"]
         }
       ]
     }]

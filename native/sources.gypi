@@ -20,6 +20,10 @@
       "native/sync/outgoing.c",
       "native/sync/incoming.c",
       "native/sync/compare.c",
+      "native/heart/heart.c",
+      "native/heart/alive.c",
+      "native/heart/datagram.c",
+      "native/heart/path.c",
       "native/mirror/mirror.c",
       "native/mirror/netlink.c",
       "native/mirror/netns.c",
@@ -40,7 +44,8 @@
       "native/addon/table.cc",
       "native/addon/dataplane.cc",
       "native/addon/maglev.cc",
-      "native/addon/replica.cc"
+      "native/addon/replica.cc",
+      "native/addon/heart.cc"
     ],
     "bpf_program_sources": ["native/backend/ebpf/xdp.bpf.c"],
     "ebpf_lib_sources": [
@@ -53,6 +58,10 @@
     "ebpf_addon_sources": ["native/addon/ebpf.cc", "native/addon/convert.cc"],
     "keeper_sources": [
       "native/keeper/keeper.c",
+      "native/heart/heart.c",
+      "native/heart/alive.c",
+      "native/heart/datagram.c",
+      "native/heart/path.c",
       "native/mirror/mirror.c",
       "native/mirror/netlink.c",
       "native/mirror/netns.c",
@@ -74,14 +83,16 @@
       "test/native/stress_test.c",
       "test/native/hazards_test.c",
       "test/native/replica_test.c",
+      "test/native/heart_test.c",
       "test/native/links_test.c",
       "test/native/golden_test.c",
       "test/native/pipeline_corpus_test.c",
       "test/native/wire_corpus_test.c",
-      "test/native/sketch_corpus_test.c"
+      "test/native/sketch_corpus_test.c",
+      "test/native/heartbeat_corpus_test.c"
     ],
     "native_bpf_test_sources": ["test/native/bpf_golden_test.c", "test/native/bpf_diff_test.c", "test/native/bpf_refused_test.c"],
-    "native_fuzz_sources": ["test/fuzz/native/pipeline_fuzz.c", "test/fuzz/native/wire_fuzz.c", "test/fuzz/native/sketch_fuzz.c"],
+    "native_fuzz_sources": ["test/fuzz/native/pipeline_fuzz.c", "test/fuzz/native/wire_fuzz.c", "test/fuzz/native/sketch_fuzz.c", "test/fuzz/native/heartbeat_fuzz.c"],
     "native_bench_sources": [
       "bench/table/table_bench.c",
       "bench/reconcile/reconcile_bench.c",

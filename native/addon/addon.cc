@@ -1,5 +1,6 @@
 /* The core addon. Its whole surface is typed, in the same order, in src/native/binding.ts. */
 #include "addon/handle.h"
+#include "addon/heart.h"
 #include "addon/maglev.h"
 #include "addon/replica.h"
 #include "mirror/api.h"
@@ -57,6 +58,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports)
 	Userspace::Init(env, exports);
 	InitMaglev(env, exports);
 	InitReplica(env, exports);
+	InitHeart(env, exports);
 	return exports;
 }
 

@@ -1,6 +1,6 @@
 /* lockstep-keeper: outlives the agent and stands in for it (D3). It holds the pinned table of one instance; while the agent is away it is the freer, so
  * that sessions go on ending in time and workers go on getting free slots, and the mirror of the kernel's routes and neighbours, so that packets go where
- * the kernel would send them.
+ * the kernel would send them. It is always the one that renews the leases of redundancy groups and sends heartbeats (native/heart), as the agent has said.
  *
  * Usage: lockstep-keeper FOLDER [NETNS], the folder of the instance in bpffs and the path of the namespace whose routes count (this process's if absent).
  *
@@ -28,6 +28,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "heart/api.h"
 #include "keeper/keeper.h"
 #include "lockstep/regions.h"
 #include "mirror/api.h"
@@ -42,6 +43,7 @@ struct keeper {
 	int listener, agent, signals, lock;
 	int region[LS_REGION_COUNT];
 	struct ls_header *header; /* mapped for reading */
+	struct ls_heart *heart;
 	struct ls_table *table;   /* while standing in */
 	struct ls_mirror *mirror; /* likewise */
 	u64 alone_since_ns;       /* 0: an agent is connected */
@@ -68,10 +70,18 @@ static int object_get(const char *folder, const char *name)
 	return (int)syscall(__NR_bpf, BPF_OBJ_GET, &attr, sizeof(attr));
 }
 
+static void *map_region(const struct keeper *k, u32 region, size_t bytes, int how)
+{
+	void *at = mmap(NULL, bytes, how, MAP_SHARED, k->region[region], 0);
+
+	if (at != MAP_FAILED)
+		return at;
+	say("%s/%s: %s", k->folder, ls_region_name[region], strerror(errno));
+	return NULL;
+}
+
 static bool open_regions(struct keeper *k)
 {
-	void *page;
-
 	for (u32 i = 0; i < LS_REGION_COUNT; i++) {
 		k->region[i] = object_get(k->folder, ls_region_name[i]);
 		if (k->region[i] < 0) {
@@ -79,13 +89,24 @@ static bool open_regions(struct keeper *k)
 			return false;
 		}
 	}
-	page = mmap(NULL, LS_HEADER_BYTES, PROT_READ, MAP_SHARED, k->region[LS_REGION_HEADER], 0);
-	if (page == MAP_FAILED) {
-		say("%s/header: %s", k->folder, strerror(errno));
+	k->header = map_region(k, LS_REGION_HEADER, LS_HEADER_BYTES, PROT_READ);
+	return k->header != NULL;
+}
+
+static bool start_heart(struct keeper *k)
+{
+	struct ls_heart_words words = { .rgs = map_region(k, LS_REGION_RGS, sizeof(struct ls_rg) * LS_RGS_MAX, PROT_READ | PROT_WRITE),
+		.workers = map_region(k, LS_REGION_WORKERS, sizeof(struct ls_worker) * k->header->workers, PROT_READ), .cpus = k->header->cpus, .agent = k->header->workers - 1,
+		.folder = k->folder };
+	enum ls_status status;
+	int err_no = 0;
+
+	if (!words.rgs || !words.workers)
 		return false;
-	}
-	k->header = page;
-	return true;
+	status = ls_heart_start(k->folder, &words, &k->heart, &err_no);
+	if (status != LS_OK)
+		say("no leases and no heartbeats: status %d, %s", status, strerror(err_no));
+	return status == LS_OK;
 }
 
 static bool listen_for(struct keeper *k)
@@ -274,7 +295,7 @@ int main(int argc, char **argv)
 	sigaddset(&ends, SIGINT);
 	sigprocmask(SIG_BLOCK, &ends, NULL); /* before any thread */
 	k.signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (!open_regions(&k) || !listen_for(&k))
+	if (!open_regions(&k) || !listen_for(&k) || !start_heart(&k))
 		return 1;
 	k.alone_since_ns = ls_clock_ns();
 	while (on) {
@@ -297,6 +318,7 @@ int main(int argc, char **argv)
 		if (k.agent < 0 && !k.table && (k.header->freer_stamp_ns == 0 ? now > k.alone_since_ns + PATIENCE_NS : true))
 			take_role(&k);
 	}
+	ls_heart_stop(k.heart);
 	give_role(&k);
 	return 0;
 }

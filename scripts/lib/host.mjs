@@ -14,6 +14,7 @@ const tools = [
   { pkg: 'python3', for: 'build', why: 'node-gyp is written in it', has: onPath('python3') },
   { pkg: 'pkg-config', for: 'build', why: 'finds the libraries', has: onPath('pkg-config') },
   { pkg: 'libmnl-dev', for: 'build', why: 'netlink: links and neighbours', has: inPkgConfig('libmnl') },
+  { pkg: 'nettle-dev', for: 'build', why: 'HMAC of heartbeats', has: inPkgConfig('nettle') },
   { pkg: 'iproute2', for: 'lab', why: 'network namespaces', has: onPath('ip') },
   { pkg: 'nftables', for: 'lab', why: 'takes a port from the kernel', has: onPath('nft') },
   { pkg: 'ethtool', for: 'lab', why: 'offloads of lab links', has: onPath('ethtool') },

@@ -240,6 +240,11 @@ export interface NativeUserspace {
   setNeighbours: (neighbours: Uint8Array) => void
 }
 
+/** Keeps leases and sends heartbeats on a thread of its own (native/heart). */
+export interface NativeHeart {
+  close: () => void
+}
+
 export interface NativeCore {
   readonly layoutVersion: number
   readonly wireVersion: number
@@ -257,4 +262,8 @@ export interface NativeCore {
   /** Packed struct ls_maglev_real; entries; the ring in force (u16 each) or null. */
   readonly maglev: (reals: Uint8Array, size: number, old: Uint8Array | null) => Promise<{ readonly ring: Uint8Array, readonly hash: bigint, readonly moved: number, readonly rebuilt: boolean }>
   readonly Replica: new (table: NativeTable) => NativeReplica
+  /** For a table that no keeper has; one for each `name` on a host. Throws LS_E_BUSY. */
+  readonly Heart: new (table: NativeTable, name: string) => NativeHeart
+  /** Descriptor of a connection to the heart of that name, which is the pins' folder for a keeper's; -1: nobody listens. */
+  readonly connectHeart: (name: string) => number
 }

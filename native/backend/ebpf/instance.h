@@ -3,11 +3,11 @@
 #define LOCKSTEP_EBPF_INSTANCE_H
 
 #include "backend/ebpf/api.h"
+#include "keeper/keeper.h"
 
 #define LS_BPF_PATH 384
 #define LS_PIN_NAME (LS_BPF_NAME + 24)
-#define LS_LINK_PREFIX "link_" /* of a pin: the program on a port's way in */
-#define LS_OUT_PREFIX "out_"   /* likewise: on its way out */
+#define LS_OUT_PREFIX "out_" /* of a pin: the program on a port's way out */
 
 struct bpf_object;
 

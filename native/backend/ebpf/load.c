@@ -17,7 +17,6 @@
 
 #include "backend/ebpf/instance.h"
 #include "backend/ebpf/object.h"
-#include "keeper/keeper.h"
 #include "lockstep/regions.h"
 
 #define LOG_BYTES (4u << 20)

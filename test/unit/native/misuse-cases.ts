@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { fileURLToPath } from 'node:url'
 import { layout } from '../../../src/generated/layout.js'
-import type { NativePortSpec, NativeTable, NativeUserspace } from '../../../src/native/binding.js'
+import type { NativeHeart, NativePortSpec, NativeTable, NativeUserspace } from '../../../src/native/binding.js'
 import { loadCore } from '../../../src/native/load.js'
 import { concat, RECORD, tuples, wireDelete, wireRecord } from '../../conformance/wire.js'
 
@@ -121,14 +121,18 @@ export const cases: Readonly<Record<string, () => Promise<unknown>>> = {
   'constructors with wrong arguments': async () => {
     const Table = core.Table as unknown as new (...args: unknown[]) => NativeTable
     const Userspace = core.Userspace as unknown as new (...args: unknown[]) => NativeUserspace
+    const Heart = core.Heart as unknown as new (...args: unknown[]) => NativeHeart
     for (const [text, value] of garbage()) {
       await attempt(`Table ${text}`, () => { new Table(value).close() })
       for (const field of Object.keys(geometry)) await attempt(`Table ${field} ${text}`, () => { new Table({ ...geometry, [field]: value }).close() })
       await attempt(`attach ${text}`, () => { new Table({ attach: value }).close() })
       await attempt(`open ${text}`, () => { new Table({ open: value }).close() })
       await attempt(`Userspace ${text}`, () => { new Userspace(value, 1).close() })
+      await attempt(`Heart ${text}`, () => { new Heart(value, 'misuse').close() })
+      await attempt(`connectHeart ${text}`, () => { (core.connectHeart as unknown as Call)(value) })
       const table = new core.Table(geometry)
       await attempt(`workers ${text}`, () => { new Userspace(table, value).close() })
+      await attempt(`name ${text}`, () => { new Heart(table, value).close() })
       table.close()
     }
     for (const capacity of [0, 1, 1023, 1025, 3000, 2 ** 25, 2 ** 31]) await attempt(`capacity ${capacity}`, () => { new core.Table({ ...geometry, capacity }) })
@@ -146,6 +150,7 @@ export const cases: Readonly<Record<string, () => Promise<unknown>>> = {
     }
     us.close()
     await attempt('a closed table', () => { table.close(); return new Userspace(table, 1) })
+    await attempt('a heart of a closed table', () => new core.Heart(table, `-misuse-${process.pid}`))
   },
   'every method of closed objects': async () => {
     const table = new core.Table(geometry)
@@ -153,6 +158,10 @@ export const cases: Readonly<Record<string, () => Promise<unknown>>> = {
     await attempt('close under a dataplane', () => { table.close() })
     us.close()
     us.close()
+    const heart = new core.Heart(table, `-misuse-${process.pid}`)
+    await attempt('close under a heart', () => { table.close() })
+    heart.close()
+    heart.close()
     for (const [name, valid] of Object.entries(userspaceCalls)) await attempt(name, () => method(us, name)(...valid()))
     table.close()
     table.close()
