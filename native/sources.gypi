@@ -36,6 +36,7 @@
       "native/backend/userspace/port_tap.c",
       "native/backend/userspace/port_source.c",
       "native/backend/userspace/links.c",
+      "native/backend/userspace/announce.c",
       "native/backend/userspace/ops.c"
     ],
     "core_addon_sources": [
@@ -85,6 +86,7 @@
       "test/native/replica_test.c",
       "test/native/heart_test.c",
       "test/native/links_test.c",
+      "test/native/announce_test.c",
       "test/native/golden_test.c",
       "test/native/pipeline_corpus_test.c",
       "test/native/wire_corpus_test.c",

@@ -324,6 +324,34 @@ Napi::Value Userspace::set_neighbours(const Napi::CallbackInfo &info)
 	return info.Env().Undefined();
 }
 
+Napi::Value Userspace::resolved(const Napi::CallbackInfo &info)
+{
+	ls_addr a = addr_parse(info.Env(), arg_string(info, 0, "address", 64), "address");
+
+	return Napi::Boolean::New(info.Env(), ls_mirror_resolved(ls_us_mirror(use()), &a));
+}
+
+Napi::Value Userspace::unresolved(const Napi::CallbackInfo &info)
+{
+	return number(info.Env(), ls_mirror_unresolved(ls_us_mirror(use()), arg_u32(info, 0, "rg", LS_RGS_MAX - 1)));
+}
+
+/* announce(rg, packed struct ls_announcement) -> {sent, unsent} */
+Napi::Value Userspace::announce(const Napi::CallbackInfo &info)
+{
+	u32 rg = arg_u32(info, 0, "rg", LS_RGS_MAX - 1);
+	Bytes rows = arg_bytes(info, 1, 0, "announcements");
+	std::vector<ls_announcement> list(rows.size / sizeof(ls_announcement));
+	ls_announced told;
+	Napi::Object r = Napi::Object::New(info.Env());
+
+	memcpy(list.data(), rows.data, list.size() * sizeof(ls_announcement));
+	ls_us_announce(use(), rg, list.data(), static_cast<u32>(list.size()), &told);
+	r.Set("sent", number(info.Env(), told.sent));
+	r.Set("unsent", number(info.Env(), told.unsent));
+	return r;
+}
+
 void Userspace::Init(Napi::Env env, Napi::Object exports)
 {
 	exports.Set("Userspace", DefineClass(env, "Userspace", {
@@ -334,7 +362,8 @@ void Userspace::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Userspace::stop>("stop"), InstanceMethod<&Userspace::close>("close"), InstanceMethod<&Userspace::ports>("ports"),
 		InstanceMethod<&Userspace::links>("links"), InstanceMethod<&Userspace::neighbours>("neighbours"),
 		InstanceMethod<&Userspace::set_routes>("setRoutes"), InstanceMethod<&Userspace::routes_left_out>("routesLeftOut"),
-		InstanceMethod<&Userspace::set_neighbours>("setNeighbours"),
+		InstanceMethod<&Userspace::set_neighbours>("setNeighbours"), InstanceMethod<&Userspace::resolved>("resolved"),
+		InstanceMethod<&Userspace::unresolved>("unresolved"), InstanceMethod<&Userspace::announce>("announce"),
 	}));
 }
 

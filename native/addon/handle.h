@@ -86,6 +86,9 @@ private:
 	Napi::Value set_routes(const Napi::CallbackInfo &);
 	Napi::Value routes_left_out(const Napi::CallbackInfo &);
 	Napi::Value set_neighbours(const Napi::CallbackInfo &);
+	Napi::Value resolved(const Napi::CallbackInfo &);
+	Napi::Value unresolved(const Napi::CallbackInfo &);
+	Napi::Value announce(const Napi::CallbackInfo &);
 	ls_us *use() const;
 	void drop();
 

@@ -172,33 +172,90 @@ void ls_mirror_refresh(struct ls_mirror *m)
 	m->warm = true;
 }
 
-static void warm(struct ls_mirror *m, const struct ls_nexthop *h, const struct ls_addr *addr)
+static const struct ls_config *config_of(const struct ls_mirror *m) { return &m->table->env.banks[LS_LOAD(&m->table->env.header->active_bank) & 1]; }
+static const struct ls_fib *fib_of(const struct ls_mirror *m) { return &m->table->env.fibs[LS_LOAD(&m->table->env.header->active_fib) & 1]; }
+
+/* False: it is known, or not the kernel's to resolve. */
+static bool warm(struct ls_mirror *m, const struct ls_nexthop *h, const struct ls_addr *addr)
 {
-	const struct ls_config *c = &m->table->env.banks[LS_LOAD(&m->table->env.header->active_bank) & 1];
-	struct ls_mirror_ask a = { .addr = *addr, .device = c->iface[h->iface & (LS_IFACES_MAX - 1)].device, .iface = h->iface };
+	struct ls_mirror_ask a = { .addr = *addr, .device = config_of(m)->iface[h->iface & (LS_IFACES_MAX - 1)].device, .iface = h->iface };
 	u32 ifindex = a.device ? m->ports.ifindex(m->ports.owner, a.device) : 0;
 	u8 mac[6];
 
-	if (ifindex && !ls_neigh_find(m->table->env.neighs, &a.addr, a.device, mac))
-		ask_kernel(m, &a, ifindex);
+	if (!ifindex || ls_neigh_find(m->table->env.neighs, &a.addr, a.device, mac))
+		return false;
+	ask_kernel(m, &a, ifindex);
+	return true;
+}
+
+static u32 warm_gateways(struct ls_mirror *m, u32 rg)
+{
+	const struct ls_config *c = config_of(m);
+	const struct ls_fib *f = fib_of(m);
+	u32 unresolved = 0;
+
+	for (u32 i = 1; i < f->nexthops && i < LS_NEXTHOPS_MAX; i++) {
+		const struct ls_nexthop *h = &f->nexthop[i];
+
+		if (h->kind == LS_NH_GATEWAY && (rg == LS_RG_NONE || c->iface[h->iface & (LS_IFACES_MAX - 1)].rg == rg))
+			unresolved += warm(m, h, &h->gateway);
+	}
+	return unresolved;
+}
+
+/* Each is asked for, one that takes no new flows is not missed. */
+static u32 warm_reals(struct ls_mirror *m, u32 rg)
+{
+	const struct ls_config *c = config_of(m);
+	const struct ls_fib *f = fib_of(m);
+	u32 unresolved = 0;
+
+	for (u32 i = 1; i < LS_REALS_MAX; i++) {
+		const struct ls_real *r = &c->real[i];
+		const struct ls_nexthop *h = r->used && (rg == LS_RG_NONE || c->vip[r->vip & (LS_VIPS_MAX - 1)].rg == rg) ? ls_fib_find(f, &r->addr) : NULL;
+
+		if (h && h->kind == LS_NH_CONNECTED)
+			unresolved += warm(m, h, &r->addr) && r->up;
+	}
+	return unresolved;
 }
 
 /* A first packet that finds its next hop unknown is lost where programs forward: gateways and the reals of VIPs are known in advance, so they are asked
  * for. Elsewhere it waits. */
 void ls_mirror_warm(struct ls_mirror *m)
 {
-	const struct ls_config *c = &m->table->env.banks[LS_LOAD(&m->table->env.header->active_bank) & 1];
-	const struct ls_fib *f = &m->table->env.fibs[LS_LOAD(&m->table->env.header->active_fib) & 1];
-
-	for (u32 i = 1; i < f->nexthops && i < LS_NEXTHOPS_MAX; i++)
-		if (f->nexthop[i].kind == LS_NH_GATEWAY)
-			warm(m, &f->nexthop[i], &f->nexthop[i].gateway);
-	for (u32 i = 1; i < LS_REALS_MAX; i++) {
-		const struct ls_nexthop *h = c->real[i].used ? ls_fib_find(f, &c->real[i].addr) : NULL;
-
-		if (h && h->kind == LS_NH_CONNECTED)
-			warm(m, h, &c->real[i].addr);
-	}
+	warm_gateways(m, LS_RG_NONE);
+	warm_reals(m, LS_RG_NONE);
 	m->warm = false;
 	m->warmed_ns = ls_clock_ns();
+}
+
+u32 ls_mirror_unresolved(struct ls_mirror *m, u32 rg)
+{
+	u32 unresolved;
+
+	if (!m)
+		return 0;
+	pthread_mutex_lock(&m->lock);
+	unresolved = warm_gateways(m, rg) + warm_reals(m, rg);
+	pthread_mutex_unlock(&m->lock);
+	return unresolved;
+}
+
+bool ls_mirror_resolved(struct ls_mirror *m, const struct ls_addr *addr)
+{
+	const struct ls_nexthop *h;
+	bool known = false;
+	u8 mac[6];
+
+	if (!m)
+		return false;
+	pthread_mutex_lock(&m->lock);
+	for (u32 device = 1; device < LS_DEVICES_MAX; device++)
+		known |= ls_neigh_find(m->table->env.neighs, addr, device, mac);
+	h = ls_fib_find(fib_of(m), addr);
+	if (h && h->kind == LS_NH_CONNECTED)
+		ask(m, &(struct ls_mirror_ask){ .addr = *addr, .device = config_of(m)->iface[h->iface & (LS_IFACES_MAX - 1)].device, .iface = h->iface });
+	pthread_mutex_unlock(&m->lock);
+	return known;
 }

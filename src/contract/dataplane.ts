@@ -162,6 +162,22 @@ export interface HaController {
   stampLease: (rg: number, deadlineNs: bigint) => void
 }
 
+/** Tells the links where the addresses of a redundancy group are, after a takeover. */
+export interface Announcer {
+  /** At once and some times more; begins anew when it is under way. Says nothing while this node does not own the group. */
+  announce: (rg: number) => void
+  /** Not a frame more. */
+  withdraw: (rg: number) => void
+}
+
+/** Of what a node must have before it takes a redundancy group. */
+export interface HaFacts {
+  /** Names of data interfaces of the group that are down or without a carrier. */
+  readonly interfacesDown: readonly string[]
+  /** Gateways of routes by its interfaces, and reals of its VIPs that take new flows. */
+  readonly nextHopsUnresolved: number
+}
+
 export interface LoadBalancerSink {
   /** What the dataplane holds now, read back. */
   readBack: () => ReadonlyArray<{ readonly vip: number, readonly ringSize: number, readonly ringHash: string, readonly reals: ReadonlyArray<{ readonly id: number, readonly slots: number }> }>

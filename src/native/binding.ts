@@ -238,6 +238,12 @@ export interface NativeUserspace {
   /** How many of all routes did not fit. */
   routesLeftOut: () => number
   setNeighbours: (neighbours: Uint8Array) => void
+  /** The address's neighbour entry is valid on some port. Asking keeps it probed. */
+  resolved: (address: string) => boolean
+  /** Next hops of the group that are not resolved: gateways, and reals that take new flows. */
+  unresolved: (rg: number) => number
+  /** Rows of struct ls_announcement; frames, none of them unless the group is owned here. */
+  announce: (rg: number, rows: Uint8Array) => { readonly sent: number, readonly unsent: number }
 }
 
 /** Keeps leases and sends heartbeats on a thread of its own (native/heart). */

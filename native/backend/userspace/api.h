@@ -63,6 +63,26 @@ struct ls_device_info {
 	struct ls_device_stats stats;
 };
 bool ls_us_port(const struct ls_us *us, u32 id, struct ls_device_info *out);
+
+/* An address that is behind a port from now on. */
+struct ls_announcement {
+	struct ls_addr addr;
+	u32 device;
+	u16 outer_vlan; /* 0 = untagged; host order */
+	u16 inner_vlan;
+	u8 mac[6];
+	u8 pad[2];
+};
+LS_ASSERT_SIZE(struct ls_announcement, 32);
+struct ls_announced {
+	u32 sent, unsent; /* frames */
+};
+#define LS_ANNOUNCEMENT_BYTES 94
+/* The `n`th frame of an announcement, from 0: two for IPv4, one for IPv6. Its length; 0 = there is no such frame. */
+u32 ls_announcement_frame(const struct ls_announcement *a, u32 n, u8 frame[LS_ANNOUNCEMENT_BYTES]);
+/* Says each on its port while redundancy group `rg` is owned here and its lease lasts; who is not the owner says nothing. Thread: the controlling one. */
+void ls_us_announce(struct ls_us *us, u32 rg, const struct ls_announcement *a, u32 n, struct ls_announced *out);
+
 u64 ls_us_stop_ns(const struct ls_us *us);
 
 /* The mirror of the kernel in the namespace `netns`, over the backend's ports. NULL before. */

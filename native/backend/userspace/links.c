@@ -23,7 +23,7 @@ static u32 ifindex_of(void *owner, u32 device)
 	const struct ls_us *us = owner;
 	const struct ls_device *d = device < LS_DEVICES_MAX ? us->device[device] : NULL;
 
-	return d && d->spec.kind == LS_DEV_PACKET ? d->ifindex : 0;
+	return d && d->spec.kind == LS_DEV_PACKET && strcmp(d->spec.netns, us->netns) == 0 ? d->ifindex : 0;
 }
 
 static void link_is(void *owner, u32 device, bool up) { ((struct ls_us *)owner)->device[device]->up = up; }

@@ -105,6 +105,7 @@ enum ls_status ls_us_add(struct ls_us *us, const struct ls_device_spec *spec, u3
 		slot = spec->device < LS_DEVICES_MAX && !us->device[spec->device] ? spec->device : LS_DEVICES_MAX;
 	d->spec = *spec;
 	d->ops = ops_of(spec->kind);
+	d->voice = -1;
 	d->mtu = spec->mtu ? spec->mtu : 1500;
 	memcpy(d->mac, spec->mac, 6);
 	if (!(d->mac[0] | d->mac[1] | d->mac[2] | d->mac[3] | d->mac[4] | d->mac[5]))
@@ -188,7 +189,16 @@ enum ls_status ls_us_park(struct ls_us *us, u32 id)
 	return LS_OK;
 }
 
-/* After the grace no worker uses the device any more. */
+/* No worker uses the device any more. */
+static void release(struct ls_device *d)
+{
+	for (u32 w = 0; w < d->workers; w++)
+		d->ops->close(d, w);
+	if (d->voice >= 0)
+		close(d->voice);
+	free(d);
+}
+
 void ls_us_remove(struct ls_us *us, u32 id)
 {
 	struct ls_device *d;
@@ -202,9 +212,7 @@ void ls_us_remove(struct ls_us *us, u32 id)
 	ls_mirror_release(us->mirror);
 	ls_us_wake(us);
 	ls_table_grace(us->table);
-	for (u32 w = 0; w < d->workers; w++)
-		d->ops->close(d, w);
-	free(d);
+	release(d);
 }
 
 enum ls_status ls_us_start(struct ls_us *us)
@@ -262,11 +270,8 @@ void ls_us_free(struct ls_us *us)
 	ls_us_stop(us);
 	ls_mirror_stop(us->mirror);
 	for (u32 i = 0; i < LS_DEVICES_MAX; i++)
-		if (us->device[i]) {
-			for (u32 w = 0; w < us->device[i]->workers; w++)
-				us->device[i]->ops->close(us->device[i], w);
-			free(us->device[i]);
-		}
+		if (us->device[i])
+			release(us->device[i]);
 	for (u32 i = 0; i < us->workers; i++) {
 		if (us->worker[i].wake_fd >= 0)
 			close(us->worker[i].wake_fd);

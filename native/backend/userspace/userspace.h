@@ -39,6 +39,7 @@ struct ls_device {
 	u32 id;      /* dense; index into ls_us.device */
 	u32 workers; /* that opened it */
 	u32 ifindex;
+	int voice; /* what announcements leave by; -1 = none yet */
 	u8 mac[6];
 	u16 mtu;
 	_Atomic u32 up;

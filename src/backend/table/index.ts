@@ -6,7 +6,7 @@
  * stale ports -> re-evaluate sessions. Whatever fails before the flip leaves everything as it was; after the flip nothing is refused any more.
  */
 import type {
-  ApplyResult, BackendName, Capability, ConfigSink, DataPlane, HaController, LinkController, LoadBalancerSink, ProbeResult, SessionDeltaSource, SessionStore, Telemetry
+  Announcer, ApplyResult, BackendName, Capability, ConfigSink, DataPlane, HaController, HaFacts, LinkController, LoadBalancerSink, ProbeResult, SessionDeltaSource, SessionStore, Telemetry
 } from '../../contract/dataplane.js'
 import type { Desired } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
@@ -16,6 +16,7 @@ import type { NativeCore, NativeTable, NativeUserspace } from '../../native/bind
 import { fromNative, native } from '../../native/errors.js'
 import { createSessionStore } from '../../native/session-store.js'
 import { createTelemetry } from '../../native/telemetry.js'
+import { Announcements } from './announcer.js'
 import type { Forwarder, PortFact } from './forwarder.js'
 import { haController } from './ha.js'
 import { netnsPath, PortSet, type OpenPort } from './ports.js'
@@ -31,6 +32,8 @@ export interface Compiled {
   readonly bank: Uint8Array
   readonly routes: Uint8Array
   readonly neighbours: Uint8Array
+  /** By redundancy group: packed struct ls_announcement. */
+  readonly announcements: Readonly<Record<number, Uint8Array>>
   readonly result: Omit<ApplyResult, 'generation' | 'capabilities' | 'durations'>
   readonly warnings: readonly string[]
 }
@@ -63,10 +66,12 @@ export class TableDataPlane implements DataPlane {
   readonly config: ConfigSink = { apply: async (d, generation, signal) => await this.apply(d, generation, signal), lastApplyResult: () => structuredClone(this.last) }
   readonly links: LinkController = { list: () => this.listLinks(), neighbours: () => this.listNeighbours() }
   readonly ha: HaController
+  readonly announcer: Announcer
   readonly loadBalancer: LoadBalancerSink = { readBack: () => this.readBack() }
   private readonly dataplane: NativeUserspace
   private readonly ports: PortSet
   private readonly rings: RingArena
+  private readonly announcements: Announcements
   private last: ApplyResult | null = null
   private desired: Desired | null = null
   private readonly forwarders: ReadonlyMap<BackendName, Forwarder>
@@ -87,6 +92,7 @@ export class TableDataPlane implements DataPlane {
     this.telemetry = createTelemetry(table)
     this.deltas = { drain: (out) => native(() => table.drain(out)) }
     this.ha = haController(table)
+    this.announcer = this.announcements = new Announcements((rg, rows) => native(() => this.dataplane.announce(rg, rows)))
   }
 
   get name (): BackendName { return this.forwarder.name }
@@ -118,6 +124,7 @@ export class TableDataPlane implements DataPlane {
   private async stop (): Promise<void> {
     if (this.closed) return
     this.closed = true
+    this.announcements.close()
     if (this.started) await this.forwarder.stop()
     this.started = false
     this.dataplane.close()
@@ -137,7 +144,7 @@ export class TableDataPlane implements DataPlane {
     if (!this.started || this.closed) return []
     const cut = native(() => this.dataplane.routesLeftOut())
     const { pressure, capacity } = this.o.table.info()
-    return [...this.scarce(pressure, capacity), ...this.forwarder.degraded(), ...cut === 0 ? [] : [`routes: ${cut} do not fit (${limits.LS_ROUTES_MAX} routes with ${limits.LS_NEXTHOPS_MAX} next hops at most): the widest prefixes are left out, and their packets drop as no_route`]]
+    return [...this.scarce(pressure, capacity), ...this.forwarder.degraded(), ...this.announcements.degraded(), ...cut === 0 ? [] : [`routes: ${cut} do not fit (${limits.LS_ROUTES_MAX} routes with ${limits.LS_NEXTHOPS_MAX} next hops at most): the widest prefixes are left out, and their packets drop as no_route`]]
   }
 
   private scarce (pressure: number, capacity: number): string[] {
@@ -236,6 +243,7 @@ export class TableDataPlane implements DataPlane {
     }
     rings.commit()
     this.desired = d
+    this.announcements.replace(compiled.announcements)
     const flipped = performance.now()
     const unsupported = this.capabilities.filter(c => !c.supported)
     const result = (): ApplyResult => ({
@@ -302,6 +310,27 @@ export class TableDataPlane implements DataPlane {
     const interfaces = this.last?.managedInterfaces ?? []
     const sum = (block: Float64Array | undefined, device: number): number => interfaces.filter(i => i.device === device).reduce((n, i) => n + (block?.[2 * i.id] ?? 0), 0)
     return device => ({ rxPackets: sum(rx, device), txPackets: sum(tx, device) })
+  }
+
+  /** What a node must have before it takes a group. Ports of a namespace that is not mirrored are up, and their next hops are not counted. */
+  haFacts (rg: number): HaFacts {
+    const mine = this.desired?.interfaces.filter(i => i.redundancyGroup === rg && i.role === 'data') ?? []
+    const up = this.portsUp()
+    return { interfacesDown: mine.filter(i => !up.has(i.port)).map(i => i.name), nextHopsUnresolved: native(() => this.dataplane.unresolved(rg)) }
+  }
+
+  /** False: down, without a carrier, or there is no such interface. */
+  interfaceUp (name: string): boolean {
+    const port = this.desired?.interfaces.find(i => i.name === name)?.port
+    return port !== undefined && this.portsUp().has(port)
+  }
+
+  /** Its link-layer address is known. Asked for when it is not, and kept probed by the question. */
+  neighbourResolved (address: string): boolean { return native(() => this.dataplane.resolved(address)) }
+
+  private portsUp (): Set<string> {
+    const up = new Set(native(() => this.dataplane.ports()).filter(p => p.up).map(p => p.device))
+    return new Set(this.ports.all().filter(p => up.has(p.device)).map(p => p.port.name))
   }
 
   private listNeighbours (): ReturnType<LinkController['neighbours']> {

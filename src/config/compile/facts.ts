@@ -41,6 +41,8 @@ export interface CompiledConfig {
   /** Packed routes and static neighbours, see compile/routes.ts. */
   readonly routes: Uint8Array
   readonly neighbours: Uint8Array
+  /** By redundancy group, see compile/announcements.ts. */
+  readonly announcements: Readonly<Record<number, Uint8Array>>
   readonly result: Omit<ApplyResult, 'generation' | 'capabilities' | 'durations'>
   readonly warnings: readonly string[]
 }

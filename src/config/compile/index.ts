@@ -8,6 +8,7 @@ import { layout, limits } from '../../generated/layout.js'
 import { realIdName } from '../ids.js'
 import { ConfigError, nearest, oneOf, pointer } from '../issues.js'
 import { activeAt } from '../schedule.js'
+import { announcements, packAnnouncements } from './announcements.js'
 import { at, Bank, config } from './bank.js'
 import { rowOf, writeClassifier } from './classifier.js'
 import type { CompiledConfig, HostFacts, Rings } from './facts.js'
@@ -57,7 +58,8 @@ export function compile (desired: Desired, facts: HostFacts, ids: IdTable, rings
   writeStatics(bank, config.static_out, statics, outPlaces)
   writeStatics(bank, config.static_in, statics, inPlaces)
   writeRules(bank, d, rules, now, warnings)
-  return { bank: bank.bytes, routes: packRoutes(d, bound), neighbours: packNeighbours(bound), result: resultOf(d, bound, rules, warnings), warnings }
+  const said = packAnnouncements(announcements(locals, bound, d.ids.domain), warnings)
+  return { bank: bank.bytes, routes: packRoutes(d, bound), neighbours: packNeighbours(bound), announcements: said, result: resultOf(d, bound, rules, warnings), warnings }
 }
 
 function requirePorts (d: Desired, facts: HostFacts): void {
