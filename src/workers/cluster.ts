@@ -3,11 +3,11 @@
  * an event of the node, what the node wants is done.
  */
 import { LockstepError } from '../contract/errors.js'
-import type { ClusterEvent, ClusterGroup, ClusterGroupStatus, ClusterSettings, ClusterStatus, CommandResult, RoleChange, VerifyResult } from '../contract/cluster.js'
+import type { Endpoint, ClusterEvent, ClusterGroup, ClusterGroupStatus, ClusterSettings, ClusterStatus, CommandResult, RoleChange, VerifyResult } from '../contract/cluster.js'
 import type { RgRole } from '../contract/dataplane.js'
 import type { OwnershipConfig, OwnershipNote } from '../ha/events.js'
 import { openHeart, type HeartLink } from '../ha/heart/link.js'
-import { leaseMs, leaseStampNs } from '../ha/lease.js'
+import { leaseStampNs } from '../ha/lease.js'
 import { defaultTimers } from '../ha/limits.js'
 import { HaNode, type HostFacts, type NodeWorld } from '../ha/node.js'
 import { claims, type NodeStatus } from '../ha/rg.js'
@@ -93,6 +93,7 @@ export const ownershipOf = ({ node, settings, self }: Pick<ClusterSpec, 'node' |
   node, nodeIndex: settings.nodes.find(n => n.name === node)?.index ?? 0, bootId, peers: settings.nodes.filter(n => n.name !== node).map(n => n.name), witness: false,
   timing: settings.timing, timers: { ...defaultTimers, ...settings.timers }, generation: BigInt(self.generation), rgs: groupsOf(node, settings)
 })
+const addressOf = ({ host, port }: Endpoint): { readonly address: string, readonly port: number } => ({ address: host, port })
 const groupsOf = (node: string, settings: ClusterSettings): OwnershipConfig['rgs'] => settings.groups.map(({ rg, priority, preempt }) => ({ rg, priority: priority[node] ?? 100, preempt }))
 
 /** Until the heart says which groups it kept, this node owns nothing. */
@@ -116,6 +117,8 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   let node: HaNode | null = null
   let begun = false
   let closing = false
+  /** Under way: the table stays open for them. */
+  const graces = new Set<Promise<void>>()
 
   const setRole: NodeWorld['setRole'] = (rg, role, epoch, leaseDeadlineMs) => {
     // Who says a role begins its lease; whoever keeps leases renews it.
@@ -149,7 +152,10 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
         ...o.world, setRole, persist, note,
         say: (status) => { if (begun) heart?.say(status) },
         announce: (rg) => { shell.push({ kind: 'announce', rg, on: true }) }, withdraw: (rg) => { shell.push({ kind: 'announce', rg, on: false }) },
-        grace: (turn) => { void table.grace().then(() => { node?.graced(turn) }) },
+        grace: (turn) => {
+          const through = table.grace().then(() => { if (!closing) node?.graced(turn) }).finally(() => { graces.delete(through) })
+          graces.add(through)
+        },
         config: (type, body) => { shell.push({ kind: 'config', type: type === frameType.config ? 'config' : 'configAck', body: body.slice() }) }
       }
     })
@@ -189,10 +195,15 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   })
   const listen = (): void => {
     heart = openLink()
-    const paths = mine.heartbeats.map((local, i) => ({ local, remote: other.heartbeats[i] ?? local }))
-    heart.setup({ node: mine.index, ...spec.settings.timing, leaseMs: leaseMs(spec.settings.timing), key: spec.heartKey, paths })
+    const paths = mine.heartbeats.map((local, i) => ({ name: String(i), local: addressOf(local), remote: addressOf(other.heartbeats[i] ?? local) }))
+    heart.setup({ nodeIndex: mine.index, timing: spec.settings.timing, key: spec.heartKey, paths })
   }
-  listen()
+  try {
+    listen()
+  } catch (error) {
+    await pair.close()
+    throw error
+  }
 
   const all = (rgs: readonly number[]): readonly number[] => rgs.length > 0 ? rgs : ha.ownership.rgs.map(rg => rg.config.rg)
   const known = (rgs: readonly number[]): CommandResult => ({
@@ -279,6 +290,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
     close: async () => {
       closing = true
       heart?.close()
+      await Promise.allSettled(graces)
       await pair.close()
     }
   }

@@ -97,7 +97,6 @@ redundancy-groups:
 interfaces:
   wan: {zone: clients, floating-addresses: [${addresses.routerClient.v4}/24, "${addresses.routerClient.v6}/64"]}
   lan: {zone: servers, floating-addresses: [${addresses.routerServer.v4}/24, "${addresses.routerServer.v6}/64"]}
-  fabric: {role: fabric}
 zones:
   clients: {host-inbound: [ping]}
   servers: {host-inbound: [ping]}

@@ -1,6 +1,6 @@
 /** The main thread's side of the bridge, answered by the services of a test double. */
 import { EventLog } from '../../../src/ha/event-log.js'
-import { clusterCalls } from '../../../src/workers/cluster.js'
+import { clusterCalls } from '../../../src/workers/cluster-bridge.js'
 import type { AgentServices } from '../../../src/contract/services.js'
 import type { MainCalls } from '../../../src/workers/protocol.js'
 

@@ -5,7 +5,7 @@ import type { ClusterControl, ClusterEvent } from '../../../src/contract/cluster
 import { EventLog } from '../../../src/ha/event-log.js'
 import { standalone } from '../../../src/ha/standalone.js'
 import { answerCalls, Caller } from '../../../src/workers/bridge.js'
-import { clusterCalls, remoteCluster } from '../../../src/workers/cluster.js'
+import { clusterCalls, remoteCluster } from '../../../src/workers/cluster-bridge.js'
 import type { MainCalls } from '../../../src/workers/protocol.js'
 import { FakeCluster, pairStatus, roleEvent } from '../rpc/fake-cluster.js'
 import { until } from '../rpc/with-server.js'
