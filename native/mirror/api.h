@@ -86,7 +86,7 @@ u32 ls_mirror_neighbours(struct ls_mirror *m, struct ls_neighbour_info *out, u32
 /* Is the link-layer address of `addr` known on any port? Like traffic to it, the question keeps it probed. */
 bool ls_mirror_resolved(struct ls_mirror *m, const struct ls_addr *addr);
 /* Next hops of redundancy group `rg` that are not resolved: gateways of routes by its interfaces, and reals of its VIPs that take new flows and are on a link
- * of ours. They are asked for. */
+ * of ours. The mirror asks for them within a second. */
 u32 ls_mirror_unresolved(struct ls_mirror *m, u32 rg);
 /* The owner's ports are looked at under this lock: hold it while one goes away. */
 void ls_mirror_hold(struct ls_mirror *m);

@@ -175,8 +175,8 @@ void ls_mirror_refresh(struct ls_mirror *m)
 static const struct ls_config *config_of(const struct ls_mirror *m) { return &m->table->env.banks[LS_LOAD(&m->table->env.header->active_bank) & 1]; }
 static const struct ls_fib *fib_of(const struct ls_mirror *m) { return &m->table->env.fibs[LS_LOAD(&m->table->env.header->active_fib) & 1]; }
 
-/* False: it is known, or not the kernel's to resolve. */
-static bool warm(struct ls_mirror *m, const struct ls_nexthop *h, const struct ls_addr *addr)
+/* Is this next hop the kernel's to resolve, and not known? Then it is asked for, if `asked`. */
+static bool missing(struct ls_mirror *m, const struct ls_nexthop *h, const struct ls_addr *addr, bool asked)
 {
 	struct ls_mirror_ask a = { .addr = *addr, .device = config_of(m)->iface[h->iface & (LS_IFACES_MAX - 1)].device, .iface = h->iface };
 	u32 ifindex = a.device ? m->ports.ifindex(m->ports.owner, a.device) : 0;
@@ -184,62 +184,65 @@ static bool warm(struct ls_mirror *m, const struct ls_nexthop *h, const struct l
 
 	if (!ifindex || ls_neigh_find(m->table->env.neighs, &a.addr, a.device, mac))
 		return false;
-	ask_kernel(m, &a, ifindex);
+	if (asked)
+		ask_kernel(m, &a, ifindex);
 	return true;
 }
 
-static u32 warm_gateways(struct ls_mirror *m, u32 rg)
+/* LS_RG_NONE: of every group. */
+static u32 missing_gateways(struct ls_mirror *m, u32 rg, bool asked)
 {
 	const struct ls_config *c = config_of(m);
 	const struct ls_fib *f = fib_of(m);
-	u32 unresolved = 0;
+	u32 n = 0;
 
 	for (u32 i = 1; i < f->nexthops && i < LS_NEXTHOPS_MAX; i++) {
 		const struct ls_nexthop *h = &f->nexthop[i];
 
 		if (h->kind == LS_NH_GATEWAY && (rg == LS_RG_NONE || c->iface[h->iface & (LS_IFACES_MAX - 1)].rg == rg))
-			unresolved += warm(m, h, &h->gateway);
+			n += missing(m, h, &h->gateway, asked);
 	}
-	return unresolved;
+	return n;
 }
 
-/* Each is asked for, one that takes no new flows is not missed. */
-static u32 warm_reals(struct ls_mirror *m, u32 rg)
+/* One that takes no new flows is asked for too, and not counted. */
+static u32 missing_reals(struct ls_mirror *m, u32 rg, bool asked)
 {
 	const struct ls_config *c = config_of(m);
 	const struct ls_fib *f = fib_of(m);
-	u32 unresolved = 0;
+	u32 n = 0;
 
 	for (u32 i = 1; i < LS_REALS_MAX; i++) {
 		const struct ls_real *r = &c->real[i];
 		const struct ls_nexthop *h = r->used && (rg == LS_RG_NONE || c->vip[r->vip & (LS_VIPS_MAX - 1)].rg == rg) ? ls_fib_find(f, &r->addr) : NULL;
 
 		if (h && h->kind == LS_NH_CONNECTED)
-			unresolved += warm(m, h, &r->addr) && r->up;
+			n += missing(m, h, &r->addr, asked) && r->up;
 	}
-	return unresolved;
+	return n;
 }
 
 /* A first packet that finds its next hop unknown is lost where programs forward: gateways and the reals of VIPs are known in advance, so they are asked
  * for. Elsewhere it waits. */
 void ls_mirror_warm(struct ls_mirror *m)
 {
-	warm_gateways(m, LS_RG_NONE);
-	warm_reals(m, LS_RG_NONE);
+	missing_gateways(m, LS_RG_NONE, true);
+	missing_reals(m, LS_RG_NONE, true);
 	m->warm = false;
 	m->warmed_ns = ls_clock_ns();
 }
 
 u32 ls_mirror_unresolved(struct ls_mirror *m, u32 rg)
 {
-	u32 unresolved;
+	u32 n;
 
 	if (!m)
 		return 0;
 	pthread_mutex_lock(&m->lock);
-	unresolved = warm_gateways(m, rg) + warm_reals(m, rg);
+	n = missing_gateways(m, rg, false) + missing_reals(m, rg, false);
+	m->warm |= n > 0;
 	pthread_mutex_unlock(&m->lock);
-	return unresolved;
+	return n;
 }
 
 bool ls_mirror_resolved(struct ls_mirror *m, const struct ls_addr *addr)

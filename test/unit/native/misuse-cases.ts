@@ -49,7 +49,7 @@ const tableCalls: Readonly<Record<string, () => unknown[]>> = {
 }
 const userspaceCalls: Readonly<Record<string, () => unknown[]>> = {
   addPort: () => [port], enablePort: () => [1], removePort: () => [31], startLinks: () => [''], start: () => [], stop: () => [], ports: () => [], links: () => [], neighbours: () => [], setRoutes: () => [new Uint8Array(40)],
-  setNeighbours: () => [new Uint8Array(32)]
+  setNeighbours: () => [new Uint8Array(32)], resolved: () => ['192.0.2.1'], unresolved: () => [0], announce: () => [0, new Uint8Array(32)]
 }
 function never (): never { throw new Error('unreachable') }
 
