@@ -54,7 +54,7 @@ async function capture (program: string, args: readonly string[], signal?: Abort
     child.stdout.setEncoding('utf8').on('data', (text: string) => { out += text })
     child.stderr.setEncoding('utf8').on('data', (text: string) => { err += text })
     child.on('error', (error: NodeJS.ErrnoException) => {
-      reject(error.code === 'ENOENT' && program === 'cmake' ? new BenchError('cmake is not installed: apt-get install -y --no-install-recommends cmake g++ pkg-config libmnl-dev libbpf-dev') : error)
+      reject(error.code === 'ENOENT' && program === 'cmake' ? new BenchError('cmake is not installed: apt-get install -y --no-install-recommends cmake g++ pkg-config libmnl-dev nettle-dev libbpf-dev') : error)
     })
     child.on('close', (code) => { resolve({ code: code ?? 1, out, err }) })
   })
