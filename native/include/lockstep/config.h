@@ -214,7 +214,7 @@ struct ls_config {
 	u32 reserve; /* slots that packets do not get: room for the installs of a peer (D12); 0 without one */
 	u8 vip_plens[LS_VIP_PLENS_MAX]; /* distinct prefix lengths, longest first; 0xff ends */
 	u32 vips;
-	u32 pad;
+	u32 fabric; /* interface that leads to the other node (R15), 0 = none */
 	struct ls_zone zone[LS_ZONES_MAX];
 	struct ls_iface iface[LS_IFACES_MAX];
 	struct ls_iface_slot iface_hash[LS_IFACE_HASH];
