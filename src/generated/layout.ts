@@ -805,7 +805,6 @@ export const limits = {
   // ls_iface_flags
   LS_IF_UP: 1,
   LS_IF_MANAGEMENT: 2,
-  LS_IF_FABRIC: 4,
   LS_IF_PROMISC: 8,
   // ls_lifecycle
   LS_FREE: 0,

@@ -37,7 +37,7 @@ struct ls_zone {
 	struct ls_service service[LS_SERVICES_MAX];
 };
 
-enum ls_iface_flags { LS_IF_UP = 1 << 0, LS_IF_MANAGEMENT = 1 << 1, LS_IF_FABRIC = 1 << 2, LS_IF_PROMISC = 1 << 3 };
+enum ls_iface_flags { LS_IF_UP = 1 << 0, LS_IF_MANAGEMENT = 1 << 1, LS_IF_PROMISC = 1 << 3 };
 
 /* A logical interface: a device, or a VLAN (or two) of one. */
 struct ls_iface {
