@@ -81,6 +81,7 @@
       "test/native/table_test.c",
       "test/native/crash_test.c",
       "test/native/pipeline_test.c",
+      "test/native/fabric_test.c",
       "test/native/stress_test.c",
       "test/native/hazards_test.c",
       "test/native/replica_test.c",

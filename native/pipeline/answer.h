@@ -4,6 +4,7 @@
 #ifndef LOCKSTEP_PIPELINE_ANSWER_H
 #define LOCKSTEP_PIPELINE_ANSWER_H
 
+#include "fabric.h"
 #include "lookup.h"
 #include "rewrite.h"
 #include "screen.h"
@@ -60,11 +61,11 @@ LS_STAGE u32 ls_arp(const struct ls_env *e, struct ls_pkt *p)
 	if (!a)
 		return ls_drop(e, p, LS_DROP_TRUNCATED);
 	if (ls_get16(a) != 1 || ls_get16(a + 2) != 0x0800 || ls_get16(a + 6) != 1)
-		return ls_to_host(e);
+		return ls_to_host(e, p);
 	ls_addr_from4(&target, a + 24);
 	l = ls_local_find(c, &target, p->key.domain);
 	if (!l || l->kind == LS_LOCAL_HOST || (l->iface && l->iface != p->in_iface))
-		return ls_to_host(e);
+		return ls_to_host(e, p);
 	if (!ls_rg_owned(e, l->rg))
 		return ls_drop(e, p, LS_DROP_OWN_ADDRESS);
 	ls_put16(a + 6, 2);
@@ -88,14 +89,14 @@ LS_STAGE u32 ls_nd(const struct ls_env *e, struct ls_pkt *p)
 	u32 sum;
 	bool dad;
 
-	if (p->icmp_type != 135 || !h || p->l4 != p->l3 + 40)
-		return ls_to_host(e);
+	if (p->icmp_type != 135 || !h || p->l4 != p->l3 + 40 || (p->flags & LS_PF_FABRIC))
+		return ls_to_host(e, p);
 	if (p->ttl != 255)
 		return ls_drop(e, p, LS_DROP_MARTIAN); /* RFC 4861 7.1.1 */
 	ls_copy16(target.b, h + 48);
 	l = ls_local_find(c, &target, p->key.domain);
 	if (!l || l->kind == LS_LOCAL_HOST || (l->iface && l->iface != p->in_iface))
-		return ls_to_host(e);
+		return ls_to_host(e, p);
 	if (!ls_rg_owned(e, l->rg))
 		return ls_drop(e, p, LS_DROP_OWN_ADDRESS);
 	dad = ls_addr_zero(&p->key.src);
@@ -145,10 +146,13 @@ LS_STAGE u32 ls_nd(const struct ls_env *e, struct ls_pkt *p)
 LS_STAGE u32 ls_answer_echo(const struct ls_env *e, struct ls_pkt *p)
 {
 	LS_GIVEN(e && p);
-	u8 *h = port_at(p->buf, p->l4, 8);
 	bool v6 = p->key.family == LS_IP6;
 	be16 was;
+	u8 *h;
 
+	if ((p->flags & LS_PF_FABRIC) && !ls_fabric_back(e, p))
+		return ls_drop(e, p, LS_DROP_NO_ROUTE);
+	h = port_at(p->buf, p->l4, 8);
 	if (!h)
 		return ls_drop(e, p, LS_DROP_TRUNCATED);
 	was = ls_raw16(h);
@@ -379,6 +383,8 @@ LS_STAGE u32 ls_answer(const struct ls_env *e, struct ls_pkt *p)
 	LS_GIVEN(e && p);
 	bool sent;
 
+	if ((p->flags & LS_PF_FABRIC) && !ls_fabric_back(e, p))
+		return LS_V_DROP;
 	switch (p->answer_type) {
 	case LS_ANSWER_RESET:
 		sent = ls_answer_reset(e, p);

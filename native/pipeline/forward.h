@@ -64,35 +64,6 @@ LS_STAGE u32 ls_encapsulate(const struct ls_env *e, struct ls_pkt *p, u32 mode, 
 	return LS_DROP_NONE;
 }
 
-/* Link header of the egress interface in front of the network header at p->l3. */
-LS_INLINE u32 ls_write_link(struct ls_pkt *p, const struct ls_iface *out)
-{
-	LS_GIVEN(p && out);
-	u32 need = 14 + (out->outer_vlan ? 4u : 0u) + (out->inner_vlan ? 4u : 0u), have = p->l3, at = 12;
-	u8 *h;
-
-	if (need > have ? !port_push(p->buf, need - have) : need < have && !port_pull(p->buf, have - need))
-		return LS_DROP_NO_HEADROOM;
-	p->l3 = (u16)need;
-	h = port_at(p->buf, 0, 22);
-	if (!h)
-		return LS_DROP_TRUNCATED;
-	ls_copy6(h, p->route.dst_mac);
-	ls_copy6(h + 6, out->mac);
-	if (out->outer_vlan) {
-		ls_put16(h + at, out->inner_vlan ? LS_ETH_QINQ : LS_ETH_VLAN);
-		ls_put16(h + at + 2, out->outer_vlan);
-		at += 4;
-	}
-	if (out->inner_vlan) {
-		ls_put16(h + at, LS_ETH_VLAN);
-		ls_put16(h + at + 2, out->inner_vlan);
-		at += 4;
-	}
-	ls_put16(h + at, p->ethertype);
-	return LS_DROP_NONE;
-}
-
 /* Next hop of `to`. LS_V_NEXT: p->route holds (unresolved counts as a route); otherwise the verdict. */
 LS_INLINE u32 ls_route_to(const struct ls_env *e, const struct ls_config *c, struct ls_pkt *p, const struct ls_addr *to, u32 family)
 {

@@ -115,7 +115,7 @@ LS_STAGE u32 ls_hit_icmp_error(const struct ls_env *e, struct ls_pkt *p, struct 
 	u32 v;
 
 	if (LS_LOAD(&s->flags) & LS_SF_HOST)
-		return ls_to_host(e);
+		return ls_to_host(e, p);
 	if (LS_LOAD(&s->flags) & LS_SF_HALF)
 		return ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
 	ls_leaving(&p->to, s, dir);
@@ -217,22 +217,22 @@ LS_PART u32 ls_hit_found(const struct ls_env *e, struct ls_pkt *p, struct ls_ses
 		return ls_drop(e, p, LS_DROP_CREATE_RACE);
 	if (life == LS_DEAD || life == LS_FREE || (life == LS_DYING && (LS_STATE_FLOW(state) & LS_FLOW_ADMIN)))
 		return ls_drop(e, p, LS_DROP_SESSION_CLOSING);
-	if (p->flags & LS_PF_ICMP_ERROR) {
-		/* before ownership: whoever holds the record can translate an error about it (R19). Past the timeout it is a miss (D4). */
-		if (now > ls_deadline(e, c, s, state))
-			return ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
-		return ls_hit_icmp_error(e, p, s, dir);
-	}
 	rg = LS_LOAD(&s->rg);
 	if (rg != LS_RG_NONE) {
 		const struct ls_rg *r = port_rg(e, rg);
 		u32 role = r ? LS_LOAD(&r->role) : LS_ROLE_INIT;
 
 		/* a yielding or taking node forwards the hits it has (R22); a standby writes nothing (R15) */
-		if (role != LS_ROLE_OWNER && role != LS_ROLE_YIELD && role != LS_ROLE_TAKE)
-			return ls_drop(e, p, LS_DROP_RG_NOT_OWNER);
-		if (ls_lease_ended(e, r))
-			return ls_drop(e, p, LS_DROP_RG_LEASE);
+		v = role != LS_ROLE_OWNER && role != LS_ROLE_YIELD && role != LS_ROLE_TAKE ? LS_DROP_RG_NOT_OWNER : ls_lease_ended(e, r) ? LS_DROP_RG_LEASE : LS_DROP_NONE;
+		/* without a fabric, whoever holds the record translates an error about it (R19) */
+		if (LS_UNLIKELY(v != LS_DROP_NONE) && (c->fabric || !(p->flags & LS_PF_ICMP_ERROR)))
+			return ls_fabric_out(e, p, rg, v);
+	}
+	if (p->flags & LS_PF_ICMP_ERROR) {
+		/* past the timeout it is a miss (D4) */
+		if (now > ls_deadline(e, c, s, state))
+			return ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
+		return ls_hit_icmp_error(e, p, s, dir);
 	}
 	if (LS_UNLIKELY(now > ls_deadline(e, c, s, state)))
 		return dir == LS_FORWARD && !(LS_LOAD(&s->flags) & LS_SF_HOST) ? LS_V_REVIVE : ls_drop(e, p, LS_DROP_EXPIRED_BUSY);
@@ -252,7 +252,7 @@ LS_PART u32 ls_hit_found(const struct ls_env *e, struct ls_pkt *p, struct ls_ses
 		return v;
 	ls_bump(&n->global[LS_CTR_SESSION_HITS], 1);
 	if (LS_UNLIKELY(flags & LS_SF_HOST))
-		return ls_to_host(e);
+		return ls_to_host(e, p);
 	if (LS_UNLIKELY(flags & LS_SF_COOKIE) && dir == LS_REPLY && (p->tcp_flags & LS_TCP_SYN))
 		return ls_answered(e, p, LS_DROP_SYN_COOKIE, LS_ANSWER_HANDSHAKE, 0, 0);
 	mode = ls_mode_of(c, s, p);

@@ -66,11 +66,11 @@ LS_STAGE u32 ls_host_multicast(const struct ls_env *e, struct ls_pkt *p)
 	u32 port = ls_swap16(p->key.dport_be);
 
 	if (p->flags & LS_PF_ND)
-		return ls_to_host(e);
+		return ls_to_host(e, p);
 	if (z->flags & LS_ZF_MULTICAST)
-		return ls_to_host(e);
+		return ls_to_host(e, p);
 	if (p->key.proto == LS_IPPROTO_UDP && (z->flags & LS_ZF_DHCP) && (port == 67 || port == 68 || port == 546 || port == 547))
-		return ls_to_host(e);
+		return ls_to_host(e, p);
 	if (p->key.family == LS_IP4 && p->key.dst.w[3] == 0xffffffff)
 		return ls_drop(e, p, LS_DROP_BROADCAST);
 	return ls_drop(e, p, ls_is_multicast(&p->key.dst, p->key.family) ? LS_DROP_MULTICAST : LS_DROP_BROADCAST);
@@ -85,11 +85,11 @@ LS_STAGE u32 ls_host_inbound(const struct ls_env *e, struct ls_pkt *p, const str
 
 	if (l->kind == LS_LOCAL_HOST) {
 		if (ls_host_allows(e, p))
-			return ls_to_host(e);
+			return ls_to_host(e, p);
 		return port_host_flows(e) && !(p->flags & LS_PF_LATER) ? LS_V_SOCKET : ls_drop(e, p, LS_DROP_HOST_INBOUND);
 	}
 	if (!ls_rg_owned(e, l->rg))
-		return ls_drop(e, p, LS_DROP_OWN_ADDRESS);
+		return ls_fabric_out(e, p, l->rg, LS_DROP_OWN_ADDRESS);
 	if ((p->flags & LS_PF_ECHO) && !(p->flags & LS_PF_FRAG) && (z->flags & (LS_ZF_PING | LS_ZF_HOST_ANY)))
 		return ls_answer_echo(e, p);
 	return ls_drop(e, p, LS_DROP_HOST_INBOUND);

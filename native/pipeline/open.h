@@ -110,26 +110,26 @@ LS_STAGE u32 ls_choose_destination(const struct ls_env *e, struct ls_pkt *p, str
 	return l ? ls_host_inbound(e, p, l) : LS_V_NEXT;
 }
 
-/* May this packet open a session at all? LS_V_NEXT: yes. */
+/* May this packet open a session at all? LS_DROP_NONE, or why not. */
 LS_INLINE u32 ls_may_open(const struct ls_env *e, struct ls_pkt *p)
 {
 	const struct ls_zone *z = &port_config(e)->zone[p->zone_in & (LS_ZONES_MAX - 1)];
 
 	if (p->flags & LS_PF_LATER)
-		return ls_drop(e, p, LS_DROP_FRAG_NO_FIRST);
+		return LS_DROP_FRAG_NO_FIRST;
 	if (p->key.proto == LS_IPPROTO_TCP && (p->tcp_flags & (LS_TCP_SYN | LS_TCP_ACK | LS_TCP_RST | LS_TCP_FIN)) != LS_TCP_SYN) {
 		if (ls_cookie_acked(e, p))
 			p->flags |= LS_PF_COOKIE;
 		else if (!(z->flags & LS_ZF_TCP_LOOSE) || (p->tcp_flags & (LS_TCP_RST | LS_TCP_SYN)))
-			return ls_drop(e, p, LS_DROP_TCP_NOT_SYN);
+			return LS_DROP_TCP_NOT_SYN;
 	}
 	if (p->key.proto == LS_IPPROTO_ICMP || p->key.proto == LS_IPPROTO_ICMP6) {
 		if (p->flags & LS_PF_ECHO_REPLY)
-			return ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
+			return LS_DROP_ICMP_UNMATCHED;
 		if (!(p->flags & LS_PF_ECHO))
-			return ls_drop(e, p, LS_DROP_ICMP_TYPE);
+			return LS_DROP_ICMP_TYPE;
 	}
-	return LS_V_NEXT;
+	return LS_DROP_NONE;
 }
 
 LS_STAGE bool ls_log_decision(const struct ls_env *e, const struct ls_pkt *p, u32 action, u32 drop)
@@ -227,18 +227,22 @@ LS_STAGE u32 ls_decide(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 {
 	LS_GIVEN(e && p && x);
 	const struct ls_config *c = port_config(e);
+	u32 v, mtu, zone_rg = c->zone[p->zone_in & (LS_ZONES_MAX - 1)].rg;
 	bool outer6;
-	u32 v, mtu;
 
 	*x = (struct ls_choice){ .mode = LS_MODE_NAT, .rg = LS_RG_NONE };
 	v = ls_choose_destination(e, p, x, keep_real);
 	if (v != LS_V_NEXT)
 		return v;
-	v = ls_may_open(e, p);
-	if (v != LS_V_NEXT)
-		return v;
 	if (ls_link_local(p))
 		return ls_drop(e, p, LS_DROP_MARTIAN);
+	v = ls_may_open(e, p);
+	if (v != LS_DROP_NONE) {
+		u32 rg = x->rg != LS_RG_NONE ? x->rg : zone_rg;
+
+		/* of a session perhaps that its owner has and this node not yet */
+		return ls_rg_owned(e, rg) ? ls_drop(e, p, v) : ls_fabric_out(e, p, rg, v);
+	}
 	if (p->ttl <= 1)
 		return ls_answer_ttl(e, p);
 	outer6 = x->mode != LS_MODE_NAT && !ls_addr_is4(&p->real_addr);
@@ -251,9 +255,9 @@ LS_STAGE u32 ls_decide(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 		return v;
 	ls_choose_source(e, p, x);
 	if (x->rg == LS_RG_NONE)
-		x->rg = c->zone[p->zone_in & (LS_ZONES_MAX - 1)].rg;
+		x->rg = zone_rg;
 	if (!ls_rg_owned(e, x->rg))
-		return ls_drop(e, p, LS_DROP_RG_NOT_OWNER);
+		return ls_fabric_out(e, p, x->rg, LS_DROP_RG_NOT_OWNER);
 	if (ls_too_big(p, x->mode, outer6, &mtu)) {
 		if ((p->flags & LS_PF_DF) || x->mode != LS_MODE_NAT)
 			return ls_answer_too_big(e, p, mtu);

@@ -2,6 +2,7 @@
  *
  *   parse -> screens -> session lookup -> hit:  state + counters -> rewrite            -> route -> out
  *                                      -> miss: VIP or DNAT -> policy -> SNAT -> create -> route -> out
+ *                       of a group that another node owns, either -> fabric (fabric.h)
  *
  * No allocation, no libc, no logging, constant loop bounds, no #ifdef inside a stage. What the substrate supplies is in port.h.
  * Every drop has one reason, counted where it happens. docs/design/0003-pipeline.md has the order and the reasons for it.
@@ -28,7 +29,7 @@ LS_STAGE u32 ls_error_unmatched(const struct ls_env *e, struct ls_pkt *p)
 	else
 		ls_addr_from4(&dst, h + 16);
 	l = ls_local_find(port_config(e), &dst, p->key.domain);
-	return l && l->kind == LS_LOCAL_HOST ? ls_to_host(e) : ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
+	return l && l->kind == LS_LOCAL_HOST ? ls_to_host(e, p) : ls_drop(e, p, LS_DROP_ICMP_UNMATCHED);
 }
 
 /* IPv4 and IPv6 after their headers (`why`: what ls_parse_network() said), up to the hash of the tuple. LS_V_NEXT: look the session up. */
@@ -55,7 +56,7 @@ LS_INLINE u32 ls_front_ip(const struct ls_env *e, const struct ls_config *c, str
 		} else if (!ls_frag_recall(e, p)) {
 			const struct ls_local *l = ls_local_find(c, &p->key.dst, p->key.domain);
 
-			return l && l->kind == LS_LOCAL_HOST && ls_host_allows(e, p) ? ls_to_host(e) : ls_drop(e, p, LS_DROP_FRAG_NO_FIRST);
+			return l && l->kind == LS_LOCAL_HOST && ls_host_allows(e, p) ? ls_to_host(e, p) : ls_drop(e, p, LS_DROP_FRAG_NO_FIRST);
 		}
 	} else {
 		v = ls_screens(e, c, p);
@@ -71,7 +72,7 @@ LS_INLINE u32 ls_front_ip(const struct ls_env *e, const struct ls_config *c, str
 	}
 	if (p->flags & LS_PF_ND) {
 		/* unicast neighbour solicitation of an owned address, or the host's business */
-		return p->icmp_type == 135 ? ls_nd(e, p) : ls_to_host(e);
+		return p->icmp_type == 135 ? ls_nd(e, p) : ls_to_host(e, p);
 	}
 	if (ls_martian(p))
 		return ls_drop(e, p, LS_DROP_MARTIAN);
@@ -135,6 +136,10 @@ LS_INLINE u32 ls_pipeline_front(const struct ls_env *e, struct ls_pkt *p, u32 de
 	u32 why = ls_parse_link(c, p, device);
 	bool ip = why == LS_DROP_NONE && (p->ethertype == LS_ETH_IP4 || p->ethertype == LS_ETH_IP6);
 
+	if (!ip && why == LS_DROP_NONE && p->ethertype == LS_ETHERTYPE_FABRIC) {
+		why = ls_fabric_in(e, p);
+		ip = why == LS_DROP_NONE;
+	}
 	if (ip)
 		why = ls_parse_network(p);
 	ls_received(e, p);
@@ -147,7 +152,7 @@ LS_INLINE u32 ls_pipeline_front(const struct ls_env *e, struct ls_pkt *p, u32 de
 		return ls_arp(e, p);
 	case LS_ETH_LLDP:
 	case LS_ETH_SLOW:
-		return ls_to_host(e);
+		return ls_to_host(e, p);
 	default:
 		return ls_drop(e, p, LS_DROP_UNKNOWN_ETHERTYPE);
 	}

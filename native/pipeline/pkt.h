@@ -41,6 +41,7 @@ enum ls_pkt_flags {
 	LS_PF_COOKIE = 1 << 13,     /* acknowledges a SYN cookie of ours */
 	LS_PF_EMBEDDED_SHORT = 1 << 12, /* the embedded transport checksum is not in the packet */
 	LS_PF_SHIFTED = 1 << 14,    /* of a cookie's session: sequence numbers change as well */
+	LS_PF_FABRIC = 1 << 15,     /* came by the fabric */
 };
 
 struct ls_pkt {
@@ -103,8 +104,11 @@ LS_INLINE u32 ls_drop(const struct ls_env *e, struct ls_pkt *p, u32 reason)
 	return LS_V_DROP;
 }
 
-LS_INLINE u32 ls_to_host(const struct ls_env *e)
+/* The host's stack gets frames as they came in, and none of another node's. */
+LS_INLINE u32 ls_to_host(const struct ls_env *e, struct ls_pkt *p)
 {
+	if (LS_UNLIKELY(p->flags & LS_PF_FABRIC))
+		return ls_drop(e, p, LS_DROP_HOST_INBOUND);
 	ls_count(e, LS_CTR_TO_HOST, 1);
 	return LS_V_HOST;
 }

@@ -157,7 +157,6 @@ export type RgRole = 'init' | 'standby' | 'owner' | 'hold' | 'yield' | 'take'
 
 export interface HaController {
   setRole: (rg: number, role: RgRole, epoch: bigint) => void
-  setFabricForwarding: (slot: 0 | 1, target: { readonly interfaceId: number } | null) => void
   /** Deadline in CLOCK_MONOTONIC nanoseconds; 2^64-1 without a peer. */
   stampLease: (rg: number, deadlineNs: bigint) => void
 }

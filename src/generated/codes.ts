@@ -117,6 +117,8 @@ export const counter = [
   { name: 'fabric_in', text: 'packets received over the fabric link' },
   { name: 'neigh_misses', text: 'packets that waited for a neighbour' },
   { name: 'checksums_completed', text: 'partial checksums of the host completed' },
+  { name: 'fabric_out_bytes', text: 'bytes handed to the owner over the fabric link, layer 3' },
+  { name: 'fabric_in_bytes', text: 'bytes received over the fabric link, behind its header' },
 ] as const
 export type Counter = (typeof counter)[number]['name']
 
@@ -185,6 +187,9 @@ export const drop = [
   { name: 'syn_cookie', text: 'part of a handshake behind a SYN cookie: answered here' },
   { name: 'own_address', text: 'an answer for an address this node does not own at this moment' },
   { name: 'internal', text: 'an internal bound was reached' },
+  { name: 'fabric_iface', text: 'a frame of the fabric by another interface' },
+  { name: 'fabric_header', text: 'fabric header of another version, or with a hop count, group, zone or ethertype that cannot be' },
+  { name: 'fabric_mtu', text: 'with the fabric header larger than the MTU of the fabric: it needs 12 bytes more than the others' },
 ] as const
 export type Drop = (typeof drop)[number]['name']
 

@@ -59,7 +59,7 @@ export const layout = {
     reserve: { offset: 8228, size: 4, type: 'u32' },
     vip_plens: { offset: 8232, size: 8, type: 'u8', count: 8, stride: 1 },
     vips: { offset: 8240, size: 4, type: 'u32' },
-    pad: { offset: 8244, size: 4, type: 'u32' },
+    fabric: { offset: 8244, size: 4, type: 'u32' },
     zone: { offset: 8248, size: 21504, type: 'ls_zone', count: 64, stride: 336 },
     iface: { offset: 29752, size: 4096, type: 'ls_iface', count: 64, stride: 64 },
     iface_hash: { offset: 33848, size: 2048, type: 'ls_iface_slot', count: 256, stride: 8 },
@@ -445,11 +445,11 @@ export const layout = {
   ls_rg: {
     size: 64,
     role: { offset: 0, size: 4, type: 'u32' },
-    fabric_iface: { offset: 4, size: 4, type: 'u32' },
+    pad: { offset: 4, size: 4, type: 'u32' },
     epoch: { offset: 8, size: 8, type: 'u64' },
     lease_deadline_ns: { offset: 16, size: 8, type: 'u64' },
     seen_floor_ns: { offset: 24, size: 8, type: 'u64' },
-    pad: { offset: 32, size: 32, type: 'u64', count: 4, stride: 8 },
+    pad2: { offset: 32, size: 32, type: 'u64', count: 4, stride: 8 },
   },
   ls_row: {
     size: 128,
@@ -741,7 +741,9 @@ export const limits = {
   LS_CTR_FABRIC_IN: 26,
   LS_CTR_NEIGH_MISSES: 27,
   LS_CTR_CHECKSUMS_COMPLETED: 28,
-  LS_COUNTER_COUNT: 29,
+  LS_CTR_FABRIC_OUT_BYTES: 29,
+  LS_CTR_FABRIC_IN_BYTES: 30,
+  LS_COUNTER_COUNT: 31,
   // ls_direction
   LS_FORWARD: 0,
   LS_REPLY: 1,
@@ -809,7 +811,10 @@ export const limits = {
   LS_DROP_SYN_COOKIE: 60,
   LS_DROP_OWN_ADDRESS: 61,
   LS_DROP_INTERNAL: 62,
-  LS_DROP_COUNT: 63,
+  LS_DROP_FABRIC_IFACE: 63,
+  LS_DROP_FABRIC_HEADER: 64,
+  LS_DROP_FABRIC_MTU: 65,
+  LS_DROP_COUNT: 66,
   // ls_family
   LS_IP4: 4,
   LS_IP6: 6,
@@ -883,7 +888,6 @@ export const limits = {
   // ls_iface_flags
   LS_IF_UP: 1,
   LS_IF_MANAGEMENT: 2,
-  LS_IF_FABRIC: 4,
   LS_IF_PROMISC: 8,
   // ls_lifecycle
   LS_FREE: 0,
@@ -957,6 +961,8 @@ export const limits = {
   LS_FIB_STEPS: 18,
   LS_ETHERTYPE_FABRIC: 34997,
   LS_FABRIC_VERSION: 1,
+  LS_FABRIC_BYTES: 12,
+  LS_FABRIC_HOPS: 1,
   // ls_local_kind
   LS_LOCAL_NONE: 0,
   LS_LOCAL_HOST: 1,

@@ -4,13 +4,15 @@
  */
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import type { RgRole } from '../../src/contract/dataplane.js'
 import { drop } from '../../src/generated/codes.js'
 import { eth, hex, icmp, ip, ipBytes, macBytes, readPcap, tcp, tcpFlags, u16, u32, udp, writePcap, type FrameSpec } from './packets.js'
-import { never, until, type Rig } from './rig.js'
+import { desiredOf, never, until, type Rig } from './rig.js'
 import type { WithRig } from './suite.js'
 
 const A = { mac: '02:00:00:00:0a:01', peer: '02:00:00:00:0a:02' }
 const B = { mac: '02:00:00:00:0b:01', peer: '02:00:00:00:0b:02' }
+const C = { mac: '02:00:00:00:0c:01', peer: '02:00:00:00:0c:02' }
 /** Fields of a frame on either side, in either direction. */
 const intoA = (from: string, to: string, more: Partial<FrameSpec> = {}): FrameSpec => ({ from, to, smac: A.peer, dmac: A.mac, ...more })
 const outOfA = (from: string, to: string, more: Partial<FrameSpec> = {}): FrameSpec => ({ from, to, smac: A.mac, dmac: A.peer, ttl: 63, ...more })
@@ -29,6 +31,8 @@ interface Case {
   readonly b?: readonly Uint8Array[]
   readonly outA?: readonly Uint8Array[]
   readonly outB?: readonly Uint8Array[]
+  /** Both zones are of group 1, interface c is the fabric. Frames by the id of zone inside. */
+  readonly fabric?: { readonly role: RgRole, readonly in?: (zone: number) => readonly Uint8Array[], readonly out?: (zone: number) => readonly Uint8Array[] }
   /** Drop reasons and how often. */
   readonly drops?: Readonly<Record<string, number>>
   readonly sessions?: number
@@ -38,12 +42,17 @@ const config = (c: Case): string => `
 interfaces:
   a: {port: "pcap:a.in,a.out", ${c.vlan === undefined ? '' : `vlan: ${c.vlan}, `}mac: "${A.mac}", zone: inside, addresses: [10.0.0.1/24, "2001:db8:a::1/64"], neighbours: {10.0.0.2: "${A.peer}", "2001:db8:a::2": "${A.peer}"}}
   b: {port: "pcap:b.in,b.out", mac: "${B.mac}", zone: outside, addresses: [10.0.1.1/24, "2001:db8:b::1/64"], neighbours: {10.0.1.2: "${B.peer}", "2001:db8:b::2": "${B.peer}"}}
-zones: {inside: {host-inbound: [ping]}, outside: {}}
+${c.fabric === undefined ? '' : `  c: {port: "pcap:c.in,c.out", mac: "${C.mac}", role: fabric}\nredundancy-groups: {1: {}}`}
+zones: {inside: {host-inbound: [ping]${c.fabric === undefined ? '' : ', redundancy-group: 1'}}, outside: {${c.fabric === undefined ? '' : 'redundancy-group: 1'}}}
 policies: ${c.policies ?? '[{name: all, action: permit}]'}
 ${c.yaml ?? ''}
 `
 const data = [...Buffer.from('lockstep')]
 const syn = { flags: tcpFlags.syn, seq: 0x01020304 }
+/** A packet of zone inside as it crosses the fabric (docs/design/0012-fabric.md). */
+const crossing = (to: string, from: string, zone: number, frame: Uint8Array, version = 1): Buffer =>
+  eth({ from: '', to: '', smac: from, dmac: to }, 0x88b5, [version, 1, 1, 0, ...u16(zone), ...u16(0), 0, 0, ...frame.subarray(12)])
+const everybody = 'ff:ff:ff:ff:ff:ff'
 /** LLDP: every side says something first, so that a side without packets has a file to play. */
 const nothing = eth({ from: '', to: '', smac: A.peer, dmac: '01:80:c2:00:00:0e' }, 0x88cc, Array<number>(46).fill(0))
 
@@ -120,6 +129,33 @@ const cases: readonly Case[] = [
     b: [tcp(intoB('10.0.1.2', '10.0.0.2'), 8080, 4000, { flags: tcpFlags.syn | tcpFlags.ack, ack: 0x01020305 })],
     outA: [tcp(outOfA('198.51.100.80', '10.0.0.2'), 80, 4000, { flags: tcpFlags.syn | tcpFlags.ack, ack: 0x01020305 })], sessions: 1
   },
+  {
+    name: 'a standby carries what is not its own to the owner, as it came: nothing of it is here',
+    a: [udp(intoA('10.0.0.2', '10.0.1.2'), 4000, 53, data), tcp(intoA('2001:db8:a::2', '2001:db8:b::2'), 4000, 443, syn), tcp(intoA('10.0.0.2', '10.0.1.2'), 4000, 80, { flags: tcpFlags.ack })],
+    fabric: {
+      role: 'standby',
+      out: zone => [udp(intoA('10.0.0.2', '10.0.1.2'), 4000, 53, data), tcp(intoA('2001:db8:a::2', '2001:db8:b::2'), 4000, 443, syn), tcp(intoA('10.0.0.2', '10.0.1.2'), 4000, 80, { flags: tcpFlags.ack })].map(frame => crossing(everybody, C.mac, zone, frame))
+    },
+    drops: {}, sessions: 0
+  },
+  {
+    name: 'the owner forwards what came by the fabric, and what answers leaves by its own interface',
+    fabric: {
+      role: 'owner',
+      in: zone => [crossing(everybody, C.peer, zone, udp(intoA('10.0.0.2', '10.0.1.2'), 4000, 53, data)), crossing(C.mac, C.peer, zone, tcp(intoA('2001:db8:a::2', '2001:db8:b::2'), 4000, 443, syn))]
+    },
+    outB: [udp(outOfB('10.0.0.2', '10.0.1.2'), 4000, 53, data), tcp(outOfB('2001:db8:a::2', '2001:db8:b::2'), 4000, 443, syn)],
+    b: [udp(intoB('10.0.1.2', '10.0.0.2'), 53, 4000, data)], outA: [udp(outOfA('10.0.1.2', '10.0.0.2'), 53, 4000, data)], sessions: 2
+  },
+  {
+    name: 'over the fabric once: not back, not in another version, not by another interface',
+    a: [crossing(A.mac, A.peer, 1, udp(intoA('10.0.0.2', '10.0.1.2'), 4000, 53, data))],
+    fabric: {
+      role: 'standby',
+      in: zone => [crossing(everybody, C.peer, zone, udp(intoA('10.0.0.2', '10.0.1.2'), 4000, 53, data)), crossing(C.mac, C.peer, zone, udp(intoA('10.0.0.2', '10.0.1.2'), 4000, 53, data), 2)]
+    },
+    drops: { rg_not_owner: 1, fabric_header: 1, fabric_iface: 1 }, sessions: 0
+  },
   { name: 'a VIP with mode l2: the MAC of the server, and the packet as it came', yaml: vip('l2'), a: [tcp(intoA('10.0.0.2', '198.51.100.80'), 4000, 80, syn)], outB: [tcp(outOfB('10.0.0.2', '198.51.100.80'), 4000, 80, syn)], sessions: 1 },
   {
     name: 'a VIP with mode ipip: wrapped for the server (RFC 2003)', yaml: vip('ipip'), a: [tcp(intoA('10.0.0.2', '198.51.100.80', { tos: 0x10 }), 4000, 80, syn)],
@@ -168,18 +204,25 @@ const cases: readonly Case[] = [
 async function play (t: Test, rig: Rig, c: Case): Promise<void> {
   const { dataplane, directory } = rig
   const carried = (frames: readonly Uint8Array[] = []): Uint8Array[] => frames.filter(frame => frame.length >= rig.shortest)
-  const [inA, inB] = [carried(c.a), carried(c.b)]
+  const zone = desiredOf(config(c)).ids.zone['inside'] ?? 0
+  const [inA, inB, inC] = [carried(c.a), carried(c.b), carried(c.fabric?.in?.(zone))]
   writePcap(join(directory, 'a.in'), [nothing, ...inA])
   // the first packet starts the clock; the rest follows when side a is long through
   writePcap(join(directory, 'b.in'), [nothing, ...inB.map(frame => ({ atMs: 80, frame }))])
+  if (c.fabric !== undefined) {
+    writePcap(join(directory, 'c.in'), [nothing, ...inC])
+    dataplane.ha.setRole(1, c.fabric.role, 1n)
+  }
   await dataplane.config.apply(rig.desired(config(c)), 1, never)
-  await until('every packet to be received', () => rig.received() === inA.length + inB.length + 2)
-  const wanted = { a: (c.outA ?? []).map(hex), b: (c.outB ?? []).map(hex) }
-  const found = (): { a: string[], b: string[] } => ({ a: readPcap(join(directory, 'a.out')).map(hex), b: readPcap(join(directory, 'b.out')).map(hex) })
-  await until('the output files', () => found().a.length >= wanted.a.length && found().b.length >= wanted.b.length).catch(() => undefined)
+  await until('every packet to be received', () => rig.received() === inA.length + inB.length + inC.length + (c.fabric === undefined ? 2 : 3))
+  const out = (side: string): string[] => readPcap(join(directory, `${side}.out`)).map(hex)
+  const wanted = { a: (c.outA ?? []).map(hex), b: (c.outB ?? []).map(hex), c: (c.fabric?.out?.(zone) ?? []).map(hex) }
+  const found = (): typeof wanted => ({ a: out('a'), b: out('b'), c: c.fabric === undefined ? [] : out('c') })
+  await until('the output files', () => found().a.length >= wanted.a.length && found().b.length >= wanted.b.length && found().c.length >= wanted.c.length).catch(() => undefined)
   await dataplane.close()
   t.same(found().b, wanted.b, 'out of side b')
   t.same(found().a, wanted.a, 'out of side a')
+  t.same(found().c, wanted.c, 'over the fabric')
   const counted = dataplane.telemetry.snapshot().blocks['drops'] ?? new Float64Array()
   const reasons = Object.fromEntries(drop.flatMap((d, i) => (counted[i] ?? 0) > 0 ? [[d.name, counted[i]]] : []))
   if (c.drops !== undefined) t.same(reasons, c.drops, 'drops')

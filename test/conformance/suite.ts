@@ -50,7 +50,7 @@ export function conformance (t: Test, makeBackend: MakeBackend): void {
       t.match(error, expected, what)
     }
   }
-  identity(withRig, rejectsTyped)
+  identity(withRig)
   configuration(withRig, rejectsTyped)
   sessions(withConfig, rejectsTyped)
   reconciliation(withConfig, rejectsTyped)
@@ -66,7 +66,7 @@ type RejectsTyped = (t: Test, what: string, work: () => unknown, expected?: Part
 
 // --- who it is -----------------------------------------------------------------------------------------------------------
 
-function identity (withRig: WithRig, rejectsTyped: RejectsTyped): void {
+function identity (withRig: WithRig): void {
   withRig('every part exists, and every capability is answered with a reason for each "no"', async (t, { dataplane }) => {
     for (const part of ['config', 'sessions', 'deltas', 'telemetry', 'links', 'ha', 'loadBalancer'] as const) t.type(dataplane[part], 'object', part)
     const found = await dataplane.probe()
@@ -74,12 +74,6 @@ function identity (withRig: WithRig, rejectsTyped: RejectsTyped): void {
     t.same(found.capabilities.map(c => c.name), capability.map(c => c.name), 'each capability once, in order')
     for (const c of [...found.capabilities, ...dataplane.capabilities]) t.equal(c.reason === '', c.supported, `${c.name}: ${c.reason}`)
     t.equal(found.reason === '', found.available)
-  })
-
-  withRig('what a backend cannot do is an unsupported error, never silence', async (t, { dataplane }) => {
-    const fabric = dataplane.capabilities.find(c => c.name === 'fabric')
-    if (fabric?.supported === true) t.doesNotThrow(() => { dataplane.ha.setFabricForwarding(0, null) })
-    else await rejectsTyped(t, 'fabric', () => { dataplane.ha.setFabricForwarding(0, { interfaceId: 1 }) }, { errorClass: 'unsupported' })
   })
 }
 

@@ -52,7 +52,7 @@ export function pairPlan (prefix: string): Plan {
       at('client', 'sh', '-c', 'echo "1024 65535" > /proc/sys/net/ipv4/ip_local_port_range'),
       veth('outside', 'to-client', mac(1, 0x12), 'client', 'eth0', macs.client), veth('inside', 'to-s1', mac(2, 0x21), 's1', 'eth0', macs.s1), veth('inside', 'to-s2', mac(2, 0x22), 's2', 'eth0', macs.s2),
       ...routers.flatMap((r, i) => [veth(r, 'wan', mac(1, 3 + i), 'outside', `to-${r}`, mac(1, 0x13 + i)), veth(r, 'lan', mac(2, 3 + i), 'inside', `to-${r}`, mac(2, 0x13 + i))]),
-      veth('r1', 'sync', mac(7, 1), 'r2', 'sync', mac(7, 2)), veth('r1', 'spare', mac(8, 1), 'r2', 'spare', mac(8, 2)), veth('r1', 'fabric', mac(9, 1), 'r2', 'fabric', mac(9, 2)),
+      veth('r1', 'sync', mac(7, 1), 'r2', 'sync', mac(7, 2)), veth('r1', 'spare', mac(8, 1), 'r2', 'spare', mac(8, 2)), veth('r1', 'fabric', mac(9, 1), 'r2', 'fabric', mac(9, 2)), ...routers.map((r) => at(r, 'ip', 'link', 'set', 'fabric', 'mtu', '1600')),
       ...bridge('outside', ['to-client', 'to-r1', 'to-r2']), ...bridge('inside', ['to-s1', 'to-s2', 'to-r1', 'to-r2']),
       ...end('client', addresses.client, addresses.routerClient), ...end('s1', addresses.s1, addresses.routerServer), ...end('s2', addresses.s2, addresses.routerServer),
       ...routers.flatMap((r) => [
@@ -97,6 +97,7 @@ redundancy-groups:
 interfaces:
   wan: {zone: clients, floating-addresses: [${addresses.routerClient.v4}/24, "${addresses.routerClient.v6}/64"]}
   lan: {zone: servers, floating-addresses: [${addresses.routerServer.v4}/24, "${addresses.routerServer.v6}/64"]}
+  fabric: {role: fabric}
 zones:
   clients: {host-inbound: [ping]}
   servers: {host-inbound: [ping]}

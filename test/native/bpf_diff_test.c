@@ -44,6 +44,15 @@ static void on_both(void (*run)(void))
 	run();
 }
 
+/* Who the router is of two nodes from here on. */
+static u64 part;
+
+static void play_part(void)
+{
+	ls_table_set_role(table, part & 3, (part >> 2) % 6, part, part >> 8 & 7 ? ~0ULL : 1);
+	table->env.banks[table->env.header->active_bank & 1].fabric = part >> 12 & 7 ? IF_FABRIC : 0;
+}
+
 static void compare_frame(u32 v, u32 kernel_v)
 {
 	const struct ls_worker_counters *mine = user->e.worker_counters;
@@ -189,9 +198,18 @@ static void run_round(u64 *random, u64 round)
 	default:
 		snprintf(what, sizeof(what), "packets of mix.h");
 		for (u32 i = 0; i < 128; i++) {
+			u64 y = next_random(random);
 			u32 port;
-			struct packet p = mixed_packet(next_random(random), 32, &port);
+			struct packet p = mixed_packet(y, 32, &port);
 
+			if ((x >> 16 & 1) && (y >> 48 & 7) == 0) {
+				part = next_random(random);
+				on_both(play_part);
+			}
+			if ((x >> 16 & 1) && (y >> 52 & 3) == 0) {
+				p = crossing(p, y >> 54 & 3, y >> 56 & 7);
+				port = PORT_FABRIC;
+			}
 			push_both(port, &p);
 		}
 	}

@@ -236,6 +236,21 @@ static inline struct packet tagged(struct packet p, const u32 *tags, u32 n)
 	return p;
 }
 
+/* The packet of zone `zone` as another node hands it over: the layout in docs/design/0012-fabric.md, byte by byte. */
+static inline struct packet crossing(struct packet inner, u32 rg, u32 zone)
+{
+	struct packet p = { .len = 0, .l3 = 26, .l4 = 26 + inner.l4 - inner.l3 };
+	u32 type = ls_get16(inner.b + inner.l3 - 2);
+
+	put(&p, (u8[]){ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 0x89, 0x88, 0xb5, 1, 1, (u8)rg, 0 }, 18);
+	put16(&p, zone);
+	put32(&p, 0);
+	put16(&p, type);
+	if (inner.len > inner.l3)
+		put(&p, inner.b + inner.l3, inner.len - inner.l3);
+	return p;
+}
+
 /* A worker with one frame in hand. */
 struct lane {
 	struct ls_table *t;
@@ -329,6 +344,10 @@ static inline u32 frame_l3(const u8 *b, u32 len)
 		if (at + 2 > len)
 			return 0;
 		type = ls_get16(b + at);
+		if (type == LS_ETHERTYPE_FABRIC && at + 2 + LS_FABRIC_BYTES <= len) {
+			at += LS_FABRIC_BYTES;
+			type = ls_get16(b + at);
+		}
 		if (type != LS_ETH_VLAN && type != LS_ETH_QINQ)
 			return type == LS_ETH_IP4 || type == LS_ETH_IP6 ? at + 2 : 0;
 		at += 4;

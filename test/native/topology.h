@@ -4,6 +4,7 @@
  *   zone 2 untrust  port 2           198.51.100.0/24  2001:db8:2::/64, default routes by .254 and ::fe
  *   zone 3 dmz      port 3 mtu 1400  10.0.3.0/24  fd00:3::/64    servers .10 .11 .12 .30
  *   zone 4 guests   port 1 vlan 100  10.0.4.0/24;  port 1 vlan 200 inner 300  10.0.5.0/24
+ *   no zone         port 5           fabric, once the bank names it
  *
  * Host addresses end in .1; every MAC is 02:00:00:00:00:xx (routers 11 22 33 44 55, neighbours as listed in standard_neighbours).
  */
@@ -12,8 +13,8 @@
 
 #include "bank.h"
 
-enum { PORT_TRUST = 1, PORT_UNTRUST, PORT_DMZ, PORT_MANAGEMENT };
-enum { IF_TRUST = 1, IF_UNTRUST, IF_DMZ, IF_VLAN, IF_QINQ, IF_MANAGEMENT, IF_DOWN };
+enum { PORT_TRUST = 1, PORT_UNTRUST, PORT_DMZ, PORT_MANAGEMENT, PORT_FABRIC };
+enum { IF_TRUST = 1, IF_UNTRUST, IF_DMZ, IF_VLAN, IF_QINQ, IF_MANAGEMENT, IF_DOWN, IF_FABRIC };
 enum { ZONE_TRUST = 1, ZONE_UNTRUST, ZONE_DMZ, ZONE_GUESTS, ZONE_MANAGEMENT };
 enum { POLICY_OUT = 1, POLICY_WEB, POLICY_DMZ, POLICY_REJECT, POLICY_DENY, POLICY_SCHEDULED, POLICY_PING, POLICY_GUESTS, POLICY_ANY_DMZ, POLICY_STATIC };
 enum { VIP_WEB = 1, VIP_L2, VIP_IPIP, VIP_GRE, VIP_WEB6, VIP_SNAT, VIP_EMPTY, VIP_PREFIX, VIP_IPIP6 };
@@ -122,6 +123,7 @@ static inline struct ls_config *standard_bank(void)
 	standard_iface(c, IF_QINQ, PORT_TRUST, 200, 300, ZONE_GUESTS, 1500, 0x55, "10.0.5.1", NULL);
 	standard_iface(c, IF_MANAGEMENT, PORT_MANAGEMENT, 0, 0, ZONE_MANAGEMENT, 1500, 0x66, "10.0.6.1", "fd00:6::1");
 	standard_iface(c, IF_DOWN, 9, 0, 0, ZONE_UNTRUST, 1500, 0x77, "10.0.7.1", NULL);
+	standard_iface(c, IF_FABRIC, PORT_FABRIC, 0, 0, 0, 1500, 0x88, "169.254.77.1", NULL);
 	c->iface[IF_DOWN].flags = 0;
 	c->iface[IF_MANAGEMENT].flags |= LS_IF_MANAGEMENT;
 	c->iface[IF_UNTRUST].pool4 = POOL_INTERFACE;

@@ -178,7 +178,7 @@ LS_PART u32 ls_frame_replace(struct xdp_md *ctx, struct ls_pkt *p)
 	at = p->buf->head;
 	LS_OPAQUE(n);
 	LS_OPAQUE(at);
-	if (n == 0 || n > LS_WINDOW_LOAD || at > LS_HEADROOM + 8)
+	if (n == 0 || n > LS_WINDOW_LOAD || at > LS_HEADROOM + 8 + LS_FABRIC_BYTES)
 		return 1;
 	to = (u8 *)(unsigned long)ctx->data;
 	end = (u8 *)(unsigned long)ctx->data_end;
@@ -304,7 +304,7 @@ LS_INLINE int ls_frame_run(struct xdp_md *ctx)
 	if (v == LS_V_ANSWER && ls_frame_load(ctx, p, LS_WINDOW_LOAD))
 		v = LS_V_DROP;
 	if (v == LS_V_SOCKET && ls_socket_connected(ctx, p))
-		v = ls_to_host(e);
+		v = ls_to_host(e, p);
 	v = ls_pipeline_end(e, p, v);
 
 	s->run = (struct ls_run){ .verdict = v, .drop = p->drop, .out_iface = p->out_iface, .flags = p->flags };

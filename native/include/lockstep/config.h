@@ -37,7 +37,7 @@ struct ls_zone {
 	struct ls_service service[LS_SERVICES_MAX];
 };
 
-enum ls_iface_flags { LS_IF_UP = 1 << 0, LS_IF_MANAGEMENT = 1 << 1, LS_IF_FABRIC = 1 << 2, LS_IF_PROMISC = 1 << 3 };
+enum ls_iface_flags { LS_IF_UP = 1 << 0, LS_IF_MANAGEMENT = 1 << 1, LS_IF_PROMISC = 1 << 3 };
 
 /* A logical interface: a device, or a VLAN (or two) of one. */
 struct ls_iface {
@@ -214,7 +214,7 @@ struct ls_config {
 	u32 reserve; /* slots that packets do not get: room for the installs of a peer (D12); 0 without one */
 	u8 vip_plens[LS_VIP_PLENS_MAX]; /* distinct prefix lengths, longest first; 0xff ends */
 	u32 vips;
-	u32 pad;
+	u32 fabric; /* interface that leads to the other node (R15), 0 = none */
 	struct ls_zone zone[LS_ZONES_MAX];
 	struct ls_iface iface[LS_IFACES_MAX];
 	struct ls_iface_slot iface_hash[LS_IFACE_HASH];

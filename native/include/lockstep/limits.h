@@ -78,6 +78,8 @@ enum ls_limits {
 	/* fabric header (R15) */
 	LS_ETHERTYPE_FABRIC = 0x88b5,
 	LS_FABRIC_VERSION = 1,
+	LS_FABRIC_BYTES = 12,       /* between link header and packet: what the fabric's MTU must have more */
+	LS_FABRIC_HOPS = 1,         /* crossings of one packet */
 };
 
 #endif

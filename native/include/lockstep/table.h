@@ -166,11 +166,11 @@ enum ls_role { LS_ROLE_INIT, LS_ROLE_STANDBY, LS_ROLE_OWNER, LS_ROLE_HOLD, LS_RO
 /* Ownership of one redundancy group. Without a peer the deadline is 2^64-1 (R23). */
 struct ls_rg {
 	u32 role; /* enum ls_role */
-	u32 fabric_iface;
+	u32 pad;
 	u64 epoch;
 	u64 lease_deadline_ns;
 	u64 seen_floor_ns; /* promotion time: a takeover expires nobody (R8) */
-	u64 pad[4];
+	u64 pad2[4];
 };
 LS_ASSERT_SIZE(struct ls_rg, 64);
 

@@ -9,7 +9,6 @@ export function capabilitiesOf (tcx: string): Capability[] {
   const no: Partial<Record<Name, string>> = {
     policy_routing: 'routes of the main and local tables are mirrored; rules and other tables are not',
     before_forward_sync: 'a program cannot hold a packet back (R21)',
-    fabric: 'the fabric link comes with the high-availability step',
     ports_pcap: 'XDP programs run on kernel interfaces only',
     ports_tap: 'XDP programs run on kernel interfaces only',
     ports_source: 'XDP programs run on kernel interfaces only',

@@ -1,6 +1,5 @@
 /** Roles and leases of the redundancy groups in the shared table. One call sets all of a group's words, so what is not said is kept here. */
 import type { HaController, RgRole } from '../../contract/dataplane.js'
-import { LockstepError } from '../../contract/errors.js'
 import { limits } from '../../generated/layout.js'
 import type { NativeTable } from '../../native/binding.js'
 import { native } from '../../native/errors.js'
@@ -23,7 +22,6 @@ export function haController (table: Pick<NativeTable, 'setRole'>): HaController
   }
   return {
     setRole: (rg, role, epoch) => { set(rg, { role: roles[role], epoch }) },
-    setFabricForwarding: () => { throw new LockstepError('unsupported', 'LS_B_FABRIC', 'this backend has no fabric forwarding', { object: 'fabric', next: 'lockstep backend list shows which backend can' }) },
     stampLease: (rg, deadlineNs) => { set(rg, { deadlineNs }) }
   }
 }

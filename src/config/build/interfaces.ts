@@ -35,6 +35,7 @@ export function buildInterfaces (b: Build, raw: RawConfig, agent: AgentSettings,
   b.limit('/interfaces', 'interfaces', interfaces.length, limits.LS_IFACES_MAX - 1, 'LS_IFACES_MAX')
   b.limit('/interfaces', 'ports', ports.size, limits.LS_DEVICES_MAX - 1, 'LS_DEVICES_MAX - 1')
   overlaps(b, interfaces)
+  oneFabric(b, interfaces)
   return { interfaces, ports: [...ports.values()].sort((x, y) => x.name < y.name ? -1 : 1) }
 }
 
@@ -139,6 +140,12 @@ function portOf (b: Build, path: string, text: string, netns: string | null, age
   }
   b.issue(path, 'LS_C_VALUE', 'not a port', text, 'a kernel device of at most 15 characters, tap:NAME, pcap:IN[,OUT] or source:NAME')
   return null
+}
+
+/** The pipeline knows one way to the other node. */
+function oneFabric (b: Build, interfaces: readonly Interface[]): void {
+  const [first, ...more] = interfaces.filter(i => i.role === 'fabric')
+  for (const i of more) b.issue(pointer('/interfaces', i.name, 'role'), 'LS_C_DUPLICATE', 'a second fabric link', i.name, `one: interface ${first?.name ?? ''} is it already`)
 }
 
 /** One address or subnet on two interfaces of a routing domain would make routes and answers ambiguous. */

@@ -11,6 +11,7 @@ import { activeAt } from '../schedule.js'
 import { announcements, packAnnouncements } from './announcements.js'
 import { at, Bank, config } from './bank.js'
 import { rowOf, writeClassifier } from './classifier.js'
+import { writeFabric } from './fabric.js'
 import type { CompiledConfig, HostFacts, Rings } from './facts.js'
 import { chooseSeed } from './hash.js'
 import { bindInterfaces, interfaceTable, writeInterfaceHash, writeInterfaces, type BoundInterface } from './interfaces.js'
@@ -51,6 +52,7 @@ export function compile (desired: Desired, facts: HostFacts, ids: IdTable, rings
   writeZones(bank, d)
   writeInterfaces(bank, d, bound, new Map(pools.map(pool => [pool.name, pool.id])))
   writeInterfaceHash(bank, bound, ifacePlaces)
+  writeFabric(bank, bound, warnings)
   writeLocals(bank, locals, localPlaces)
   writeVips(bank, d, rings)
   writeVipHash(bank, d, vipPlaces)

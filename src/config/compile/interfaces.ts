@@ -44,6 +44,9 @@ export function bindInterfaces (d: Desired, facts: HostFacts): BoundInterface[] 
   })
 }
 
+/** Layer 3. */
+export const mtuOf = ({ wanted, port }: Pick<BoundInterface, 'wanted' | 'port'>): number => Math.min(wanted.mtu ?? port.mtu, 65535)
+
 const iface = layout.ls_iface
 
 /** `pools`: interface pool name -> id, for those that exist. */
@@ -57,10 +60,10 @@ export function writeInterfaces (bank: Bank, d: Desired, bound: readonly BoundIn
     bank.u16(base + iface.inner_vlan.offset, wanted.innerVlan)
     bank.u16(base + iface.zone.offset, d.ids.zone[wanted.zone] ?? 0)
     bank.u16(base + iface.domain.offset, d.ids.domain[wanted.domain] ?? 0)
-    bank.u16(base + iface.mtu.offset, Math.min(wanted.mtu ?? port.mtu, 65535))
+    bank.u16(base + iface.mtu.offset, mtuOf({ wanted, port }))
     bank.u8(base + iface.rg.offset, wanted.redundancyGroup)
     bank.copy(base + iface.mac.offset, macBytes(port.mac))
-    bank.u32(base + iface.flags.offset, (port.up ? limits.LS_IF_UP : 0) | (managed ? limits.LS_IF_MANAGEMENT : 0) | (wanted.role === 'fabric' ? limits.LS_IF_FABRIC : 0))
+    bank.u32(base + iface.flags.offset, (port.up ? limits.LS_IF_UP : 0) | (managed ? limits.LS_IF_MANAGEMENT : 0))
     bank.u32(base + iface.ifindex.offset, port.ifindex)
     bank.u16(base + iface.pool4.offset, pools.get(interfacePoolName(wanted.name, 4)) ?? 0)
     bank.u16(base + iface.pool6.offset, pools.get(interfacePoolName(wanted.name, 6)) ?? 0)

@@ -1,5 +1,5 @@
 /* Fuzzes parse and pipeline: each input is a short program - packets from templates with bytes patched, answers to what went out, ICMP errors that quote
- * it, time, table operations - against the router of test/native/topology.h. The decoder is total: every input means something, so that libFuzzer's own
+ * it, what another node hands over, time, table operations - against the router of test/native/topology.h. The decoder is total: every input means something, so that libFuzzer's own
  * mutations stay in the language.
  *
  * After each packet: one drop reason or a verdict; right checksums out when they were right in; no access outside the frame (a heap block of its own
@@ -41,7 +41,7 @@ static struct ls_table *new_table(struct ls_geometry g)
 	return t;
 }
 
-/* The router, and the same buckets in every run. */
+/* The router, and the same buckets and cookies in every run. */
 static void furnish(struct ls_table *t)
 {
 	table = t;
@@ -49,6 +49,8 @@ static void furnish(struct ls_table *t)
 		table->env.header->hash.nh[i] = 0x9e3779b9u * (i + 1);
 	table->env.header->hash.mul = 0xbf58476d1ce4e5b9ULL;
 	table->env.header->hash.add = 0x94d049bb133111ebULL;
+	table->env.header->defence.cookie_key[0] = 3;
+	table->env.header->defence.cookie_key[1] = 5;
 	standard_table(table);
 	ls_table_feed(table, true);
 	bank = malloc(sizeof(*bank));
@@ -92,6 +94,8 @@ static void reset(void)
 		ls_table_set_role(table, i, LS_ROLE_OWNER, 0, ~0ULL);
 		table->env.rgs[i].seen_floor_ns = 0;
 	}
+	table->env.header->defence.pressure = LS_PRESSURE_NONE; /* it outlasts what caused it */
+	table->env.header->defence.cookie_ns = 0;
 	memset(table->env.counters, 0, sizeof(struct ls_worker_counters) * 2);
 	memset(table->env.rates, 0, sizeof(*table->env.rates) * LS_ZONES_MAX);
 	memset(table->env.sources, 0, sizeof(*table->env.sources) * LS_SOURCES);
@@ -102,6 +106,7 @@ static void reset(void)
 		memcpy(c->zone, bank->zone, sizeof(c->zone));
 		memcpy(c->real, bank->real, sizeof(c->real));
 		c->policy.active = bank->policy.active;
+		c->fabric = bank->fabric;
 	}
 }
 
@@ -350,6 +355,8 @@ static void push(struct lane *w, u32 port, const struct packet *p)
 		wrong = frame_wrong(w);
 	if (!wrong && icmp && (w->pkt.flags & LS_PF_ICMP_ERROR) && digest() != before)
 		wrong = "an ICMP error changed a session";
+	if (!wrong && v == LS_V_TX && w->pkt.out_iface == IF_FABRIC && (w->pkt.flags & LS_PF_FABRIC))
+		wrong = "what came by the fabric left by it";
 	if (wrong)
 		BROKEN("%s (verdict %u, drop %s)", wrong, v, drop_names[w->pkt.drop]);
 	remember(w, v, port, p);
@@ -392,7 +399,10 @@ static void operate(struct input *in)
 	case 1: age((u64)x * 100000000); break;
 	case 2: ls_table_expire(table, table->env.slots); break;
 	case 3: ls_table_delete_filter(table, &(struct ls_filter){ .match = LS_FM_SPORT, .sport_be = htons(PICK(ports, x)) }, LS_CLOSE_ADMIN, NULL, &gone); break;
-	case 4: ls_table_set_role(table, x & 3, (x >> 8) % 6, x, x & 64 ? ~0ULL : 1); break;
+	case 4:
+		ls_table_set_role(table, x & 3, (x >> 8) % 6, x, x & 64 ? ~0ULL : 1);
+		c->fabric = x & 32 ? IF_FABRIC : 0;
+		break;
 	case 5: c->zone[1 + (x & 3)].screens = x >> 3; c->zone[1 + (x & 3)].limit[x % 16] = x & 7; break;
 	case 6: c->zone[1 + (x & 3)].flags = x >> 4; break;
 	case 7: c->real[x & 31].up ^= 1; break;
@@ -407,7 +417,19 @@ static struct packet next_packet(struct input *in, u32 op, u32 *port)
 {
 	struct packet p;
 
-if (op == 0xef) { /* bytes as they are */
+if (op == 0xee) { /* handed over by another node; or what this one handed over, back */
+	u32 x = take(in), zone = take(in), last = (sent_next + 3) % 4;
+
+	if ((x & 0x80) && sent_len[last] && ls_get16(sent[last] + 12) == LS_ETHERTYPE_FABRIC) {
+		p.len = sent_len[last];
+		memcpy(p.b, sent[last], p.len);
+		p.l3 = p.l4 = 26;
+	} else {
+		p = next_packet(in, take(in) & 0x7f, port);
+		p = crossing(p, x & 3, zone & 7);
+	}
+	*port = PORT_FABRIC;
+} else if (op == 0xef) { /* bytes as they are */
 	p.len = take(in);
 	for (u32 i = 0; i < p.len; i++)
 		p.b[i] = (u8)take(in);

@@ -66,6 +66,7 @@ const cases: Case[] = [
   { what: 'a multicast MAC', yaml: 'interfaces: {x: {zone: a, addresses: 10.0.0.1/24, neighbours: {10.0.0.2: "01:00:5e:00:00:01"}}}\nzones: {a: {}}\n', path: '/interfaces/x/neighbours/10.0.0.2', code: 'LS_C_VALUE' },
   { what: 'a redundancy group unlike the zone\'s', yaml: 'redundancy-groups: {1: {}}\ninterfaces: {x: {zone: a, redundancy-group: 1}}\nzones: {a: {}}\n', path: '/interfaces/x/redundancy-group', code: 'LS_C_CONFLICT', says: /R15/ },
   // policies
+  { what: 'two fabric links', yaml: 'interfaces: {x: {port: eth0, role: fabric}, y: {port: eth1, role: fabric}}\n', path: '/interfaces/y/role', code: 'LS_C_DUPLICATE' },
   { what: 'two policies of one name', yaml: `${base}policies: [{name: p, action: deny}, {name: p, action: permit}]\n`, path: '/policies/1/name', code: 'LS_C_DUPLICATE' },
   { what: 'any beside a zone', yaml: `${base}policies: [{name: p, from: [any, inside], action: deny}]\n`, path: '/policies/0/from', code: 'LS_C_CONFLICT' },
   { what: 'a strange sync', yaml: `${base}policies: [{name: p, sync: sometimes, action: permit}]\n`, path: '/policies/0/sync', code: 'LS_C_VALUE' },
