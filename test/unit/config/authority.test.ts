@@ -306,3 +306,57 @@ t.test('the dataplane took a generation and the agent died before the commit: th
   const { info } = await w.authority.apply(zones('c'), how(), signal)
   t.ok(info.generation > 2)
 })
+
+t.test('a generation of the peer runs under its number and with its ids; the same again changes nothing', async t => {
+  const owner = await world(t)
+  await owner.authority.apply(zones('b', 'a'), how(), signal)
+  await owner.authority.apply(zones('a', 'c'), how({ comment: 'two' }), signal)
+  const shared = owner.authority.shared()
+  t.match(shared, { generation: 2, text: zones('a', 'c'), author: 'op', comment: 'two' })
+  if (shared === null) return
+  const peer = await world(t)
+  await peer.authority.follow(shared, signal)
+  t.match(peer.authority.status().running, { generation: 2, source: 'peer', author: 'op', comment: 'two' })
+  t.same(peer.authority.ids(), owner.authority.ids(), 'the names that are gone keep their numbers too')
+  await peer.authority.follow(shared, signal)
+  t.equal(peer.authority.history().length, 1)
+  await peer.authority.apply(zones('a'), how(), signal)
+  t.equal(peer.authority.status().running?.generation, 3, 'its own go on behind')
+})
+
+t.test('a number of the peer that is taken is refused with the least that is free, and renumbering takes that one', async t => {
+  const [owner, peer] = [await world(t), await world(t)]
+  await owner.authority.apply(zones('a'), how(), signal)
+  for (const name of ['x', 'y', 'z']) await peer.authority.apply(zones(name), how(), signal)
+  const mine = owner.authority.shared()
+  if (mine === null) return
+  await t.rejects(peer.authority.follow(mine, signal), { code: 'LS_C_GENERATION', detail: { expected: '4 or higher' } })
+  t.equal(peer.authority.status().running?.generation, 3, 'what runs there goes on')
+  await owner.authority.renumber(4, signal)
+  const again = owner.authority.shared()
+  t.match(again, { generation: 4, text: zones('a') })
+  await owner.authority.renumber(4, signal)
+  t.equal(owner.authority.shared()?.generation, 4, 'once')
+  if (again !== null) await peer.authority.follow(again, signal)
+  t.match([owner.authority.status().running?.generation, peer.authority.status().running?.generation], [4, 4])
+  t.same(peer.authority.ids().zone, owner.authority.ids().zone)
+})
+
+t.test('the same text under other ids: the ids of the peer hold', async t => {
+  const [owner, peer] = [await world(t), await world(t)]
+  await owner.authority.apply(zones('b'), how(), signal)
+  await owner.authority.apply(zones('a', 'b'), how(), signal)
+  await peer.authority.apply(zones('a'), how(), signal)
+  await peer.authority.apply(zones('a', 'b'), how(), signal)
+  t.notSame(peer.authority.ids().zone, owner.authority.ids().zone)
+  const shared = owner.authority.shared()
+  if (shared !== null) await peer.authority.follow(shared, signal)
+  t.same(peer.authority.ids().zone, owner.authority.ids().zone)
+  t.equal(peer.authority.status().running?.generation, 2)
+})
+
+t.test('ids that are none are refused', async t => {
+  const { authority } = await world(t)
+  await t.rejects(authority.follow({ generation: 1, text: zones('a'), author: 'op', comment: '', ids: { zone: { a: 'one' } } }, signal), { code: 'LS_C_IDS' })
+  t.equal(authority.status().running, null)
+})

@@ -1,0 +1,69 @@
+/** One configuration for both nodes: sent until it runs there, numbers that collide, refusals, rubbish. Two ends joined by hand. */
+import t, { type Test } from 'tap'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Followed } from '../../../src/config/authority.js'
+import { LockstepError } from '../../../src/contract/errors.js'
+import { exchangeConfigs, type ConfigExchange } from '../../../src/workers/config-exchange.js'
+
+const config = (generation: number): Followed => ({ generation, text: `generation ${generation}`, author: 'op', comment: 'why', ids: { zone: { a: 1 } } })
+const taken = (least: number): LockstepError => new LockstepError('stale', 'LS_C_GENERATION', 'the number is taken', { expected: `${least} or higher` })
+
+interface Pair { readonly owner: ConfigExchange, readonly runs: { owner: Followed, peer: Followed | null }, readonly heard: Array<[string, number, string]>, refuse: (c: Followed) => void }
+
+function join (t: Test): Pair {
+  const runs: Pair['runs'] = { owner: config(3), peer: null }
+  const heard: Pair['heard'] = []
+  const pair = { runs, heard, refuse: (_: Followed): void => { /* it is applied */ } }
+  const peer = exchangeConfigs({
+    shared: () => runs.peer, follow: async (c) => { pair.refuse(c); runs.peer = c }, renumber: async () => undefined, wanted: async () => false,
+    say: async (type, body) => { owner.received(type, body); return true },
+    onAnswer: () => { t.fail('the peer asks nothing') }, onFollowed: (generation, refusal) => { heard.push(['peer', generation, refusal]) }
+  })
+  const owner = exchangeConfigs({
+    shared: () => runs.owner, follow: async () => undefined, renumber: async (least) => { runs.owner = { ...runs.owner, generation: least }; setImmediate(() => { owner.look() }) },
+    wanted: async () => runs.peer?.generation !== runs.owner.generation,
+    say: async (type, body) => { peer.received(type, body); return true },
+    onAnswer: (generation, refusal) => { heard.push(['owner', generation, refusal]) }, onFollowed: () => { t.fail('the owner follows nobody') }
+  })
+  t.teardown(() => { owner.close(); peer.close() })
+  return Object.assign(pair, { owner })
+}
+const until = async (done: () => boolean): Promise<void> => { for (let i = 0; i < 500 && !done(); i++) await sleep(2) }
+
+t.test('what the owner applied runs at the peer, under its number and with its ids, and is sent no more', async (t) => {
+  const p = join(t)
+  p.owner.look()
+  await until(() => p.heard.length === 2)
+  t.same(p.runs.peer, p.runs.owner)
+  t.same(p.heard, [['peer', 3, ''], ['owner', 3, '']])
+  p.owner.look()
+  await sleep(20)
+  t.equal(p.heard.length, 2)
+})
+
+t.test('a number that is taken at the peer: the owner takes the next one that is free', async (t) => {
+  const p = join(t)
+  p.refuse = (c) => { if (c.generation < 9) throw taken(9) }
+  p.owner.look()
+  await until(() => p.runs.peer !== null)
+  t.match(p.runs, { owner: { generation: 9 }, peer: { generation: 9, text: 'generation 3' } })
+})
+
+t.test('a configuration that the peer cannot run: both say why', async (t) => {
+  const p = join(t)
+  p.refuse = () => { throw new Error('no such port: eth7') }
+  p.owner.look()
+  await until(() => p.heard.length === 2)
+  t.same(p.heard, [['peer', 3, 'no such port: eth7'], ['owner', 3, 'no such port: eth7']])
+  t.equal(p.runs.peer, null)
+})
+
+t.test('rubbish of the peer changes nothing and throws nothing', async (t) => {
+  const p = join(t)
+  for (const bytes of [new Uint8Array(0), new Uint8Array([255, 255, 255]), new Uint8Array([8, 3, 42, 3, 123, 123, 123])]) {
+    p.owner.received('configAck', bytes)
+    p.owner.received('config', bytes)
+  }
+  await sleep(20)
+  t.equal(p.runs.owner.generation, 3)
+})
