@@ -39,6 +39,8 @@ export function receive (d: Detector, timing: Timing, receipt: Receipt): { reado
   const before = d.paths.find(p => p.path === path)
   // Older than the count that detection takes is no sign of life; a path repeats nothing.
   if (seq <= d.seq - BigInt(timing.count) || (before !== undefined && seq <= before.seq)) return stale
+  // A late copy of what was heard before the silence does not end it.
+  if (seq <= d.seq && liveness(d, timing, nowMs) === 'lost') return stale
   const paths = [...d.paths.filter(p => p.path !== path), { path, heardAtMs: nowMs, seq }]
   return seq > d.seq
     ? { detector: { ...d, seq, paths }, verdict: 'fresh' }

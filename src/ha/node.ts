@@ -11,6 +11,7 @@ import { limits } from '../generated/layout.js'
 import type { ReadinessFacts } from './readiness.js'
 import { claims, type Epoch, type NodeStatus } from './rg.js'
 import type { Command, OwnershipConfig, OwnershipEvent, OwnershipNote, RgConfig } from './events.js'
+import { detectionMs } from './lease.js'
 import { decodeMove, encodeMove } from './move-message.js'
 import { step } from './ownership.js'
 import { newOwnership, statusOf, type OwnershipState } from './state.js'
@@ -20,6 +21,8 @@ import { frameType, type Surroundings } from './sync/protocol.js'
 export interface NodeWorld extends Surroundings {
   /** Into the table. A deadline of 0 is no lease. */
   readonly setRole: (rg: number, role: OwnershipState['rgs'][number]['role'], epoch: Epoch, leaseDeadlineMs: number) => void
+  /** The table has the group in this epoch, and its lease has ended. */
+  readonly leaseEnded: (rg: number, epoch: Epoch) => boolean
   /** To whoever sends heartbeats; `seq` is his. */
   readonly say: (status: NodeStatus) => void
   /** Write and fsync; then `persisted`. */
@@ -52,6 +55,7 @@ export class HaNode {
   readonly engine: SyncEngine
   private state: OwnershipState
   private wakeAtMs = -Infinity
+  private tickedMs = Infinity
   private graces = 0
   private drains: Array<Drain & { readonly turn: number }> = []
   private cuts: WantedCut[] = []
@@ -71,6 +75,7 @@ export class HaNode {
   // --- events ---------------------------------------------------------------------------------------------------------------------------------
 
   started (epochs: ReadonlyMap<number, Epoch> | null, adopted: ReadonlyArray<{ readonly rg: number, readonly epoch: Epoch }>): void {
+    this.tickedMs = this.o.world.nowMs()
     this.take({ kind: 'started', epochs, adopted })
     this.shareRoles()
   }
@@ -111,6 +116,10 @@ export class HaNode {
 
   /** Every few milliseconds. */
   tick (): void {
+    const nowMs = this.o.world.nowMs()
+    // It was this node that was silent: it slept through what the peer said, and takes nothing before it has listened.
+    if (nowMs - this.tickedMs >= detectionMs(this.o.ownership.timing)) this.lapsed([])
+    this.tickedMs = nowMs
     this.engine.tick()
     this.prove()
     if (this.o.world.nowMs() >= this.wakeAtMs) this.take({ kind: 'tick' })
@@ -176,9 +185,14 @@ export class HaNode {
     this.drains = this.drains.filter(underWay)
     this.cuts = this.cuts.filter(underWay)
     const { world } = this.o
+    const ended: number[] = []
     for (const action of actions) {
       switch (action.kind) {
-        case 'setRole': world.setRole(action.rg, action.role, action.epoch, action.leaseDeadlineMs); break
+        case 'setRole':
+          // Not again in the same epoch, whoever learns of it first: another may own by now.
+          if (claims(action.role) && world.leaseEnded(action.rg, action.epoch)) ended.push(action.rg)
+          else world.setRole(action.rg, action.role, action.epoch, action.leaseDeadlineMs)
+          break
         case 'persistEpoch': world.persist(action.rg, action.epoch); break
         case 'send': this.engine.say(frameType.move, encodeMove(action.message)); break
         case 'drain': this.drain(action.rg, action.moveId); break
@@ -189,12 +203,17 @@ export class HaNode {
         case 'wakeAt': this.wakeAtMs = action.atMs
       }
     }
+    if (ended.length > 0) {
+      this.lapsed(ended)
+      return
+    }
     this.shareRoles()
     this.speak()
   }
 
   /** Heartbeats say what is, as soon as it is. */
   private speak (): void {
+    if (this.state.listenUntilMs === null) return // what is said of an earlier life holds until this one has begun
     const status = statusOf(this.state, 0n)
     const text = JSON.stringify(status, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
     if (text === this.said) return

@@ -12,7 +12,7 @@ import { detectionMs, leaseDeadlineMs, maxLeaseMs, stampMs } from './lease.js'
 import { haLimits } from './limits.js'
 import { enterPhase, giveRefusals, movePhases, nextPhase, planBatch, roleAfterFailure, takeRefusals, tellsAbort, type Move, type MoveInput, type MoveMessage, type MovePhase, type MoveRefusal } from './move.js'
 import { assertChange, claims, forwards, newer, nextEpoch, type Epoch, type NodeStatus, type RgStatus, type Role } from './rg.js'
-import { around, electionInput, holdsOf, listening, newRg, owned, readinessOf, rivalsOf, wakeAtMs, type OwnershipState, type PeerState, type RgState } from './state.js'
+import { alive, around, electionInput, holdsOf, listening, newRg, owned, readinessOf, rivalsOf, wakeAtMs, type OwnershipState, type PeerState, type RgState } from './state.js'
 import { measure, settleWeight } from './weight.js'
 
 export interface Step { readonly state: OwnershipState, readonly actions: readonly OwnershipAction[] }
@@ -24,20 +24,24 @@ interface Turn {
   readonly out: OwnershipAction[]
   /** Peers whose life ended in this step without silence. */
   readonly rebooted: Set<string>
+  /** A peer is heard that was not: what it said of addresses meanwhile nobody knows. */
+  returned: boolean
 }
 
 const note = (t: Turn, n: OwnershipNote): void => { t.out.push({ kind: 'event', note: n }) }
 const send = (t: Turn, message: MoveMessage): void => { t.out.push({ kind: 'send', message }) }
 
 export function step (state: OwnershipState, event: OwnershipEvent): Step {
-  const t: Turn = { nowMs: Math.max(state.nowMs, event.nowMs), state, out: [], rebooted: new Set() }
+  const t: Turn = { nowMs: Math.max(state.nowMs, event.nowMs), state, out: [], rebooted: new Set(), returned: false }
   t.state = { ...state, nowMs: t.nowMs }
   noteLosses(t)
   eachRg(t, rg => passTime(t, rg))
   absorb(t, event)
   if (t.state.listenUntilMs !== null) eachRg(t, rg => settle(t, rg))
+  if (t.returned) for (const rg of t.state.rgs) if (rg.role === 'owner' && rg.move === null && !rg.contested) t.out.push({ kind: 'announce', rg: rg.config.rg })
   // Leases are due from the last stamp, not from the last event: heartbeats that come often must not put them off.
-  if (t.nowMs >= t.state.stampDueMs) {
+  // Before the start the table has the roles of an earlier life, which may be adopted.
+  if (t.state.listenUntilMs !== null && t.nowMs >= t.state.stampDueMs) {
     for (const rg of t.state.rgs) setRole(t, rg)
     t.state = { ...t.state, stampDueMs: t.nowMs + stampMs(t.state.config.timing) }
   }
@@ -127,6 +131,7 @@ function hear (t: Turn, path: string, status: NodeStatus): void {
     }
     if (verdict === 'copy') return { ...peer, detector }
     fresh = true
+    t.returned ||= !alive(peer)
     const before = verdict === 'rebooted' ? null : peer.status
     return { ...peer, detector, status: newerWord(before, status), awaySinceMs: status.agent === 'present' ? null : peer.awaySinceMs ?? t.nowMs }
   }) }

@@ -79,7 +79,7 @@ export function newOwnership (config: OwnershipConfig): OwnershipState {
   }
 }
 
-const alive = (peer: PeerState): boolean => peer.known === 'alive' || peer.known === 'suspect'
+export const alive = (peer: PeerState): boolean => peer.known === 'alive' || peer.known === 'suspect'
 
 export function around (state: OwnershipState): Surroundings {
   return {

@@ -32,6 +32,13 @@ t.test('verdicts in order', async (t) => {
   }
 })
 
+t.test('a copy that was kept back and comes after the silence ends no silence', async (t) => {
+  const { detector } = hear(newDetector, 'x', 5, 1000)
+  t.equal(hear(detector, 'y', 5, 1299).verdict, 'copy')
+  t.equal(hear(detector, 'y', 5, 1300).verdict, 'stale')
+  t.equal(hear(detector, 'y', 6, 1300).verdict, 'fresh')
+})
+
 t.test('a path that dies is told apart while the other one lives', async (t) => {
   let d = hear(hear(newDetector, 'x', 1, 0).detector, 'y', 1, 0).detector
   for (let i = 1; i <= 5; i++) d = hear(d, 'x', 1 + i, i * 100).detector

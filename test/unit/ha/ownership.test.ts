@@ -147,6 +147,18 @@ t.test('two owners after healing: the loser stands by, the winner tells the netw
   t.same(winner.kinds().filter(k => k === 'announce'), ['announce'])
 })
 
+t.test('an owner that hears a peer again announces: what that one said of the addresses meanwhile it does not know', async (t) => {
+  const d = new Driven().start().run(1000).clear()
+  d.hear({})
+  t.equal(d.kinds().filter(k => k === 'announce').length, 1)
+  d.clear().run(100)
+  d.hear({})
+  t.notOk(d.kinds().includes('announce'), 'not while it is heard')
+  d.run(1000).clear()
+  d.hear({})
+  t.equal(d.kinds().filter(k => k === 'announce').length, 1)
+})
+
 t.test('who wins by priority with the lower epoch raises it above the loser\'s', async (t) => {
   const d = new Driven().start().run(1000)
   const counter = (d.epoch() ?? 0n) >> 8n

@@ -1,0 +1,85 @@
+/** Where ownership meets its surroundings: what a node says and writes before it has begun, after it slept, and when a lease has ended. */
+import t, { type Test } from 'tap'
+import { defaultTiming } from '../../../src/ha/lease.js'
+import { defaultTimers } from '../../../src/ha/limits.js'
+import { encodeMove } from '../../../src/ha/move-message.js'
+import type { MoveMessage } from '../../../src/ha/move.js'
+import { HaNode } from '../../../src/ha/node.js'
+import { makeEpoch, type NodeStatus, type RgStatus } from '../../../src/ha/rg.js'
+import { holdsOf } from '../../../src/ha/state.js'
+import { frameType } from '../../../src/ha/sync/protocol.js'
+import { loadCore } from '../../../src/native/load.js'
+import { rgStatus } from './rig.js'
+
+interface Rig { readonly node: HaNode, readonly did: string[], readonly clock: { nowMs: number }, readonly lease: { ended: boolean }, readonly hear: (rg?: Partial<RgStatus>, status?: Partial<NodeStatus>) => void, readonly told: (message: MoveMessage) => void }
+
+function rig (t: Test): Rig {
+  const table = new (loadCore().Table)({ capacity: 1024, cpus: 0, threads: 1, arena: 64, hugepages: 0, path: '' })
+  const replica = new (loadCore().Replica)(table)
+  t.teardown(() => {
+    replica.close()
+    table.close()
+  })
+  const did: string[] = []
+  const clock = { nowMs: 1000 }
+  const lease = { ended: false }
+  const node = new HaNode({
+    self: { node: 'a', table: new Uint8Array(16), generation: 1, ids: new Uint8Array(8), capacity: 1024 }, slots: table.info().slots,
+    ownership: { node: 'a', nodeIndex: 1, bootId: 'boot-a', peers: ['b'], witness: false, timing: defaultTiming, timers: defaultTimers, generation: 1n, rgs: [{ rg: 0, priority: 100, preempt: false }] },
+    world: {
+      replica, nowMs: () => clock.nowMs, random: (n) => new Uint8Array(n), event: () => { /* not looked at */ }, setRole: (_, role, epoch) => { did.push(`${role} ${epoch}`) }, leaseEnded: () => lease.ended,
+      say: ({ rgs }) => { did.push(`says ${rgs[0]?.role}`) }, persist: () => { /* a slow disk */ }, announce: () => { did.push('announce') }, withdraw: () => { did.push('withdraw') }, note: () => { /* not looked at */ }, grace: () => { /* not yet */ }
+    }
+  })
+  let seq = 0n
+  return {
+    node, did, clock, lease,
+    hear: (rg = {}, status = {}) => { node.heard('x', { node: 'b', nodeIndex: 2, bootId: 'boot-b', seq: ++seq, generation: 1n, agent: 'present', restartHoldMs: null, rgs: [rgStatus(rg)], ...status }) },
+    told: (message) => { (node.engine as unknown as { readonly o: { readonly onMessage: (type: number, body: Uint8Array) => void } }).o.onMessage(frameType.move, encodeMove(message)) }
+  }
+}
+
+const epoch = makeEpoch(5n, 1)
+const adopted = [{ rg: 0, epoch }]
+
+t.test('a node says no word and writes no role before it has started: a lease that was kept goes on', async (t) => {
+  const { node, did } = rig(t)
+  node.booted('boot-a')
+  node.outlives(true)
+  t.same(did, [])
+  node.started(new Map([[0, epoch]]), adopted)
+  t.same(did, [`owner ${epoch}`, 'says owner'])
+})
+
+t.test('a standby that slept listens before it takes a group of a peer that it did not hear meanwhile', async (t) => {
+  const { node, clock, hear } = rig(t)
+  const held = (): readonly string[] => { const rg = node.ownership.rgs[0]; return rg === undefined ? [] : holdsOf(node.ownership, rg) }
+  node.started(new Map(), [])
+  for (let i = 0; i < 100; i++) {
+    clock.nowMs += 10
+    if (i % 10 === 0) hear({ role: 'owner', epoch: makeEpoch(5n, 2) })
+    node.tick()
+  }
+  t.same(held(), [])
+  clock.nowMs += 1200
+  node.tick()
+  t.same(held(), ['listening'])
+})
+
+t.test('a giver whose lease ended while it slept does not own again in the same epoch when the move fails', async (t) => {
+  const { node, did, clock, lease, hear, told } = rig(t)
+  node.started(new Map([[0, epoch]]), adopted)
+  for (let i = 0; i < 40; i++) {
+    clock.nowMs += 10
+    if (i % 10 === 0) hear()
+    node.tick()
+  }
+  told({ kind: 'request', rg: 0, moveId: 'm', from: 'b', to: 'a', manual: true, epoch, generation: 1n })
+  t.equal(node.ownership.rgs[0]?.role, 'yield')
+  did.length = 0
+  lease.ended = true
+  clock.nowMs += 600
+  told({ kind: 'owning', rg: 0, moveId: 'm', from: 'b', to: 'a', epoch: makeEpoch(6n, 2) })
+  t.notOk(did.includes(`owner ${epoch}`))
+  t.not(node.ownership.rgs[0]?.role, 'owner')
+})
