@@ -213,7 +213,7 @@ class Cluster {
     host.crash(diskLost)
     if (!silent) this.wire.cut('the host is gone')
     this.after(ms, () => {
-      if (this.wire.frozen) this.wire.cut('the host is back')
+      this.wire.cut('the host is back')
       this.boot(host)
     })
   }
@@ -289,7 +289,7 @@ class Cluster {
   }
 
   private describe (): string {
-    return this.hosts.map((h) => `${h.name} ${h.ha === null ? 'away' : h.ha.engine.status().state} generation ${h.generation} ${this.shape.groups.map((rg) => {
+    return this.hosts.map((h) => `${h.name} ${h.ha === null ? 'away' : `${h.ha.engine.status().state} ${h.ha.engine.status().refusal}`} wire ${this.wire.connected} generation ${h.generation} ${this.shape.groups.map((rg) => {
       const { role, epoch, valid } = h.role(rg)
       const state = h.ha?.ownership.rgs.find((r) => r.config.rg === rg)
       return `${rg}: ${role}@${epoch}${valid ? '' : ' no lease'} ${state?.decision?.code ?? ''} copy ${h.ha?.engine.group(rg)?.state} address ${this.invariants.addressOf(rg)}`

@@ -110,6 +110,7 @@ export class Host extends Dataplane {
     if (this.up) return
     this.up = true
     this.boots++
+    for (const rg of this.o.groups) this.write(rg, roleNumbers.init, 0n, 0n) // a new table owns everything for ever, as a node without a peer does
     const before = this.heart
     this.heart = this.newHeart()
     if (this.o.plant.heart?.forgets === false && before.word !== null) this.heart.say(before.word)
@@ -190,6 +191,10 @@ export class Host extends Dataplane {
         o.observer.role(this, rg, role, epoch)
         this.write(rg, roleNumbers[role], epoch, leaseStampNs(deadlineMs))
       },
+      leaseEnded: (rg, epoch) => {
+        const { role, epoch: known, valid } = this.role(rg)
+        return claims(role) && known === epoch && !valid
+      },
       say: (status) => { this.heart.say(status) },
       persist: (rg, epoch) => { this.persist(rg, epoch, mine) },
       announce: (rg) => { o.observer.announced(this, rg) },
@@ -239,7 +244,7 @@ export class Host extends Dataplane {
 
   /** The first packet of a flow: what is allowed now is in the table a moment later. */
   packet (tuple: number, rg: number, lost: boolean): void {
-    if (this.creates(rg)) this.openings.push({ atMs: this.worldMs + this.random.next() * 12, tuple, rg, lost })
+    if (this.creates(rg)) this.openings.push({ atMs: this.worldMs + this.random.next() * 40, tuple, rg, lost })
   }
 
   hit (tuple: number, rg: number, lost: boolean): void {

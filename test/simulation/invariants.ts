@@ -124,6 +124,8 @@ export class Invariants implements Observer {
     this.count.opened++
     const move = host.ha?.ownership.rgs.find((r) => r.config.rg === rg)?.move
     if (move?.phase === 'final') this.view.broken(`I8: ${host.name} opens a session of group ${rg} after it said that it is drained`)
+    const { role, valid } = this.other(host).role(rg)
+    if (host.role(rg).role === 'yield' && role === 'owner' && valid) this.view.broken(`I8: ${host.name} opens a session of group ${rg}, which ${this.other(host).name} owns already`)
   }
 
   ended (host: Host, rg: number, id: string): void {

@@ -1,5 +1,7 @@
 /** The simulator catches what it is for: each planted defect breaks an invariant within a bounded number of seeds. */
 import t from 'tap'
+import { simulateCluster } from './cluster.js'
+import { clusterMutations } from './cluster-mutations.js'
 import { mutations, type Mutation } from './mutations.js'
 import { Broken, simulate } from './sync.js'
 
@@ -26,4 +28,18 @@ t.test('nothing is caught where nothing is planted', async (t) => { t.equal(awai
 for (const mutation of mutations) t.test(`caught: ${mutation.what}`, async (t) => {
   const why = await caught(mutation)
   t.ok(why !== null, why ?? `not in ${seeds} seeds`)
+})
+
+const clusterSeeds = 40
+for (const { what, plant } of clusterMutations) t.test(`caught in a cluster: ${what}`, async (t) => {
+  let why: string | null = null
+  for (let seed = 1; seed <= clusterSeeds && why === null; seed++) {
+    try {
+      await simulateCluster({ seed, steps: 1000, plant })
+    } catch (error) {
+      if (!(error instanceof Broken)) throw error
+      why = error.message
+    }
+  }
+  t.ok(why !== null, why ?? `not in ${clusterSeeds} seeds`)
 })

@@ -4,6 +4,7 @@ import { Incoming } from '../../src/ha/sync/incoming.js'
 import { SyncEngine } from '../../src/ha/sync/engine.js'
 import { Window } from '../../src/ha/sync/window.js'
 import type { NativeReplica } from '../../src/native/binding.js'
+import { patched, replacing } from './replace.js'
 
 export interface Mutation {
   readonly what: string
@@ -11,27 +12,6 @@ export interface Mutation {
   readonly wrap?: (replica: NativeReplica) => NativeReplica
   /** Another method of a class; the returned function puts the real one back. */
   readonly patch?: () => () => void
-}
-
-const replacing = <K extends keyof NativeReplica>(name: K, make: (real: NativeReplica) => NativeReplica[K]) => (real: NativeReplica): NativeReplica => {
-  const other = make(real)
-  return new Proxy(real, {
-    get: (target, property) => {
-      if (property === name) return other
-      const value: unknown = Reflect.get(target, property, target)
-      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value
-    }
-  })
-}
-
-function patched<T extends object> (prototype: T, name: string, make: (real: (this: T, ...args: never[]) => unknown) => (this: T, ...args: never[]) => unknown): () => () => void {
-  return () => {
-    const all = prototype as Record<string, (this: T, ...args: never[]) => unknown>
-    const real = all[name]
-    if (real === undefined) throw new Error(`no method ${name}`)
-    all[name] = make(real)
-    return () => { all[name] = real }
-  }
 }
 
 const done = { installed: 0, deleted: 0, unknown: 0, waiting: 0, conflicts: 0, full: 0, invalid: 0 }

@@ -1,6 +1,12 @@
 /** One connection between two nodes: bytes in order, late, in pieces; it breaks, and what was on its way is gone. */
-import type { Node } from './node.js'
+import { frameType } from '../../src/ha/sync/protocol.js'
+import { typeOf } from '../../src/ha/sync/frame.js'
+import type { Connection, SyncEngine } from '../../src/ha/sync/engine.js'
+import type { NativeReplica } from '../../src/native/binding.js'
 import type { Random } from './random.js'
+
+/** One end: null while there is no agent. `reads` false: it hangs, and what comes waits. */
+export interface End { readonly name: string, readonly engine: SyncEngine | null, readonly replica: NativeReplica, readonly reads?: boolean, conn: Connection | null }
 
 interface Piece { readonly atMs: number, readonly bytes: Uint8Array }
 
@@ -20,8 +26,10 @@ export class Wire {
   /** Nothing arrives any more, and nobody is told. */
   frozen = false
   sent = 0
+  /** The latest words of moves, to be said again out of place. */
+  private readonly moves: Array<{ readonly from: string, readonly frame: Uint8Array }> = []
 
-  constructor (private readonly nodes: readonly [Node, Node], private readonly random: Random) {}
+  constructor (private readonly nodes: readonly [End, End], private readonly random: Random) {}
 
   get connected (): boolean { return this.up }
 
@@ -38,6 +46,7 @@ export class Wire {
           half.queue.push({ atMs: Math.max(this.clock + this.delayMs, half.queue.at(-1)?.atMs ?? 0) + frame.length / this.speed, bytes: Uint8Array.from(frame) })
           half.bytes += frame.length
           this.sent += frame.length
+          if (typeOf(frame) === frameType.move) this.moves.splice(0, this.moves.push({ from: node.name, frame: Uint8Array.from(frame) }) - 20)
         },
         close: (): void => { if (this.conns[node.name] === conn) this.cut('the other side closed') }
       }
@@ -48,8 +57,14 @@ export class Wire {
       const conn = this.conns[node.name]
       if (conn === undefined) continue
       node.conn = conn
-      node.engine.connected(conn)
+      node.engine?.connected(conn)
     }
+  }
+
+  /** A word of a move that was said before is said again; the nth to last. */
+  replayMove (nth: number): void {
+    const old = this.moves.at(-1 - nth % 20)
+    if (old !== undefined) this.conns[old.from]?.send(old.frame)
   }
 
   private clock = 0
@@ -61,7 +76,7 @@ export class Wire {
     this.conns = {}
     for (const node of this.nodes) {
       const conn = conns[node.name]
-      if (conn !== undefined) node.engine.disconnected(conn, reason)
+      if (conn !== undefined) node.engine?.disconnected(conn, reason)
     }
   }
 
@@ -72,6 +87,7 @@ export class Wire {
     const [a, b] = this.nodes
     for (const [from, to] of [[a, b], [b, a]] as const) {
       const half = this.way[from.name]
+      if (to.reads === false) continue
       while (this.up && half !== undefined && (half.queue[0]?.atMs ?? Infinity) <= nowMs) {
         const piece = half.queue.shift()
         const conn = this.conns[to.name]
@@ -83,8 +99,8 @@ export class Wire {
           this.corrupt = false
         }
         const split = this.random.chance(0.1) ? this.random.below(piece.bytes.length) : 0
-        if (split > 0) to.engine.receivedBytes(conn, piece.bytes.subarray(0, split))
-        if (this.conns[to.name] === conn) to.engine.receivedBytes(conn, piece.bytes.subarray(split))
+        if (split > 0) to.engine?.receivedBytes(conn, piece.bytes.subarray(0, split))
+        if (this.conns[to.name] === conn) to.engine?.receivedBytes(conn, piece.bytes.subarray(split))
         to.replica.settle()
       }
     }

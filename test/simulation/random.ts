@@ -3,6 +3,9 @@ export class Random {
   private state: number
   constructor (seed: number) { this.state = seed >>> 0 }
 
+  /** The same numbers for the nth step whatever the others are. */
+  static of (seed: number, n: number): Random { return new Random(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(n + 1, 0x85ebca6b)) }
+
   next (): number {
     this.state = (this.state + 0x6d2b79f5) >>> 0
     let z = this.state

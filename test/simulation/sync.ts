@@ -17,14 +17,23 @@ export interface SimulationOptions {
   readonly calm?: boolean
   /** A defect that is planted on purpose, to see whether it is caught. */
   readonly wrap?: (replica: NativeReplica) => NativeReplica
+  /** Steps that are done, of `steps`; the others are left out. */
+  readonly keep?: readonly number[]
   readonly trace?: (line: string) => void
 }
 
 export interface SimulationResult { readonly opened: number, readonly ended: number, readonly takeovers: number, readonly cuts: number, readonly restarts: number, readonly repaired: number, readonly bulks: number, readonly bytes: number }
 
-export class Broken extends Error {}
+/** `invariant`: its first word, I1 for example. */
+export class Broken extends Error {
+  readonly invariant: string
+  constructor (where: string, why: string) {
+    super(`${where}: ${why}`)
+    this.invariant = why.split(/[ :]/, 1)[0] ?? ''
+  }
+}
 
-export async function simulate ({ seed, steps, calm = false, wrap, trace }: SimulationOptions): Promise<SimulationResult> {
+export async function simulate ({ seed, steps, calm = false, wrap, keep, trace }: SimulationOptions): Promise<SimulationResult> {
   const random = new Random(seed)
   const tuples = 20 + random.below(random.chance(0.3) ? 700 : 120)
   const windowBytes = random.chance(0.2) && !calm ? 30_000 : 8 << 20
@@ -38,7 +47,7 @@ export async function simulate ({ seed, steps, calm = false, wrap, trace }: Simu
   let nowMs = 0
   const node = (i: number): Node => nodes[i as 0 | 1]
   const say = (text: string): void => { trace?.(`${nowMs.toFixed(1)} ${text}`) }
-  const fail = (why: string): never => { throw new Broken(`seed ${seed}, ${steps} steps, at ${nowMs.toFixed(0)} ms: ${why}`) }
+  const fail = (why: string): never => { throw new Broken(`seed ${seed}, ${steps} steps, at ${nowMs.toFixed(0)} ms`, why) }
 
   const roles = (): void => {
     for (let rg = 0; rg < groupsUsed; rg++) for (const i of [0, 1]) node(i).role(rg, owner[rg] === i, epoch[rg] ?? 1n)
@@ -60,7 +69,7 @@ export async function simulate ({ seed, steps, calm = false, wrap, trace }: Simu
     }
   }
 
-  const step = async (): Promise<void> => {
+  const step = async (random: Random): Promise<void> => {
     let what = random.next()
     if (calm && what >= 0.985 && !(what >= 0.988 && what < 0.991)) what = 0.9
     const tuple = random.below(tuples)
@@ -127,7 +136,7 @@ export async function simulate ({ seed, steps, calm = false, wrap, trace }: Simu
     wire.connect(0)
     if (calm) for (let i = 0; i < 200; i++) pass(20) // who has nothing asks for all
     const asked = nodes.reduce((sum, n) => sum + n.engine.status().received.bulks, 0)
-    for (let i = 0; i < steps; i++) await step()
+    for (const i of keep ?? Array(steps).keys()) await step(Random.of(seed, i))
     say('quiet')
     wire.delayMs = 1
     wire.speed = 1e6
