@@ -127,6 +127,10 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
     shown.set(rg, text)
     table.setRole(rg, roleNumbers[role], epoch, leaseStampNs(leaseDeadlineMs))
   }
+  const leaseEnded: NodeWorld['leaseEnded'] = (rg, epoch) => {
+    const group = table.groups()[rg]
+    return group?.epoch === epoch && group.leaseDeadlineNs < process.hrtime.bigint()
+  }
   const persist: NodeWorld['persist'] = (rg, epoch) => {
     file.write(rg, epoch).then(() => { node?.persisted(rg, epoch) }, (error: unknown) => {
       event('epochs', { problem: `an epoch cannot be written, and this node owns nothing new: ${(error as Error).message}` }, rg)
@@ -149,7 +153,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
     node = new HaNode({
       ...o, ownership: ownershipOf(spec, ''),
       world: {
-        ...o.world, setRole, persist, note,
+        ...o.world, setRole, leaseEnded, persist, note,
         say: (status) => { if (begun) heart?.say(status) },
         announce: (rg) => { shell.push({ kind: 'announce', rg, on: true }) }, withdraw: (rg) => { shell.push({ kind: 'announce', rg, on: false }) },
         grace: (turn) => {
