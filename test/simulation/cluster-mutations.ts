@@ -16,48 +16,43 @@ const without = (row: number) => (): (() => void) => {
   return () => { table.splice(at, 0, ...gone) }
 }
 
-export const clusterMutations: ReadonlyArray<{ readonly what: string, readonly plant: Plant }> = [
-  { what: 'a lease is renewed after it ended', plant: { heart: { renewsEnded: true } } },
-  { what: 'a lease is longer than detection', plant: { heart: { leaseFactor: 6 } } },
-  { what: 'a heart without its agent does not yield to a newer epoch', plant: { heart: { yields: false } } },
-  { what: 'a host that rebooted keeps its old word', plant: { heart: { forgets: false } } },
-  { what: 'an epoch is used before it is on disk', plant: { world: (world, host) => ({ ...world, persist: (rg, epoch) => { host.soon(0, () => { host.ha?.persisted(rg, epoch) }) } }) } },
-  { what: 'the final word is sent before the rings are drained', plant: { patch: patched(HaNode.prototype as object, 'drained', (real) => function (...args) {
+/** `seed`: the first of some that show it. */
+export const clusterMutations: ReadonlyArray<{ readonly what: string, readonly seed: number, readonly plant: Plant }> = [
+  { what: 'a lease is renewed after it ended', seed: 1, plant: { heart: { renewsEnded: true } } },
+  { what: 'a lease is longer than detection', seed: 19, plant: { heart: { leaseFactor: 6 } } },
+  { what: 'a heart without its agent does not yield to a newer epoch', seed: 2, plant: { heart: { yields: false } } },
+  { what: 'a host that rebooted keeps its old word', seed: 1, plant: { heart: { forgets: false } } },
+  { what: 'an epoch is used before it is on disk', seed: 1, plant: { world: (world, host) => ({ ...world, persist: (rg, epoch) => { host.soon(0, () => { host.ha?.persisted(rg, epoch) }) } }) } },
+  { what: 'the final word is sent before the rings are drained', seed: 6, plant: { patch: patched(HaNode.prototype as object, 'drained', (real) => function (...args) {
     for (const drain of (this as unknown as Inside).drains) if (drain.state === 'asked') drain.state = 'graced'
     return real.apply(this, args)
   }) } },
-  { what: 'the taker owns at an equal cut of before', plant: { patch: patched(HaNode.prototype as object, 'message', (real) => function (...args) {
+  { what: 'the taker owns at an equal cut of before', seed: 8, plant: { patch: patched(HaNode.prototype as object, 'message', (real) => function (...args) {
     const [type, body] = args as unknown as [number, Uint8Array]
     const message = decodeMove(body)
     return (real as (this: object, ...a: unknown[]) => unknown).call(this, type, message?.kind === 'yielding' ? encodeMove({ ...message, kind: 'final', seq: 0n }) : body)
   }) } },
-  { what: 'a stale heartbeat is taken for news', plant: { hear: (() => {
+  { what: 'a stale heartbeat is taken for news', seed: 5, plant: { hear: (() => {
     let seq = 1n
     return (status) => ({ ...status, bootId: 'always', seq: ++seq })
   })() } },
-  { what: 'a standby announces', plant: { world: (world) => ({ ...world, setRole: (rg, role, epoch, deadline) => {
+  { what: 'a standby announces', seed: 1, plant: { world: (world) => ({ ...world, setRole: (rg, role, epoch, deadline) => {
     world.setRole(rg, role, epoch, deadline)
     if (role === 'standby') world.announce(rg)
   } }) } },
-  { what: 'an owner that yields goes on creating', plant: { creates: claims } },
-  { what: 'the words of a move that is over count for the next', plant: { patch: patched(HaNode.prototype as object, 'message', (real) => function (...args) {
+  { what: 'an owner that yields goes on creating', seed: 7, plant: { creates: claims } },
+  { what: 'the words of a move that is over count for the next', seed: 8, plant: { patch: patched(HaNode.prototype as object, 'message', (real) => function (...args) {
     const self = this as unknown as HaNode
     const [type, body] = args as unknown as [number, Uint8Array]
     const ids = self.ownership.rgs.flatMap((rg) => (rg.move === null ? [] : [rg.move.id]))
     for (const id of ids) (real as (this: object, ...a: unknown[]) => unknown).call(this, type, renamed(body, id))
     return ids.length > 0 ? undefined : real.apply(this, args)
   }) } },
-  { what: 'an agent that is away is treated as dead', plant: { hear: (status) => (status.agent === 'away' ? { ...status, restartHoldMs: null } : status) } },
-  { what: 'of two owners none gives way', plant: { patch: without(3) } },
-  { what: 'an owner keeps an epoch that is behind', plant: { patch: without(4) } },
-  { what: 'a host that slept goes on as if it had listened', plant: { patch: patched(HaNode.prototype as object, 'lapsed', (real) => function (...args) {
+  { what: 'an agent that is away is treated as dead', seed: 2, plant: { hear: (status) => (status.agent === 'away' ? { ...status, restartHoldMs: null } : status) } },
+  { what: 'of two owners none gives way', seed: 5, plant: { patch: without(3) } },
+  { what: 'an owner keeps an epoch that is behind', seed: 7, plant: { patch: without(4) } },
+  { what: 'a host that slept goes on as if it had listened', seed: 28, plant: { patch: patched(HaNode.prototype as object, 'lapsed', (real) => function (...args) {
     return (args as unknown as [readonly number[]])[0].length === 0 ? undefined : real.apply(this, args)
-  }) } },
-  { what: 'roles are said before the node has started', plant: { patch: patched(HaNode.prototype as object, 'started', (real) => function (...args) {
-    const self = this as unknown as HaNode
-    const { world } = (this as unknown as { readonly o: { readonly world: { readonly setRole: (rg: number, role: 'init', epoch: bigint, deadline: number) => void } } }).o
-    for (const rg of self.ownership.rgs) world.setRole(rg.config.rg, 'init', 0n, 0)
-    return real.apply(this, args)
   }) } }
 ]
 
