@@ -5,7 +5,7 @@
  *
  * Order inside a step: deadlines first, so nothing that comes late is taken in time. One thread calls `step`; it keeps nothing.
  */
-import { liveness, pathLiveness, receive } from './detector.js'
+import { liveness, pathLiveness, receive, silentMs } from './detector.js'
 import { elect, strongest, type Decision, type ElectionCode, type ElectionInput } from './election.js'
 import type { Command, OwnershipAction, OwnershipEvent, OwnershipNote, RgConfig } from './events.js'
 import { detectionMs, leaseDeadlineMs, maxLeaseMs, stampMs } from './lease.js'
@@ -64,7 +64,7 @@ function noteLosses (t: Turn): void {
   t.state = { ...t.state, peers: t.state.peers.map((peer): PeerState => {
     const known = liveness(peer.detector, timing, t.nowMs)
     if (known === 'unseen') return peer
-    if (known !== peer.known) note(t, { name: 'peer', node: peer.node, path: null, from: peer.known, to: known })
+    if (known !== peer.known) note(t, { name: 'peer', node: peer.node, path: null, from: peer.known, to: known, silentMs: Math.round(silentMs(peer.detector, t.nowMs)) })
     const paths = peer.detector.paths.map(({ path }) => {
       const before = peer.paths.find(p => p.path === path)?.known ?? 'unseen'
       const now = pathLiveness(peer.detector, path, timing, t.nowMs)

@@ -183,7 +183,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
       applyFacts()
       heart?.say(statusOf(ha.ownership, 0n))
     },
-    onHeard: (path: string, status: NodeStatus) => { if (begun) ha.heard(path, status) },
+    onHeard: (path: string, status: NodeStatus, atMs: number) => { if (begun) ha.heard(path, status, atMs) },
     onLapsed: (rgs) => { ha.lapsed(rgs) },
     onProblem: (text) => { event('heartbeat', { problem: text }) },
     onGone: () => {
