@@ -64,7 +64,8 @@ function round (): void {
     if (!working && records < GATHERED) Atomics.wait(nap, 0, 0, NAP_MS)
     immediate = setImmediate(round)
   } else {
-    timer = setTimeout(round, delay)
+    // Sockets first: what came while this thread was held up is heard before anybody is declared lost.
+    timer = setTimeout(() => { immediate = setImmediate(round) }, delay)
   }
 }
 
