@@ -39,7 +39,6 @@ export interface FailoverBenchOptions {
 }
 
 const DOWNLOADS = 16
-const DOWNLOAD_S = 10
 const SETTLE_MS = 90_000
 /** New flows a second, each created and ended: two changes. Tried one after the other until the pair falls behind. */
 const FLOWS_PER_S = [1000, 2500, 5000, 10_000, 20_000, 35_000, 50_000]
@@ -164,7 +163,7 @@ class Bench {
   }
 
   async withDownloads (act: () => Promise<void>): Promise<void> {
-    const downloads = keepDownloading(this.lab, DOWNLOADS, DOWNLOAD_S)
+    const downloads = keepDownloading(this.lab, DOWNLOADS)
     try {
       await act()
     } finally {
@@ -242,7 +241,7 @@ function resultOf (b: Bench, theirs: Awaited<ReturnType<typeof measureConntrackd
     }),
     notes: {
       backend: b.o.backend, ...('skipped' in theirs ? { conntrackd_skipped: theirs.skipped } : { conntrackd: `${theirs.version}; without its external cache entries go to the kernel as they come, and there is no commit either` }),
-      method: 'two agents, client and servers in network namespaces of one host; a death is kill -9 of agent and keeper, programs detached; downloads of 1 MiB over 10 s'
+      method: 'two agents, client and servers in network namespaces of one host; a death is kill -9 of agent and keeper, programs detached; downloads of 1 MiB, four seconds each'
     },
     spread: {}
   }

@@ -67,6 +67,8 @@ export class HaNode {
   }
 
   get ownership (): OwnershipState { return this.state }
+  /** When it wants a tick at the latest. */
+  get dueAtMs (): number { return this.wakeAtMs }
 
   // --- events ---------------------------------------------------------------------------------------------------------------------------------
 

@@ -429,6 +429,8 @@ function follow (t: Turn, rg: RgState, input: ElectionInput, { want, code }: Dec
   switch (want) {
     case 'stay': return rg
     case 'init': case 'standby': case 'hold': {
+      // A standby has its next epoch on disk before it needs it: a takeover waits for no disk. Unused, it is a gap in the numbers.
+      if (rg.role === 'standby' && code === 'peer-owns' && rg.synced && rg.move === null) return claim(t, rg)
       const unclaimed: RgState = rg.claim === null ? rg : { ...rg, claim: null }
       if (rg.role === want) return unclaimed
       const resigns = rg.role === 'owner' && want === 'hold'

@@ -76,6 +76,8 @@ export interface Cluster {
   readonly drained: (records: Uint8Array, n: number, overruns: number, dry: boolean) => void
   /** True: again at once. */
   readonly tick: () => boolean
+  /** In how many milliseconds a peer may be lost, or something else is due. */
+  readonly dueMs: () => number
   readonly close: () => Promise<void>
 }
 
@@ -287,6 +289,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
       else ha.engine.tick()
       return ha.engine.busy
     },
+    dueMs: () => begun ? ha.dueAtMs - nowMs() : Infinity,
     close: async () => {
       closing = true
       heart?.close()

@@ -22,10 +22,10 @@ export function eventsOf (agent: LabAgent): EventLine[] {
 
 export interface Downloads { readonly ok: number, readonly failures: Readonly<Record<string, number>> }
 
-/** Downloads of 1 MiB, `parallel` at any time and each about so long, until they are ended: those under way then go on to their end. */
-export function keepDownloading (lab: PairLab, parallel: number, seconds: number): { readonly end: () => Promise<Downloads> } {
+/** Downloads of 1 MiB, `parallel` at any time, until they are ended: those under way then go on to their end. The server makes each last four seconds. */
+export function keepDownloading (lab: PairLab, parallel: number): { readonly end: () => Promise<Downloads> } {
   let ending = false
-  const job = { netns: lab.netns('client'), url: httpUrl(addresses.s1.v4, '1m.bin'), count: 1, parallel: 1, sha256: lab.servers.bigSha256, rate: `${Math.ceil(1024 / seconds)}k`, timeoutS: seconds * 3 + 30 }
+  const job = { netns: lab.netns('client'), url: httpUrl(addresses.s1.v4, 'slow'), count: 1, parallel: 1, sha256: lab.servers.bigSha256, timeoutS: 60 }
   const loops = Array.from({ length: parallel }, async () => {
     const done: Downloads[] = []
     while (!ending) done.push(await curl(job))
