@@ -64,6 +64,10 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
       const { bench } = await import('./switch/main.js')
       return { result: await bench({ switches: options.repeats ?? (options.quick ? 6 : 20), progress, signal }) }
     }
+    case 'failover': {
+      const { bench } = await import('./failover/main.js')
+      return { result: await bench({ backend: options.backend ?? 'ebpf', moves: options.moves ?? (options.quick ? 2 : 100), kills: options.kills ?? (options.quick ? 1 : 100), flowKills: options.quick ? 0 : 3, calibrate: !options.quick, peer: !options.quick, progress, signal }) }
+    }
     case 'api': {
       const { bench } = await import('./api/main.js')
       const figures = await bench({ rows: options.sessions ?? 1_000_000, runs: options.repeats ?? (options.quick ? 3 : 5), signal })

@@ -235,9 +235,9 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       config: { shared: () => authority.shared(), follow: async (peer, signal) => { await authority.follow(peer, signal) }, renumber: async (least, signal) => { await authority.renumber(least, signal) } },
       watch: clusterEvents.watch,
       onEvent: (event) => {
-        const { name, rg, peer, fields } = event
+        const { at, name, rg, peer, fields } = event
         clusterEvents.tell(event)
-        log.info({ event: name, ...(rg === null ? {} : { rg }), ...(peer === null ? {} : { peer }), ...fields }, 'cluster')
+        log.info({ event: name, at, ...(rg === null ? {} : { rg }), ...(peer === null ? {} : { peer }), ...fields }, 'cluster')
       }
     })
   }

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { BenchError } from './programs.js'
 
-const suites = ['table', 'pipeline', 'reconcile', 'proof', 'sync', 'api', 'switch'] as const
+const suites = ['table', 'pipeline', 'reconcile', 'proof', 'sync', 'api', 'switch', 'failover'] as const
 type SuiteName = typeof suites[number]
 
 export interface BenchOptions {
@@ -17,6 +17,10 @@ export interface BenchOptions {
   readonly repeats: number | null
   /** sync: of the steady part. */
   readonly seconds: number | null
+  readonly backend: 'userspace' | 'ebpf' | null
+  /** failover: planned moves, and deaths of the owner at each timing. */
+  readonly moves: number | null
+  readonly kills: number | null
   readonly html: string | null
   /** reconcile: sizes from 10 000 to 16M, plots into docs/plots with --save. */
   readonly sweep: boolean
@@ -32,13 +36,16 @@ Suites:
   sync         changes to a peer over TLS: rate, CPU, lag, and a whole table to one that has none
   api          rows per second over gRPC
   switch       a change of backend under downloads and iperf3 in the lab (root)
+  failover     planned moves and deaths of the owner of a pair, under new flows and downloads, in the lab (root)
 
 Options:
   --sessions N     sessions in the table (default 1000000, of table and pipeline 1048576; up to 16777216)
   --stale F        reconcile: fraction that is stale, 0.01 or 1% (default 0.01)
-  --backend B      reconcile: the dataplane, userspace
+  --backend B      reconcile: the dataplane, userspace; failover: ebpf (default) or userspace
   --repeats N      repeats; medians are reported
   --seconds N      sync: how long changes come at a steady rate (default 10; 600 shows whether memory grows)
+  --moves N        failover: planned moves (default 100)
+  --kills N        failover: deaths of the owner at each of two timings (default 100: an hour)
   --quick          fewer repeats
   --sweep          reconcile: from 10 000 to 16 million sessions
   --html FILE      reconcile: report with plots
@@ -57,12 +64,14 @@ export function parseOptions (argv: readonly string[]): BenchOptions | null {
   const known = suites.find((name) => name === suite)
   if (known === undefined) throw new BenchError(`no suite named ${suite}; there are: ${suites.join(', ')}`)
   if (rest.length > 0) throw new BenchError(`unexpected argument ${rest.join(' ')}`)
-  for (const name of known === 'reconcile' ? [] : ['stale', 'backend', 'sweep', 'html'] as const) {
+  for (const name of known === 'reconcile' ? [] : ['stale', 'sweep', 'html'] as const) {
     if (values[name] !== undefined) throw new BenchError(`--${name} is of the suite reconcile; ${known} has none`)
   }
   if (known === 'switch' && values.sessions !== undefined) throw new BenchError('--sessions: switch measures the sessions of its own traffic')
   if (known !== 'sync' && values.seconds !== undefined) throw new BenchError(`--seconds is of the suite sync; ${known} has none`)
-  if (values.backend !== undefined && values.backend !== 'userspace') throw new BenchError(`backend ${values.backend} cannot be measured here: only userspace can`)
+  for (const name of known === 'failover' ? [] : ['moves', 'kills'] as const) {
+    if (values[name] !== undefined) throw new BenchError(`--${name} is of the suite failover; ${known} has none`)
+  }
   return {
     suite: known,
     quick: values.quick === true,
@@ -72,12 +81,22 @@ export function parseOptions (argv: readonly string[]): BenchOptions | null {
     stale: fraction(values.stale ?? '0.01'),
     repeats: values.repeats === undefined ? null : whole('--repeats', values.repeats, 1, 1000),
     seconds: values.seconds === undefined ? null : whole('--seconds', values.seconds, 1, 86_400),
+    backend: backendOf(known, values.backend),
+    moves: values.moves === undefined ? null : whole('--moves', values.moves, 1, 10_000),
+    kills: values.kills === undefined ? null : whole('--kills', values.kills, 1, 10_000),
     html: values.html ?? null,
     sweep: values.sweep === true
   }
 }
 
-function parse (argv: readonly string[]): { values: Partial<Record<string, string | boolean>> & { backend?: string, sessions?: string, stale?: string, repeats?: string, seconds?: string, html?: string }, positionals: string[] } {
+function backendOf (suite: SuiteName, text: string | undefined): BenchOptions['backend'] {
+  if (text === undefined) return null
+  if (suite !== 'reconcile' && suite !== 'failover') throw new BenchError(`--backend is of the suites reconcile and failover; ${suite} has none`)
+  if (text === 'userspace' || (text === 'ebpf' && suite === 'failover')) return text
+  throw new BenchError(`backend ${text} cannot be measured by ${suite}: ${suite === 'failover' ? 'ebpf or userspace' : 'only userspace'} can`)
+}
+
+function parse (argv: readonly string[]): { values: Partial<Record<string, string | boolean>> & { backend?: string, sessions?: string, stale?: string, repeats?: string, seconds?: string, moves?: string, kills?: string, html?: string }, positionals: string[] } {
   try {
     return parseArgs({
       args: [...argv],
@@ -93,6 +112,8 @@ function parse (argv: readonly string[]): { values: Partial<Record<string, strin
         stale: { type: 'string' },
         repeats: { type: 'string' },
         seconds: { type: 'string' },
+        moves: { type: 'string' },
+        kills: { type: 'string' },
         html: { type: 'string' }
       }
     })

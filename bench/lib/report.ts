@@ -43,6 +43,11 @@ export const goals: Readonly<Record<string, readonly [number | null, number | nu
   xdp_maglev_ns: [null, 110],
   maglev_build_ms: [null, 1.5],
   maglev_extra_disruption: [0, 0],
+  lost_planned: [0, 0],
+  takeover_ms_p99: [null, 60],
+  survived_ratio: [1, 1],
+  tcp_broken: [0, 0],
+  commit_ms: [0, 0],
   rows_per_s: [1_000_000, null],
   loop_delay_p99_ms: [null, 20]
 }

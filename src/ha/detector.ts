@@ -61,6 +61,9 @@ export function pathLiveness (d: Detector, path: string, timing: Timing, nowMs: 
 
 const lastHeardMs = (d: Detector): number => d.paths.reduce((last, p) => Math.max(last, p.heardAtMs), -Infinity)
 
+/** Since it was last heard by any path. */
+export const silentMs = (d: Detector, nowMs: number): number => nowMs - lastHeardMs(d)
+
 /** As lively as its best path. */
 export function liveness (d: Detector, timing: Timing, nowMs: number): Liveness {
   return d.paths.length === 0 ? 'unseen' : livenessAt(lastHeardMs(d), timing, nowMs)

@@ -60,7 +60,8 @@ export type OwnershipEvent = { readonly nowMs: number } & (
 /** What happened, for logs and the operator; every one may be lost without harm. */
 export type OwnershipNote =
   | { readonly name: 'role', readonly rg: number, readonly from: Role, readonly to: Role, readonly epoch: Epoch, readonly code: ElectionCode | 'move' | 'lapsed' }
-  | { readonly name: 'peer' | 'path', readonly node: string, readonly path: string | null, readonly from: Liveness, readonly to: Liveness }
+  | { readonly name: 'peer', readonly node: string, readonly path: null, readonly from: Liveness, readonly to: Liveness, /** Since it was last heard. */ readonly silentMs: number }
+  | { readonly name: 'path', readonly node: string, readonly path: string, readonly from: Liveness, readonly to: Liveness }
   | { readonly name: 'peer-rebooted', readonly node: string }
   | { readonly name: 'contested' | 'uncontested', readonly rg: number, readonly epoch: Epoch }
   | { readonly name: 'move-begun' | 'move-done', readonly rg: number, readonly moveId: string, readonly peer: string }

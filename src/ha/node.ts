@@ -71,6 +71,8 @@ export class HaNode {
   }
 
   get ownership (): OwnershipState { return this.state }
+  /** When it wants a tick at the latest. */
+  get dueAtMs (): number { return this.wakeAtMs }
 
   // --- events ---------------------------------------------------------------------------------------------------------------------------------
 
@@ -83,7 +85,8 @@ export class HaNode {
   /** Another life of whoever holds the leases: all that was said under the other one is of another node. */
   booted (bootId: string): void { this.state = { ...this.state, config: { ...this.state.config, bootId } } }
 
-  heard (path: string, status: NodeStatus): void { this.take({ kind: 'heartbeat', path, status }) }
+  /** `atMs`: of its receipt, which may be a while ago when this thread was held up: a peer is not lost because nobody listened. */
+  heard (path: string, status: NodeStatus, atMs: number): void { this.take({ kind: 'heartbeat', path, status }, atMs) }
   lapsed (rgs: readonly number[]): void { this.take({ kind: 'lapsed', rgs }) }
   persisted (rg: number, epoch: Epoch): void { this.take({ kind: 'persisted', rg, epoch }) }
   outlives (outlives: boolean): void { this.take({ kind: 'outlives', outlives }) }
@@ -178,8 +181,8 @@ export class HaNode {
     this.engine.own(owned, epochs)
   }
 
-  private take (event: OwnershipEvent extends infer E ? E extends OwnershipEvent ? Omit<E, 'nowMs'> : never : never): void {
-    const { state, actions } = step(this.state, { ...event, nowMs: this.o.world.nowMs() } as OwnershipEvent)
+  private take (event: OwnershipEvent extends infer E ? E extends OwnershipEvent ? Omit<E, 'nowMs'> : never : never, nowMs = this.o.world.nowMs()): void {
+    const { state, actions } = step(this.state, { ...event, nowMs } as OwnershipEvent)
     this.state = state
     const underWay = ({ rg, moveId }: { readonly rg: number, readonly moveId: string }): boolean => state.rgs.some((r) => r.config.rg === rg && r.move?.id === moveId)
     this.drains = this.drains.filter(underWay)

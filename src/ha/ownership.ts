@@ -5,7 +5,7 @@
  *
  * Order inside a step: deadlines first, so nothing that comes late is taken in time. One thread calls `step`; it keeps nothing.
  */
-import { liveness, pathLiveness, receive } from './detector.js'
+import { liveness, pathLiveness, receive, silentMs } from './detector.js'
 import { elect, strongest, type Decision, type ElectionCode, type ElectionInput } from './election.js'
 import type { Command, OwnershipAction, OwnershipEvent, OwnershipNote, RgConfig } from './events.js'
 import { detectionMs, leaseDeadlineMs, maxLeaseMs, stampMs } from './lease.js'
@@ -68,7 +68,7 @@ function noteLosses (t: Turn): void {
   t.state = { ...t.state, peers: t.state.peers.map((peer): PeerState => {
     const known = liveness(peer.detector, timing, t.nowMs)
     if (known === 'unseen') return peer
-    if (known !== peer.known) note(t, { name: 'peer', node: peer.node, path: null, from: peer.known, to: known })
+    if (known !== peer.known) note(t, { name: 'peer', node: peer.node, path: null, from: peer.known, to: known, silentMs: Math.round(silentMs(peer.detector, t.nowMs)) })
     const paths = peer.detector.paths.map(({ path }) => {
       const before = peer.paths.find(p => p.path === path)?.known ?? 'unseen'
       const now = pathLiveness(peer.detector, path, timing, t.nowMs)
@@ -434,6 +434,8 @@ function follow (t: Turn, rg: RgState, input: ElectionInput, { want, code }: Dec
   switch (want) {
     case 'stay': return rg
     case 'init': case 'standby': case 'hold': {
+      // A standby has its next epoch on disk before it needs it: a takeover waits for no disk. Unused, it is a gap in the numbers.
+      if (rg.role === 'standby' && code === 'peer-owns' && rg.synced && rg.move === null) return claim(t, rg)
       const unclaimed: RgState = rg.claim === null ? rg : { ...rg, claim: null }
       if (rg.role === want) return unclaimed
       const resigns = rg.role === 'owner' && want === 'hold'

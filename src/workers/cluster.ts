@@ -76,6 +76,8 @@ export interface Cluster {
   readonly drained: (records: Uint8Array, n: number, overruns: number, dry: boolean) => void
   /** True: again at once. */
   readonly tick: () => boolean
+  /** In how many milliseconds a peer may be lost, or something else is due. */
+  readonly dueMs: () => number
   readonly close: () => Promise<void>
 }
 
@@ -187,7 +189,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
       applyFacts()
       heart?.say(statusOf(ha.ownership, 0n))
     },
-    onHeard: (path: string, status: NodeStatus) => { if (begun) ha.heard(path, status) },
+    onHeard: (path: string, status: NodeStatus, atMs: number) => { if (begun) ha.heard(path, status, atMs) },
     onLapsed: (rgs) => { ha.lapsed(rgs) },
     onProblem: (text) => { event('heartbeat', { problem: text }) },
     onGone: () => {
@@ -291,6 +293,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
       else ha.engine.tick()
       return ha.engine.busy
     },
+    dueMs: () => begun ? ha.dueAtMs - nowMs() : Infinity,
     close: async () => {
       closing = true
       heart?.close()

@@ -43,6 +43,8 @@ interface Sender {
   readonly drained: (records: Uint8Array, n: number, overruns: number, dry: boolean) => void
   /** True: again at once. */
   readonly tick: () => boolean
+  /** In how many milliseconds something is due that no socket will tell; absent: nothing is. */
+  readonly dueMs?: () => number
   readonly close: () => Promise<void>
 }
 let sender: Sender | null = null
@@ -64,7 +66,8 @@ function round (): void {
     if (!working && records < GATHERED) Atomics.wait(nap, 0, 0, NAP_MS)
     immediate = setImmediate(round)
   } else {
-    timer = setTimeout(round, delay)
+    // Sockets first: what came while this thread was held up is heard before anybody is declared lost.
+    timer = setTimeout(() => { immediate = setImmediate(round) }, Math.max(0, Math.min(delay, sender?.dueMs?.() ?? delay)))
   }
 }
 

@@ -6,14 +6,17 @@ import type { Quantiles } from './figures.js'
 import { Background, must, run } from './shell.js'
 import { macs, type HostName, type Topology } from './topology.js'
 
-type LoadProgram = 'tcp_flows' | 'udp_tuples' | 'flood' | 'collide' | 'probe'
+const sources = {
+  tcp_flows: 'test/lab/load', udp_tuples: 'test/lab/load', flood: 'test/lab/load', collide: 'test/lab/load', probe: 'test/lab/load', udp_flows: 'bench/peers'
+} as const
+type LoadProgram = keyof typeof sources
 
 /** The program, compiled. Sources are in the repository, not in the package. */
 async function loadProgram (topology: Topology, name: LoadProgram): Promise<string> {
   const file = join(topology.directory, name)
   if (existsSync(file)) return file
   const root = fileURLToPath(new URL('../../../', import.meta.url))
-  await must({ netns: null, argv: ['cc', '-std=gnu11', '-O2', '-Wall', `-I${root}native/include`, `-I${root}native`, '-o', file, `${root}test/lab/load/${name}.c`] }, 60_000)
+  await must({ netns: null, argv: ['cc', '-std=gnu11', '-O2', '-Wall', `-I${root}native/include`, `-I${root}native`, `-I${root}test/lab/load`, '-o', file, `${root}${sources[name]}/${name}.c`] }, 60_000)
   return file
 }
 
@@ -91,11 +94,24 @@ export async function probing (topology: Topology, job: ProbeJob): Promise<{ rea
     const { longest_ms: longestMs, ...figures } = JSON.parse(client.output.trim().split('\n').at(-1) ?? '{}') as Omit<ProbeFigures, 'longestMs' | 'silences'> & { readonly longest_ms: ProbeFigures['longestMs'] }
     return { ...figures, longestMs, silences: silences() }
   })
+  ended.catch(() => { /* told to who waits for it */ })
   return {
     ended, silences,
     stop: async () => {
       await client.stop('SIGTERM', 10_000)
       return await ended
+    }
+  }
+}
+
+/** New UDP flows of one datagram each, from addresses of 10.128.0.0/9, until stopped. Nobody answers. */
+export async function newFlows (topology: Topology, job: { readonly to: string, readonly rate: number }): Promise<{ readonly stop: () => Promise<{ readonly sent: number, readonly seconds: number }> }> {
+  const program = await loadProgram(topology, 'udp_flows')
+  const client = new Background('udp_flows', topology.netns('client'), ['setpriv', '--bounding-set=-sys_nice', '--', program, job.to, '0', String(2 ** 31), String(job.rate)]) // not realtime: routers run beside it
+  return {
+    stop: async () => {
+      await client.stop()
+      return JSON.parse(client.output) as { sent: number, seconds: number }
     }
   }
 }

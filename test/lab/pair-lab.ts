@@ -15,20 +15,20 @@ import { Topology, netnsOf, type HostName } from './topology.js'
 export interface ClusterJson {
   readonly node: string
   readonly peers: ReadonlyArray<{ readonly node: string, readonly liveness: string, readonly paths: ReadonlyArray<{ readonly path: string, readonly liveness: string }>, readonly agent: string | null, readonly generation: number | null }>
-  readonly sync: { readonly state: string, readonly refusal: string, readonly lagMs: number | null, readonly received: Readonly<Record<string, number>>, readonly sent: Readonly<Record<string, number>> }
+  readonly sync: { readonly state: string, readonly refusal: string, readonly lagMs: number | null, readonly lag?: { readonly p50Ms: number, readonly p99Ms: number }, readonly received: Readonly<Record<string, number>>, readonly sent: Readonly<Record<string, number>> }
   readonly groups: ReadonlyArray<{ readonly rg: number, readonly role: string, readonly owner: string | null, readonly ready: boolean, readonly reasons: readonly string[], readonly copy: string, readonly sessions: number, readonly epoch: string | number, readonly provenEqualAt: number | null, readonly history: ReadonlyArray<{ readonly to: string, readonly code: string }> }>
 }
 
 export class PairLab {
   readonly agents = new Map<RouterName, LabAgent>()
-  private constructor (readonly topology: Topology, readonly servers: Servers, readonly config: string) {}
+  private constructor (readonly topology: Topology, readonly servers: Servers, readonly keyFile: string, readonly config: string) {}
 
   static async open (prefix: string, config: Omit<PairConfig, 'keyFile'>): Promise<PairLab> {
     const topology = await Topology.open({ prefix }, pairPlan(prefix))
     try {
       const keyFile = join(topology.directory, 'cluster.key')
       writeFileSync(keyFile, randomBytes(32), { mode: 0o600 })
-      return new PairLab(topology, await Servers.start(topology), pairConfig({ ...config, keyFile }))
+      return new PairLab(topology, await Servers.start(topology), keyFile, pairConfig({ ...config, keyFile }))
     } catch (error) {
       await topology.close()
       throw error
@@ -88,10 +88,13 @@ export class PairLab {
   }
 
   async close (): Promise<void> {
-    await Promise.all([...this.agents.values()].map(async (agent) => await agent.stop()))
-    for (const r of routers) if (existsSync(`/sys/fs/bpf/lockstep/${this.netns(r)}`)) await this.agents.get(r)?.teardown()
-    await this.servers.close()
-    await this.topology.close()
+    try {
+      await Promise.all([...this.agents.values()].map(async (agent) => await agent.stop()))
+      for (const r of routers) if (existsSync(`/sys/fs/bpf/lockstep/${this.netns(r)}`)) await this.agents.get(r)?.teardown()
+      await this.servers.close()
+    } finally {
+      await this.topology.close()
+    }
   }
 }
 

@@ -6,12 +6,12 @@ import { curl, echo, httpUrl, iperf, ping, traceroute, type CurlFigures } from '
 import { addresses } from './topology.js'
 import { run, which } from './shell.js'
 
-export interface Size { readonly sequential: number, readonly parallel: number, readonly shareRequests: number, readonly iperfS: number, readonly pings: number }
+export interface Size { readonly sequential: number, readonly parallel: number, readonly shareRequests: number, readonly iperfS: number, readonly pings: number, readonly moves: number, readonly deaths: number, readonly cutS: number }
 export type SizeName = 'quick' | 'normal' | 'full'
 export const sizes: Readonly<Record<SizeName, Size>> = {
-  quick: { sequential: 10, parallel: 8, shareRequests: 1000, iperfS: 1, pings: 5 },
-  normal: { sequential: 50, parallel: 64, shareRequests: 2000, iperfS: 3, pings: 20 },
-  full: { sequential: 1000, parallel: 64, shareRequests: 10_000, iperfS: 10, pings: 100 }
+  quick: { sequential: 10, parallel: 8, shareRequests: 1000, iperfS: 1, pings: 5, moves: 2, deaths: 1, cutS: 2 },
+  normal: { sequential: 50, parallel: 64, shareRequests: 2000, iperfS: 3, pings: 20, moves: 4, deaths: 1, cutS: 5 },
+  full: { sequential: 1000, parallel: 64, shareRequests: 10_000, iperfS: 10, pings: 100, moves: 20, deaths: 5, cutS: 30 }
 }
 
 export interface StepResult {
@@ -21,10 +21,10 @@ export interface StepResult {
   readonly figures: Readonly<Record<string, unknown>>
 }
 
-export interface Step {
+export interface Step<L = Lab> {
   readonly name: string
   readonly title: string
-  readonly run: (lab: Lab, size: Size, signal: AbortSignal) => Promise<StepResult>
+  readonly run: (lab: L, size: Size, signal: AbortSignal) => Promise<StepResult>
 }
 
 const without = (tool: string): StepResult => ({ ok: null, lines: [`needs ${tool}`], figures: {} })

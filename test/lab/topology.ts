@@ -174,11 +174,16 @@ function markers (): Marker[] {
   return names.filter((n) => n.endsWith('.json')).map((n) => readMarker(join(MARKERS, n))).filter((m) => m !== null)
 }
 
-/** Removes what builders that no longer live have left. Returns their prefixes. */
+/** Removes what builders that no longer live have left. Returns their prefixes. What cannot be removed (a file system mounted there) keeps its marker, and no other lab from standing. */
 export async function removeLeftovers (): Promise<string[]> {
-  const dead = markers().filter((m) => !alive(m.owner))
-  for (const m of dead) await removeLab(m)
-  return dead.map((m) => m.prefix)
+  const removed: string[] = []
+  for (const m of markers().filter((m) => !alive(m.owner))) {
+    try {
+      await removeLab(m)
+      removed.push(m.prefix)
+    } catch { /* the next lab tries again */ }
+  }
+  return removed
 }
 
 async function removeLab (m: Marker): Promise<void> {

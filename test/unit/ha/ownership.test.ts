@@ -256,6 +256,27 @@ t.test('a move asks for an epoch of its own, whatever was on its way to the disk
   t.equal(d.role(), 'owner')
 })
 
+t.test('a takeover waits for no disk: the next epoch was on it before', async (t) => {
+  const d = new Driven()
+  d.peer = claim(5n)
+  d.start().run(1000)
+  t.equal(d.role(), 'standby')
+  d.disk = false
+  d.peer = null
+  d.clear().run(400)
+  t.equal(d.role(), 'owner')
+  t.equal(d.epoch(), makeEpoch(6n, 1))
+  const [lost] = d.notes().filter(n => n.name === 'peer' && n.to === 'lost')
+  t.match(lost, { node: 'b', silentMs: 300 })
+})
+
+t.test('a standby that was never in step has no epoch on the disk that it does not need', async (t) => {
+  const d = new Driven()
+  d.peer = claim(5n)
+  d.start(new Map(), { ...goodFacts, provenEqual: false }).run(1000)
+  t.notOk(d.kinds().includes('persistEpoch'))
+})
+
 t.test('an agent that starts again under the same keeper uses no move id twice', async (t) => {
   const ids = [0, 5000].map((bornMs) => {
     const d = new Driven()

@@ -1,0 +1,248 @@
+/**
+ * A pair under new flows and live downloads: planned moves, and the death of the owner (agent and keeper killed, programs detached).
+ *
+ *   changes_per_s     session changes that the owner told its standby, while it was measured
+ *   lost_planned      sessions established before a planned move that the new owner does not have after it, and downloads that broke
+ *   move_ms_p50       `cluster switchover`, as its caller waits; planned_gap_ms_max: longest silence of a probe at 10 kHz around a move
+ *   detect_ms_p50     last heartbeat to "peer lost" at 100 ms x 3; detect_ms_fast_p50 at 10 ms x 5
+ *   takeover_ms_p50   "peer lost" to the first answer of the same probe, both timings together; role_ms_p50: to the role in the table
+ *   survived_ratio    of the sessions that were older than lag_p99_ms when the owner died, those that the new owner has
+ *   tcp_broken        downloads that broke, at moves and deaths
+ *   commit_ms         entries that a takeover has to install before packets pass: none; conntrackd_commit_ms: what its commit of conntrackd_committed takes
+ *   flow_gap_ms_*     longest silence of each of flow_count flows at flow_rate datagrams a second through a death, IPv4; flow6_gap_ms_*: IPv6
+ */
+import { setPriority } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { probeBackends } from '../../src/backend/registry.js'
+import { probing, type ProbeFigures } from '../../test/lab/load.js'
+import { churning, establishedIds, fineProbe, keepDownloading, killOwner, missingOf, peerOf, probePort, probeServer, type Death } from '../../test/lab/pair-failover.js'
+import { PairLab } from '../../test/lab/pair-lab.js'
+import { pairConfig, type PairConfig, type RouterName } from '../../test/lab/pair-topology.js'
+import { addresses } from '../../test/lab/topology.js'
+import { BenchError } from '../lib/programs.js'
+import { figuresOf, median, quantile, type SuiteResult } from '../lib/samples.js'
+import { measureConntrackd } from '../peers/conntrackd.js'
+
+export interface FailoverBenchOptions {
+  readonly backend: 'userspace' | 'ebpf'
+  readonly moves: number
+  /** Of each timing. */
+  readonly kills: number
+  /** Deaths under many flows, of each address family. */
+  readonly flowKills: number
+  /** Find the rate of new flows that this host carries; else a low one. */
+  readonly calibrate: boolean
+  /** conntrackd beside it. */
+  readonly peer: boolean
+  readonly progress: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+const DOWNLOADS = 16
+const SETTLE_MS = 90_000
+/** New flows a second, each created and ended: two changes. Tried one after the other until the pair falls behind. */
+const FLOWS_PER_S = [1000, 2500, 5000, 10_000, 20_000, 35_000, 50_000]
+const timings = { slow: { interval: '100ms', count: 3 }, fast: { interval: '10ms', count: 5 } } as const
+const flows = { count: 1000, rate: 20, seconds: 30 } as const
+const timeouts = 'timeouts: {udp-new: 2s}'
+
+interface Moved { readonly ms: number, readonly gapMs: number, readonly lost: number }
+interface Killed extends Death { readonly established: number, readonly missing: number }
+interface Sent { readonly rows: number, readonly atMs: number }
+
+class Bench {
+  readonly moves: Moved[] = []
+  readonly deaths: Record<keyof typeof timings, Killed[]> = { slow: [], fast: [] }
+  readonly gaps: Record<'v4' | 'v6', ProbeFigures[]> = { v4: [], v6: [] }
+  readonly rates: number[] = []
+  readonly lags: number[] = []
+  broken = 0
+  flowsPerS = 1000
+  entries = 0
+  owner: RouterName = 'r1'
+
+  constructor (readonly lab: PairLab, readonly o: FailoverBenchOptions) {}
+
+  config (timing: keyof typeof timings): Omit<PairConfig, 'keyFile'> { return { backend: this.o.backend, heartbeat: timings[timing], capacity: '256k', more: timeouts } }
+
+  async restart (timing: keyof typeof timings): Promise<void> {
+    const config = pairConfig({ ...this.config(timing), keyFile: this.lab.keyFile })
+    for (const agent of this.lab.agents.values()) await agent.stop()
+    for (const agent of this.lab.agents.values()) await agent.teardown()
+    await Promise.all([this.lab.start('r1', config), this.lab.start('r2', config)])
+    this.owner = 'r1'
+    await this.lab.settled('r1', SETTLE_MS)
+  }
+
+  async sent (): Promise<Sent> {
+    const { sync } = await this.lab.status(this.owner)
+    return { rows: Number(sync.sent['rows'] ?? 0), atMs: performance.now() }
+  }
+
+  /** As many new flows as the pair takes without falling behind. */
+  async calibrate (): Promise<void> {
+    for (const rate of FLOWS_PER_S) {
+      const churn = await churning(this.lab, rate)
+      await sleep(5000) // the first flows end after two seconds
+      const { ready } = await this.lab.group(peerOf(this.owner))
+      const { sync } = await this.lab.status(this.owner)
+      await churn.stop()
+      await this.lab.settled(this.owner, SETTLE_MS)
+      if (!ready || (sync.lagMs ?? Infinity) > 100) break
+      this.flowsPerS = rate
+    }
+    this.o.progress(`${this.flowsPerS} new flows/s are what this host carries now`)
+  }
+
+  async underChurn (act: () => Promise<void>): Promise<void> {
+    const churn = await churning(this.lab, this.flowsPerS)
+    try {
+      await sleep(3000)
+      await act()
+    } finally {
+      await churn.stop()
+    }
+  }
+
+  /** Rows told, and the lag, while something is measured; asked of the owner, which has to live. */
+  async noteRate (before: Sent): Promise<void> {
+    const { rows, atMs } = await this.sent()
+    const { sync } = await this.lab.status(this.owner)
+    this.rates.push((rows - before.rows) / (atMs - before.atMs) * 1000)
+    this.lags.push(sync.lag?.p99Ms ?? NaN)
+  }
+
+  async move (): Promise<void> {
+    const { lab, owner } = this
+    const heir = peerOf(owner)
+    await lab.settled(owner, SETTLE_MS)
+    const probe = await fineProbe(lab)
+    const before = await this.sent()
+    const established = await establishedIds(lab.agent(owner))
+    await this.noteRate(before)
+    const began = performance.now()
+    const moved = await lab.agent(owner).cli(['cluster', 'switchover', '--to', heir, '--all'])
+    const ms = performance.now() - began
+    if (moved.code !== 0) throw new BenchError(`a planned move was refused: ${moved.stdout}${moved.stderr}`)
+    this.owner = heir
+    const lost = await missingOf(established, lab.agent(heir))
+    const { silences } = await probe.stop()
+    this.moves.push({ ms, gapMs: Math.max(0, ...silences.map((s) => s.to - s.from)), lost })
+  }
+
+  async kill (timing: keyof typeof timings): Promise<void> {
+    const { lab, owner } = this
+    const probe = await fineProbe(lab)
+    const before = await this.sent()
+    const established = await establishedIds(lab.agent(owner))
+    await this.noteRate(before)
+    this.entries = Math.max(this.entries, (await lab.group(owner)).sessions)
+    const death = await killOwner(lab, owner, probe)
+    this.owner = peerOf(owner)
+    const missing = await missingOf(established, lab.agent(this.owner))
+    await probe.stop()
+    this.deaths[timing].push({ ...death, established: established.size, missing })
+    this.o.progress(`${timing}: ${established.size} sessions, ${missing} missing; detected after ${death.detectMs} ms, role ${death.roleMs}, first packet ${death.takeoverMs.toFixed(1)}`)
+  }
+
+  /** Whoever died comes back as the standby. */
+  async revive (timing: keyof typeof timings): Promise<void> {
+    await this.lab.start(peerOf(this.owner), pairConfig({ ...this.config(timing), keyFile: this.lab.keyFile }))
+    await this.lab.settled(this.owner, SETTLE_MS)
+  }
+
+  async flowGap (family: 'v4' | 'v6'): Promise<void> {
+    const { lab, owner } = this
+    const [many, fine] = [await probing(lab.topology, { to: addresses.s1[family], port: probePort, flows: flows.count, rate: flows.rate, seconds: flows.seconds }), await fineProbe(lab, addresses.s1[family])]
+    await sleep(2000)
+    await killOwner(lab, owner, fine)
+    this.owner = peerOf(owner)
+    await sleep(1000)
+    await fine.stop()
+    this.gaps[family].push(await many.stop())
+  }
+
+  async withDownloads (act: () => Promise<void>): Promise<void> {
+    const downloads = keepDownloading(this.lab, DOWNLOADS)
+    try {
+      await act()
+    } finally {
+      const { failures } = await downloads.end()
+      for (const [why, n] of Object.entries(failures)) {
+        this.broken += n
+        this.o.progress(`${n} downloads broke: ${why}`)
+      }
+    }
+  }
+}
+
+export async function bench (o: FailoverBenchOptions): Promise<SuiteResult> {
+  const ebpf = probeBackends().find(p => p.backend === 'ebpf')
+  if (process.getuid?.() !== 0) throw new BenchError('the failover bench needs root: it makes network namespaces')
+  if (o.backend === 'ebpf' && ebpf?.available !== true) throw new BenchError(`the ebpf backend cannot run here: ${ebpf?.reason ?? 'unknown'}; --backend userspace can`)
+  setPriority(-10) // and with it all it starts: the host's other work is not what is measured
+  const lab = await PairLab.open(`bf-${process.pid}`, { backend: o.backend })
+  const b = new Bench(lab, o)
+  const go = (): void => { o.signal.throwIfAborted() }
+  try {
+    const server = await probeServer(lab)
+    await b.restart('slow')
+    if (o.calibrate) await b.calibrate()
+    o.progress(`${o.moves} planned moves under ${DOWNLOADS} downloads`)
+    await b.withDownloads(async () => {
+      await b.underChurn(async () => { for (let i = 0; i < o.moves; i++, go()) await b.move() })
+    })
+    for (const timing of ['slow', 'fast'] as const) {
+      if (timing === 'fast') await b.restart('fast')
+      o.progress(`${o.kills} deaths at ${timings[timing].interval} x ${timings[timing].count}, ${b.flowsPerS} new flows/s`)
+      for (let i = 0; i < o.kills; i++, go()) {
+        await b.withDownloads(async () => { await b.underChurn(async () => { await b.kill(timing) }) })
+        if (timing === 'slow' || i + 1 < o.kills || o.flowKills > 0) await b.revive(timing)
+      }
+    }
+    for (const family of ['v4', 'v6'] as const) {
+      for (let i = 0; i < o.flowKills; i++, go()) {
+        await b.flowGap(family)
+        await b.revive('fast')
+      }
+    }
+    await server.stop()
+  } finally {
+    await lab.close()
+  }
+  const theirs = o.peer ? await conntrackd(b.entries, o) : { skipped: 'not asked for (--quick)' }
+  return resultOf(b, theirs)
+}
+
+async function conntrackd (entries: number, { progress, signal }: FailoverBenchOptions): ReturnType<typeof measureConntrackd> {
+  const flowsPerS = 10_000
+  return await measureConntrackd({ seconds: Math.max(1, Math.round(entries / flowsPerS) - 1), flowsPerS, externalCache: true, progress, signal })
+}
+
+function resultOf (b: Bench, theirs: Awaited<ReturnType<typeof measureConntrackd>>): SuiteResult {
+  const deaths = [...b.deaths.slow, ...b.deaths.fast]
+  const of = (list: readonly Killed[], what: (d: Killed) => number, p = 0.5): number => quantile(list.map(what), p)
+  const sum = (numbers: readonly number[]): number => numbers.reduce((all, n) => all + n, 0)
+  const established = sum(deaths.map((d) => d.established))
+  const gapsOf = (family: 'v4' | 'v6', what: keyof ProbeFigures['longestMs']): number => median(b.gaps[family].map((g) => g.longestMs[what]))
+  const worstOf = (family: 'v4' | 'v6'): number => b.gaps[family].length === 0 ? NaN : Math.max(...b.gaps[family].map((g) => g.longestMs.max))
+  return {
+    suite: 'failover',
+    figures: figuresOf({
+      moves: b.moves.length, lost_planned: sum(b.moves.map((m) => m.lost)), move_ms_p50: median(b.moves.map((m) => m.ms)), planned_gap_ms_max: Math.max(...b.moves.map((m) => m.gapMs)),
+      deaths: deaths.length, detect_ms_p50: of(b.deaths.slow, (d) => d.detectMs), detect_ms_fast_p50: of(b.deaths.fast, (d) => d.detectMs), role_ms_p50: of(deaths, (d) => d.roleMs),
+      takeover_ms_p50: of(deaths, (d) => d.takeoverMs), takeover_ms_p99: of(deaths, (d) => d.takeoverMs, 0.99), gap_ms_p50: of(b.deaths.slow, (d) => d.gapMs), gap_fast_ms_p50: of(b.deaths.fast, (d) => d.gapMs),
+      established, survived_ratio: (established - sum(deaths.map((d) => d.missing))) / established, tcp_broken: b.broken,
+      changes_per_s: median(b.rates), lag_p99_ms: median(b.lags.filter(Number.isFinite)), table_sessions: b.entries, commit_ms: 0,
+      conntrackd_commit_ms: 'skipped' in theirs ? null : theirs.commitMs, conntrackd_committed: 'skipped' in theirs ? null : theirs.committed,
+      flow_count: b.gaps.v4.length === 0 ? null : flows.count, flow_rate: b.gaps.v4.length === 0 ? null : flows.rate,
+      flow_gap_ms_p50: gapsOf('v4', 'p50'), flow_gap_ms_p99: gapsOf('v4', 'p99'), flow_gap_ms_max: worstOf('v4'),
+      flow6_gap_ms_p50: gapsOf('v6', 'p50'), flow6_gap_ms_p99: gapsOf('v6', 'p99'), flow6_gap_ms_max: worstOf('v6')
+    }),
+    notes: {
+      backend: b.o.backend, ...('skipped' in theirs ? { conntrackd_skipped: theirs.skipped } : { conntrackd: `${theirs.version}; without its external cache entries go to the kernel as they come, and there is no commit either` }),
+      method: 'two agents, client and servers in network namespaces of one host; a death is kill -9 of agent and keeper, programs detached; downloads of 1 MiB, four seconds each'
+    },
+    spread: {}
+  }
+}
