@@ -20,6 +20,8 @@ export interface BenchOptions {
   readonly html: string | null
   /** reconcile: sizes from 10 000 to 16M, plots into docs/plots with --save. */
   readonly sweep: boolean
+  /** reconcile: two nodes that differ, beside it. */
+  readonly peer: boolean
 }
 
 export const usage = `Usage: lockstep bench SUITE [options]
@@ -40,6 +42,7 @@ Options:
   --repeats N      repeats; medians are reported
   --seconds N      sync: how long changes come at a steady rate (default 10; 600 shows whether memory grows)
   --quick          fewer repeats
+  --peer           reconcile: two nodes that differ, repaired in bulk, by a list of digests, by the sketch, and as the engine decides
   --sweep          reconcile: from 10 000 to 16 million sessions
   --html FILE      reconcile: report with plots
   --save           keep the result, with machine and date, in bench/results
@@ -57,7 +60,7 @@ export function parseOptions (argv: readonly string[]): BenchOptions | null {
   const known = suites.find((name) => name === suite)
   if (known === undefined) throw new BenchError(`no suite named ${suite}; there are: ${suites.join(', ')}`)
   if (rest.length > 0) throw new BenchError(`unexpected argument ${rest.join(' ')}`)
-  for (const name of known === 'reconcile' ? [] : ['stale', 'backend', 'sweep', 'html'] as const) {
+  for (const name of known === 'reconcile' ? [] : ['stale', 'backend', 'sweep', 'html', 'peer'] as const) {
     if (values[name] !== undefined) throw new BenchError(`--${name} is of the suite reconcile; ${known} has none`)
   }
   if (known === 'switch' && values.sessions !== undefined) throw new BenchError('--sessions: switch measures the sessions of its own traffic')
@@ -73,7 +76,8 @@ export function parseOptions (argv: readonly string[]): BenchOptions | null {
     repeats: values.repeats === undefined ? null : whole('--repeats', values.repeats, 1, 1000),
     seconds: values.seconds === undefined ? null : whole('--seconds', values.seconds, 1, 86_400),
     html: values.html ?? null,
-    sweep: values.sweep === true
+    sweep: values.sweep === true,
+    peer: values.peer === true
   }
 }
 
@@ -87,6 +91,7 @@ function parse (argv: readonly string[]): { values: Partial<Record<string, strin
         json: { type: 'boolean' },
         save: { type: 'boolean' },
         sweep: { type: 'boolean' },
+        peer: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         backend: { type: 'string' },
         sessions: { type: 'string' },

@@ -35,6 +35,7 @@ struct ls_sync_group {
 	struct ls_sketch_decoder *decoder;
 	u64 peer_items;
 	u32 fed;
+	double spread, weight; /* of the counts of the cells that were fed, and how much of it one difference makes */
 	struct ls_session_id *need;
 	u32 needed;
 };

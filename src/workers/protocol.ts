@@ -22,8 +22,8 @@ export type ToSync =
   /** This node has a peer from here on. */
   | { readonly kind: 'pair', readonly spec: PairSpec }
   | { readonly kind: 'own', readonly owned: number, readonly epochs: readonly bigint[] }
-  /** Answered by one `pair`. */
-  | { readonly kind: 'report' }
+  /** Answered by one `pair`. `anew`: lag is counted from here on. */
+  | { readonly kind: 'report', readonly anew: boolean }
   | { readonly kind: 'stop' }
 
 /** Sync worker -> main. */
