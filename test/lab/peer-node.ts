@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import { randomBytes } from 'node:crypto'
+import { phase } from '../../src/generated/codes.js'
 import { limits, layout } from '../../src/generated/layout.js'
 import { cutBytes, frameType, viewOf } from '../../src/ha/sync/protocol.js'
 import { defaultCosts } from '../../src/ha/sync/incoming.js'
@@ -35,7 +36,7 @@ export type ToPeer =
   | { readonly kind: 'start', readonly spec: PeerSpec }
   /** The usual sessions, as if they had come from the peer. */
   | { readonly kind: 'fill' }
-  /** The standby loses `each` sessions from the number `from` on, has `each` others behind them otherwise, and `each` that nobody has. */
+  /** The standby loses `each` sessions from the number `from` on, has `each` others behind them in another phase, and `each` that nobody has. */
   | { readonly kind: 'differ', readonly from: number, readonly each: number }
   | { readonly kind: 'connect', readonly port: number | null }
   | { readonly kind: 'disconnect' }
@@ -257,6 +258,7 @@ let side: Side | null = null
 let spec: PeerSpec | null = null
 let sockets: Sockets | null = null
 const shape = layout.ls_wire_record
+const closing = phase.findIndex((p) => p.name === 'tcp_fin_wait')
 
 function inPieces (from: number, count: number, piece: (from: number, n: number) => void): void {
   for (let at = 0; at < count; at += limits.LS_FRAME_ROWS_MAX) piece(from + at, Math.min(limits.LS_FRAME_ROWS_MAX, count - at))
@@ -271,7 +273,7 @@ function differ (to: Side, sessions: number, from: number, each: number): void {
   })
   inPieces(from + each, each, (first, n) => {
     const rows = records(first, n)
-    for (let i = 0; i < n; i++) rows[i * recordBytes + shape.policy.offset] = 7
+    for (let i = 0; i < n; i++) rows[i * recordBytes + shape.phase.offset] = closing
     to.apply(frameType.upserts, rows, recordBytes, n)
   })
   inPieces(sessions, each, (first, n) => { to.apply(frameType.upserts, records(first, n), recordBytes, n) })
