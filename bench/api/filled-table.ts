@@ -26,7 +26,7 @@ export function fill (table: NativeTable, rows: number): void {
 }
 
 /** TCP sessions 10.a.b.c:port -> 198.51.100.1:443, each unique. */
-function records (first: number, count: number): Uint8Array {
+export function records (first: number, count: number): Uint8Array {
   const out = Buffer.alloc(count * record.size)
   for (let i = 0; i < count; i++) {
     const n = first + i

@@ -24,6 +24,8 @@ export interface BenchOptions {
   readonly html: string | null
   /** reconcile: sizes from 10 000 to 16M, plots into docs/plots with --save. */
   readonly sweep: boolean
+  /** reconcile: two nodes that differ, beside it. */
+  readonly peer: boolean
 }
 
 export const usage = `Usage: lockstep bench SUITE [options]
@@ -47,6 +49,7 @@ Options:
   --moves N        failover: planned moves (default 100)
   --kills N        failover: deaths of the owner at each of two timings (default 100: an hour)
   --quick          fewer repeats
+  --peer           reconcile: two nodes that differ, repaired in bulk, by a list of digests, by the sketch, and as the engine decides
   --sweep          reconcile: from 10 000 to 16 million sessions
   --html FILE      reconcile: report with plots
   --save           keep the result, with machine and date, in bench/results
@@ -64,7 +67,7 @@ export function parseOptions (argv: readonly string[]): BenchOptions | null {
   const known = suites.find((name) => name === suite)
   if (known === undefined) throw new BenchError(`no suite named ${suite}; there are: ${suites.join(', ')}`)
   if (rest.length > 0) throw new BenchError(`unexpected argument ${rest.join(' ')}`)
-  for (const name of known === 'reconcile' ? [] : ['stale', 'sweep', 'html'] as const) {
+  for (const name of known === 'reconcile' ? [] : ['stale', 'sweep', 'html', 'peer'] as const) {
     if (values[name] !== undefined) throw new BenchError(`--${name} is of the suite reconcile; ${known} has none`)
   }
   if (known === 'switch' && values.sessions !== undefined) throw new BenchError('--sessions: switch measures the sessions of its own traffic')
@@ -85,7 +88,8 @@ export function parseOptions (argv: readonly string[]): BenchOptions | null {
     moves: values.moves === undefined ? null : whole('--moves', values.moves, 1, 10_000),
     kills: values.kills === undefined ? null : whole('--kills', values.kills, 1, 10_000),
     html: values.html ?? null,
-    sweep: values.sweep === true
+    sweep: values.sweep === true,
+    peer: values.peer === true
   }
 }
 
@@ -106,6 +110,7 @@ function parse (argv: readonly string[]): { values: Partial<Record<string, strin
         json: { type: 'boolean' },
         save: { type: 'boolean' },
         sweep: { type: 'boolean' },
+        peer: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         backend: { type: 'string' },
         sessions: { type: 'string' },

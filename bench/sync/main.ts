@@ -4,7 +4,8 @@
  *   deltas_per_s_core   changes a second for each second of CPU of the busier side (drained, packed, sketched, encrypted | decrypted, installed, sketched)
  *   send_us, receive_us CPU for a change on each side
  *   cpu_us_flow         CPU for a new flow of both sides together: it is created, answered, and ends
- *   lag_p50_ms, p99     from a change to the peer's acknowledgement, at changes_per_s
+ *   lag_p50_ms, p99     from a change to the peer's acknowledgement, at changes_per_s, once flows come and go
+ *   growth_mib          of the memory of the side that grew more, in the same time; the notes have it over time
  *   full_resync_1m_s    from a connection of a peer that has nothing to the proof that it has all
  *   vs_conntrackd_cpu   CPU of conntrackd (FT-FW, both daemons) for a new flow, one upsert, to ours of both sides for a change, each as fast as it goes
  *   vs_conntrackd_rate  our changes a second to the new flows a second that it takes without a loss, in its better mode
@@ -49,8 +50,8 @@ class Node {
 
   async start (spec: NodeSpec): Promise<void> { await this.ask({ kind: 'start', spec }) }
   async traffic (): Promise<void> { await this.ask({ kind: 'traffic' }) }
-  async report (): Promise<NodeReport> {
-    const answer = await this.ask({ kind: 'report' })
+  async report (anew = false): Promise<NodeReport> {
+    const answer = await this.ask({ kind: 'report', anew })
     if (answer.kind !== 'report') throw new BenchError('a node of the pair answered something else')
     return answer.report
   }
@@ -82,16 +83,23 @@ async function until (what: string, seconds: number, holds: () => Promise<boolea
   throw new BenchError(`waited ${seconds} s in vain for ${what}`)
 }
 
-interface Steady { readonly changesPerS: number, readonly flowsPerS: number, readonly sendUs: number, readonly receiveUs: number, readonly cpuUsFlow: number, readonly p50: number, readonly p99: number, readonly max: number, readonly growthMib: number, readonly equal: number }
+/** Looks at the memory of both nodes in the steady part. */
+const MEMORY_SAMPLES = 10
+
+interface Steady { readonly changesPerS: number, readonly flowsPerS: number, readonly sendUs: number, readonly receiveUs: number, readonly cpuUsFlow: number, readonly p50: number, readonly p99: number, readonly max: number, readonly growthMib: number, readonly memory: string, readonly equal: number }
 
 /** New flows at a steady rate, each answered once and gone after a second. */
 async function steady (flowsPerS: number, seconds: number, signal: AbortSignal): Promise<Steady> {
   return await pair({ capacity: 1 << 18, sessions: 0, flowsPerS, timeoutMs: 1000 }, signal, async (owner, standby) => {
     await owner.traffic()
     await sleep(3500) // flows come and go by then
-    const [a0, b0] = [await owner.report(), await standby.report()]
+    const [a0, b0] = [await owner.report(true), await standby.report()]
     const began = performance.now()
-    await sleep(seconds * 1000)
+    const memory = [[a0.rssMib, b0.rssMib]]
+    for (let i = 1; i <= MEMORY_SAMPLES; i++) {
+      await sleep(Math.max(0, began + seconds * 1000 * i / MEMORY_SAMPLES - performance.now()))
+      if (i < MEMORY_SAMPLES) memory.push([(await owner.report()).rssMib, (await standby.report()).rssMib])
+    }
     const [a1, b1] = [await owner.report(), await standby.report()]
     const took = (performance.now() - began) / 1000
     const rows = (a1.pair?.sent.rows ?? 0) - (a0.pair?.sent.rows ?? 0)
@@ -100,7 +108,7 @@ async function steady (flowsPerS: number, seconds: number, signal: AbortSignal):
     const lag = a1.pair?.lag ?? { p50Ms: NaN, p99Ms: NaN, maxMs: NaN }
     return {
       changesPerS: rows / took, flowsPerS: flows / took, sendUs: send * 1000 / rows, receiveUs: receive * 1000 / rows, cpuUsFlow: (send + receive) * 1000 / flows, p50: lag.p50Ms, p99: lag.p99Ms, max: lag.maxMs,
-      growthMib: Math.max(a1.rssMib - a0.rssMib, b1.rssMib - b0.rssMib), equal: equal(b1) ? 1 : 0
+      memory: [...memory, [a1.rssMib, b1.rssMib]].map((both) => both.map(Math.round).join('/')).join(' '), growthMib: Math.max(a1.rssMib - a0.rssMib, b1.rssMib - b0.rssMib), equal: equal(b1) ? 1 : 0
     }
   })
 }
@@ -154,7 +162,7 @@ export async function bench ({ sessions = 1_000_000, seconds, peer, progress, si
         ? {}
         : { conntrackd_flows_per_s: theirs.flowsPerS, conntrackd_us_flow: theirs.usPerFlow, vs_conntrackd_rate: most.changesPerS / theirs.flowsPerS, vs_conntrackd_cpu: theirs.usPerFlow / (most.sendUs + most.receiveUs) })
     },
-    notes: { ...('skipped' in theirs ? { conntrackd_skipped: theirs.skipped } : { conntrackd: theirs.version }), method: 'two processes on one host, TLS 1.3 with AES-128-GCM over the loopback; flows of the in-process source, each created, answered and ended: three changes; CPU of all threads but those that forward and expire; lag to the acknowledgement' },
+    notes: { memory_mib: `owner/standby, every ${Math.round(seconds / MEMORY_SAMPLES)} s: ${usual.memory}`, ...('skipped' in theirs ? { conntrackd_skipped: theirs.skipped } : { conntrackd: theirs.version }), method: 'two processes on one host, TLS 1.3 with AES-128-GCM over the loopback; flows of the in-process source, each created, answered and ended: three changes; CPU of all threads but those that forward and expire; lag to the acknowledgement' },
     spread: {}
   }
 }

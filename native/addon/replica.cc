@@ -181,16 +181,17 @@ Napi::Value Replica::compare(const Napi::CallbackInfo &info)
 	return info.Env().Undefined();
 }
 
-/* compareCells(rg, packed, n) -> {state: 0 more, 1 done, 2 failed, found} */
+/* compareCells(rg, packed, n) -> {state: 0 more, 1 done, 2 failed, found, guess} */
 Napi::Value Replica::compare_cells(const Napi::CallbackInfo &info)
 {
 	Bytes packed = arg_bytes(info, 1, 0, "packed");
-	u64 found = 0;
-	ls_compare state = ls_replica_compare_cells(use(), arg_rg(info, 0), packed.data, packed.size, arg_u32(info, 2, "n"), &found);
+	u64 found = 0, guess = 0;
+	ls_compare state = ls_replica_compare_cells(use(), arg_rg(info, 0), packed.data, packed.size, arg_u32(info, 2, "n"), &found, &guess);
 	Napi::Object o = Napi::Object::New(info.Env());
 
 	o.Set("state", number(info.Env(), state));
 	o.Set("found", number(info.Env(), found));
+	o.Set("guess", number(info.Env(), guess));
 	return o;
 }
 

@@ -56,8 +56,9 @@ u32 ls_replica_cut_cells(const struct ls_replica *r, u32 rg);
 enum ls_compare { LS_COMPARE_MORE, LS_COMPARE_DONE, LS_COMPARE_FAILED };
 /* Begins one; what an earlier one had is forgotten. `items`: of the peer. */
 enum ls_status ls_replica_compare(struct ls_replica *r, u32 rg, u64 items);
-/* The peer's next cells, packed. `found` differences so far. LS_COMPARE_FAILED: cells that are none, or more differences than `most`. */
-enum ls_compare ls_replica_compare_cells(struct ls_replica *r, u32 rg, const u8 *cells, u64 bytes, u32 n, u64 *found);
+/* The peer's next cells, packed. *found differences so far; *guess at how many there are, within 1.4 / sqrt(cells) of it as a rule.
+ * LS_COMPARE_FAILED: cells that are none. */
+enum ls_compare ls_replica_compare_cells(struct ls_replica *r, u32 rg, const u8 *cells, u64 bytes, u32 n, u64 *found, u64 *guess);
 /* After LS_COMPARE_DONE: what only we have is deleted (*extra); *needed ids, of what the peer has and we have not, or not so, are for ls_replica_need(). */
 enum ls_status ls_replica_compare_end(struct ls_replica *r, u32 rg, u64 *needed, u64 *extra);
 /* Those from `from` on, at most `max`; how many. */

@@ -64,22 +64,45 @@ enum ls_status ls_replica_compare(struct ls_replica *r, u32 rg, u64 items)
 	g->decoder = NULL;
 	g->peer_items = items;
 	g->fed = 0;
+	g->spread = g->weight = 0;
 	g->needed = 0;
 	return ls_sketch_decoder_new(&g->key, g->cut_cells, g->cut_cells, &g->decoder); /* a cell gives at most one item away */
 }
 
-enum ls_compare ls_replica_compare_cells(struct ls_replica *r, u32 rg, const u8 *packed, u64 bytes, u32 n, u64 *found)
+/* A difference is in cell i with probability p = 1 / (1 + i/2) and adds +1 or -1 to its count: counts have the mean p * (theirs - ours), and the variance
+ * p * (1 - p) for each difference. So counts tell how many differ long before the cells give them away. */
+static void weigh(struct ls_sync_group *g, const struct ls_sketch_cell *difference, u32 n)
+{
+	double surplus = (double)g->peer_items - (double)g->cut_items;
+
+	for (u32 i = 0; i < n; i++) {
+		double p = 1 / (1 + (g->fed + i) / 2.0), off = (double)difference[i].count - p * surplus;
+
+		g->spread += off * off;
+		g->weight += p * (1 - p);
+	}
+}
+
+static u64 guess_of(const struct ls_sync_group *g)
+{
+	double all = (double)g->peer_items + (double)g->cut_items, guess = g->weight > 0 ? g->spread / g->weight : 0;
+
+	return (u64)(guess < all ? guess : all);
+}
+
+enum ls_compare ls_replica_compare_cells(struct ls_replica *r, u32 rg, const u8 *packed, u64 bytes, u32 n, u64 *found, u64 *guess)
 {
 	struct ls_sync_group *g = &r->group[rg];
 	struct ls_sketch_cell *cells;
 	enum ls_compare result = LS_COMPARE_FAILED;
 
-	*found = 0;
+	*found = *guess = 0;
 	if (rg >= LS_RGS_MAX || !g->decoder || n == 0 || g->fed > g->cut_cells || n > g->cut_cells - g->fed)
 		return LS_COMPARE_FAILED;
 	cells = malloc(sizeof(*cells) * n);
 	if (cells && ls_sketch_unpack(packed, bytes, g->fed, n, g->peer_items, cells) == LS_OK) {
 		ls_sketch_subtract(cells, g->cut + g->fed, n);
+		weigh(g, cells, n);
 		if (ls_sketch_decoder_feed(g->decoder, cells, n) == LS_OK) {
 			g->fed += n;
 			result = ls_sketch_decoder_done(g->decoder) ? LS_COMPARE_DONE : LS_COMPARE_MORE;
@@ -92,6 +115,7 @@ enum ls_compare ls_replica_compare_cells(struct ls_replica *r, u32 rg, const u8 
 
 		ls_sketch_decoder_items(g->decoder, &plus, &n_plus, &minus, &n_minus);
 		*found = (u64)n_plus + n_minus;
+		*guess = guess_of(g);
 	}
 	return result;
 }
@@ -163,7 +187,7 @@ void ls_replica_bulk_begin(struct ls_replica *r) { ls_bulk_begin(r->t); }
 /* What the bulk did not bring goes: what was installed, and what was here before anything was counted. */
 u64 ls_replica_bulk_end(struct ls_replica *r, u32 rg)
 {
-	u64 stale = 0;
+	u64 stale = 0, now = ls_clock_ns();
 
 	if (rg >= LS_RGS_MAX)
 		return 0;
@@ -176,7 +200,7 @@ u64 ls_replica_bulk_end(struct ls_replica *r, u32 rg)
 		if (LS_LOAD(&r->t->marks[slot / 64]) >> (slot % 64) & 1)
 			continue;
 		gen = LS_LOAD_ACQ(&r->t->env.sessions[slot].gen);
-		if (r->shadow[slot].used ? r->shadow[slot].rg != rg : !(gen & 1) || !ls_sync_read(r, slot, LS_NOTICE_UPDATE, &record) || record.rg != rg)
+		if (r->shadow[slot].used ? r->shadow[slot].rg != rg : !(gen & 1) || !ls_sync_read(r, slot, now, &record) || record.rg != rg)
 			continue;
 		id = r->shadow[slot].used ? r->shadow[slot].item.id : record.id;
 		ls_sync_forget(r, slot);

@@ -153,8 +153,8 @@ export interface NativeReplica {
   /** Cells to ask for next, after `fed`, of at most `most`; 0: no more. */
   plan: (ours: number, theirs: number, fed: number, most: number) => number
   compare: (rg: number, items: number) => void
-  /** 0 more are needed, 1 done, 2 failed. */
-  compareCells: (rg: number, packed: Uint8Array, n: number) => { readonly state: number, readonly found: number }
+  /** 0 more are needed, 1 done, 2 failed. `guess`: how many differ, by the counts of the cells so far. */
+  compareCells: (rg: number, packed: Uint8Array, n: number) => { readonly state: number, readonly found: number, readonly guess: number }
   compareEnd: (rg: number) => { readonly needed: number, readonly extra: number }
   /** Session ids, 16 bytes each. */
   need: (rg: number, from: number, out: Uint8Array) => number

@@ -235,18 +235,18 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
 
   const verify = async (rg: number, signal: AbortSignal): Promise<VerifyResult> => {
     const began = nowMs()
-    const before = pair.report().received.differences
+    const before = pair.report(false).received.differences
     const group = ha.ownership.rgs.find(r => r.config.rg === rg)
     if (group !== undefined && claims(group.role)) throw new LockstepError('invalid', 'LS_H_OWNER', 'this node owns the group: whoever does not compares', { object: `group ${rg}`, found: group.role, next: `ask ${other.name}` })
     ha.engine.wantCut(rg)
     const equal = (): boolean => (ha.engine.group(rg)?.equalAtMs ?? -1) >= began
     while (!equal() && !signal.aborted) await new Promise(resolve => { setTimeout(resolve, 10) })
     const copy = ha.engine.group(rg)
-    return { rg, equal: equal(), sessions: pair.items(rg), differences: pair.report().received.differences - before, provenEqualAt: copy?.provenAtMs == null ? null : wall(copy.provenAtMs), tookMs: nowMs() - began }
+    return { rg, equal: equal(), sessions: pair.items(rg), differences: pair.report(false).received.differences - before, provenEqualAt: copy?.provenAtMs == null ? null : wall(copy.provenAtMs), tookMs: nowMs() - began }
   }
 
   const status = (): ClusterStatus => {
-    const { state, refusal, lagMs, aheadBytes, sent, received, address, lag } = pair.report()
+    const { state, refusal, lagMs, aheadBytes, sent, received, address, lag } = pair.report(false)
     const s = ha.ownership
     return {
       node: spec.node, nodeIndex: mine.index, bootId: s.config.bootId, generation: Number(s.config.generation),

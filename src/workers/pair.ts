@@ -22,7 +22,7 @@ export interface PairSpec {
 export interface PairReport extends EngineStatus {
   /** Where it listens; null: it dials, or does not listen yet. */
   readonly address: { readonly host: string, readonly port: number } | null
-  /** From a change to the peer's acknowledgement, of frames. */
+  /** From a change to the peer's acknowledgement, of frames since the last report that began anew. */
   readonly lag: { readonly count: number, readonly p50Ms: number, readonly p99Ms: number, readonly maxMs: number }
   /** CPU time of the sync thread. */
   readonly cpuMs: number
@@ -37,7 +37,8 @@ export interface Pair {
   /** True: again at once. */
   readonly tick: () => boolean
   readonly own: (owned: number, epochs: readonly bigint[]) => void
-  readonly report: () => PairReport
+  /** `anew`: what comes is not mixed with what came. */
+  readonly report: (anew: boolean) => PairReport
   /** Sessions of a group in the sketch. */
   readonly items: (rg: number) => number
   readonly close: () => Promise<void>
@@ -71,10 +72,14 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
       return engine.busy
     },
     own: (owned, epochs) => { engine.own(owned, epochs) },
-    report: () => ({
-      ...engine.status(), address, cpuMs: cpuMs(),
-      lag: { count: lag.count, p50Ms: lag.percentile(50) / 1000, p99Ms: lag.percentile(99) / 1000, maxMs: lag.count === 0 ? 0 : lag.max / 1000 }
-    }),
+    report: (anew) => {
+      const report = {
+        ...engine.status(), address, cpuMs: cpuMs(),
+        lag: { count: lag.count, p50Ms: lag.percentile(50) / 1000, p99Ms: lag.percentile(99) / 1000, maxMs: lag.count === 0 ? 0 : lag.max / 1000 }
+      }
+      if (anew) lag.reset()
+      return report
+    },
     items: (rg) => replica.info().items[rg] ?? 0,
     close: async () => {
       await sockets.close()

@@ -27,8 +27,8 @@ export type ToSync =
   | { readonly kind: 'own', readonly owned: number, readonly epochs: readonly bigint[] }
   /** This node is one of a cluster from here on: answered by one `cluster`, and ClusterCalls come over the port then. */
   | { readonly kind: 'cluster', readonly spec: ClusterSpec, readonly calls: MessagePort }
-  /** Answered by one `pair`. */
-  | { readonly kind: 'report' }
+  /** Answered by one `pair`. `anew`: lag is counted from here on. */
+  | { readonly kind: 'report', readonly anew: boolean }
   | { readonly kind: 'stop' }
 
 /** Sync worker -> main. */

@@ -18,8 +18,8 @@ export interface SyncThread {
   /** This node has a peer from here on. */
   readonly pair: (spec: PairSpec) => void
   readonly own: (owned: number, epochs: readonly bigint[]) => void
-  /** null: there is no peer. */
-  readonly report: () => Promise<PairReport | null>
+  /** null: there is no peer. `anew`: lag is counted from here on. */
+  readonly report: (anew?: boolean) => Promise<PairReport | null>
   readonly close: () => Promise<void>
 }
 
@@ -89,10 +89,10 @@ export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onPair, 
     },
     pair: (spec) => { worker.postMessage({ kind: 'pair', spec } satisfies ToSync) },
     own: (owned, epochs) => { worker.postMessage({ kind: 'own', owned, epochs } satisfies ToSync) },
-    report: async () => {
+    report: async (anew = false) => {
       if (closing) return null
       const answer = new Promise<PairReport | null>((resolve) => { reports.push(resolve) })
-      worker.postMessage({ kind: 'report' } satisfies ToSync)
+      worker.postMessage({ kind: 'report', anew } satisfies ToSync)
       return await Promise.race([answer, exited.then(() => null)])
     },
     close: async () => {

@@ -116,7 +116,7 @@ port.on('message', (message: ToSync) => {
     case 'listener': outlets.listen(message.port, message.underWay); break
     case 'pair': setPair(message); break
     case 'own': pair?.own(message.owned, message.epochs); break
-    case 'report': port.postMessage({ kind: 'pair', report: pair?.report() ?? null } satisfies FromSync); break
+    case 'report': port.postMessage({ kind: 'pair', report: pair?.report(message.anew) ?? null } satisfies FromSync); break
     case 'cluster': void setCluster(message); break
     case 'stop': void stop()
   }

@@ -37,7 +37,7 @@ export interface NodeReport {
   readonly events: ReadonlyArray<{ readonly name: string, readonly atMs: number, readonly fields: Readonly<Record<string, string | number | null>> }>
 }
 
-export type ToNode = { readonly kind: 'start', readonly spec: NodeSpec } | { readonly kind: 'traffic' } | { readonly kind: 'report' } | { readonly kind: 'stop' }
+export type ToNode = { readonly kind: 'start', readonly spec: NodeSpec } | { readonly kind: 'traffic' } | { readonly kind: 'report', readonly anew: boolean } | { readonly kind: 'stop' }
 export type FromNode = { readonly kind: 'done' } | { readonly kind: 'report', readonly report: NodeReport }
 
 const ticksMs = 10
@@ -115,8 +115,8 @@ async function traffic (): Promise<void> {
   await dataplane.config.apply(desired, 1, never)
 }
 
-async function report (): Promise<NodeReport> {
-  return { pair: await sync?.report() ?? null, cpuMs: replicationCpuMs(), live: table?.info().live ?? 0, rssMib: process.memoryUsage().rss / 2 ** 20, events }
+async function report (anew: boolean): Promise<NodeReport> {
+  return { pair: await sync?.report(anew) ?? null, cpuMs: replicationCpuMs(), live: table?.info().live ?? 0, rssMib: process.memoryUsage().rss / 2 ** 20, events }
 }
 
 async function stop (): Promise<void> {
@@ -130,7 +130,7 @@ process.on('message', (message: ToNode) => {
     switch (message.kind) {
       case 'start': await start(message.spec); return { kind: 'done' }
       case 'traffic': await traffic(); return { kind: 'done' }
-      case 'report': return { kind: 'report', report: await report() }
+      case 'report': return { kind: 'report', report: await report(message.anew) }
       case 'stop': await stop(); return { kind: 'done' }
     }
   }

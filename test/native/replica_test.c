@@ -112,7 +112,7 @@ static u64 repair(struct node *from, struct node *to)
 {
 	static struct ls_session_id ids[BATCH];
 	struct ls_frame_cut ours, theirs;
-	u64 needed, extra, found, bytes, rows;
+	u64 needed, extra, found, guess, bytes, rows;
 	struct ls_apply_result sum;
 	enum ls_compare state = LS_COMPARE_MORE;
 	u8 packed[64 * LS_SKETCH_PACKED_MAX];
@@ -126,7 +126,7 @@ static u64 repair(struct node *from, struct node *to)
 	for (u32 at = 0; state == LS_COMPARE_MORE && at < LS_SKETCH_CELLS; at += 64) {
 		bytes = ls_replica_cells(from->r, 0, at, 64, packed, sizeof(packed));
 		CHECK(bytes > 0);
-		state = ls_replica_compare_cells(to->r, 0, packed, bytes, 64, &found);
+		state = ls_replica_compare_cells(to->r, 0, packed, bytes, 64, &found, &guess);
 	}
 	CHECK_EQ(state, LS_COMPARE_DONE);
 	CHECK_EQ(ls_replica_compare_end(to->r, 0, &needed, &extra), LS_OK);
@@ -395,14 +395,14 @@ TEST("a slot that was used again after its session ended here: the peer's deleti
 			ls_replica_bulk_begin(b.r);
 			ls_replica_bulk_end(b.r, 0);
 		} else {
-			u64 needed, extra, found;
+			u64 needed, extra, found, guess;
 			struct ls_frame_cut cut;
 			u8 packed[64 * LS_SKETCH_PACKED_MAX];
 
 			CHECK_EQ(ls_replica_cut(a.r, 0, &cut), LS_OK);
 			CHECK_EQ(ls_replica_cut(b.r, 0, &cut), LS_OK);
 			CHECK_EQ(ls_replica_compare(b.r, 0, 0), LS_OK);
-			CHECK_EQ(ls_replica_compare_cells(b.r, 0, packed, ls_replica_cells(a.r, 0, 0, 64, packed, sizeof(packed)), 64, &found), LS_COMPARE_DONE);
+			CHECK_EQ(ls_replica_compare_cells(b.r, 0, packed, ls_replica_cells(a.r, 0, 0, 64, packed, sizeof(packed)), 64, &found, &guess), LS_COMPARE_DONE);
 			CHECK_EQ(ls_replica_compare_end(b.r, 0, &needed, &extra), LS_OK);
 		}
 		settle(&b);
@@ -486,7 +486,7 @@ TEST("another key ends a comparison: cells that come for it are refused, not rea
 	struct ls_sketch_cell *none = calloc(5000, sizeof(*none));
 	struct node a, b;
 	struct ls_frame_cut cut;
-	u64 found, bytes;
+	u64 found, guess, bytes;
 	u32 slot;
 
 	node_open(&a, true);
@@ -498,10 +498,10 @@ TEST("another key ends a comparison: cells that come for it are refused, not rea
 	CHECK_EQ(ls_replica_cut(b.r, 0, &cut), LS_OK);
 	CHECK_EQ(ls_replica_compare(b.r, 0, 300), LS_OK);
 	bytes = ls_replica_cells(a.r, 0, 0, 64, packed, sizeof(packed));
-	CHECK_EQ(ls_replica_compare_cells(b.r, 0, packed, bytes, 64, &found), LS_COMPARE_MORE);
+	CHECK_EQ(ls_replica_compare_cells(b.r, 0, packed, bytes, 64, &found, &guess), LS_COMPARE_MORE);
 	CHECK_EQ(ls_replica_key(b.r, 0, other), LS_OK);
 	bytes = ls_sketch_pack(none, 64, 4900, 300, packed, sizeof(packed));
-	CHECK_EQ(ls_replica_compare_cells(b.r, 0, packed, bytes, 4900, &found), LS_COMPARE_FAILED);
+	CHECK_EQ(ls_replica_compare_cells(b.r, 0, packed, bytes, 4900, &found, &guess), LS_COMPARE_FAILED);
 	free(none);
 	node_close(&a);
 	node_close(&b);

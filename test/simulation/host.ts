@@ -287,7 +287,10 @@ export class Host extends Dataplane {
     if (!this.up) return
     const taken = this.o.plant.hear?.(status, this) ?? status
     if (this.hangs) return // a socket keeps some and drops the rest: late is no news
-    if (this.heart.hear(taken)) this.soon(0, () => { this.ha?.heard(path, taken) })
+    if (this.heart.hear(taken)) {
+      const atMs = this.nowMs()
+      this.soon(0, () => { this.ha?.heard(path, taken, atMs) })
+    }
   }
 
   tick (): void {

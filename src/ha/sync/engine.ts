@@ -10,7 +10,7 @@ import { limits } from '../../generated/layout.js'
 import { Hello } from '../../generated/proto/lockstep/peer/v1/peer.js'
 import { recordBytes } from '../../native/records.js'
 import { firstOrdered, frameOf, headerBytes, typeOf, seqOf, FrameError, FrameReader, seal, type Frame } from './frame.js'
-import { Incoming, type GroupCopy } from './incoming.js'
+import { Incoming, type GroupCopy, type RepairCosts } from './incoming.js'
 import { Outgoing } from './outgoing.js'
 import { defaultTimes, frameType, placeOf, readPlace, setAuditAge, viewOf, type Surroundings, type SyncTimes } from './protocol.js'
 import { Window } from './window.js'
@@ -40,6 +40,7 @@ export interface EngineOptions {
   readonly times?: Partial<SyncTimes>
   /** What the peer says beside the stream that is not the engine's own: moves and configurations. */
   readonly onMessage?: (type: number, body: Uint8Array) => void
+  readonly costs?: RepairCosts
 }
 
 /**
@@ -112,7 +113,7 @@ export class SyncEngine {
     this.outgoing = new Outgoing(o.world, {
       push: (frame) => { this.push(frame) }, aside: (frame) => { this.aside(frame) }, lastSeq: () => (this.window?.nextSeq ?? 1) - 1, ahead: () => this.window?.bytes ?? 0, aheadMax: o.windowBytes ?? windowBytesDefault
     }, this.times, recount)
-    this.incoming = new Incoming(o.world, (rg) => this.outgoing.owns(rg), (frame) => { this.aside(frame) }, recount)
+    this.incoming = new Incoming(o.world, (rg) => this.outgoing.owns(rg), (frame) => { this.aside(frame) }, recount, o.costs)
     recount() // a table that was adopted has sessions
   }
 
@@ -339,6 +340,11 @@ export class SyncEngine {
   own (owned: number, epochs: readonly bigint[]): void {
     this.outgoing.own(owned, epochs, (rg) => this.incoming.keyOf(rg))
     this.incoming.roles(epochs)
+  }
+
+  /** Asks the peer for a whole group, for who does not trust the copy. Only while connected. */
+  bulk (rg: number): void {
+    if (this.state === 'up') this.incoming.all(rg)
   }
 
   /** Records that were drained. `overruns`: notices that were lost; an audit finds what they were about (R9). */

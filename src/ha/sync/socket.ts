@@ -1,7 +1,7 @@
 /** Sockets under the sync engine: TLS 1.3 on both sides, one node listens and the other dials, again and again. Decides nothing. */
 import type { Socket } from 'node:net'
 import { connect, createServer, type PeerCertificate, type TLSSocket } from 'node:tls'
-import { windowBytesDefault, type Connection, type SyncEngine } from './engine.js'
+import { windowBytesDefault, type Connection, type LinkState } from './engine.js'
 
 /** How the two nodes know each other. */
 export type Credentials =
@@ -10,8 +10,16 @@ export type Credentials =
   /** One key that both have: for labs. 16 bytes or more. */
   | { readonly kind: 'psk', readonly key: Uint8Array }
 
+/** Who is connected: the engine. */
+export interface Talker {
+  readonly connected: (conn: Connection) => void
+  readonly receivedBytes: (conn: Connection, bytes: Uint8Array) => void
+  readonly disconnected: (conn: Connection, reason: string) => void
+  readonly status: () => { readonly state: LinkState }
+}
+
 export interface SocketOptions {
-  readonly engine: SyncEngine
+  readonly engine: Talker
   readonly credentials: Credentials
   /** This node listens, or dials. */
   readonly listen: { readonly host: string, readonly port: number } | null

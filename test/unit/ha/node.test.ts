@@ -34,7 +34,7 @@ function rig (t: Test): Rig {
   let seq = 0n
   return {
     node, did, clock, lease,
-    hear: (rg = {}, status = {}) => { node.heard('x', { node: 'b', nodeIndex: 2, bootId: 'boot-b', seq: ++seq, generation: 1n, agent: 'present', restartHoldMs: null, rgs: [rgStatus(rg)], ...status }) },
+    hear: (rg = {}, status = {}) => { node.heard('x', { node: 'b', nodeIndex: 2, bootId: 'boot-b', seq: ++seq, generation: 1n, agent: 'present', restartHoldMs: null, rgs: [rgStatus(rg)], ...status }, clock.nowMs) },
     told: (message) => { (node.engine as unknown as { readonly o: { readonly onMessage: (type: number, body: Uint8Array) => void } }).o.onMessage(frameType.move, encodeMove(message)) }
   }
 }
