@@ -108,6 +108,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const hearts = new HeartPlace(core, table, `${instance}/${process.pid}`, backends.folder)
   /** Null: standalone, or not open yet. */
   let cluster: ClusterThread | null = null
+  /** The backend whose leases are kept. */
+  let leased: BackendName = backend
   const dataplane = new TableDataPlane({ onSwitch: (e) => { switches.tell(e) }, core, table, workers, netns: agent.netns, compiler: compilerOf(pool), backend, inherited: backends.inherited, forwarders: backends.forwarders })
   const loop = watchLoopDelay()
   /** The backend of this name, if it can take over. */
@@ -126,12 +128,12 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
-    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first), store, parse, reader: pool.reader, bootId: bootId(), capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
+    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first, { starting: () => state === 'starting', onBackend: () => { keepLeases() } }), store, parse, reader: pool.reader, bootId: bootId(), resumes: first.cluster !== null, capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
     onApplied: (applied, desired) => {
       setLevel(desired.agent)
       book = bookOf(desired)
       rpc?.push(book)
-      cluster?.applied(desired, applied.info.generation)
+      shareGeneration(desired)
       log.info({ generation: applied.info.generation, author: applied.info.author, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings }, 'configuration in force')
       scheduleEdge()
     },
@@ -177,7 +179,12 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       await refuseElsewhere()
       return await authority.apply(text, options, signal)
     },
-    confirm: async (generation) => await authority.confirm(generation),
+    confirm: async (generation) => {
+      const info = await authority.confirm(generation)
+      const desired = authority.desired()
+      if (desired !== null) shareGeneration(desired)
+      return info
+    },
     rollback: async (generation, options, signal) => {
       await refuseElsewhere()
       return await authority.rollback(generation, options, signal)
@@ -213,13 +220,20 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     edge = setTimeout(() => { void refresh('a schedule').then(scheduleEdge) }, Math.min(at.getTime() - Date.now() + 50, 2 ** 31 - 1))
   }
 
+  /** What waits to be confirmed is of this node alone: its peer runs what was before, and may own with it. */
+  const confirmedGeneration = (): number => (store.state.unconfirmed === null ? store.state.running : store.state.unconfirmed.previous) ?? 0
+  const shareGeneration = (desired: Desired): void => { cluster?.applied(desired, confirmedGeneration()) }
   const degraded = (): readonly string[] => [...dataplane.degraded(), ...cluster?.degraded() ?? []]
   /** After a change of backend: leases are kept by whoever lives as long as it. */
-  const keepLeases = (): void => { cluster?.moved(outlives(dataplane.name), hearts.of(dataplane.name)) }
+  const keepLeases = (): void => {
+    if (dataplane.name === leased) return
+    leased = dataplane.name
+    cluster?.moved(outlives(leased), hearts.of(leased))
+  }
   /** A pair has one configuration: that of the owner of group 0 (D8). */
   const refuseElsewhere = async (): Promise<void> => {
     const owner = await cluster?.authority() ?? null
-    if (owner !== null) throw new LockstepError('stale', 'LS_H_AUTHORITY', 'the other node owns group 0, and its configuration is the one of both', { object: 'config', found: `this node is ${agent.node}`, expected: owner, next: `apply it on ${owner}, or move group 0 here: lockstep cluster switchover 0 --to ${agent.node}` })
+    if (owner !== null && owner !== agent.node) throw new LockstepError('stale', 'LS_H_AUTHORITY', 'the other node owns group 0, and its configuration is the one of both', { object: 'config', found: `this node is ${agent.node}`, expected: owner, next: `apply it on ${owner}, or move group 0 here: lockstep cluster switchover 0 --to ${agent.node}` })
   }
   const openCluster = async (): Promise<void> => {
     const desired = authority.desired()
@@ -228,11 +242,18 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       return
     }
     cluster = await startCluster({
-      sync, desired, generation: authority.status().running?.generation ?? 0, table: { origin: originOf(table), capacity: table.info().capacity }, heart: hearts.of(dataplane.name),
+      sync, desired, generation: confirmedGeneration(), table: { origin: originOf(table), capacity: table.info().capacity }, heart: hearts.of(dataplane.name),
       stateDirectory: held.directory, outlives: outlives(dataplane.name), groupFacts: (rg) => dataplane.haFacts(rg),
       monitorFacts: { interfaceUp: (name) => dataplane.interfaceUp(name), neighbourResolved: (address) => dataplane.neighbourResolved(address) },
       announce: (rg, on) => { if (on) dataplane.announcer.announce(rg); else dataplane.announcer.withdraw(rg) },
-      config: { shared: () => authority.shared(), follow: async (peer, signal) => { await authority.follow(peer, signal) }, renumber: async (least, signal) => { await authority.renumber(least, signal) } },
+      config: {
+        shared: () => authority.shared(),
+        follow: async (peer, signal) => {
+          if (await cluster?.authority() === agent.node) throw new LockstepError('stale', 'LS_H_AUTHORITY', 'this node owns group 0, and its configuration is the one of both', { object: `generation ${peer.generation}`, found: agent.node })
+          await authority.follow(peer, signal)
+        },
+        renumber: async (least, signal) => { if (await cluster?.authority() === agent.node) await authority.renumber(least, signal) }
+      },
       watch: clusterEvents.watch,
       onEvent: (event) => {
         const { at, name, rg, peer, fields } = event
@@ -314,8 +335,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
         log.info('the gRPC worker serves again')
       }
     })
-    // Before anything forwards; a table that is taken over goes on as it is.
-    if (first.cluster !== null && !backends.inherited) for (let rg = 0; rg < limits.LS_RGS_MAX; rg++) table.setRole(rg, limits.LS_ROLE_INIT, 0n, 0n)
+    // Before anything forwards: of a new table, or of a time without a cluster. Leases that the keeper renews go on.
+    if (first.cluster !== null) table.groups().forEach(({ leaseDeadlineNs }, rg) => { if (leaseDeadlineNs === leaseForeverNs) table.setRole(rg, limits.LS_ROLE_INIT, 0n, 0n) })
     await dataplane.start(within(30_000))
     const applied = await authority.start(within(60_000))
     if (applied === null) log.warn('no configuration: apply one with `lockstep apply FILE`')
@@ -324,7 +345,10 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     watcher = watchHost()
     state = 'running'
     rpc.setServing(true)
-    return { socketPath, desired: () => authority.desired(), reload: async () => { await authority.reload(AbortSignal.timeout(60_000)) }, stop }
+    return { socketPath, desired: () => authority.desired(), reload: async () => {
+      await refuseElsewhere()
+      await authority.reload(AbortSignal.timeout(60_000))
+    }, stop }
   } catch (error) {
     await stop().catch((cause: unknown) => { problem('stopping after a failed start', cause) })
     throw error
@@ -349,18 +373,28 @@ function backendOf (name: string): BackendName {
 const backendNames: readonly BackendName[] = ['userspace', 'ebpf', 'dpdk', 'vpp']
 
 /** The dataplane's sink, and what an apply cannot change while the agent runs: refused when the next start would fail, else a warning. */
-function sinkOf (dataplane: TableDataPlane, backend: (configured: string) => BackendName, started: Desired): ConfigSink {
+function sinkOf (dataplane: TableDataPlane, backend: (configured: string) => BackendName, started: Desired, { starting, onBackend }: { readonly starting: () => boolean, readonly onBackend: () => void }): ConfigSink {
   const settings: ReadonlyArray<readonly [string, (a: Desired['agent']) => unknown]> = [
     ['agent.table.capacity', a => a.table.capacity], ['agent.table.hugepages', a => a.table.hugepages], ['agent.workers', a => a.workers], ['agent.socket', a => a.socketPath], ['agent.state-dir', a => a.stateDir],
     ['agent.instance', a => a.instance], ['agent.node', a => a.node]
   ]
   return {
     apply: async (desired, generation, signal) => {
+      if (!starting() && (started.cluster === null) !== (desired.cluster === null)) {
+        throw new LockstepError('stale', 'LS_B_RESTART', '`cluster` comes and goes only with a restart', { object: 'cluster', found: desired.cluster === null ? 'none' : 'one', expected: desired.cluster === null ? 'one' : 'none', next: 'stop the agent, edit its startup file, and start it; of a pair one node after the other' })
+      }
       const target = backend(desired.agent.backend)
-      // userspace has every kind of port: it comes first and goes last
-      if (target === 'userspace') await dataplane.switchTo(target, signal)
-      const result = await dataplane.config.apply(desired, generation, signal)
-      if (target !== 'userspace') await dataplane.switchTo(target, signal)
+      const result = await (async () => {
+        try {
+          // userspace has every kind of port: it comes first and goes last
+          if (target === 'userspace') await dataplane.switchTo(target, signal)
+          const applied = await dataplane.config.apply(desired, generation, signal)
+          if (target !== 'userspace') await dataplane.switchTo(target, signal)
+          return applied
+        } finally {
+          onBackend()
+        }
+      })()
       const later = [
         ...settings.filter(([, of]) => of(desired.agent) !== of(started.agent)).map(([name, of]) => `${name}: ${String(of(desired.agent))} holds from the next start; ${String(of(started.agent))} until then`),
         ...clusterRestarts(started, desired).map(name => `${name}: holds from the next start`)

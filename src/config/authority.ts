@@ -29,6 +29,8 @@ export interface AuthorityOptions {
   readonly held?: Held
   /** Of the host: the same boot means that the dataplane may still run what we last applied. */
   readonly bootId?: string
+  /** What ran goes on after a reboot too, unless the startup text was edited: the other node of a pair runs it. */
+  readonly resumes?: boolean
   /** After every change of what runs, also after an automatic rollback. */
   readonly onApplied?: (applied: Applied, desired: Desired) => void
   /** Something failed with no caller to tell. */
@@ -83,16 +85,17 @@ export class Authority implements ConfigAuthority {
       }
       const edited = this.startup !== null && this.startup.hash !== startupHash
       const sameBoot = running !== null && bootId !== null && bootId === (this.o.bootId ?? null)
-      if (running !== null && this.texts.has(running) && (this.startup === null || (sameBoot && !edited) || this.startup.hash === this.o.store.info(running)?.hash)) return await this.resume(running, signal)
+      if (running !== null && this.texts.has(running) && (this.startup === null || ((sameBoot || (this.o.resumes ?? false)) && !edited) || this.startup.hash === this.o.store.info(running)?.hash)) return await this.resume(running, signal)
       return this.startup === null ? null : await this.applyStartup(this.startup.text, 'startup', signal)
     })
   }
 
   close (): void { this.deadline.cancel() }
 
-  /** What runs, for the peer; `null`: nothing. */
+  /** What runs, for the peer; `null`: nothing, or it waits to be confirmed: what may be taken back is of this node alone. */
   shared (): Followed | null {
-    const { running } = this.o.store.state
+    const { running, unconfirmed } = this.o.store.state
+    if (unconfirmed !== null) return null
     const info = running === null ? null : this.o.store.info(running)
     return info === null || this.running === null ? null : { generation: info.generation, text: this.running.text, author: info.author, comment: info.comment, ids: this.o.store.ids.toJSON() }
   }
@@ -138,7 +141,10 @@ export class Authority implements ConfigAuthority {
       if (book === null) throw new LockstepError('invalid', 'LS_C_IDS', 'impossible ids', { object: `generation ${peer.generation}`, next: 'both nodes must run versions that understand each other' })
       const same = running?.generation === peer.generation && running.hash === textHash(peer.text)
       if (same && JSON.stringify(book.toJSON()) === JSON.stringify(store.ids.toJSON())) return
-      if (peer.generation < store.state.next && !same) {
+      // A number whose only attempt here failed, of the same text, may be tried again.
+      const before = store.info(peer.generation)
+      const again = before?.state === 'failed' && before.hash === textHash(peer.text)
+      if (peer.generation < store.state.next && !same && !again) {
         throw new LockstepError('stale', 'LS_C_GENERATION', 'the number is taken', { object: `generation ${peer.generation}`, found: `the next one here is ${store.state.next}`, expected: `${store.state.next} or higher` })
       }
       await store.saveIds(book)
@@ -152,7 +158,7 @@ export class Authority implements ConfigAuthority {
     await this.turns.run(signal, async () => {
       const { running } = this.o.store.state
       const info = running === null ? null : this.o.store.info(running)
-      if (info === null || running === null || running >= least) return
+      if (info === null || running === null || running >= least || this.o.store.state.unconfirmed !== null) return
       await this.change(this.text('running'), { ...automatic(info.source, info.comment), author: info.author }, signal, {}, least)
     })
   }
@@ -247,13 +253,13 @@ export class Authority implements ConfigAuthority {
       ...more,
       running: generation,
       unconfirmed: confirmBy === null ? null : { generation, previous: running, confirmBy },
-      history: [...history, info],
+      history: [...history.filter(g => g.generation !== generation), info],
       bootId: this.o.bootId ?? null,
     })
     const failed = async (): Promise<void> => {
       // A rollback that is tried again and again leaves one line, not a history of them.
       const repeats = (g: GenerationInfo): boolean => g.state === 'failed' && g.hash === read.hash && g.comment === options.comment && g.author === 'lockstep'
-      await store.commit({ history: [...store.state.history.filter(g => !repeats(g)), draft(generation, 'failed')] })
+      await store.commit({ history: [...store.state.history.filter(g => !repeats(g) && g.generation !== generation), draft(generation, 'failed')] })
         .catch((error: unknown) => { this.o.onProblem?.(`generation ${generation} failed, which the history does not tell`, error) })
     }
     let result: ApplyResult

@@ -53,7 +53,7 @@ const sections: readonly Section[] = [
 /** Settings that are read once, when the agent starts. */
 const atStart: Readonly<Record<string, readonly string[]>> = {
   agent: ['node', 'instance', 'stateDir', 'socketPath', 'netns', 'workers', 'table.capacity', 'table.hugepages', 'gateway.grpc', 'gateway.metrics'],
-  'cluster-node': ['index', 'sync'],
+  'cluster-node': ['index', 'sync', 'heartbeats'],
 }
 
 /** From nothing (`null`): everything is added. Unchanged things are left out. */
@@ -73,7 +73,7 @@ export function planConfig (from: Desired | null, to: Desired): PlanStep[] {
         const changes = differences(before.value, value)
         const place = moved.get(name)
         if (place !== undefined) changes.push(place)
-        if (changes.length > 0) write.push({ action: 'change', kind, name, detail: changes.map(change => atStart[kind]?.includes(change.split(' ')[0] ?? '') === true ? `${change} (at the next start)` : change).join('; ') })
+        if (changes.length > 0) write.push({ action: 'change', kind, name, detail: changes.map(change => kind === 'cluster' || atStart[kind]?.includes(change.split(' ')[0] ?? '') === true ? `${change} (at the next start)` : change).join('; ') })
       }
     }
     clear.unshift(...[...old.values()].reverse().map(({ name, summary }): PlanStep => ({ action: 'remove', kind, name, detail: summary + later })))

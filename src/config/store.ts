@@ -78,11 +78,11 @@ export class ConfigStore {
     return text
   }
 
-  /** Takes the next number, or a higher one that is given, and stores the text under it. The number is not used again, whatever happens. */
+  /** Takes the next number, or one that is given: a higher one, or one whose attempt failed. Stores the text under it; the number is not used for anything else, whatever happens. */
   async begin (text: string, given = 0): Promise<number> {
-    const generation = Math.max(given, this.current.next)
+    const generation = given < this.current.next && this.info(given)?.state === 'failed' ? given : Math.max(given, this.current.next)
     await this.replace(this.textPath(generation), text)
-    this.current = { ...this.current, next: generation + 1 }
+    this.current = { ...this.current, next: Math.max(this.current.next, generation + 1) }
     return generation
   }
 

@@ -115,7 +115,13 @@ function start (t: Turn, epochs: ReadonlyMap<number, Epoch> | null, adopted: Rea
 /** A node that stopped for longer than its lease knows nothing of now: it listens as after a start, and owns nothing meanwhile. */
 function lapse (t: Turn, rgs: readonly number[]): void {
   t.state = { ...t.state, listenUntilMs: Math.max(t.state.listenUntilMs ?? -Infinity, t.nowMs + detectionMs(t.state.config.timing)) }
-  eachRg(t, rg => rgs.includes(rg.config.rg) && forwards(rg.role) ? become(t, { ...rg, move: null, claim: null }, 'standby', 0n, 'lapsed') : rg)
+  eachRg(t, rg => rgs.includes(rg.config.rg) && forwards(rg.role) ? become(t, { ...withoutMove(t, rg, 'lapsed'), claim: null }, 'standby', 0n, 'lapsed') : rg)
+}
+
+/** Whoever waits for the move hears that it will not end. */
+function withoutMove (t: Turn, rg: RgState, cause: string): RgState {
+  if (rg.move !== null) note(t, { name: 'move-failed', rg: rg.config.rg, moveId: rg.move.id, peer: rg.move.peer, cause })
+  return rg.move === null ? rg : { ...rg, move: null }
 }
 
 function hear (t: Turn, path: string, status: NodeStatus): void {
@@ -161,7 +167,7 @@ function noteOwner (t: Turn, node: string, number: number, epoch: Epoch): void {
 
 function configure (t: Turn, generation: bigint, rgs: readonly RgConfig[]): void {
   const gone = t.state.rgs.filter(rg => !rgs.some(c => c.rg === rg.config.rg))
-  for (const rg of gone) if (forwards(rg.role)) become(t, { ...rg, move: null }, 'standby', 0n, 'held')
+  for (const rg of gone) if (forwards(rg.role)) become(t, withoutMove(t, rg, 'unknown-group'), 'standby', 0n, 'held')
   const floor = gone.reduce((highest, rg) => newer(highest, rg.fence), t.state.floor)
   t.state = {
     ...t.state, floor, config: { ...t.state.config, generation, rgs }, generationSeen: generation > t.state.generationSeen ? generation : t.state.generationSeen,

@@ -48,7 +48,7 @@ export interface ClusterThread {
   readonly moved: (outlives: boolean, heart: string) => void
   /** Why the cluster is not as it should be, one line each. */
   readonly degraded: () => readonly string[]
-  /** Who may apply configurations now; `null`: this node. */
+  /** Who owns group 0, as far as this node knows; `null`: nobody. */
   readonly authority: () => Promise<string | null>
   /** Groups go to the peer, where they can. */
   readonly resign: () => Promise<void>
@@ -66,7 +66,7 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
   const selfOf = (desired: Desired, generation: number): Self => ({ node, table: o.table.origin, generation, ids: clusterHash(desired), capacity: o.table.capacity })
   const descriptions = (d: Desired): Record<number, string> => Object.fromEntries(d.redundancyGroups.map(g => [g.id, g.description]))
 
-  const troubles = new Map<string, string>()
+  const troubles = new Map<string, string>([['peer', `cluster: ${peer} has not been heard yet`]])
   const tell = (event: ClusterEvent): void => {
     noteTrouble(troubles, event)
     o.onEvent(event)
@@ -103,7 +103,7 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
     const groups: GroupFacts[] = (desired.cluster?.groups ?? []).map(({ rg }) => {
       const { interfacesDown, nextHopsUnresolved } = o.groupFacts(rg)
       const { lostWeight, down } = monitored.get(rg) ?? { lostWeight: 0, down: [] }
-      return { rg, interfacesDown: interfacesDown.length, nextHopsUnresolved, blockingAlarms: [], lostWeight, monitorsDown: down }
+      return { rg, interfacesDown: interfacesDown.length, nextHopsUnresolved, lostWeight, monitorsDown: down }
     })
     const text = JSON.stringify(groups)
     if (text === factsSaid) return
@@ -135,12 +135,11 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
       monitors.replace(now.cluster.groups)
       void calls.call('update', [{ settings: now.cluster, descriptions: descriptions(now), self: selfOf(now, generation) }]).then(exchange.look, () => undefined)
     },
-    moved: (outlives, heart) => { void calls.call('moved', [outlives, heart]).catch(() => undefined) },
-    degraded: () => [...troubles.values()],
-    authority: async () => {
-      const owner = (await status()).groups.find(g => g.rg === 0)?.owner ?? null
-      return owner === node ? null : owner
+    moved: (outlives, heart) => {
+      void calls.call('moved', [outlives, heart]).catch((error: unknown) => { tell({ at: Date.now(), name: 'heartbeat', rg: null, peer: null, fields: { problem: `no heart after the change of backend: ${error instanceof Error ? error.message : String(error)}` } }) })
     },
+    degraded: () => [...troubles.values()],
+    authority: async () => (await status().catch(() => null))?.groups.find(g => g.rg === 0)?.owner ?? null,
     resign: async () => { await calls.call('resign', [], AbortSignal.timeout(RESIGN_MS)).catch(() => undefined) },
     close: () => {
       clearInterval(timer)
@@ -159,7 +158,23 @@ function noteTrouble (troubles: Map<string, string>, { name, peer, fields }: Clu
     case 'sync.lost': case 'sync.refused': case 'sync.differs': case 'sync.problem': troubles.set('sync', `cluster: sessions are not replicated: ${reason}`); break
     case 'peer':
       if (fields.to === 'lost') troubles.set('peer', `cluster: ${peer ?? 'the peer'} is lost`)
-      else if (fields.to === 'alive') troubles.delete('peer')
+      else if (fields.to === 'alive') {
+        troubles.delete('peer')
+        troubles.delete('heartbeat')
+      }
+      break
+    case 'heart':
+      if (fields.state === 'gone') troubles.set('heart', 'cluster: whoever keeps the leases (the keeper with ebpf) cannot be reached: this node loses its groups')
+      else troubles.delete('heart')
+      break
+    case 'heartbeat': troubles.set('heartbeat', `cluster: heartbeats: ${reason}`); break
+    case 'epochs':
+      if (reason === '') troubles.delete('epochs')
+      else troubles.set('epochs', `cluster: ${reason}`)
+      break
+    case 'outdated':
+      if (fields.newer === null) troubles.delete('outdated')
+      else troubles.set('outdated', `cluster: generation ${String(fields.generation)} is older than ${String(fields.newer)}, which was heard of: this node takes no group until it has that one, or lockstep cluster reset --all`)
       break
     case 'config.refused': troubles.set('config', `cluster: ${peer ?? 'the peer'} does not apply generation ${fields.generation ?? ''}: ${reason}`); break
     case 'config.followed': troubles.delete('config'); break

@@ -38,7 +38,7 @@ export interface ClusterSpec {
 
 /** What a new generation changes. */
 export interface ClusterUpdate { readonly settings: ClusterSettings, readonly descriptions: Readonly<Record<number, string>>, readonly self: Self }
-export interface GroupFacts extends Omit<HostFacts, 'keeperAlive'> { readonly rg: number, readonly lostWeight: number, readonly monitorsDown: readonly string[] }
+export interface GroupFacts extends Omit<HostFacts, 'keeperAlive' | 'blockingAlarms'> { readonly rg: number, readonly lostWeight: number, readonly monitorsDown: readonly string[] }
 
 /** Main thread -> cluster. A signal, where there is one, stands last. */
 export interface ClusterCalls {
@@ -85,8 +85,8 @@ const roleNumbers: Readonly<Record<RgRole, number>> = {
   init: limits.LS_ROLE_INIT, standby: limits.LS_ROLE_STANDBY, owner: limits.LS_ROLE_OWNER, hold: limits.LS_ROLE_HOLD, yield: limits.LS_ROLE_YIELD, take: limits.LS_ROLE_TAKE
 }
 const HISTORY = 32
-/** After a write of an epoch that failed. */
-const PERSIST_AGAIN_MS = 1000
+/** Time for whoever keeps the leases to be there. */
+const HEART_MS = 1000
 const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
 /** Unix time of a moment of CLOCK_MONOTONIC. */
 const wall = (monotonicMs: number): number => Math.round(Date.now() - (nowMs() - monotonicMs))
@@ -119,6 +119,9 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   let node: HaNode | null = null
   let begun = false
   let closing = false
+  const writing = new Set<number>()
+  /** What stands in the way of owning anything. */
+  const alarms = new Set<'epochs'>()
   /** Under way: the table stays open for them. */
   const graces = new Set<Promise<void>>()
 
@@ -134,9 +137,17 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
     return group?.epoch === epoch && group.leaseDeadlineNs < process.hrtime.bigint()
   }
   const persist: NodeWorld['persist'] = (rg, epoch) => {
-    file.write(rg, epoch).then(() => { node?.persisted(rg, epoch) }, (error: unknown) => {
-      event('epochs', { problem: `an epoch cannot be written, and this node owns nothing new: ${(error as Error).message}` }, rg)
-      setTimeout(() => { if (!closing) persist(rg, epoch) }, PERSIST_AGAIN_MS).unref()
+    if (writing.has(rg)) return // it is asked again
+    writing.add(rg)
+    void file.write(rg, epoch).then(() => {
+      if (alarms.delete('epochs')) event('epochs', { problem: '' })
+      node?.persisted(rg, epoch)
+    }, (error: unknown) => {
+      if (!alarms.has('epochs')) event('epochs', { problem: `an epoch cannot be written, and without it this node takes no group: ${(error as Error).message}` })
+      alarms.add('epochs')
+    }).finally(() => {
+      writing.delete(rg)
+      applyFacts()
     })
   }
   const note = (n: OwnershipNote): void => {
@@ -172,7 +183,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
 
   const applyFacts = (): void => {
     for (const { rg, lostWeight, monitorsDown, ...facts } of groups) {
-      ha.facing(rg, { ...facts, keeperAlive: keeper })
+      ha.facing(rg, { ...facts, keeperAlive: keeper, blockingAlarms: [...alarms] })
       if (begun) ha.monitors(rg, lostWeight)
       down.set(rg, monitorsDown)
     }
@@ -180,6 +191,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   const openLink = (): HeartLink => openHeart(spec.heart, {
     onHello: (bootId, resumed, held) => {
       keeper = true
+      event('heart', { state: 'connected' })
       ha.booted(bootId)
       if (!begun) {
         begun = true
@@ -196,11 +208,12 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
       keeper = false
       if (closing) return
       applyFacts()
-      event('heartbeat', { problem: 'whoever keeps the leases is gone' })
+      event('heart', { state: 'gone' })
     }
   })
   const listen = (): void => {
     heart = openLink()
+    setTimeout(() => { if (!keeper && !closing) event('heart', { state: 'gone' }) }, HEART_MS).unref()
     const paths = mine.heartbeats.map((local, i) => ({ name: String(i), local: addressOf(local), remote: addressOf(other.heartbeats[i] ?? local) }))
     heart.setup({ nodeIndex: mine.index, timing: spec.settings.timing, key: spec.heartKey, paths })
   }
@@ -209,6 +222,14 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   } catch (error) {
     await pair.close()
     throw error
+  }
+
+  let outdated = false
+  /** Held back by a configuration that only a node has that is lost: an operator has to know. */
+  const tellOutdated = (): void => {
+    const now = ha.ownership.config.generation < ha.ownership.generationSeen
+    if (now !== outdated) event('outdated', { generation: String(ha.ownership.config.generation), newer: now ? String(ha.ownership.generationSeen) : null })
+    outdated = now
   }
 
   const all = (rgs: readonly number[]): readonly number[] => rgs.length > 0 ? rgs : ha.ownership.rgs.map(rg => rg.config.rg)
@@ -272,7 +293,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
         heart?.resign()
       },
       update: ({ settings, descriptions, self }) => {
-        Object.assign(spec, { settings: { ...settings, nodes: spec.settings.nodes }, descriptions, self })
+        Object.assign(spec, { settings: { ...spec.settings, groups: settings.groups }, descriptions, self })
         ha.configured(self.generation, groupsOf(spec.node, settings), self)
       },
       facts: (now) => {
@@ -289,7 +310,10 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
     },
     drained: (records, n, overruns, dry) => { ha.drained(records, n, overruns, dry) },
     tick: () => {
-      if (begun) ha.tick()
+      if (begun) {
+        ha.tick()
+        tellOutdated()
+      }
       else ha.engine.tick()
       return ha.engine.busy
     },

@@ -5,11 +5,16 @@
 import { Config, ConfigAck } from '../generated/proto/lockstep/peer/v1/peer.js'
 import type { Followed } from '../config/authority.js'
 import { LockstepError } from '../contract/errors.js'
+import { limits } from '../generated/layout.js'
 
+/** Between two looks, and between two attempts at the same generation: doubled after each that the peer refused. */
 const AGAIN_MS = 2000
+const AGAIN_MS_MAX = 60_000
 const APPLY_MS = 60_000
 /** A peer that asks for a number further away than that is not believed. */
 const LEAP_MAX = 1 << 20
+/** Of a frame, less its header. */
+const BODY_MAX = limits.LS_FRAME_BYTES_MAX - 1024
 
 export interface ConfigExchangeOptions {
   /** What runs here. */
@@ -35,16 +40,20 @@ export interface ConfigExchange {
 export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
   let sentAt = -Infinity
   let sent = 0
+  let pauseMs = AGAIN_MS
   let looking = false
   let following = false
   let closed = false
 
   const send = async (): Promise<void> => {
     const mine = o.shared()
-    if (mine === null || (mine.generation === sent && performance.now() - sentAt < AGAIN_MS) || !await o.wanted()) return
+    if (mine === null || (mine.generation === sent && performance.now() - sentAt < pauseMs) || !await o.wanted()) return
+    if (mine.generation !== sent) pauseMs = AGAIN_MS
     sent = mine.generation
     sentAt = performance.now()
-    await o.say('config', Config.encode({ generation: BigInt(mine.generation), text: mine.text, author: mine.author, comment: mine.comment, ids: JSON.stringify(mine.ids) }).finish())
+    const body = Config.encode({ generation: BigInt(mine.generation), text: mine.text, author: mine.author, comment: mine.comment, ids: JSON.stringify(mine.ids) }).finish()
+    if (body.length > BODY_MAX) o.onAnswer(mine.generation, `it has ${body.length} bytes with its ids, and ${BODY_MAX} can be sent`)
+    else await o.say('config', body)
   }
   const look = (): void => {
     if (looking || closed) return
@@ -86,6 +95,7 @@ export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
     }
     const free = Number(ack.free)
     if (free > sent && free <= sent + LEAP_MAX) return void await o.renumber(free, AbortSignal.timeout(APPLY_MS))
+    if (ack.refusal !== '') pauseMs = Math.min(2 * pauseMs, AGAIN_MS_MAX)
     o.onAnswer(Number(ack.generation), ack.refusal)
   }
 

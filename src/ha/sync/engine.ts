@@ -228,7 +228,8 @@ export class SyncEngine {
     this.self = self
     if (this.conn === null) return
     this.conn.send(seal(frameOf({ type: frameType.hello, body: this.hello() }), 0))
-    if (this.peer !== null && (this.link === 'up' || this.link === 'differs')) this.judge(this.peer)
+    const same = this.peer !== null && Buffer.compare(this.peer.ids, self.ids) === 0
+    if (this.peer !== null && (this.link === 'differs' || (this.link === 'up' && !same))) this.judge(this.peer)
   }
 
   private judge (hello: Hello): void {
@@ -254,13 +255,15 @@ export class SyncEngine {
 
   /** Where the stream goes on: behind what the peer has of it, or from the beginning of another. */
   private start (hello: Hello): void {
-    const again = this.window !== null && hello.receivedStream === this.window.stream ? this.window.after(Number(hello.receivedSeq)) : null
+    // It may have acknowledged more since it said hello.
+    const has = this.window === null ? 0 : Math.max(Number(hello.receivedSeq), this.window.firstSeq - 1)
+    const again = this.window !== null && hello.receivedStream === this.window.stream ? this.window.after(has) : null
     if (this.window === null || again === null) {
       this.o.world.event('sync.connected', { peer: hello.node })
       this.newStream()
       return
     }
-    this.window.acknowledge(Number(hello.receivedSeq), this.o.world.nowMs())
+    this.window.acknowledge(has, this.o.world.nowMs())
     this.o.world.event('sync.resumed', { peer: hello.node, frames: again.length })
     this.aside(frameOf({ type: frameType.stream, body: placeOf(this.window.stream, this.window.firstSeq) }))
     for (const frame of again) this.conn?.send(resent(frame))
