@@ -360,3 +360,38 @@ t.test('ids that are none are refused', async t => {
   await t.rejects(authority.follow({ generation: 1, text: zones('a'), author: 'op', comment: '', ids: { zone: { a: 'one' } } }, signal), { code: 'LS_C_IDS' })
   t.equal(authority.status().running, null)
 })
+
+t.test('a generation of the peer that failed here may be tried again under its number; another text may not', async t => {
+  const peer = await world(t)
+  const shared = { generation: 5, text: zones('a'), author: 'op', comment: '', ids: { zone: { a: 3 } } }
+  peer.sink.fail = new Error('no such port')
+  for (let i = 0; i < 3; i++) await t.rejects(peer.authority.follow(shared, signal), /no such port/)
+  t.same(peer.authority.history().map(g => [g.generation, g.state]), [[5, 'failed']], 'one line')
+  await t.rejects(peer.authority.follow({ ...shared, text: zones('b') }, signal), { code: 'LS_C_GENERATION' })
+  peer.sink.fail = null
+  await peer.authority.follow(shared, signal)
+  t.same(peer.authority.history().map(g => [g.generation, g.state]), [[5, 'running']])
+})
+
+t.test('what waits to be confirmed is of this node alone, and keeps its number', async t => {
+  const { authority } = await world(t)
+  await authority.apply(zones('a'), how(), signal)
+  await authority.apply(zones('b'), how({ confirmWithinMs: 5000 }), signal)
+  t.equal(authority.shared(), null)
+  await authority.renumber(9, signal)
+  t.match(authority.status().unconfirmed, { generation: 2 })
+  await authority.confirm(2)
+  t.match(authority.shared(), { generation: 2, text: zones('b') })
+})
+
+t.test('in a pair what ran goes on after a reboot, unless its startup text was edited', async t => {
+  const w = await world(t, { resumes: true })
+  writeFileSync(join(w.dir, 'startup.yaml'), zones('a'))
+  await (await w.restart()).start(signal)
+  await w.authority.follow({ generation: 7, text: zones('p'), author: 'op', comment: '', ids: { zone: { p: 4 } } }, signal)
+  await (await w.restart({ bootId: 'boot-2' })).start(signal)
+  t.match(w.authority.status().running, { generation: 7, source: 'peer' })
+  writeFileSync(join(w.dir, 'startup.yaml'), zones('edited'))
+  await (await w.restart({ bootId: 'boot-3' })).start(signal)
+  t.match(w.authority.status().running, { generation: 8, source: 'startup' })
+})
