@@ -65,7 +65,7 @@ export type OwnershipNote =
   | { readonly name: 'peer-rebooted', readonly node: string }
   | { readonly name: 'contested' | 'uncontested', readonly rg: number, readonly epoch: Epoch }
   | { readonly name: 'move-begun' | 'move-done', readonly rg: number, readonly moveId: string, readonly peer: string }
-  | { readonly name: 'move-failed', readonly rg: number, readonly moveId: string, readonly peer: string, readonly cause: string }
+  | { readonly name: 'move-failed', readonly rg: number, readonly moveId: string, readonly peer: string, readonly cause: string, /** The peer's, where it refused. */ readonly reasons: readonly string[] }
   | { readonly name: 'move-refused', readonly rg: number, readonly peer: string, readonly reasons: readonly MoveRefusal[] }
 
 export type OwnershipAction =

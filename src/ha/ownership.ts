@@ -263,7 +263,7 @@ function compose (state: OwnershipState, rg: RgState, move: Move, kind: Said): M
 }
 
 /** One input for the move under way; what the table does not have changes nothing. */
-function onMove (t: Turn, rg: RgState, input: MoveInput): RgState {
+function onMove (t: Turn, rg: RgState, input: MoveInput, reasons: readonly string[] = []): RgState {
   const { move } = rg
   const next = move === null ? null : nextPhase(move.phase, input)
   if (move === null || next === null) return rg
@@ -276,7 +276,7 @@ function onMove (t: Turn, rg: RgState, input: MoveInput): RgState {
     }
     return { ...rg, move: null }
   }
-  note(t, { name: 'move-failed', rg: rg.config.rg, moveId: move.id, peer: move.peer, cause: input })
+  note(t, { name: 'move-failed', rg: rg.config.rg, moveId: move.id, peer: move.peer, cause: input, reasons })
   if (tellsAbort(input)) send(t, { ...headTo(t, rg, move), kind: 'abort' })
   const ended: RgState = { ...rg, move: null, claim: null, moveRetryAtMs: t.nowMs + t.state.config.timers.moveRetryMs }
   const role = roleAfterFailure(move.phase)
@@ -333,7 +333,8 @@ function onMessage (t: Turn, rg: RgState, m: MoveMessage): RgState {
       send(t, { ...head, kind: 'ack' })
       return rg
     }
-    case 'ack': case 'refused': case 'abort': return ours ? onMove(t, rg, m.kind) : rg
+    case 'refused': return ours ? onMove(t, rg, m.kind, m.reasons) : rg
+    case 'ack': case 'abort': return ours ? onMove(t, rg, m.kind) : rg
   }
 }
 
@@ -401,7 +402,7 @@ function passTime (t: Turn, before: RgState): RgState {
     if (role !== rg.role) {
       // The election has decided otherwise meanwhile.
       send(t, { ...headTo(t, rg, move), kind: 'abort' })
-      note(t, { name: 'move-failed', rg: rg.config.rg, moveId: move.id, peer: move.peer, cause: 'overtaken' })
+      note(t, { name: 'move-failed', rg: rg.config.rg, moveId: move.id, peer: move.peer, cause: 'overtaken', reasons: [] })
       rg = { ...rg, move: null, moveRetryAtMs: t.nowMs + timers.moveRetryMs }
     } else if (t.nowMs >= move.deadlineMs) rg = onMove(t, rg, 'deadline')
     else if (peer === undefined || t.rebooted.has(move.peer)) rg = onMove(t, rg, 'peer-lost')

@@ -351,7 +351,7 @@ class Moves {
     for (const one of [...this.waiting]) {
       if (!one.left.delete(n.rg)) continue
       if (n.name === 'move-done') one.done.push(n.rg)
-      else one.refused.push({ rg: n.rg, reasons: n.name === 'move-failed' ? [n.cause] : n.name === 'move-refused' ? n.reasons : [] })
+      else one.refused.push({ rg: n.rg, reasons: n.name === 'move-failed' ? n.reasons.length > 0 ? n.reasons : [n.cause] : n.name === 'move-refused' ? n.reasons : [] })
       if (one.left.size === 0) one.end()
     }
   }

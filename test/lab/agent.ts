@@ -118,12 +118,15 @@ export class LabAgent {
   get running (): boolean { return this.#process.running }
   get log (): string { return this.#process.output }
 
-  /** `lockstep ARGS --socket …`, as it ends. */
+  /** `lockstep ARGS --socket …` as a command. */
+  argv (args: readonly string[]): string[] { return [process.execPath, program, ...args, '--socket', this.socket] }
+
+  /** The same, as it ends. */
   async cli (args: readonly string[], o: { readonly input?: string, readonly timeoutMs?: number } = {}): Promise<CliResult> {
-    return await run([process.execPath, program, ...args, '--socket', this.socket], { timeoutMs: o.timeoutMs ?? 60_000, ...(o.input === undefined ? {} : { input: o.input }) })
+    return await run(this.argv(args), { timeoutMs: o.timeoutMs ?? 60_000, ...(o.input === undefined ? {} : { input: o.input }) })
   }
 
-  /** The same with --json; an exit code that is not expected is an error. */
+  /** With --json; an exit code that is not expected is an error. */
   async json<T> (args: readonly string[], o: { readonly input?: string, readonly codes?: readonly number[] } = {}): Promise<T> {
     const r = await this.cli([...args, '--json'], o)
     if (!(o.codes ?? [0]).includes(r.code)) throw new LockstepError('unavailable', 'LS_LAB_CLI', 'the command line refused', { object: args.join(' '), found: `exit ${r.code}: ${r.stderr.trim().slice(0, 1000)}`, next: this.running ? 'see its message' : `the agent is gone: ${this.log.trim().slice(-1000)}` })

@@ -80,7 +80,7 @@ export async function killOwner (lab: PairLab, owner: RouterName, probe: Pick<Pr
   const killedAt = Date.now()
   const since = (event: string, to: string): EventLine | undefined => eventsOf(lab.agent(heir)).find((e) => e.event === event && e.to === to && e.at >= killedAt)
   const killed = lab.killNode(owner)
-  await lab.until(async () => await Promise.resolve(since('role', 'owner') === undefined ? `${heir} does not own` : null), 10_000)
+  await lab.until(async () => await Promise.resolve(since('role', 'owner') === undefined ? `${heir} does not own after the death at ${killedAt}: ${eventsOf(lab.agent(heir)).slice(-20).map((e) => JSON.stringify(e)).join('\n')}` : null), 10_000)
   await killed
   const [lost, role] = [since('peer', 'lost'), since('role', 'owner')]
   if (lost === undefined || role === undefined) throw new Error(`${heir} owns, and does not say that ${owner} is lost: ${lab.agent(heir).log.slice(-2000)}`)

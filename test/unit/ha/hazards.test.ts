@@ -246,7 +246,7 @@ t.test('H74 a move into a node inside its hold is refused; the owner stays owner
   const [offer] = giver.sent()
   giver.message({ kind: 'refused', reasons: ['manual'], ...offer === undefined ? {} : { moveId: offer.moveId } })
   t.equal(giver.role(), 'owner')
-  t.ok(giver.notes().some(n => n.name === 'move-failed' && n.cause === 'refused'))
+  t.ok(giver.notes().some(n => n.name === 'move-failed' && n.cause === 'refused' && n.reasons.join() === 'manual'), 'who asked is told the reason')
 })
 
 t.test('H75 a wake-up that is lost costs the time to the next event, no more', async (t) => {
