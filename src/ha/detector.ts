@@ -14,8 +14,8 @@ export interface Detector {
   readonly bootId: string | null
   readonly seq: bigint
   readonly paths: readonly PathState[]
-  /** Lives of the peer that are over. */
-  readonly retired: readonly string[]
+  /** Lives of the peer that are over, and the last that was heard of each. */
+  readonly retired: ReadonlyArray<{ readonly bootId: string, readonly seq: bigint }>
 }
 
 export const newDetector: Detector = { bootId: null, seq: -1n, paths: [], retired: [] }
@@ -32,8 +32,10 @@ export function receive (d: Detector, timing: Timing, receipt: Receipt): { reado
   const { path, bootId, seq, nowMs } = receipt
   const stale = { detector: d, verdict: 'stale' as const }
   if (bootId !== d.bootId) {
-    if (d.retired.includes(bootId)) return stale
-    const retired = d.bootId === null ? [] : [...d.retired, d.bootId].slice(-haLimits.retiredBootsMax)
+    const over = d.retired.find(r => r.bootId === bootId)
+    // A life that is over says nothing new. One that does, while the other is late, was taken for over by a replay of an earlier one.
+    if (over !== undefined && (seq <= over.seq || liveness(d, timing, nowMs) === 'alive')) return stale
+    const retired = d.bootId === null ? [] : [...d.retired.filter(r => r !== over), { bootId: d.bootId, seq: d.seq }].slice(-haLimits.retiredBootsMax)
     return { detector: { bootId, seq, paths: [{ path, heardAtMs: nowMs, seq }], retired }, verdict: d.bootId === null ? 'fresh' : 'rebooted' }
   }
   const before = d.paths.find(p => p.path === path)

@@ -121,7 +121,7 @@ export class HaNode {
   tick (): void {
     const nowMs = this.o.world.nowMs()
     // It was this node that was silent: it slept through what the peer said, and takes nothing before it has listened.
-    if (nowMs - this.tickedMs >= detectionMs(this.o.ownership.timing)) this.lapsed([])
+    if (nowMs - this.tickedMs >= detectionMs(this.o.ownership.timing) / 2) this.lapsed([])
     this.tickedMs = nowMs
     this.engine.tick()
     this.prove()

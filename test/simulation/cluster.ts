@@ -83,6 +83,7 @@ class Cluster {
       const host = this.host(to)
       this.invariants.arrived(host, status)
       host.heard(path, status)
+      return host.up && !host.hangs
     })
     this.invariants = new Invariants({
       nowMs: () => this.nowMs, hosts: this.hosts, groups, windowBytes, reaches: (from) => this.beats.open(from), sentMs: (to) => this.beats.sentMs[to] ?? 0, broken: (why) => this.broken(why)

@@ -17,7 +17,8 @@ export class Heartbeats {
 
   private readonly newest: NodeStatus[] = []
 
-  constructor (private readonly random: Random, private readonly arrive: (to: number, path: string, status: NodeStatus) => void) {}
+  /** `arrive`: true when somebody took it. */
+  constructor (private readonly random: Random, private readonly arrive: (to: number, path: string, status: NodeStatus) => boolean) {}
 
   private name (from: number, path: string): string { return `${from}${path}` }
   open (from: number): boolean { return paths.some((path) => !this.cuts.has(this.name(from, path))) }
@@ -53,8 +54,8 @@ export class Heartbeats {
     if (due.length === 0) return
     this.queue = this.queue.filter((d) => d.atMs > nowMs)
     for (const d of due) {
-      if (this.isNews(d)) this.newest[d.to] = d.status
-      this.arrive(d.to, d.path, d.status)
+      const news = this.isNews(d)
+      if (this.arrive(d.to, d.path, d.status) && news) this.newest[d.to] = d.status
     }
   }
 }

@@ -8,6 +8,8 @@ import { patched, replacing } from './replace.js'
 
 export interface Mutation {
   readonly what: string
+  /** The first of some that show it; 1 when it is not said. */
+  readonly seed?: number
   /** Another replica in the place of the real one. */
   readonly wrap?: (replica: NativeReplica) => NativeReplica
   /** Another method of a class; the returned function puts the real one back. */
@@ -53,7 +55,7 @@ export const mutations: readonly Mutation[] = [
     self.bytesMax = Infinity
     return real.apply(this, args)
   }) },
-  { what: 'a silent peer is waited for', patch: patched(SyncEngine.prototype as object, 'tick', (real) => function (...args) {
+  { what: 'a silent peer is waited for', seed: 263, patch: patched(SyncEngine.prototype as object, 'tick', (real) => function (...args) {
     const self = this as { heardAtMs: number, o: { world: { nowMs: () => number } } }
     self.heardAtMs = self.o.world.nowMs()
     return real.apply(this, args)

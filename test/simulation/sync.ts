@@ -36,7 +36,7 @@ export class Broken extends Error {
 export async function simulate ({ seed, steps, calm = false, wrap, keep, trace }: SimulationOptions): Promise<SimulationResult> {
   const random = new Random(seed)
   const tuples = 20 + random.below(random.chance(0.3) ? 700 : 120)
-  const windowBytes = random.chance(0.2) && !calm ? 30_000 : 8 << 20
+  const windowBytes = random.chance(0.2) && !calm ? 12_000 : 8 << 20
   const make = (name: string): Node => new Node({ name, random, windowBytes, ...(wrap === undefined ? {} : { wrap }) })
   const nodes: readonly [Node, Node] = [make('a'), make('b')]
   const wire = new Wire(nodes, random)

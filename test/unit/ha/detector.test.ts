@@ -39,6 +39,18 @@ t.test('a copy that was kept back and comes after the silence ends no silence', 
   t.equal(hear(detector, 'y', 6, 1300).verdict, 'fresh')
 })
 
+t.test('H65 a replay of an unknown earlier life retires the one that lives for as long as it is late, not for ever', async (t) => {
+  let d = hear(newDetector, 'x', 100, 1000, 'now').detector
+  const replay = hear(d, 'x', 7, 1050, 'before')
+  t.equal(replay.verdict, 'rebooted')
+  d = replay.detector
+  t.equal(hear(d, 'x', 101, 1100, 'now').verdict, 'stale', 'a straggler of a life that is over looks the same')
+  t.equal(hear(d, 'x', 100, 1200, 'now').verdict, 'stale', 'said before')
+  const back = hear(d, 'x', 102, 1200, 'now')
+  t.equal(back.verdict, 'rebooted')
+  t.equal(hear(back.detector, 'x', 7, 1210, 'before').verdict, 'stale')
+})
+
 t.test('a path that dies is told apart while the other one lives', async (t) => {
   let d = hear(hear(newDetector, 'x', 1, 0).detector, 'y', 1, 0).detector
   for (let i = 1; i <= 5; i++) d = hear(d, 'x', 1 + i, i * 100).detector
