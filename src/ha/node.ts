@@ -119,13 +119,19 @@ export class HaNode {
 
   /** Every few milliseconds. */
   tick (): void {
-    const nowMs = this.o.world.nowMs()
-    // It was this node that was silent: it slept through what the peer said, and takes nothing before it has listened.
-    if (nowMs - this.tickedMs >= detectionMs(this.o.ownership.timing) / 2) this.lapsed([])
-    this.tickedMs = nowMs
+    this.wake()
+    this.tickedMs = this.o.world.nowMs()
     this.engine.tick()
     this.prove()
     if (this.o.world.nowMs() >= this.wakeAtMs) this.take({ kind: 'tick' })
+  }
+
+  /** It was this node that was silent: it slept through what the peer said, and takes nothing before it has listened, whatever comes first. */
+  private wake (): void {
+    const nowMs = this.o.world.nowMs()
+    if (nowMs - this.tickedMs < detectionMs(this.o.ownership.timing) / 2) return
+    this.tickedMs = nowMs
+    this.lapsed([])
   }
 
   private message (type: number, body: Uint8Array): void {
@@ -182,6 +188,7 @@ export class HaNode {
   }
 
   private take (event: OwnershipEvent extends infer E ? E extends OwnershipEvent ? Omit<E, 'nowMs'> : never : never, nowMs = this.o.world.nowMs()): void {
+    this.wake()
     const { state, actions } = step(this.state, { ...event, nowMs } as OwnershipEvent)
     this.state = state
     const underWay = ({ rg, moveId }: { readonly rg: number, readonly moveId: string }): boolean => state.rgs.some((r) => r.config.rg === rg && r.move?.id === moveId)

@@ -86,7 +86,7 @@ class Cluster {
       return host.up && !host.hangs
     })
     this.invariants = new Invariants({
-      nowMs: () => this.nowMs, hosts: this.hosts, groups, windowBytes, reaches: (from) => this.beats.open(from), sentMs: (to) => this.beats.sentMs[to] ?? 0, broken: (why) => this.broken(why)
+      nowMs: () => this.nowMs, hosts: this.hosts, groups, windowBytes, reaches: (from) => this.beats.open(from), sentMs: (to) => this.beats.sentMs[to] ?? 0, otherLifeMs: (to) => this.beats.otherLifeMs[to] ?? 0, broken: (why) => this.broken(why)
     })
   }
 

@@ -14,6 +14,8 @@ export class Heartbeats {
   jitterMs = 5
   /** When the last one that can be news left, to each node. */
   readonly sentMs = [-Infinity, -Infinity]
+  /** When one of another life was replayed, to each node: who never heard of that life cannot tell that it is over. */
+  readonly otherLifeMs = [-Infinity, -Infinity]
 
   private readonly newest: NodeStatus[] = []
 
@@ -41,6 +43,7 @@ export class Heartbeats {
   replay (from: number, path: string, nth: number, nowMs: number): void {
     const old = this.old[from]?.at(-1 - nth)
     if (old !== undefined && this.isNews(old)) this.sentMs[old.to] = nowMs
+    if (old !== undefined && old.status.bootId !== this.newest[old.to]?.bootId) this.otherLifeMs[old.to] = nowMs
     if (old !== undefined) this.queue.push({ ...old, path, atMs: nowMs + 1 })
   }
 

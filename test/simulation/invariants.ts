@@ -27,6 +27,7 @@ export interface ClusterView {
   /** A heartbeat from this one can reach the other. */
   readonly reaches: (from: number) => boolean
   readonly sentMs: (to: number) => number
+  readonly otherLifeMs: (to: number) => number
   readonly broken: (why: string) => never
 }
 
@@ -89,6 +90,8 @@ export class Invariants implements Observer {
 
   private tookOver (host: Host, peer: Host, rg: number): void {
     const { broken, nowMs } = this.view
+    // A replay of a life that this agent never heard of looks like a reboot: a known limit, see docs/design/0011-ownership.md.
+    if (nowMs() - this.view.otherLifeMs(host.index - 1) < detectionMs(timing) + lateMs) return
     const claim = this.heard[host.index - 1]
     const word = claim?.status.rgs.find((r) => r.rg === rg)
     const { valid, role } = peer.role(rg)
