@@ -120,7 +120,7 @@ function lapse (t: Turn, rgs: readonly number[]): void {
 
 /** Whoever waits for the move hears that it will not end. */
 function withoutMove (t: Turn, rg: RgState, cause: string): RgState {
-  if (rg.move !== null) note(t, { name: 'move-failed', rg: rg.config.rg, moveId: rg.move.id, peer: rg.move.peer, cause })
+  if (rg.move !== null) note(t, { name: 'move-failed', rg: rg.config.rg, moveId: rg.move.id, peer: rg.move.peer, cause, reasons: [] })
   return rg.move === null ? rg : { ...rg, move: null }
 }
 
