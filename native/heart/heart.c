@@ -342,7 +342,7 @@ static void welcome(struct ls_heart *h)
 /* Before other work of the host, if we may. */
 static void prefer(void)
 {
-	struct sched_param first = { .sched_priority = 1 };
+	struct sched_param first = { .sched_priority = 10 };
 
 	if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &first) != 0)
 		setpriority(PRIO_PROCESS, 0, -10); /* of this thread alone: Linux */
