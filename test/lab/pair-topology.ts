@@ -4,7 +4,7 @@
  *     PREFIX-client        PREFIX-outside        PREFIX-r1, PREFIX-r2       PREFIX-inside       PREFIX-s1, PREFIX-s2
  *     eth0 10.77.1.2 ----- [br0] ---------------- wan 10.77.1.3, .4
  *                                                 lan 10.77.2.3, .4 ------- [br0] ------------ eth0 10.77.2.11, .12
- *                                                 sync 10.77.7.1 -- .2   (stream, first path of heartbeats)
+ *                                                 sync 10.77.7.1 -- .2   (first path of the stream and of heartbeats)
  *                                                 spare 10.77.8.1 -- .2  (second path)
  *                                                 fabric -- fabric
  *
@@ -91,7 +91,7 @@ cluster:
   key-file: ${o.keyFile}
   heartbeat: {interval: ${interval}, count: ${count}}
   nodes:
-${each((r) => `    ${r}: {index: ${own[r].index}, sync: "${own[r].sync}:7946", heartbeat: ["${own[r].sync}:7945", "${own[r].spare}:7945"]}`)}
+${each((r) => `    ${r}: {index: ${own[r].index}, sync: ["${own[r].sync}:7946", "${own[r].spare}:7946"], heartbeat: ["${own[r].sync}:7945", "${own[r].spare}:7945"]}`)}
 redundancy-groups:
   0: {priority: {r1: ${o.priority?.[0] ?? 200}, r2: ${o.priority?.[1] ?? 100}}}
 interfaces:

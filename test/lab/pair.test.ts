@@ -93,6 +93,34 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       t.pass('it comes back as standby, and is proven equal')
     })
 
+    await t.test('the path of the stream is cut under changes: it goes on over the other, and comes back', async (t) => {
+      const owner: RouterName = (await lab.group('r1')).role === 'owner' ? 'r1' : 'r2'
+      const overPath = async (path: number): Promise<string | null> => {
+        const used = [(await lab.status('r1')).sync, (await lab.status('r2')).sync].map((s) => s.state === 'up' ? s.path : s.state)
+        return used.every((p) => p === path) ? null : `paths ${used.join()}`
+      }
+      await lab.until(async () => await overPath(0), 30_000)
+      await lab.settled(owner, 30_000)
+      const [before, epoch] = [(await lab.status(other(owner))).sync.received['differences'], (await lab.group(owner)).epoch]
+      let changing = true
+      const changes = (async (): Promise<number> => {
+        let flows = 0
+        for (; changing; flows++) t.equal((await echo(client, { kind: 'tcp', host: addresses.s1.v4, port: ports.echo, count: 5, intervalMs: 10 })).received, 5)
+        return flows
+      })()
+      await must({ netns: lab.netns('r1'), argv: ['ip', 'link', 'set', 'sync', 'down'] })
+      await lab.until(async () => await overPath(1), 20_000)
+      const had = (await lab.status(other(owner))).sync.received['installed'] ?? 0
+      await lab.until(async () => ((await lab.status(other(owner))).sync.received['installed'] ?? 0) > had ? null : 'nothing more was installed', 10_000)
+      await must({ netns: lab.netns('r1'), argv: ['ip', 'link', 'set', 'sync', 'up'] })
+      await lab.until(async () => await overPath(0), 40_000)
+      changing = false
+      t.comment(`${await changes} flows meanwhile`)
+      t.match(await lab.agent(other(owner)).json(['cluster', 'verify', '--all']), [{ rg: 0, equal: true, differences: 0 }])
+      t.equal((await lab.status(other(owner))).sync.received['differences'], before, 'nothing was lost, so nothing was repaired')
+      t.equal((await lab.group(owner)).epoch, epoch, 'no takeover')
+    })
+
     await t.test('all paths are cut and heal: one owner, tables proven equal', async (t) => {
       const links = ['sync', 'spare', 'fabric']
       for (const dev of links) await must({ netns: lab.netns('r1'), argv: ['ip', 'link', 'set', dev, 'down'] })
