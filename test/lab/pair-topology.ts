@@ -10,6 +10,7 @@
  *
  * The floating addresses 10.77.1.1 and 10.77.2.1 are the gateways of client and servers, as in the lab of one router.
  */
+import { ports } from './servers.js'
 import { addresses, macs, netnsOf, type HostAddresses, type HostName, type Plan } from './topology.js'
 import type { Command } from './shell.js'
 
@@ -102,6 +103,8 @@ zones:
   clients: {host-inbound: [ping]}
   servers: {host-inbound: [ping]}
 policies:
+  - {name: guests, from: clients, to: servers, destination: ${addresses.s2.v4}, applications: udp/${ports.echo}, action: permit, sync: never}
+  - {name: patient, from: clients, to: servers, destination: ${addresses.s2.v4}, applications: tcp/${ports.echo}, action: permit, sync: 3s}
   - {name: all, from: clients, to: servers, action: permit}
   - {name: out, from: servers, to: clients, action: permit}
 vips:

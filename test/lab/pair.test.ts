@@ -40,6 +40,23 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       t.match(await lab.agent('r2').json(['cluster', 'verify', '--all']), [{ rg: 0, equal: true, differences: 0 }])
     })
 
+    await t.test('sync never and sync after: sessions that the standby has not, and gets when they are old enough; a move leaves no difference', async (t) => {
+      const of = async (r: RouterName, policy: string): Promise<number> => (await lab.agent(r).sessions()).filter((s) => s.policy === policy).length
+      const guests = await echo(client, { kind: 'udp', host: addresses.s2.v4, port: ports.echo, count: 20, intervalMs: 10 })
+      const flow = echoing(client, { kind: 'tcp', host: addresses.s2.v4, port: ports.echo, count: 1500, intervalMs: 10 })
+      await lab.until(async () => await of('r2', 'patient') === 1 ? null : `${await of('r2', 'patient')} of ${await of('r1', 'patient')} patient ones`, 30_000)
+      t.same([guests.received, await of('r1', 'guests'), await of('r2', 'guests')], [20, 1, 0])
+      t.match(await lab.agent('r2').json(['cluster', 'verify', '--all']), [{ rg: 0, equal: true, differences: 0 }])
+      t.equal((await lab.agent('r1').cli(['cluster', 'switchover', '--to', 'r2', '--all'])).code, 0)
+      t.match(await lab.agent('r1').json(['cluster', 'verify', '--all']), [{ rg: 0, equal: true, differences: 0 }])
+      t.equal(await of('r2', 'guests'), 0, 'the new owner has none')
+      const figures = await flow.figures
+      t.same([figures.error, figures.received], [null, 1500], 'the patient one goes on')
+      await lab.until(async () => (await lab.group('r1')).ready ? null : (await lab.group('r1')).reasons.join(), 30_000)
+      t.equal((await lab.agent('r2').cli(['cluster', 'switchover', '--to', 'r1', '--all'])).code, 0)
+      await lab.settled('r1', 30_000)
+    })
+
     await t.test('planned moves under downloads break nothing', async (t) => {
       const running = downloads(lab, 8, 16)
       const flow = echoing(client, { kind: 'udp', host: addresses.s1.v4, port: ports.echo, count: 800, intervalMs: 10 })
