@@ -75,7 +75,7 @@ export interface ClusterSync {
   readonly lagMs: number | null
   readonly lag: LagFigures
   readonly aheadBytes: number
-  /** Totals since the agent started, by name: rows, sent, bulks, cells, cuts, needed. */
+  /** Totals since the agent started, by name: rows, sent, bulks, cells, cuts, needed, keys. */
   readonly sent: Readonly<Record<string, number>>
   /** installed, deleted, unknown, waiting, conflicts, full, invalid, refused, cuts, skippedCuts, equalCuts, differences, repairs, bulks, stale. */
   readonly received: Readonly<Record<string, number>>

@@ -45,7 +45,7 @@ function sessionsOf (table: NativeTable): Map<string, Seen> {
   return seen
 }
 
-export interface NodeOptions { readonly name: string, readonly random: Random, readonly windowBytes: number, readonly wrap?: (replica: NativeReplica) => NativeReplica }
+export interface NodeOptions { readonly name: string, readonly random: Random, readonly windowBytes: number, readonly keyMs: number, readonly wrap?: (replica: NativeReplica) => NativeReplica }
 
 export class Node {
   table: NativeTable
@@ -88,7 +88,7 @@ export class Node {
     const { random, name } = this.o
     return new SyncEngine({
       world: { replica: this.replica, nowMs: () => this.nowMs(), random: (n) => random.bytes(n), event: (event, fields) => { this.events.push({ name: event, fields }) } },
-      self: { node: name, table: random.bytes(16), generation: 1, ids: new Uint8Array(8), capacity }, slots: this.table.info().slots, windowBytes: this.o.windowBytes
+      self: { node: name, table: random.bytes(16), generation: 1, ids: new Uint8Array(8), capacity }, slots: this.table.info().slots, windowBytes: this.o.windowBytes, times: { keyMs: this.o.keyMs }
     })
   }
 

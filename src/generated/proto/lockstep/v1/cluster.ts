@@ -290,7 +290,7 @@ export interface ClusterSync {
     | undefined;
   /** Bytes sent or waiting that the peer has not acknowledged. */
   aheadBytes: bigint;
-  /** rows, sent, bulks, cells, cuts, needed. */
+  /** rows, sent, bulks, cells, cuts, needed, keys. */
   sent: ClusterTotal[];
   /** installed, deleted, unknown, waiting, conflicts, full, invalid, refused, cuts, skippedCuts, equalCuts, differences, repairs, bulks, stale. */
   received: ClusterTotal[];
