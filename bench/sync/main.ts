@@ -67,7 +67,7 @@ async function pair<T> (owner: Omit<NodeSpec, 'role' | 'key' | 'port'>, signal: 
   const nodes = { owner: new Node(signal), standby: new Node(signal) }
   try {
     await nodes.standby.start({ ...owner, role: 'standby', sessions: 0, flowsPerS: 0, key, port: null })
-    const address = (await nodes.standby.report()).pair?.address
+    const address = (await nodes.standby.report()).pair?.listening[0]
     if (address == null) throw new BenchError('the standby does not listen')
     await nodes.owner.start({ ...owner, role: 'owner', key, port: address.port })
     return await run(nodes.owner, nodes.standby)

@@ -16,7 +16,7 @@ struct ls_choice {
 	u32 rg;
 	u32 rule;   /* of the policy classifier */
 	u32 app;
-	u32 rule_flags;
+	u32 sync_after;
 };
 
 #define LS_REPICKS 16
@@ -162,7 +162,6 @@ LS_STAGE u32 ls_policy(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 	r = &c->rule[rule & (LS_RULES_MAX - 1)];
 	p->policy = r->policy;
 	x->rule = rule;
-	x->rule_flags = r->flags;
 	if (r->app)
 		x->app = r->app;
 	if (r->action == LS_ACT_PERMIT) {
@@ -172,6 +171,9 @@ LS_STAGE u32 ls_policy(const struct ls_env *e, struct ls_pkt *p, struct ls_choic
 			x->flags |= LS_SF_LOG_CLOSE;
 		if (r->flags & LS_RF_NO_SYNC)
 			x->flags |= LS_SF_NO_SYNC;
+		if (r->sync_after)
+			x->flags |= LS_SF_LATE;
+		x->sync_after = r->sync_after;
 		return LS_V_NEXT;
 	}
 	if (n)
@@ -276,7 +278,7 @@ LS_INLINE void ls_image_fill(const struct ls_env *e, struct ls_pkt *p, const str
 	u64 now = port_now(e);
 
 	*s = (struct ls_session){ .flags = x->flags, .key = p->key, .zone_in = p->zone_in, .zone_out = p->zone_out, .rg = (u8)x->rg,
-		.created_ns = now, .policy = p->policy, .vip = p->vip, .real = p->real, .app = (u8)x->app,
+		.sync_after = (u16)x->sync_after, .created_ns = now, .policy = p->policy, .vip = p->vip, .real = p->real, .app = (u8)x->app,
 		.state = LS_STATE_MAKE(LS_CREATING, ls_first_phase(p, x->flags & LS_SF_HALF), 0, 0, 0), .last_seen_ns = now };
 	ls_key_reverse(&s->reply, &p->to);
 	if (p->flags & LS_PF_COOKIE)

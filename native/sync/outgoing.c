@@ -97,6 +97,8 @@ u64 ls_replica_note(struct ls_replica *r, const struct ls_wire_record *records, 
 			__builtin_prefetch(&r->shadow[records[i + 8].slot], 1);
 		if (record->kind == LS_NOTICE_DELETE || !owned_by(owned, record->rg) || record->flags & (LS_SF_HOST | LS_SF_NO_SYNC) || !still(r, record))
 			continue;
+		if (record->flags & LS_SF_LATE && !(record->flow & LS_FLOW_SHARED) && !ls_sync_ripen(r, owned, record->slot))
+			continue; /* its next notice, or the audit, tells */
 		tell(&f, owned, record);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -189,6 +191,7 @@ u64 ls_replica_audit(struct ls_replica *r, u32 owned, u32 *cursor, u32 slots, u8
 		u32 slot = (*cursor)++;
 		struct ls_shadow *s = &r->shadow[slot];
 
+		ls_sync_ripen(r, owned, slot);
 		if (ls_sync_read(r, slot, now, &record)) {
 			if (ls_sync_is_current(r, slot, &record))
 				continue;

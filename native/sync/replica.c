@@ -231,10 +231,29 @@ bool ls_sync_read(const struct ls_replica *r, u32 slot, u64 now_ns, struct ls_wi
 {
 	struct ls_session s;
 
-	if (!ls_session_read(r->t, slot, &s) || s.gen == r->shadow[slot].doomed || s.rg >= LS_RGS_MAX || s.flags & (LS_SF_HOST | LS_SF_NO_SYNC))
+	if (!ls_session_read(r->t, slot, &s) || s.gen == r->shadow[slot].doomed || s.rg >= LS_RGS_MAX || ls_session_private(&s))
 		return false;
 	ls_wire_pack(&s, slot, LS_NOTICE_UPDATE, now_ns, out);
 	return true;
+}
+
+bool ls_sync_ripen(struct ls_replica *r, u32 owned, u32 slot)
+{
+	struct ls_session *s = &r->t->env.sessions[slot];
+	u32 gen = LS_LOAD_ACQ(&s->gen), rg = LS_LOAD(&s->rg);
+	u64 state, found, due = LS_LOAD(&s->created_ns) + LS_LOAD(&s->sync_after) * 1000000000ULL;
+
+	if (!(gen & 1) || !(LS_LOAD(&s->flags) & LS_SF_LATE) || rg >= LS_RGS_MAX || !(owned >> rg & 1) || ls_clock_ns() < due)
+		return false;
+	for (state = LS_LOAD_ACQ(&s->state);; state = found) { /* packets change it too; another life of the slot is another session */
+		if ((LS_STATE_LIFECYCLE(state) != LS_LIVE && LS_STATE_LIFECYCLE(state) != LS_DYING) || LS_STATE_LIFE(state) != LS_LIFE_OF(gen))
+			return false;
+		if (LS_STATE_FLOW(state) & LS_FLOW_SHARED)
+			return true;
+		found = LS_CAS(&s->state, state, state | LS_STATE_FLOW_BIT(LS_FLOW_SHARED));
+		if (found == state)
+			return true;
+	}
 }
 
 bool ls_sync_holds(const struct ls_replica *r, u32 slot, const struct ls_session_id *id, u32 rg, u32 *gen)

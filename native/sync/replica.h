@@ -83,6 +83,8 @@ void ls_sync_remember(struct ls_replica *r, u32 slot, const struct ls_wire_recor
 bool ls_sync_is_current(const struct ls_replica *r, u32 slot, const struct ls_wire_record *record);
 /* Does the slot hold the session of that id and group now? Its generation. */
 bool ls_sync_holds(const struct ls_replica *r, u32 slot, const struct ls_session_id *id, u32 rg, u32 *gen);
+/* Once a session that is told late is old enough, it is the peer's as well from here on. False: it is not late, not of these groups, or too young. */
+bool ls_sync_ripen(struct ls_replica *r, u32 owned, u32 slot);
 /* A live session that is for peers, as it is now. */
 bool ls_sync_read(const struct ls_replica *r, u32 slot, u64 now_ns, struct ls_wire_record *out);
 

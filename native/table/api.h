@@ -100,6 +100,8 @@ void ls_worker_attach(struct ls_table *t, u32 worker);
 void ls_worker_detach(struct ls_table *t, u32 worker);
 /* Programs record what the host opens itself: its replies are known by their sessions, not by their ports (D1). */
 void ls_table_host_flows(struct ls_table *t, bool on);
+/* No peer knows of it, or is to know: whoever has it ends it, and it counts for nobody else. */
+bool ls_session_private(const struct ls_session *s);
 /* Looks at the next `slots` slots and frees the expired; how many. */
 u32 ls_table_expire(struct ls_table *t, u32 slots);
 enum ls_status ls_freer_start(struct ls_table *t);

@@ -165,12 +165,19 @@ static u64 deadline(const struct ls_table *t, const struct ls_config *c, const s
 	return seen + timeout;
 }
 
-/* The owner of a group alone ends its sessions: who stands by has not seen their packets (hazard 29). */
+bool ls_session_private(const struct ls_session *s)
+{
+	u32 flags = LS_LOAD(&s->flags);
+
+	return flags & (LS_SF_HOST | LS_SF_NO_SYNC) || (flags & LS_SF_LATE && !(LS_STATE_FLOW(LS_LOAD(&s->state)) & LS_FLOW_SHARED));
+}
+
+/* The owner of a group alone ends its sessions: who stands by has not seen their packets (hazard 29). One that no peer knows of is nobody else's to end. */
 static bool ours(const struct ls_table *t, const struct ls_session *s)
 {
 	u32 rg = LS_LOAD(&s->rg);
 
-	return rg >= LS_RGS_MAX || LS_LOAD(&t->env.rgs[rg].role) == LS_ROLE_OWNER;
+	return rg >= LS_RGS_MAX || LS_LOAD(&t->env.rgs[rg].role) == LS_ROLE_OWNER || ls_session_private(s);
 }
 
 /* The time by which "expired" is judged: no worker's clock is further behind, so a burst that begins later agrees. Only that of programs is behind. */

@@ -66,7 +66,8 @@ static void image_from(const struct ls_wire_record *r, u64 now, struct ls_sessio
 	s->zone_in = r->zone_in;
 	s->zone_out = r->zone_out;
 	s->rg = r->rg;
-	memset(s->pad0, 0, sizeof(s->pad0));
+	s->pad0 = 0;
+	s->sync_after = 0;
 	s->created_ns = now > r->age_ns ? now - r->age_ns : 0;
 	s->reply = r->reply;
 	s->id = r->id;
@@ -75,7 +76,7 @@ static void image_from(const struct ls_wire_record *r, u64 now, struct ls_sessio
 	s->real = r->real;
 	s->app = r->app;
 	s->pad1 = 0;
-	s->state = LS_STATE_MAKE(LS_CREATING, r->phase, 0, r->close_reason, r->flow & ~LS_FLOW_ADMIN);
+	s->state = LS_STATE_MAKE(LS_CREATING, r->phase, 0, r->close_reason, (r->flow & ~LS_FLOW_ADMIN) | LS_FLOW_SHARED);
 	s->last_seen_ns = now > r->idle_ns ? now - r->idle_ns : 0;
 	for (u32 d = 0; d < 2; d++) {
 		s->packets[d] = r->packets[d];

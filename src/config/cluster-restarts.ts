@@ -14,7 +14,6 @@ export function clusterRestarts (before: Desired, after: Desired): string[] {
     const [a, z] = [find(old.nodes), find(next.nodes)]
     const path = `cluster.nodes.${name}`
     if (a === undefined || z === undefined) return [path]
-    const sync = a.sync.host !== z.sync.host || a.sync.port !== z.sync.port
-    return [...a.index !== z.index ? [`${path}.index`] : [], ...sync ? [`${path}.sync`] : [], ...alike(a.heartbeats, z.heartbeats) ? [] : [`${path}.heartbeat`]]
+    return [...a.index !== z.index ? [`${path}.index`] : [], ...alike(a.sync, z.sync) ? [] : [`${path}.sync`], ...alike(a.heartbeats, z.heartbeats) ? [] : [`${path}.heartbeat`]]
   })]
 }

@@ -31,7 +31,7 @@ const sections: readonly Section[] = [
   { kind: 'agent', items: d => [{ name: 'agent', value: d.agent, summary: `backend ${d.agent.backend}` }, { name: 'reload', value: d.reload, summary: `policy-rematch ${d.reload.policyRematch}` }] },
   { kind: 'timeouts', items: d => [{ name: 'timeouts', value: d.timeouts, summary: `${Object.keys(d.timeouts).length} phases` }] },
   { kind: 'cluster', items: d => clusterItems(d) },
-  { kind: 'cluster-node', items: d => named((d.cluster?.nodes ?? []).map(n => ({ ...n, sync: at(n.sync), heartbeats: n.heartbeats.map(at) })), n => `index ${n.index}, sync ${n.sync}, heartbeat ${n.heartbeats.join(', ')}`) },
+  { kind: 'cluster-node', items: d => named((d.cluster?.nodes ?? []).map(n => ({ ...n, sync: n.sync.map(at), heartbeats: n.heartbeats.map(at) })), n => `index ${n.index}, sync ${n.sync.join(', ')}, heartbeat ${n.heartbeats.join(', ')}`) },
   { kind: 'redundancy-group', items: d => d.redundancyGroups.map(g => ({ name: String(g.id), value: { ...g, ...ownership(d, g.id) }, summary: g.description })) },
   { kind: 'screen', items: d => named(d.screens, s => Object.keys(s.limits).join(', ')) },
   { kind: 'schedule', items: d => named(d.schedules, s => `${s.weekly.length} weekly, ${s.dates.length} dates, ${s.timeZone}`) },

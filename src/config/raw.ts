@@ -50,7 +50,7 @@ export interface RawCluster {
   readonly 'move-timeout'?: Scalar
   readonly 'degraded-after'?: Scalar
   readonly monitor?: { readonly 'worse-after'?: Scalar, readonly 'better-after'?: Scalar }
-  readonly nodes: Named<{ readonly index: number, readonly sync: string, readonly heartbeat: Many<string> }>
+  readonly nodes: Named<{ readonly index: number, readonly sync: Many<string>, readonly heartbeat: Many<string> }>
 }
 
 export interface RawMonitor {

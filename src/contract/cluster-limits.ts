@@ -3,7 +3,7 @@ import type { ClusterSettings } from './cluster.js'
 
 export const clusterLimits = {
   nodes: 2,
-  heartbeatPathsMax: 4,
+  heartbeatPathsMax: 4, syncPathsMax: 4,
   intervalMsMin: 10, intervalMsMax: 1000,
   /** Below three a lease of detection minus 1.5 intervals would be shorter than an interval. */
   countMin: 3, countMax: 10,

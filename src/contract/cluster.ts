@@ -12,8 +12,8 @@ export interface ClusterNode {
   readonly name: string
   /** 0 to 255, of each node its own: the low byte of its epochs. The lower one listens for the stream of sessions, the other dials. */
   readonly index: number
-  /** Where the stream of sessions is listened for. */
-  readonly sync: Endpoint
+  /** Where the stream of sessions is listened for: one for each path, the preferred one first, in the same order at both nodes. */
+  readonly sync: readonly Endpoint[]
   /** One for each path, in the same order at every node. */
   readonly heartbeats: readonly Endpoint[]
 }
@@ -69,12 +69,13 @@ export interface ClusterSync {
   readonly state: 'down' | 'hello' | 'up' | 'differs' | 'refused'
   /** Why the peer was refused, or how it differs; '' otherwise. */
   readonly refusal: string
-  readonly address: Endpoint | null
+  /** The path in use, its place in `sync` of the nodes, and where it is listened for; `null`: not connected. */
+  readonly path: { readonly index: number, readonly address: Endpoint } | null
   /** Age of the oldest change that the peer has not acknowledged; `null`: no stream. */
   readonly lagMs: number | null
   readonly lag: LagFigures
   readonly aheadBytes: number
-  /** Totals since the agent started, by name: rows, sent, bulks, cells, cuts, needed. */
+  /** Totals since the agent started, by name: rows, sent, bulks, cells, cuts, needed, keys. */
   readonly sent: Readonly<Record<string, number>>
   /** installed, deleted, unknown, waiting, conflicts, full, invalid, refused, cuts, skippedCuts, equalCuts, differences, repairs, bulks, stale. */
   readonly received: Readonly<Record<string, number>>

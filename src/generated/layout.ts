@@ -460,7 +460,8 @@ export const layout = {
     policy: { offset: 0, size: 2, type: 'u16' },
     action: { offset: 2, size: 1, type: 'u8' },
     app: { offset: 3, size: 1, type: 'u8' },
-    flags: { offset: 4, size: 4, type: 'u32' },
+    flags: { offset: 4, size: 2, type: 'u16' },
+    sync_after: { offset: 6, size: 2, type: 'u16' },
   },
   ls_service: {
     size: 8,
@@ -478,7 +479,8 @@ export const layout = {
     zone_in: { offset: 48, size: 2, type: 'u16' },
     zone_out: { offset: 50, size: 2, type: 'u16' },
     rg: { offset: 52, size: 1, type: 'u8' },
-    pad0: { offset: 53, size: 3, type: 'u8', count: 3, stride: 1 },
+    pad0: { offset: 53, size: 1, type: 'u8' },
+    sync_after: { offset: 54, size: 2, type: 'u16' },
     created_ns: { offset: 56, size: 8, type: 'u64' },
     reply: { offset: 64, size: 40, type: 'ls_key' },
     id: { offset: 104, size: 16, type: 'ls_session_id' },
@@ -850,6 +852,7 @@ export const limits = {
   LS_FLOW_ADMIN: 32,
   LS_FLOW_ACK_FWD: 64,
   LS_FLOW_ACK_REPLY: 128,
+  LS_FLOW_SHARED: 256,
   // ls_frame_type
   LS_FRAME_HELLO: 1,
   LS_FRAME_STREAM: 2,
@@ -1074,6 +1077,7 @@ export const limits = {
   LS_SF_LOG_CLOSE: 256,
   LS_SF_STATIC: 512,
   LS_SF_COOKIE: 1024,
+  LS_SF_LATE: 2048,
   // ls_snat_action
   LS_SNAT_NONE: 0,
   LS_SNAT_POOL: 1,

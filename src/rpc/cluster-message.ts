@@ -1,5 +1,5 @@
 /** The cluster as messages of lockstep.v1.Cluster. */
-import type { ClusterEvent, ClusterGroupStatus, ClusterPeer, ClusterStatus, ClusterSync, PeerLiveness, RoleChange, VerifyResult } from '../contract/cluster.js'
+import type { ClusterEvent, ClusterGroupStatus, ClusterPeer, ClusterStatus, ClusterSync, Endpoint, PeerLiveness, RoleChange, VerifyResult } from '../contract/cluster.js'
 import type { RgRole } from '../contract/dataplane.js'
 import {
   PeerLiveness as LivenessMessage, RgRole as RoleMessage, SyncState, type ClusterEvent as EventMessage, type ClusterGetStatusResponse, type ClusterGroup,
@@ -38,9 +38,10 @@ function peerMessage (p: ClusterPeer): PeerMessage {
   }
 }
 
+const endpointText = ({ host, port }: Endpoint): string => host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 function syncMessage (s: ClusterSync): SyncMessage {
   return {
-    state: syncStates[s.state], refusal: s.refusal, address: s.address === null ? '' : s.address.host.includes(':') ? `[${s.address.host}]:${s.address.port}` : `${s.address.host}:${s.address.port}`,
+    state: syncStates[s.state], refusal: s.refusal, address: s.path === null ? '' : endpointText(s.path.address), path: s.path?.index,
     lagMs: s.lagMs ?? undefined, lag: { ...s.lag, count: whole(s.lag.count) }, aheadBytes: whole(s.aheadBytes), sent: totals(s.sent), received: totals(s.received)
   }
 }

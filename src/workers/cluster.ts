@@ -161,7 +161,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
 
   const pair: Pair = openPair({
     self: spec.self, credentials: spec.credentials, windowBytes: null, owned: 0, epochs: [],
-    ...(mine.index < other.index ? { listen: mine.sync, dial: null } : { listen: null, dial: other.sync })
+    ...(mine.index < other.index ? { listen: mine.sync, dial: [] } : { listen: [], dial: other.sync })
   }, { ...shell, onProblem: (text) => { event('sync.problem', { problem: text }) }, onEvent: (name, fields) => { event(name, fields, typeof fields.rg === 'number' ? fields.rg : null, typeof fields.peer === 'string' ? fields.peer : null) } }, (o) => {
     node = new HaNode({
       ...o, ownership: ownershipOf(spec, ''),
@@ -267,7 +267,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   }
 
   const status = (): ClusterStatus => {
-    const { state, refusal, lagMs, aheadBytes, sent, received, address, lag } = pair.report(false)
+    const { state, refusal, lagMs, aheadBytes, sent, received, path, lag } = pair.report(false)
     const s = ha.ownership
     return {
       node: spec.node, nodeIndex: mine.index, bootId: s.config.bootId, generation: Number(s.config.generation),
@@ -275,7 +275,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
         node: p.node, liveness: p.known, paths: other.heartbeats.map((_, i) => ({ path: String(i), liveness: p.paths.find(path => path.path === String(i))?.known ?? 'unseen' })),
         agent: p.status?.agent ?? null, generation: p.status === null ? null : Number(p.status.generation), bootId: p.detector.bootId
       })),
-      sync: { state, refusal, address, lagMs, lag, aheadBytes, sent, received },
+      sync: { state, refusal, path, lagMs, lag, aheadBytes, sent, received },
       groups: s.rgs.map(rg => groupStatus(ha, rg, spec, { down: down.get(rg.config.rg) ?? [], history: history.get(rg.config.rg) ?? [], sessions: pair.items(rg.config.rg) }))
     }
   }

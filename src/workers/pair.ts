@@ -1,6 +1,7 @@
 /** The sync thread's share of a pair: the engine over the table of this process, the sockets to the peer, its clock. A thin shell. */
 import { createHistogram } from 'node:perf_hooks'
 import { randomBytes } from 'node:crypto'
+import type { Endpoint } from '../contract/cluster.js'
 import { SyncEngine, type EngineOptions, type EngineStatus, type Self } from '../ha/sync/engine.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
 import { openSockets, type Credentials, type Sockets } from '../ha/sync/socket.js'
@@ -10,8 +11,9 @@ import { loadCore } from '../native/load.js'
 export interface PairSpec {
   readonly self: Self
   readonly credentials: Credentials
-  readonly listen: { readonly host: string, readonly port: number } | null
-  readonly dial: { readonly host: string, readonly port: number } | null
+  /** One for each path; this node listens or dials, and the other list is empty. */
+  readonly listen: readonly Endpoint[]
+  readonly dial: readonly Endpoint[]
   /** Bytes that the peer may be behind; null: the usual. */
   readonly windowBytes: number | null
   /** Groups that this node owns, a bit each, and the epoch of every group. */
@@ -20,8 +22,10 @@ export interface PairSpec {
 }
 
 export interface PairReport extends EngineStatus {
-  /** Where it listens; null: it dials, or does not listen yet. */
-  readonly address: { readonly host: string, readonly port: number } | null
+  /** Where it listens, by path; null: not yet. */
+  readonly listening: ReadonlyArray<Endpoint | null>
+  /** The path in use; null: there is no connection. */
+  readonly path: ReturnType<Sockets['path']>
   /** From a change to the peer's acknowledgement, of frames since the last report that began anew. */
   readonly lag: { readonly count: number, readonly p50Ms: number, readonly p99Ms: number, readonly maxMs: number }
   /** CPU time of the sync thread. */
@@ -63,8 +67,6 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
   })
   engine.own(spec.owned, spec.epochs)
   const sockets: Sockets = openSockets({ engine, credentials: spec.credentials, listen: spec.listen, dial: spec.dial, onProblem })
-  let address: { readonly host: string, readonly port: number } | null = null
-  void sockets.address.then((at) => { address = at })
   return {
     drained: (records, n, overruns) => { engine.drained(records, n, overruns) },
     tick: () => {
@@ -74,7 +76,7 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
     own: (owned, epochs) => { engine.own(owned, epochs) },
     report: (anew) => {
       const report = {
-        ...engine.status(), address, cpuMs: cpuMs(),
+        ...engine.status(), listening: sockets.listening(), path: sockets.path(), cpuMs: cpuMs(),
         lag: { count: lag.count, p50Ms: lag.percentile(50) / 1000, p99Ms: lag.percentile(99) / 1000, maxMs: lag.count === 0 ? 0 : lag.max / 1000 }
       }
       if (anew) lag.reset()

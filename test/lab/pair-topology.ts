@@ -4,12 +4,13 @@
  *     PREFIX-client        PREFIX-outside        PREFIX-r1, PREFIX-r2       PREFIX-inside       PREFIX-s1, PREFIX-s2
  *     eth0 10.77.1.2 ----- [br0] ---------------- wan 10.77.1.3, .4
  *                                                 lan 10.77.2.3, .4 ------- [br0] ------------ eth0 10.77.2.11, .12
- *                                                 sync 10.77.7.1 -- .2   (stream, first path of heartbeats)
+ *                                                 sync 10.77.7.1 -- .2   (first path of the stream and of heartbeats)
  *                                                 spare 10.77.8.1 -- .2  (second path)
  *                                                 fabric -- fabric
  *
  * The floating addresses 10.77.1.1 and 10.77.2.1 are the gateways of client and servers, as in the lab of one router.
  */
+import { ports } from './servers.js'
 import { addresses, macs, netnsOf, type HostAddresses, type HostName, type Plan } from './topology.js'
 import type { Command } from './shell.js'
 
@@ -91,7 +92,7 @@ cluster:
   key-file: ${o.keyFile}
   heartbeat: {interval: ${interval}, count: ${count}}
   nodes:
-${each((r) => `    ${r}: {index: ${own[r].index}, sync: "${own[r].sync}:7946", heartbeat: ["${own[r].sync}:7945", "${own[r].spare}:7945"]}`)}
+${each((r) => `    ${r}: {index: ${own[r].index}, sync: ["${own[r].sync}:7946", "${own[r].spare}:7946"], heartbeat: ["${own[r].sync}:7945", "${own[r].spare}:7945"]}`)}
 redundancy-groups:
   0: {priority: {r1: ${o.priority?.[0] ?? 200}, r2: ${o.priority?.[1] ?? 100}}}
 interfaces:
@@ -102,6 +103,8 @@ zones:
   clients: {host-inbound: [ping]}
   servers: {host-inbound: [ping]}
 policies:
+  - {name: guests, from: clients, to: servers, destination: ${addresses.s2.v4}, applications: udp/${ports.echo}, action: permit, sync: never}
+  - {name: patient, from: clients, to: servers, destination: ${addresses.s2.v4}, applications: tcp/${ports.echo}, action: permit, sync: 3s}
   - {name: all, from: clients, to: servers, action: permit}
   - {name: out, from: servers, to: clients, action: permit}
 vips:

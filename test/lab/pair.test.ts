@@ -52,6 +52,23 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       t.equal((await lab.group('r1')).role, 'owner')
     })
 
+    await t.test('sync never and sync after: sessions that the standby has not, and gets when they are old enough; a move leaves no difference', async (t) => {
+      const of = async (r: RouterName, policy: string): Promise<number> => (await lab.agent(r).sessions()).filter((s) => s.policy === policy).length
+      const guests = await echo(client, { kind: 'udp', host: addresses.s2.v4, port: ports.echo, count: 20, intervalMs: 10 })
+      const flow = echoing(client, { kind: 'tcp', host: addresses.s2.v4, port: ports.echo, count: 1500, intervalMs: 10 })
+      await lab.until(async () => await of('r2', 'patient') === 1 ? null : `${await of('r2', 'patient')} of ${await of('r1', 'patient')} patient ones`, 30_000)
+      t.same([guests.received, await of('r1', 'guests'), await of('r2', 'guests')], [20, 1, 0])
+      t.match(await lab.agent('r2').json(['cluster', 'verify', '--all']), [{ rg: 0, equal: true, differences: 0 }])
+      t.equal((await lab.agent('r1').cli(['cluster', 'switchover', '--to', 'r2', '--all'])).code, 0)
+      t.match(await lab.agent('r1').json(['cluster', 'verify', '--all']), [{ rg: 0, equal: true, differences: 0 }])
+      t.equal(await of('r2', 'guests'), 0, 'the new owner has none')
+      const figures = await flow.figures
+      t.same([figures.error, figures.received], [null, 1500], 'the patient one goes on')
+      await lab.until(async () => (await lab.group('r1')).ready ? null : (await lab.group('r1')).reasons.join(), 30_000)
+      t.equal((await lab.agent('r2').cli(['cluster', 'switchover', '--to', 'r1', '--all'])).code, 0)
+      await lab.settled('r1', 30_000)
+    })
+
     await t.test('planned moves under downloads break nothing', async (t) => {
       const running = downloads(lab, 8, 16)
       const flow = echoing(client, { kind: 'udp', host: addresses.s1.v4, port: ports.echo, count: 800, intervalMs: 10 })
@@ -103,6 +120,34 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       await lab.start('r1')
       await lab.settled('r2', 40_000)
       t.pass('it comes back as standby, and is proven equal')
+    })
+
+    await t.test('the path of the stream is cut under changes: it goes on over the other, and comes back', async (t) => {
+      const owner: RouterName = (await lab.group('r1')).role === 'owner' ? 'r1' : 'r2'
+      const overPath = async (path: number): Promise<string | null> => {
+        const used = [(await lab.status('r1')).sync, (await lab.status('r2')).sync].map((s) => s.state === 'up' ? s.path : s.state)
+        return used.every((p) => p === path) ? null : `paths ${used.join()}`
+      }
+      await lab.until(async () => await overPath(0), 30_000)
+      await lab.settled(owner, 30_000)
+      const [before, epoch] = [(await lab.status(other(owner))).sync.received['differences'], (await lab.group(owner)).epoch]
+      let changing = true
+      const changes = (async (): Promise<number> => {
+        let flows = 0
+        for (; changing; flows++) t.equal((await echo(client, { kind: 'tcp', host: addresses.s1.v4, port: ports.echo, count: 5, intervalMs: 10 })).received, 5)
+        return flows
+      })()
+      await must({ netns: lab.netns('r1'), argv: ['ip', 'link', 'set', 'sync', 'down'] })
+      await lab.until(async () => await overPath(1), 20_000)
+      const had = (await lab.status(other(owner))).sync.received['installed'] ?? 0
+      await lab.until(async () => ((await lab.status(other(owner))).sync.received['installed'] ?? 0) > had ? null : 'nothing more was installed', 10_000)
+      await must({ netns: lab.netns('r1'), argv: ['ip', 'link', 'set', 'sync', 'up'] })
+      await lab.until(async () => await overPath(0), 40_000)
+      changing = false
+      t.comment(`${await changes} flows meanwhile`)
+      t.match(await lab.agent(other(owner)).json(['cluster', 'verify', '--all']), [{ rg: 0, equal: true, differences: 0 }])
+      t.equal((await lab.status(other(owner))).sync.received['differences'], before, 'nothing was lost, so nothing was repaired')
+      t.equal((await lab.group(owner)).epoch, epoch, 'no takeover')
     })
 
     await t.test('all paths are cut and heal: one owner, tables proven equal', async (t) => {

@@ -286,9 +286,10 @@ async function connect (port: number | null): Promise<number | null> {
   problems.length = 0 // one that is cut looks like one
   sockets = openSockets({
     engine: side, credentials: { kind: 'psk', key: Buffer.from(spec.key, 'hex') }, onProblem: (text) => { problems.push(text) },
-    listen: port === null ? { host: '127.0.0.1', port: 0 } : null, dial: port === null ? null : { host: '127.0.0.1', port }
+    listen: port === null ? [{ host: '127.0.0.1', port: 0 }] : [], dial: port === null ? [] : [{ host: '127.0.0.1', port }]
   })
-  return (await sockets.address)?.port ?? null
+  for (let i = 0; port === null && i < 500 && sockets.listening()[0] == null; i++) await new Promise((resolve) => { setTimeout(resolve, 10) })
+  return sockets.listening()[0]?.port ?? null
 }
 
 async function report (): Promise<PeerReport> {

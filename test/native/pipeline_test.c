@@ -209,6 +209,33 @@ TEST("parse: malformed headers, one by one")
 	close_router(w);
 }
 
+TEST("what a policy says about replication is in the record, and in that of its next life")
+{
+	struct lane *w = open_router();
+	struct packet now = udp("10.0.1.10", 1, "10.0.3.10", 2, 9), late = udp("10.0.3.10", 1, "198.51.100.50", 2, 9), never = udp("10.0.4.10", 1, "198.51.100.50", 2, 9);
+	const u32 mask = LS_SF_NO_SYNC | LS_SF_LATE;
+	struct ls_session *s;
+
+	for (u32 i = 0; i < LS_RGS_MAX; i++)
+		w->t->env.rgs[i].seen_floor_ns = 0;
+	CHECK_TX(w, PORT_TRUST, now, IF_DMZ);
+	CHECK_TX(w, PORT_TRUST, tagged(never, (u32[]){ 100 }, 1), IF_UNTRUST);
+	CHECK_TX(w, PORT_DMZ, late, IF_UNTRUST);
+	CHECK_EQ(session_of(w, &now, NULL)->flags & mask, 0);
+	CHECK_EQ(session_of(w, &never, NULL)->flags & mask, LS_SF_NO_SYNC);
+	s = session_of(w, &late, NULL);
+	CHECK_EQ(s->flags & mask, LS_SF_LATE);
+	CHECK_EQ(s->sync_after, 30);
+	CHECK(ls_session_private(s) && !ls_session_private(session_of(w, &now, NULL)));
+	s->state |= LS_STATE_FLOW_BIT(LS_FLOW_SHARED);
+	CHECK(!ls_session_private(s));
+	w->shift_ns = 31000000000ULL;
+	CHECK_TX(w, PORT_DMZ, late, IF_UNTRUST);
+	CHECK_EQ(counted(w, LS_CTR_SESSIONS_REVIVED), 1);
+	CHECK(s->sync_after == 30 && ls_session_private(s)); /* nobody was told of this life */
+	close_router(w);
+}
+
 TEST("bytes: a zone counts layer 3 on both sides, without tags and padding; the wire counts frames (R20)")
 {
 	struct lane *w = open_router();

@@ -530,6 +530,189 @@ TEST("a full table takes changes of sessions that it has, and nothing that would
 	node_close(&b);
 }
 
+/* What the rule of its policy would have written at creation. */
+static void by_policy(struct node *n, u32 slot, u32 flags, u32 sync_after)
+{
+	struct ls_session *s = &n->t->env.sessions[slot];
+
+	LS_STORE(&s->flags, LS_LOAD(&s->flags) | flags);
+	LS_STORE(&s->sync_after, (u16)sync_after);
+}
+
+static void aged(struct node *n, u32 slot, u32 seconds)
+{
+	LS_STORE(&n->t->env.sessions[slot].created_ns, ls_clock_ns() - seconds * 1000000000ULL);
+}
+
+static u64 audit(struct node *n)
+{
+	u32 cursor = 0;
+	u64 found;
+
+	n->bytes = ls_replica_audit(n->r, n->owned, &cursor, n->t->env.slots, n->out, &found);
+	return found;
+}
+
+/* Who owned stands by from now on. */
+static void swap_roles(struct node *a, struct node *b)
+{
+	ls_table_set_role(a->t, 0, LS_ROLE_STANDBY, 2, 0);
+	ls_table_set_role(b->t, 0, LS_ROLE_OWNER, 2, ~0ULL);
+	a->owned = 0;
+	b->owned = 1;
+}
+
+/* After a time in which no packet came for any session. */
+static void expire_idle(struct node *n)
+{
+	LS_STORE(&n->t->env.rgs[0].seen_floor_ns, 0);
+	for (u32 i = 0; i < n->t->env.slots; i++)
+		LS_STORE(&n->t->env.sessions[i].last_seen_ns, 1);
+	ls_table_expire(n->t, n->t->env.slots);
+}
+
+static u64 items(struct node *n)
+{
+	struct ls_replica_info info;
+
+	ls_replica_info(n->r, &info);
+	return info.items[0];
+}
+
+TEST("sync never: not sent, in no sketch, ended by nobody but the node that has it")
+{
+	struct node a, b;
+	struct ls_apply_result sum;
+	struct ls_session_id id;
+	u32 slot, cursor = 0;
+	u64 rows;
+
+	node_open(&a, true);
+	node_open(&b, false);
+	for (u32 i = 0; i < 20; i++) {
+		CHECK(create(&a, i, &slot));
+		by_policy(&a, slot, i < 10 ? LS_SF_NO_SYNC : 0, 0);
+	}
+	CHECK_EQ(drain(&a), 10);
+	give(&b, a.out, a.bytes, &sum);
+	CHECK_EQ(sum.installed, 10);
+	CHECK_EQ(audit(&a), 0);
+	CHECK_EQ(items(&a), 10);
+	CHECK_EQ(repair(&a, &b), 0);
+	ls_replica_bulk(a.r, 0, &cursor, BATCH, a.out, &rows);
+	CHECK_EQ(rows, 10);
+
+	swap_roles(&a, &b);
+	CHECK_EQ(audit(&a) + audit(&b), 0);
+	CHECK_EQ(repair(&b, &a), 0);
+	ls_replica_bulk_begin(a.r);
+	cursor = 0;
+	b.bytes = ls_replica_bulk(b.r, 0, &cursor, BATCH, b.out, &rows);
+	{
+		const struct ls_frame *f = (const struct ls_frame *)b.out;
+
+		CHECK_EQ(ls_replica_apply(a.r, f->type, 0, b.out + sizeof(*f), f->row, f->rows, true, &sum), LS_OK);
+	}
+	CHECK_EQ(ls_replica_bulk_end(a.r, 0), 0);
+	for (u32 i = 0; i < 20; i++) {
+		CHECK(holds(&a, i, &id));
+		CHECK_EQ(holds(&b, i, &id), i >= 10);
+	}
+	expire_idle(&a); /* the peer's stay */
+	for (u32 i = 0; i < 20; i++)
+		CHECK_EQ(holds(&a, i, &id), i >= 10);
+	node_close(&a);
+	node_close(&b);
+}
+
+TEST("sync after: told once it is old enough, by its next notice or the audit, and from then on as every other")
+{
+	struct node a, b;
+	struct ls_apply_result sum;
+	struct ls_session_id id;
+	u32 slot[3];
+
+	node_open(&a, true);
+	node_open(&b, false);
+	for (u32 i = 0; i < 3; i++) {
+		CHECK(create(&a, i, &slot[i]));
+		by_policy(&a, slot[i], LS_SF_LATE, 30);
+	}
+	CHECK_EQ(drain(&a), 0);
+	CHECK_EQ(audit(&a), 0);
+	CHECK_EQ(repair(&a, &b), 0);
+	for (u32 i = 0; i < 2; i++)
+		aged(&a, slot[i], 31);
+	{
+		struct ls_session *s = &a.t->env.sessions[slot[0]];
+		u64 state = LS_LOAD(&s->state);
+
+		burst_begin(&a.e);
+		ls_state_update(&a.e, s, slot[0], s->gen, state, LS_STATE_SET_PHASE(state, LS_UDP_STREAM));
+		burst_end(&a.e);
+	}
+	CHECK_EQ(drain(&a), 1);
+	give(&b, a.out, a.bytes, &sum);
+	CHECK_EQ(sum.installed, 1);
+	CHECK_EQ(audit(&a), 1);
+	give(&b, a.out, a.bytes, &sum);
+	CHECK_EQ(sum.installed, 1);
+	CHECK_EQ(audit(&a), 0);
+	CHECK_EQ(items(&a), 2);
+	CHECK_EQ(repair(&a, &b), 0);
+
+	swap_roles(&a, &b); /* the third one is old enough only after that: nobody tells it any more */
+	aged(&a, slot[2], 31);
+	CHECK_EQ(audit(&a) + audit(&b), 0);
+	CHECK_EQ(repair(&b, &a), 0);
+	CHECK_EQ(items(&a), 2);
+	CHECK(!holds(&b, 2, &id));
+	expire_idle(&a);
+	CHECK(holds(&a, 0, &id) && holds(&a, 1, &id) && !holds(&a, 2, &id));
+	node_close(&a);
+	node_close(&b);
+}
+
+TEST("sync after: an ended session that nobody was told of is not told of either, and a peer that has one tells it on")
+{
+	struct node a, b;
+	struct ls_apply_result sum;
+	u32 slot, young;
+
+	node_open(&a, true);
+	node_open(&b, false);
+	CHECK(create(&a, 1, &young));
+	by_policy(&a, young, LS_SF_LATE, 30);
+	CHECK(create(&a, 2, &slot));
+	by_policy(&a, slot, LS_SF_LATE, 30);
+	aged(&a, slot, 30);
+	CHECK_EQ(drain(&a), 1);
+	give(&b, a.out, a.bytes, &sum);
+	end(&a, young);
+	CHECK_EQ(drain(&a), 0);
+	swap_roles(&a, &b);
+	CHECK_EQ(audit(&b), 0);
+	CHECK_EQ(items(&b), 1);
+	CHECK_EQ(repair(&b, &a), 0);
+	{
+		struct ls_session *s;
+		struct ls_key k = key_of(2);
+		u32 at, gen;
+		u64 state;
+
+		CHECK_EQ(ls_table_find(b.t, &k, &at, &gen), LS_OK);
+		s = &b.t->env.sessions[at];
+		state = LS_LOAD(&s->state);
+		ls_state_update(&b.e, s, at, s->gen, state, LS_STATE_SET_PHASE(state, LS_UDP_STREAM));
+	}
+	CHECK_EQ(drain(&b), 1);
+	give(&a, b.out, b.bytes, &sum);
+	CHECK_EQ(sum.installed, 1);
+	CHECK_EQ(repair(&b, &a), 0);
+	node_close(&a);
+	node_close(&b);
+}
+
 /* Creations, ends and changes of few tuples, frames lost whole, sessions deleted at the standby, drains at random: after one audit and one repair both
  * tables are equal, and the next cut says so. */
 TEST("D6 whatever was lost, one audit and one repair make both tables equal, and the proof agrees with the tables")

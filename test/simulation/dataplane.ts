@@ -48,7 +48,7 @@ export const idOf = (record: Uint8Array): string => {
   return `${view.getBigUint64(shape.id.offset, true).toString(16)}.${view.getBigUint64(shape.id.offset + 8, true)}`
 }
 
-export interface DataplaneOptions { readonly name: string, readonly random: Random, readonly windowBytes: number, readonly wrap?: (replica: NativeReplica) => NativeReplica }
+export interface DataplaneOptions { readonly name: string, readonly random: Random, readonly windowBytes: number, /** Between two keys of a sketch; default: the engine's. */ readonly keyMs?: number, readonly wrap?: (replica: NativeReplica) => NativeReplica }
 
 export abstract class Dataplane {
   table: NativeTable

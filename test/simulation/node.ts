@@ -20,7 +20,7 @@ export class Node extends Dataplane {
     const { random, name } = this.o
     return new SyncEngine({
       world: { replica: this.replica, nowMs: () => this.nowMs(), random: (n) => random.bytes(n), event: (event, fields) => { this.events.push({ name: event, fields }) } },
-      self: { node: name, table: random.bytes(16), generation: 1, ids: new Uint8Array(8), capacity }, slots: this.table.info().slots, windowBytes: this.o.windowBytes
+      self: { node: name, table: random.bytes(16), generation: 1, ids: new Uint8Array(8), capacity }, slots: this.table.info().slots, windowBytes: this.o.windowBytes, ...(this.o.keyMs === undefined ? {} : { times: { keyMs: this.o.keyMs } })
     })
   }
 

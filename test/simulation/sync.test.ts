@@ -6,7 +6,7 @@ const seed = Number(process.env['LOCKSTEP_TEST_SEED'] ?? Date.now() % 1_000_000_
 t.setTimeout(240_000)
 
 t.test(`I1 to I5 whatever happens to a pair (LOCKSTEP_TEST_SEED=${seed})`, async (t) => {
-  const sum = { opened: 0, takeovers: 0, cuts: 0, restarts: 0, repaired: 0, bulks: 0 }
+  const sum = { opened: 0, takeovers: 0, cuts: 0, restarts: 0, repaired: 0, bulks: 0, keys: 0 }
   for (let i = 0; i < 150; i++) {
     const result = await simulate({ seed: seed + i, steps: 600 })
     for (const key of Object.keys(sum) as Array<keyof typeof sum>) sum[key] += result[key]

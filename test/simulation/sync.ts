@@ -22,7 +22,7 @@ export interface SimulationOptions {
   readonly trace?: (line: string) => void
 }
 
-export interface SimulationResult { readonly opened: number, readonly ended: number, readonly takeovers: number, readonly cuts: number, readonly restarts: number, readonly repaired: number, readonly bulks: number, readonly bytes: number }
+export interface SimulationResult { readonly opened: number, readonly ended: number, readonly takeovers: number, readonly cuts: number, readonly restarts: number, readonly repaired: number, readonly bulks: number, readonly keys: number, readonly bytes: number }
 
 /** `invariant`: its first word, I1 for example. */
 export class Broken extends Error {
@@ -37,7 +37,8 @@ export async function simulate ({ seed, steps, calm = false, wrap, keep, trace }
   const random = new Random(seed)
   const tuples = 20 + random.below(random.chance(0.3) ? 700 : 120)
   const windowBytes = random.chance(0.2) && !calm ? 12_000 : 8 << 20
-  const make = (name: string): Node => new Node({ name, random, windowBytes, ...(wrap === undefined ? {} : { wrap }) })
+  const keyMs = random.chance(0.5) ? 200 + random.below(3000) : Infinity
+  const make = (name: string): Node => new Node({ name, random, windowBytes, keyMs, ...(wrap === undefined ? {} : { wrap }) })
   const nodes: readonly [Node, Node] = [make('a'), make('b')]
   const wire = new Wire(nodes, random)
   const owner: number[] = Array.from({ length: groupsUsed }, () => random.below(2))
@@ -167,7 +168,8 @@ export async function simulate ({ seed, steps, calm = false, wrap, keep, trace }
     }
     const { differences, bulks } = nodes.reduce((sum, n) => ({ differences: sum.differences + n.engine.status().received.differences, bulks: sum.bulks + n.engine.status().received.bulks }), { differences: 0, bulks: 0 })
     if (calm && (differences > 0 || bulks > asked)) fail(`I3: ${differences} sessions differed and ${bulks - asked} groups were sent again although nothing was lost`)
-    return { ...count, repaired: differences, bulks, bytes: wire.sent }
+    const keys = nodes.reduce((sum, n) => sum + n.engine.status().sent.keys, 0)
+    return { ...count, repaired: differences, bulks, keys, bytes: wire.sent }
   } finally {
     for (const n of nodes) n.close()
   }

@@ -129,7 +129,8 @@ struct ls_rule {
 	u16 policy; /* id */
 	u8 action;
 	u8 app;
-	u32 flags;
+	u16 flags; /* enum ls_rule_flags */
+	u16 sync_after; /* seconds until a peer is told of a session; 0 = at once */
 };
 LS_ASSERT_SIZE(struct ls_rule, 8);
 

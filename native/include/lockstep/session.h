@@ -50,6 +50,7 @@ enum ls_session_flags {
 	LS_SF_LOG_CLOSE = 1 << 8,
 	LS_SF_STATIC = 1 << 9,   /* static NAT */
 	LS_SF_COOKIE = 1 << 10,  /* sequence numbers are shifted by syn_offset (R21) */
+	LS_SF_LATE = 1 << 11,    /* policy says sync after: a peer is told of it when it is sync_after old */
 };
 
 /* The state word, one u64, compare-and-swap only (R1):
@@ -81,6 +82,7 @@ enum ls_flow_bits {
 	LS_FLOW_ADMIN = 1 << 5,      /* DYING by order: no packet saves it */
 	LS_FLOW_ACK_FWD = 1 << 6,    /* ack_fwd holds a value */
 	LS_FLOW_ACK_REPLY = 1 << 7,
+	LS_FLOW_SHARED = 1 << 8,     /* LS_SF_LATE: a peer was told of it, or told us */
 };
 
 struct ls_session {
@@ -91,7 +93,8 @@ struct ls_session {
 	u16 zone_in;
 	u16 zone_out;
 	u8 rg;
-	u8 pad0[3];
+	u8 pad0;
+	u16 sync_after; /* seconds, with LS_SF_LATE */
 	u64 created_ns; /* CLOCK_MONOTONIC of this host */
 
 	/* line 1: decision. The reply key is the wire tuple of the return packet, so it holds the whole translation:
@@ -117,6 +120,7 @@ LS_ASSERT_SIZE(struct ls_session, 192);
 LS_ASSERT_OFFSET(struct ls_session, key, 8);
 LS_ASSERT_OFFSET(struct ls_session, zone_in, 48);
 LS_ASSERT_OFFSET(struct ls_session, rg, 52);
+LS_ASSERT_OFFSET(struct ls_session, sync_after, 54);
 LS_ASSERT_OFFSET(struct ls_session, created_ns, 56);
 LS_ASSERT_OFFSET(struct ls_session, reply, 64);
 LS_ASSERT_OFFSET(struct ls_session, id, 104);

@@ -19,7 +19,7 @@ export function capabilitiesOf (found: Found): Capability[] {
     host_egress_tracking: 'AF_PACKET ports see no outgoing frames; replies to the host are admitted by its ephemeral port range instead (the ebpf backend records them)',
     policy_routing: 'routes of the main and local tables are mirrored; rules and other tables are not',
     survives_agent: 'the packet workers are threads of the agent',
-    before_forward_sync: 'needs a standby, which comes with the high-availability step'
+    before_forward_sync: 'packet workers do not hold a packet back until a peer has answered (R21)'
   }
   if (!found.packet) no.ports_packet = 'needs CAP_NET_RAW and CAP_NET_ADMIN'
   else if (!found.nft) no.ports_packet = 'nft is not installed: the ingress chain that keeps the host stack out cannot be made'

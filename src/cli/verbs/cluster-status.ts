@@ -20,7 +20,7 @@ export function statusJson ({ sync, ...status }: ClusterGetStatusResponse): Reco
   return {
     ...status,
     peers: status.peers.map((p) => ({ ...p, liveness: livenessWord(p.liveness), paths: p.paths.map((path) => ({ ...path, liveness: livenessWord(path.liveness) })), agent: p.agent === '' ? null : p.agent, generation: p.generation ?? null })),
-    sync: sync === undefined ? null : { ...sync, state: enumWord('SYNC_STATE', sync.state), lagMs: sync.lagMs ?? null, sent: objectOf(sync.sent), received: objectOf(sync.received) },
+    sync: sync === undefined ? null : { ...sync, state: enumWord('SYNC_STATE', sync.state), lagMs: sync.lagMs ?? null, path: sync.path ?? null, sent: objectOf(sync.sent), received: objectOf(sync.received) },
     groups: status.groups.map((g) => ({
       ...g, role: roleWord(g.role), owner: g.owner === '' ? null : g.owner, move: g.move ?? null, provenEqualAtMs: g.provenEqualAtMs ?? null,
       peer: g.peer === undefined ? null : { ...g.peer, role: roleWord(g.peer.role) }, history: g.history.map(changeJson)
@@ -70,7 +70,7 @@ function syncFields (sync: ClusterSync): Array<readonly [string, string]> {
   const state = enumWord('SYNC_STATE', sync.state)
   const lag = [sync.lagMs === undefined ? 'no stream' : `now ${ms(sync.lagMs)}`, ...(sync.lag === undefined || sync.lag.count === 0n ? [] : [`p50 ${ms(sync.lag.p50Ms)}`, `p99 ${ms(sync.lag.p99Ms)}`])]
   return [
-    ['sync', `${state}${sync.refusal === '' ? '' : `: ${sync.refusal}`}${sync.address === '' ? '' : `, listens on ${sync.address}`}`],
+    ['sync', `${state}${sync.refusal === '' ? '' : `: ${sync.refusal}`}${sync.address === '' ? '' : `, path ${sync.path ?? 0}, ${sync.address}`}`],
     ['lag', `${lag.join(', ')}; ${bytes(sync.aheadBytes)}B ahead`],
     ['found', `differences ${differences}, repairs ${repairs}, whole groups ${bulks}`]
   ]

@@ -88,9 +88,12 @@ function ownNode (b: Build, raw: RawConfig, node: string): void {
 }
 
 interface Listener { readonly path: string, readonly endpoint: Endpoint | null }
-interface Sites { readonly path: string, readonly node: ClusterNode, readonly sync: Listener, readonly heartbeats: readonly Listener[] }
+interface Sites { readonly path: string, readonly node: ClusterNode, readonly sync: readonly Listener[], readonly heartbeat: readonly Listener[] }
 
-const usable = (paths: number): boolean => paths >= 1 && paths <= max.heartbeatPathsMax
+const pathsMax = { sync: max.syncPathsMax, heartbeat: max.heartbeatPathsMax } as const
+const pathKinds = ['sync', 'heartbeat'] as const
+type PathKind = typeof pathKinds[number]
+const usable = (kind: PathKind, paths: number): boolean => paths >= 1 && paths <= pathsMax[kind]
 
 function buildNodes (b: Build, raw: RawCluster): ClusterNode[] {
   const count = namesOf(b).length
@@ -98,10 +101,14 @@ function buildNodes (b: Build, raw: RawCluster): ClusterNode[] {
   const sites = entries(raw.nodes).sort(([x], [y]) => x < y ? -1 : 1).map(([name, entry]): Sites => {
     const path = pointer('/cluster/nodes', name)
     const at = (place: string, text: string): Listener => ({ path: place, endpoint: endpoint(b, place, text) })
-    const sync = at(pointer(path, 'sync'), entry.sync)
-    const heartbeats = b.each(pointer(path, 'heartbeat'), entry.heartbeat).map(([place, text]) => at(place, text))
-    if (!usable(heartbeats.length)) b.issue(pointer(path, 'heartbeat'), 'LS_C_LIMIT', 'not a usable number of heartbeat paths', heartbeats.length, `1 to ${max.heartbeatPathsMax}, better two`)
-    return { path, sync, heartbeats, node: { name, index: entry.index, sync: sync.endpoint ?? nowhere, heartbeats: heartbeats.map(h => h.endpoint ?? nowhere) } }
+    const of = (kind: PathKind): Listener[] => {
+      const listeners = b.each(pointer(path, kind), entry[kind]).map(([place, text]) => at(place, text))
+      if (!usable(kind, listeners.length)) b.issue(pointer(path, kind), 'LS_C_LIMIT', `not a usable number of ${kind} paths`, listeners.length, `1 to ${pathsMax[kind]}, better two`)
+      return listeners
+    }
+    const [sync, heartbeat] = [of('sync'), of('heartbeat')]
+    const ends = (listeners: readonly Listener[]): Endpoint[] => listeners.map(l => l.endpoint ?? nowhere)
+    return { path, sync, heartbeat, node: { name, index: entry.index, sync: ends(sync), heartbeats: ends(heartbeat) } }
   })
   const [first, second, more] = sites
   if (first !== undefined && second !== undefined && more === undefined) checkEnds(b, first, second)
@@ -116,15 +123,17 @@ const loopback = (host: string): boolean => host.startsWith('127.') || host === 
 
 function checkEnds (b: Build, first: Sites, second: Sites): void {
   if (first.node.index === second.node.index) b.issue(pointer(second.path, 'index'), 'LS_C_DUPLICATE', 'two nodes have one index', second.node.index, `another one than ${first.node.name}`)
-  const [paths, others] = [first.heartbeats.length, second.heartbeats.length]
-  if (paths !== others && usable(paths) && usable(others)) b.issue(pointer(second.path, 'heartbeat'), 'LS_C_CONFLICT', 'the nodes differ in heartbeat paths', others, `${paths}, as ${first.node.name}: each path has an end at both`)
-  else if (paths === 1 && others === 1) b.warn('/cluster/nodes', 'there is one heartbeat path: with two over different links a cut of one is harmless')
-  for (const [i, end] of [second.sync, ...second.heartbeats].entries()) {
-    const other = [first.sync, ...first.heartbeats][i]?.endpoint ?? null
-    if (end.endpoint !== null && other !== null && family(end.endpoint) !== family(other)) b.issue(end.path, 'LS_C_CONFLICT', 'the two ends of a path are of two address families', text(end.endpoint), `IPv${family(other)}, as ${text(other)} of ${first.node.name}`)
+  for (const kind of pathKinds) {
+    const [paths, others] = [first[kind].length, second[kind].length]
+    if (paths !== others && usable(kind, paths) && usable(kind, others)) b.issue(pointer(second.path, kind), 'LS_C_CONFLICT', `the nodes differ in ${kind} paths`, others, `${paths}, as ${first.node.name}: each path has an end at both`)
+    else if (kind === 'heartbeat' && paths === 1 && others === 1) b.warn('/cluster/nodes', 'there is one heartbeat path: with two over different links a cut of one is harmless')
+    for (const [i, end] of second[kind].entries()) {
+      const other = first[kind][i]?.endpoint ?? null
+      if (end.endpoint !== null && other !== null && family(end.endpoint) !== family(other)) b.issue(end.path, 'LS_C_CONFLICT', 'the two ends of a path are of two address families', text(end.endpoint), `IPv${family(other)}, as ${text(other)} of ${first.node.name}`)
+    }
   }
   const seen = new Map<string, string>()
-  const all = [first, second].flatMap(site => [site.sync, ...site.heartbeats])
+  const all = [first, second].flatMap(site => [...site.sync, ...site.heartbeat])
   for (const { path, endpoint: end } of all) {
     if (end === null) continue
     const known = seen.get(text(end))

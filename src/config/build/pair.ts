@@ -58,8 +58,11 @@ function listeners (b: Build, d: Whole): void {
     const number = protocol === 'tcp' ? 6 : 17
     if (!inbound.services.some(service => service.protocol === number && service.ports.from <= port && port <= service.ports.to)) b.warn(place, `zone ${at.zone} of interface ${at.name} does not accept it: add ${protocol}/${port} to its host-inbound`)
   }
-  listen(pointer(path, 'sync'), own.sync, 'tcp')
-  own.heartbeats.forEach((heartbeat, i) => { listen(own.heartbeats.length === 1 ? pointer(path, 'heartbeat') : pointer(path, 'heartbeat', i), heartbeat, 'udp') })
+  const each = (key: string, ends: readonly Endpoint[], protocol: 'tcp' | 'udp'): void => {
+    ends.forEach((end, i) => { listen(ends.length === 1 ? pointer(path, key) : pointer(path, key, i), end, protocol) })
+  }
+  each('sync', own.sync, 'tcp')
+  each('heartbeat', own.heartbeats, 'udp')
 }
 
 const keys = [['vlan', 'vlan'], ['innerVlan', 'inner-vlan'], ['domain', 'domain'], ['role', 'role'], ['zone', 'zone'], ['redundancyGroup', 'redundancy-group'], ['floating', 'floating-addresses']] as const

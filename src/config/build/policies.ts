@@ -54,6 +54,6 @@ function syncMode (b: Build, path: string, value: string | undefined): SyncMode 
   if (value === undefined || value === 'now') return { mode: 'now' }
   if (value === 'never' || value === 'before-forward') return { mode: value }
   const delayMs = parseDuration(value)
-  if (delayMs === null || delayMs > 3_600_000) b.issue(path, 'LS_C_VALUE', 'not a way to sync', value, 'now, never, before-forward, or a delay up to 1h like 5s')
+  if (delayMs === null || delayMs < 1000 || delayMs > 3_600_000 || delayMs % 1000 !== 0) b.issue(path, 'LS_C_VALUE', 'not a way to sync', value, 'now, never, before-forward, or whole seconds up to 1h like 5s')
   return { mode: 'after', delayMs: delayMs ?? 0 }
 }

@@ -93,12 +93,10 @@ function writeRules (bank: Bank, d: Desired, rules: CompiledRules, now: Date, wa
     bank.u16(base + rule.policy.offset, d.ids.policy[policy.name] ?? 0)
     bank.u8(base + rule.action.offset, actions[policy.action])
     bank.u8(base + rule.app.offset, app)
-    bank.u32(base + rule.flags.offset, (policy.log.open ? limits.LS_RF_LOG_OPEN : 0) | (policy.log.close ? limits.LS_RF_LOG_CLOSE : 0) |
+    bank.u16(base + rule.flags.offset, (policy.log.open ? limits.LS_RF_LOG_OPEN : 0) | (policy.log.close ? limits.LS_RF_LOG_CLOSE : 0) |
       (policy.sync.mode === 'never' ? limits.LS_RF_NO_SYNC : 0) | (policy.log.deny ? limits.LS_RF_LOG_DENY : 0))
+    bank.u16(base + rule.sync_after.offset, policy.sync.mode === 'after' ? policy.sync.delayMs / 1000 : 0)
   })
-  for (const policy of d.policies) {
-    if (policy.sync.mode === 'after' || policy.sync.mode === 'before-forward') warnings.push(`policy ${policy.name}: sync ${policy.sync.mode} is not available in this build; its sessions are synced now`)
-  }
   const nat = layout.ls_nat_rule
   rules.source.rules.forEach(({ name, action, pool }, i) => {
     const base = at(config.snat_rule, i)

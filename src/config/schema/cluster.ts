@@ -9,7 +9,7 @@ const file = (description: string): JsonSchema => text(`${description} An absolu
 
 const node = object('A node of the pair.', {
   index: integer('Its number, another one than the peer’s. The lower one listens for the stream of sessions, the other dials; of equals the lower one owns.', 0, max.nodeIndexMax),
-  sync: text('Where the stream of sessions is listened for (TCP).', { examples: ['169.254.77.1:7946', '[fd77::1]:7946'] }),
+  sync: oneOrMany(`Where the stream of sessions is listened for (TCP), one for each path, the preferred one first, in the same order at both nodes; at most ${max.syncPathsMax}. It moves to the next path when one fails, and back.`, text('address:port'), { examples: ['169.254.77.1:7946', ['[fd77::1]:7946', '192.168.10.1:7946']] }),
   heartbeat: oneOrMany(`Where heartbeats are received (UDP), one for each path, in the same order at both nodes; at most ${max.heartbeatPathsMax}.`, text('address:port'), { examples: [['169.254.77.1:7945', '192.168.10.1:7945']] }),
 }, ['index', 'sync', 'heartbeat'])
 

@@ -47,5 +47,5 @@ export const policies = listOf('Policies in order: the first match decides; with
   action: choice('permit, deny silently, or reject with RST or ICMP.', ['permit', 'deny', 'reject']),
   schedule: name('In force only inside this schedule. Default: always.'),
   log: oneOrMany('Log lines: when a session opens, closes, or a packet is denied.', choice('event', ['open', 'close', 'deny']), { default: [] }),
-  sync: { ...duration('Whether and when sessions go to the peer: now, never, before-forward, or after a delay like 5s.'), type: 'string', default: 'now', examples: ['now', 'never', '5s', 'before-forward'] },
+  sync: { ...duration('Whether and when sessions go to the peer of a pair: now; never, a failover drops them; 5s or the like, once they are that old; before-forward, before the first packet leaves (no backend can).'), type: 'string', default: 'now', examples: ['now', 'never', '5s', 'before-forward'] },
 }, ['name', 'action']), { default: [] })

@@ -23,6 +23,7 @@ interface Group {
   epoch: bigint
   /** Of the sketch; null until this node has owned the group. */
   key: Uint8Array | null
+  keyAtMs: number
   /** Place of the last cut. */
   cut: number
   cutAtMs: number
@@ -45,8 +46,8 @@ export interface Link {
 }
 
 export class Outgoing {
-  readonly counts = { rows: 0, sent: 0, bulks: 0, cells: 0, cuts: 0, needed: 0 }
-  private readonly group: Group[] = Array.from({ length: groups }, () => ({ epoch: 0n, key: null, cut: 0, cutAtMs: -Infinity, wantedAtMs: -Infinity, wantsCut: false, extended: false }))
+  readonly counts = { rows: 0, sent: 0, bulks: 0, cells: 0, cuts: 0, needed: 0, keys: 0 }
+  private readonly group: Group[] = Array.from({ length: groups }, () => ({ epoch: 0n, key: null, keyAtMs: -Infinity, cut: 0, cutAtMs: -Infinity, wantedAtMs: -Infinity, wantsCut: false, extended: false }))
   private owned = 0
   private scratch = new Uint8Array(0)
   private readonly cut = new Uint8Array(cutBytes)
@@ -82,15 +83,25 @@ export class Outgoing {
       if (group !== undefined) group.epoch = epochs[rg] ?? 0n
       if (group === undefined || (owned >>> rg & 1) === 0 || this.owns(rg)) continue
       const known = keyOf(rg) ?? group.key
-      group.key = known ?? this.world.random(keyBytes)
       if (known === null) {
-        this.world.replica.key(rg, group.key)
-        this.recount()
+        this.draw(rg, group)
+      } else {
+        group.key = known
+        group.keyAtMs = this.world.nowMs()
       }
       group.extended = true // as a standby it may have asked for more
       group.wantsCut = true
     }
     this.owned = owned
+  }
+
+  /** Another key: our sketch is counted anew, and the next cut tells the peer, which does the same. */
+  private draw (rg: number, group: Group): void {
+    group.key = this.world.random(keyBytes)
+    group.keyAtMs = this.world.nowMs()
+    group.wantsCut = true
+    this.world.replica.key(rg, group.key)
+    this.recount()
   }
 
   /** A stream begins: what the peer has is not known any more. */
@@ -126,7 +137,11 @@ export class Outgoing {
       const group = this.group[rg]
       if (group === undefined || !this.owns(rg) || !counted) continue
       const due = nowMs - group.cutAtMs >= this.times.cutMs && nowMs - group.wantedAtMs >= COMPARE_MS
-      if (group.wantsCut || due) this.takeCut(rg, group, nowMs, auditAgeMs)
+      // in the place of a cut that nobody asked for: no comparison is under way then
+      if (due && !group.wantsCut && !group.extended && nowMs - group.keyAtMs >= this.times.keyMs && !this.answering(rg)) {
+        this.draw(rg, group)
+        this.counts.keys++
+      } else if (group.wantsCut || due) this.takeCut(rg, group, nowMs, auditAgeMs)
       if (group.extended && nowMs - group.wantedAtMs >= CELLS_MS) group.extended = !this.world.replica.extend(rg, sketchCells)
     }
     this.pump()
@@ -139,8 +154,11 @@ export class Outgoing {
     if (group !== undefined) group.wantsCut = true
   }
 
+  /** What the peer asked for is not all pushed yet. */
+  private answering (rg: number): boolean { return this.bulks.some((b) => b.rg === rg) || this.needs.some((n) => n.rg === rg) }
+
   private takeCut (rg: number, group: Group, nowMs: number, auditAgeMs: number | null): void {
-    if (this.bulks.some((b) => b.rg === rg) || this.needs.some((n) => n.rg === rg) || !this.world.replica.cut(rg, this.cut)) return
+    if (this.answering(rg) || !this.world.replica.cut(rg, this.cut)) return
     setAuditAge(this.cut, auditAgeMs)
     this.link.push(frameOf({ type: frameType.cut, rg, row: cutBytes, epoch: group.epoch, body: this.cut }))
     group.cut = this.link.lastSeq()

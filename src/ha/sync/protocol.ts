@@ -31,8 +31,10 @@ export interface SyncTimes {
   readonly auditMs: number
   /** A peer that says nothing for so long is gone, whatever TCP thinks (H50). Something is said at least four times as often. */
   readonly silenceMs: number
+  /** A sketch key is drawn anew by the owner: what somebody learned of one is of no use for longer. */
+  readonly keyMs: number
 }
-export const defaultTimes: SyncTimes = { cutMs: 1000, activityMs: 10_000, auditMs: 5000, silenceMs: 5000 }
+export const defaultTimes: SyncTimes = { cutMs: 1000, activityMs: 10_000, auditMs: 5000, silenceMs: 5000, keyMs: 24 * 3_600_000 }
 
 export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 

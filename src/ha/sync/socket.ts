@@ -1,6 +1,10 @@
-/** Sockets under the sync engine: TLS 1.3 on both sides, one node listens and the other dials, again and again. Decides nothing. */
+/**
+ * Sockets under the sync engine: TLS 1.3 on both sides, one node listens on every path, the other dials one after the other, again and again. The first path
+ * is the preferred one: the stream moves to the next when it fails, and back when it answers again.
+ */
 import type { Socket } from 'node:net'
 import { connect, createServer, type PeerCertificate, type TLSSocket } from 'node:tls'
+import type { Endpoint } from '../../contract/cluster.js'
 import { windowBytesDefault, type Connection, type LinkState } from './engine.js'
 
 /** How the two nodes know each other. */
@@ -21,16 +25,20 @@ export interface Talker {
 export interface SocketOptions {
   readonly engine: Talker
   readonly credentials: Credentials
-  /** This node listens, or dials. */
-  readonly listen: { readonly host: string, readonly port: number } | null
-  readonly dial: { readonly host: string, readonly port: number } | null
-  /** A connection could not be made, or was refused; once for each cause until one is made. */
+  /** One for each path, the preferred one first. This node listens, or dials: the other list is empty. */
+  readonly listen: readonly Endpoint[]
+  readonly dial: readonly Endpoint[]
+  /** Between two attempts to go back to the first path. */
+  readonly backMs?: number
+  /** A connection could not be made, or was refused; for each path once for each cause until one is made. */
   readonly onProblem: (text: string) => void
 }
 
 export interface Sockets {
-  /** Where it listens, once it does; null when it dials. */
-  readonly address: Promise<{ readonly host: string, readonly port: number } | null>
+  /** Where it listens, by path; null: not there yet. */
+  readonly listening: () => ReadonlyArray<Endpoint | null>
+  /** The path in use, and where it is listened for; null: there is no connection. */
+  readonly path: () => { readonly index: number, readonly address: Endpoint } | null
   readonly close: () => Promise<void>
 }
 
@@ -40,6 +48,8 @@ const identity = 'lockstep'
 /** Time for the handshake, and between two dials: doubled up to the second, and a third at random. */
 const HANDSHAKE_MS = 3000
 const DIAL_MS = [100, 2000] as const
+/** Long enough for a path that comes and goes to do little harm: each move costs sending again what is not acknowledged. */
+const BACK_MS = 10_000
 /** Connections at a time, those that are not authenticated yet among them: each of these has HANDSHAKE_MS. */
 const WAITING_MAX = 32
 
@@ -53,19 +63,21 @@ const wrongName = (certificate: PeerCertificate, peerName: string): string | nul
   return names.includes(peerName) ? null : `its certificate is for ${names.filter(Boolean).join(', ') || 'nobody'}, expected ${peerName}`
 }
 
-export function openSockets ({ engine, credentials, listen, dial, onProblem }: SocketOptions): Sockets {
+export function openSockets ({ engine, credentials, listen, dial, backMs = BACK_MS, onProblem }: SocketOptions): Sockets {
   const open = new Set<TLSSocket>()
   let closing = false
-  let timer: NodeJS.Timeout | null = null
-  let told = ''
-  const problem = (text: string): void => {
-    if (text !== told && !closing) onProblem(text)
-    told = text
+  /** The connection in use. */
+  let current: { readonly socket: TLSSocket, readonly index: number } | null = null
+  const gone = (socket: TLSSocket): void => { if (current?.socket === socket) current = null }
+  const told = new Map<number, string>()
+  const problem = (index: number, text: string): void => {
+    if (text !== told.get(index) && !closing) onProblem(text)
+    told.set(index, text)
   }
 
   /** The engine's side of a socket that is authenticated. */
-  const attach = (socket: TLSSocket): void => {
-    told = ''
+  const attach = (socket: TLSSocket, index: number): void => {
+    told.delete(index)
     socket.setNoDelay(true)
     const conn: Connection = {
       send: (frame) => {
@@ -73,12 +85,17 @@ export function openSockets ({ engine, credentials, listen, dial, onProblem }: S
         else if (socket.writable) socket.write(frame)
       },
       close: () => {
+        gone(socket)
         socket.destroySoon()
         setTimeout(() => { socket.destroy() }, 1000).unref() // a peer that does not read: what is written never leaves
       }
     }
     socket.on('data', (bytes: Buffer) => { engine.receivedBytes(conn, bytes) })
-    socket.on('close', () => { engine.disconnected(conn, 'the connection is closed') })
+    socket.on('close', () => {
+      gone(socket)
+      engine.disconnected(conn, 'the connection is closed')
+    })
+    current = { socket, index } // before the engine closes the one it takes the place of
     engine.connected(conn)
   }
 
@@ -89,94 +106,119 @@ export function openSockets ({ engine, credentials, listen, dial, onProblem }: S
     return wrongName(socket.getPeerCertificate(), credentials.peerName)
   }
 
-  const secured = (socket: TLSSocket, from: string): void => {
+  const secured = (socket: TLSSocket, from: string, index: number): void => {
     const refused = authorised(socket)
     if (refused !== null) {
-      problem(`the peer ${from} was refused: ${refused}`)
+      problem(index, `the peer ${from} was refused: ${refused}`)
       socket.destroy()
       return
     }
-    attach(socket)
+    attach(socket, index)
   }
 
   const secret = credentials.kind === 'psk'
     ? { pskCallback: (_: unknown, name: string) => (name === identity ? Buffer.from(credentials.key) : null) }
     : { cert: credentials.cert, key: credentials.key, ca: credentials.ca, requestCert: true, rejectUnauthorized: false }
-  const server = listen === null ? null : createServer({ ...common, ...secret, handshakeTimeout: HANDSHAKE_MS })
   const raws = new Set<Socket>()
-  server?.on('connection', (raw: Socket) => {
-    if (raws.size >= WAITING_MAX) {
-      raw.destroy()
-      return
-    }
-    raws.add(raw)
-    raw.on('close', () => raws.delete(raw))
-  })
-  server?.on('secureConnection', (socket) => {
-    open.add(socket)
-    socket.on('close', () => open.delete(socket))
-    socket.on('error', () => { /* its close follows */ })
-    secured(socket, socket.remoteAddress ?? '')
-  })
-  server?.on('tlsClientError', (error: Error, socket: TLSSocket) => {
-    problem(`a connection from ${socket.remoteAddress ?? 'nowhere'} was refused: ${error.message}`)
-    socket.destroy() // Node leaves one that timed out open
-  })
-  const address = new Promise<{ readonly host: string, readonly port: number } | null>((resolve) => {
-    if (server === null || listen === null) {
-      resolve(null)
-      return
-    }
-    const again = (): void => { if (!closing) server.listen(listen.port, listen.host) }
-    server.on('error', (error: Error) => {
-      problem(`listening on ${listen.host} port ${listen.port}: ${error.message}`)
+  const listenAt = ({ host, port }: Endpoint, index: number): { readonly address: () => Endpoint | null, readonly close: () => Promise<void> } => {
+    const server = createServer({ ...common, ...secret, handshakeTimeout: HANDSHAKE_MS })
+    let timer: NodeJS.Timeout | null = null
+    server.on('connection', (raw: Socket) => {
+      if (raws.size >= WAITING_MAX) {
+        raw.destroy()
+        return
+      }
+      raws.add(raw)
+      raw.on('close', () => raws.delete(raw))
+    })
+    server.on('secureConnection', (socket) => {
+      open.add(socket)
+      socket.on('close', () => open.delete(socket))
+      socket.on('error', () => { /* its close follows */ })
+      secured(socket, socket.remoteAddress ?? '', index)
+    })
+    server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
+      problem(index, `a connection from ${socket.remoteAddress ?? 'nowhere'} was refused: ${error.message}`)
+      socket.destroy() // Node leaves one that timed out open
+    })
+    const again = (): void => { if (!closing) server.listen(port, host) }
+    server.on('error', (error: Error) => { // an address that is not there yet keeps no other waiting
+      problem(index, `listening on ${host} port ${port}: ${error.message}`)
       if (!server.listening) timer = setTimeout(again, DIAL_MS[1])
     })
-    server.once('listening', () => {
-      const at = server.address()
-      resolve(at !== null && typeof at === 'object' ? { host: at.address, port: at.port } : null)
-    })
     again()
-  })
+    return {
+      address: () => {
+        const at = server.address()
+        return at !== null && typeof at === 'object' ? { host: at.address, port: at.port } : null
+      },
+      close: async () => {
+        if (timer !== null) clearTimeout(timer)
+        await new Promise<void>((resolve) => { server.close(() => { resolve() }) })
+      }
+    }
+  }
 
+  const listeners = listen.map(listenAt)
+
+  /** While there is no connection, one is being made or waited for. */
+  const dialling = new Set<TLSSocket>()
+  let timer: NodeJS.Timeout | null = null
   let delay: number = DIAL_MS[0]
-  const call = (): void => {
-    if (dial === null || closing) return
-    const target = `${dial.host} port ${dial.port}`
+  const call = (index: number): void => {
+    const to = dial[index]
+    if (to === undefined || closing) return
+    const target = `${to.host} port ${to.port}`
     const socket = connect({
-      ...common, host: dial.host, port: dial.port,
+      ...common, host: to.host, port: to.port,
       ...(credentials.kind === 'psk'
         ? { pskCallback: () => ({ psk: Buffer.from(credentials.key), identity }), rejectUnauthorized: false }
         : { cert: credentials.cert, key: credentials.key, ca: credentials.ca, rejectUnauthorized: false, servername: credentials.peerName }),
       checkServerIdentity: () => undefined
     })
     open.add(socket)
+    dialling.add(socket)
     const handshake = setTimeout(() => { socket.destroy(new Error('no answer')) }, HANDSHAKE_MS)
     socket.once('secureConnect', () => {
       clearTimeout(handshake)
-      secured(socket, target)
+      dialling.delete(socket)
+      secured(socket, target, index)
     })
-    socket.on('error', (error: Error) => { problem(`the peer ${target} cannot be reached: ${error.message}`) })
+    socket.on('error', (error: Error) => { problem(index, `the peer ${target} cannot be reached: ${error.message}`) })
     let wasUp = false
     socket.on('data', () => { wasUp ||= engine.status().state === 'up' })
     socket.once('close', () => {
       clearTimeout(handshake)
       open.delete(socket)
-      if (closing) return
+      dialling.delete(socket)
+      gone(socket)
       if (wasUp) delay = DIAL_MS[0] // one that was refused waits longer each time
-      timer = setTimeout(call, delay * (1 + Math.random() / 3))
-      delay = Math.min(2 * delay, DIAL_MS[1])
+      next((index + 1) % dial.length)
     })
   }
-  call()
+  const next = (index: number): void => {
+    if (closing || current !== null || timer !== null || dialling.size > 0) return
+    timer = setTimeout(() => {
+      timer = null
+      if (current === null) call(index)
+    }, delay * (1 + Math.random() / 3))
+    if (index === 0) delay = Math.min(2 * delay, DIAL_MS[1])
+  }
+  call(0)
+  const back = dial.length < 2 ? null : setInterval(() => { if (current !== null && current.index > 0 && dialling.size === 0) call(0) }, backMs)
 
   return {
-    address,
+    listening: () => listeners.map((l) => l.address()),
+    path: () => {
+      const at = current === null ? null : dial[current.index] ?? listeners[current.index]?.address()
+      return current === null || at == null ? null : { index: current.index, address: at }
+    },
     close: async () => {
       closing = true
       if (timer !== null) clearTimeout(timer)
+      if (back !== null) clearInterval(back)
       for (const socket of [...open, ...raws]) socket.destroy()
-      if (server !== null) await new Promise<void>((resolve) => { server.close(() => { resolve() }) })
+      await Promise.all(listeners.map(async (l) => { await l.close() }))
     }
   }
 }

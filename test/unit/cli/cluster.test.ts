@@ -30,7 +30,7 @@ RG  ROLE             OWNER   EPOCH       PRIO  READY                            
 node   edge-1, index 1, generation 7
 peer   edge-2: alive, agent present, generation 7
 paths  path-0 alive, path-1 lost
-sync   up, listens on [2001:db8::1]:7000
+sync   up, path 1, [2001:db8::1]:7000
 lag    now 0.4 ms, p50 0.8 ms, p99 2.5 ms; 1.5KB ahead
 found  differences 3, repairs 1, whole groups 1
 `)
@@ -44,7 +44,7 @@ t.test('status: a peer that was never heard, a move under way, no stream', async
   const [group] = pairStatus.groups
   const alone = {
     ...pairStatus, peers: [{ node: 'edge-2', liveness: 'unseen' as const, paths: [], agent: null, generation: null, bootId: null }],
-    sync: { ...pairStatus.sync, state: 'refused' as const, refusal: 'other ids', address: null, lagMs: null, lag: { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 }, received: {} },
+    sync: { ...pairStatus.sync, state: 'refused' as const, refusal: 'other ids', path: null, lagMs: null, lag: { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 }, received: {} },
     groups: group === undefined ? [] : [{ ...group, role: 'yield' as const, owner: null, peer: null, move: { id: 'm1', peer: 'edge-2', phase: 'final' } }]
   }
   t.equal(statusText(statusMessage(alone), style, startedAt), `\

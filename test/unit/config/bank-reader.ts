@@ -129,10 +129,10 @@ export class BankReader {
     return this.u16(base + d.row.offset + 2 * low)
   }
 
-  rule (index: number): { policy: number, action: number, app: number, flags: number } {
+  rule (index: number): { policy: number, action: number, app: number, flags: number, syncAfter: number } {
     const at = c.rule.offset + index * c.rule.stride
     const r = layout.ls_rule
-    return { policy: this.u16(at + r.policy.offset), action: this.u8(at + r.action.offset), app: this.u8(at + r.app.offset), flags: this.u32(at + r.flags.offset) }
+    return { policy: this.u16(at + r.policy.offset), action: this.u8(at + r.action.offset), app: this.u8(at + r.app.offset), flags: this.u16(at + r.flags.offset), syncAfter: this.u16(at + r.sync_after.offset) }
   }
 
   natRule (which: 'snat_rule' | 'dnat_rule', index: number): { action: number, pool: number, id: number, port: number, addr: bigint } {

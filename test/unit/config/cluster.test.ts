@@ -74,7 +74,7 @@ t.test('a pair as written, and its defaults', async t => {
     keyFile: '/k', certificates: { certificate: '/c.crt', key: '/c.key', authority: '/ca.crt' }, timing: { intervalMs: 10, count: 5 },
     timers: { restartHoldMs: 60_000, moveTimeoutMs: 3000, degradedAfterMs: 240_000, worseAfterMs: 1000, betterAfterMs: 0 },
   })
-  t.same(cluster?.nodes[1], { name: 'b', index: 2, sync: { host: '169.254.77.2', port: 7946 }, heartbeats: [{ host: '169.254.77.2', port: 7945 }, { host: '192.168.10.2', port: 7945 }] })
+  t.same(cluster?.nodes[1], { name: 'b', index: 2, sync: [{ host: '169.254.77.2', port: 7946 }], heartbeats: [{ host: '169.254.77.2', port: 7945 }, { host: '192.168.10.2', port: 7945 }] })
   t.same(cluster?.groups, [
     { rg: 0, priority: { a: 100, b: 100 }, preempt: false, monitors: [] },
     {
@@ -93,6 +93,13 @@ t.test('a pair as written, and its defaults', async t => {
   t.equal(parseConfig('zones: {}\n', options).desired?.cluster, null, 'standalone')
 })
 
+t.test('the stream has as many paths as are given, the preferred one first', async t => {
+  const two = pair.replaceAll(/sync: "169\.254\.77\.(\d):7946"/g, 'sync: ["169.254.77.$1:7946", "192.168.10.$1:7946"]')
+  t.same(of('a', two).cluster?.nodes.map(n => n.sync.map(s => s.host)), [['169.254.77.1', '192.168.10.1'], ['169.254.77.2', '192.168.10.2']])
+  t.match(readAs('a', two).warnings, [/nodes.a.sync.1: .*add tcp.7946 to its host-inbound/, /nodes.b.sync.1: /], 'the zone accepts heartbeats only')
+  t.same(clusterRestarts(of('a'), of('a', two)), ['cluster.nodes.a.sync', 'cluster.nodes.b.sync'])
+})
+
 t.test('what the configuration takes is a timing that ownership takes', async t => {
   for (const interval of ['10ms', '1s']) for (const count of [3, 10]) checkTiming(of('a', setting(`heartbeat: {interval: ${interval}, count: ${count}}`)).cluster?.timing ?? { intervalMs: 0, count: 0 })
   t.pass()
@@ -100,7 +107,7 @@ t.test('what the configuration takes is a timing that ownership takes', async t 
 
 t.test('IPv6 endpoints are canonical; two agents of one host may use loopback', async t => {
   const six = pair.replaceAll(/169\.254\.77\.(\d)/g, '[FD77:0::$1]')
-  t.same(of('b', six).cluster?.nodes[0]?.sync, { host: 'fd77::1', port: 7946 })
+  t.same(of('b', six).cluster?.nodes[0]?.sync, [{ host: 'fd77::1', port: 7946 }])
   t.same(readAs('b', pair.replaceAll(/(169\.254\.77|192\.168\.10)\.(\d):/g, '127.0.0.$2:').replace('127.0.0.1:7945"]', '127.0.0.1:7944"]').replace('127.0.0.2:7945"]', '127.0.0.2:7944"]')).issues, [])
 })
 
@@ -137,6 +144,9 @@ const cases: readonly Case[] = [
   { what: 'no path', yaml: changed('heartbeat: ["169.254.77.2:7945", "192.168.10.2:7945"]', 'heartbeat: []'), path: `${nodeB}/heartbeat`, code: 'LS_C_LIMIT', says: /1 to 4/ },
   { what: 'five paths', yaml: changed('heartbeat: ["169.254.77.2:7945",', 'heartbeat: ["169.254.77.2:7945", "169.254.77.2:1", "169.254.77.2:2", "169.254.77.2:3",'), path: `${nodeB}/heartbeat`, code: 'LS_C_LIMIT', says: /found 5/ },
   { what: 'a floating address to listen on', yaml: changed('192.168.10.2:7945', '10.1.0.1:7945'), path: `${nodeB}/heartbeat/1`, code: 'LS_C_CONFLICT', says: /floating address of interface lan/ },
+  { what: 'a stream path with one end', yaml: changed('sync: "169.254.77.2:7946"', 'sync: ["169.254.77.2:7946", "192.168.10.2:7946"]'), path: `${nodeB}/sync`, code: 'LS_C_CONFLICT', says: /found 2, expected 1, as a/ },
+  { what: 'no path for the stream', yaml: changed('sync: "169.254.77.2:7946"', 'sync: []'), path: `${nodeB}/sync`, code: 'LS_C_LIMIT', says: /1 to 4/ },
+  { what: 'the second path of the stream on a floating address', yaml: changed('sync: "169.254.77.1:7946"', 'sync: ["169.254.77.1:7946", "192.168.10.1:7946"]').replace('sync: "169.254.77.2:7946"', 'sync: ["169.254.77.2:7946", "10.1.0.1:7946"]'), path: `${nodeB}/sync/1`, code: 'LS_C_CONFLICT', says: /floating address of interface lan/ },
   // times
   { what: 'an interval below 10 ms', yaml: setting('heartbeat: {interval: 9ms}'), path: '/cluster/heartbeat/interval', code: 'LS_C_VALUE', says: /10ms to 1s/ },
   { what: 'an interval in bare seconds', yaml: setting('heartbeat: {interval: 100}'), path: '/cluster/heartbeat/interval', code: 'LS_C_VALUE' },
@@ -266,7 +276,7 @@ t.test('a plan has lines for the cluster, and says what waits for the next start
   t.same(lines(of('a'), of('a', setting('heartbeat: {interval: 200ms}').replace('  1: {}', '  1: {preempt: true, priority: {b: 150}}'))), [
     'change cluster cluster: timing.intervalMs 100 -> 200 (at the next start)', 'change redundancy-group 1: priority.b 100 -> 150; preempt false -> true',
   ])
-  t.same(lines(of('a'), of('a', changed('169.254.77.2:7946', '169.254.77.2:8946'))), ['change cluster-node b: sync 169.254.77.2:7946 -> 169.254.77.2:8946 (at the next start)'])
+  t.same(lines(of('a'), of('a', changed('169.254.77.2:7946', '169.254.77.2:8946'))), ['change cluster-node b: sync +169.254.77.2:8946 -169.254.77.2:7946 (at the next start)'])
   t.same(lines(of('a'), of('a', changed('192.168.10.2:7945', '192.168.10.2:8945').replace('udp/7945', '[udp/7945, udp/8945]'))), ['change cluster-node b: heartbeats +192.168.10.2:8945 -192.168.10.2:7945 (at the next start)'])
 })
 

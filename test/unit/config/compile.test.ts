@@ -8,9 +8,10 @@ import { chooseSeed, hashStep, hashWords, ifaceKey, localKey, placeAll, vipKey }
 import { neighbourBytes, routeBytes } from '../../../src/config/compile/routes.js'
 import { ringInputs } from '../../../src/config/compile/vips.js'
 import { IdBook, withIds } from '../../../src/config/ids.js'
+import { parseConfig } from '../../../src/config/parse.js'
 import { ConfigError } from '../../../src/config/issues.js'
 import { BankReader } from './bank-reader.js'
-import { base, compiled, desired, factsFor } from './support.js'
+import { base, compiled, desired, factsFor, options } from './support.js'
 
 const ip = (text: string): bigint => parseAddress(text) ?? -1n
 
@@ -202,6 +203,20 @@ t.test('NAT rules', async t => {
   t.match(r.static('outside', ip('198.51.100.66')), { other: ip('10.1.0.66'), id: ids.nat['st'] })
   t.match(r.static('inside', ip('10.1.0.64')), { other: ip('198.51.100.64') })
   t.equal(r.static('inside', ip('10.1.0.68')), null)
+})
+
+t.test('what a policy says about replication', async t => {
+  const text = (sync: string): string => `${base}policies: [{name: p, action: permit, sync: ${sync}}]\n`
+  const rule = (sync: string): unknown => {
+    const { flags, syncAfter } = new BankReader(compiled(desired(text(sync))).bank).rule(0)
+    return { never: (flags & limits.LS_RF_NO_SYNC) !== 0, syncAfter }
+  }
+  t.same(rule('now'), { never: false, syncAfter: 0 })
+  t.same(rule('never'), { never: true, syncAfter: 0 })
+  t.same(rule('90s'), { never: false, syncAfter: 90 })
+  t.same(rule('1h'), { never: false, syncAfter: 3600 })
+  t.same(compiled(desired(text('90s'))).warnings, [])
+  for (const sync of ['soon', '0s', '500ms', '1500ms', '61m', 'after 5s']) t.match(parseConfig(text(sync), options).issues, [{ path: '/policies/0/sync', code: 'LS_C_VALUE', expected: /whole seconds up to 1h/ }], sync)
 })
 
 t.test('policies, flags, schedules', async t => {

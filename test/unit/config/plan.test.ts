@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { parseConfig } from '../../../src/config/parse.js'
 import { planConfig } from '../../../src/config/plan.js'
+import { capabilitiesOf as ofEbpf } from '../../../src/backend/ebpf/capabilities.js'
+import { capabilitiesOf as ofUserspace } from '../../../src/backend/userspace/capabilities.js'
 import { requiredCapabilities, unsupportedIssues } from '../../../src/config/requires.js'
 import { base, desired, options, root } from './support.js'
 
@@ -50,4 +52,8 @@ t.test('what a backend cannot do is refused with its reason and place', async t 
   t.match(unsupportedIssues(d, [{ name: 'vip_gre', supported: false, reason: 'needs kernel 9.9' }, { name: 'zones', supported: true, reason: '' }]), [
     { path: '/vips/v/mode', code: 'LS_C_UNSUPPORTED', found: 'needs kernel 9.9' },
   ])
+  const found = { packet: true, tap: true, nft: true, nftOwner: true, hugepages: true }
+  for (const capabilities of [ofUserspace(found), ofEbpf('')]) {
+    t.match(unsupportedIssues(desired(`${base}policies: [{name: p, sync: before-forward, action: permit}]\n`), capabilities), [{ path: '/policies/0/sync', code: 'LS_C_UNSUPPORTED', found: /hold a packet back.*R21/ }])
+  }
 })

@@ -14,7 +14,7 @@ t.test('status: everything the agent knows, enumerations and absent values as th
   const s = await call(stub, stub.getStatus, {})
   t.match(s, { node: 'edge-1', nodeIndex: 1, bootId: 'boot-1', generation: 7n })
   t.match(s.peers, [{ node: 'edge-2', liveness: 'PEER_LIVENESS_ALIVE', paths: [{ path: 'path-0', liveness: 'PEER_LIVENESS_ALIVE' }, { path: 'path-1', liveness: 'PEER_LIVENESS_LOST' }], agent: 'present', generation: 7n }])
-  t.match(s.sync, { state: 'SYNC_STATE_UP', refusal: '', address: '[2001:db8::1]:7000', lagMs: 0.4, lag: { count: 500n, p99Ms: 2.5 }, aheadBytes: 1536n })
+  t.match(s.sync, { state: 'SYNC_STATE_UP', refusal: '', address: '[2001:db8::1]:7000', path: 1, lagMs: 0.4, lag: { count: 500n, p99Ms: 2.5 }, aheadBytes: 1536n })
   t.same(s.sync?.received.map((r) => [r.kind, r.value]), [['installed', 20n], ['conflicts', 0n], ['differences', 3n], ['repairs', 1n], ['bulks', 1n]])
   const [owned, copy] = s.groups
   t.match(owned, { rg: 0, role: 'RG_ROLE_OWNER', epoch: 1281n, owner: 'edge-1', provenEqualAtMs: undefined, move: undefined, peer: { role: 'RG_ROLE_STANDBY', ready: true } })
@@ -27,11 +27,11 @@ t.test('status: a peer that was never heard', async (t) => {
   const [group] = pairStatus.groups
   agent.cluster.now = {
     ...pairStatus, peers: [{ node: 'edge-2', liveness: 'unseen', paths: [], agent: null, generation: null, bootId: null }],
-    sync: { ...pairStatus.sync, state: 'refused', refusal: 'other ids', address: null, lagMs: null }, groups: group === undefined ? [] : [{ ...group, owner: null, peer: null, move: { id: 'm1', peer: 'edge-2', phase: 'offered' } }]
+    sync: { ...pairStatus.sync, state: 'refused', refusal: 'other ids', path: null, lagMs: null }, groups: group === undefined ? [] : [{ ...group, owner: null, peer: null, move: { id: 'm1', peer: 'edge-2', phase: 'offered' } }]
   }
   const s = await call(stub, stub.getStatus, {})
   t.match(s.peers, [{ liveness: 'PEER_LIVENESS_UNSEEN', agent: '', generation: undefined, bootId: '' }])
-  t.match(s.sync, { state: 'SYNC_STATE_REFUSED', refusal: 'other ids', address: '', lagMs: undefined })
+  t.match(s.sync, { state: 'SYNC_STATE_REFUSED', refusal: 'other ids', address: '', path: undefined, lagMs: undefined })
   t.match(s.groups, [{ owner: '', peer: undefined, move: { id: 'm1', phase: 'offered' } }])
 })
 

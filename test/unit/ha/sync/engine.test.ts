@@ -4,7 +4,7 @@ import { limits } from '../../../../src/generated/layout.js'
 import { Hello } from '../../../../src/generated/proto/lockstep/peer/v1/peer.js'
 import { FrameReader, frameOf, seal, type Frame } from '../../../../src/ha/sync/frame.js'
 import { SyncEngine, type Connection, type EngineStatus } from '../../../../src/ha/sync/engine.js'
-import { placeOf } from '../../../../src/ha/sync/protocol.js'
+import { placeOf, readCut, type SyncTimes } from '../../../../src/ha/sync/protocol.js'
 import { loadCore } from '../../../../src/native/load.js'
 import { recordBytes } from '../../../../src/native/records.js'
 import { Random } from '../../../simulation/random.js'
@@ -20,6 +20,7 @@ interface Talk {
   readonly pass: (ms: number) => void
   readonly again: () => void
   readonly live: () => number
+  readonly own: () => void
 }
 
 const ids = Uint8Array.from([1, 2, 3, 4])
@@ -30,11 +31,12 @@ const hello = (of: Partial<Hello> = {}): Uint8Array => seal(frameOf({
 const stream = (id: bigint, first: number): Uint8Array => seal(frameOf({ type: limits.LS_FRAME_STREAM, body: placeOf(id, first) }), 0)
 const rows = (seq: number, type: number = limits.LS_FRAME_UPSERTS, row: number = recordBytes, n = 0): Uint8Array => seal(frameOf({ type, rg: 0, row, epoch: 1n, body: new Uint8Array(row * n) }), seq)
 
-async function talk (t: Test, run: (talk: Talk) => void | Promise<void>): Promise<void> {
+async function talk (t: Test, run: (talk: Talk) => void | Promise<void>, times: Partial<SyncTimes> = {}): Promise<void> {
   const table = new (loadCore().Table)({ capacity: 1024, cpus: 0, threads: 1, arena: 64, hugepages: 0, path: '' })
   const replica = new (loadCore().Replica)(table)
   let now = 1000
-  const engine = new SyncEngine({ world: { replica, nowMs: () => now, random: (n) => new Uint8Array(n).fill(7), event: () => { /* seen by status */ } }, self: { node: 'a', table: new Uint8Array(16), generation: 5, ids, capacity: 1024 }, slots: table.info().slots })
+  let drawn = 0
+  const engine = new SyncEngine({ world: { replica, nowMs: () => now, random: (n) => new Uint8Array(n).fill(++drawn), event: () => { /* seen by status */ } }, self: { node: 'a', table: new Uint8Array(16), generation: 5, ids, capacity: 1024 }, slots: table.info().slots, times })
   const said: Frame[] = []
   let closed: string | null = null
   let conn: Connection
@@ -52,7 +54,7 @@ async function talk (t: Test, run: (talk: Talk) => void | Promise<void>): Promis
         now += ms
         engine.tick()
       },
-      again: open, live: () => replica.info().items.reduce((a, b) => a + b, 0)
+      again: open, own: () => { engine.own(1, [1n]) }, live: () => replica.info().items.reduce((a, b) => a + b, 0)
     })
   } finally {
     replica.close()
@@ -139,6 +141,37 @@ t.test('what a newer peer may say beside the stream is passed over', async (t) =
     hear(hello(), seal(frameOf({ type: 31, body: new Uint8Array(8) }), 0))
     t.equal(status().state, 'up')
   })
+})
+
+t.test('the owner draws another sketch key once in a while, in the place of a cut, and never while the peer compares or gets the whole group', async (t) => {
+  const ask = (type: number, n: number): Uint8Array => seal(frameOf({ type, rg: 0, body: new Uint8Array(n) }), 0)
+  await talk(t, ({ own, hear, pass, said, status }) => {
+    own()
+    hear(hello(), stream(9n, 1))
+    const keys = (): string[] => said.filter((f) => f.type === limits.LS_FRAME_CUT).map((f) => Buffer.from(readCut(f.body)?.key ?? []).toString('hex'))
+    const seconds = (n: number, asks: Uint8Array | null = null): void => {
+      for (let i = 0; i < 10 * n; i++) {
+        hear(seal(frameOf({ type: limits.LS_FRAME_ACK, body: placeOf(0n, 0) }), 0))
+        if (asks !== null) hear(asks)
+        pass(100)
+      }
+    }
+    seconds(9)
+    t.equal(new Set(keys()).size, 1)
+    seconds(20, ask(limits.LS_FRAME_CELLS_WANT, 32))
+    t.equal(new Set(keys()).size, 1, 'not while the peer compares')
+    seconds(20, ask(limits.LS_FRAME_CUT_WANT, 8))
+    t.equal(new Set(keys()).size, 1, 'not while it asks for cuts')
+    seconds(4)
+    t.equal(new Set(keys()).size, 2)
+    const before = keys().length
+    seconds(6)
+    t.ok(keys().length - before >= 4, 'cuts go on under it')
+    t.equal(new Set(keys()).size, 2)
+    seconds(6)
+    t.equal(new Set(keys()).size, 3)
+    t.equal(status().sent.keys, 2)
+  }, { keyMs: 10_000 })
 })
 
 t.test('H50 a peer that says nothing is gone; one that only says that it is there stays', async (t) => {

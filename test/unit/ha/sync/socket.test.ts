@@ -1,26 +1,30 @@
 /** Who may be a peer: sockets between two real engines over the loopback. */
 import t, { type Test } from 'tap'
 import { readFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, createServer as createRelay, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer } from 'node:tls'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Endpoint } from '../../../../src/contract/cluster.js'
 import { SyncEngine } from '../../../../src/ha/sync/engine.js'
 import { openSockets, type Credentials, type Sockets } from '../../../../src/ha/sync/socket.js'
 import { loadCore } from '../../../../src/native/load.js'
 import { createAuthority, hasOpenssl } from '../../gateway/certificates.js'
 
-interface End { readonly engine: SyncEngine, readonly sockets: Sockets, readonly problems: string[], readonly close: () => Promise<void> }
+interface End { readonly engine: SyncEngine, readonly sockets: Sockets, readonly problems: string[], readonly resumed: () => number, readonly close: () => Promise<void> }
 
-function end (name: string, credentials: Credentials, dial: number | null): End {
+const local = (port: number): Endpoint => ({ host: '127.0.0.1', port })
+
+function end (name: string, credentials: Credentials, paths: { readonly listen: readonly Endpoint[], readonly dial: readonly Endpoint[] }): End {
   const table = new (loadCore().Table)({ capacity: 1024, cpus: 0, threads: 1, arena: 64, hugepages: 0, path: '' })
   const replica = new (loadCore().Replica)(table)
+  let resumed = 0
   const engine = new SyncEngine({
-    world: { replica, nowMs: () => performance.now(), random: (n) => new Uint8Array(n).fill(name.charCodeAt(0)), event: () => { /* seen by status */ } },
+    world: { replica, nowMs: () => performance.now(), random: (n) => new Uint8Array(n).fill(name.charCodeAt(0)), event: (event) => { if (event === 'sync.resumed') resumed++ } },
     self: { node: name, table: new Uint8Array(16), generation: 1, ids: new Uint8Array(4), capacity: 1024 }, slots: table.info().slots
   })
   const problems: string[] = []
-  const sockets = openSockets({ engine, credentials, listen: dial === null ? { host: '127.0.0.1', port: 0 } : null, dial: dial === null ? null : { host: '127.0.0.1', port: dial }, onProblem: (text) => problems.push(text) })
-  return { engine, sockets, problems, close: async () => {
+  const sockets = openSockets({ engine, credentials, ...paths, backMs: 50, onProblem: (text) => problems.push(text) })
+  return { engine, sockets, problems, resumed: () => resumed, close: async () => {
     await sockets.close()
     replica.close()
     table.close()
@@ -28,9 +32,8 @@ function end (name: string, credentials: Credentials, dial: number | null): End 
 }
 
 async function meet (t: Test, one: Credentials, other: Credentials, check: (a: End, b: End) => Promise<void>): Promise<void> {
-  const a = end('a', one, null)
-  const port = (await a.sockets.address)?.port ?? 0
-  const b = end('b', other, port)
+  const a = end('a', one, { listen: [local(0)], dial: [] })
+  const b = end('b', other, { listen: [], dial: [local(await portOf(a))] })
   t.teardown(async () => { await Promise.all([a.close(), b.close()]) })
   await check(a, b)
 }
@@ -38,6 +41,11 @@ async function meet (t: Test, one: Credentials, other: Credentials, check: (a: E
 async function until (holds: () => boolean): Promise<boolean> {
   for (let i = 0; i < 500 && !holds(); i++) await sleep(10)
   return holds()
+}
+
+async function portOf (e: End, path = 0): Promise<number> {
+  await until(() => e.sockets.listening()[path] != null)
+  return e.sockets.listening()[path]?.port ?? 0
 }
 
 const up = (e: End): boolean => e.engine.status().state === 'up'
@@ -51,6 +59,64 @@ t.test('two nodes with one key meet, and meet again after a cut', async (t) => {
     a.engine.connected({ send: () => { /* a connection that leads nowhere takes the place */ }, close: () => { /* none */ } })
     t.ok(await until(() => b.engine.status().state === 'up' && up(a)), 'the dialling side comes again')
   })
+})
+
+/** A path that can be cut, and mended. */
+class Link {
+  private readonly sockets = new Set<Socket>()
+  private server: Server | null = null
+  constructor (private readonly to: number, public port = 0) {}
+
+  async mend (): Promise<void> {
+    const server = createRelay((one) => {
+      const other = connect(this.to, '127.0.0.1')
+      for (const [socket, peer] of [[one, other], [other, one]] as const) {
+        this.sockets.add(socket)
+        socket.on('error', () => { /* its close follows */ })
+        socket.on('close', () => { peer.destroy() })
+        socket.pipe(peer)
+      }
+    })
+    await new Promise<void>((resolve) => { server.listen(this.port, '127.0.0.1', resolve) })
+    this.server = server
+    this.port = (server.address() as AddressInfo).port
+  }
+
+  async cut (): Promise<void> {
+    const { server } = this
+    const closed = new Promise<void>((resolve) => { if (server === null) resolve(); else server.close(() => { resolve() }) })
+    for (const socket of this.sockets) socket.destroy()
+    await closed
+  }
+}
+
+t.test('D9 the stream goes to the next path when one fails, goes on where it was, and comes back', async (t) => {
+  const a = end('a', key(1), { listen: [local(0), local(0)], dial: [] })
+  const link = new Link(await portOf(a))
+  await link.mend()
+  const b = end('b', key(1), { listen: [], dial: [local(link.port), local(await portOf(a, 1))] })
+  t.teardown(async () => { await Promise.all([a.close(), b.close(), link.cut()]) })
+  const at = (path: number) => (): boolean => up(a) && up(b) && a.sockets.path()?.index === path && b.sockets.path()?.index === path
+  t.ok(await until(at(0)), 'the preferred path first')
+  for (let i = 0; i < 3; i++) {
+    await link.cut()
+    t.ok(await until(at(1)), 'the next path')
+    t.same(b.sockets.path()?.address, a.sockets.path()?.address)
+    await link.mend()
+    t.ok(await until(at(0)), 'back again')
+  }
+  t.equal(b.resumed(), 6, 'the stream went on each time')
+})
+
+t.test('an address that is not there keeps no other path waiting', async (t) => {
+  const nowhere = { host: '192.0.2.1', port: 1 }
+  const a = end('a', key(1), { listen: [nowhere, local(0)], dial: [] })
+  const b = end('b', key(1), { listen: [], dial: [local(await portOf(a, 1))] })
+  t.teardown(async () => { await Promise.all([a.close(), b.close()]) })
+  t.ok(await until(() => up(a) && up(b)))
+  t.equal(a.sockets.path()?.index, 1)
+  t.equal(a.sockets.listening()[0], null)
+  t.match(a.problems, [/listening on 192\.0\.2\.1 port 1: .*EADDRNOTAVAIL/])
 })
 
 t.test('another key: refused on both sides, with a reason, and nobody is told anything', async (t) => {
@@ -71,7 +137,7 @@ t.test('a server that passes over the key and shows a certificate instead is tol
   })
   await new Promise<void>((resolve) => { rogue.listen(0, '127.0.0.1', resolve) })
   const at = rogue.address()
-  const b = end('b', key(1), at !== null && typeof at === 'object' ? at.port : 0)
+  const b = end('b', key(1), { listen: [], dial: [local(at !== null && typeof at === 'object' ? at.port : 0)] })
   t.teardown(async () => {
     await b.close()
     rogue.close()
@@ -85,7 +151,7 @@ t.test('a server that passes over the key and shows a certificate instead is tol
 
 t.test('a listener outlives what is no TLS, and who only connects', async (t) => {
   await meet(t, key(1), key(1), async (a, b) => {
-    const port = (await a.sockets.address)?.port ?? 0
+    const port = await portOf(a)
     for (let i = 0; i < 30; i++) {
       const socket = connect(port, '127.0.0.1', () => { if (i % 2 === 0) socket.write('GET / HTTP/1.1\r\n\r\n') })
       socket.on('error', () => { /* refused */ })

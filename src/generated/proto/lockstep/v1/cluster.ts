@@ -278,7 +278,7 @@ export interface ClusterSync {
   state: SyncState;
   /** Why the peer was refused; empty otherwise. */
   refusal: string;
-  /** Address and port where this node listens for it; empty: it dials, or does not listen yet. */
+  /** Address and port where the path in use is listened for; empty: not connected. */
   address: string;
   /** Age of the oldest change that the peer has not acknowledged, milliseconds; absent: there is no stream. */
   lagMs?:
@@ -290,10 +290,12 @@ export interface ClusterSync {
     | undefined;
   /** Bytes sent or waiting that the peer has not acknowledged. */
   aheadBytes: bigint;
-  /** rows, sent, bulks, cells, cuts, needed. */
+  /** rows, sent, bulks, cells, cuts, needed, keys. */
   sent: ClusterTotal[];
   /** installed, deleted, unknown, waiting, conflicts, full, invalid, refused, cuts, skippedCuts, equalCuts, differences, repairs, bulks, stale. */
   received: ClusterTotal[];
+  /** The path in use, its place in `sync` of the nodes; absent: not connected. */
+  path?: number | undefined;
 }
 
 /** One change of a role. */
@@ -910,6 +912,7 @@ function createBaseClusterSync(): ClusterSync {
     aheadBytes: 0n,
     sent: [],
     received: [],
+    path: undefined,
   };
 }
 
@@ -941,6 +944,9 @@ export const ClusterSync: MessageFns<ClusterSync> = {
     }
     for (const v of message.received) {
       ClusterTotal.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.path !== undefined) {
+      writer.uint32(72).uint32(message.path);
     }
     return writer;
   },
@@ -1020,6 +1026,14 @@ export const ClusterSync: MessageFns<ClusterSync> = {
             }
 
             message.received.push(ClusterTotal.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.path = reader.uint32();
             continue;
           }
         }

@@ -203,7 +203,7 @@ export interface Session {
   app: string;
   /** Phase, for example TCP_ESTABLISHED. */
   phase: string;
-  /** SNAT, DNAT, VIP, HALF, HOST, HAIRPIN, PEER, NO_SYNC, STATIC. */
+  /** SNAT, DNAT, VIP, HALF, HOST, HAIRPIN, PEER, NO_SYNC, STATIC, LATE. */
   flags: string[];
   /** Packets from the client. */
   packetsForward: bigint;
