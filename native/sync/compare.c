@@ -187,7 +187,7 @@ void ls_replica_bulk_begin(struct ls_replica *r) { ls_bulk_begin(r->t); }
 /* What the bulk did not bring goes: what was installed, and what was here before anything was counted. */
 u64 ls_replica_bulk_end(struct ls_replica *r, u32 rg)
 {
-	u64 stale = 0;
+	u64 stale = 0, now = ls_clock_ns();
 
 	if (rg >= LS_RGS_MAX)
 		return 0;
@@ -200,7 +200,7 @@ u64 ls_replica_bulk_end(struct ls_replica *r, u32 rg)
 		if (LS_LOAD(&r->t->marks[slot / 64]) >> (slot % 64) & 1)
 			continue;
 		gen = LS_LOAD_ACQ(&r->t->env.sessions[slot].gen);
-		if (r->shadow[slot].used ? r->shadow[slot].rg != rg : !(gen & 1) || !ls_sync_read(r, slot, LS_NOTICE_UPDATE, &record) || record.rg != rg)
+		if (r->shadow[slot].used ? r->shadow[slot].rg != rg : !(gen & 1) || !ls_sync_read(r, slot, now, &record) || record.rg != rg)
 			continue;
 		id = r->shadow[slot].used ? r->shadow[slot].item.id : record.id;
 		ls_sync_forget(r, slot);

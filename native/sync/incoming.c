@@ -63,12 +63,12 @@ static bool make_room(struct ls_replica *r, const struct ls_wire_record *record)
 	return true;
 }
 
-static void installed(struct ls_replica *r, u32 slot)
+static void installed(struct ls_replica *r, u32 slot, u64 now_ns)
 {
 	struct ls_wire_record now;
 	u32 other, gen, own;
 
-	if (slot == LS_SLOT_NONE || !ls_sync_read(r, slot, LS_NOTICE_UPDATE, &now)) /* what is there, not what was sent (R28) */
+	if (slot == LS_SLOT_NONE || !ls_sync_read(r, slot, now_ns, &now)) /* what is there, not what was sent (R28) */
 		return;
 	other = ls_sync_find(r, &now.id);
 	if (other != LS_SLOT_NONE && other != slot && ls_sync_holds(r, other, &now.id, r->shadow[other].rg, &gen)) { /* one id, two sessions */
@@ -96,7 +96,7 @@ static void retry(struct ls_replica *r)
 
 		ls_table_install(r->t, (const u8 *)&w->record, sizeof(w->record), 1, w->flags, NULL, &slot, &result);
 		if (result.installed)
-			installed(r, slot);
+			installed(r, slot, now);
 		else if (result.conflicts && now - w->since_ns < LS_WAITING_NS && make_room(r, &w->record))
 			r->waiting[kept++] = *w;
 		else if (result.full)
@@ -206,6 +206,7 @@ static void upserts(struct ls_replica *r, const u8 *rows, u32 row, u32 n, u32 fl
 	u8 status[PART];
 	u32 slots[PART];
 	struct ls_install_result part;
+	u64 now = ls_clock_ns();
 
 	if (r->waits)
 		for (u32 i = 0; i < n; i++)
@@ -217,10 +218,12 @@ static void upserts(struct ls_replica *r, const u8 *rows, u32 row, u32 n, u32 fl
 	for (u32 i = 0; i < n; i++) {
 		const struct ls_wire_record *record = (const struct ls_wire_record *)(rows + (u64)i * row);
 
+		if (i + 16 < n)
+			ls_sync_fetch(r, &((const struct ls_wire_record *)(rows + (u64)(i + 16) * row))->id, true);
 		if (i + 8 < n && slots[i + 8] != LS_SLOT_NONE)
 			__builtin_prefetch(&r->shadow[slots[i + 8]], 1);
 		if (status[i] == LS_OK) {
-			installed(r, slots[i]);
+			installed(r, slots[i], now);
 		} else if (status[i] == LS_E_CONFLICT) {
 			if (r->waits)
 				no_longer_waits(r, &record->id); /* the same id again in this frame */

@@ -108,12 +108,13 @@ u64 ls_replica_records(struct ls_replica *r, u32 rg, const struct ls_session_id 
 {
 	struct frames f = { .r = r, .out = out };
 	struct ls_wire_record record;
+	u64 now = ls_clock_ns();
 
 	pthread_mutex_lock(&r->lock);
 	for (u32 i = 0; i < n && i < LS_FRAME_ROWS_MAX; i++) {
 		u32 slot = ls_sync_find(r, &ids[i]);
 
-		if (slot == LS_SLOT_NONE || !ls_sync_read(r, slot, LS_NOTICE_UPDATE, &record) || record.rg != rg || !ls_sync_same(&record.id, &ids[i]))
+		if (slot == LS_SLOT_NONE || !ls_sync_read(r, slot, now, &record) || record.rg != rg || !ls_sync_same(&record.id, &ids[i]))
 			continue;
 		ls_sync_remember(r, slot, &record);
 		add_upsert(&f, &record);
@@ -127,6 +128,7 @@ u64 ls_replica_bulk(struct ls_replica *r, u32 rg, u32 *cursor, u32 max, u8 *out,
 {
 	struct frames f = { .r = r, .out = out };
 	struct ls_wire_record record;
+	u64 now = ls_clock_ns();
 
 	if (max > LS_FRAME_ROWS_MAX)
 		max = LS_FRAME_ROWS_MAX;
@@ -134,7 +136,7 @@ u64 ls_replica_bulk(struct ls_replica *r, u32 rg, u32 *cursor, u32 max, u8 *out,
 	while (*cursor < r->t->env.slots && f.rows < max) {
 		u32 slot = (*cursor)++;
 
-		if (!ls_sync_read(r, slot, LS_NOTICE_UPDATE, &record) || record.rg != rg)
+		if (!ls_sync_read(r, slot, now, &record) || record.rg != rg)
 			continue;
 		if (r->shadow[slot].used && !ls_sync_same(&r->shadow[slot].item.id, &record.id))
 			continue; /* the end of what was here comes first: its notice, or the audit, tells both */
@@ -179,6 +181,7 @@ u64 ls_replica_audit(struct ls_replica *r, u32 owned, u32 *cursor, u32 slots, u8
 {
 	struct frames f = { .r = r, .out = out };
 	struct ls_wire_record record;
+	u64 now = ls_clock_ns();
 
 	*found = 0;
 	pthread_mutex_lock(&r->lock);
@@ -186,7 +189,7 @@ u64 ls_replica_audit(struct ls_replica *r, u32 owned, u32 *cursor, u32 slots, u8
 		u32 slot = (*cursor)++;
 		struct ls_shadow *s = &r->shadow[slot];
 
-		if (ls_sync_read(r, slot, LS_NOTICE_UPDATE, &record)) {
+		if (ls_sync_read(r, slot, now, &record)) {
 			if (ls_sync_is_current(r, slot, &record))
 				continue;
 			++*found;

@@ -100,39 +100,57 @@ void ls_replica_close(struct ls_replica *r)
 
 /* --- id -> slot: linear probing, without tombstones ------------------------------------------------------------------------------------------ */
 
-static u32 home(const struct ls_replica *r, const struct ls_session_id *id)
+/* The end of the hash lies beside the slot, so that another's id is hardly ever looked at. */
+#define SLOT_BITS 26
+#define SLOT_OF(entry) (((entry) & ((1u << SLOT_BITS) - 1)) - 1)
+_Static_assert(2 * LS_CAPACITY_MAX < 1 << SLOT_BITS, "slots fit beside the hash");
+
+static u64 hash(const struct ls_replica *r, const struct ls_session_id *id) { return ls_siphash13(r->byid_key, id, sizeof(*id)); }
+static u32 home(const struct ls_replica *r, u64 h) { return (u32)h & r->byid_mask; }
+static u32 tag(u64 h) { return (u32)(h >> 32) & ~((1u << SLOT_BITS) - 1); }
+
+void ls_sync_fetch(const struct ls_replica *r, const struct ls_session_id *id, bool far)
 {
-	return (u32)ls_siphash13(r->byid_key, id, sizeof(*id)) & r->byid_mask;
+	const u32 *first = &r->byid[home(r, hash(r, id))];
+
+	if (far)
+		__builtin_prefetch(first, 1);
+	else if (*first)
+		__builtin_prefetch(&r->shadow[SLOT_OF(*first)]);
 }
 
 u32 ls_sync_find(const struct ls_replica *r, const struct ls_session_id *id)
 {
-	for (u32 at = home(r, id); r->byid[at]; at = (at + 1) & r->byid_mask)
-		if (ls_sync_same(&r->shadow[r->byid[at] - 1].item.id, id))
-			return r->byid[at] - 1;
+	u64 h = hash(r, id);
+
+	for (u32 at = home(r, h), e; (e = r->byid[at]) != 0; at = (at + 1) & r->byid_mask)
+		if (((e ^ tag(h)) >> SLOT_BITS) == 0 && ls_sync_same(&r->shadow[SLOT_OF(e)].item.id, id))
+			return SLOT_OF(e);
 	return LS_SLOT_NONE;
 }
 
 static void place(struct ls_replica *r, u32 slot)
 {
-	u32 at = home(r, &r->shadow[slot].item.id);
+	u64 h = hash(r, &r->shadow[slot].item.id);
+	u32 at = home(r, h);
 
 	while (r->byid[at])
 		at = (at + 1) & r->byid_mask;
-	r->byid[at] = slot + 1;
+	r->byid[at] = tag(h) | (slot + 1);
 }
 
 static void displace(struct ls_replica *r, u32 slot)
 {
-	u32 at = home(r, &r->shadow[slot].item.id), next;
+	u64 h = hash(r, &r->shadow[slot].item.id);
+	u32 at = home(r, h), next;
 
-	while (r->byid[at] != slot + 1)
+	while (r->byid[at] != (tag(h) | (slot + 1)))
 		at = (at + 1) & r->byid_mask;
 	/* who lies further on only because this place was taken moves up */
 	for (next = (at + 1) & r->byid_mask; r->byid[next]; next = (next + 1) & r->byid_mask) {
-		u32 h = home(r, &r->shadow[r->byid[next] - 1].item.id);
+		u32 first = home(r, hash(r, &r->shadow[SLOT_OF(r->byid[next])].item.id));
 
-		if (((next - h) & r->byid_mask) >= ((next - at) & r->byid_mask)) {
+		if (((next - first) & r->byid_mask) >= ((next - at) & r->byid_mask)) {
 			r->byid[at] = r->byid[next];
 			at = next;
 		}
@@ -209,13 +227,13 @@ void ls_sync_remember(struct ls_replica *r, u32 slot, const struct ls_wire_recor
 	count(g, slot, &s->item, 1);
 }
 
-bool ls_sync_read(const struct ls_replica *r, u32 slot, u32 kind, struct ls_wire_record *out)
+bool ls_sync_read(const struct ls_replica *r, u32 slot, u64 now_ns, struct ls_wire_record *out)
 {
 	struct ls_session s;
 
 	if (!ls_session_read(r->t, slot, &s) || s.gen == r->shadow[slot].doomed || s.rg >= LS_RGS_MAX || s.flags & (LS_SF_HOST | LS_SF_NO_SYNC))
 		return false;
-	ls_wire_pack(&s, slot, kind, ls_clock_ns(), out);
+	ls_wire_pack(&s, slot, LS_NOTICE_UPDATE, now_ns, out);
 	return true;
 }
 
@@ -290,12 +308,12 @@ enum ls_status ls_replica_extend(struct ls_replica *r, u32 rg, u32 cells)
 }
 
 /* Sessions of one slot under the group's new key; what the shadow has of no session goes. */
-static void recount(struct ls_replica *r, u32 slot)
+static void recount(struct ls_replica *r, u32 slot, u64 now_ns)
 {
 	const struct ls_shadow *s = &r->shadow[slot];
 	struct ls_wire_record record;
 
-	if (ls_sync_read(r, slot, LS_NOTICE_UPDATE, &record)) {
+	if (ls_sync_read(r, slot, now_ns, &record)) {
 		if (s->used && !ls_sync_same(&s->item.id, &record.id))
 			return; /* whose end is still to be told */
 		if (slot >= r->group[record.rg].counted_at)
@@ -307,6 +325,7 @@ static void recount(struct ls_replica *r, u32 slot)
 
 bool ls_replica_count(struct ls_replica *r, u32 slots)
 {
+	u64 now_ns = ls_clock_ns();
 	u32 all = r->t->env.slots, least = all;
 	bool whole = true;
 
@@ -318,7 +337,7 @@ bool ls_replica_count(struct ls_replica *r, u32 slots)
 		u32 end = all - least < slots ? all : least + slots;
 
 		for (u32 slot = least; slot < end; slot++)
-			recount(r, slot);
+			recount(r, slot, now_ns);
 		for (u32 rg = 0; rg < LS_RGS_MAX; rg++)
 			if (r->group[rg].counted_at < end)
 				r->group[rg].counted_at = end;

@@ -58,7 +58,7 @@ struct ls_sync_waiting {
 struct ls_replica {
 	struct ls_table *t;
 	struct ls_shadow *shadow; /* by slot */
-	u32 *byid;                /* slot + 1, open addressing */
+	u32 *byid;                /* slot + 1 and some of the hash, open addressing */
 	u32 byid_mask;
 	u64 byid_key[2];          /* secret: ids come from the peer */
 	struct ls_sync_group group[LS_RGS_MAX];
@@ -76,13 +76,15 @@ struct ls_replica {
 
 /* replica.c. All hold r->lock. */
 u32 ls_sync_find(const struct ls_replica *r, const struct ls_session_id *id); /* slot, or LS_SLOT_NONE */
+/* Into the cache what ls_sync_find() will read: `far` ahead its first place, then what is there. */
+void ls_sync_fetch(const struct ls_replica *r, const struct ls_session_id *id, bool far);
 void ls_sync_forget(struct ls_replica *r, u32 slot);
 void ls_sync_remember(struct ls_replica *r, u32 slot, const struct ls_wire_record *record);
 bool ls_sync_is_current(const struct ls_replica *r, u32 slot, const struct ls_wire_record *record);
 /* Does the slot hold the session of that id and group now? Its generation. */
 bool ls_sync_holds(const struct ls_replica *r, u32 slot, const struct ls_session_id *id, u32 rg, u32 *gen);
 /* A live session that is for peers, as it is now. */
-bool ls_sync_read(const struct ls_replica *r, u32 slot, u32 kind, struct ls_wire_record *out);
+bool ls_sync_read(const struct ls_replica *r, u32 slot, u64 now_ns, struct ls_wire_record *out);
 
 /* incoming.c */
 bool ls_sync_doom(struct ls_replica *r, u32 slot, u32 gen, u32 reason);
