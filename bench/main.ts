@@ -49,7 +49,7 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
     }
     case 'reconcile': {
       const { bench } = await import('./reconcile/main.js')
-      const { sweep, ...result } = await bench({ ...common, stale: options.stale, html: options.html, sweep: options.sweep, savePlots: options.save })
+      const { sweep, ...result } = await bench({ ...common, stale: options.stale, html: options.html, sweep: options.sweep, savePlots: options.save, peer: options.peer, quick: options.quick })
       return { result, ...(sweep.length > 0 ? { extra: { sweep } } : {}) }
     }
     case 'proof': {

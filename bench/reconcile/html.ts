@@ -1,10 +1,27 @@
 /** The report as one HTML file: figures, method, plots; needs no network and no script. */
 import type { SuiteResult } from '../lib/samples.js'
 import { goalText } from '../lib/report.js'
+import type { PeerRow } from './peer.js'
 
 const escape = (text: string): string => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
 
-export function htmlReport (result: SuiteResult, machine: string, date: Date, svgs: readonly string[]): string {
+/** `picked`: by number of differences, whether the engine took the whole group. */
+export interface PeerSection { readonly rows: readonly PeerRow[], readonly picked: ReadonlyMap<number, boolean>, readonly svgs: readonly string[] }
+
+function peerSection ({ rows, picked, svgs }: PeerSection): string {
+  const lines = rows.map(({ differences, method, bytes, cpuMs, wallMs }) => {
+    const way = method === 'engine' ? `engine: ${picked.get(differences) === true ? 'bulk' : 'sketch'}` : method
+    return `<tr><td class="n">${differences}</td><td>${way}</td><td class="n">${Math.round(bytes)}</td><td class="n">${cpuMs.toFixed(1)}</td><td class="n">${wallMs.toFixed(1)}</td></tr>`
+  }).join('\n')
+  return `<h2>Two nodes that differ</h2>
+${svgs.join('\n')}
+<table><tr><th>differ</th><th>repaired by</th><th>bytes</th><th>CPU, ms</th><th>wall clock, ms</th></tr>
+${lines}
+</table>
+`
+}
+
+export function htmlReport (result: SuiteResult, machine: string, date: Date, svgs: readonly string[], peer: PeerSection | null = null): string {
   const rows = Object.entries(result.figures).map(([name, value]) => {
     const goal = goalText(name, value)
     const spread = result.spread[name]
@@ -24,7 +41,7 @@ table { border-collapse: collapse; margin: 1em 0 } td, th { padding: .2em .8em; 
 <h1>Session reconciliation</h1>
 <p>${escape(machine)}<br>${escape(date.toISOString())}</p>
 ${svgs.join('\n')}
-<h2>Figures</h2>
+${peer === null ? '' : peerSection(peer)}<h2>Figures</h2>
 <table><tr><th>figure</th><th>value</th><th>goal</th><th></th></tr>
 ${rows}
 </table>

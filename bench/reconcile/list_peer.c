@@ -8,7 +8,6 @@
 
 #include "sync/replica.h"
 #include "pipeline/create_user.h"
-#include "sketch/siphash.h"
 
 static struct {
 	struct ls_table *t;
@@ -121,8 +120,6 @@ static napi_value list(napi_env env, napi_callback_info info)
 	return number(env, n);
 }
 
-static u32 home(const struct ls_session_id *id) { return (u32)ls_siphash13(node.r->byid_key, id, sizeof(*id)) & node.r->byid_mask; }
-
 /* heard(rows, n): items of the standby */
 static napi_value heard(napi_env env, napi_callback_info info)
 {
@@ -132,19 +129,14 @@ static napi_value heard(napi_env env, napi_callback_info info)
 	args(env, info, argv, 2);
 	const struct ls_sketch_item *items = (const struct ls_sketch_item *)bytes(env, argv[0], &size);
 	u32 n = whole(env, argv[1]);
-	for (u32 i = 0; i < n + AHEAD; i++) { /* the line of the index, then that of the item, then the answer */
-		if (i + AHEAD < n)
-			__builtin_prefetch(&node.r->byid[home(&items[i + AHEAD].id)]);
-		if (i < n) {
-			u32 at = node.r->byid[home(&items[i].id)];
-
-			if (at)
-				__builtin_prefetch(&node.r->shadow[at - 1]);
-		}
-		if (i < AHEAD)
-			continue;
-		const struct ls_sketch_item *item = &items[i - AHEAD];
+	for (u32 i = 0; i < n; i++) {
+		const struct ls_sketch_item *item = &items[i];
 		u32 slot = ls_sync_find(node.r, &item->id);
+
+		if (i + 2 * AHEAD < n)
+			ls_sync_fetch(node.r, &items[i + 2 * AHEAD].id, true);
+		if (i + AHEAD < n)
+			ls_sync_fetch(node.r, &items[i + AHEAD].id, false);
 
 		if (slot == LS_SLOT_NONE)
 			node.extra[node.extras++] = (struct ls_wire_delete){ .id = item->id, .reason = LS_CLOSE_RECONCILE };

@@ -7,6 +7,8 @@
  *   reconcile_ratio_bpf  CPU time of the same algorithm over kernel hash maps with batch calls, divided by ours
  *   reconcile_ratio_map  CPU time of the same algorithm over JavaScript Maps, divided by ours
  *   exact                1: every stale session gone with its two entries, no other touched, table verified
+ *
+ * With `peer` two nodes that differ beside it: peer.ts.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { freemem } from 'node:os'
@@ -16,13 +18,17 @@ import { describeMachine } from '../lib/machine.js'
 import { buildPrograms, collect, root, runProgram } from '../lib/programs.js'
 import { figuresOf, medianOf, merge, ratio, spreadOf, type Samples, type SuiteResult } from '../lib/samples.js'
 import { htmlReport } from './html.js'
-import { barPlot, costPlot, perSessionPlot } from './plots.js'
+import { peerFigures, measurePeer, peerNotes, peerRows, type PeerRow } from './peer.js'
+import { barPlot, costPlot, peerPlot, perSessionPlot } from './plots.js'
 
 export interface ReconcileBenchOptions {
   readonly sessions?: number
   readonly stale?: number
   readonly repeats?: number
   readonly sweep?: boolean
+  /** Two nodes that differ, repaired each way; `quick`: smaller ones, fewer rounds. */
+  readonly peer?: boolean
+  readonly quick?: boolean
   readonly html?: string | null
   /** Write the plots of a sweep into docs/plots. */
   readonly savePlots?: boolean
@@ -59,15 +65,32 @@ export async function bench (options: ReconcileBenchOptions = {}): Promise<Suite
       sweep.push(sweepRow(await measure(size, stale, size > 1e6 ? 3 : 5, progress, signal), size))
     }
   }
-  const complete = { ...result, sweep, notes: { ...result.notes, ...sweepNote(sweep) } }
+  const peer = options.peer === true ? await measurePair(options, sessions) : null
+  const complete = {
+    ...result, sweep, figures: { ...result.figures, ...peer?.figures }, spread: { ...result.spread, ...peer?.spread }, notes: { ...result.notes, ...sweepNote(sweep), ...peer?.notes }
+  }
   if (options.savePlots === true && sweep.length > 1) writePlots(sweep, progress)
   if (options.html !== null && options.html !== undefined) {
     mkdirSync(dirname(options.html), { recursive: true })
     const plots = [barPlot(result.figures), ...(sweep.length > 1 ? [costPlot(sweep), perSessionPlot(sweep)] : [])]
-    writeFileSync(options.html, htmlReport(complete, describeMachine(), new Date(), plots))
+    const pairs = peer === null ? [] : (['wallMs', 'cpuMs', 'bytes'] as const).map((what) => peerPlot(peer.rows, what))
+    writeFileSync(options.html, htmlReport(complete, describeMachine(), new Date(), plots, peer === null ? null : { rows: peer.rows, picked: peer.picked, svgs: pairs }))
     progress(`report: ${options.html}`)
   }
   return complete
+}
+
+interface PairResult { readonly figures: Readonly<Record<string, number>>, readonly spread: SuiteResult['spread'], readonly notes: Readonly<Record<string, string>>, readonly rows: readonly PeerRow[], readonly picked: ReadonlyMap<number, boolean> }
+
+async function measurePair ({ quick = false, progress = () => {}, signal }: ReconcileBenchOptions, asked: number): Promise<PairResult> {
+  const sessions = quick ? Math.min(asked, 100_000) : asked
+  const differences = [0, 100, ...(quick ? [] : [10_000]), Math.min(500_000, sessions / 2)]
+  const samples = await measurePeer({ sessions, differences, rounds: quick ? 1 : 3, progress, ...(signal === undefined ? {} : { signal }) })
+  const figures = peerFigures(samples, differences)
+  return {
+    figures: figuresOf({ peer_sessions: sessions, ...figures }), spread: spreadOf(samples), notes: peerNotes(sessions, differences), rows: peerRows(samples, differences),
+    picked: new Map(differences.map((d) => [d, figures[`peer_picked_d${d}`] === 0]))
+  }
 }
 
 /** Ours with the kernel's, then the Map's, twice over unless few repeats are asked for, so that a drifting machine hits all of them. */

@@ -2,6 +2,7 @@
 import type { EChartsOption } from 'echarts'
 import * as echarts from 'echarts'
 import type { SweepRow } from './main.js'
+import { methods, type PeerRow } from './peer.js'
 
 const colors = { ours: '#0b7285', bpf: '#e8590c', map: '#868e96' }
 
@@ -14,6 +15,9 @@ function draw (option: EChartsOption, width = 760, height = 440): string {
     chart.dispose()
   }
 }
+
+const ways = { bulk: ['whole group', colors.bpf], list: ['ids and digests', colors.map], sketch: ['sketch', colors.ours], engine: ['as the engine decides', '#2b8a3e'] } as const
+const units = { wallMs: 'ms (wall clock)', cpuMs: 'ms (CPU time of both nodes)', bytes: 'bytes on the wire' } as const
 
 const short = (n: number): string => (n >= 1e6 ? `${Math.round(n / 1e5) / 10}M` : n >= 1e3 ? `${n / 1e3}k` : String(n))
 
@@ -73,4 +77,19 @@ export function barPlot (figures: Readonly<Record<string, number>>): string {
     yAxis: { type: 'category', inverse: true, data: bars.map((b) => b.name) },
     series: [{ type: 'bar', data: bars, label: { show: true, position: 'right' }, barMaxWidth: 36 }]
   }, 760, 240)
+}
+
+/** Each way to make two nodes equal, a group of bars for each number of differences. */
+export function peerPlot (rows: readonly PeerRow[], what: keyof typeof units): string {
+  const differences = [...new Set(rows.map((r) => r.differences))]
+  return draw({
+    title: { text: `Two nodes that differ: ${units[what]}`, textStyle: { fontSize: 15 } },
+    legend,
+    grid,
+    xAxis: { type: 'category', name: 'sessions that differ', nameLocation: 'middle', nameGap: 28, data: differences.map(short) },
+    yAxis: { type: 'log', axisLabel: { formatter: short } },
+    series: methods.map((method) => ({
+      name: ways[method][0], type: 'bar' as const, color: ways[method][1], data: differences.map((d) => rows.find((r) => r.method === method && r.differences === d)?.[what] ?? null)
+    }))
+  }, 760, 340)
 }

@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import { randomBytes } from 'node:crypto'
+import { phase } from '../../src/generated/codes.js'
 import { limits, layout } from '../../src/generated/layout.js'
 import { cutBytes, frameType, viewOf } from '../../src/ha/sync/protocol.js'
 import { defaultCosts } from '../../src/ha/sync/incoming.js'
@@ -29,13 +30,13 @@ export interface PeerSpec {
 }
 
 /** Of one connection, from the hello on. */
-export interface PeerReport { readonly cpuMs: number, readonly wallMs: number, readonly bytesOut: number, readonly bulks: number, readonly sketches: number, readonly problems: readonly string[] }
+export interface PeerReport { readonly cpuMs: number, readonly wallMs: number, readonly bytesOut: number, readonly bulks: number, readonly sketches: number }
 
 export type ToPeer =
   | { readonly kind: 'start', readonly spec: PeerSpec }
   /** The usual sessions, as if they had come from the peer. */
   | { readonly kind: 'fill' }
-  /** The standby loses `each` sessions from the number `from` on, has `each` others behind them otherwise, and `each` that nobody has. */
+  /** The standby loses `each` sessions from the number `from` on, has `each` others behind them in another phase, and `each` that nobody has. */
   | { readonly kind: 'differ', readonly from: number, readonly each: number }
   | { readonly kind: 'connect', readonly port: number | null }
   | { readonly kind: 'disconnect' }
@@ -60,7 +61,6 @@ const proven = (): void => {
   seen.provenMs ??= performance.now()
   onProven()
 }
-const problems: string[] = []
 
 /** The same connection, with the bytes that leave counted. */
 const counted = (conn: Connection): Connection => ({
@@ -257,6 +257,7 @@ let side: Side | null = null
 let spec: PeerSpec | null = null
 let sockets: Sockets | null = null
 const shape = layout.ls_wire_record
+const closing = phase.findIndex((p) => p.name === 'tcp_fin_wait')
 
 function inPieces (from: number, count: number, piece: (from: number, n: number) => void): void {
   for (let at = 0; at < count; at += limits.LS_FRAME_ROWS_MAX) piece(from + at, Math.min(limits.LS_FRAME_ROWS_MAX, count - at))
@@ -271,7 +272,7 @@ function differ (to: Side, sessions: number, from: number, each: number): void {
   })
   inPieces(from + each, each, (first, n) => {
     const rows = records(first, n)
-    for (let i = 0; i < n; i++) rows[i * recordBytes + shape.policy.offset] = 7
+    for (let i = 0; i < n; i++) rows[i * recordBytes + shape.phase.offset] = closing
     to.apply(frameType.upserts, rows, recordBytes, n)
   })
   inPieces(sessions, each, (first, n) => { to.apply(frameType.upserts, records(first, n), recordBytes, n) })
@@ -281,9 +282,8 @@ function differ (to: Side, sessions: number, from: number, each: number): void {
 async function connect (port: number | null): Promise<number | null> {
   if (side === null || spec === null) throw new Error('not started')
   begin() // nothing of the connection before
-  problems.length = 0 // one that is cut looks like one
   sockets = openSockets({
-    engine: side, credentials: { kind: 'psk', key: Buffer.from(spec.key, 'hex') }, onProblem: (text) => { problems.push(text) },
+    engine: side, credentials: { kind: 'psk', key: Buffer.from(spec.key, 'hex') }, onProblem: () => { /* a connection that is cut looks like one; who dials calls again */ },
     listen: port === null ? { host: '127.0.0.1', port: 0 } : null, dial: port === null ? null : { host: '127.0.0.1', port }
   })
   return (await sockets.address)?.port ?? null
@@ -293,7 +293,7 @@ async function report (): Promise<PeerReport> {
   if (spec?.role === 'standby' && seen.provenMs === null) await new Promise<void>((resolve) => { onProven = resolve })
   side?.settle()
   const { user, system } = process.cpuUsage(seen.cpu)
-  return { cpuMs: (user + system) / 1000, wallMs: (seen.provenMs ?? performance.now()) - seen.fromMs, bytesOut: seen.bytesOut, bulks: seen.bulks, sketches: seen.sketches, problems }
+  return { cpuMs: (user + system) / 1000, wallMs: (seen.provenMs ?? performance.now()) - seen.fromMs, bytesOut: seen.bytesOut, bulks: seen.bulks, sketches: seen.sketches }
 }
 
 async function answer (message: ToPeer): Promise<FromPeer> {
