@@ -51,10 +51,10 @@ interface Copy {
 /**
  * What repairs cost, in nanoseconds of CPU of both sides: of the whole group for each of its rows, of the differences for each session that is looked at for
  * more cells than are there, and for each difference (a session that is otherwise is two). `bench reconcile --peer` measured it: of a million sessions the
- * whole group is cheaper from about 135 000 that differ, on a link that is not slower than the hosts; on a slow one the differences are cheaper for longer.
+ * whole group is cheaper from about 120 000 that differ, on a link that is not slower than the hosts; on a slow one the differences are cheaper for longer.
  */
 export interface RepairCosts { readonly row: number, readonly look: number, readonly difference: number }
-export const defaultCosts: RepairCosts = { row: 1100, look: 150, difference: 5300 }
+export const defaultCosts: RepairCosts = { row: 1100, look: 150, difference: 6000 }
 /** Cells from which the guess at the number of differences is good to 4 %. */
 const GUESS_CELLS = 1024
 /** For each difference: what nearly all need, and what hardly any does not need. */
