@@ -59,7 +59,7 @@ export function compile (desired: Desired, facts: HostFacts, ids: IdTable, rings
   writePools(bank, pools)
   writeStatics(bank, config.static_out, statics, outPlaces)
   writeStatics(bank, config.static_in, statics, inPlaces)
-  writeRules(bank, d, rules, now, warnings)
+  writeRules(bank, d, rules, now)
   const said = packAnnouncements(announcements(locals, bound, d.ids.domain), warnings)
   return { bank: bank.bytes, routes: packRoutes(d, bound), neighbours: packNeighbours(bound), announcements: said, result: resultOf(d, bound, rules, warnings), warnings }
 }
@@ -86,7 +86,7 @@ function tooDense (tables: ReadonlyArray<{ readonly name: string, readonly keys:
 const actions = { deny: limits.LS_ACT_DENY, permit: limits.LS_ACT_PERMIT, reject: limits.LS_ACT_REJECT }
 const snatActions = { none: limits.LS_SNAT_NONE, pool: limits.LS_SNAT_POOL, interface: limits.LS_SNAT_INTERFACE }
 
-function writeRules (bank: Bank, d: Desired, rules: CompiledRules, now: Date, warnings: string[]): void {
+function writeRules (bank: Bank, d: Desired, rules: CompiledRules, now: Date): void {
   const rule = layout.ls_rule
   rules.policies.rules.forEach(({ policy, app }, i) => {
     const base = at(config.rule, i)
