@@ -326,20 +326,14 @@ enum ls_status ls_replica_extend(struct ls_replica *r, u32 rg, u32 cells)
 	return status;
 }
 
-/* Sessions of one slot under the group's new key; what the shadow has of no session goes. */
+/* The session of one slot under the group's new key. What the shadow has of one that ended stays, uncounted: its end is still to be told. */
 static void recount(struct ls_replica *r, u32 slot, u64 now_ns)
 {
 	const struct ls_shadow *s = &r->shadow[slot];
 	struct ls_wire_record record;
 
-	if (ls_sync_read(r, slot, now_ns, &record)) {
-		if (s->used && !ls_sync_same(&s->item.id, &record.id))
-			return; /* whose end is still to be told */
-		if (slot >= r->group[record.rg].counted_at)
-			ls_sync_remember(r, slot, &record);
-	} else if (s->used && s->turn != r->group[s->rg].turn) {
-		ls_sync_forget(r, slot);
-	}
+	if (ls_sync_read(r, slot, now_ns, &record) && (!s->used || ls_sync_same(&s->item.id, &record.id)) && slot >= r->group[record.rg].counted_at)
+		ls_sync_remember(r, slot, &record);
 }
 
 /* Items of the slots up to `end` into the cells that are being built. */

@@ -76,7 +76,7 @@ static void image_from(const struct ls_wire_record *r, u64 now, struct ls_sessio
 	s->real = r->real;
 	s->app = r->app;
 	s->pad1 = 0;
-	s->state = LS_STATE_MAKE(LS_CREATING, r->phase, 0, r->close_reason, (r->flow & ~LS_FLOW_ADMIN) | LS_FLOW_SHARED);
+	s->state = LS_STATE_MAKE(LS_CREATING, r->phase, 0, r->close_reason, (r->flow & ~LS_FLOW_ADMIN) | (r->flags & LS_SF_LATE ? LS_FLOW_SHARED : 0));
 	s->last_seen_ns = now > r->idle_ns ? now - r->idle_ns : 0;
 	for (u32 d = 0; d < 2; d++) {
 		s->packets[d] = r->packets[d];

@@ -608,6 +608,35 @@ static u64 items(struct node *n)
 	return info.items[0];
 }
 
+TEST("another key: an end that was not told yet is told all the same")
+{
+	static const u64 other[2] = { 1, 2 };
+	struct node a, b;
+	struct ls_apply_result sum;
+	u32 slot[20];
+
+	node_open(&a, true);
+	node_open(&b, false);
+	for (u32 i = 0; i < 20; i++)
+		CHECK(create(&a, i, &slot[i]));
+	drain(&a);
+	give(&b, a.out, a.bytes, &sum);
+	for (u32 i = 0; i < 10; i++)
+		end(&a, slot[i]);
+	CHECK_EQ(ls_replica_key(a.r, 0, other), LS_OK);
+	CHECK_EQ(ls_replica_key(b.r, 0, other), LS_OK);
+	while (!ls_replica_count(a.r, 100) || !ls_replica_count(b.r, 100))
+		;
+	CHECK_EQ(items(&a), 10);
+	CHECK_EQ(drain(&a), 10);
+	give(&b, a.out, a.bytes, &sum);
+	CHECK_EQ(sum.deleted, 10);
+	CHECK_EQ(repair(&a, &b), 0);
+	equal(&a, &b, 20);
+	node_close(&a);
+	node_close(&b);
+}
+
 TEST("sync never: not sent, in no sketch, ended by nobody but the node that has it")
 {
 	struct node a, b;

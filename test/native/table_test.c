@@ -338,7 +338,7 @@ TEST("the same session again refreshes; the same tuple with another id conflicts
 	CHECK_EQ(gen, gen2);
 	CHECK(ls_session_read(t, slot, &s));
 	CHECK_EQ(s.packets[0], 77);
-	CHECK_EQ(LS_STATE_FLOW(s.state), LS_FLOW_REPLIED | LS_FLOW_SHARED);
+	CHECK_EQ(LS_STATE_FLOW(s.state), LS_FLOW_REPLIED);
 	other = r;
 	other.id.serial++;
 	CHECK_EQ(install(t, &other, 0), LS_E_CONFLICT);

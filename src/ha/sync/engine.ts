@@ -12,7 +12,7 @@ import { recordBytes } from '../../native/records.js'
 import { firstOrdered, frameOf, headerBytes, typeOf, seqOf, FrameError, FrameReader, seal, type Frame } from './frame.js'
 import { Incoming, type GroupCopy, type RepairCosts } from './incoming.js'
 import { Outgoing } from './outgoing.js'
-import { defaultTimes, frameType, placeOf, readPlace, setAuditAge, viewOf, type Surroundings, type SyncTimes } from './protocol.js'
+import { defaultTimes, frameType, groups, placeOf, readPlace, setAuditAge, viewOf, type SketchKeys, type Surroundings, type SyncTimes } from './protocol.js'
 import { Window } from './window.js'
 
 export interface Connection {
@@ -110,10 +110,11 @@ export class SyncEngine {
     this.slots = o.slots
     this.self = o.self
     const recount = (): void => { this.whole = false }
-    this.outgoing = new Outgoing(o.world, {
+    const keys: SketchKeys = Array.from({ length: groups }, () => null)
+    this.outgoing = new Outgoing(o.world, keys, {
       push: (frame) => { this.push(frame) }, aside: (frame) => { this.aside(frame) }, lastSeq: () => (this.window?.nextSeq ?? 1) - 1, ahead: () => this.window?.bytes ?? 0, aheadMax: o.windowBytes ?? windowBytesDefault
     }, this.times, recount)
-    this.incoming = new Incoming(o.world, (rg) => this.outgoing.owns(rg), (frame) => { this.aside(frame) }, recount, o.costs)
+    this.incoming = new Incoming(o.world, keys, (rg) => this.outgoing.owns(rg), (frame) => { this.aside(frame) }, recount, o.costs)
     recount() // a table that was adopted has sessions
   }
 
@@ -341,7 +342,7 @@ export class SyncEngine {
 
   /** Groups that this node owns from here on, a bit each, and the epoch of every group. */
   own (owned: number, epochs: readonly bigint[]): void {
-    this.outgoing.own(owned, epochs, (rg) => this.incoming.keyOf(rg))
+    this.outgoing.own(owned, epochs)
     this.incoming.roles(epochs)
   }
 

@@ -5,7 +5,7 @@
 import { limits } from '../../generated/layout.js'
 import { frameOf, type Frame } from './frame.js'
 import {
-  cellsMax, cellsRange, cutBytes, frameType, groups, idBytes, keyBytes, readCells, readCut, sketchCells, wantOf, type Surroundings
+  cellsMax, cellsRange, cutBytes, frameType, groups, idBytes, keyBytes, readCells, readCut, sketchCells, wantOf, type SketchKeys, type Surroundings
 } from './protocol.js'
 
 /**
@@ -20,7 +20,6 @@ const moves = {
 
 interface Copy {
   state: CopyState
-  key: Uint8Array | null
   /** Highest epoch of the group that was seen: a frame of an older one is refused (R24). */
   epoch: bigint
   /** The cut that is compared, and what the peer has of it. */
@@ -66,10 +65,10 @@ export interface GroupCopy { readonly state: CopyState, readonly epoch: bigint, 
 export class Incoming {
   readonly counts = { installed: 0, deleted: 0, unknown: 0, waiting: 0, conflicts: 0, full: 0, invalid: 0, refused: 0, cuts: 0, skippedCuts: 0, equalCuts: 0, differences: 0, repairs: 0, bulks: 0, stale: 0 }
   private readonly copy: Copy[] = Array.from({ length: groups }, () => ({
-    state: 'unknown', key: null, epoch: 0n, cut: 0, items: 0, cells: 0, fed: 0, guess: 0, wanted: 0, counting: false, tries: 0, againAtMs: -Infinity, inBulk: false, differences: 0, repairFromMs: 0, provenAtMs: null, equalAtMs: null, equalSeq: 0
+    state: 'unknown', epoch: 0n, cut: 0, items: 0, cells: 0, fed: 0, guess: 0, wanted: 0, counting: false, tries: 0, againAtMs: -Infinity, inBulk: false, differences: 0, repairFromMs: 0, provenAtMs: null, equalAtMs: null, equalSeq: 0
   }))
 
-  constructor (private readonly world: Surroundings, private readonly owns: (rg: number) => boolean, private readonly aside: (frame: Uint8Array) => void, private readonly recount: () => void, private readonly costs: RepairCosts = defaultCosts) {}
+  constructor (private readonly world: Surroundings, private readonly keys: SketchKeys, private readonly owns: (rg: number) => boolean, private readonly aside: (frame: Uint8Array) => void, private readonly recount: () => void, private readonly costs: RepairCosts = defaultCosts) {}
 
   /** With what waited on the reaper thread and found no place. */
   total (): Incoming['counts'] {
@@ -81,7 +80,6 @@ export class Incoming {
   wantCut (rg: number): void { this.aside(frameOf({ type: frameType.cutWant, rg, body: wantOf(0) })) }
 
   group (rg: number): GroupCopy | null { return this.copy[rg] ?? null }
-  keyOf (rg: number): Uint8Array | null { return this.copy[rg]?.key ?? null }
 
   private move (copy: Copy, to: CopyState): void {
     if (!(moves[copy.state] as readonly CopyState[]).includes(to)) throw new Error(`a copy goes from ${copy.state} to ${to}`)
@@ -187,8 +185,9 @@ export class Incoming {
 
   /** True: the group's sketch is counted anew, under another key. */
   private rekey (rg: number, copy: Copy, key: Uint8Array): boolean {
-    if (copy.key !== null && Buffer.compare(copy.key, key) === 0) return false
-    copy.key = key
+    const known = this.keys[rg]
+    if (known != null && Buffer.compare(known, key) === 0) return false
+    this.keys[rg] = key
     copy.counting = true
     copy.wanted = 0
     if (copy.state === 'comparing' || copy.state === 'repairing') this.move(copy, 'unknown')

@@ -5,7 +5,7 @@
 import { limits } from '../../generated/layout.js'
 import { recordBytes } from '../../native/records.js'
 import { frameOf, split, type Frame } from './frame.js'
-import { cellsMax, cellsRange, cutBytes, frameType, groups, idBytes, keyBytes, packedCellMax, readCells, readWant, setAuditAge, sketchCells, type Surroundings, type SyncTimes } from './protocol.js'
+import { cellsMax, cellsRange, cutBytes, frameType, groups, idBytes, keyBytes, packedCellMax, readCells, readWant, setAuditAge, sketchCells, type SketchKeys, type Surroundings, type SyncTimes } from './protocol.js'
 
 /** Rows of a frame that was asked for: long enough for its cost, short enough for the allocator to keep its memory. */
 const rowsMax = 512
@@ -21,8 +21,6 @@ const CELLS_MS = 60_000
 
 interface Group {
   epoch: bigint
-  /** Of the sketch; null until this node has owned the group. */
-  key: Uint8Array | null
   keyAtMs: number
   /** Place of the last cut. */
   cut: number
@@ -47,7 +45,7 @@ export interface Link {
 
 export class Outgoing {
   readonly counts = { rows: 0, sent: 0, bulks: 0, cells: 0, cuts: 0, needed: 0, keys: 0 }
-  private readonly group: Group[] = Array.from({ length: groups }, () => ({ epoch: 0n, key: null, keyAtMs: -Infinity, cut: 0, cutAtMs: -Infinity, wantedAtMs: -Infinity, wantsCut: false, extended: false }))
+  private readonly group: Group[] = Array.from({ length: groups }, () => ({ epoch: 0n, keyAtMs: -Infinity, cut: 0, cutAtMs: -Infinity, wantedAtMs: -Infinity, wantsCut: false, extended: false }))
   private owned = 0
   private scratch = new Uint8Array(0)
   private readonly cut = new Uint8Array(cutBytes)
@@ -60,7 +58,7 @@ export class Outgoing {
   private readonly aheadMax: number
   private readonly rowsMax: number
 
-  constructor (private readonly world: Surroundings, private readonly link: Link, private readonly times: SyncTimes, private readonly recount: () => void) {
+  constructor (private readonly world: Surroundings, private readonly keys: SketchKeys, private readonly link: Link, private readonly times: SyncTimes, private readonly recount: () => void) {
     this.aheadMax = Math.min(BULK_AHEAD, link.aheadMax / 4)
     this.rowsMax = Math.max(1, Math.min(rowsMax, Math.floor(this.aheadMax / recordBytes)))
   }
@@ -76,19 +74,14 @@ export class Outgoing {
 
   owns (rg: number): boolean { return (this.owned >>> rg & 1) === 1 }
 
-  /** Groups that this node owns from here on. One that is new gets a key, unless the peer gave it one. */
-  own (owned: number, epochs: readonly bigint[], keyOf: (rg: number) => Uint8Array | null): void {
+  /** Groups that this node owns from here on. One that is new gets a key, unless it has one, the peer's perhaps. */
+  own (owned: number, epochs: readonly bigint[]): void {
     for (let rg = 0; rg < groups; rg++) {
       const group = this.group[rg]
       if (group !== undefined) group.epoch = epochs[rg] ?? 0n
       if (group === undefined || (owned >>> rg & 1) === 0 || this.owns(rg)) continue
-      const known = keyOf(rg) ?? group.key
-      if (known === null) {
-        this.draw(rg, group)
-      } else {
-        group.key = known
-        group.keyAtMs = this.world.nowMs()
-      }
+      group.keyAtMs = this.world.nowMs()
+      if (this.keys[rg] == null) this.draw(rg, group)
       group.extended = true // as a standby it may have asked for more
       group.wantsCut = true
     }
@@ -97,10 +90,10 @@ export class Outgoing {
 
   /** Another key: our sketch is counted anew, and the next cut tells the peer, which does the same. */
   private draw (rg: number, group: Group): void {
-    group.key = this.world.random(keyBytes)
+    const key = this.keys[rg] = this.world.random(keyBytes)
     group.keyAtMs = this.world.nowMs()
     group.wantsCut = true
-    this.world.replica.key(rg, group.key)
+    this.world.replica.key(rg, key)
     this.recount()
   }
 
@@ -178,7 +171,7 @@ export class Outgoing {
         group.wantsCut = true
         continue
       }
-      if (cursor === 0) this.link.push(frameOf({ type: frameType.bulkBegin, rg, row: keyBytes, epoch: group.epoch, body: group.key ?? new Uint8Array(keyBytes) }))
+      if (cursor === 0) this.link.push(frameOf({ type: frameType.bulkBegin, rg, row: keyBytes, epoch: group.epoch, body: this.keys[rg] ?? new Uint8Array(keyBytes) }))
       const step = this.world.replica.bulk(rg, cursor, this.rowsMax, this.room(groups * 32 + this.rowsMax * recordBytes))
       bulk.cursor = step.cursor
       this.counts.sent += step.rows

@@ -22,6 +22,9 @@ export interface Surroundings {
   readonly event: (name: SyncEventName, fields: Readonly<Record<string, string | number | null>>) => void
 }
 
+/** What each group's sketch is counted under, whoever owns the group; null: nothing yet. One for both halves: a role changes, the sketch stays. */
+export type SketchKeys = Array<Uint8Array | null>
+
 export interface SyncTimes {
   /** Between two cuts of a group. */
   readonly cutMs: number
