@@ -66,7 +66,8 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
     }
     case 'failover': {
       const { bench } = await import('./failover/main.js')
-      return { result: await bench({ backend: options.backend ?? 'ebpf', moves: options.moves ?? (options.quick ? 2 : 100), kills: options.kills ?? (options.quick ? 1 : 100), flowKills: options.quick ? 0 : 3, calibrate: !options.quick, peer: !options.quick, progress, signal }) }
+      const kills = options.kills ?? (options.quick ? 1 : 100)
+      return { result: await bench({ backend: options.backend ?? 'ebpf', moves: options.moves ?? (options.quick ? 2 : 100), kills, flowKills: options.quick ? 0 : Math.ceil(kills / 20), calibrate: !options.quick, peer: !options.quick, progress, signal }) }
     }
     case 'api': {
       const { bench } = await import('./api/main.js')

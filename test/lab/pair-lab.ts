@@ -38,7 +38,7 @@ export class PairLab {
   get prefix (): string { return this.topology.options.prefix }
   netns (host: HostName): string { return this.topology.netns(host) }
 
-  async start (router: RouterName, config = this.config, options: AgentOptions = {}): Promise<LabAgent> {
+  async start (router: RouterName, config = this.config, options: AgentOptions = { readyWithinMs: 60_000 }): Promise<LabAgent> {
     const directory = join(this.topology.directory, router)
     mkdirSync(directory, { recursive: true })
     const agent = await LabAgent.start({ directory, instance: this.netns(router), netns: this.netns(router), node: router, remember: (pid) => { this.topology.remember(pid) } }, config, options)

@@ -94,5 +94,6 @@ t.test('counters by name, and what grew', async (t) => {
 t.test('options of the demonstration', async (t) => {
   t.match(parseOptions(['--quick', '--json', '--prefix', 'abc']), { size: 'quick', json: true, prefix: 'abc', keep: false })
   t.match(parseOptions(['--full', '--keep', '--prefix=abc']), { size: 'full', keep: true, prefix: 'abc' })
+  t.match(parseOptions(['ha', '--quick']), { pair: true, size: 'quick' })
   t.throws(() => parseOptions(['--fast']), { code: 'LS_U_USAGE' })
 })
