@@ -21,8 +21,10 @@ export class Window {
 
   /** Most that the oldest change the peer has not acknowledged can be old; 0: it has all. */
   lagMs (nowMs: number): number {
-    const oldest = this.kept[this.first]
-    return oldest === undefined ? 0 : nowMs - oldest.sinceMs
+    // Not of the first alone: what was drained late stands behind answers that are newer.
+    let sinceMs = nowMs
+    for (let i = this.first; i < this.kept.length; i++) sinceMs = Math.min(sinceMs, this.kept[i]?.sinceMs ?? nowMs)
+    return nowMs - sinceMs
   }
 
   /** Numbers and keeps the frame, whose changes came between `sinceMs` and now. False: it does not fit, and this stream has come to its end. */

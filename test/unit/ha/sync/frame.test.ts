@@ -107,3 +107,11 @@ t.test('a window numbers, keeps what is not acknowledged, and ends when it is fu
   t.equal(w.bytes, 0)
   t.end()
 })
+
+t.test('the lag is that of the oldest change, also when it was drained late and stands behind a newer frame', async (t) => {
+  const w = new Window(7n, 1000)
+  const frame = frameOf({ type: limits.LS_FRAME_UPSERTS, body: new Uint8Array(8) })
+  w.push(frame.slice(), 90)
+  w.push(frame.slice(), 100, 10)
+  t.equal(w.lagMs(100), 90)
+})
