@@ -83,19 +83,23 @@ class Bench {
     return { rows: Number(sync.sent['rows'] ?? 0), atMs: performance.now() }
   }
 
-  /** As many new flows as the pair takes without falling behind. */
+  /** A quarter of the new flows that the pair takes beside downloads and probe without falling behind: a death needs room. */
   async calibrate (): Promise<void> {
+    const downloads = keepDownloading(this.lab, DOWNLOADS)
+    const probe = await fineProbe(this.lab)
     for (const rate of FLOWS_PER_S) {
       const churn = await churning(this.lab, rate)
       await sleep(5000) // the first flows end after two seconds
       const { ready } = await this.lab.group(peerOf(this.owner))
       const { sync } = await this.lab.status(this.owner)
       await churn.stop()
-      await this.lab.settled(this.owner, SETTLE_MS)
-      if (!ready || (sync.lagMs ?? Infinity) > 100) break
-      this.flowsPerS = rate
+      if (!ready || (sync.lagMs ?? Infinity) > 50) break
+      this.flowsPerS = rate / 4
     }
-    this.o.progress(`${this.flowsPerS} new flows/s are what this host carries now`)
+    await probe.stop()
+    await downloads.end()
+    this.o.progress(`${this.flowsPerS} new flows/s: a quarter of what this host carries now`)
+    await this.restart('slow')
   }
 
   async underChurn (act: () => Promise<void>): Promise<void> {
@@ -136,6 +140,7 @@ class Bench {
 
   async kill (timing: keyof typeof timings): Promise<void> {
     const { lab, owner } = this
+    await lab.settled(owner, SETTLE_MS) // of a standby that is not ready nothing is promised
     const probe = await fineProbe(lab)
     const before = await this.sent()
     const established = await establishedIds(lab.agent(owner))
