@@ -12,6 +12,8 @@ export interface Rival {
   readonly status: RgStatus
   /** False: its agent is away and no restart hold protects it. */
   readonly attended: boolean
+  /** Its agent is away: what it owns goes on, and it takes nothing. */
+  readonly away: boolean
 }
 
 export interface ElectionInput {
@@ -66,7 +68,7 @@ const claimOf = ({ nodeIndex, status: { epoch, priority } }: Rival): Claim => ({
 const rivalIs = (x: ElectionInput, test: (r: Rival) => boolean): boolean => x.peer.kind === 'alive' && test(x.peer.rival)
 const rivalClaims = (x: ElectionInput): boolean => rivalIs(x, r => claims(r.status.role))
 /** Might own. A listening node counts: that costs at most the time it listens, and keeps two that start together apart. */
-const fit = (r: Rival): boolean => r.status.holds.every(hold => hold === 'listening') && r.status.priority > 0
+const fit = (r: Rival): boolean => !r.away && r.status.holds.every(hold => hold === 'listening') && r.status.priority > 0
 const owns = (x: ElectionInput): boolean => x.role === 'owner'
 const unfit = (x: ElectionInput): boolean => x.holds.includes('manual') || x.holds.includes('weight')
 

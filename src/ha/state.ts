@@ -102,7 +102,7 @@ export function rivalsOf (state: OwnershipState, rg: RgState): readonly PeerRiva
     const { status } = peer
     if (status === null || !alive(peer)) continue
     const word = status.rgs.find(s => s.rg === rg.config.rg)
-    if (word !== undefined) rivals.push({ node: peer.node, generation: status.generation, nodeIndex: status.nodeIndex, status: word, attended: attended(peer, state.nowMs) })
+    if (word !== undefined) rivals.push({ node: peer.node, generation: status.generation, nodeIndex: status.nodeIndex, status: word, attended: attended(peer, state.nowMs), away: peer.awaySinceMs !== null })
   }
   return rivals
 }

@@ -7,7 +7,7 @@ import { read } from '../../architecture/repo.js'
 import { rgStatus } from './rig.js'
 
 const lost = { kind: 'lost' } as const
-const rival = (over: Partial<RgStatus> = {}, more: Partial<Rival> = {}): Rival => ({ nodeIndex: 2, attended: true, status: rgStatus({ role: 'owner', epoch: makeEpoch(5n, 2), ...over }), ...more })
+const rival = (over: Partial<RgStatus> = {}, more: Partial<Rival> = {}): Rival => ({ nodeIndex: 2, attended: true, away: false, status: rgStatus({ role: 'owner', epoch: makeEpoch(5n, 2), ...over }), ...more })
 const peer = (over: Partial<RgStatus> = {}, more: Partial<Rival> = {}): ElectionInput['peer'] => ({ kind: 'alive', rival: rival(over, more) })
 const input = (over: Partial<ElectionInput> = {}): ElectionInput => ({
   nodeIndex: 1, role: 'standby', epoch: 0n, fence: makeEpoch(5n, 2), priority: 100, preempt: false, holds: [], ready: true, synced: true, overdue: false, mayMove: true, peer: lost, ...over,
@@ -52,6 +52,7 @@ const cases: ReadonlyArray<readonly [number, string, string, string, ElectionInp
   [14, 'standby', 'peer-outranks', 'higher priority', input({ peer: peer({ role: 'standby', priority: 110 }) })],
   [14, 'standby', 'peer-outranks', 'the peer listens, and will be better', input({ peer: peer({ role: 'init', holds: ['listening'], priority: 110 }) })],
   [14, 'standby', 'peer-outranks', 'ready goes before priority', input({ priority: 200, ready: false, peer: peer({ role: 'standby' }) })],
+  [15, 'own', 'elected', 'the better one is there, and its agent is not: it decides nothing', input({ ready: true, priority: 100, peer: peer({ role: 'standby', ready: true, priority: 200 }, { away: true }) })],
   [15, 'own', 'elected', 'the peer is lost', input()],
   [15, 'own', 'elected', 'the peer was never seen', input({ peer: { kind: 'unseen' } })],
   [15, 'own', 'elected', 'better than the peer', input({ peer: peer({ role: 'standby', priority: 90 }) })],
