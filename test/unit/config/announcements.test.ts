@@ -24,7 +24,7 @@ interfaces:
   eth1: {zone: outside, addresses: [192.0.2.1/24, "2001:db8:2::1/64"], floating-addresses: [192.0.2.254/24, "fe80::1/64"]}
   v10: {port: eth1, vlan: 10, zone: other, addresses: 10.1.10.1/24, floating-addresses: 10.1.10.254/24}
   q: {port: eth1, vlan: 20, inner-vlan: 30, zone: inside, domain: blue, addresses: 10.1.0.1/24, floating-addresses: 10.1.0.254/24}
-  ha: {role: fabric, addresses: 203.0.113.1/24}
+  ha: {role: fabric, mtu: 1512, addresses: 203.0.113.1/24}
 zones: {inside: {}, outside: {}, other: {redundancy-group: 1}}
 `
 const [eth0, eth1] = ['02:00:00:00:00:01', '02:00:00:00:00:02']
