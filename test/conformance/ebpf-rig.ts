@@ -44,11 +44,21 @@ export function ebpfRigs (wires: Wires): (options?: { readonly capacity?: number
     })
     const { config } = rig.dataplane
     const { apply } = config
+    const linked = (): boolean => native !== null && known(native, wires)
+    let waiting: Promise<void> | null = null
     Object.defineProperty(config, 'apply', {
       value: async (...args: Parameters<typeof apply>) => {
-        const linked = (): boolean => native !== null && known(native, wires)
-        if (!wires.settled()) await wires.ready()
-        if (!linked()) await until('what the kernel tells of the links', linked)
+        if (waiting !== null || !wires.settled() || !linked()) {
+          // Who waits for links keeps its place among the applies.
+          const mine = (waiting ?? Promise.resolve()).then(async () => {
+            if (!wires.settled()) await wires.ready()
+            if (!linked()) await until('what the kernel tells of the links', linked)
+          })
+          const last = mine.catch(() => undefined)
+          waiting = last
+          await mine
+          if (waiting === last) waiting = null
+        }
         const result = await apply(...args)
         wires.play()
         return result
