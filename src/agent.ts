@@ -21,19 +21,17 @@ import type { Desired } from './contract/desired.js'
 import type { BackendName, ConfigSink } from './contract/dataplane.js'
 import { LockstepError } from './contract/errors.js'
 import type { AgentInfo } from './contract/services.js'
-import type { SessionChange } from './contract/session.js'
 import { leaseForeverNs } from './ha/lease.js'
-import { drop } from './generated/codes.js'
-import { layout, limits } from './generated/layout.js'
+import { limits } from './generated/layout.js'
 import { EventLog } from './ha/event-log.js'
 import { standalone } from './ha/standalone.js'
-import { formatAddress, addressOfBytes } from './lib/address.js'
 import { watchLoopDelay } from './lib/loop-delay.js'
 import type { NativeTable } from './native/binding.js'
 import { fromNative } from './native/errors.js'
 import { heldIds } from './native/held-ids.js'
 import { loadCore } from './native/load.js'
 import { version } from './native/version.js'
+import { logClosed, logPolicies } from './telemetry/session-log.js'
 import { clusterCalls } from './workers/cluster-bridge.js'
 import { startCluster, type ClusterThread } from './workers/cluster-thread.js'
 import { HeartPlace } from './workers/heart-place.js'
@@ -484,36 +482,6 @@ function bootId (): string {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   } catch {
     return createHash('sha256').update(String(process.pid)).digest('hex')
-  }
-}
-
-/** Policy decisions that asked to be logged, one line each. */
-function logPolicies (log: Logger, rows: Uint8Array, authority: Authority): void {
-  const shape = layout.ls_log
-  const key = layout.ls_key
-  const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength)
-  for (let base = 0; base + shape.size <= rows.length; base += shape.size) {
-    const k = base + shape.key.offset
-    const reason = view.getUint8(base + shape.drop.offset)
-    log.info({
-      action: (['deny', 'permit', 'reject'] as const)[view.getUint8(base + shape.action.offset)] ?? 'deny',
-      policy: authority.names.name('policy', view.getUint16(base + shape.policy.offset, true)),
-      from: authority.names.name('zone', view.getUint16(base + shape.zone_in.offset, true)), to: authority.names.name('zone', view.getUint16(base + shape.zone_out.offset, true)),
-      source: formatAddress(addressOfBytes(rows, k + key.src.offset)), sourcePort: view.getUint16(k + key.sport_be.offset, false),
-      destination: formatAddress(addressOfBytes(rows, k + key.dst.offset)), destinationPort: view.getUint16(k + key.dport_be.offset, false),
-      protocol: view.getUint8(k + key.proto.offset), ...(reason === 0 ? {} : { reason: drop[reason]?.name })
-    }, 'policy')
-  }
-}
-
-/** Ended sessions of policies with `log: close`. */
-function logClosed (log: Logger, changes: readonly SessionChange[], lost: number, authority: Authority): void {
-  if (lost > 0) log.warn({ lost }, 'sessions closed without a line: more ended than can be logged')
-  for (const { session: s, closeReason } of changes) {
-    log.info({
-      policy: authority.names.name('policy', s.policy), reason: closeReason, source: s.source, sourcePort: s.sourcePort, destination: s.destination, destinationPort: s.destinationPort,
-      protocol: s.protocol, seconds: Math.round(s.ageMs / 1000), packets: [Number(s.packetsForward), Number(s.packetsReply)], bytes: [Number(s.bytesForward), Number(s.bytesReply)]
-    }, 'session closed')
   }
 }
 

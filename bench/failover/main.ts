@@ -10,6 +10,7 @@
  *   survived_ratio    of the sessions that were older than lag_p99_ms when the owner died, those that the new owner has
  *   tcp_broken        downloads that broke, at moves and deaths; tcp_young_broken: of those begun within 500 ms before a death, which nobody promises
  *   contested         deaths not counted: a busy host had kept the owner silent for too long before
+ *   unplanned         changes of the owner that nobody asked for, for the same reason
  *   commit_ms         entries that a takeover has to install before packets pass: none; conntrackd_commit_ms: what its commit of conntrackd_committed takes
  *   flow_gap_ms_*     longest silence of each of flow_count flows at flow_rate datagrams a second through a death, IPv4; flow6_gap_ms_*: IPv6
  */
@@ -19,7 +20,7 @@ import { probeBackends } from '../../src/backend/registry.js'
 import { probing, type ProbeFigures } from '../../test/lab/load.js'
 import { churning, establishedIds, fineProbe, keepDownloading, killOwner, missingOf, peerOf, probePort, probeServer, tooYoung, type Death } from '../../test/lab/pair-failover.js'
 import { PairLab } from '../../test/lab/pair-lab.js'
-import { pairConfig, type PairConfig, type RouterName } from '../../test/lab/pair-topology.js'
+import { pairConfig, routers, type PairConfig, type RouterName } from '../../test/lab/pair-topology.js'
 import { addresses } from '../../test/lab/topology.js'
 import { BenchError } from '../lib/programs.js'
 import { figuresOf, median, quantile, type SuiteResult } from '../lib/samples.js'
@@ -62,6 +63,7 @@ class Bench {
   youngBroken = 0
   contested = 0
   refused = 0
+  unplanned = 0
   flowsPerS = 1000
   entries = 0
   last: Death | null = null
@@ -78,6 +80,19 @@ class Bench {
     await Promise.all([this.lab.start('r1', config), this.lab.start('r2', config)])
     this.owner = 'r1'
     await this.lab.settled('r1', SETTLE_MS)
+  }
+
+  /** One owns and the other is ready: of a standby that is not, nothing is promised. Who owns may have changed, where the host left heartbeats waiting. */
+  async settle (): Promise<void> {
+    const expected = this.owner
+    await this.lab.until(async () => {
+      const groups = await Promise.all(routers.map(async (r) => await this.lab.group(r)))
+      const [owner, standby] = [routers.find((_, i) => groups[i]?.role === 'owner'), groups.find((g) => g.role === 'standby')]
+      if (owner === undefined || standby?.ready !== true) return groups.map((g, i) => `${routers[i] ?? ''} is ${g.role}: ${g.reasons.join(', ')}`).join('; ')
+      this.owner = owner
+      return null
+    }, SETTLE_MS)
+    if (this.owner !== expected) this.unplanned++
   }
 
   async sent (): Promise<Sent> {
@@ -123,9 +138,9 @@ class Bench {
   }
 
   async move (): Promise<void> {
+    await this.settle()
     const { lab, owner } = this
     const heir = peerOf(owner)
-    await lab.settled(owner, SETTLE_MS)
     const probe = await fineProbe(lab)
     const before = await this.sent()
     const established = await establishedIds(lab.agent(owner))
@@ -137,7 +152,6 @@ class Bench {
       await probe.stop()
       this.refused++
       this.o.progress(`a planned move was refused: ${moved.stdout.trim()}${moved.stderr.trim()}`)
-      if ((await lab.group(heir)).role === 'owner') this.owner = heir // the host was so busy that it took over
       return
     }
     this.owner = heir
@@ -147,8 +161,8 @@ class Bench {
   }
 
   async kill (timing: keyof typeof timings): Promise<void> {
+    await this.settle()
     const { lab, owner } = this
-    await lab.settled(owner, SETTLE_MS) // of a standby that is not ready nothing is promised
     const probe = await fineProbe(lab)
     const before = await this.sent()
     const established = await establishedIds(lab.agent(owner))
@@ -173,7 +187,7 @@ class Bench {
   /** Whoever died comes back as the standby. */
   async revive (timing: keyof typeof timings): Promise<void> {
     await this.lab.start(peerOf(this.owner), pairConfig({ ...this.config(timing), keyFile: this.lab.keyFile }))
-    await this.lab.settled(this.owner, SETTLE_MS)
+    await this.settle()
   }
 
   async flowGap (family: 'v4' | 'v6'): Promise<void> {
@@ -258,7 +272,7 @@ function resultOf (b: Bench, theirs: Awaited<ReturnType<typeof measureConntrackd
       moves: b.moves.length, moves_refused: b.refused, lost_planned: sum(b.moves.map((m) => m.lost)), move_ms_p50: median(b.moves.map((m) => m.ms)), planned_gap_ms_max: Math.max(...b.moves.map((m) => m.gapMs)),
       deaths: deaths.length, detect_ms_p50: of(b.deaths.slow, (d) => d.detectMs), detect_ms_fast_p50: of(b.deaths.fast, (d) => d.detectMs), role_ms_p50: of(deaths, (d) => d.roleMs),
       takeover_ms_p50: of(deaths, (d) => d.takeoverMs), takeover_ms_p99: of(deaths, (d) => d.takeoverMs, 0.99), gap_ms_p50: of(b.deaths.slow, (d) => d.gapMs), gap_fast_ms_p50: of(b.deaths.fast, (d) => d.gapMs),
-      established, survived_ratio: (established - sum(deaths.map((d) => d.missing))) / established, tcp_broken: b.broken, tcp_young_broken: b.youngBroken, contested: b.contested,
+      established, survived_ratio: (established - sum(deaths.map((d) => d.missing))) / established, tcp_broken: b.broken, tcp_young_broken: b.youngBroken, contested: b.contested, unplanned: b.unplanned,
       changes_per_s: median(b.rates), lag_p99_ms: median(b.lags.filter(Number.isFinite)), table_sessions: b.entries, commit_ms: 0,
       conntrackd_commit_ms: 'skipped' in theirs ? null : theirs.commitMs, conntrackd_committed: 'skipped' in theirs ? null : theirs.committed,
       flow_count: b.gaps.v4.length === 0 ? null : flows.count, flow_rate: b.gaps.v4.length === 0 ? null : flows.rate,

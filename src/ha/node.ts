@@ -47,8 +47,10 @@ export interface NodeOptions extends Omit<EngineOptions, 'world' | 'onMessage'> 
   readonly onLag?: (ms: number) => void
 }
 
-/** The giver's drain: `asked` waits for the grace, `graced` for a drain that leaves nothing. */
-interface Drain { readonly rg: number, readonly moveId: string, state: 'asked' | 'graced' | 'drained', seq: number }
+/** The giver's drain: it waits for the grace of this turn, then for a drain that leaves nothing. */
+interface Drain { readonly rg: number, readonly moveId: string, readonly turn: number, readonly graced: boolean }
+const sameFacts = (a: ReadinessFacts, b: ReadinessFacts): boolean => (Object.keys(a) as Array<keyof ReadinessFacts>).every((name) => a[name] === b[name])
+
 interface WantedCut { readonly rg: number, readonly moveId: string, readonly seq: number }
 
 export class HaNode {
@@ -57,10 +59,10 @@ export class HaNode {
   private wakeAtMs = -Infinity
   private tickedMs = Infinity
   private graces = 0
-  private drains: Array<Drain & { readonly turn: number }> = []
+  private drains: readonly Drain[] = []
   private cuts: WantedCut[] = []
   private readonly host = new Map<number, HostFacts>()
-  private readonly facts = new Map<number, string>()
+  private readonly facts = new Map<number, ReadinessFacts>()
   private said = ''
   private owned = -1
   private epochs = ''
@@ -79,7 +81,6 @@ export class HaNode {
   started (epochs: ReadonlyMap<number, Epoch> | null, adopted: ReadonlyArray<{ readonly rg: number, readonly epoch: Epoch }>): void {
     this.tickedMs = this.o.world.nowMs()
     this.take({ kind: 'started', epochs, adopted })
-    this.shareRoles()
   }
 
   /** Another life of whoever holds the leases: all that was said under the other one is of another node. */
@@ -101,19 +102,18 @@ export class HaNode {
   }
 
   graced (turn: number): void {
-    for (const drain of this.drains) if (drain.turn === turn && drain.state === 'asked') drain.state = 'graced'
+    this.drains = this.drains.map((d) => d.turn === turn ? { ...d, graced: true } : d)
   }
 
   /** Records that were drained; `dry`: the rings had no more. */
   drained (records: Uint8Array, n: number, overruns: number, dry: boolean): void {
     // What was graced before this drain began is in it.
-    const whole = dry ? this.drains.filter((d) => d.state === 'graced') : []
+    const whole = dry ? this.drains.filter((d) => d.graced) : []
+    if (whole.length > 0) this.drains = this.drains.filter((d) => !d.graced)
     this.engine.drained(records, n, overruns)
-    for (const drain of whole) {
-      drain.state = 'drained'
-      drain.seq = this.engine.lastSeq
-      this.engine.wantCut(drain.rg)
-      this.take({ kind: 'drained', rg: drain.rg, moveId: drain.moveId, seq: BigInt(drain.seq) })
+    for (const { rg, moveId } of whole) {
+      this.engine.wantCut(rg)
+      this.take({ kind: 'drained', rg, moveId, seq: BigInt(this.engine.lastSeq) })
     }
   }
 
@@ -152,9 +152,9 @@ export class HaNode {
     for (const { rg, moveId } of proven) this.take({ kind: 'cut', rg, moveId, equal: true })
     for (const { config: { rg } } of this.state.rgs) {
       const facts = this.factsOf(rg)
-      const said = JSON.stringify(facts)
-      if (this.facts.get(rg) === said) continue
-      this.facts.set(rg, said)
+      const said = this.facts.get(rg)
+      if (said !== undefined && sameFacts(said, facts)) continue
+      this.facts.set(rg, facts)
       this.take({ kind: 'readiness', rg, facts })
     }
   }
@@ -231,12 +231,11 @@ export class HaNode {
     this.o.world.say(status)
   }
 
-  /** Asked again it says again what it found. */
+  /** Asked again while it waits: it goes on waiting. */
   private drain (rg: number, moveId: string): void {
-    const known = this.drains.find((d) => d.rg === rg && d.moveId === moveId)
-    if (known !== undefined) return
+    if (this.drains.some((d) => d.rg === rg && d.moveId === moveId)) return
     const turn = ++this.graces
-    this.drains = [...this.drains.filter((d) => d.rg !== rg), { rg, moveId, state: 'asked', seq: 0, turn }]
+    this.drains = [...this.drains.filter((d) => d.rg !== rg), { rg, moveId, turn, graced: false }]
     this.o.world.grace(turn)
   }
 

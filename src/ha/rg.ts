@@ -2,6 +2,7 @@
  * Redundancy groups: roles and their one table of changes, epochs, and what a node tells about itself in a heartbeat.
  * Pure types and functions. Drawn in docs/design/0011-ownership.md.
  */
+import type { RgRole } from '../contract/dataplane.js'
 import { LockstepError } from '../contract/errors.js'
 import { haLimits } from './limits.js'
 
@@ -9,7 +10,7 @@ import { haLimits } from './limits.js'
  * `init` listens first · `standby` may own · `hold` must not own now, the holds say why · `owner` forwards and creates ·
  * `yield` and `take` are the two ends of a planned move: both forward what they have, neither creates (R22).
  */
-export type Role = 'init' | 'standby' | 'hold' | 'owner' | 'yield' | 'take'
+export type Role = RgRole
 
 /** Legal changes of role; any other is a bug. A restart is a new life, not a change. */
 export const roleMoves = {

@@ -4,7 +4,6 @@
  */
 import { LockstepError } from '../contract/errors.js'
 import type { Endpoint, ClusterEvent, ClusterGroup, ClusterGroupStatus, ClusterSettings, ClusterStatus, CommandResult, RoleChange, VerifyResult } from '../contract/cluster.js'
-import type { RgRole } from '../contract/dataplane.js'
 import type { OwnershipConfig, OwnershipNote } from '../ha/events.js'
 import { openHeart, type HeartLink } from '../ha/heart/link.js'
 import { leaseStampNs } from '../ha/lease.js'
@@ -16,8 +15,9 @@ import type { Self } from '../ha/sync/engine.js'
 import type { Credentials } from '../ha/sync/socket.js'
 import { frameType } from '../ha/sync/protocol.js'
 import { effectivePriority } from '../ha/weight.js'
-import { limits } from '../generated/layout.js'
+import { monotonicMs } from '../lib/monotonic.js'
 import type { NativeTable } from '../native/binding.js'
+import { roleNumbers } from '../native/roles.js'
 import { EpochFile } from './epochs.js'
 import { openPair, type Pair, type PairShell } from './pair.js'
 
@@ -81,17 +81,13 @@ export interface Cluster {
   readonly close: () => Promise<void>
 }
 
-const roleNumbers: Readonly<Record<RgRole, number>> = {
-  init: limits.LS_ROLE_INIT, standby: limits.LS_ROLE_STANDBY, owner: limits.LS_ROLE_OWNER, hold: limits.LS_ROLE_HOLD, yield: limits.LS_ROLE_YIELD, take: limits.LS_ROLE_TAKE
-}
 const HISTORY = 32
 /** Time for whoever keeps the leases to be there. */
 const HEART_MS = 1000
-const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
 /** Unix time of a moment of CLOCK_MONOTONIC. */
-const wall = (monotonicMs: number): number => Math.round(Date.now() - (nowMs() - monotonicMs))
+const wall = (atMs: number): number => Math.round(Date.now() - (monotonicMs() - atMs))
 
-export const ownershipOf = ({ node, settings, self }: Pick<ClusterSpec, 'node' | 'settings' | 'self'>, bootId: string): OwnershipConfig => ({
+const ownershipOf = ({ node, settings, self }: Pick<ClusterSpec, 'node' | 'settings' | 'self'>, bootId: string): OwnershipConfig => ({
   node, nodeIndex: settings.nodes.find(n => n.name === node)?.index ?? 0, bootId, peers: settings.nodes.filter(n => n.name !== node).map(n => n.name), witness: false,
   timing: settings.timing, timers: { ...defaultTimers, ...settings.timers }, generation: BigInt(self.generation), rgs: groupsOf(node, settings)
 })
@@ -255,7 +251,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   }
 
   const verify = async (rg: number, signal: AbortSignal): Promise<VerifyResult> => {
-    const began = nowMs()
+    const began = monotonicMs()
     const before = pair.report(false).received.differences
     const group = ha.ownership.rgs.find(r => r.config.rg === rg)
     if (group !== undefined && claims(group.role)) throw new LockstepError('invalid', 'LS_H_OWNER', 'this node owns the group: whoever does not compares', { object: `group ${rg}`, found: group.role, next: `ask ${other.name}` })
@@ -263,7 +259,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
     const equal = (): boolean => (ha.engine.group(rg)?.equalAtMs ?? -1) >= began
     while (!equal() && !signal.aborted) await new Promise(resolve => { setTimeout(resolve, 10) })
     const copy = ha.engine.group(rg)
-    return { rg, equal: equal(), sessions: pair.items(rg), differences: pair.report(false).received.differences - before, provenEqualAt: copy?.provenAtMs == null ? null : wall(copy.provenAtMs), tookMs: nowMs() - began }
+    return { rg, equal: equal(), sessions: pair.items(rg), differences: pair.report(false).received.differences - before, provenEqualAt: copy?.provenAtMs == null ? null : wall(copy.provenAtMs), tookMs: monotonicMs() - began }
   }
 
   const status = (): ClusterStatus => {
@@ -317,7 +313,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
       else ha.engine.tick()
       return ha.engine.busy
     },
-    dueMs: () => begun ? ha.dueAtMs - nowMs() : Infinity,
+    dueMs: () => begun ? ha.dueAtMs - monotonicMs() : Infinity,
     close: async () => {
       closing = true
       heart?.close()

@@ -5,6 +5,7 @@ import type { Endpoint } from '../contract/cluster.js'
 import { SyncEngine, type EngineOptions, type EngineStatus, type Self } from '../ha/sync/engine.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
 import { openSockets, type Credentials, type Sockets } from '../ha/sync/socket.js'
+import { monotonicMs } from '../lib/monotonic.js'
 import type { NativeTable } from '../native/binding.js'
 import { loadCore } from '../native/load.js'
 
@@ -31,9 +32,6 @@ export interface PairReport extends EngineStatus {
   /** CPU time of the sync thread. */
   readonly cpuMs: number
 }
-
-/** CLOCK_MONOTONIC, as the table's. */
-const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
 
 export interface Pair {
   /** Drained records, the oldest of which may be from `sinceMs` on. */
@@ -62,7 +60,7 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
   const replica = new (loadCore().Replica)(table)
   const lag = createHistogram()
   const engine = make({
-    world: { replica, nowMs, random: (n) => randomBytes(n), event: onEvent }, self: spec.self, slots: table.info().slots,
+    world: { replica, nowMs: monotonicMs, random: (n) => randomBytes(n), event: onEvent }, self: spec.self, slots: table.info().slots,
     ...(spec.windowBytes === null ? {} : { windowBytes: spec.windowBytes }), onLag: (ms) => { lag.record(Math.max(1, Math.round(ms * 1000))) }
   })
   engine.own(spec.owned, spec.epochs)

@@ -2,15 +2,10 @@
  * A virtual heart, as native/heart is: it says its agent's last word every interval, `away` while the agent is, and renews leases in the table that have not
  * ended. It outlives its agent and ends with its host.
  */
-import { limits } from '../../src/generated/layout.js'
 import { leaseMs, leaseStampNs, stampMs, type Timing } from '../../src/ha/lease.js'
-import { claims, forwards, type Epoch, type NodeStatus, type Role } from '../../src/ha/rg.js'
+import { claims, forwards, type Epoch, type NodeStatus } from '../../src/ha/rg.js'
 import type { NativeTable } from '../../src/native/binding.js'
-
-export const roleNumbers: Readonly<Record<Role, number>> = {
-  init: limits.LS_ROLE_INIT, standby: limits.LS_ROLE_STANDBY, owner: limits.LS_ROLE_OWNER, hold: limits.LS_ROLE_HOLD, yield: limits.LS_ROLE_YIELD, take: limits.LS_ROLE_TAKE
-}
-export const roleOf = (n: number): Role => (Object.keys(roleNumbers) as Role[]).find((role) => roleNumbers[role] === n) ?? 'init'
+import { roleNumbers } from '../../src/native/roles.js'
 
 /** What a heart does; a planted defect changes one of them. */
 export interface HeartRules { readonly renewsEnded: boolean, readonly yields: boolean, readonly leaseFactor: number, readonly forgets: boolean, readonly saysAway: boolean, readonly reportsLapsed: boolean }
@@ -62,7 +57,7 @@ export class Heart {
     for (const { rg, epoch } of this.held()) {
       const theirs = peer.rgs.find((r) => r.rg === rg)
       if (!this.rules.yields || theirs === undefined || !claims(theirs.role) || theirs.epoch <= epoch) continue
-      this.world.table.setRole(rg, limits.LS_ROLE_STANDBY, epoch, 0n)
+      this.world.table.setRole(rg, roleNumbers.standby, epoch, 0n)
       this.dropped.add(rg)
       this.speaks = true
     }

@@ -11,8 +11,9 @@ import type { Connection, Self, SyncEngine } from '../../src/ha/sync/engine.js'
 import type { SyncEventName } from '../../src/ha/sync/protocol.js'
 import { recordBytes } from '../../src/native/records.js'
 import type { NativeTable } from '../../src/native/binding.js'
+import { roleNumbers, roleOf } from '../../src/native/roles.js'
 import { capacity, Dataplane, idOf, type DataplaneOptions } from './dataplane.js'
-import { Heart, heartRules, roleNumbers, roleOf, type HeartRules } from './heart.js'
+import { Heart, heartRules, type HeartRules } from './heart.js'
 import type { Random } from './random.js'
 
 export const timing = defaultTiming
@@ -234,7 +235,7 @@ export class Host extends Dataplane {
     const group = this.groups()[rg]
     return group === undefined || !this.up
       ? { role: 'init', epoch: 0n, valid: false }
-      : { role: roleOf(group.role), epoch: group.epoch, valid: group.leaseDeadlineNs > leaseStampNs(this.nowMs()) && (this.ha !== null || this.outlives) }
+      : { role: roleOf(group.role) ?? 'init', epoch: group.epoch, valid: group.leaseDeadlineNs > leaseStampNs(this.nowMs()) && (this.ha !== null || this.outlives) }
   }
 
   private creates (rg: number): boolean {

@@ -1,17 +1,14 @@
 /** Roles and leases of the redundancy groups in the shared table. One call sets all of a group's words, so what is not said is kept here. */
-import type { HaController, RgRole } from '../../contract/dataplane.js'
-import { limits } from '../../generated/layout.js'
+import type { HaController } from '../../contract/dataplane.js'
 import type { NativeTable } from '../../native/binding.js'
 import { native } from '../../native/errors.js'
+import { roleNumbers } from '../../native/roles.js'
 
-const roles: Readonly<Record<RgRole, number>> = {
-  init: limits.LS_ROLE_INIT, standby: limits.LS_ROLE_STANDBY, owner: limits.LS_ROLE_OWNER, hold: limits.LS_ROLE_HOLD, yield: limits.LS_ROLE_YIELD, take: limits.LS_ROLE_TAKE
-}
 const FOR_EVER = 2n ** 64n - 1n
 
 interface Group { readonly role: number, readonly epoch: bigint, readonly deadlineNs: bigint }
 /** As a new table has it: no peer, so ours without end (R23). */
-const fresh: Group = { role: roles.owner, epoch: 0n, deadlineNs: FOR_EVER }
+const fresh: Group = { role: roleNumbers.owner, epoch: 0n, deadlineNs: FOR_EVER }
 
 export function haController (table: Pick<NativeTable, 'setRole'>): HaController {
   const groups = new Map<number, Group>()
@@ -21,7 +18,7 @@ export function haController (table: Pick<NativeTable, 'setRole'>): HaController
     groups.set(rg, group)
   }
   return {
-    setRole: (rg, role, epoch) => { set(rg, { role: roles[role], epoch }) },
+    setRole: (rg, role, epoch) => { set(rg, { role: roleNumbers[role], epoch }) },
     stampLease: (rg, deadlineNs) => { set(rg, { deadlineNs }) }
   }
 }

@@ -5,10 +5,11 @@
 import { LockstepError } from '../../contract/errors.js'
 import { layout, limits } from '../../generated/layout.js'
 import { Heartbeat, Hold as WireHold } from '../../generated/proto/lockstep/peer/v1/heartbeat.js'
+import { roleNumbers, roleOf } from '../../native/roles.js'
 import { addressBytes, parseAddress } from '../../lib/address.js'
 import { checkTiming, leaseMs, type Timing } from '../lease.js'
 import { haLimits } from '../limits.js'
-import { holds, type Hold, type NodeStatus, type RgStatus, type Role } from '../rg.js'
+import { holds, type Hold, type NodeStatus, type RgStatus } from '../rg.js'
 
 export interface HeartAddress {
   /** IPv4 or IPv6; a link-local one with the number of its interface: fe80::1%3. */
@@ -28,10 +29,6 @@ export interface HeartSpec {
 const setup = layout.ls_heart_setup
 const word = layout.ls_heart_word
 const beat = layout.ls_heartbeat
-const roleNumbers: Readonly<Record<Role, number>> = {
-  init: limits.LS_ROLE_INIT, standby: limits.LS_ROLE_STANDBY, hold: limits.LS_ROLE_HOLD, owner: limits.LS_ROLE_OWNER, yield: limits.LS_ROLE_YIELD, take: limits.LS_ROLE_TAKE,
-}
-const roleOf = new Map(Object.entries(roleNumbers).map(([role, number]) => [number, role as Role]))
 const wireHolds: Readonly<Record<Hold, WireHold>> = {
   manual: WireHold.HOLD_MANUAL, weight: WireHold.HOLD_WEIGHT, resigned: WireHold.HOLD_RESIGNED, outdated: WireHold.HOLD_OUTDATED,
   isolated: WireHold.HOLD_ISOLATED, listening: WireHold.HOLD_LISTENING,
@@ -112,8 +109,8 @@ export function readHeartbeat (bytes: Uint8Array): NodeStatus | string {
   const restartHoldMs = view.getUint32(beat.restart_hold_ms.offset, true)
   const rgs: RgStatus[] = []
   for (const { rg, priority, ready, reasons, synced, holds: wire, pinned } of body.groups) {
-    const role = roleOf.get(bytes[beat.role.offset + rg] ?? -1)
-    if (rg >= limits.LS_RGS_MAX || role === undefined || priority > 255 || rgs.some(other => other.rg === rg)) return `group ${rg} is no group, named twice, or of an unknown role or priority`
+    const role = roleOf(bytes[beat.role.offset + rg] ?? -1)
+    if (rg >= limits.LS_RGS_MAX || role === null || priority > 255 || rgs.some(other => other.rg === rg)) return `group ${rg} is no group, named twice, or of an unknown role or priority`
     const held = new Set(wire.map(h => holdOf.get(h) ?? 'manual'))
     if ((dropped >> rg & 1) === 1) held.add('resigned')
     const epoch = view.getBigUint64(beat.epoch.offset + rg * beat.epoch.stride, true)
