@@ -35,9 +35,12 @@ struct ls_heart {
 	int stop, listener, agent; /* agent -1: away */
 	u8 boot[16];
 	u64 seq, next_ns;
+	u64 awake_ns;      /* listens without a pause since then */
 	bool set_up, said; /* an agent has said how, what */
 	bool speak;        /* a heartbeat is due before its time */
 	bool stamped;      /* every other stamp goes with a heartbeat */
+	bool asked;        /* the agent waits for an answer */
+	u64 turn;
 	u32 dropped;       /* groups whose lease ended or was given up, until a word says another role or epoch */
 	struct ls_heart_setup setup;
 	struct hmac_sha256_ctx key;
@@ -57,6 +60,7 @@ static void agent_gone(struct ls_heart *h)
 	if (h->agent >= 0)
 		close(h->agent);
 	h->agent = -1;
+	h->asked = false;
 	h->in_bytes = 0;
 	h->speak = true;
 }
@@ -247,7 +251,7 @@ static const char *set_up(struct ls_heart *h, const u8 *at, size_t bytes)
 	}
 	h->setup = s;
 	h->set_up = h->speak = true;
-	h->next_ns = ls_clock_ns();
+	h->next_ns = h->awake_ns = ls_clock_ns();
 	return NULL;
 }
 
@@ -273,12 +277,25 @@ static const char *take_word(struct ls_heart *h, const u8 *at, size_t bytes)
 	return NULL;
 }
 
+static const char *take_question(struct ls_heart *h, const u8 *at, size_t bytes)
+{
+	struct ls_heart_ask ask;
+
+	if (bytes != sizeof(ask))
+		return "question of another length";
+	memcpy(&ask, at, sizeof(ask));
+	h->turn = ask.turn;
+	h->asked = true;
+	return NULL;
+}
+
 static const char *take_frame(struct ls_heart *h, u32 kind, const u8 *at, size_t bytes)
 {
 	switch (kind) {
 	case LS_HEART_SETUP: return set_up(h, at, bytes);
 	case LS_HEART_WORD: return take_word(h, at, bytes);
 	case LS_HEART_RESIGN: return drop(h, held(h)), NULL;
+	case LS_HEART_ASK: return take_question(h, at, bytes);
 	default: return "kind of frame";
 	}
 }
@@ -337,6 +354,15 @@ static void welcome(struct ls_heart *h)
 	tell(h, LS_HEART_HELLO, &hello, sizeof(hello), NULL, 0);
 }
 
+/* When the paths were read: what waited in them comes first. */
+static void answer(struct ls_heart *h)
+{
+	struct ls_heart_answer answer = { .turn = h->turn, .awake_ns = h->awake_ns };
+
+	h->asked = false;
+	tell(h, LS_HEART_ANSWER, &answer, sizeof(answer), NULL, 0);
+}
+
 /* --- the thread -------------------------------------------------------------------------------------------------------------------- */
 
 /* Before other work of the host, if we may. */
@@ -353,6 +379,8 @@ static void tick(struct ls_heart *h, u64 now)
 {
 	u64 half = h->setup.interval_ms * MS / 2;
 
+	if (now > h->next_ns + half * h->setup.count)
+		h->awake_ns = now;
 	stamp(h, now);
 	h->stamped = !h->stamped;
 	h->speak |= h->stamped;
@@ -389,6 +417,8 @@ static void *heart_main(void *arg)
 		for (u32 i = 0; i < LS_HEART_PATHS_MAX; i++)
 			if (f[POLL_PATHS + i].revents)
 				hear_path(h, i);
+		if (h->asked)
+			answer(h);
 		if (h->speak && h->set_up && h->said)
 			beat(h, ls_clock_ns());
 	}

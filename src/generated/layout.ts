@@ -255,6 +255,15 @@ export const layout = {
     pad: { offset: 18, size: 2, type: 'u16' },
     scope: { offset: 20, size: 4, type: 'u32' },
   },
+  ls_heart_answer: {
+    size: 16,
+    turn: { offset: 0, size: 8, type: 'u64' },
+    awake_ns: { offset: 8, size: 8, type: 'u64' },
+  },
+  ls_heart_ask: {
+    size: 8,
+    turn: { offset: 0, size: 8, type: 'u64' },
+  },
   ls_heart_frame: {
     size: 8,
     bytes: { offset: 0, size: 4, type: 'u32' },
@@ -885,9 +894,11 @@ export const limits = {
   LS_HEART_HEARD: 2,
   LS_HEART_LAPSED: 3,
   LS_HEART_PROBLEM: 4,
+  LS_HEART_ANSWER: 5,
   LS_HEART_SETUP: 16,
   LS_HEART_WORD: 17,
   LS_HEART_RESIGN: 18,
+  LS_HEART_ASK: 19,
   // ls_iface_flags
   LS_IF_UP: 1,
   LS_IF_MANAGEMENT: 2,

@@ -32,6 +32,8 @@ export interface NodeWorld extends Surroundings {
   readonly note: (note: OwnershipNote) => void
   /** Every packet on its way is through; then `graced`. */
   readonly grace: (turn: number) => void
+  /** This thread was held up: what whoever hears heartbeats has for it comes first; then `caughtUp`. */
+  readonly catchUp: (turn: number) => void
   /** A configuration, or its answer, from the peer. */
   readonly config?: (type: number, body: Uint8Array) => void
 }
@@ -51,6 +53,8 @@ export interface NodeOptions extends Omit<EngineOptions, 'world' | 'onMessage'> 
 interface Drain { readonly rg: number, readonly moveId: string, readonly turn: number, readonly graced: boolean }
 const sameFacts = (a: ReadinessFacts, b: ReadinessFacts): boolean => (Object.keys(a) as Array<keyof ReadinessFacts>).every((name) => a[name] === b[name])
 
+/** No time passes here after `sinceMs` until all is taken that was heard meanwhile; if nobody tells by then, it counts as not heard. */
+interface Behind { readonly turn: number, readonly sinceMs: number, readonly untilMs: number }
 interface WantedCut { readonly rg: number, readonly moveId: string, readonly seq: number }
 
 export class HaNode {
@@ -58,7 +62,8 @@ export class HaNode {
   private state: OwnershipState
   private wakeAtMs = -Infinity
   private tickedMs = Infinity
-  private graces = 0
+  private turns = 0
+  private behind: Behind | null = null
   private drains: readonly Drain[] = []
   private cuts: WantedCut[] = []
   private readonly host = new Map<number, HostFacts>()
@@ -74,7 +79,7 @@ export class HaNode {
 
   get ownership (): OwnershipState { return this.state }
   /** When it wants a tick at the latest. */
-  get dueAtMs (): number { return this.wakeAtMs }
+  get dueAtMs (): number { return this.behind === null ? this.wakeAtMs : this.behind.untilMs }
 
   // --- events ---------------------------------------------------------------------------------------------------------------------------------
 
@@ -110,7 +115,7 @@ export class HaNode {
     // What was graced before this drain began is in it.
     const whole = dry ? this.drains.filter((d) => d.graced) : []
     if (whole.length > 0) this.drains = this.drains.filter((d) => !d.graced)
-    this.engine.drained(records, n, overruns)
+    this.engine.drained(records, n, overruns, dry)
     for (const { rg, moveId } of whole) {
       this.engine.wantCut(rg)
       this.take({ kind: 'drained', rg, moveId, seq: BigInt(this.engine.lastSeq) })
@@ -123,15 +128,29 @@ export class HaNode {
     this.tickedMs = this.o.world.nowMs()
     this.engine.tick()
     this.prove()
-    if (this.o.world.nowMs() >= this.wakeAtMs) this.take({ kind: 'tick' })
+    if (this.behind === null && this.tickedMs >= this.wakeAtMs) this.take({ kind: 'tick' })
   }
 
-  /** It was this node that was silent: it slept through what the peer said, and takes nothing before it has listened, whatever comes first. */
+  /** All that was heard before `catchUp` has come. Who hears was awake since then: if not always, the node listens anew. */
+  caughtUp (turn: number, awakeSinceMs: number): void {
+    if (this.behind?.turn !== turn) return
+    const slept = awakeSinceMs > this.behind.sinceMs
+    this.behind = null
+    this.tickedMs = this.o.world.nowMs()
+    if (slept) this.lapsed([])
+    else this.take({ kind: 'tick' })
+  }
+
+  /** It was this node that was silent: what the peer said meanwhile is not taken yet, and nobody is lost by that, whatever comes first. */
   private wake (): void {
-    const nowMs = this.o.world.nowMs()
-    if (nowMs - this.tickedMs < detectionMs(this.o.ownership.timing) / 2) return
-    this.tickedMs = nowMs
-    this.lapsed([])
+    const { world, ownership: { timing } } = this.o
+    const nowMs = world.nowMs()
+    if (nowMs - this.tickedMs >= detectionMs(timing) / 2) {
+      const { turn, sinceMs } = this.behind ?? { turn: ++this.turns, sinceMs: this.tickedMs }
+      if (this.behind === null) world.catchUp(turn)
+      this.behind = { turn, sinceMs, untilMs: nowMs + detectionMs(timing) }
+      this.tickedMs = nowMs
+    } else if (this.behind !== null && nowMs >= this.behind.untilMs) this.caughtUp(this.behind.turn, Infinity)
   }
 
   private message (type: number, body: Uint8Array): void {
@@ -187,9 +206,10 @@ export class HaNode {
     this.engine.own(owned, epochs)
   }
 
-  private take (event: OwnershipEvent extends infer E ? E extends OwnershipEvent ? Omit<E, 'nowMs'> : never : never, nowMs = this.o.world.nowMs()): void {
+  private take (event: OwnershipEvent extends infer E ? E extends OwnershipEvent ? Omit<E, 'nowMs'> : never : never, atMs?: number): void {
     this.wake()
-    const { state, actions } = step(this.state, { ...event, nowMs } as OwnershipEvent)
+    const nowMs = this.behind?.sinceMs ?? this.o.world.nowMs()
+    const { state, actions } = step(this.state, { ...event, nowMs: atMs ?? nowMs } as OwnershipEvent)
     this.state = state
     const underWay = ({ rg, moveId }: { readonly rg: number, readonly moveId: string }): boolean => state.rgs.some((r) => r.config.rg === rg && r.move?.id === moveId)
     this.drains = this.drains.filter(underWay)
@@ -234,7 +254,7 @@ export class HaNode {
   /** Asked again while it waits: it goes on waiting. */
   private drain (rg: number, moveId: string): void {
     if (this.drains.some((d) => d.rg === rg && d.moveId === moveId)) return
-    const turn = ++this.graces
+    const turn = ++this.turns
     this.drains = [...this.drains.filter((d) => d.rg !== rg), { rg, moveId, turn, graced: false }]
     this.o.world.grace(turn)
   }

@@ -26,19 +26,21 @@ interface Turn {
   readonly rebooted: Set<string>
   /** A peer is heard that was not: what it said of addresses meanwhile nobody knows. */
   returned: boolean
+  /** Groups that a peer gave up, after it had announced their addresses. */
+  readonly regained: Set<number>
 }
 
 const note = (t: Turn, n: OwnershipNote): void => { t.out.push({ kind: 'event', note: n }) }
 const send = (t: Turn, message: MoveMessage): void => { t.out.push({ kind: 'send', message }) }
 
 export function step (state: OwnershipState, event: OwnershipEvent): Step {
-  const t: Turn = { nowMs: Math.max(state.nowMs, event.nowMs), state, out: [], rebooted: new Set(), returned: false }
+  const t: Turn = { nowMs: Math.max(state.nowMs, event.nowMs), state, out: [], rebooted: new Set(), returned: false, regained: new Set() }
   t.state = { ...state, nowMs: t.nowMs }
   noteLosses(t)
   eachRg(t, rg => passTime(t, rg))
   absorb(t, event)
   if (t.state.listenUntilMs !== null) eachRg(t, rg => settle(t, rg))
-  if (t.returned) for (const rg of t.state.rgs) if (rg.role === 'owner' && rg.move === null && !rg.contested) t.out.push({ kind: 'announce', rg: rg.config.rg })
+  for (const rg of t.state.rgs) if ((t.returned || t.regained.has(rg.config.rg)) && rg.role === 'owner' && rg.move === null && !rg.contested) t.out.push({ kind: 'announce', rg: rg.config.rg })
   // Leases are due from the last stamp, not from the last event: heartbeats that come often must not put them off.
   // Before the start the table has the roles of an earlier life, which may be adopted.
   if (t.state.listenUntilMs !== null && t.nowMs >= t.state.stampDueMs) {
@@ -139,6 +141,7 @@ function hear (t: Turn, path: string, status: NodeStatus): void {
     fresh = true
     t.returned ||= !alive(peer)
     const before = verdict === 'rebooted' ? null : peer.status
+    for (const { rg, gaveWay } of status.rgs) if (gaveWay > (before?.rgs.find(s => s.rg === rg)?.gaveWay ?? 0n)) t.regained.add(rg)
     return { ...peer, detector, status: newerWord(before, status), awaySinceMs: status.agent === 'present' ? null : peer.awaySinceMs ?? t.nowMs }
   }) }
   if (fresh && status.generation > t.state.generationSeen) t.state = { ...t.state, generationSeen: status.generation }
@@ -446,7 +449,8 @@ function follow (t: Turn, rg: RgState, input: ElectionInput, { want, code }: Dec
       const unclaimed: RgState = rg.claim === null ? rg : { ...rg, claim: null }
       if (rg.role === want) return unclaimed
       const resigns = rg.role === 'owner' && want === 'hold'
-      return become(t, resigns ? { ...unclaimed, guardUntilMs: t.nowMs + t.state.config.timers.resignGuardMs } : unclaimed, want, 0n, code)
+      const left: RgState = code === 'conflict-lost' ? { ...unclaimed, gaveWay: rg.epoch } : resigns ? { ...unclaimed, guardUntilMs: t.nowMs + t.state.config.timers.resignGuardMs } : unclaimed
+      return become(t, left, want, 0n, code)
     }
     case 'own': {
       // init and hold reach owner by standby.

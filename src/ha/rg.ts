@@ -70,6 +70,8 @@ export interface RgStatus {
   readonly holds: readonly Hold[]
   /** Owns by an operator's switchover: preempt waits for a reset. */
   readonly pinned: boolean
+  /** The last epoch given up to another owner, 0 if none: the addresses were announced in it, and whoever owns announces them again. */
+  readonly gaveWay: Epoch
 }
 
 /** One heartbeat. It names every group; what it does not name the node does not have (H70). No time in it is absolute. */

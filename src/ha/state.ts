@@ -41,6 +41,7 @@ export interface RgState {
   readonly unownedSinceMs: number | null
   readonly contested: boolean
   readonly pinned: boolean
+  readonly gaveWay: Epoch
   readonly move: Move | null
   readonly moveRetryAtMs: number
   readonly decision: Decision | null
@@ -67,7 +68,7 @@ export interface OwnershipState {
 export function newRg (config: RgConfig, fence: Epoch): RgState {
   return {
     config, role: 'init', epoch: 0n, fence, claim: null, manualHold: false, guardUntilMs: null, weight: noWeight, facts: unknownFacts,
-    synced: false, unownedSinceMs: null, contested: false, pinned: false, move: null, moveRetryAtMs: -Infinity, decision: null,
+    synced: false, unownedSinceMs: null, contested: false, pinned: false, gaveWay: 0n, move: null, moveRetryAtMs: -Infinity, decision: null,
   }
 }
 
@@ -150,7 +151,7 @@ export function statusOf (state: OwnershipState, seq: bigint): NodeStatus {
       const { ready, reasons } = readinessOf(state, rg)
       return {
         rg: rg.config.rg, role: rg.role, epoch: claims(rg.role) ? rg.epoch : rg.fence, priority: priorityOf(rg), ready, reasons,
-        synced: rg.synced, holds: holdsOf(state, rg), pinned: rg.pinned,
+        synced: rg.synced, holds: holdsOf(state, rg), pinned: rg.pinned, gaveWay: rg.gaveWay,
       }
     }),
   }

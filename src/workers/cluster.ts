@@ -164,6 +164,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
       world: {
         ...o.world, setRole, leaseEnded, persist, note,
         say: (status) => { if (begun) heart?.say(status) },
+        catchUp: (turn) => { heart?.ask(turn) },
         announce: (rg) => { shell.push({ kind: 'announce', rg, on: true }) }, withdraw: (rg) => { shell.push({ kind: 'announce', rg, on: false }) },
         grace: (turn) => {
           const through = table.grace().then(() => { if (!closing) node?.graced(turn) }).finally(() => { graces.delete(through) })
@@ -199,6 +200,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
     },
     onHeard: (path: string, status: NodeStatus, atMs: number) => { if (begun) ha.heard(path, status, atMs) },
     onLapsed: (rgs) => { ha.lapsed(rgs) },
+    onAnswer: (turn, awakeSinceMs) => { ha.caughtUp(turn, awakeSinceMs) },
     onProblem: (text) => { event('heartbeat', { problem: text }) },
     onGone: () => {
       keeper = false

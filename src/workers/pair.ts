@@ -34,8 +34,8 @@ export interface PairReport extends EngineStatus {
 }
 
 export interface Pair {
-  /** Drained records, the oldest of which may be from `sinceMs` on. */
-  readonly drained: (records: Uint8Array, n: number, overruns: number) => void
+  /** Drained records; `dry`: the rings had no more. */
+  readonly drained: (records: Uint8Array, n: number, overruns: number, dry: boolean) => void
   /** True: again at once. */
   readonly tick: () => boolean
   readonly own: (owned: number, epochs: readonly bigint[]) => void
@@ -66,7 +66,7 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
   engine.own(spec.owned, spec.epochs)
   const sockets: Sockets = openSockets({ engine, credentials: spec.credentials, listen: spec.listen, dial: spec.dial, onProblem })
   return {
-    drained: (records, n, overruns) => { engine.drained(records, n, overruns) },
+    drained: (records, n, overruns, dry) => { engine.drained(records, n, overruns, dry) },
     tick: () => {
       engine.tick()
       return engine.busy

@@ -6,6 +6,7 @@ import { openHeart, type HeartLink } from '../../src/ha/heart/link.js'
 import type { HeartSpec } from '../../src/ha/heart/word.js'
 import type { NodeStatus, RgStatus, Role } from '../../src/ha/rg.js'
 import { limits } from '../../src/generated/layout.js'
+import { monotonicMs } from '../../src/lib/monotonic.js'
 import { loadCore } from '../../src/native/load.js'
 
 t.setTimeout(60_000)
@@ -35,11 +36,12 @@ function openNode (t: Test, name: string, index: number, ports: readonly number[
   workers.start()
   const heartName = `-lab-${process.pid}-${name}`
   let heart: InstanceType<typeof core.Heart> | null = new core.Heart(table, heartName)
-  const log = { hellos: [] as Array<{ bootId: string, resumed: boolean, adopted: ReadonlyArray<{ rg: number, epoch: bigint }> }>, lapsed: [] as number[][], problems: [] as string[], gone: 0, heard: new Map<string, NodeStatus>() }
+  const log = { hellos: [] as Array<{ bootId: string, resumed: boolean, adopted: ReadonlyArray<{ rg: number, epoch: bigint }> }>, lapsed: [] as number[][], problems: [] as string[], gone: 0, heard: new Map<string, NodeStatus>(), answers: [] as Array<{ turn: number, awakeSinceMs: number }> }
   const dial = (): HeartLink => openHeart(heartName, {
     onHello: (bootId, resumed, adopted) => { log.hellos.push({ bootId, resumed, adopted }) },
     onHeard: (path, status) => { log.heard.set(path, status) },
     onLapsed: (rgs) => { log.lapsed.push(rgs) },
+    onAnswer: (turn, awakeSinceMs) => { log.answers.push({ turn, awakeSinceMs }) },
     onProblem: (text) => { log.problems.push(text) },
     onGone: () => { log.gone++ }
   })
@@ -51,7 +53,7 @@ function openNode (t: Test, name: string, index: number, ports: readonly number[
     }))
   })
   const status = (role: Role, epoch: bigint): NodeStatus => {
-    const rg: RgStatus = { rg: 0, role, epoch, priority: 100, ready: true, reasons: [], synced: true, holds: [], pinned: false }
+    const rg: RgStatus = { rg: 0, role, epoch, priority: 100, ready: true, reasons: [], synced: true, holds: [], pinned: false, gaveWay: 0n }
     return { node: name, nodeIndex: index, bootId: '', seq: 0n, generation: 4n, agent: 'present', restartHoldMs: null, rgs: [rg] }
   }
   const setRole = (role: number, epoch: bigint, deadline: bigint): void => { table.setRole(0, role, epoch, deadline) }
@@ -109,6 +111,13 @@ t.test('two nodes hear each other through their hearts, with and without their a
   ofA.setup(a.spec())
   ofA.say(a.status('owner', 0x100n))
   await until('b hears that', () => b.log.heard.get('path0')?.agent === 'present')
+
+  // It asks what it missed: the heart was awake since it was set up.
+  const askedAtMs = monotonicMs()
+  ofA.ask(7)
+  await until('the answer', () => a.log.answers.length > 0)
+  t.equal(a.log.answers[0]?.turn, 7)
+  t.ok((a.log.answers[0]?.awakeSinceMs ?? Infinity) < askedAtMs, `awake since ${a.log.answers[0]?.awakeSinceMs}, asked at ${askedAtMs}`)
 
   // A lease that has ended.
   a.setRole(limits.LS_ROLE_OWNER, 0x100n, 1n)

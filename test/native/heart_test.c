@@ -7,8 +7,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -530,11 +532,65 @@ TEST("H76 a path whose address is not there is told once, and the others go on")
 	all_close();
 }
 
+static struct ls_heart_answer answer_of(struct side *s, u64 turn)
+{
+	struct ls_heart_ask ask = { .turn = turn };
+	struct ls_heart_answer answer;
+
+	put(s->agent, LS_HEART_ASK, &ask, sizeof(ask), "");
+	await(s->agent, LS_HEART_ANSWER);
+	CHECK_EQ(got.bytes, sizeof(answer));
+	memcpy(&answer, got.raw, sizeof(answer));
+	return answer;
+}
+
+/* The whole process, the heart's thread with it. */
+static void sleep_ms(u32 ms)
+{
+	pid_t parent = getpid(), child = fork();
+
+	CHECK(child >= 0);
+	if (child == 0) {
+		usleep(ms * 1000);
+		kill(parent, SIGCONT);
+		_exit(0);
+	}
+	raise(SIGSTOP);
+	CHECK_EQ(waitpid(child, NULL, 0), child);
+}
+
+TEST("what was heard before a question comes before its answer, and a heart that slept says since when it is awake")
+{
+	struct ls_heart_answer answer;
+	u64 before;
+
+	all_close();
+	struct side *a = side_open(0);
+	peer_open(a);
+	say_setup(a);
+	say_word(a, "");
+	PEER_AWAITS(beat.seq);
+	before = ls_clock_ns();
+	peer.head.seq = 5;
+	peer_say();
+	put(a->agent, LS_HEART_ASK, &(struct ls_heart_ask){ .turn = 1 }, sizeof(struct ls_heart_ask), "");
+	await(a->agent, LS_HEART_HEARD);
+	await(a->agent, LS_HEART_ANSWER);
+	answer = answer_of(a, 2);
+	CHECK_EQ(answer.turn, 2);
+	CHECK(answer.awake_ns < before);
+	before = ls_clock_ns();
+	sleep_ms(600);
+	usleep(60000); /* its first wake-up */
+	CHECK(answer_of(a, 3).awake_ns > before + 500000000);
+	all_close();
+}
+
 TEST("an agent that says what cannot be is told so and left")
 {
 	struct ls_heart_frame huge = { .bytes = LS_HEART_FRAME_MAX + 1, .kind = LS_HEART_WORD };
 
-	for (u32 n = 0; n < 8; n++) {
+	for (u32 n = 0; n < 9; n++) {
 		all_close();
 		struct side *a = side_open(0);
 		u8 noise[64];
@@ -547,7 +603,8 @@ TEST("an agent that says what cannot be is told so and left")
 		case 3: a->word.role[3] = LS_ROLE_TAKE + 1; break;
 		case 4: put(a->agent, LS_HEART_SETUP, "short", 5, ""); break;
 		case 5: put(a->agent, LS_HEART_HELLO, "", 0, ""); break;
-		case 6: CHECK_EQ(send(a->agent, &huge, sizeof(huge), MSG_NOSIGNAL), sizeof(huge)); break;
+		case 6: put(a->agent, LS_HEART_ASK, "1234", 4, ""); break;
+		case 7: CHECK_EQ(send(a->agent, &huge, sizeof(huge), MSG_NOSIGNAL), sizeof(huge)); break;
 		default:
 			for (u32 i = 0; i < sizeof(noise); i++)
 				noise[i] = (u8)(check_random() | 128);

@@ -2,7 +2,7 @@
  * A virtual heart, as native/heart is: it says its agent's last word every interval, `away` while the agent is, and renews leases in the table that have not
  * ended. It outlives its agent and ends with its host.
  */
-import { leaseMs, leaseStampNs, stampMs, type Timing } from '../../src/ha/lease.js'
+import { detectionMs, leaseMs, leaseStampNs, stampMs, type Timing } from '../../src/ha/lease.js'
 import { claims, forwards, type Epoch, type NodeStatus } from '../../src/ha/rg.js'
 import type { NativeTable } from '../../src/native/binding.js'
 import { roleNumbers } from '../../src/native/roles.js'
@@ -23,6 +23,8 @@ export interface HeartWorld {
 export class Heart {
   word: NodeStatus | null = null
   present = false
+  /** Listens without a pause since then. */
+  awakeSinceMs = -Infinity
   private readonly dropped = new Set<number>()
   private seq = 0n
   private nextMs = -Infinity
@@ -67,6 +69,7 @@ export class Heart {
   tick (): void {
     const now = this.world.nowMs()
     if (now >= this.nextMs) {
+      if (now > this.nextMs + detectionMs(this.timing) / 2) this.awakeSinceMs = now
       this.stamp(now)
       this.stamped = !this.stamped
       this.speaks ||= this.stamped

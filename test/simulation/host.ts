@@ -197,6 +197,7 @@ export class Host extends Dataplane {
         return claims(role) && known === epoch && !valid
       },
       say: (status) => { this.heart.say(status) },
+      catchUp: (turn) => { this.soon(0, () => { this.ha?.caughtUp(turn, this.heart.awakeSinceMs) }) },
       persist: (rg, epoch) => { this.persist(rg, epoch, mine) },
       announce: (rg) => { o.observer.announced(this, rg) },
       withdraw: () => { /* the network goes by the last announcement */ },

@@ -48,10 +48,12 @@ enum ls_heart_kind {
 	LS_HEART_HEARD,     /* ls_heart_heard, then the body of the datagram */
 	LS_HEART_LAPSED,    /* ls_heart_lapsed */
 	LS_HEART_PROBLEM,   /* text, once for each cause and connection */
+	LS_HEART_ANSWER,    /* ls_heart_answer, behind all that was heard before the question */
 	/* agent to heart */
 	LS_HEART_SETUP = 16, /* ls_heart_setup; the same again changes nothing */
 	LS_HEART_WORD,       /* ls_heart_word, then the body of the heartbeats from here on */
 	LS_HEART_RESIGN,     /* nothing: drop all leases, and say so in the heartbeats */
+	LS_HEART_ASK,        /* ls_heart_ask */
 };
 
 struct ls_heart_frame {
@@ -84,6 +86,18 @@ struct ls_heart_lapsed {
 	u32 pad;
 };
 LS_ASSERT_SIZE(struct ls_heart_lapsed, 8);
+
+/* An agent that was held up asks for what it missed. */
+struct ls_heart_ask {
+	u64 turn; /* the agent's: the answer names it */
+};
+LS_ASSERT_SIZE(struct ls_heart_ask, 8);
+
+struct ls_heart_answer {
+	u64 turn;
+	u64 awake_ns; /* CLOCK_MONOTONIC: since then the heart listened without a pause of half the detection time */
+};
+LS_ASSERT_SIZE(struct ls_heart_answer, 16);
 
 struct ls_heart_address {
 	struct ls_addr addr;

@@ -22,6 +22,8 @@ export interface HeartEvents {
   readonly onHeard: (path: string, status: NodeStatus, atMs: number) => void
   /** These leases ended before they were renewed; they are not until a word says another role or epoch. */
   readonly onLapsed: (rgs: number[]) => void
+  /** Of `ask`: what was heard before came first. `awakeSinceMs` of CLOCK_MONOTONIC: since then the heart has listened without a pause. */
+  readonly onAnswer: (turn: number, awakeSinceMs: number) => void
   /** In words; once for each cause and connection. */
   readonly onProblem: (text: string) => void
   /** The connection ended; leases go on if the heart lives. */
@@ -35,12 +37,15 @@ export interface HeartLink {
   readonly say: (status: NodeStatus) => void
   /** All leases are dropped, and the heartbeats say so; until the next word. */
   readonly resign: () => void
+  /** For `onAnswer`, which does not come if the connection ends before it. */
+  readonly ask: (turn: number) => void
   readonly close: () => void
 }
 
 const frame = layout.ls_heart_frame
 const hello = layout.ls_heart_hello
 const heard = layout.ls_heart_heard
+const answer = layout.ls_heart_answer
 
 function frameOf (kind: number, body: Uint8Array): Uint8Array {
   const out = Buffer.alloc(frame.size + body.length)
@@ -93,6 +98,7 @@ export function openHeart (name: string, events: HeartEvents): HeartLink {
     if (kind === limits.LS_HEART_HELLO && body.length >= hello.size) onHello(body)
     else if (kind === limits.LS_HEART_HEARD && body.length >= heard.size) onHeard(body)
     else if (kind === limits.LS_HEART_LAPSED) events.onLapsed(groupsOf(body.readUInt32LE(layout.ls_heart_lapsed.groups.offset)))
+    else if (kind === limits.LS_HEART_ANSWER && body.length >= answer.size) events.onAnswer(Number(body.readBigUInt64LE(answer.turn.offset)), Number(body.readBigUInt64LE(answer.awake_ns.offset)) / 1e6)
     else if (kind === limits.LS_HEART_PROBLEM) events.onProblem(body.toString())
   }
   const connect = (): void => {
@@ -146,6 +152,11 @@ export function openHeart (name: string, events: HeartEvents): HeartLink {
     resign: () => {
       last = frameOf(limits.LS_HEART_RESIGN, new Uint8Array(0))
       write(last)
+    },
+    ask: (turn) => {
+      const body = Buffer.alloc(layout.ls_heart_ask.size)
+      body.writeBigUInt64LE(BigInt(turn), layout.ls_heart_ask.turn.offset)
+      write(frameOf(limits.LS_HEART_ASK, body))
     },
     close: () => {
       closing = true

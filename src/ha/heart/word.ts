@@ -74,8 +74,8 @@ export function setupBytes ({ nodeIndex, timing, key, paths }: HeartSpec): Uint8
 function bodyOf ({ node, generation, rgs }: NodeStatus, withReasons: boolean): Uint8Array {
   return Heartbeat.encode({
     node, generation,
-    groups: rgs.map(({ rg, priority, ready, reasons, synced, holds, pinned }) => ({
-      rg, priority, ready, reasons: withReasons ? [...reasons] : [], synced, holds: holds.map(h => wireHolds[h]), pinned
+    groups: rgs.map(({ rg, priority, ready, reasons, synced, holds, pinned, gaveWay }) => ({
+      rg, priority, ready, reasons: withReasons ? [...reasons] : [], synced, holds: holds.map(h => wireHolds[h]), pinned, gaveWay
     }))
   }).finish()
 }
@@ -108,13 +108,13 @@ export function readHeartbeat (bytes: Uint8Array): NodeStatus | string {
   const dropped = view.getUint16(beat.dropped.offset, true)
   const restartHoldMs = view.getUint32(beat.restart_hold_ms.offset, true)
   const rgs: RgStatus[] = []
-  for (const { rg, priority, ready, reasons, synced, holds: wire, pinned } of body.groups) {
+  for (const { rg, priority, ready, reasons, synced, holds: wire, pinned, gaveWay } of body.groups) {
     const role = roleOf(bytes[beat.role.offset + rg] ?? -1)
     if (rg >= limits.LS_RGS_MAX || role === null || priority > 255 || rgs.some(other => other.rg === rg)) return `group ${rg} is no group, named twice, or of an unknown role or priority`
     const held = new Set(wire.map(h => holdOf.get(h) ?? 'manual'))
     if ((dropped >> rg & 1) === 1) held.add('resigned')
     const epoch = view.getBigUint64(beat.epoch.offset + rg * beat.epoch.stride, true)
-    rgs.push({ rg, role, epoch, priority, ready, reasons, synced, holds: holds.filter(h => held.has(h)), pinned })
+    rgs.push({ rg, role, epoch, priority, ready, reasons, synced, holds: holds.filter(h => held.has(h)), pinned, gaveWay })
   }
   return {
     node: body.node, nodeIndex: bytes[beat.node.offset] ?? 0, bootId: Buffer.from(bytes.subarray(beat.boot.offset, beat.boot.offset + beat.boot.size)).toString('hex'),

@@ -90,9 +90,12 @@ export class SyncEngine {
   /** Where the stream stood when the last connection ended with a frame that is none. */
   private failedAt = -1
   private heardAtMs = 0
-  private drainedAtMs: number | null = null
+  /** When the rings were last seen empty. */
+  private dryAtMs: number | null = null
   /** Changes that are being pushed came from here on. */
   private sinceMs: number | null = null
+  /** What is left in the rings came from here on. */
+  private undrainedSinceMs: number | null = null
   private saidAtMs = 0
   private whole = true
   private self: Self
@@ -351,15 +354,16 @@ export class SyncEngine {
     if (this.state === 'up') this.incoming.all(rg)
   }
 
-  /** Records that were drained. `overruns`: notices that were lost; an audit finds what they were about (R9). */
-  drained (records: Uint8Array, n: number, overruns: number): number {
+  /** Records that were drained. `overruns`: notices that were lost; an audit finds what they were about (R9). `dry`: the rings had no more. */
+  drained (records: Uint8Array, n: number, overruns: number, dry = true): number {
     if (overruns > 0) {
       this.auditFromMs = null // this pass goes on, and proves nothing
       this.auditedFromMs = null
     }
     const nowMs = this.o.world.nowMs()
-    this.sinceMs = this.drainedAtMs ?? nowMs
-    this.drainedAtMs = nowMs
+    this.sinceMs = this.dryAtMs ?? nowMs
+    if (dry) this.dryAtMs = nowMs
+    this.undrainedSinceMs = dry ? null : this.dryAtMs
     const rows = n > 0 ? this.outgoing.note(records, n) : 0
     this.sinceMs = null
     return rows
@@ -403,10 +407,16 @@ export class SyncEngine {
   /** There is work that does not wait for anything: the next tick should come at once. */
   get busy (): boolean { return !this.whole }
 
+  /** Of what may be missing at the peer. */
+  private lagMs (): number | null {
+    const nowMs = this.o.world.nowMs()
+    return this.window === null ? null : Math.max(this.window.lagMs(nowMs), nowMs - (this.undrainedSinceMs ?? nowMs))
+  }
+
   status (): EngineStatus {
     return {
       state: this.link, refusal: this.refusal, peer: this.peer?.node ?? null, peerGeneration: this.peer === null ? null : Number(this.peer.generation),
-      peerCapacity: this.peer === null ? null : Number(this.peer.capacity), lagMs: this.window?.lagMs(this.o.world.nowMs()) ?? null, aheadBytes: this.window?.bytes ?? 0,
+      peerCapacity: this.peer === null ? null : Number(this.peer.capacity), lagMs: this.lagMs(), aheadBytes: this.window?.bytes ?? 0,
       sent: { ...this.outgoing.counts }, received: this.incoming.total(), groups: Array.from({ length: limits.LS_RGS_MAX }, (_, rg) => this.incoming.group(rg))
     }
   }

@@ -11,7 +11,7 @@ import { frameType } from '../../../src/ha/sync/protocol.js'
 import { loadCore } from '../../../src/native/load.js'
 import { rgStatus } from './rig.js'
 
-interface Rig { readonly node: HaNode, readonly did: string[], readonly clock: { nowMs: number }, readonly lease: { ended: boolean }, readonly hear: (rg?: Partial<RgStatus>, status?: Partial<NodeStatus>) => void, readonly told: (message: MoveMessage) => void }
+interface Rig { readonly node: HaNode, readonly did: string[], readonly clock: { nowMs: number }, readonly lease: { ended: boolean }, readonly turns: readonly number[], readonly hear: (rg?: Partial<RgStatus>, status?: Partial<NodeStatus>, atMs?: number) => void, readonly told: (message: MoveMessage) => void }
 
 function rig (t: Test): Rig {
   const table = new (loadCore().Table)({ capacity: 1024, cpus: 0, threads: 1, arena: 64, hugepages: 0, path: '' })
@@ -23,18 +23,19 @@ function rig (t: Test): Rig {
   const did: string[] = []
   const clock = { nowMs: 1000 }
   const lease = { ended: false }
+  const turns: number[] = []
   const node = new HaNode({
     self: { node: 'a', table: new Uint8Array(16), generation: 1, ids: new Uint8Array(8), capacity: 1024 }, slots: table.info().slots,
     ownership: { node: 'a', nodeIndex: 1, bootId: 'boot-a', peers: ['b'], witness: false, timing: defaultTiming, timers: defaultTimers, generation: 1n, rgs: [{ rg: 0, priority: 100, preempt: false }] },
     world: {
       replica, nowMs: () => clock.nowMs, random: (n) => new Uint8Array(n), event: () => { /* not looked at */ }, setRole: (_, role, epoch) => { did.push(`${role} ${epoch}`) }, leaseEnded: () => lease.ended,
-      say: ({ rgs }) => { did.push(`says ${rgs[0]?.role}`) }, persist: () => { /* a slow disk */ }, announce: () => { did.push('announce') }, withdraw: () => { did.push('withdraw') }, note: () => { /* not looked at */ }, grace: () => { /* not yet */ }
+      say: ({ rgs }) => { did.push(`says ${rgs[0]?.role}`) }, persist: () => { /* a slow disk */ }, announce: () => { did.push('announce') }, withdraw: () => { did.push('withdraw') }, note: () => { /* not looked at */ }, grace: () => { /* not yet */ }, catchUp: (turn) => { turns.push(turn) }
     }
   })
   let seq = 0n
   return {
-    node, did, clock, lease,
-    hear: (rg = {}, status = {}) => { node.heard('x', { node: 'b', nodeIndex: 2, bootId: 'boot-b', seq: ++seq, generation: 1n, agent: 'present', restartHoldMs: null, rgs: [rgStatus(rg)], ...status }, clock.nowMs) },
+    node, did, clock, lease, turns,
+    hear: (rg = {}, status = {}, atMs = clock.nowMs) => { node.heard('x', { node: 'b', nodeIndex: 2, bootId: 'boot-b', seq: ++seq, generation: 1n, agent: 'present', restartHoldMs: null, rgs: [rgStatus(rg)], ...status }, atMs) },
     told: (message) => { (node.engine as unknown as { readonly o: { readonly onMessage: (type: number, body: Uint8Array) => void } }).o.onMessage(frameType.move, encodeMove(message)) }
   }
 }
@@ -51,19 +52,57 @@ t.test('a node says no word and writes no role before it has started: a lease th
   t.same(did, [`owner ${epoch}`, 'says owner'])
 })
 
-t.test('a standby that slept listens before it takes a group of a peer that it did not hear meanwhile', async (t) => {
-  const { node, clock, hear } = rig(t)
-  const held = (): readonly string[] => { const rg = node.ownership.rgs[0]; return rg === undefined ? [] : holdsOf(node.ownership, rg) }
-  node.started(new Map(), [])
-  for (let i = 0; i < 100; i++) {
-    clock.nowMs += 10
-    if (i % 10 === 0) hear({ role: 'owner', epoch: makeEpoch(5n, 2) })
-    node.tick()
+t.test('a standby that was held up', async (t) => {
+  const owned = { role: 'owner', epoch: makeEpoch(5n, 2) } as const
+  const slept = (t: Test): Rig & { readonly held: () => readonly string[], readonly peer: () => string | undefined, readonly sinceMs: number } => {
+    const one = rig(t)
+    const { node, clock, hear } = one
+    node.started(new Map(), [])
+    for (let i = 0; i < 100; i++) {
+      clock.nowMs += 10
+      if (i % 10 === 0) hear(owned)
+      node.tick()
+    }
+    const sinceMs = clock.nowMs
+    clock.nowMs += 1200
+    return { ...one, sinceMs, held: () => { const rg = node.ownership.rgs[0]; return rg === undefined ? [] : holdsOf(node.ownership, rg) }, peer: () => node.ownership.peers[0]?.known }
   }
-  t.same(held(), [])
-  clock.nowMs += 1200
-  node.tick()
-  t.same(held(), ['listening'])
+
+  t.test('asks what was heard meanwhile, and until then nobody is lost', async (t) => {
+    const { node, clock, turns, held, peer, hear, sinceMs } = slept(t)
+    node.tick()
+    t.same([turns.length, held(), peer()], [1, [], 'alive'])
+    for (let atMs = sinceMs; atMs < clock.nowMs; atMs += 100) hear(owned, {}, atMs)
+    node.caughtUp(turns[0] ?? 0, 0)
+    t.same([held(), peer()], [[], 'alive'], 'the owner was heard all the time')
+  })
+  t.test('and whose peer was silent loses it at once', async (t) => {
+    const { node, turns, held, peer } = slept(t)
+    node.tick()
+    node.caughtUp(turns[0] ?? 0, 0)
+    t.same([held(), peer()], [[], 'lost'])
+  })
+  t.test('and whose heart slept as well listens anew', async (t) => {
+    const { node, clock, turns, held } = slept(t)
+    node.tick()
+    node.caughtUp(turns[0] ?? 0, clock.nowMs)
+    t.same(held(), ['listening'])
+  })
+  t.test('and whose heart does not answer listens anew', async (t) => {
+    const { node, clock, turns, held } = slept(t)
+    node.tick()
+    t.equal(node.dueAtMs, clock.nowMs + 300)
+    for (const ms of [100, 100, 99]) {
+      clock.nowMs += ms
+      node.tick()
+    }
+    t.same(held(), [])
+    clock.nowMs += 1
+    node.tick()
+    t.same(held(), ['listening'])
+    node.caughtUp(turns[0] ?? 0, 0)
+    t.same([turns.length, held()], [1, ['listening']], 'an answer that comes too late says nothing')
+  })
 })
 
 t.test('a giver whose lease ended while it slept does not own again in the same epoch when the move fails', async (t) => {

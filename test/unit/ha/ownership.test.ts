@@ -147,6 +147,21 @@ t.test('two owners after healing: the loser stands by, the winner tells the netw
   t.same(winner.kinds().filter(k => k === 'announce'), ['announce'])
 })
 
+t.test('a loser says which epoch it gave up, and an owner that never heard it own announces once more', async (t) => {
+  const loser = new Driven().start().run(1000)
+  const lost = loser.epoch() ?? 0n
+  loser.hear(claim(50n))
+  t.equal(loser.word()?.gaveWay, lost)
+  const winner = new Driven().start(new Map([[0, makeEpoch(60n, 1)]]))
+  winner.hear({})
+  winner.run(1000).hear({})
+  winner.clear().hear({ rgs: [rgStatus({ gaveWay: lost })] })
+  t.notOk(winner.notes().some(n => n.name === 'contested'))
+  t.same(winner.kinds().filter(k => k === 'announce'), ['announce'])
+  winner.clear().hear({ rgs: [rgStatus({ gaveWay: lost })] })
+  t.notOk(winner.kinds().includes('announce'), 'once')
+})
+
 t.test('an owner that hears a peer again announces: what that one said of the addresses meanwhile it does not know', async (t) => {
   const d = new Driven().start().run(1000).clear()
   d.hear({})

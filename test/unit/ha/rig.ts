@@ -19,7 +19,7 @@ export const config = (over: Partial<OwnershipConfig> = {}): OwnershipConfig => 
 })
 
 export const rgStatus = (over: Partial<RgStatus> = {}): RgStatus => ({
-  rg: 0, role: 'standby', epoch: 0n, priority: 100, ready: true, reasons: [], synced: true, holds: [], pinned: false, ...over,
+  rg: 0, role: 'standby', epoch: 0n, priority: 100, ready: true, reasons: [], synced: true, holds: [], pinned: false, gaveWay: 0n, ...over,
 })
 
 /** A plain function call for each event; time moves with `at`, and ticks are given at every asked wake-up on the way. */

@@ -30,7 +30,7 @@ const made = (status: NodeStatus, dropped = 0): Uint8Array =>
 
 const anyRg = fc.record<RgStatus>({
   rg: fc.nat(limits.LS_RGS_MAX - 1), role: fc.constantFrom('init', 'standby', 'hold', 'owner', 'yield', 'take'), epoch: u64, priority: fc.nat(255), ready: fc.boolean(),
-  reasons: fc.array(fc.constantFrom('capacity', 'next-hops', 'alarm'), { maxLength: 3 }), synced: fc.boolean(), holds: fc.subarray([...holds]), pinned: fc.boolean()
+  reasons: fc.array(fc.constantFrom('capacity', 'next-hops', 'alarm'), { maxLength: 3 }), synced: fc.boolean(), holds: fc.subarray([...holds]), pinned: fc.boolean(), gaveWay: u64
 }, { noNullPrototype: true })
 const anyStatus = fc.record<NodeStatus>({
   node: fc.string({ maxLength: 40, unit: 'grapheme' }), nodeIndex: fc.nat(255), bootId: fc.uint8Array({ minLength: 16, maxLength: 16 }).map(b => Buffer.from(b).toString('hex')), seq: u64, generation: u64,
@@ -38,7 +38,7 @@ const anyStatus = fc.record<NodeStatus>({
 }, { noNullPrototype: true })
 const status: NodeStatus = {
   node: 'a', nodeIndex: 1, bootId: '00'.repeat(16), seq: 5n, generation: 3n, agent: 'present', restartHoldMs: null,
-  rgs: [{ rg: 2, role: 'owner', epoch: 0x501n, priority: 100, ready: true, reasons: [], synced: true, holds: [], pinned: false }]
+  rgs: [{ rg: 2, role: 'owner', epoch: 0x501n, priority: 100, ready: true, reasons: [], synced: true, holds: [], pinned: false, gaveWay: 0x301n }]
 }
 
 t.test('a status is the same on the other side', async () => {
@@ -66,7 +66,7 @@ t.test('a hold of a newer version counts as one by hand', async (t) => {
 t.test('what is not right is told in words', async (t) => {
   const head = made(status).subarray(0, beat.size)
   const groups = (...numbers: number[]): Uint8Array =>
-    Buffer.concat([head, Heartbeat.encode({ node: 'a', generation: 0n, groups: numbers.map(rg => ({ rg, priority: 1, ready: false, reasons: [], synced: false, holds: [], pinned: false })) }).finish()])
+    Buffer.concat([head, Heartbeat.encode({ node: 'a', generation: 0n, groups: numbers.map(rg => ({ rg, priority: 1, ready: false, reasons: [], synced: false, holds: [], pinned: false, gaveWay: 0n })) }).finish()])
   t.type(readHeartbeat(head.subarray(1)), 'string')
   t.type(readHeartbeat(Buffer.concat([head, Buffer.from([0x0a, 0xff])])), 'string')
   t.type(readHeartbeat(groups(16)), 'string')

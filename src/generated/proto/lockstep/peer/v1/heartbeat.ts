@@ -113,6 +113,8 @@ export interface Group {
   holds: Hold[];
   /** Owns by an operator's switchover, so that a higher priority elsewhere waits. */
   pinned: boolean;
+  /** The last epoch that the sender owned in and gave up to another owner; 0: none. It announced the addresses in it, so the other announces them again. */
+  gaveWay: bigint;
 }
 
 function createBaseHeartbeat(): Heartbeat {
@@ -187,7 +189,7 @@ export const Heartbeat: MessageFns<Heartbeat> = {
 };
 
 function createBaseGroup(): Group {
-  return { rg: 0, priority: 0, ready: false, reasons: [], synced: false, holds: [], pinned: false };
+  return { rg: 0, priority: 0, ready: false, reasons: [], synced: false, holds: [], pinned: false, gaveWay: 0n };
 }
 
 export const Group: MessageFns<Group> = {
@@ -216,6 +218,12 @@ export const Group: MessageFns<Group> = {
     }
     if (message.pinned !== false) {
       writer.uint32(56).bool(message.pinned);
+    }
+    if (message.gaveWay !== 0n) {
+      if (BigInt.asUintN(64, message.gaveWay) !== message.gaveWay) {
+        throw new globalThis.Error("value provided for field message.gaveWay of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.gaveWay);
     }
     return writer;
   },
@@ -297,6 +305,14 @@ export const Group: MessageFns<Group> = {
             }
 
             message.pinned = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.gaveWay = reader.uint64() as bigint;
             continue;
           }
         }
