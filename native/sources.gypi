@@ -37,6 +37,7 @@
       "native/backend/userspace/port_source.c",
       "native/backend/userspace/links.c",
       "native/backend/userspace/announce.c",
+      "native/backend/userspace/neighbour_frames.c",
       "native/backend/userspace/ops.c"
     ],
     "core_addon_sources": [

@@ -34,8 +34,11 @@ export type Command =
   /** Forget what was decided by hand or remembered of others: pins, guards, the highest generation seen. */
   | { readonly kind: 'reset', readonly rgs: readonly number[] }
 
-/** `nowMs` is this node's monotonic clock. */
-export type OwnershipEvent = { readonly nowMs: number } & (
+/**
+ * `nowMs` is this node's monotonic clock. `heardMs`: all heartbeats that came until then were events already; of a heartbeat, when it came; absent: until now. Nobody is
+ * lost by a silence after it.
+ */
+export type OwnershipEvent = { readonly nowMs: number, readonly heardMs?: number } & (
   | { readonly kind: 'tick' }
   /** First event. `epochs` null: this node lost its state. `adopted`: groups whose lease the keeper kept alive for this node. */
   | { readonly kind: 'started', readonly epochs: ReadonlyMap<number, Epoch> | null, readonly adopted: ReadonlyArray<{ readonly rg: number, readonly epoch: Epoch }> }

@@ -51,9 +51,7 @@ export interface NodeOptions extends Omit<EngineOptions, 'world' | 'onMessage'> 
 
 /** The giver's drain: it waits for the grace of this turn, then for a drain that leaves nothing. */
 interface Drain { readonly rg: number, readonly moveId: string, readonly turn: number, readonly graced: boolean }
-const sameFacts = (a: ReadinessFacts, b: ReadinessFacts): boolean => (Object.keys(a) as Array<keyof ReadinessFacts>).every((name) => a[name] === b[name])
-
-/** No time passes here after `sinceMs` until all is taken that was heard meanwhile; if nobody tells by then, it counts as not heard. */
+/** What was heard after `sinceMs` is not taken yet; if nobody tells by `untilMs`, it counts as not heard. */
 interface Behind { readonly turn: number, readonly sinceMs: number, readonly untilMs: number }
 interface WantedCut { readonly rg: number, readonly moveId: string, readonly seq: number }
 
@@ -67,7 +65,7 @@ export class HaNode {
   private drains: readonly Drain[] = []
   private cuts: WantedCut[] = []
   private readonly host = new Map<number, HostFacts>()
-  private readonly facts = new Map<number, ReadinessFacts>()
+  private readonly facts = new Map<number, { readonly host: HostFacts, readonly facts: ReadinessFacts }>()
   private said = ''
   private owned = -1
   private epochs = ''
@@ -79,7 +77,7 @@ export class HaNode {
 
   get ownership (): OwnershipState { return this.state }
   /** When it wants a tick at the latest. */
-  get dueAtMs (): number { return this.behind === null ? this.wakeAtMs : this.behind.untilMs }
+  get dueAtMs (): number { return this.wakeAtMs }
 
   // --- events ---------------------------------------------------------------------------------------------------------------------------------
 
@@ -92,7 +90,7 @@ export class HaNode {
   booted (bootId: string): void { this.state = { ...this.state, config: { ...this.state.config, bootId } } }
 
   /** `atMs`: of its receipt, which may be a while ago when this thread was held up: a peer is not lost because nobody listened. */
-  heard (path: string, status: NodeStatus, atMs: number): void { this.take({ kind: 'heartbeat', path, status }, atMs) }
+  heard (path: string, status: NodeStatus, atMs: number): void { this.take({ kind: 'heartbeat', path, status, heardMs: atMs }) }
   lapsed (rgs: readonly number[]): void { this.take({ kind: 'lapsed', rgs }) }
   persisted (rg: number, epoch: Epoch): void { this.take({ kind: 'persisted', rg, epoch }) }
   outlives (outlives: boolean): void { this.take({ kind: 'outlives', outlives }) }
@@ -128,7 +126,7 @@ export class HaNode {
     this.tickedMs = this.o.world.nowMs()
     this.engine.tick()
     this.prove()
-    if (this.behind === null && this.tickedMs >= this.wakeAtMs) this.take({ kind: 'tick' })
+    if (this.tickedMs >= this.wakeAtMs) this.take({ kind: 'tick' })
   }
 
   /** All that was heard before `catchUp` has come. Who hears was awake since then: if not always, the node listens anew. */
@@ -169,26 +167,21 @@ export class HaNode {
     const proven = this.cuts.filter(({ rg, seq }) => (this.engine.group(rg)?.equalSeq ?? 0) > seq)
     this.cuts = this.cuts.filter((cut) => !proven.includes(cut))
     for (const { rg, moveId } of proven) this.take({ kind: 'cut', rg, moveId, equal: true })
-    for (const { config: { rg } } of this.state.rgs) {
-      const facts = this.factsOf(rg)
-      const said = this.facts.get(rg)
-      if (said !== undefined && sameFacts(said, facts)) continue
-      this.facts.set(rg, facts)
-      this.take({ kind: 'readiness', rg, facts })
-    }
+    for (const { config: { rg } } of this.state.rgs) this.proveGroup(rg)
   }
 
-  private factsOf (rg: number): ReadinessFacts {
+  private proveGroup (rg: number): void {
     const copy = this.engine.group(rg)
-    const { state } = this.engine
-    return {
-      ...this.host.get(rg) ?? unknownHost,
-      provenEqual: state === 'up' && copy?.state === 'equal' && copy.provenAtMs !== null,
-      idMapsEqual: state === 'up',
-      capacitySessions: this.o.self.capacity,
-      ownerSessions: copy?.items ?? 0,
-      natPortsUnreserved: 0 // an installed session holds its reply tuple, which is the port
-    }
+    const idMapsEqual = this.engine.state === 'up'
+    const provenEqual = idMapsEqual && copy?.state === 'equal' && copy.provenAtMs !== null
+    const ownerSessions = copy?.items ?? 0
+    const host = this.host.get(rg) ?? unknownHost
+    const said = this.facts.get(rg)
+    if (said?.host === host && said.facts.provenEqual === provenEqual && said.facts.idMapsEqual === idMapsEqual && said.facts.ownerSessions === ownerSessions) return
+    // An installed session holds its reply tuple, which is the port.
+    const facts = { ...host, provenEqual, idMapsEqual, ownerSessions, capacitySessions: this.o.self.capacity, natPortsUnreserved: 0 }
+    this.facts.set(rg, { host, facts })
+    this.take({ kind: 'readiness', rg, facts })
   }
 
   /** The engine sends what this node owns or yields. */
@@ -206,10 +199,10 @@ export class HaNode {
     this.engine.own(owned, epochs)
   }
 
-  private take (event: OwnershipEvent extends infer E ? E extends OwnershipEvent ? Omit<E, 'nowMs'> : never : never, atMs?: number): void {
+  private take (event: OwnershipEvent extends infer E ? E extends OwnershipEvent ? Omit<E, 'nowMs'> : never : never): void {
     this.wake()
-    const nowMs = this.behind?.sinceMs ?? this.o.world.nowMs()
-    const { state, actions } = step(this.state, { ...event, nowMs: atMs ?? nowMs } as OwnershipEvent)
+    const nowMs = this.o.world.nowMs()
+    const { state, actions } = step(this.state, { heardMs: this.behind?.sinceMs ?? nowMs, ...event, nowMs } as OwnershipEvent)
     this.state = state
     const underWay = ({ rg, moveId }: { readonly rg: number, readonly moveId: string }): boolean => state.rgs.some((r) => r.config.rg === rg && r.move?.id === moveId)
     this.drains = this.drains.filter(underWay)

@@ -20,6 +20,7 @@ export interface Step { readonly state: OwnershipState, readonly actions: readon
 /** One step under way: the state so far and the actions so far. */
 interface Turn {
   readonly nowMs: number
+  readonly heardMs: number
   state: OwnershipState
   readonly out: OwnershipAction[]
   /** Peers whose life ended in this step without silence. */
@@ -34,8 +35,8 @@ const note = (t: Turn, n: OwnershipNote): void => { t.out.push({ kind: 'event', 
 const send = (t: Turn, message: MoveMessage): void => { t.out.push({ kind: 'send', message }) }
 
 export function step (state: OwnershipState, event: OwnershipEvent): Step {
-  const t: Turn = { nowMs: Math.max(state.nowMs, event.nowMs), state, out: [], rebooted: new Set(), returned: false, regained: new Set() }
-  t.state = { ...state, nowMs: t.nowMs }
+  const t: Turn = { nowMs: Math.max(state.nowMs, event.nowMs), heardMs: Math.max(state.heardMs, event.heardMs ?? event.nowMs), state, out: [], rebooted: new Set(), returned: false, regained: new Set() }
+  t.state = { ...state, nowMs: t.nowMs, heardMs: t.heardMs }
   noteLosses(t)
   eachRg(t, rg => passTime(t, rg))
   absorb(t, event)
@@ -68,12 +69,12 @@ function oneRg (t: Turn, number: number, change: (rg: RgState) => RgState): void
 function noteLosses (t: Turn): void {
   const { timing } = t.state.config
   t.state = { ...t.state, peers: t.state.peers.map((peer): PeerState => {
-    const known = liveness(peer.detector, timing, t.nowMs)
+    const known = liveness(peer.detector, timing, t.heardMs)
     if (known === 'unseen') return peer
-    if (known !== peer.known) note(t, { name: 'peer', node: peer.node, path: null, from: peer.known, to: known, silentMs: Math.round(silentMs(peer.detector, t.nowMs)) })
+    if (known !== peer.known) note(t, { name: 'peer', node: peer.node, path: null, from: peer.known, to: known, silentMs: Math.round(silentMs(peer.detector, t.heardMs)) })
     const paths = peer.detector.paths.map(({ path }) => {
       const before = peer.paths.find(p => p.path === path)?.known ?? 'unseen'
-      const now = pathLiveness(peer.detector, path, timing, t.nowMs)
+      const now = pathLiveness(peer.detector, path, timing, t.heardMs)
       if (now !== before) note(t, { name: 'path', node: peer.node, path, from: before, to: now })
       return { path, known: now }
     })
@@ -131,7 +132,7 @@ function hear (t: Turn, path: string, status: NodeStatus): void {
   let fresh = false
   t.state = { ...t.state, peers: t.state.peers.map((peer): PeerState => {
     if (peer.node !== status.node) return peer
-    const { detector, verdict } = receive(peer.detector, timing, { path, bootId: status.bootId, seq: status.seq, nowMs: t.nowMs })
+    const { detector, verdict } = receive(peer.detector, timing, { path, bootId: status.bootId, seq: status.seq, nowMs: t.heardMs })
     if (verdict === 'stale') return peer
     if (verdict === 'rebooted') {
       t.rebooted.add(peer.node)
@@ -142,7 +143,7 @@ function hear (t: Turn, path: string, status: NodeStatus): void {
     t.returned ||= !alive(peer)
     const before = verdict === 'rebooted' ? null : peer.status
     for (const { rg, gaveWay } of status.rgs) if (gaveWay > (before?.rgs.find(s => s.rg === rg)?.gaveWay ?? 0n)) t.regained.add(rg)
-    return { ...peer, detector, status: newerWord(before, status), awaySinceMs: status.agent === 'present' ? null : peer.awaySinceMs ?? t.nowMs }
+    return { ...peer, detector, status: newerWord(before, status), awaySinceMs: status.agent === 'present' ? null : peer.awaySinceMs ?? t.heardMs }
   }) }
   if (fresh && status.generation > t.state.generationSeen) t.state = { ...t.state, generationSeen: status.generation }
   noteLosses(t)
@@ -408,7 +409,9 @@ function passTime (t: Turn, before: RgState): RgState {
       note(t, { name: 'move-failed', rg: rg.config.rg, moveId: move.id, peer: move.peer, cause: 'overtaken', reasons: [] })
       rg = { ...rg, move: null, moveRetryAtMs: t.nowMs + timers.moveRetryMs }
     } else if (t.nowMs >= move.deadlineMs) rg = onMove(t, rg, 'deadline')
-    else if (peer === undefined || t.rebooted.has(move.peer)) rg = onMove(t, rg, 'peer-lost')
+    else if (t.rebooted.has(move.peer)) rg = onMove(t, rg, 'peer-lost')
+    // After `final` the taker may own at any moment, heard or not, until its half of the time is over.
+    else if (peer === undefined) { if (move.phase !== 'final' || t.nowMs >= move.deadlineMs - timers.moveTimeoutMs / 2) rg = onMove(t, rg, 'peer-lost') }
     // The new owner's heartbeat says the same as its lost message.
     else if (move.phase === 'final' && peer.status.role === 'owner' && peer.status.epoch > rg.epoch) rg = onMove(t, rg, 'owning')
     else if (t.nowMs >= move.remindAtMs) rg = remind(t, rg)

@@ -50,6 +50,8 @@ export interface RgState {
 export interface OwnershipState {
   readonly config: OwnershipConfig
   readonly nowMs: number
+  /** What peers said until then is in here. */
+  readonly heardMs: number
   /** Null: not started yet. */
   readonly listenUntilMs: number | null
   readonly witnessSeen: boolean
@@ -74,7 +76,7 @@ export function newRg (config: RgConfig, fence: Epoch): RgState {
 
 export function newOwnership (config: OwnershipConfig): OwnershipState {
   return {
-    config, nowMs: -Infinity, listenUntilMs: null, witnessSeen: false, generationSeen: config.generation, outlives: false, movesBegun: 0, stampDueMs: -Infinity, floor: 0n,
+    config, nowMs: -Infinity, heardMs: -Infinity, listenUntilMs: null, witnessSeen: false, generationSeen: config.generation, outlives: false, movesBegun: 0, stampDueMs: -Infinity, floor: 0n,
     peers: config.peers.map(node => ({ node, detector: newDetector, known: 'unseen', paths: [], status: null, awaySinceMs: null })),
     rgs: config.rgs.map(c => newRg(c, 0n)),
   }
@@ -89,10 +91,10 @@ export function around (state: OwnershipState): Surroundings {
   }
 }
 
-function attended (peer: PeerState, nowMs: number): boolean {
+function attended (peer: PeerState, heardMs: number): boolean {
   if (peer.awaySinceMs === null) return true
   const holdMs = Math.min(peer.status?.restartHoldMs ?? 0, haLimits.restartHoldMsMax)
-  return nowMs < peer.awaySinceMs + holdMs
+  return heardMs < peer.awaySinceMs + holdMs
 }
 
 interface PeerRival extends Rival { readonly node: string, readonly generation: bigint }
@@ -103,7 +105,7 @@ export function rivalsOf (state: OwnershipState, rg: RgState): readonly PeerRiva
     const { status } = peer
     if (status === null || !alive(peer)) continue
     const word = status.rgs.find(s => s.rg === rg.config.rg)
-    if (word !== undefined) rivals.push({ node: peer.node, generation: status.generation, nodeIndex: status.nodeIndex, status: word, attended: attended(peer, state.nowMs), away: peer.awaySinceMs !== null })
+    if (word !== undefined) rivals.push({ node: peer.node, generation: status.generation, nodeIndex: status.nodeIndex, status: word, attended: attended(peer, state.heardMs), away: peer.awaySinceMs !== null })
   }
   return rivals
 }

@@ -1,6 +1,6 @@
 /* Announcements, byte by byte; and that only the owner of a group makes them. */
 #define LS_PORT_IMPL "backend/userspace/port_impl.h"
-#include "backend/userspace/api.h"
+#include "backend/userspace/neighbour_frames.h"
 #include "table_fixture.h"
 
 #include <unistd.h>
@@ -15,7 +15,7 @@ static struct ls_announcement announcement(const char *address, u16 outer, u16 i
 
 static void check_frame(const struct ls_announcement *a, u32 n, const u8 *wanted, u32 len)
 {
-	u8 frame[LS_ANNOUNCEMENT_BYTES];
+	u8 frame[LS_NEIGHBOUR_FRAME_BYTES];
 
 	memset(frame, 0xa5, sizeof(frame));
 	CHECK_EQ(ls_announcement_frame(a, n, frame), len);
@@ -39,7 +39,7 @@ static void check_frame(const struct ls_announcement *a, u32 n, const u8 *wanted
 TEST("an IPv4 address is announced by a request and a reply of its own, to everyone; nothing follows")
 {
 	struct ls_announcement a = announcement("192.0.2.254", 0, 0);
-	u8 frame[LS_ANNOUNCEMENT_BYTES];
+	u8 frame[LS_NEIGHBOUR_FRAME_BYTES];
 
 	check_frame(&a, 0, (const u8[]){ ALL, MAC, ARP(1, NOBODY) }, 42);
 	check_frame(&a, 1, (const u8[]){ ALL, MAC, ARP(2, MAC) }, 42);
@@ -49,10 +49,30 @@ TEST("an IPv4 address is announced by a request and a reply of its own, to every
 TEST("an IPv6 address is announced once to all nodes: override, router, not solicited, hop limit 255, its link-layer address")
 {
 	struct ls_announcement a = announcement("2001:db8::fe", 0, 0);
-	u8 frame[LS_ANNOUNCEMENT_BYTES];
+	u8 frame[LS_NEIGHBOUR_FRAME_BYTES];
 
 	check_frame(&a, 0, (const u8[]){ 0x33, 0x33, 0, 0, 0, 1, MAC, ADVERTISEMENT }, 86);
 	CHECK_EQ(ls_announcement_frame(&a, 1, frame), 0);
+}
+
+TEST("a question for a neighbour has the tags of its port, and goes to everyone or to the solicited-node group")
+{
+	struct ls_frame_link l = { (const u8[]){ MAC }, 100, 4094 };
+	struct ls_addr us4 = addr("192.0.2.1"), them4 = addr("192.0.2.77"), us6 = addr("2001:db8::fe"), them6 = addr("2001:db8::12:3456");
+	const u8 arp[] = { ALL, MAC, 0x88, 0xa8, 0, 100, 0x81, 0, 0x0f, 0xfe, 0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, 1, MAC, 192, 0, 2, 1, NOBODY, 192, 0, 2, 77 };
+	const u8 nd[] = { 0x33, 0x33, 0xff, 0x12, 0x34, 0x56, MAC, 0x88, 0xa8, 0, 100, 0x81, 0, 0x0f, 0xfe, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, 58, 255, FE,
+		0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0x12, 0x34, 0x56, 135, 0 };
+	u8 frame[LS_NEIGHBOUR_FRAME_BYTES];
+	u32 sum = 32 + 58;
+
+	CHECK_EQ(ls_arp_frame(frame, &l, 1, &us4, NULL, &them4), sizeof(arp));
+	CHECK(memcmp(frame, arp, sizeof(arp)) == 0);
+	CHECK_EQ(ls_nd_solicitation(frame, &l, &us6, &them6), 94);
+	CHECK(memcmp(frame, nd, sizeof(nd)) == 0);
+	CHECK(memcmp(frame + 66 + 4, them6.b, 16) == 0 && frame[86] == 1 && frame[87] == 1 && memcmp(frame + 88, l.mac, 6) == 0);
+	for (u32 i = 30; i < 94; i += 2) /* addresses and message: with its sum they are all ones (RFC 1071) */
+		sum += (u32)frame[i] << 8 | frame[i + 1];
+	CHECK_EQ((sum & 0xffff) + (sum >> 16), 0xffff);
 }
 
 TEST("a VLAN has an 802.1Q tag, a VLAN in a VLAN an 802.1ad tag before it")

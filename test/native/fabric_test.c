@@ -52,33 +52,6 @@ static void close_pair(void)
 	node_close(there);
 }
 
-/* Sends, and checks what must hold for every packet. */
-static u32 run(struct lane *w, u32 port, struct packet p)
-{
-	u32 v = lane_send(w, port, p.b, p.len);
-	const char *wrong = accounted(w, v);
-
-	if (!wrong && (v == LS_V_TX || v == LS_V_NEIGH))
-		wrong = frame_wrong(w);
-	if (wrong)
-		CHECK_FAIL("%s", wrong);
-	return v;
-}
-
-#define CHECK_OUT(w, port, packet, iface)                                                                             \
-	do {                                                                                                          \
-		u32 check_v = run(w, port, packet);                                                                   \
-		if (check_v != LS_V_TX)                                                                               \
-			CHECK_FAIL("verdict %u (drop %s), expected to be sent", check_v, drop_names[(w)->pkt.drop]); \
-		CHECK_EQ((w)->pkt.out_iface, iface);                                                                  \
-	} while (0)
-#define CHECK_DROP(w, port, packet, reason)                                                                                             \
-	do {                                                                                                                            \
-		u32 check_v = run(w, port, packet);                                                                                     \
-		if (check_v != LS_V_DROP || (w)->pkt.drop != LS_DROP_##reason)                                                          \
-			CHECK_FAIL("verdict %u reason %s, expected drop %s", check_v, drop_names[(w)->pkt.drop], drop_names[LS_DROP_##reason]); \
-	} while (0)
-
 /* What left, as it arrives at the other end. */
 static struct packet left(const struct lane *w)
 {
@@ -405,8 +378,8 @@ TEST("D1 nothing that crossed reaches the host's stack: neither its addresses, n
 	CHECK_DROP(there, PORT_FABRIC, crossing(nd, 2, ZONE_UNTRUST), HOST_INBOUND);
 	CHECK_DROP(there, PORT_FABRIC, crossing(udp("10.0.1.10", 4000, "10.0.1.1", 53, 4), 1, ZONE_TRUST), HOST_INBOUND);
 	CHECK_DROP(there, PORT_FABRIC, crossing(udp("10.0.3.10", 4000, "224.0.0.5", 53, 4), 1, ZONE_DMZ), HOST_INBOUND);
-	CHECK_EQ(run(here, PORT_TRUST, udp("10.0.1.10", 4000, "10.0.1.1", 53, 4)), LS_V_HOST); /* a standby's own */
-	CHECK_EQ(run(here, PORT_UNTRUST, nd), LS_V_DROP);
+	CHECK_EQ(lane_run(here, PORT_TRUST, udp("10.0.1.10", 4000, "10.0.1.1", 53, 4)), LS_V_HOST); /* a standby's own */
+	CHECK_EQ(lane_run(here, PORT_UNTRUST, nd), LS_V_DROP);
 	CHECK_EQ(here->pkt.drop, LS_DROP_OWN_ADDRESS);
 	CHECK_OUT(here, PORT_TRUST, udp("10.0.1.10", 4000, "10.0.3.10", 53, 4), IF_DMZ); /* of no group */
 	CHECK_EQ(counted(here, LS_CTR_FABRIC_OUT), 0);

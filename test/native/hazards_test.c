@@ -26,26 +26,6 @@ static void node_close(struct lane *w)
 	free(w);
 }
 
-static u32 pass(struct lane *w, u32 port, struct packet p)
-{
-	u32 v = lane_send(w, port, p.b, p.len);
-	const char *wrong = accounted(w, v);
-
-	if (!wrong && (v == LS_V_TX || v == LS_V_NEIGH))
-		wrong = frame_wrong(w);
-	if (wrong)
-		CHECK_FAIL("%s", wrong);
-	return v;
-}
-
-#define CHECK_PASS(w, port, packet, iface)                                                                                   \
-	do {                                                                                                                 \
-		u32 check_v = pass(w, port, packet);                                                                         \
-		if (check_v != LS_V_TX)                                                                                      \
-			CHECK_FAIL("verdict %u (drop %s), expected to leave", check_v, drop_names[(w)->pkt.drop]);           \
-		CHECK_EQ((w)->pkt.out_iface, iface);                                                                         \
-	} while (0)
-
 static const char *text_of(const struct ls_addr *a, char *to)
 {
 	bool v6 = a->d[0] || a->w[2] != htonl(0xffff);
@@ -127,15 +107,15 @@ TEST("H23 H24 H36 H37 a session that another node opened passes packets both way
 			.proto = flow[i].proto, .family = strchr(flow[i].src, ':') ? LS_IP6 : LS_IP4 }, outside, back, inside, found;
 
 		CHECK_AT("%s", flow[i].what);
-		CHECK_PASS(a, flow[i].port_in, packet_of(&k, LS_TCP_SYN), flow[i].iface_out);
+		CHECK_OUT(a, flow[i].port_in, packet_of(&k, LS_TCP_SYN), flow[i].iface_out);
 		outside = left_with(a);
 		ls_key_reverse(&back, &outside);
 		ls_key_reverse(&inside, &k);
 		CHECK_EQ(sync_nodes(a, b, out, 64), 1);
-		CHECK_PASS(b, flow[i].port_out, packet_of(&back, LS_TCP_SYN | LS_TCP_ACK), flow[i].iface_in);
+		CHECK_OUT(b, flow[i].port_out, packet_of(&back, LS_TCP_SYN | LS_TCP_ACK), flow[i].iface_in);
 		found = left_with(b);
 		CHECK(memcmp(&found, &inside, sizeof(found)) == 0);
-		CHECK_PASS(b, flow[i].port_in, packet_of(&k, is_tcp ? LS_TCP_ACK : 0), flow[i].iface_out);
+		CHECK_OUT(b, flow[i].port_in, packet_of(&k, is_tcp ? LS_TCP_ACK : 0), flow[i].iface_out);
 		found = left_with(b);
 		CHECK(memcmp(&found, &outside, sizeof(found)) == 0);
 		CHECK_EQ(counted(b, LS_CTR_SESSIONS_CREATED), 0);
@@ -183,12 +163,12 @@ struct connection {
 
 static void forward(struct lane *w, const struct connection *c, u32 flags, u32 seq, u32 ack)
 {
-	CHECK_PASS(w, c->port_in, tcp_at(c->client, c->sport, c->service, c->dport, flags, seq, ack, 0), c->iface_out);
+	CHECK_OUT(w, c->port_in, tcp_at(c->client, c->sport, c->service, c->dport, flags, seq, ack, 0), c->iface_out);
 }
 
 static void backward(struct lane *w, const struct connection *c, u32 flags, u32 seq, u32 ack)
 {
-	CHECK_PASS(w, c->port_out, tcp_at(c->server, c->real_port, c->client, c->sport, flags, seq, ack, 0), c->iface_in);
+	CHECK_OUT(w, c->port_out, tcp_at(c->server, c->real_port, c->client, c->sport, flags, seq, ack, 0), c->iface_in);
 }
 
 static void establish(struct lane *w, const struct connection *c)
@@ -285,11 +265,11 @@ TEST("H38 what is for the router itself, and what neighbours say, is no session 
 	struct packet arp = ether(0xff, LS_ETH_ARP);
 	u64 lost;
 
-	CHECK_EQ(pass(w, PORT_TRUST, udp("10.0.1.10", 4000, "10.0.1.1", 53, 4)), LS_V_HOST);
-	CHECK_EQ(pass(w, PORT_TRUST, tcp("10.0.1.10", 4000, "10.0.1.1", 179, LS_TCP_SYN)), LS_V_HOST);
-	CHECK_EQ(pass(w, PORT_TRUST, echo("10.0.1.10", "10.0.1.1", 7, false, 8)), LS_V_HOST);
+	CHECK_EQ(lane_run(w, PORT_TRUST, udp("10.0.1.10", 4000, "10.0.1.1", 53, 4)), LS_V_HOST);
+	CHECK_EQ(lane_run(w, PORT_TRUST, tcp("10.0.1.10", 4000, "10.0.1.1", 179, LS_TCP_SYN)), LS_V_HOST);
+	CHECK_EQ(lane_run(w, PORT_TRUST, echo("10.0.1.10", "10.0.1.1", 7, false, 8)), LS_V_HOST);
 	put(&arp, (u8[]){ 0, 1, 8, 0, 6, 4, 0, 2, 2, 0, 0, 0, 0, 0xa1, 10, 0, 1, 10, 2, 0, 0, 0, 0, 0x11, 10, 0, 1, 1 }, 28);
-	CHECK_EQ(pass(w, PORT_TRUST, arp), LS_V_HOST);
+	CHECK_EQ(lane_run(w, PORT_TRUST, arp), LS_V_HOST);
 	CHECK_EQ(live_count(w->t), 0);
 	CHECK_EQ(ls_table_drain(w->t, out, 64, &lost), 0);
 	node_close(w);
@@ -306,7 +286,7 @@ TEST("H40 H43 what a peer says about a tuple of ours changes nothing of our sess
 	struct ls_key k;
 	u32 slot, gen;
 
-	CHECK_PASS(w, PORT_TRUST, p, IF_UNTRUST);
+	CHECK_OUT(w, PORT_TRUST, p, IF_UNTRUST);
 	k = w->pkt.key;
 	CHECK_EQ(ls_table_get(w->t, &k, &own), LS_OK);
 	CHECK_EQ(ls_table_find(w->t, &k, &slot, &gen), LS_OK);
@@ -339,7 +319,7 @@ TEST("H40 H43 what a peer says about a tuple of ours changes nothing of our sess
 	CHECK(ls_session_read(w->t, slot, &after));
 	CHECK(memcmp(&before, &after, sizeof(after)) == 0);
 	CHECK_EQ(live_count(w->t), 1);
-	CHECK_PASS(w, PORT_UNTRUST, packet_of(&own.reply, 0), IF_TRUST);
+	CHECK_OUT(w, PORT_UNTRUST, packet_of(&own.reply, 0), IF_TRUST);
 	node_close(w);
 }
 
@@ -378,7 +358,7 @@ TEST("H42 a reload, a worker that stops and starts, an adoption: no session ends
 	struct packet p = udp("10.0.1.10", 4000, "10.0.3.10", 53, 4);
 	struct ls_adopt_result adopted;
 
-	CHECK_PASS(w, PORT_TRUST, p, IF_DMZ);
+	CHECK_OUT(w, PORT_TRUST, p, IF_DMZ);
 	CHECK_EQ(install(w->t, &r, 0), LS_OK);
 	for (u32 i = 0; i < 3; i++) {
 		standard_table(w->t);
@@ -386,7 +366,7 @@ TEST("H42 a reload, a worker that stops and starts, an adoption: no session ends
 		CHECK_EQ(ls_table_adopt(w->t, NULL, &adopted), LS_OK);
 		CHECK_EQ(adopted.live, 2);
 		ls_worker_attach(w->t, 0);
-		CHECK_PASS(w, PORT_TRUST, p, IF_DMZ);
+		CHECK_OUT(w, PORT_TRUST, p, IF_DMZ);
 		CHECK_EQ(counted(w, LS_CTR_SESSION_HITS), 1);
 	}
 	CHECK_EQ(ls_table_get(w->t, &r.key, &r), LS_OK);
@@ -415,14 +395,14 @@ TEST("H45 the port of a synced session is taken: a local flow gets another or no
 		if (port == 2011)
 			freed = r;
 	}
-	CHECK_PASS(w, PORT_TRUST, udp("10.0.1.200", 5000, "198.51.100.50", 53, 1), IF_UNTRUST);
+	CHECK_OUT(w, PORT_TRUST, udp("10.0.1.200", 5000, "198.51.100.50", 53, 1), IF_UNTRUST);
 	CHECK_EQ(ntohs(left_with(w).sport_be), 2007);
-	CHECK_EQ(pass(w, PORT_TRUST, udp("10.0.1.200", 5001, "198.51.100.50", 53, 1)), LS_V_DROP);
+	CHECK_EQ(lane_run(w, PORT_TRUST, udp("10.0.1.200", 5001, "198.51.100.50", 53, 1)), LS_V_DROP);
 	CHECK_EQ(w->pkt.drop, LS_DROP_SNAT_EXHAUSTED);
 	d = (struct ls_wire_delete){ .id = freed.id, .key = freed.key, .reason = LS_CLOSE_PEER };
 	ls_table_delete_ids(w->t, &d, 1, &gone);
 	CHECK_EQ(gone.deleted, 1);
-	CHECK_PASS(w, PORT_TRUST, udp("10.0.1.200", 5001, "198.51.100.50", 53, 1), IF_UNTRUST);
+	CHECK_OUT(w, PORT_TRUST, udp("10.0.1.200", 5001, "198.51.100.50", 53, 1), IF_UNTRUST);
 	CHECK_EQ(ntohs(left_with(w).sport_be), 2011);
 	node_close(w);
 }
@@ -466,7 +446,7 @@ TEST("H78 a session that a burst under the old policies opens after the flip doe
 	pthread_join(thread, NULL);
 	CHECK_EQ(live_count(w->t), 0);
 	CHECK_EQ(w->t->env.header->freed_by[LS_CLOSE_POLICY], 1);
-	CHECK_EQ(pass(w, PORT_TRUST, p), LS_V_DROP);
+	CHECK_EQ(lane_run(w, PORT_TRUST, p), LS_V_DROP);
 	CHECK_EQ(w->pkt.drop, LS_DROP_POLICY_DENY);
 	free(x.stricter);
 	node_close(w);

@@ -39,30 +39,9 @@ static void close_router(struct lane *w)
 	free(w);
 }
 
-/* Sends, and checks what must hold for every packet. */
-static u32 run(struct lane *w, u32 port, const u8 *b, u32 len)
-{
-	u32 v = lane_send(w, port, b, len);
-	const char *wrong = accounted(w, v);
-
-	if (wrong)
-		CHECK_FAIL("%s", wrong);
-	if ((v == LS_V_TX || v == LS_V_NEIGH) && (wrong = frame_wrong(w)) != NULL)
-		CHECK_FAIL("%s", wrong);
-	return v;
-}
-
-static u32 run_packet(struct lane *w, u32 port, struct packet p) { return run(w, port, p.b, p.len); }
-
-#define CHECK_DROP(w, port, packet, reason)                                                                                             \
-	do {                                                                                                                            \
-		u32 check_v = run_packet(w, port, packet);                                                                              \
-		if (check_v != LS_V_DROP || (w)->pkt.drop != LS_DROP_##reason)                                                          \
-			CHECK_FAIL("verdict %u reason %s, expected drop %s", check_v, drop_names[(w)->pkt.drop], drop_names[LS_DROP_##reason]); \
-	} while (0)
 #define CHECK_V(w, port, packet, verdict)                                                                                         \
 	do {                                                                                                                      \
-		u32 check_v = run_packet(w, port, packet);                                                                        \
+		u32 check_v = lane_run(w, port, packet);                                                                        \
 		if (check_v != (verdict))                                                                                         \
 			CHECK_FAIL("verdict %u (drop %s), expected %s", check_v, drop_names[(w)->pkt.drop], #verdict);            \
 	} while (0)
@@ -134,7 +113,7 @@ TEST("parse: every packet cut at every byte is a counted drop, never a read beyo
 
 			memcpy(exact, kind[k].b, len);
 			CHECK_AT("kind %u cut to %u", k, len);
-			v = run(w, kind[k].b[5] == 0x22 ? PORT_UNTRUST : PORT_TRUST, exact, len);
+			v = lane_run_bytes(w, kind[k].b[5] == 0x22 ? PORT_UNTRUST : PORT_TRUST, exact, len);
 			free(exact);
 			reason = w->pkt.drop;
 			CHECK_EQ(v, LS_V_DROP);
@@ -581,7 +560,7 @@ TEST("screens by source: one source reaches its limit, its neighbour does not; s
 		u32 hits = 0;
 
 		for (u32 i = 0; i < 40; i++)
-			hits += run_packet(w, PORT_TRUST, tcp("10.0.1.130", 3000, "198.51.100.50", 100 + i, S)) == LS_V_DROP;
+			hits += lane_run(w, PORT_TRUST, tcp("10.0.1.130", 3000, "198.51.100.50", 100 + i, S)) == LS_V_DROP;
 		CHECK(hits >= 20);
 		CHECK_EQ(w->pkt.drop, LS_DROP_SCREEN_PORT_SCAN);
 	}
@@ -992,7 +971,7 @@ TEST("source NAT: every port of a small pool is used once, then exhausted; anoth
 		snprintf(to, sizeof(to), "198.51.100.%u", dst);
 		memset(used, 0, sizeof(used));
 		for (u32 i = 0; i < 16; i++) {
-			u32 v = run_packet(w, PORT_TRUST, udp("10.0.1.200", 5000 + i, to, 53, 1)), port;
+			u32 v = lane_run(w, PORT_TRUST, udp("10.0.1.200", 5000 + i, to, 53, 1)), port;
 
 			CHECK_AT("%s flow %u", to, i);
 			CHECK(v == LS_V_TX || v == LS_V_NEIGH);
@@ -1428,7 +1407,7 @@ TEST("answers are limited in number")
 
 	w->shift_ns = 2 * (1ULL << 30) - ls_clock_ns() % (1ULL << 30);
 	for (u32 i = 0; i < 1200; i++) {
-		u32 v = run_packet(w, PORT_TRUST, udp("10.0.1.10", 1, "10.67.1.1", 2, 3));
+		u32 v = lane_run(w, PORT_TRUST, udp("10.0.1.10", 1, "10.67.1.1", 2, 3));
 
 		CHECK_EQ(w->pkt.drop, LS_DROP_NO_ROUTE);
 		sent += v == LS_V_TX;
@@ -1558,7 +1537,7 @@ TEST("ICMP errors are translated with what they quote, in both directions, throu
 					CHECK_AT("%s, protocol %u, from %s, %s quote", flow[i].what, proto, from_router ? "a hop" : "the end", quote_short ? "short" : "long");
 					sent = proto == 0 ? tcp(c, cp, s, flow[i].port, S) : proto == 1 ? udp(c, cp, s, flow[i].port, 11) : echo(c, s, cp, false, 11);
 					{
-						u32 v = run_packet(w, flow[i].client_port, sent);
+						u32 v = lane_run(w, flow[i].client_port, sent);
 
 						CHECK(v == LS_V_TX || v == LS_V_NEIGH);
 					}
@@ -1577,7 +1556,7 @@ TEST("ICMP errors are translated with what they quote, in both directions, throu
 					error = icmp_error(hop, src, v6 ? 1 : 3, 3, 0, out, quote);
 					error.b[5] = flow[i].server_port == PORT_DMZ ? 0x33 : 0x22;
 					{
-						u32 v = run_packet(w, flow[i].server_port, error);
+						u32 v = lane_run(w, flow[i].server_port, error);
 
 						CHECK(v == LS_V_TX || v == LS_V_NEIGH);
 					}
@@ -1610,7 +1589,7 @@ TEST("ICMP errors are translated with what they quote, in both directions, throu
 					finish(&answer, proto == 0 ? 6 : proto == 1 ? 17 : v6 ? 58 : 1);
 					answer.b[5] = flow[i].server_port == PORT_DMZ ? 0x33 : 0x22;
 					{
-						u32 v = run_packet(w, flow[i].server_port, answer);
+						u32 v = lane_run(w, flow[i].server_port, answer);
 
 						CHECK(v == LS_V_TX || v == LS_V_NEIGH);
 					}
@@ -1623,7 +1602,7 @@ TEST("ICMP errors are translated with what they quote, in both directions, throu
 					error = icmp_error(from_router ? (v6 ? "2001:db8:9::77" : "10.0.1.20") : c, s, v6 ? 1 : 3, v6 ? 4 : 3, 0, back, quote);
 					error.b[5] = flow[i].client_port == PORT_TRUST ? 0x11 : 0x22;
 					{
-						u32 v = run_packet(w, flow[i].client_port, error);
+						u32 v = lane_run(w, flow[i].client_port, error);
 
 						CHECK(v == LS_V_TX || v == LS_V_NEIGH);
 					}
@@ -2004,7 +1983,7 @@ TEST("a worker without slots drops table_full and recovers with the refill; noti
 	u32 ring = w->t->env.header->free_ring, opened = 0;
 
 	for (u32 i = 0; i < ring + 10; i++) {
-		u32 v = run_packet(w, PORT_TRUST, udp("10.0.1.10", 2000 + i, "10.0.3.10", 53, 1));
+		u32 v = lane_run(w, PORT_TRUST, udp("10.0.1.10", 2000 + i, "10.0.3.10", 53, 1));
 
 		if (v == LS_V_TX)
 			opened++;

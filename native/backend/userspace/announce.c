@@ -3,9 +3,9 @@
  * They leave by a socket of their own, past the queues and the programs of the interface: whoever forwards on a port does not matter. Sources: RFC 5227 3,
  * RFC 5944 4.6, RFC 4861 7.2.6, IEEE 802.1Q.
  */
+#include "backend/userspace/neighbour_frames.h"
 #include "backend/userspace/userspace.h"
 
-#include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/if_arp.h>
 #include <stdio.h>
@@ -13,78 +13,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static u32 link_header(u8 *f, const struct ls_announcement *a, const u8 to[6], u16 type)
+u32 ls_announcement_frame(const struct ls_announcement *a, u32 n, u8 frame[LS_NEIGHBOUR_FRAME_BYTES])
 {
-	u32 at = 12;
+	const struct ls_frame_link l = { a->mac, a->outer_vlan, a->inner_vlan };
 
-	memcpy(f, to, 6);
-	memcpy(f + 6, a->mac, 6);
-	if (a->outer_vlan) {
-		ls_put16(f + at, a->inner_vlan ? LS_ETH_QINQ : LS_ETH_VLAN);
-		ls_put16(f + at + 2, a->outer_vlan);
-		at += 4;
-	}
-	if (a->inner_vlan) {
-		ls_put16(f + at, LS_ETH_VLAN);
-		ls_put16(f + at + 2, a->inner_vlan);
-		at += 4;
-	}
-	ls_put16(f + at, type);
-	return at + 2;
-}
-
-/* Sender and target are the same. Some hosts heed the request only, some the reply. */
-static u32 arp_frame(u8 *f, const struct ls_announcement *a, u16 operation)
-{
-	static const u8 everyone[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-	u32 at = link_header(f, a, everyone, LS_ETH_ARP);
-	u8 *h = f + at;
-
-	memset(h, 0, 28);
-	ls_put16(h, ARPHRD_ETHER);
-	ls_put16(h + 2, LS_ETH_IP4);
-	h[4] = 6;
-	h[5] = 4;
-	ls_put16(h + 6, operation);
-	memcpy(h + 8, a->mac, 6);
-	memcpy(h + 14, &a->addr.w[3], 4);
-	if (operation == ARPOP_REPLY)
-		memcpy(h + 18, a->mac, 6);
-	memcpy(h + 24, &a->addr.w[3], 4);
-	return at + 28;
-}
-
-/* To all nodes; with the flags that answers of the pipeline have (pipeline/answer.h). */
-static u32 advertisement_frame(u8 *f, const struct ls_announcement *a)
-{
-	static const u8 all_nodes_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
-	u32 at = link_header(f, a, all_nodes_mac, LS_ETH_IP6);
-	u8 *h = f + at;
-
-	memset(h, 0, 72);
-	h[0] = 0x60;
-	ls_put16(h + 4, 32);
-	h[6] = LS_IPPROTO_ICMP6;
-	h[7] = 255;
-	memcpy(h + 8, a->addr.b, 16);
-	h[24] = 0xff;
-	h[25] = 2;
-	h[39] = 1;
-	h[40] = 136;
-	ls_put32(h + 44, 0xa0000000u); /* router, override */
-	memcpy(h + 48, a->addr.b, 16);
-	h[64] = 2; /* target link-layer address */
-	h[65] = 1;
-	memcpy(h + 66, a->mac, 6);
-	ls_set_raw16(h + 42, (be16)~ls_fold(ls_sum_words(h + 8, 16) + ls_sum_words(h + 40, 16) + ls_swap16(32) + ls_swap16(LS_IPPROTO_ICMP6)));
-	return at + 72;
-}
-
-u32 ls_announcement_frame(const struct ls_announcement *a, u32 n, u8 frame[LS_ANNOUNCEMENT_BYTES])
-{
 	if (!ls_addr_is4(&a->addr))
-		return n == 0 ? advertisement_frame(frame, a) : 0;
-	return n < 2 ? arp_frame(frame, a, n == 0 ? ARPOP_REQUEST : ARPOP_REPLY) : 0;
+		return n == 0 ? ls_nd_advertisement(frame, &l, &a->addr) : 0;
+	/* Sender and target are the same. Some hosts heed the request only, some the reply. */
+	return n == 0 ? ls_arp_frame(frame, &l, ARPOP_REQUEST, &a->addr, NULL, &a->addr) : n == 1 ? ls_arp_frame(frame, &l, ARPOP_REPLY, &a->addr, a->mac, &a->addr) : 0;
 }
 
 static void open_voice(void *arg)
@@ -119,7 +55,7 @@ static bool owned(const struct ls_us *us, u32 rg)
 
 void ls_us_announce(struct ls_us *us, u32 rg, const struct ls_announcement *a, u32 n, struct ls_announced *out)
 {
-	u8 frame[LS_ANNOUNCEMENT_BYTES];
+	u8 frame[LS_NEIGHBOUR_FRAME_BYTES];
 
 	*out = (struct ls_announced){ 0 };
 	for (u32 i = 0; i < n && owned(us, rg); i++) {

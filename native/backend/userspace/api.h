@@ -77,9 +77,9 @@ LS_ASSERT_SIZE(struct ls_announcement, 32);
 struct ls_announced {
 	u32 sent, unsent; /* frames */
 };
-#define LS_ANNOUNCEMENT_BYTES 94
+#define LS_NEIGHBOUR_FRAME_BYTES 94 /* the longest: two tags and a neighbour discovery message */
 /* The `n`th frame of an announcement, from 0: two for IPv4, one for IPv6. Its length; 0 = there is no such frame. */
-u32 ls_announcement_frame(const struct ls_announcement *a, u32 n, u8 frame[LS_ANNOUNCEMENT_BYTES]);
+u32 ls_announcement_frame(const struct ls_announcement *a, u32 n, u8 frame[LS_NEIGHBOUR_FRAME_BYTES]);
 /* Says each on its port while redundancy group `rg` is owned here and its lease lasts; who is not the owner says nothing. Thread: the controlling one. */
 void ls_us_announce(struct ls_us *us, u32 rg, const struct ls_announcement *a, u32 n, struct ls_announced *out);
 

@@ -133,6 +133,18 @@ t.test('H66 the giver steps down only when the taker says that it owns', async (
   t.equal(d.role(), 'owner', 'and returns when that takes too long')
 })
 
+t.test('H66 a giver that said final and hears the taker no more waits until that has owned or given up', async (t) => {
+  const d = ownerHere()
+  d.message({ kind: 'request', manual: true, epoch: d.epoch() ?? 0n, generation: 1n })
+  d.peer = null
+  d.give({ kind: 'drained', rg: 0, moveId: 'm1', seq: 5n })
+  d.run(900)
+  t.equal(d.state.peers[0]?.known, 'lost')
+  t.equal(d.role(), 'yield', 'the taker has half of two seconds')
+  d.run(200)
+  t.equal(d.role(), 'owner')
+})
+
 t.test('H66 the taker\'s heartbeat says the same as its lost message', async (t) => {
   const d = ownerHere()
   const epoch = d.epoch() ?? 0n

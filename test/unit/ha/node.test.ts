@@ -91,7 +91,6 @@ t.test('a standby that was held up', async (t) => {
   t.test('and whose heart does not answer listens anew', async (t) => {
     const { node, clock, turns, held } = slept(t)
     node.tick()
-    t.equal(node.dueAtMs, clock.nowMs + 300)
     for (const ms of [100, 100, 99]) {
       clock.nowMs += ms
       node.tick()
