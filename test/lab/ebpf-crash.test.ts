@@ -14,7 +14,7 @@ const seed = Number(process.env['LOCKSTEP_TEST_SEED'] ?? Date.now() % 1_000_000_
 /** New flows a second: of one datagram, which cost a host with two processors little beside the router, and short TCP connections, which tell what became of them. */
 const { kills, datagrams, connections } = full ? { kills: 20, datagrams: 4500, connections: 500 } : { kills: 4, datagrams: 800, connections: 200 }
 const PORT = 8443
-t.setTimeout(full ? 400_000 : 120_000)
+t.setTimeout(full ? 600_000 : 300_000)
 
 t.test(`kill -9 of the agent ${kills} times under ${datagrams + connections} new flows/s (LOCKSTEP_TEST_SEED=${seed})`, { skip }, async (t) => {
   const random = randomOf(seed)

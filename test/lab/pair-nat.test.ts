@@ -7,7 +7,7 @@ import { openPairLab } from './pair-lab.js'
 import { full, skipReason } from './support.js'
 import { addresses } from './topology.js'
 
-t.setTimeout(full ? 300_000 : 120_000)
+t.setTimeout(full ? 600_000 : 300_000)
 const WITHIN_MS = 60_000
 const PORTS = full ? 20_000 : 2000
 const used = PORTS * 0.95

@@ -13,7 +13,7 @@ import { full, skipReason } from './support.js'
 import { addresses } from './topology.js'
 import { curl, echo, echoing, httpUrl } from './traffic.js'
 
-t.setTimeout(full ? 1_800_000 : 240_000)
+t.setTimeout(full ? 3_600_000 : 900_000)
 const other = (r: RouterName): RouterName => r === 'r1' ? 'r2' : 'r1'
 const downloads = (lab: PairLab, seconds: number, parallel: number): ReturnType<typeof curl> => curl({
   netns: lab.netns('client'), url: httpUrl(addresses.s1.v4, '1m.bin'), count: parallel, parallel, sha256: lab.servers.bigSha256, rate: `${Math.ceil(1024 / seconds)}k`, timeoutS: seconds * 3 + 30
