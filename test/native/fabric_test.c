@@ -3,7 +3,7 @@
  */
 #define LS_PORT_IMPL "backend/userspace/port_impl.h"
 
-#include "packet.h"
+#include "lane_check.h"
 #include "table_fixture.h"
 
 #define S LS_TCP_SYN

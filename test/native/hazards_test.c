@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <time.h>
 
-#include "packet.h"
+#include "lane_check.h"
 #include "table_fixture.h"
 
 static struct lane *node(u32 capacity)

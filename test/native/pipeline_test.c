@@ -3,7 +3,7 @@
  */
 #define LS_PORT_IMPL "backend/userspace/port_impl.h"
 
-#include "packet.h"
+#include "lane_check.h"
 #include "pipeline/host_flow.h"
 #include "table_fixture.h"
 

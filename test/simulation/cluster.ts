@@ -81,9 +81,10 @@ class Cluster {
     this.wire = new Wire(this.hosts, this.random)
     this.beats = new Heartbeats(this.random, (to, path, status) => {
       const host = this.host(to)
-      this.invariants.arrived(host, status)
+      const hears = host.up && !host.hangs
+      if (hears) this.invariants.arrived(host, status)
       host.heard(path, status)
-      return host.up && !host.hangs
+      return hears
     })
     this.invariants = new Invariants({
       nowMs: () => this.nowMs, hosts: this.hosts, groups, windowBytes, reaches: (from) => this.beats.open(from), sentMs: (to) => this.beats.sentMs[to] ?? 0, otherLifeMs: (to) => this.beats.otherLifeMs[to] ?? 0, broken: (why) => this.broken(why)
