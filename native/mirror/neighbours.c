@@ -78,23 +78,53 @@ void ls_mirror_on_neigh(struct ls_mirror *m, const struct nlmsghdr *h)
 		m->ports.resolved(m->ports.owner);
 }
 
-/* Makes the kernel resolve, as if it had a packet to send. */
-static void ask_kernel(struct ls_mirror *m, const struct ls_mirror_ask *a, u32 ifindex)
+static struct nlmsghdr *about(u8 *buffer, struct ls_mirror *m, u16 type, u16 flags, const struct ls_mirror_ask *a, u32 ifindex, u8 entry_flags)
 {
-	u8 buffer[256];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buffer);
 	struct ndmsg *g;
 	bool v4 = ls_addr_is4(&a->addr);
 
-	h->nlmsg_type = RTM_NEWNEIGH;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE;
+	h->nlmsg_type = type;
+	h->nlmsg_flags = NLM_F_REQUEST | flags;
 	h->nlmsg_seq = ++m->seq;
 	g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
 	g->ndm_family = v4 ? AF_INET : AF_INET6;
 	g->ndm_ifindex = (int)ifindex;
 	g->ndm_state = NUD_NONE;
-	g->ndm_flags = NTF_USE;
+	g->ndm_flags = entry_flags;
 	mnl_attr_put(h, NDA_DST, v4 ? 4 : 16, v4 ? (const void *)&a->addr.w[3] : a->addr.b);
+	return h;
+}
+
+/* An entry that somebody made to stay: it is taken as it is. NTF_USE would end that (net/core/neighbour.c, Linux 5.16). */
+static bool stays(struct ls_mirror *m, const struct ls_mirror_ask *a, u32 ifindex)
+{
+	u8 buffer[4096];
+	struct nlmsghdr *h = about(buffer, m, RTM_GETNEIGH, 0, a, ifindex, 0);
+	u32 seq = h->nlmsg_seq;
+	ssize_t n;
+
+	if (mnl_socket_sendto(m->dumps, h, h->nlmsg_len) < 0)
+		return false;
+	do
+		n = mnl_socket_recvfrom(m->dumps, buffer, sizeof(buffer));
+	while (n > 0 && h->nlmsg_seq != seq);
+	if (n <= 0 || !mnl_nlmsg_ok(h, (int)n) || h->nlmsg_type != RTM_NEWNEIGH ||
+	    !(((const struct ndmsg *)mnl_nlmsg_get_payload(h))->ndm_state & (NUD_PERMANENT | NUD_NOARP)))
+		return false;
+	ls_mirror_on_neigh(m, h);
+	return true;
+}
+
+/* Makes the kernel resolve, as if it had a packet to send. */
+static void ask_kernel(struct ls_mirror *m, const struct ls_mirror_ask *a, u32 ifindex)
+{
+	u8 buffer[256];
+	struct nlmsghdr *h;
+
+	if (stays(m, a, ifindex))
+		return;
+	h = about(buffer, m, RTM_NEWNEIGH, NLM_F_CREATE, a, ifindex, NTF_USE);
 	if (mnl_socket_sendto(m->asking, h, h->nlmsg_len) < 0)
 		return;
 }

@@ -33,8 +33,9 @@ export function receive (d: Detector, timing: Timing, receipt: Receipt): { reado
   const stale = { detector: d, verdict: 'stale' as const }
   if (bootId !== d.bootId) {
     const over = d.retired.find(r => r.bootId === bootId)
-    // A life that is over says nothing new. One that does, while the other is late, was taken for over by a replay of an earlier one.
-    if (over !== undefined && (seq <= over.seq || liveness(d, timing, nowMs) === 'alive')) return stale
+    // While one life is on time another is a replay of an earlier one, or the next, which is heard when this one is late. One that is over says nothing new; if it does, it
+    // was taken for over by a replay.
+    if (liveness(d, timing, nowMs) === 'alive' || (over !== undefined && seq <= over.seq)) return stale
     const retired = d.bootId === null ? [] : [...d.retired.filter(r => r !== over), { bootId: d.bootId, seq: d.seq }].slice(-haLimits.retiredBootsMax)
     return { detector: { bootId, seq, paths: [{ path, heardAtMs: nowMs, seq }], retired }, verdict: d.bootId === null ? 'fresh' : 'rebooted' }
   }

@@ -5,7 +5,7 @@ import { udpTuples } from './load.js'
 import { openPairLab, type PairLab } from './pair-lab.js'
 import { pairConfig, routers } from './pair-topology.js'
 import { must, type Command } from './shell.js'
-import { full, skipReason } from './support.js'
+import { skipReason } from './support.js'
 import { addresses, macs } from './topology.js'
 
 t.setTimeout(300_000)
@@ -25,7 +25,7 @@ async function refuses (t: Test, lab: PairLab, reason: string): Promise<void> {
 }
 
 for (const backend of ['userspace', 'ebpf'] as const) {
-  const skip = !full ? 'needs LOCKSTEP_LAB_FULL=1: not reliable in its small form yet' : backend === 'ebpf' ? await ebpfSkip('cc') : await skipReason('cc')
+  const skip = backend === 'ebpf' ? await ebpfSkip('cc') : await skipReason('cc')
   t.test(`readiness on ${backend}`, { skip }, async (t) => {
     const lab = await openPairLab(t, `pr${backend[0] ?? ''}`, { backend, more: 'timeouts: {udp-new: 20s}' })
     const link = async (host: 'r1' | 'r2', ...argv: string[]): Promise<void> => { await must({ netns: lab.netns(host), argv: ['ip', 'link', ...argv] } satisfies Command) }
@@ -67,6 +67,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       const filling = (async () => { for (let i = 0; i < 3; i++) await udpTuples(lab.topology, { to: addresses.s1.v4, port: 7000, flows: 4000, rate: 1000, from: [addresses.client.v4] }) })()
       await refuses(t, lab, 'capacity')
       await filling
+      for (const r of routers) t.match(await must({ netns: lab.netns(r), argv: ['ip', 'neigh', 'show', '10.77.2.50'] }), /PERMANENT/, `what was made to stay has stayed on ${r}`)
     })
   })
 }

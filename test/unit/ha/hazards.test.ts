@@ -108,6 +108,10 @@ t.test('H65 a heartbeat from before a move does not undo it, and failing back at
 t.test('H65 replays of an older life of the peer prove nothing', async (t) => {
   const d = standbyHere()
   d.hear({ bootId: 'boot-c', seq: 1n, rgs: [rgStatus({ role: 'init', holds: ['listening'], ready: false, synced: false })] })
+  t.equal(d.role(), 'standby', 'the owner was heard just now')
+  d.peer = null
+  d.run(200)
+  d.hear({ bootId: 'boot-c', seq: 2n, rgs: [rgStatus({ role: 'init', holds: ['listening'], ready: false, synced: false })] })
   t.equal(d.role(), 'owner', 'the peer started anew and owns no more')
   d.hear({ ...peerOwner, bootId: 'boot-b', seq: 500n })
   t.equal(d.role(), 'owner')
@@ -118,6 +122,8 @@ t.test('H65 a taker that starts anew ends the move at once', async (t) => {
   const d = ownerHere()
   d.message({ kind: 'request', manual: true, epoch: d.epoch() ?? 0n, generation: 1n })
   t.equal(d.role(), 'yield')
+  d.peer = null
+  d.run(200)
   d.hear({ bootId: 'boot-c', rgs: [rgStatus({ role: 'init', holds: ['listening'] })] })
   t.equal(d.role(), 'owner')
 })
