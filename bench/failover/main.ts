@@ -1,7 +1,7 @@
 /**
  * A pair under new flows and live downloads: planned moves, and the death of the owner (agent and keeper killed, programs detached).
  *
- *   changes_per_s     session changes that the owner told its standby, while it was measured
+ *   changes_per_s     session changes that the owner told its standby, at planned moves; changes_per_s_deaths: at deaths
  *   lost_planned      sessions established before a planned move that the new owner does not have after it, and downloads that broke
  *   moves_refused     by a standby that was not ready; nothing moves then
  *   move_ms_p50       `cluster switchover`, as its caller waits; planned_gap_ms_max: longest silence of a probe at 10 kHz around a move
@@ -57,7 +57,7 @@ class Bench {
   readonly moves: Moved[] = []
   readonly deaths: Record<keyof typeof timings, Killed[]> = { slow: [], fast: [] }
   readonly gaps: Record<'v4' | 'v6', ProbeFigures[]> = { v4: [], v6: [] }
-  readonly rates: number[] = []
+  readonly rates: Record<'moves' | 'deaths', number[]> = { moves: [], deaths: [] }
   readonly lags: number[] = []
   broken = 0
   youngBroken = 0
@@ -65,6 +65,7 @@ class Bench {
   refused = 0
   unplanned = 0
   flowsPerS = 1000
+  movingFlowsPerS = 1000
   entries = 0
   last: Death | null = null
   owner: RouterName = 'r1'
@@ -78,21 +79,25 @@ class Bench {
     for (const agent of this.lab.agents.values()) await agent.stop()
     for (const agent of this.lab.agents.values()) await agent.teardown()
     await Promise.all([this.lab.start('r1', config), this.lab.start('r2', config)])
-    this.owner = 'r1'
-    await this.lab.settled('r1', SETTLE_MS)
+    this.owner = await this.settled()
   }
 
   /** One owns and the other is ready: of a standby that is not, nothing is promised. Who owns may have changed, where the host left heartbeats waiting. */
   async settle (): Promise<void> {
-    const expected = this.owner
+    const owner = await this.settled()
+    if (this.owner !== owner) this.unplanned++
+    this.owner = owner
+  }
+
+  /** Who owns, when the other is ready. */
+  async settled (): Promise<RouterName> {
+    let owner: RouterName | undefined
     await this.lab.until(async () => {
       const groups = await Promise.all(routers.map(async (r) => await this.lab.group(r)))
-      const [owner, standby] = [routers.find((_, i) => groups[i]?.role === 'owner'), groups.find((g) => g.role === 'standby')]
-      if (owner === undefined || standby?.ready !== true) return groups.map((g, i) => `${routers[i] ?? ''} is ${g.role}: ${g.reasons.join(', ')}`).join('; ')
-      this.owner = owner
-      return null
+      owner = routers.find((_, i) => groups[i]?.role === 'owner')
+      return owner !== undefined && groups.some((g) => g.role === 'standby' && g.ready) ? null : groups.map((g, i) => `${routers[i] ?? ''} is ${g.role}: ${g.reasons.join(', ')}`).join('; ')
     }, SETTLE_MS)
-    if (this.owner !== expected) this.unplanned++
+    return owner ?? 'r1'
   }
 
   async sent (): Promise<Sent> {
@@ -100,7 +105,7 @@ class Bench {
     return { rows: Number(sync.sent['rows'] ?? 0), atMs: performance.now() }
   }
 
-  /** A quarter of the new flows that the pair takes beside downloads and probe without falling behind: a death needs room. */
+  /** The new flows that the pair takes beside downloads and probe without falling behind: half of them for moves, a quarter for deaths, which need room. */
   async calibrate (): Promise<void> {
     const downloads = keepDownloading(this.lab, DOWNLOADS)
     const probe = await fineProbe(this.lab)
@@ -112,15 +117,16 @@ class Bench {
       await churn.stop()
       if (!ready || (sync.lagMs ?? Infinity) > 50) break
       this.flowsPerS = rate / 4
+      this.movingFlowsPerS = rate / 2
     }
     await probe.stop()
     await downloads.end()
-    this.o.progress(`${this.flowsPerS} new flows/s: a quarter of what this host carries now`)
+    this.o.progress(`${this.movingFlowsPerS} and ${this.flowsPerS} new flows/s at moves and deaths: a half and a quarter of what this host carries now`)
     await this.restart('slow')
   }
 
-  async underChurn (act: () => Promise<void>): Promise<void> {
-    const churn = await churning(this.lab, this.flowsPerS)
+  async underChurn (flowsPerS: number, act: () => Promise<void>): Promise<void> {
+    const churn = await churning(this.lab, flowsPerS)
     try {
       await sleep(5000) // downloads of all ages
       await act()
@@ -130,10 +136,10 @@ class Bench {
   }
 
   /** Rows told, and the lag, while something is measured; asked of the owner, which has to live. */
-  async noteRate (before: Sent): Promise<void> {
+  async noteRate (at: 'moves' | 'deaths', before: Sent): Promise<void> {
     const { rows, atMs } = await this.sent()
     const { sync } = await this.lab.status(this.owner)
-    this.rates.push((rows - before.rows) / (atMs - before.atMs) * 1000)
+    this.rates[at].push((rows - before.rows) / (atMs - before.atMs) * 1000)
     this.lags.push(sync.lag?.p99Ms ?? NaN)
   }
 
@@ -144,7 +150,7 @@ class Bench {
     const probe = await fineProbe(lab)
     const before = await this.sent()
     const established = await establishedIds(lab.agent(owner))
-    await this.noteRate(before)
+    await this.noteRate('moves', before)
     const began = performance.now()
     const moved = await lab.agent(owner).cli(['cluster', 'switchover', '--to', heir, '--all'])
     const ms = performance.now() - began
@@ -166,7 +172,7 @@ class Bench {
     const probe = await fineProbe(lab)
     const before = await this.sent()
     const established = await establishedIds(lab.agent(owner))
-    await this.noteRate(before)
+    await this.noteRate('deaths', before)
     this.entries = Math.max(this.entries, (await lab.group(owner)).sessions)
     const death = await killOwner(lab, owner, probe)
     this.owner = peerOf(owner)
@@ -230,13 +236,13 @@ export async function bench (o: FailoverBenchOptions): Promise<SuiteResult> {
     if (o.calibrate) await b.calibrate()
     o.progress(`${o.moves} planned moves under ${DOWNLOADS} downloads`)
     await b.withDownloads(async () => {
-      await b.underChurn(async () => { for (let i = 0; i < o.moves; i++, go()) await b.move() })
+      await b.underChurn(b.movingFlowsPerS, async () => { for (let i = 0; i < o.moves; i++, go()) await b.move() })
     })
     for (const timing of ['slow', 'fast'] as const) {
       if (timing === 'fast') await b.restart('fast')
       o.progress(`${o.kills} deaths at ${timings[timing].interval} x ${timings[timing].count}, ${b.flowsPerS} new flows/s`)
       for (let i = 0; i < o.kills; i++, go()) {
-        await b.withDownloads(async () => { await b.underChurn(async () => { await b.kill(timing) }) })
+        await b.withDownloads(async () => { await b.underChurn(b.flowsPerS, async () => { await b.kill(timing) }) })
         if (timing === 'slow' || i + 1 < o.kills || o.flowKills > 0) await b.revive(timing)
       }
     }
@@ -273,7 +279,7 @@ function resultOf (b: Bench, theirs: Awaited<ReturnType<typeof measureConntrackd
       deaths: deaths.length, detect_ms_p50: of(b.deaths.slow, (d) => d.detectMs), detect_ms_fast_p50: of(b.deaths.fast, (d) => d.detectMs), role_ms_p50: of(deaths, (d) => d.roleMs),
       takeover_ms_p50: of(deaths, (d) => d.takeoverMs), takeover_ms_p99: of(deaths, (d) => d.takeoverMs, 0.99), gap_ms_p50: of(b.deaths.slow, (d) => d.gapMs), gap_fast_ms_p50: of(b.deaths.fast, (d) => d.gapMs),
       established, survived_ratio: (established - sum(deaths.map((d) => d.missing))) / established, tcp_broken: b.broken, tcp_young_broken: b.youngBroken, contested: b.contested, unplanned: b.unplanned,
-      changes_per_s: median(b.rates), lag_p99_ms: median(b.lags.filter(Number.isFinite)), table_sessions: b.entries, commit_ms: 0,
+      changes_per_s: median(b.rates.moves), changes_per_s_deaths: median(b.rates.deaths), lag_p99_ms: median(b.lags.filter(Number.isFinite)), table_sessions: b.entries, commit_ms: 0,
       conntrackd_commit_ms: 'skipped' in theirs ? null : theirs.commitMs, conntrackd_committed: 'skipped' in theirs ? null : theirs.committed,
       flow_count: b.gaps.v4.length === 0 ? null : flows.count, flow_rate: b.gaps.v4.length === 0 ? null : flows.rate,
       flow_gap_ms_p50: gapsOf('v4', 'p50'), flow_gap_ms_p99: gapsOf('v4', 'p99'), flow_gap_ms_max: worstOf('v4'),
