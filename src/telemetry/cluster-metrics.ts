@@ -60,6 +60,7 @@ export function addCluster (registry: Registry, read: () => ClusterReading): voi
   gauge('path_liveness', 'How well a peer is heard over a path of heartbeats: 1 for the state it is in', ['peer', 'path', 'state'], ({ peers }) => peers.flatMap(pathStates))
 
   gauge('sync_state', 'State of the stream of sessions to the peer: 1 for the one it is in', ['peer', 'state'], (s) => states({ peer: peerOf(s) }, 'state', syncStates, s.sync.state))
+  sync('path', 'Path that the stream of sessions uses, counted from 0, the preferred one', (s) => s.path?.index ?? null)
   sync('lag_seconds', 'Age of the oldest change that the peer has not acknowledged', (s) => s.lagMs === null ? null : s.lagMs / 1000)
   sync('ahead_bytes', 'Bytes of the stream that the peer has not acknowledged', (s) => s.aheadBytes)
   gauge('sync_acknowledge_seconds', 'From a change to its acknowledgement by the peer since the agent started, by quantile', ['peer', 'quantile'], (s) =>

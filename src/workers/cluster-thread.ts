@@ -99,9 +99,16 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
 
   const monitored = new Map<number, GroupMonitors>()
   let factsSaid = ''
+  const downBefore = new Map<number, readonly string[]>()
+  /** A link that is back may lead through switches and hosts that missed the announcements. Of a group that is not owned nothing is sent. */
+  const noteLinks = (rg: number, down: readonly string[]): void => {
+    if (downBefore.get(rg)?.some(name => !down.includes(name)) === true) o.announce(rg, true)
+    downBefore.set(rg, down)
+  }
   const face = (): void => {
     const groups: GroupFacts[] = (desired.cluster?.groups ?? []).map(({ rg }) => {
       const { interfacesDown, nextHopsUnresolved } = o.groupFacts(rg)
+      noteLinks(rg, interfacesDown)
       const { lostWeight, down } = monitored.get(rg) ?? { lostWeight: 0, down: [] }
       return { rg, interfacesDown: interfacesDown.length, nextHopsUnresolved, lostWeight, monitorsDown: down }
     })

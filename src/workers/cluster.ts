@@ -157,7 +157,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
 
   const pair: Pair = openPair({
     self: spec.self, credentials: spec.credentials, windowBytes: null, owned: 0, epochs: [],
-    ...(mine.index < other.index ? { listen: mine.sync, dial: [] } : { listen: [], dial: other.sync })
+    ...(mine.index < other.index ? { listen: mine.sync, dial: [], expected: other.sync.map(({ host }) => host) } : { listen: [], dial: other.sync })
   }, { ...shell, onProblem: (text) => { event('sync.problem', { problem: text }) }, onEvent: (name, fields) => { event(name, fields, typeof fields.rg === 'number' ? fields.rg : null, typeof fields.peer === 'string' ? fields.peer : null) } }, (o) => {
     node = new HaNode({
       ...o, ownership: ownershipOf(spec, ''),

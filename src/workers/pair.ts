@@ -15,6 +15,8 @@ export interface PairSpec {
   /** One for each path; this node listens or dials, and the other list is empty. */
   readonly listen: readonly Endpoint[]
   readonly dial: readonly Endpoint[]
+  /** Addresses of the peer, for whoever listens. */
+  readonly expected?: readonly string[]
   /** Bytes that the peer may be behind; null: the usual. */
   readonly windowBytes: number | null
   /** Groups that this node owns, a bit each, and the epoch of every group. */
@@ -64,7 +66,7 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
     ...(spec.windowBytes === null ? {} : { windowBytes: spec.windowBytes }), onLag: (ms) => { lag.record(Math.max(1, Math.round(ms * 1000))) }
   })
   engine.own(spec.owned, spec.epochs)
-  const sockets: Sockets = openSockets({ engine, credentials: spec.credentials, listen: spec.listen, dial: spec.dial, onProblem })
+  const sockets: Sockets = openSockets({ engine, credentials: spec.credentials, listen: spec.listen, dial: spec.dial, ...(spec.expected === undefined ? {} : { expected: spec.expected }), onProblem })
   return {
     drained: (records, n, overruns, dry) => { engine.drained(records, n, overruns, dry) },
     tick: () => {

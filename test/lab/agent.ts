@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LockstepError } from '../../src/contract/errors.js'
 import { Background, run } from './shell.js'
 
-const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+/** This build's command line. */
+const ours = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 /** A row of `sessions list --json`; 64-bit counters beyond 2^53 are text. */
 export interface SessionJson {
@@ -60,6 +61,8 @@ export interface AgentPlace {
   readonly netns?: string
   /** Which node of the file it is. */
   readonly node?: string
+  /** Command line of another build; default: this one's. */
+  readonly program?: string
   /** Told the pid, so that a crash of ours leaves no agent. */
   readonly remember?: (pid: number) => void
 }
@@ -74,11 +77,13 @@ export class LabAgent {
   readonly configFile: string
   readonly startMs: number
   readonly instance: string
+  readonly #program: string
   readonly #process: Background
 
-  private constructor (socket: string, configFile: string, startMs: number, instance: string, child: Background) {
+  private constructor (socket: string, configFile: string, startMs: number, place: AgentPlace, child: Background) {
     this.socket = socket
-    this.instance = instance
+    this.instance = place.instance
+    this.#program = place.program ?? ours
     this.configFile = configFile
     this.startMs = startMs
     this.#process = child
@@ -91,7 +96,7 @@ export class LabAgent {
     const socket = join(directory, 'agent.sock')
     const configFile = join(directory, 'lab.yaml')
     writeFileSync(configFile, config)
-    const child = new Background('agent', place.netns ?? null, [process.execPath, program, 'run', configFile, '--socket', socket, '--state', join(directory, 'state'),
+    const child = new Background('agent', place.netns ?? null, [process.execPath, place.program ?? ours, 'run', configFile, '--socket', socket, '--state', join(directory, 'state'),
       '--instance', place.instance, '--log-level', o.logLevel ?? 'info', ...(place.node === undefined ? [] : ['--node', place.node])])
     place.remember?.(child.pid)
     return { child, socket, configFile }
@@ -101,7 +106,7 @@ export class LabAgent {
   static async start (place: AgentPlace, config: string, o: AgentOptions = {}): Promise<LabAgent> {
     const begun = performance.now()
     const { child, socket, configFile } = LabAgent.begin(place, config, o)
-    const agent = new LabAgent(socket, configFile, 0, place.instance, child)
+    const agent = new LabAgent(socket, configFile, 0, place, child)
     try {
       await child.says('"agent ready"', o.readyWithinMs ?? 30_000)
       const { state } = await agent.status()
@@ -111,7 +116,7 @@ export class LabAgent {
       await child.stop('SIGKILL')
       throw error
     }
-    return new LabAgent(socket, configFile, performance.now() - begun, place.instance, child)
+    return new LabAgent(socket, configFile, performance.now() - begun, place, child)
   }
 
   get pid (): number { return this.#process.pid }
@@ -119,7 +124,7 @@ export class LabAgent {
   get log (): string { return this.#process.output }
 
   /** `lockstep ARGS --socket …` as a command. */
-  argv (args: readonly string[]): string[] { return [process.execPath, program, ...args, '--socket', this.socket] }
+  argv (args: readonly string[]): string[] { return [process.execPath, this.#program, ...args, '--socket', this.socket] }
 
   /** The same, as it ends. */
   async cli (args: readonly string[], o: { readonly input?: string, readonly timeoutMs?: number } = {}): Promise<CliResult> {
@@ -162,7 +167,7 @@ export class LabAgent {
   }
 
   /** `lockstep teardown` of its instance, once it is gone. */
-  async teardown (): Promise<CliResult> { return await run([process.execPath, program, 'teardown', '--instance', this.instance, '--json'], { timeoutMs: 30_000 }) }
+  async teardown (): Promise<CliResult> { return await run([process.execPath, this.#program, 'teardown', '--instance', this.instance, '--json'], { timeoutMs: 30_000 }) }
 
   /** As if it crashed. */
   async kill (): Promise<void> { await this.#process.stop('SIGKILL') }

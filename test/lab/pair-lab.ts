@@ -38,10 +38,11 @@ export class PairLab {
   get prefix (): string { return this.topology.options.prefix }
   netns (host: HostName): string { return this.topology.netns(host) }
 
-  async start (router: RouterName, config = this.config, options: AgentOptions = { readyWithinMs: 60_000 }): Promise<LabAgent> {
+  /** `program`: command line of another build. */
+  async start (router: RouterName, config = this.config, { program, ...options }: AgentOptions & { readonly program?: string } = { readyWithinMs: 60_000 }): Promise<LabAgent> {
     const directory = join(this.topology.directory, router)
     mkdirSync(directory, { recursive: true })
-    const agent = await LabAgent.start({ directory, instance: this.netns(router), netns: this.netns(router), node: router, remember: (pid) => { this.topology.remember(pid) } }, config, options)
+    const agent = await LabAgent.start({ directory, instance: this.netns(router), netns: this.netns(router), node: router, ...(program === undefined ? {} : { program }), remember: (pid) => { this.topology.remember(pid) } }, config, options)
     this.agents.set(router, agent)
     return agent
   }

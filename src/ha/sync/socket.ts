@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net'
 import { connect, createServer, type PeerCertificate, type TLSSocket } from 'node:tls'
 import type { Endpoint } from '../../contract/cluster.js'
+import { formatAddress, parseAddress } from '../../lib/address.js'
 import { windowBytesDefault, type Connection, type LinkState } from './engine.js'
 
 /** How the two nodes know each other. */
@@ -28,6 +29,8 @@ export interface SocketOptions {
   /** One for each path, the preferred one first. This node listens, or dials: the other list is empty. */
   readonly listen: readonly Endpoint[]
   readonly dial: readonly Endpoint[]
+  /** Addresses of the peer: half of the places for connections that are not authenticated yet are theirs. */
+  readonly expected?: readonly string[]
   /** Between two attempts to go back to the first path. */
   readonly backMs?: number
   /** A connection could not be made, or was refused; for each path once for each cause until one is made. */
@@ -50,7 +53,7 @@ const HANDSHAKE_MS = 3000
 const DIAL_MS = [100, 2000] as const
 /** Long enough for a path that comes and goes to do little harm: each move costs sending again what is not acknowledged. */
 const BACK_MS = 10_000
-/** Connections at a time, those that are not authenticated yet among them: each of these has HANDSHAKE_MS. */
+/** Connections at a time, those that are not authenticated yet among them: each of these has HANDSHAKE_MS. Strangers get half of them. */
 const WAITING_MAX = 32
 
 /** Bytes written and not read: a window and answers. */
@@ -58,12 +61,19 @@ const BACKLOG_MAX = windowBytesDefault + (16 << 20)
 
 const common = { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', ciphers } as const
 
+/** One text for each address, mapped or not. */
+const canonical = (address: string): string => {
+  const value = parseAddress(address.replace(/^::ffff:(?=\d+\.)/, ''))
+  return value === null ? address : formatAddress(value)
+}
+
 const wrongName = (certificate: PeerCertificate, peerName: string): string | null => {
   const names = [certificate.subject?.CN, ...(certificate.subjectaltname ?? '').split(', ').map((n) => n.replace(/^DNS:/, ''))]
   return names.includes(peerName) ? null : `its certificate is for ${names.filter(Boolean).join(', ') || 'nobody'}, expected ${peerName}`
 }
 
-export function openSockets ({ engine, credentials, listen, dial, backMs = BACK_MS, onProblem }: SocketOptions): Sockets {
+export function openSockets ({ engine, credentials, listen, dial, expected = [], backMs = BACK_MS, onProblem }: SocketOptions): Sockets {
+  const known = new Set(expected.map(canonical))
   const open = new Set<TLSSocket>()
   let closing = false
   /** The connection in use. */
@@ -124,7 +134,7 @@ export function openSockets ({ engine, credentials, listen, dial, backMs = BACK_
     const server = createServer({ ...common, ...secret, handshakeTimeout: HANDSHAKE_MS })
     let timer: NodeJS.Timeout | null = null
     server.on('connection', (raw: Socket) => {
-      if (raws.size >= WAITING_MAX) {
+      if (raws.size >= (known.has(canonical(raw.remoteAddress ?? '')) ? WAITING_MAX : WAITING_MAX / 2)) {
         raw.destroy()
         return
       }

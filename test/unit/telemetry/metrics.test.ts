@@ -88,7 +88,7 @@ t.test('a pair: roles, proofs, peers, replication', async (t) => {
     'role{rg="0",role="owner"} 1', 'role{rg="0",role="standby"} 0', 'role{rg="1",role="standby"} 1', 'epoch{rg="0"} 1281', 'ready{rg="0"} 1', 'ready{rg="1"} 0', 'effective_priority{rg="1"} 80',
     'proven_equal_timestamp_seconds{rg="1"} 1700000005', 'sessions{rg="0"} 1234', 'role_changes_total{rg="0"} 0', 'role_changes_total{rg="1"} 1', 'moves_total{rg="1",result="failed"} 1', 'moves_total{rg="1",result="done"} 0',
     'peer_liveness{peer="edge-2",state="alive"} 1', 'path_liveness{peer="edge-2",path="path-1",state="lost"} 1', 'path_liveness{peer="edge-2",path="path-1",state="alive"} 0',
-    'sync_state{peer="edge-2",state="up"} 1', 'sync_state{peer="edge-2",state="down"} 0', 'sync_lag_seconds{peer="edge-2"} 0.0004', 'sync_ahead_bytes{peer="edge-2"} 1536',
+    'sync_state{peer="edge-2",state="up"} 1', 'sync_state{peer="edge-2",state="down"} 0', 'sync_path{peer="edge-2"} 1', 'sync_lag_seconds{peer="edge-2"} 0.0004', 'sync_ahead_bytes{peer="edge-2"} 1536',
     'sync_acknowledge_seconds{peer="edge-2",quantile="0.5"} 0.0008', 'sync_acknowledge_seconds{peer="edge-2",quantile="0.99"} 0.0025', 'sync_sent_total{peer="edge-2",kind="cuts"} 60', 'sync_received_total{peer="edge-2",kind="differences"} 3'
   ]) t.ok(page.includes(`\nlockstep_cluster_${line}\n`), line)
   t.notMatch(page, /proven_equal_timestamp_seconds\{rg="0"\}/, 'not known is no series')

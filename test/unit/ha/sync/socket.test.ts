@@ -14,7 +14,7 @@ interface End { readonly engine: SyncEngine, readonly sockets: Sockets, readonly
 
 const local = (port: number): Endpoint => ({ host: '127.0.0.1', port })
 
-function end (name: string, credentials: Credentials, paths: { readonly listen: readonly Endpoint[], readonly dial: readonly Endpoint[] }): End {
+function end (name: string, credentials: Credentials, paths: { readonly listen: readonly Endpoint[], readonly dial: readonly Endpoint[], readonly expected?: readonly string[] }): End {
   const table = new (loadCore().Table)({ capacity: 1024, cpus: 0, threads: 1, arena: 64, hugepages: 0, path: '' })
   const replica = new (loadCore().Replica)(table)
   let resumed = 0
@@ -59,6 +59,25 @@ t.test('two nodes with one key meet, and meet again after a cut', async (t) => {
     a.engine.connected({ send: () => { /* a connection that leads nowhere takes the place */ }, close: () => { /* none */ } })
     t.ok(await until(() => b.engine.status().state === 'up' && up(a)), 'the dialling side comes again')
   })
+})
+
+t.test('strangers who connect and say nothing leave places for the peer', async (t) => {
+  const a = end('a', key(1), { listen: [local(0)], dial: [], expected: ['127.0.0.1'] })
+  const port = await portOf(a)
+  const strangers = Array.from({ length: 64 }, () => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' })
+    socket.on('error', () => { /* refused */ })
+    return socket
+  })
+  t.teardown(async () => {
+    for (const socket of strangers) socket.destroy()
+    await a.close()
+  })
+  t.ok(await until(() => strangers.filter((s) => s.closed).length === 48), `${strangers.filter((s) => s.closed).length} of 64 are refused at once`)
+  const b = end('b', key(1), { listen: [], dial: [local(port)] })
+  t.teardown(async () => { await b.close() })
+  t.ok(await until(() => up(a) && up(b)))
+  t.equal(strangers.filter((s) => !s.closed).length, 16, 'while the strangers wait')
 })
 
 /** A path that can be cut, and mended. */
