@@ -87,7 +87,7 @@ export class Invariants implements Observer {
       for (const s of all.values()) {
         if (s.rg !== rg || here.has(s.id)) continue
         // A notice that was lost is found by the next audit, which a move does not wait for: what it was about may go either way.
-        if (giver.unsent.has(s.id)) this.endedIds.delete(s.id)
+        if (giver.unsent.has(s.id) || host.unsent.has(s.id)) this.endedIds.delete(s.id)
         else broken(`I8: ${host.name} owns group ${rg} by a move and the session ${s.id} ${what}`)
       }
     }
