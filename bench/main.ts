@@ -67,7 +67,7 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
     case 'failover': {
       const { bench } = await import('./failover/main.js')
       const kills = options.kills ?? (options.quick ? 1 : 100)
-      return { result: await bench({ backend: options.backend ?? 'ebpf', moves: options.moves ?? (options.quick ? 2 : 100), kills, flowKills: options.quick || kills < 5 ? 0 : Math.ceil(kills / 20), calibrate: !options.quick, peer: !options.quick, progress, signal }) }
+      return { result: await bench({ backend: options.backend ?? 'ebpf', moves: options.moves ?? (options.quick ? 2 : 100), kills, timings: options.quick ? ['slow'] : ['slow', 'fast'], warmMs: options.quick ? 2000 : 5000, flowKills: options.quick || kills < 5 ? 0 : Math.ceil(kills / 20), calibrate: !options.quick, peer: !options.quick, progress, signal }) }
     }
     case 'api': {
       const { bench } = await import('./api/main.js')

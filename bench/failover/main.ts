@@ -31,6 +31,9 @@ export interface FailoverBenchOptions {
   readonly moves: number
   /** Of each timing. */
   readonly kills: number
+  readonly timings: ReadonlyArray<keyof typeof timings>
+  /** Of downloads and new flows, before anything is done to them. */
+  readonly warmMs: number
   /** Deaths under many flows, of each address family. */
   readonly flowKills: number
   /** Find the rate of new flows that this host carries; else a low one. */
@@ -128,7 +131,7 @@ class Bench {
   async underChurn (flowsPerS: number, act: () => Promise<void>): Promise<void> {
     const churn = await churning(this.lab, flowsPerS)
     try {
-      await sleep(5000) // downloads of all ages
+      await sleep(this.o.warmMs)
       await act()
     } finally {
       await churn.stop()
@@ -232,18 +235,18 @@ export async function bench (o: FailoverBenchOptions): Promise<SuiteResult> {
   const go = (): void => { o.signal.throwIfAborted() }
   try {
     const server = await probeServer(lab)
-    await b.restart('slow')
+    await b.restart(o.timings[0] ?? 'slow')
     if (o.calibrate) await b.calibrate()
     o.progress(`${o.moves} planned moves under ${DOWNLOADS} downloads`)
     await b.withDownloads(async () => {
       await b.underChurn(b.movingFlowsPerS, async () => { for (let i = 0; i < o.moves; i++, go()) await b.move() })
     })
-    for (const timing of ['slow', 'fast'] as const) {
-      if (timing === 'fast') await b.restart('fast')
+    for (const timing of o.timings) {
+      if (timing !== o.timings[0]) await b.restart(timing)
       o.progress(`${o.kills} deaths at ${timings[timing].interval} x ${timings[timing].count}, ${b.flowsPerS} new flows/s`)
       for (let i = 0; i < o.kills; i++, go()) {
         await b.withDownloads(async () => { await b.underChurn(b.flowsPerS, async () => { await b.kill(timing) }) })
-        if (timing === 'slow' || i + 1 < o.kills || o.flowKills > 0) await b.revive(timing)
+        if (timing !== o.timings.at(-1) || i + 1 < o.kills || o.flowKills > 0) await b.revive(timing)
       }
     }
     for (const family of ['v4', 'v6'] as const) {

@@ -36,6 +36,7 @@ export function keepDownloading (lab: PairLab, parallel: number): { readonly end
       const begunAt = Date.now()
       const { ok, failures } = await curl(job)
       done.push({ ok, broken: Object.keys(failures).map((why) => ({ begunAt, why })) })
+      if (ok === 0) await sleep(200) // one that cannot even begin is not tried as fast as it goes
     }
     return done
   })

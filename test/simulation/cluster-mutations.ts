@@ -7,7 +7,7 @@ import type { Plant } from './host.js'
 import { patched } from './replace.js'
 
 /** What a HaNode keeps to itself. */
-interface Inside { readonly drains: Array<{ state: string }> }
+interface Inside { drains: Array<{ readonly graced: boolean }> }
 
 const without = (row: number) => (): (() => void) => {
   const table = electionTable as Array<typeof electionTable[number]>
@@ -24,7 +24,8 @@ export const clusterMutations: ReadonlyArray<{ readonly what: string, readonly s
   { what: 'a host that rebooted keeps its old word', seed: 1, plant: { heart: { forgets: false } } },
   { what: 'an epoch is used before it is on disk', seed: 1, plant: { world: (world, host) => ({ ...world, persist: (rg, epoch) => { host.soon(0, () => { host.ha?.persisted(rg, epoch) }) } }) } },
   { what: 'the final word is sent before the rings are drained', seed: 6, plant: { patch: patched(HaNode.prototype as object, 'drained', (real) => function (...args) {
-    for (const drain of (this as unknown as Inside).drains) if (drain.state === 'asked') drain.state = 'graced'
+    const inside = this as unknown as Inside
+    inside.drains = inside.drains.map((drain) => ({ ...drain, graced: true }))
     return real.apply(this, args)
   }) } },
   { what: 'the taker owns at an equal cut of before', seed: 8, plant: { patch: patched(HaNode.prototype as object, 'message', (real) => function (...args) {
@@ -51,7 +52,7 @@ export const clusterMutations: ReadonlyArray<{ readonly what: string, readonly s
   { what: 'an agent that is away is treated as dead', seed: 2, plant: { hear: (status) => (status.agent === 'away' ? { ...status, restartHoldMs: null } : status) } },
   { what: 'of two owners none gives way', seed: 5, plant: { patch: without(3) } },
   { what: 'an owner keeps an epoch that is behind', seed: 7, plant: { patch: without(4) } },
-  { what: 'a host that slept goes on as if it had listened', seed: 71, plant: { patch: patched(HaNode.prototype as object, 'lapsed', (real) => function (...args) {
+  { what: 'a host that slept goes on as if it had listened', seed: 496, plant: { patch: patched(HaNode.prototype as object, 'lapsed', (real) => function (...args) {
     return (args as unknown as [readonly number[]])[0].length === 0 ? undefined : real.apply(this, args)
   }) } },
   { what: 'an agent that was held up declares its peer lost before it has read what was heard', seed: 12, plant: { patch: patched(HaNode.prototype as object, 'wake', () => () => undefined) } }
