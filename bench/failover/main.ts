@@ -49,7 +49,7 @@ const SETTLE_MS = 90_000
 /** New flows a second, each created and ended: two changes. Tried one after the other until the pair falls behind. */
 const FLOWS_PER_S = [1000, 2500, 5000, 10_000, 20_000, 35_000, 50_000]
 const timings = { slow: { interval: '100ms', count: 3 }, fast: { interval: '10ms', count: 5 } } as const
-const flows = { count: 1000, rate: 20, seconds: 30 } as const
+const flows = { count: 1000, rate: 100, seconds: 30 } as const
 const timeouts = 'timeouts: {udp-new: 2s}'
 
 interface Moved { readonly ms: number, readonly gapMs: number, readonly lost: number }

@@ -17,7 +17,7 @@ import type { BridgeAnswer, FromSync, SyncWorkerData, ToSync } from './protocol.
 const BATCH = 4096
 const FAST_MS = 1
 /** With a peer that waits: how long to let changes gather, and how long after the last one. */
-const NAP_MS = 0.6
+const NAP_MS = 0.4
 const BUSY_MS = 50
 const SLOW_MS = 50
 /** Between two rounds while nothing changes, with a peer: cuts and activity are due then. */

@@ -28,7 +28,7 @@ const DOWNLOAD_MS = 4000
 /** Downloads of 1 MiB, `parallel` at any time, until they are ended: those under way then go on to their end. The server makes each last four seconds. */
 export function keepDownloading (lab: PairLab, parallel: number): { readonly end: () => Promise<Downloads> } {
   let ending = false
-  const job = { netns: lab.netns('client'), url: httpUrl(addresses.s1.v4, 'slow'), count: 1, parallel: 1, sha256: lab.servers.bigSha256, timeoutS: 30 }
+  const job = { netns: lab.netns('client'), url: httpUrl(addresses.s1.v4, 'slow'), count: 1, parallel: 1, sha256: lab.servers.bigSha256, timeoutS: 15 }
   const loops = Array.from({ length: parallel }, async (_, i) => {
     const done: Downloads[] = []
     await sleep(DOWNLOAD_MS * i / parallel)
