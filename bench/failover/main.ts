@@ -67,8 +67,8 @@ class Bench {
   contested = 0
   refused = 0
   unplanned = 0
-  flowsPerS = 1000
-  movingFlowsPerS = 1000
+  /** New flows a second; half of them at moves, a quarter at deaths, which need room. */
+  carried = 4000
   entries = 0
   last: Death | null = null
   owner: RouterName = 'r1'
@@ -108,7 +108,7 @@ class Bench {
     return { rows: Number(sync.sent['rows'] ?? 0), atMs: performance.now() }
   }
 
-  /** The new flows that the pair takes beside downloads and probe without falling behind: half of them for moves, a quarter for deaths, which need room. */
+  /** The new flows that the pair takes beside downloads and probe without falling behind. */
   async calibrate (): Promise<void> {
     const downloads = keepDownloading(this.lab, DOWNLOADS)
     const probe = await fineProbe(this.lab)
@@ -119,12 +119,11 @@ class Bench {
       const { sync } = await this.lab.status(this.owner)
       await churn.stop()
       if (!ready || (sync.lagMs ?? Infinity) > 50) break
-      this.flowsPerS = rate / 4
-      this.movingFlowsPerS = rate / 2
+      this.carried = rate
     }
     await probe.stop()
     await downloads.end()
-    this.o.progress(`${this.movingFlowsPerS} and ${this.flowsPerS} new flows/s at moves and deaths: a half and a quarter of what this host carries now`)
+    this.o.progress(`this host carries ${this.carried} new flows/s now`)
     await this.restart('slow')
   }
 
@@ -239,13 +238,13 @@ export async function bench (o: FailoverBenchOptions): Promise<SuiteResult> {
     if (o.calibrate) await b.calibrate()
     o.progress(`${o.moves} planned moves under ${DOWNLOADS} downloads`)
     await b.withDownloads(async () => {
-      await b.underChurn(b.movingFlowsPerS, async () => { for (let i = 0; i < o.moves; i++, go()) await b.move() })
+      await b.underChurn(b.carried / 2, async () => { for (let i = 0; i < o.moves; i++, go()) await b.move() })
     })
     for (const timing of o.timings) {
       if (timing !== o.timings[0]) await b.restart(timing)
-      o.progress(`${o.kills} deaths at ${timings[timing].interval} x ${timings[timing].count}, ${b.flowsPerS} new flows/s`)
+      o.progress(`${o.kills} deaths at ${timings[timing].interval} x ${timings[timing].count}, ${b.carried / 4} new flows/s`)
       for (let i = 0; i < o.kills; i++, go()) {
-        await b.withDownloads(async () => { await b.underChurn(b.flowsPerS, async () => { await b.kill(timing) }) })
+        await b.withDownloads(async () => { await b.underChurn(b.carried / 4, async () => { await b.kill(timing) }) })
         if (timing !== o.timings.at(-1) || i + 1 < o.kills || o.flowKills > 0) await b.revive(timing)
       }
     }

@@ -179,7 +179,7 @@ bool ls_mirror_neighbour(struct ls_mirror *m, const struct ls_addr *a, u32 devic
 {
 	if (!m || (wait ? pthread_mutex_lock(&m->lock) : pthread_mutex_trylock(&m->lock)) != 0)
 		return false;
-	ls_mirror_put(m, a, device, mac, state);
+	ls_mirror_put(m, a, device, mac, state, false);
 	pthread_mutex_unlock(&m->lock);
 	return true;
 }

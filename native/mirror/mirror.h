@@ -71,7 +71,7 @@ void ls_mirror_build(struct ls_mirror *m);
 
 /* neighbours.c */
 void ls_mirror_on_neigh(struct ls_mirror *m, const struct nlmsghdr *h);
-void ls_mirror_put(struct ls_mirror *m, const struct ls_addr *a, u32 device, const u8 *mac, u32 state);
+void ls_mirror_put(struct ls_mirror *m, const struct ls_addr *a, u32 device, const u8 *mac, u32 state, bool stays);
 void ls_mirror_serve(struct ls_mirror *m);   /* what workers and programs asked for */
 void ls_mirror_refresh(struct ls_mirror *m); /* keeps what is forwarded to probed */
 void ls_mirror_warm(struct ls_mirror *m);    /* asks for gateways and reals before their first packet */

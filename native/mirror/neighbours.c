@@ -12,10 +12,12 @@
 
 #include "table/fib.h"
 
-static void neigh_write(struct ls_neigh *n, const struct ls_addr *a, u32 device, const u8 *mac, u32 state)
+#define STAYS (NUD_PERMANENT | NUD_NOARP)
+
+static void neigh_write(struct ls_neigh *n, const struct ls_addr *a, u32 device, const u8 *mac, u32 state, bool stays)
 {
 	u64 seq = LS_LOAD(&n->seq);
-	struct ls_neigh image = { .addr = *a, .device = device, .state = (u8)state, .updated_ns = ls_clock_ns() };
+	struct ls_neigh image = { .addr = *a, .device = device, .state = (u8)state, .stays = stays, .updated_ns = ls_clock_ns() };
 
 	if (mac)
 		memcpy(image.mac, mac, 6);
@@ -25,7 +27,7 @@ static void neigh_write(struct ls_neigh *n, const struct ls_addr *a, u32 device,
 	LS_STORE_REL(&n->seq, (seq | 1) + 1);
 }
 
-void ls_mirror_put(struct ls_mirror *m, const struct ls_addr *a, u32 device, const u8 *mac, u32 state)
+void ls_mirror_put(struct ls_mirror *m, const struct ls_addr *a, u32 device, const u8 *mac, u32 state, bool stays)
 {
 	struct ls_neigh *table = m->table->env.neighs, *free_entry = NULL, *oldest = NULL;
 	u32 at = ls_neigh_index(a, device);
@@ -39,7 +41,7 @@ void ls_mirror_put(struct ls_mirror *m, const struct ls_addr *a, u32 device, con
 			break;
 		}
 		if (n->device == device && ls_addr_equal(&n->addr, a)) {
-			neigh_write(n, a, device, mac, state);
+			neigh_write(n, a, device, mac, state, stays);
 			return;
 		}
 		if (n->state != LS_NEIGH_VALID && !free_entry)
@@ -48,7 +50,7 @@ void ls_mirror_put(struct ls_mirror *m, const struct ls_addr *a, u32 device, con
 			oldest = n;
 	}
 	if (state == LS_NEIGH_VALID || free_entry)
-		neigh_write(free_entry ? free_entry : oldest, a, device, mac, state);
+		neigh_write(free_entry ? free_entry : oldest, a, device, mac, state, stays);
 }
 
 void ls_mirror_on_neigh(struct ls_mirror *m, const struct nlmsghdr *h)
@@ -73,7 +75,7 @@ void ls_mirror_on_neigh(struct ls_mirror *m, const struct nlmsghdr *h)
 		return;
 	ls_mirror_addr(&addr, g->ndm_family, dst);
 	ls_mirror_put(m, &addr, device, valid ? mac : NULL,
-		  valid && mac ? LS_NEIGH_VALID : g->ndm_state & NUD_FAILED ? LS_NEIGH_FAILED : LS_NEIGH_INCOMPLETE);
+		  valid && mac ? LS_NEIGH_VALID : g->ndm_state & NUD_FAILED ? LS_NEIGH_FAILED : LS_NEIGH_INCOMPLETE, valid && g->ndm_state & STAYS);
 	if (valid && mac && m->ports.resolved)
 		m->ports.resolved(m->ports.owner);
 }
@@ -110,7 +112,7 @@ static bool stays(struct ls_mirror *m, const struct ls_mirror_ask *a, u32 ifinde
 		n = mnl_socket_recvfrom(m->dumps, buffer, sizeof(buffer));
 	while (n > 0 && h->nlmsg_seq != seq);
 	if (n <= 0 || !mnl_nlmsg_ok(h, (int)n) || h->nlmsg_type != RTM_NEWNEIGH ||
-	    !(((const struct ndmsg *)mnl_nlmsg_get_payload(h))->ndm_state & (NUD_PERMANENT | NUD_NOARP)))
+	    !(((const struct ndmsg *)mnl_nlmsg_get_payload(h))->ndm_state & STAYS))
 		return false;
 	ls_mirror_on_neigh(m, h);
 	return true;
@@ -120,13 +122,17 @@ static bool stays(struct ls_mirror *m, const struct ls_mirror_ask *a, u32 ifinde
 static void ask_kernel(struct ls_mirror *m, const struct ls_mirror_ask *a, u32 ifindex)
 {
 	u8 buffer[256];
-	struct nlmsghdr *h;
+	struct nlmsghdr *h = about(buffer, m, RTM_NEWNEIGH, NLM_F_CREATE, a, ifindex, NTF_USE);
 
-	if (stays(m, a, ifindex))
-		return;
-	h = about(buffer, m, RTM_NEWNEIGH, NLM_F_CREATE, a, ifindex, NTF_USE);
 	if (mnl_socket_sendto(m->asking, h, h->nlmsg_len) < 0)
 		return;
+}
+
+/* What the table does not have: the kernel may, from before the port was one. */
+static void ask_unknown(struct ls_mirror *m, const struct ls_mirror_ask *a, u32 ifindex)
+{
+	if (!stays(m, a, ifindex))
+		ask_kernel(m, a, ifindex);
 }
 
 static void ask(struct ls_mirror *m, const struct ls_mirror_ask *a)
@@ -134,7 +140,7 @@ static void ask(struct ls_mirror *m, const struct ls_mirror_ask *a)
 	u32 ifindex = m->ports.ifindex(m->ports.owner, a->device);
 
 	if (ifindex)
-		ask_kernel(m, a, ifindex);
+		ask_unknown(m, a, ifindex);
 	else if (m->ports.ask)
 		m->ports.ask(m->ports.owner, a);
 }
@@ -193,7 +199,7 @@ void ls_mirror_refresh(struct ls_mirror *m)
 
 	for (u32 i = 0; i < LS_NEIGHS; i++) {
 		struct ls_mirror_ask a = { .addr = table[i].addr, .device = table[i].device };
-		u32 ifindex = table[i].state == LS_NEIGH_VALID ? m->ports.ifindex(m->ports.owner, a.device) : 0;
+		u32 ifindex = table[i].state == LS_NEIGH_VALID && !table[i].stays ? m->ports.ifindex(m->ports.owner, a.device) : 0;
 
 		if (ifindex)
 			ask_kernel(m, &a, ifindex);
@@ -215,7 +221,7 @@ static bool missing(struct ls_mirror *m, const struct ls_nexthop *h, const struc
 	if (!ifindex || ls_neigh_find(m->table->env.neighs, &a.addr, a.device, mac))
 		return false;
 	if (asked)
-		ask_kernel(m, &a, ifindex);
+		ask_unknown(m, &a, ifindex);
 	return true;
 }
 

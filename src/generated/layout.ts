@@ -405,7 +405,7 @@ export const layout = {
     device: { offset: 24, size: 4, type: 'u32' },
     mac: { offset: 28, size: 6, type: 'u8', count: 6, stride: 1 },
     state: { offset: 34, size: 1, type: 'u8' },
-    pad: { offset: 35, size: 1, type: 'u8' },
+    stays: { offset: 35, size: 1, type: 'u8' },
     updated_ns: { offset: 40, size: 8, type: 'u64' },
     pad2: { offset: 48, size: 16, type: 'u64', count: 2, stride: 8 },
   },

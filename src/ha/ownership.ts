@@ -410,14 +410,16 @@ function passTime (t: Turn, before: RgState): RgState {
       rg = { ...rg, move: null, moveRetryAtMs: t.nowMs + timers.moveRetryMs }
     } else if (t.nowMs >= move.deadlineMs) rg = onMove(t, rg, 'deadline')
     else if (t.rebooted.has(move.peer)) rg = onMove(t, rg, 'peer-lost')
-    // After `final` the taker may own at any moment, heard or not, until its half of the time is over.
-    else if (peer === undefined) { if (move.phase !== 'final' || t.nowMs >= move.deadlineMs - timers.moveTimeoutMs / 2) rg = onMove(t, rg, 'peer-lost') }
+    else if (peer === undefined) rg = mayOwnUnheard(move, timers.moveTimeoutMs, t.nowMs) ? rg : onMove(t, rg, 'peer-lost')
     // The new owner's heartbeat says the same as its lost message.
     else if (move.phase === 'final' && peer.status.role === 'owner' && peer.status.epoch > rg.epoch) rg = onMove(t, rg, 'owning')
     else if (t.nowMs >= move.remindAtMs) rg = remind(t, rg)
   }
   return rg
 }
+
+/** After `final` the taker may own at any moment, heard or not, until its half of the time is over. */
+const mayOwnUnheard = (move: Move, timeoutMs: number, nowMs: number): boolean => move.phase === 'final' && nowMs < move.deadlineMs - timeoutMs / 2
 
 function settle (t: Turn, before: RgState): RgState {
   let rg = noteContest(t, passTime(t, before))

@@ -8,6 +8,7 @@ import { LabAgent, type AgentOptions } from './agent.js'
 import { pairConfig, pairPlan, routers, type PairConfig, type RouterName } from './pair-topology.js'
 import { keeperOf } from './instance.js'
 import { Servers } from './servers.js'
+import { must } from './shell.js'
 import { nothingLeft, prefixOf } from './support.js'
 import { Topology, netnsOf, type HostName } from './topology.js'
 
@@ -37,6 +38,12 @@ export class PairLab {
 
   get prefix (): string { return this.topology.options.prefix }
   netns (host: HostName): string { return this.topology.netns(host) }
+
+  /** Of an interface of this host. */
+  async mac (host: HostName, dev: string): Promise<string> {
+    const links = JSON.parse(await must({ netns: this.netns(host), argv: ['ip', '-j', 'link', 'show', dev] })) as Array<{ readonly address: string }>
+    return links[0]?.address ?? ''
+  }
 
   /** `program`: command line of another build. */
   async start (router: RouterName, config = this.config, { program, ...options }: AgentOptions & { readonly program?: string } = { readyWithinMs: 60_000 }): Promise<LabAgent> {

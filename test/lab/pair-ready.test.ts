@@ -41,12 +41,11 @@ for (const backend of ['userspace', 'ebpf'] as const) {
 
     await t.test('a link of the owner comes back: what is behind it is told again where the addresses are', async (t) => {
       const gateway = addresses.routerClient.v4
-      const macOf = async (r: 'r1' | 'r2'): Promise<string> => (JSON.parse(await must({ netns: lab.netns(r), argv: ['ip', '-j', 'link', 'show', 'wan'] })) as Array<{ readonly address: string }>)[0]?.address ?? ''
       await link('r1', 'set', 'wan', 'down')
       await lab.until(async () => { const { reasons } = await lab.group('r1'); return reasons.includes('interfaces-down') ? null : reasons.join() }, WITHIN_MS)
-      await must({ netns: lab.netns('client'), argv: ['ip', 'neigh', 'replace', gateway, 'lladdr', await macOf('r2'), 'dev', 'eth0', 'nud', 'stale'] })
+      await must({ netns: lab.netns('client'), argv: ['ip', 'neigh', 'replace', gateway, 'lladdr', await lab.mac('r2', 'wan'), 'dev', 'eth0', 'nud', 'stale'] })
       await link('r1', 'set', 'wan', 'up')
-      const mine = await macOf('r1')
+      const mine = await lab.mac('r1', 'wan')
       await lab.until(async () => { const now = await must({ netns: lab.netns('client'), argv: ['ip', 'neigh', 'show', gateway] }); return now.includes(mine) ? null : now }, 20_000)
       t.pass(`${gateway} is at ${mine}`)
       await lab.settled('r1', WITHIN_MS)

@@ -42,7 +42,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
 
     await t.test('what reaches the standby crosses the fabric to the owner', async (t) => {
       const gateways = [addresses.routerClient.v4, addresses.routerClient.v6]
-      const { address } = (JSON.parse(await must({ netns: lab.netns('r2'), argv: ['ip', '-j', 'link', 'show', 'wan'] })) as Array<{ readonly address: string }>)[0] ?? { address: '' }
+      const address = await lab.mac('r2', 'wan')
       for (const gateway of gateways) await must({ netns: client, argv: ['ip', 'neigh', 'replace', gateway, 'lladdr', address, 'dev', 'eth0', 'nud', 'permanent'] })
       for (const to of [addresses.s1.v4, addresses.s1.v6]) {
         const flow = await echo(client, { kind: 'tcp', host: to, port: ports.echo, count: 50, intervalMs: 10 })

@@ -5,27 +5,15 @@
 #include <string.h>
 
 #include "backend/userspace/userspace.h"
+#include "pipeline/link.h"
 
 static const u8 everyone[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
 static u32 link_header(u8 *f, const struct ls_frame_link *l, const u8 to[6], u16 type)
 {
-	u32 at = 12;
-
 	memcpy(f, to, 6);
 	memcpy(f + 6, l->mac, 6);
-	if (l->outer_vlan) {
-		ls_put16(f + at, l->inner_vlan ? LS_ETH_QINQ : LS_ETH_VLAN);
-		ls_put16(f + at + 2, l->outer_vlan);
-		at += 4;
-	}
-	if (l->inner_vlan) {
-		ls_put16(f + at, LS_ETH_VLAN);
-		ls_put16(f + at + 2, l->inner_vlan);
-		at += 4;
-	}
-	ls_put16(f + at, type);
-	return at + 2;
+	return ls_put_tags(f, l->outer_vlan, l->inner_vlan, type);
 }
 
 u32 ls_arp_frame(u8 f[LS_NEIGHBOUR_FRAME_BYTES], const struct ls_frame_link *l, u16 operation, const struct ls_addr *sender, const u8 *target_mac, const struct ls_addr *target)

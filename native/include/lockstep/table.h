@@ -233,7 +233,7 @@ struct ls_neigh {
 	u32 device; /* dense device id */
 	u8 mac[6];
 	u8 state; /* enum ls_neigh_state */
-	u8 pad;
+	u8 stays; /* 1: somebody made it to stay in the kernel */
 	u64 updated_ns;
 	u64 pad2[2];
 };

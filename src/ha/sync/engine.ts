@@ -94,8 +94,7 @@ export class SyncEngine {
   private dryAtMs: number | null = null
   /** Changes that are being pushed came from here on. */
   private sinceMs: number | null = null
-  /** What is left in the rings came from here on. */
-  private undrainedSinceMs: number | null = null
+  private dry = true
   private saidAtMs = 0
   private whole = true
   private self: Self
@@ -363,7 +362,7 @@ export class SyncEngine {
     const nowMs = this.o.world.nowMs()
     this.sinceMs = this.dryAtMs ?? nowMs
     if (dry) this.dryAtMs = nowMs
-    this.undrainedSinceMs = dry ? null : this.dryAtMs
+    this.dry = dry
     const rows = n > 0 ? this.outgoing.note(records, n) : 0
     this.sinceMs = null
     return rows
@@ -410,7 +409,7 @@ export class SyncEngine {
   /** Of what may be missing at the peer. */
   private lagMs (): number | null {
     const nowMs = this.o.world.nowMs()
-    return this.window === null ? null : Math.max(this.window.lagMs(nowMs), nowMs - (this.undrainedSinceMs ?? nowMs))
+    return this.window === null ? null : Math.max(this.window.lagMs(nowMs), this.dry ? 0 : nowMs - (this.dryAtMs ?? nowMs))
   }
 
   status (): EngineStatus {
