@@ -58,7 +58,7 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
     }
     case 'sync': {
       const { bench } = await import('./sync/main.js')
-      return { result: await bench({ ...(options.sessions === null ? {} : { sessions: options.sessions }), seconds: options.seconds ?? (options.quick ? 4 : 10), peer: !options.quick, progress, signal }) }
+      return { result: await bench({ ...(options.sessions === null ? {} : { sessions: options.sessions }), seconds: options.seconds ?? (options.quick ? 4 : 10), rates: options.quick ? [180_000] : [120_000, 160_000, 200_000, 240_000], resyncs: options.repeats ?? (options.quick ? 1 : 5), peer: !options.quick, progress, signal }) }
     }
     case 'switch': {
       const { bench } = await import('./switch/main.js')

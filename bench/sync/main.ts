@@ -6,7 +6,8 @@
  *   cpu_us_flow         CPU for a new flow of both sides together: it is created, answered, and ends
  *   lag_p50_ms, p99     from a change to the peer's acknowledgement, at changes_per_s, once flows come and go
  *   growth_mib          of the memory of the side that grew more, in the same time; the notes have it over time
- *   full_resync_1m_s    from a connection of a peer that has nothing to the proof that it has all
+ *   most_changes_per_s  the highest rate of those tried at which both tables are equal in the end and 99 of 100 changes are acknowledged within 100 ms
+ *   full_resync_1m_s    from a connection of a peer that has nothing to the proof that it has all; the median
  *   vs_conntrackd_cpu   CPU of conntrackd (FT-FW, both daemons) for a new flow, one upsert, to ours of both sides for a change, each as fast as it goes
  *   vs_conntrackd_rate  our changes a second to the new flows a second that it takes without a loss, in its better mode
  *   equal               1: the last cut after the traffic proved both tables equal
@@ -15,7 +16,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { median, type SuiteResult } from '../lib/samples.js'
+import { median, spreadOf, type SuiteResult } from '../lib/samples.js'
 import { highestRate, measureConntrackd, type Skipped } from '../peers/conntrackd.js'
 import { BenchError } from '../lib/programs.js'
 import type { FromNode, NodeReport, NodeSpec, ToNode } from '../../test/lab/sync-node.js'
@@ -23,6 +24,9 @@ import type { FromNode, NodeReport, NodeSpec, ToNode } from '../../test/lab/sync
 export interface SyncBenchOptions {
   readonly sessions?: number
   readonly seconds: number
+  /** New flows a second that are offered, one rate after the other. */
+  readonly rates: readonly number[]
+  readonly resyncs: number
   /** conntrackd beside it: about two minutes, as root. */
   readonly peer: boolean
   readonly progress: (text: string) => void
@@ -57,19 +61,26 @@ class Node {
   }
 
   async stop (): Promise<void> {
+    if (!this.child.connected) return
     await this.ask({ kind: 'stop' }).catch(() => { /* it ended */ })
     this.child.kill()
   }
 }
 
-async function pair<T> (owner: Omit<NodeSpec, 'role' | 'key' | 'port'>, signal: AbortSignal, run: (owner: Node, standby: Node) => Promise<T>): Promise<T> {
+type Shape = Pick<NodeSpec, 'capacity' | 'sessions' | 'flowsPerS' | 'timeoutMs'>
+
+async function listener (standby: Node, shape: Shape, key: string, port = 0): Promise<number> {
+  await standby.start({ ...shape, role: 'standby', sessions: 0, flowsPerS: 0, key, port })
+  const address = (await standby.report()).pair?.listening[0]
+  if (address == null) throw new BenchError('the standby does not listen')
+  return address.port
+}
+
+async function pair<T> (shape: Shape, signal: AbortSignal, run: (owner: Node, standby: Node) => Promise<T>): Promise<T> {
   const key = randomBytes(16).toString('hex')
   const nodes = { owner: new Node(signal), standby: new Node(signal) }
   try {
-    await nodes.standby.start({ ...owner, role: 'standby', sessions: 0, flowsPerS: 0, key, port: null })
-    const address = (await nodes.standby.report()).pair?.listening[0]
-    if (address == null) throw new BenchError('the standby does not listen')
-    await nodes.owner.start({ ...owner, role: 'owner', key, port: address.port })
+    await nodes.owner.start({ ...shape, role: 'owner', key, port: await listener(nodes.standby, shape, key) })
     return await run(nodes.owner, nodes.standby)
   } finally {
     await Promise.all([nodes.owner.stop(), nodes.standby.stop()])
@@ -113,16 +124,40 @@ async function steady (flowsPerS: number, seconds: number, signal: AbortSignal):
   })
 }
 
-async function resync (sessions: number, signal: AbortSignal): Promise<{ readonly seconds: number, readonly items: number }> {
-  return await pair({ capacity: 2 ** Math.ceil(Math.log2(sessions)), sessions, flowsPerS: 0, timeoutMs: 3_600_000 }, signal, async (owner, standby) => {
+/** Seconds. An owner that has been there for a while; its peer starts anew, with nothing. */
+async function resync (sessions: number, signal: AbortSignal): Promise<number> {
+  const shape = { capacity: 2 ** Math.ceil(Math.log2(sessions)), sessions, flowsPerS: 0, timeoutMs: 3_600_000 }
+  const key = randomBytes(16).toString('hex')
+  const [gone, owner, standby] = [new Node(signal), new Node(signal), new Node(signal)]
+  try {
+    const port = await listener(gone, shape, key)
+    await gone.stop()
+    await owner.start({ ...shape, role: 'owner', key, port })
+    await until('the owner to have counted its sessions', 60, async () => (await owner.report()).pair?.counted === true)
+    await listener(standby, shape, key, port)
     await until('the proof', 60, async () => equal(await standby.report()))
     const { events } = await standby.report()
-    const connected = (await owner.report()).events.find((e) => e.name === 'sync.connected')
-    const from = events.find((e) => e.name === 'sync.connected')?.atMs ?? NaN
+    const from = events.find((e) => e.name === 'sync.connected')?.atMs
     const proven = events.find((e) => e.name === 'group.proven' && Number(e.fields['items']) === sessions)
-    if (connected === undefined || proven === undefined) throw new BenchError(`the standby says that it is equal, but not with ${sessions} sessions`)
-    return { seconds: (proven.atMs - from) / 1000, items: Number(proven.fields['items']) }
-  })
+    if (from === undefined || proven === undefined) throw new BenchError(`the standby says that it is equal, but not with ${sessions} sessions`)
+    return (proven.atMs - from) / 1000
+  } finally {
+    await Promise.all([gone, owner, standby].map(async (n) => { await n.stop() }))
+  }
+}
+
+/** Changes a second that the pair carries: the best of the rates, until one is too much. */
+async function highest (rates: readonly number[], seconds: number, signal: AbortSignal, progress: (text: string) => void): Promise<Steady> {
+  let best: Steady | null = null
+  for (const rate of rates) {
+    progress(`${rate} new flows a second, three changes each`)
+    const run = await steady(rate, seconds, signal)
+    const keptUp = run.equal === 1 && run.p99 < 100 && run.flowsPerS > 0.9 * rate
+    if (best === null || (keptUp && run.changesPerS > best.changesPerS)) best = run
+    if (!keptUp) break
+  }
+  if (best === null) throw new BenchError('no rate was given')
+  return best
 }
 
 interface Theirs { readonly flowsPerS: number, readonly usPerFlow: number, readonly version: string }
@@ -144,25 +179,25 @@ async function conntrackd (signal: AbortSignal, progress: (text: string) => void
   return { flowsPerS: Math.max(...rates), usPerFlow: median(runs.map((r) => r.us)), version: runs[0]?.version ?? '' }
 }
 
-export async function bench ({ sessions = 1_000_000, seconds, peer, progress, signal }: SyncBenchOptions): Promise<SuiteResult> {
+export async function bench ({ sessions = 1_000_000, seconds, rates, resyncs, peer, progress, signal }: SyncBenchOptions): Promise<SuiteResult> {
   progress('changes at about 100 000 a second')
   const usual = await steady(33_500, seconds, signal)
-  progress('changes as fast as they come')
-  const most = await steady(120_000, Math.min(seconds, 5), signal)
+  const most = await highest(rates, Math.min(seconds, 5), signal, progress)
   progress(`${sessions} sessions to a peer that has none`)
-  const whole = await resync(sessions, signal)
+  const wholes: number[] = []
+  for (let i = 0; i < resyncs; i++) wholes.push(await resync(sessions, signal))
   const theirs = peer ? await conntrackd(signal, progress) : { skipped: 'not asked for (--quick)' }
   return {
     suite: 'sync',
     figures: {
       changes_per_s: Math.round(usual.changesPerS), lag_p50_ms: usual.p50, lag_p99_ms: usual.p99, lag_max_ms: usual.max, cpu_us_flow: usual.cpuUsFlow, growth_mib: usual.growthMib, equal: usual.equal,
       most_changes_per_s: Math.round(most.changesPerS), send_us: most.sendUs, receive_us: most.receiveUs, deltas_per_s_core: Math.round(1e6 / Math.max(most.sendUs, most.receiveUs)),
-      full_resync_1m_s: whole.seconds * 1_000_000 / whole.items,
+      full_resync_1m_s: median(wholes) * 1_000_000 / sessions,
       ...('skipped' in theirs
         ? {}
         : { conntrackd_flows_per_s: theirs.flowsPerS, conntrackd_us_flow: theirs.usPerFlow, vs_conntrackd_rate: most.changesPerS / theirs.flowsPerS, vs_conntrackd_cpu: theirs.usPerFlow / (most.sendUs + most.receiveUs) })
     },
     notes: { memory_mib: `owner/standby, every ${Math.round(seconds / MEMORY_SAMPLES)} s: ${usual.memory}`, ...('skipped' in theirs ? { conntrackd_skipped: theirs.skipped } : { conntrackd: theirs.version }), method: 'two processes on one host, TLS 1.3 with AES-128-GCM over the loopback; flows of the in-process source, each created, answered and ended: three changes; CPU of all threads but those that forward and expire; lag to the acknowledgement' },
-    spread: {}
+    spread: spreadOf({ values: new Map([['full_resync_1m_s', wholes]]), notes: {} })
   }
 }

@@ -28,6 +28,7 @@ enum ls_status ls_replica_cut(struct ls_replica *r, u32 rg, struct ls_frame_cut 
 		}
 	}
 	if (status == LS_OK) {
+		ls_sync_flush(g);
 		memcpy(g->cut, g->cells, sizeof(*g->cut) * g->m);
 		g->cut_cells = g->m;
 		g->cut_items = g->items;

@@ -173,10 +173,28 @@ static u64 digest(const struct ls_sketch_key *key, const struct ls_wire_record *
 	return ls_siphash13(key->k, w, sizeof(w));
 }
 
+static void flush(struct ls_sync_group *g, struct ls_sync_batch *b, int sign)
+{
+	ls_sketch_update_batch(g->cells, 0, b->m, &g->key, b->items, b->n, sign);
+	b->n = 0;
+}
+
+void ls_sync_flush(struct ls_sync_group *g)
+{
+	flush(g, &g->in, 1);
+	flush(g, &g->out, -1);
+}
+
 static void count(struct ls_sync_group *g, u32 slot, const struct ls_sketch_item *item, int sign)
 {
+	struct ls_sync_batch *b = sign > 0 ? &g->in : &g->out;
+	u32 m = slot < g->more_at ? g->more : g->m;
+
 	g->items += (u64)(s64)sign;
-	ls_sketch_update(g->cells, 0, slot < g->more_at ? g->more : g->m, &g->key, item, sign);
+	if (b->n == LS_SYNC_BATCH || b->m != m)
+		flush(g, b, sign);
+	b->m = m;
+	b->items[b->n++] = *item;
 }
 
 void ls_sync_forget(struct ls_replica *r, u32 slot)
@@ -279,6 +297,7 @@ enum ls_status ls_replica_key(struct ls_replica *r, u32 rg, const u64 key[2])
 	g->key.k[0] = key[0];
 	g->key.k[1] = key[1];
 	memset(g->cells, 0, sizeof(*g->cells) * g->more);
+	g->in.n = g->out.n = 0;
 	g->m = g->more = LS_SKETCH_CELLS;
 	g->more_at = g->counted_at = 0;
 	g->items = 0;
@@ -310,6 +329,7 @@ enum ls_status ls_replica_extend(struct ls_replica *r, u32 rg, u32 cells)
 	if (g->more != g->m || cells < LS_SKETCH_CELLS) {
 		status = cells == g->more ? LS_OK : LS_E_BUSY;
 	} else if (cells < g->m) {
+		ls_sync_flush(g);
 		g->m = g->more = cells;
 	} else if (cells > g->m) {
 		more = realloc(g->cells, sizeof(*more) * cells);

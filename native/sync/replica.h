@@ -18,9 +18,17 @@ struct ls_shadow {
 };
 LS_ASSERT_SIZE(struct ls_shadow, 32);
 
+/* Items on their way into, or out of, the cells below m of their group: together they cost half. */
+#define LS_SYNC_BATCH 64
+struct ls_sync_batch {
+	struct ls_sketch_item items[LS_SYNC_BATCH];
+	u32 n, m;
+};
+
 struct ls_sync_group {
 	struct ls_sketch_key key;
-	struct ls_sketch_cell *cells;
+	struct ls_sketch_cell *cells; /* without what is in the batches */
+	struct ls_sync_batch in, out;
 	u32 m;          /* cells that hold every item */
 	u32 more;       /* cells from m up to here hold the items of slots below more_at; m: none are being built */
 	u32 more_at;
@@ -83,6 +91,8 @@ void ls_sync_remember(struct ls_replica *r, u32 slot, const struct ls_wire_recor
 bool ls_sync_is_current(const struct ls_replica *r, u32 slot, const struct ls_wire_record *record);
 /* Does the slot hold the session of that id and group now? Its generation. */
 bool ls_sync_holds(const struct ls_replica *r, u32 slot, const struct ls_session_id *id, u32 rg, u32 *gen);
+/* Batches into the cells, before anybody looks at them. */
+void ls_sync_flush(struct ls_sync_group *g);
 /* Once a session that is told late is old enough, it is the peer's as well from here on. False: it is not late, not of these groups, or too young. */
 bool ls_sync_ripen(struct ls_replica *r, u32 owned, u32 slot);
 /* A live session that is for peers, as it is now. */

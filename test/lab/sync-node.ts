@@ -23,8 +23,8 @@ export interface NodeSpec {
   /** Milliseconds after which a flow that is over goes. */
   readonly timeoutMs: number
   readonly key: string
-  /** Where the peer listens; null: this node does. */
-  readonly port: number | null
+  /** Where the standby listens, and the owner dials; 0: the standby takes one that is free. */
+  readonly port: number
 }
 
 export interface NodeReport {
@@ -96,9 +96,9 @@ async function start (of: NodeSpec): Promise<void> {
   })
   sync.pair({
     self: { node: of.role, table: new Uint8Array(16), generation: 1, ids: new Uint8Array(0), capacity: of.capacity }, credentials: { kind: 'psk', key: Buffer.from(of.key, 'hex') },
-    listen: of.port === null ? [{ host: '127.0.0.1', port: 0 }] : [], dial: of.port === null ? [] : [{ host: '127.0.0.1', port: of.port }], windowBytes: null, owned, epochs
+    listen: owner ? [] : [{ host: '127.0.0.1', port: of.port }], dial: owner ? [{ host: '127.0.0.1', port: of.port }] : [], windowBytes: null, owned, epochs
   })
-  for (let i = 0; of.port === null && i < 200 && (await sync.report())?.listening[0] == null; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+  for (let i = 0; !owner && i < 200 && (await sync.report())?.listening[0] == null; i++) await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
 async function traffic (): Promise<void> {

@@ -66,6 +66,8 @@ export interface EngineStatus {
   /** Age of the oldest change that the peer has not acknowledged; null: it has no stream of ours. */
   readonly lagMs: number | null
   readonly aheadBytes: number
+  /** Every session that is here is in the sketch. */
+  readonly counted: boolean
   readonly sent: Outgoing['counts']
   readonly received: Incoming['counts']
   readonly groups: ReadonlyArray<GroupCopy | null>
@@ -415,7 +417,7 @@ export class SyncEngine {
   status (): EngineStatus {
     return {
       state: this.link, refusal: this.refusal, peer: this.peer?.node ?? null, peerGeneration: this.peer === null ? null : Number(this.peer.generation),
-      peerCapacity: this.peer === null ? null : Number(this.peer.capacity), lagMs: this.lagMs(), aheadBytes: this.window?.bytes ?? 0,
+      peerCapacity: this.peer === null ? null : Number(this.peer.capacity), lagMs: this.lagMs(), aheadBytes: this.window?.bytes ?? 0, counted: this.whole,
       sent: { ...this.outgoing.counts }, received: this.incoming.total(), groups: Array.from({ length: limits.LS_RGS_MAX }, (_, rg) => this.incoming.group(rg))
     }
   }
