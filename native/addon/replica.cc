@@ -298,6 +298,7 @@ Napi::Value Replica::report(const Napi::CallbackInfo &info)
 	o.Set("lateConflicts", number(info.Env(), r.late_conflicts));
 	o.Set("lateFull", number(info.Env(), r.late_full));
 	o.Set("bytes", number(info.Env(), r.bytes));
+	o.Set("populated", Napi::Boolean::New(info.Env(), r.populated));
 	return o;
 }
 

@@ -90,6 +90,7 @@ struct ls_replica_info {
 	u64 waiting, deleting;
 	u64 late_conflicts, late_full; /* rows that waited in vain: their tuple stayed another's, or there was no room */
 	u64 bytes; /* of memory */
+	bool populated; /* it is all there: no page of it is to be faulted in any more, where the kernel can do that ahead */
 };
 void ls_replica_info(const struct ls_replica *r, struct ls_replica_info *out);
 

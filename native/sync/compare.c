@@ -155,7 +155,7 @@ enum ls_status ls_replica_compare_end(struct ls_replica *r, u32 rg, u64 *needed,
 
 		if (bsearch(&minus[i].id, g->need, n_plus, sizeof(*g->need), by_id))
 			continue;
-		slot = ls_sync_find(r, &minus[i].id);
+		slot = ls_sync_find(r, &minus[i].id, ls_sync_hash(r, &minus[i].id));
 		if (slot == LS_SLOT_NONE || r->shadow[slot].rg != rg || r->shadow[slot].item.digest != minus[i].digest)
 			continue;
 		ls_sync_forget(r, slot);

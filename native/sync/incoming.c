@@ -63,14 +63,17 @@ static bool make_room(struct ls_replica *r, const struct ls_wire_record *record)
 	return true;
 }
 
-static void installed(struct ls_replica *r, u32 slot, u64 now_ns)
+/* `sent`, `h`: the id of the record that came, and its hash. */
+static void installed(struct ls_replica *r, u32 slot, u64 now_ns, const struct ls_session_id *sent, u64 h)
 {
 	struct ls_wire_record now;
 	u32 other, gen, own;
 
 	if (slot == LS_SLOT_NONE || !ls_sync_read(r, slot, now_ns, &now)) /* what is there, not what was sent (R28) */
 		return;
-	other = ls_sync_find(r, &now.id);
+	if (!ls_sync_same(&now.id, sent))
+		h = ls_sync_hash(r, &now.id);
+	other = ls_sync_find(r, &now.id, h);
 	if (other != LS_SLOT_NONE && other != slot && ls_sync_holds(r, other, &now.id, r->shadow[other].rg, &gen)) { /* one id, two sessions */
 		if (r->shadow[other].rg != now.rg) { /* it is another group's: the one that came goes */
 			if (ls_sync_holds(r, slot, &now.id, now.rg, &own))
@@ -80,7 +83,7 @@ static void installed(struct ls_replica *r, u32 slot, u64 now_ns)
 		ls_sync_forget(r, other);
 		ls_sync_doom(r, other, gen, LS_CLOSE_RECONCILE);
 	}
-	ls_sync_remember(r, slot, &now);
+	ls_sync_remember(r, slot, &now, h);
 }
 
 /* Rows whose tuples were taken, once more. Holds r->lock. */
@@ -96,7 +99,7 @@ static void retry(struct ls_replica *r)
 
 		ls_table_install(r->t, (const u8 *)&w->record, sizeof(w->record), 1, w->flags, NULL, &slot, &result);
 		if (result.installed)
-			installed(r, slot, now);
+			installed(r, slot, now, &w->record.id, ls_sync_hash(r, &w->record.id));
 		else if (result.conflicts && now - w->since_ns < LS_WAITING_NS && make_room(r, &w->record))
 			r->waiting[kept++] = *w;
 		else if (result.full)
@@ -139,6 +142,7 @@ void *ls_sync_reaper(void *replica)
 	pthread_setname_np(pthread_self(), "ls-reaper");
 	populate(r);
 	pthread_mutex_lock(&r->lock);
+	r->populated = true;
 	for (;;) {
 		u32 n = r->dooms < LS_FREER_BATCH ? r->dooms : LS_FREER_BATCH;
 
@@ -205,6 +209,7 @@ static void upserts(struct ls_replica *r, const u8 *rows, u32 row, u32 n, u32 fl
 {
 	u8 status[PART];
 	u32 slots[PART];
+	u64 h[PART];
 	struct ls_install_result part;
 	u64 now = ls_clock_ns();
 
@@ -215,15 +220,17 @@ static void upserts(struct ls_replica *r, const u8 *rows, u32 row, u32 n, u32 fl
 	result->installed += part.installed;
 	result->full += part.full;
 	result->invalid += part.invalid;
+	for (u32 i = 0; i < n; i++)
+		h[i] = ls_sync_hash(r, &((const struct ls_wire_record *)(rows + (u64)i * row))->id);
 	for (u32 i = 0; i < n; i++) {
 		const struct ls_wire_record *record = (const struct ls_wire_record *)(rows + (u64)i * row);
 
 		if (i + 16 < n)
-			ls_sync_fetch(r, &((const struct ls_wire_record *)(rows + (u64)(i + 16) * row))->id, true);
+			ls_sync_fetch(r, h[i + 16]);
 		if (i + 8 < n && slots[i + 8] != LS_SLOT_NONE)
 			__builtin_prefetch(&r->shadow[slots[i + 8]], 1);
 		if (status[i] == LS_OK) {
-			installed(r, slots[i], now);
+			installed(r, slots[i], now, &record->id, h[i]);
 		} else if (status[i] == LS_E_CONFLICT) {
 			if (r->waits)
 				no_longer_waits(r, &record->id); /* the same id again in this frame */
@@ -243,7 +250,7 @@ static void upserts(struct ls_replica *r, const u8 *rows, u32 row, u32 n, u32 fl
 /* By the id; by the tuple where the id was never counted. */
 static void delete_one(struct ls_replica *r, u32 rg, const struct ls_wire_delete *d, struct ls_apply_result *result)
 {
-	u32 slot = ls_sync_find(r, &d->id), gen;
+	u32 slot = ls_sync_find(r, &d->id, ls_sync_hash(r, &d->id)), gen;
 
 	if (r->waits && no_longer_waits(r, &d->id)) {
 		result->deleted++;
@@ -266,7 +273,7 @@ static void delete_one(struct ls_replica *r, u32 rg, const struct ls_wire_delete
 
 static void seen(struct ls_replica *r, u32 rg, const struct ls_activity *a, u64 now, struct ls_apply_result *result)
 {
-	u32 slot = ls_sync_find(r, &a->id);
+	u32 slot = ls_sync_find(r, &a->id, ls_sync_hash(r, &a->id));
 	u64 at = now > a->idle_ns ? now - a->idle_ns : 0;
 
 	if (slot == LS_SLOT_NONE || r->shadow[slot].rg != rg) {

@@ -68,7 +68,7 @@ static void tell(struct frames *f, u32 owned, const struct ls_wire_record *recor
 
 	if (s->used && owned_by(owned, s->rg) && !ls_sync_same(&s->item.id, &record->id)) /* revived in place, or used again: its end was lost or is still to come */
 		add_delete(f, s->rg, &s->item.id, NULL, LS_CLOSE_TIMEOUT);
-	ls_sync_remember(f->r, record->slot, record);
+	ls_sync_remember(f->r, record->slot, record, ls_sync_hash(f->r, &record->id));
 	add_upsert(f, record);
 }
 
@@ -84,7 +84,7 @@ u64 ls_replica_note(struct ls_replica *r, const struct ls_wire_record *records, 
 
 		if (record->kind != LS_NOTICE_DELETE || !owned_by(owned, record->rg))
 			continue;
-		slot = ls_sync_find(r, &record->id);
+		slot = ls_sync_find(r, &record->id, ls_sync_hash(r, &record->id));
 		if (slot == LS_SLOT_NONE)
 			continue; /* the peer never heard of it */
 		ls_sync_forget(r, slot);
@@ -114,11 +114,12 @@ u64 ls_replica_records(struct ls_replica *r, u32 rg, const struct ls_session_id 
 
 	pthread_mutex_lock(&r->lock);
 	for (u32 i = 0; i < n && i < LS_FRAME_ROWS_MAX; i++) {
-		u32 slot = ls_sync_find(r, &ids[i]);
+		u64 h = ls_sync_hash(r, &ids[i]);
+		u32 slot = ls_sync_find(r, &ids[i], h);
 
 		if (slot == LS_SLOT_NONE || !ls_sync_read(r, slot, now, &record) || record.rg != rg || !ls_sync_same(&record.id, &ids[i]))
 			continue;
-		ls_sync_remember(r, slot, &record);
+		ls_sync_remember(r, slot, &record, h);
 		add_upsert(&f, &record);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -142,7 +143,7 @@ u64 ls_replica_bulk(struct ls_replica *r, u32 rg, u32 *cursor, u32 max, u8 *out,
 			continue;
 		if (r->shadow[slot].used && !ls_sync_same(&r->shadow[slot].item.id, &record.id))
 			continue; /* the end of what was here comes first: its notice, or the audit, tells both */
-		ls_sync_remember(r, slot, &record);
+		ls_sync_remember(r, slot, &record, ls_sync_hash(r, &record.id));
 		add_upsert(&f, &record);
 	}
 	if (*cursor >= r->t->env.slots)
@@ -199,7 +200,7 @@ u64 ls_replica_audit(struct ls_replica *r, u32 owned, u32 *cursor, u32 slots, u8
 			if (owned_by(owned, record.rg))
 				tell(&f, owned, &record);
 			else
-				ls_sync_remember(r, slot, &record);
+				ls_sync_remember(r, slot, &record, ls_sync_hash(r, &record.id));
 		} else if (s->used) {
 			++*found;
 			if (owned_by(owned, s->rg))

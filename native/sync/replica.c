@@ -105,33 +105,22 @@ void ls_replica_close(struct ls_replica *r)
 #define SLOT_OF(entry) (((entry) & ((1u << SLOT_BITS) - 1)) - 1)
 _Static_assert(2 * LS_CAPACITY_MAX < 1 << SLOT_BITS, "slots fit beside the hash");
 
-static u64 hash(const struct ls_replica *r, const struct ls_session_id *id) { return ls_siphash13(r->byid_key, id, sizeof(*id)); }
+u64 ls_sync_hash(const struct ls_replica *r, const struct ls_session_id *id) { return ls_siphash13(r->byid_key, id, sizeof(*id)); }
 static u32 home(const struct ls_replica *r, u64 h) { return (u32)h & r->byid_mask; }
 static u32 tag(u64 h) { return (u32)(h >> 32) & ~((1u << SLOT_BITS) - 1); }
 
-void ls_sync_fetch(const struct ls_replica *r, const struct ls_session_id *id, bool far)
+void ls_sync_fetch(const struct ls_replica *r, u64 h) { __builtin_prefetch(&r->byid[home(r, h)], 1); }
+
+u32 ls_sync_find(const struct ls_replica *r, const struct ls_session_id *id, u64 h)
 {
-	const u32 *first = &r->byid[home(r, hash(r, id))];
-
-	if (far)
-		__builtin_prefetch(first, 1);
-	else if (*first)
-		__builtin_prefetch(&r->shadow[SLOT_OF(*first)]);
-}
-
-u32 ls_sync_find(const struct ls_replica *r, const struct ls_session_id *id)
-{
-	u64 h = hash(r, id);
-
 	for (u32 at = home(r, h), e; (e = r->byid[at]) != 0; at = (at + 1) & r->byid_mask)
 		if (((e ^ tag(h)) >> SLOT_BITS) == 0 && ls_sync_same(&r->shadow[SLOT_OF(e)].item.id, id))
 			return SLOT_OF(e);
 	return LS_SLOT_NONE;
 }
 
-static void place(struct ls_replica *r, u32 slot)
+static void place(struct ls_replica *r, u32 slot, u64 h)
 {
-	u64 h = hash(r, &r->shadow[slot].item.id);
 	u32 at = home(r, h);
 
 	while (r->byid[at])
@@ -141,14 +130,14 @@ static void place(struct ls_replica *r, u32 slot)
 
 static void displace(struct ls_replica *r, u32 slot)
 {
-	u64 h = hash(r, &r->shadow[slot].item.id);
+	u64 h = ls_sync_hash(r, &r->shadow[slot].item.id);
 	u32 at = home(r, h), next;
 
 	while (r->byid[at] != (tag(h) | (slot + 1)))
 		at = (at + 1) & r->byid_mask;
 	/* who lies further on only because this place was taken moves up */
 	for (next = (at + 1) & r->byid_mask; r->byid[next]; next = (next + 1) & r->byid_mask) {
-		u32 first = home(r, hash(r, &r->shadow[SLOT_OF(r->byid[next])].item.id));
+		u32 first = home(r, ls_sync_hash(r, &r->shadow[SLOT_OF(r->byid[next])].item.id));
 
 		if (((next - first) & r->byid_mask) >= ((next - at) & r->byid_mask)) {
 			r->byid[at] = r->byid[next];
@@ -218,7 +207,7 @@ bool ls_sync_is_current(const struct ls_replica *r, u32 slot, const struct ls_wi
 	       s->item.digest == digest(&r->group[s->rg].key, record);
 }
 
-void ls_sync_remember(struct ls_replica *r, u32 slot, const struct ls_wire_record *record)
+void ls_sync_remember(struct ls_replica *r, u32 slot, const struct ls_wire_record *record, u64 h)
 {
 	struct ls_shadow *s = &r->shadow[slot];
 	struct ls_sync_group *g = &r->group[record->rg];
@@ -232,12 +221,12 @@ void ls_sync_remember(struct ls_replica *r, u32 slot, const struct ls_wire_recor
 			count(&r->group[s->rg], slot, &s->item, -1);
 	} else {
 		ls_sync_forget(r, slot);
-		other = ls_sync_find(r, &record->id);
+		other = ls_sync_find(r, &record->id, h);
 		if (other != LS_SLOT_NONE)
 			ls_sync_forget(r, other); /* it moved: what stood there is no longer so */
 		s->item.id = record->id;
 		s->used = 1;
-		place(r, slot);
+		place(r, slot, h);
 	}
 	s->item.digest = d;
 	s->rg = record->rg;
@@ -353,7 +342,7 @@ static void recount(struct ls_replica *r, u32 slot, u64 now_ns)
 	struct ls_wire_record record;
 
 	if (ls_sync_read(r, slot, now_ns, &record) && (!s->used || ls_sync_same(&s->item.id, &record.id)) && slot >= r->group[record.rg].counted_at)
-		ls_sync_remember(r, slot, &record);
+		ls_sync_remember(r, slot, &record, ls_sync_hash(r, &record.id));
 }
 
 /* Items of the slots up to `end` into the cells that are being built. */
@@ -421,6 +410,7 @@ void ls_replica_info(const struct ls_replica *r, struct ls_replica_info *out)
 
 	memset(out, 0, sizeof(*out));
 	pthread_mutex_lock(&own->lock);
+	out->populated = r->populated;
 	out->bytes = (u64)r->t->env.slots * sizeof(*r->shadow) + ((u64)r->byid_mask + 1) * sizeof(*r->byid) + sizeof(*r->waiting) * LS_WAITING_MAX +
 		     (u64)r->doomed_room * sizeof(*r->doomed);
 	for (u32 rg = 0; rg < LS_RGS_MAX; rg++) {

@@ -75,7 +75,7 @@ struct ls_replica {
 	pthread_mutex_t lock; /* all above and below */
 	pthread_cond_t wake, idle;
 	pthread_t thread;
-	bool stop, busy;
+	bool stop, busy, populated;
 	struct ls_doomed *doomed; /* grows with what comes in at once; slots bound it */
 	u32 dooms, doomed_room;
 	struct ls_sync_waiting *waiting; /* LS_WAITING_MAX */
@@ -83,11 +83,13 @@ struct ls_replica {
 };
 
 /* replica.c. All hold r->lock. */
-u32 ls_sync_find(const struct ls_replica *r, const struct ls_session_id *id); /* slot, or LS_SLOT_NONE */
-/* Into the cache what ls_sync_find() will read: `far` ahead its first place, then what is there. */
-void ls_sync_fetch(const struct ls_replica *r, const struct ls_session_id *id, bool far);
+u64 ls_sync_hash(const struct ls_replica *r, const struct ls_session_id *id);
+/* Slot, or LS_SLOT_NONE. `h`, here and below: ls_sync_hash() of the id. */
+u32 ls_sync_find(const struct ls_replica *r, const struct ls_session_id *id, u64 h);
+/* Into the cache the first place that ls_sync_find() will look at. */
+void ls_sync_fetch(const struct ls_replica *r, u64 h);
 void ls_sync_forget(struct ls_replica *r, u32 slot);
-void ls_sync_remember(struct ls_replica *r, u32 slot, const struct ls_wire_record *record);
+void ls_sync_remember(struct ls_replica *r, u32 slot, const struct ls_wire_record *record, u64 h);
 bool ls_sync_is_current(const struct ls_replica *r, u32 slot, const struct ls_wire_record *record);
 /* Does the slot hold the session of that id and group now? Its generation. */
 bool ls_sync_holds(const struct ls_replica *r, u32 slot, const struct ls_session_id *id, u32 rg, u32 *gen);

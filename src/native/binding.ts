@@ -168,7 +168,7 @@ export interface NativeReplica {
   bulkEnd: (rg: number) => number
   /** Blocks until no deletion is under way and no row waits. */
   settle: () => void
-  info: () => { readonly items: readonly number[], readonly cells: readonly number[], readonly waiting: number, readonly deleting: number, readonly lateConflicts: number, readonly lateFull: number, readonly bytes: number }
+  info: () => { readonly items: readonly number[], readonly cells: readonly number[], readonly waiting: number, readonly deleting: number, readonly lateConflicts: number, readonly lateFull: number, readonly bytes: number, readonly populated: boolean }
 }
 
 export interface NativePortSpec {

@@ -66,17 +66,20 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
     ...(spec.windowBytes === null ? {} : { windowBytes: spec.windowBytes }), onLag: (ms) => { lag.record(Math.max(1, Math.round(ms * 1000))) }
   })
   engine.own(spec.owned, spec.epochs)
-  const sockets: Sockets = openSockets({ engine, credentials: spec.credentials, listen: spec.listen, dial: spec.dial, ...(spec.expected === undefined ? {} : { expected: spec.expected }), onProblem })
+  /** Its memory first: a table that comes whole does not wait for pages then. */
+  let sockets: Sockets | null = null
+  const open = (): Sockets => openSockets({ engine, credentials: spec.credentials, listen: spec.listen, dial: spec.dial, ...(spec.expected === undefined ? {} : { expected: spec.expected }), onProblem })
   return {
     drained: (records, n, overruns, dry) => { engine.drained(records, n, overruns, dry) },
     tick: () => {
+      if (sockets === null && replica.info().populated) sockets = open()
       engine.tick()
       return engine.busy
     },
     own: (owned, epochs) => { engine.own(owned, epochs) },
     report: (anew) => {
       const report = {
-        ...engine.status(), listening: sockets.listening(), path: sockets.path(), cpuMs: cpuMs(),
+        ...engine.status(), listening: sockets?.listening() ?? [], path: sockets?.path() ?? null, cpuMs: cpuMs(),
         lag: { count: lag.count, p50Ms: lag.percentile(50) / 1000, p99Ms: lag.percentile(99) / 1000, maxMs: lag.count === 0 ? 0 : lag.max / 1000 }
       }
       if (anew) lag.reset()
@@ -84,7 +87,7 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
     },
     items: (rg) => replica.info().items[rg] ?? 0,
     close: async () => {
-      await sockets.close()
+      await sockets?.close()
       replica.close()
     }
   }
