@@ -55,6 +55,9 @@ export interface PairShell {
   readonly cpuMs: () => number
 }
 
+/** Between two looks whether the replica's memory is there. */
+const POPULATED_MS = 5
+
 export type EngineSpec = EngineOptions & { readonly slots: number, readonly onLag: (ms: number) => void }
 
 /** `make`: the engine, where it is part of something larger. */
@@ -66,13 +69,16 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
     ...(spec.windowBytes === null ? {} : { windowBytes: spec.windowBytes }), onLag: (ms) => { lag.record(Math.max(1, Math.round(ms * 1000))) }
   })
   engine.own(spec.owned, spec.epochs)
-  /** Its memory first: a table that comes whole does not wait for pages then. */
   let sockets: Sockets | null = null
-  const open = (): Sockets => openSockets({ engine, credentials: spec.credentials, listen: spec.listen, dial: spec.dial, ...(spec.expected === undefined ? {} : { expected: spec.expected }), onProblem })
+  /** Its memory first: a table that comes whole does not wait for pages then. */
+  const opening = setInterval(() => {
+    if (!replica.info().populated) return
+    clearInterval(opening)
+    sockets = openSockets({ engine, credentials: spec.credentials, listen: spec.listen, dial: spec.dial, ...(spec.expected === undefined ? {} : { expected: spec.expected }), onProblem })
+  }, POPULATED_MS)
   return {
     drained: (records, n, overruns, dry) => { engine.drained(records, n, overruns, dry) },
     tick: () => {
-      if (sockets === null && replica.info().populated) sockets = open()
       engine.tick()
       return engine.busy
     },
@@ -87,6 +93,7 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
     },
     items: (rg) => replica.info().items[rg] ?? 0,
     close: async () => {
+      clearInterval(opening)
       await sockets?.close()
       replica.close()
     }
