@@ -20,6 +20,7 @@
       "native/sync/outgoing.c",
       "native/sync/incoming.c",
       "native/sync/compare.c",
+      "native/health/echo.c",
       "native/heart/heart.c",
       "native/heart/alive.c",
       "native/heart/datagram.c",
@@ -47,7 +48,8 @@
       "native/addon/dataplane.cc",
       "native/addon/maglev.cc",
       "native/addon/replica.cc",
-      "native/addon/heart.cc"
+      "native/addon/heart.cc",
+      "native/addon/health.cc"
     ],
     "bpf_program_sources": ["native/backend/ebpf/xdp.bpf.c"],
     "ebpf_lib_sources": [

@@ -14,8 +14,9 @@ import { BackendChoice } from './backend/choice.js'
 import { openBackends, probeBackends, requireBackend } from './backend/registry.js'
 import { SwitchWatch } from './backend/switch-watch.js'
 import { TableDataPlane, type Compiler } from './backend/table/index.js'
+import { netnsPath } from './backend/table/ports.js'
 import { refusal } from './backend/table/switch.js'
-import { Authority, clusterRestarts, ConfigError, ConfigStore, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
+import { Authority, clusterRestarts, ConfigError, ConfigStore, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
 import { fileIo, type StoreIo } from './config/store-io.js'
 import type { Desired } from './contract/desired.js'
 import type { BackendName, ConfigSink } from './contract/dataplane.js'
@@ -32,6 +33,7 @@ import { heldIds } from './native/held-ids.js'
 import { loadCore } from './native/load.js'
 import { version } from './native/version.js'
 import { logClosed, logPolicies } from './telemetry/session-log.js'
+import { startBalancing, type Balancing } from './workers/balancing.js'
 import { clusterCalls } from './workers/cluster-bridge.js'
 import { startCluster, type ClusterThread } from './workers/cluster-thread.js'
 import { HeartPlace } from './workers/heart-place.js'
@@ -108,7 +110,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   let cluster: ClusterThread | null = null
   /** The backend whose leases are kept. */
   let leased: BackendName = backend
-  const dataplane = new TableDataPlane({ onSwitch: (e) => { switches.tell(e) }, core, table, workers, netns: agent.netns, compiler: compilerOf(pool), backend, inherited: backends.inherited, forwarders: backends.forwarders })
+  const dataplane = new TableDataPlane({ onSwitch: (e) => { switches.tell(e) }, core, table, workers, netns: agent.netns, compiler: compilerOf(pool, (d) => balancing?.weights(d)), backend, inherited: backends.inherited, forwarders: backends.forwarders })
+  let balancing: Balancing | null = null
   const loop = watchLoopDelay()
   /** The backend of this name, if it can take over. */
   const takingOver = (name: string): BackendName => {
@@ -132,6 +135,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       book = bookOf(desired)
       rpc?.push(book)
       shareGeneration(desired)
+      balancing?.configured(desired)
       log.info({ generation: applied.info.generation, author: applied.info.author, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings }, 'configuration in force')
       scheduleEdge()
     },
@@ -190,6 +194,9 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     history: () => authority.history(),
     compare: async (from, to, signal) => await authority.compare(from, to, signal),
     save: async () => { await authority.save() },
+    vips: async () => await balancing?.control.vips() ?? [],
+    targets: async () => await balancing?.control.targets() ?? [],
+    operateTarget: async (id, input) => await balancing?.control.operate(id, input) ?? false,
     ...clusterCalls(() => cluster?.control ?? standalone, clusterEvents)
   }
 
@@ -208,6 +215,16 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       return false
     }
   }
+  balancing = startBalancing({
+    netns: agent.netns === null ? null : netnsPath(agent.netns), netnsPath, stateDirectory: held.directory, inherited: backends.inherited, refresh,
+    flush: async (vip, real) => {
+      const d = authority.desired()
+      const [vipId, realId, rg] = [d?.ids.vip[vip], d?.ids.real[realIdName(vip, real)], d?.vips.find(v => v.name === vip)?.redundancyGroup]
+      if (vipId === undefined || realId === undefined || rg === undefined || table.groups()[rg]?.role !== limits.LS_ROLE_OWNER) return
+      await dataplane.sessions.deleteByFilter({ vip: vipId, real: realId }, AbortSignal.timeout(30_000))
+    },
+    onEvent: (event, fields) => { log.info({ event, ...fields }, 'load balancing') }, onProblem: problem
+  })
   function scheduleEdge (): void {
     if (edge !== null) clearTimeout(edge)
     edge = null
@@ -304,7 +321,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     authority.close()
     const failed: unknown[] = []
     const steps: ReadonlyArray<() => Promise<void> | void> = [
-      async () => { await rpc?.close(500) }, async () => { if (!outlives(dataplane.name)) await cluster?.resign() }, () => { cluster?.close() }, async () => { await sync.close() }, () => { hearts.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
+      async () => { await rpc?.close(500) }, async () => { if (!outlives(dataplane.name)) await cluster?.resign() }, () => { cluster?.close() }, async () => { await balancing?.close() }, async () => { await sync.close() }, () => { hearts.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
       () => { loop.stop() }, held.release
     ]
     for (const step of steps) {
@@ -467,9 +484,9 @@ async function openState (directory: string, startupPath: string | null): Promis
   }
 }
 
-function compilerOf (pool: Pool): Compiler {
+function compilerOf (pool: Pool, weights: (d: Desired) => ReturnType<Balancing['weights']> | undefined): Compiler {
   return {
-    rings: (d) => ringInputs(d),
+    rings: (d) => ringInputs(d, weights(d)),
     compile: async (desired, ports, rings, generation, signal) => await pool.compile({ desired, ports, rings, nowMs: Date.now(), generation }, signal)
   }
 }

@@ -1,5 +1,6 @@
 /* The core addon. Its whole surface is typed, in the same order, in src/native/binding.ts. */
 #include "addon/handle.h"
+#include "addon/health.h"
 #include "addon/heart.h"
 #include "addon/maglev.h"
 #include "addon/replica.h"
@@ -71,6 +72,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports)
 	Userspace::Init(env, exports);
 	InitMaglev(env, exports);
 	InitReplica(env, exports);
+	InitHealth(env, exports);
 	InitHeart(env, exports);
 	return exports;
 }

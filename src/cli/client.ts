@@ -9,6 +9,7 @@ import {
 import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
 import { ClusterClient } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigClient } from '../generated/proto/lockstep/v1/config.js'
+import { LoadBalancerClient } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
 import { TelemetryClient } from '../generated/proto/lockstep/v1/telemetry.js'
 import { errorOfStatus } from './remote-error.js'
@@ -31,6 +32,7 @@ export interface AgentConnection {
   readonly agent: AgentClient
   readonly cluster: ClusterClient
   readonly config: ConfigClient
+  readonly loadBalancer: LoadBalancerClient
   readonly sessions: SessionsClient
   readonly telemetry: TelemetryClient
   readonly close: () => void
@@ -43,9 +45,10 @@ export function connectAgent (target: string, channelCredentials: ChannelCredent
   const shared: ClientOptions = { ...options, channelOverride: agent.getChannel() }
   const cluster = new ClusterClient(target, channelCredentials, shared)
   const config = new ConfigClient(target, channelCredentials, shared)
+  const loadBalancer = new LoadBalancerClient(target, channelCredentials, shared)
   const sessions = new SessionsClient(target, channelCredentials, shared)
   const telemetry = new TelemetryClient(target, channelCredentials, shared)
-  return { agent, cluster, config, sessions, telemetry, close: () => agent.close() }
+  return { agent, cluster, config, loadBalancer, sessions, telemetry, close: () => agent.close() }
 }
 
 const cancelOn = (signal: AbortSignal): Interceptor => (options, nextCall) => {

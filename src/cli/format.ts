@@ -102,11 +102,6 @@ function longestZeroRun (groups: readonly number[]): { from: number, to: number 
   return best
 }
 
-/** `192.0.2.1:80`, `[2001:db8::1]:80`. */
-export function endpoint (host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-
 const protocolNames: Readonly<Record<number, string>> = {
   1: 'icmp', 2: 'igmp', 4: 'ipip', 6: 'tcp', 17: 'udp', 47: 'gre', 50: 'esp', 51: 'ah', 58: 'icmp6', 89: 'ospf', 112: 'vrrp', 132: 'sctp'
 }

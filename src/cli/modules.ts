@@ -27,7 +27,21 @@ export interface LabModule { readonly labMain: (argv: string[]) => Promise<numbe
 export interface BenchModule { readonly benchMain: (argv: string[]) => Promise<number> }
 export interface ConfigModule { readonly checkText: (text: string, options: { readonly file: string | null, readonly node: string | null }) => CheckResult | Promise<CheckResult> }
 export interface DoctorModule { readonly doctor: (options: DoctorOptions) => Promise<Diagnosis> }
+export interface ImportModule { readonly importConfig: (format: ImportFormat, text: string, source: ImportSource) => { readonly yaml: string, readonly notes: readonly ImportNote[] } }
 export interface HostDefaultsModule { readonly hostDefaults: (env: Readonly<Record<string, string | undefined>>) => { readonly socketPath: string } }
+
+export type ImportFormat = 'maglev' | 'keepalived' | 'conntrackd'
+/** `line` null: about the whole. */
+export interface ImportNote { readonly line: number | null, readonly text: string, readonly reason: string }
+
+export interface ImportSource {
+  /** For messages. */
+  readonly file: string
+  /** Names of the nodes of a pair; `null`: as the text says, else node-1 and node-2. */
+  readonly node: string | null
+  readonly peer: string | null
+  readonly configId: string | null
+}
 
 export interface GatewayCliOptions {
   readonly socketPath: string
@@ -74,6 +88,7 @@ const places = {
   bench: '../../bench/main.js',
   config: '../config/check.js',
   doctor: '../operator/doctor/index.js',
+  import: '../config/import/index.js',
   hostDefaults: '../config/host-defaults.js'
 } as const
 
@@ -85,6 +100,7 @@ interface Modules {
   bench: BenchModule
   config: ConfigModule
   doctor: DoctorModule
+  import: ImportModule
   hostDefaults: HostDefaultsModule
 }
 

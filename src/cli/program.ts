@@ -11,6 +11,8 @@ import { addAgent, packageVersion } from './verbs/agent.js'
 import { addCluster } from './verbs/cluster.js'
 import { addConfig } from './verbs/config.js'
 import { addDoctor } from './verbs/doctor.js'
+import { addImport } from './verbs/import.js'
+import { addLoadBalancer } from './verbs/load-balancer.js'
 import { addOffline } from './verbs/offline.js'
 import { addSessions } from './verbs/sessions.js'
 import { addTelemetry } from './verbs/telemetry.js'
@@ -55,9 +57,11 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
   const cli = { io, outcome }
   addOffline(program, cli)
   addDoctor(program, cli)
+  addImport(program, cli)
   addAgent(program, cli)
   addConfig(program, cli)
   addCluster(program, cli)
+  addLoadBalancer(program, cli)
   addSessions(program, cli)
   addTelemetry(program, cli)
   return program

@@ -11,6 +11,7 @@ import { ApplicationBook } from './build/applications.js'
 import { checkWhole } from './build/checks.js'
 import { buildCluster } from './build/cluster.js'
 import { Build, type HostDefaults } from './build/context.js'
+import { buildHealthChecks } from './build/health.js'
 import { buildInterfaces } from './build/interfaces.js'
 import { buildNat } from './build/nat.js'
 import { overlay } from './build/overlay.js'
@@ -92,12 +93,13 @@ function buildDesired (node: string, whole: unknown, shape: Shape, issues: Issue
   const books = { addresses: new AddressBook(b, raw['address-book']), applications, zones }
   const policies = buildPolicies(b, raw.policies, books, schedules)
   const nat = buildNat(b, raw.nat, books, redundancyGroups)
-  const vips = buildVips(b, raw.vips, { applications, pools: nat.pools, groups: redundancyGroups })
+  const healthChecks = buildHealthChecks(b, raw.healthchecks)
+  const vips = buildVips(b, raw.vips, { applications, pools: nat.pools, groups: redundancyGroups, checks: healthChecks })
   const routes = buildRoutes(b, raw.routes, interfaces)
   const domains = [...new Set(['default', ...interfaces.map(i => i.domain), ...nat.pools.map(p => p.domain), ...nat.static.map(s => s.domain), ...vips.map(v => v.domain)])].sort()
   const desired: Desired = {
     agent, reload: buildReload(raw), timeouts: allTimeouts(buildTimeouts(b, '/timeouts', raw.timeouts)), applications: applications.all(),
-    redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, vips, routes, cluster, domains, ids: emptyIds,
+    redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, healthChecks, vips, routes, cluster, domains, ids: emptyIds,
   }
   checkWhole(b, desired)
   checkPair(b, desired)

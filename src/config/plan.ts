@@ -5,6 +5,7 @@
 import type { Endpoint } from '../contract/cluster.js'
 import type { Desired } from '../contract/desired.js'
 import type { PlanStep } from '../contract/services.js'
+import { formatEndpoint } from '../lib/address.js'
 import { formatDuration } from './units.js'
 
 interface Item { readonly name: string, readonly value: unknown, readonly summary: string }
@@ -19,7 +20,7 @@ function ownership ({ cluster }: Desired, id: number): object {
   const { rg: _, ...settings } = cluster?.groups.find(({ rg }) => rg === id) ?? {} as { rg?: number }
   return settings
 }
-const at = ({ host, port }: Endpoint): string => host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+const at = ({ host, port }: Endpoint): string => formatEndpoint(host, port)
 function clusterItems ({ cluster }: Desired): Item[] {
   if (cluster === null) return []
   const { nodes, groups: _, ...value } = cluster
@@ -42,6 +43,7 @@ const sections: readonly Section[] = [
   { kind: 'route', items: d => d.routes.map(r => ({ name: r.prefix, value: r, summary: r.kind === 'gateway' ? `via ${r.nextHop ?? ''}` : r.kind })) },
   { kind: 'nat-pool', items: d => named(d.nat.pools, p => `${p.addresses.length} address${p.addresses.length === 1 ? '' : 'es'}`) },
   { kind: 'nat-ports', items: d => [{ name: 'interface-ports', value: d.nat.interfacePorts, summary: `${d.nat.interfacePorts.from}-${d.nat.interfacePorts.to}` }] },
+  { kind: 'healthcheck', items: d => named(d.healthChecks, c => c.type) },
   { kind: 'vip', items: d => named(d.vips.map(({ pools, ...vip }) => ({ ...vip, pools: pools.map(p => p.name) })), v => `${v.address} port ${v.port === 0 ? 'any' : v.port} mode ${v.mode}`) },
   { kind: 'real', items: d => d.vips.flatMap(v => v.pools.flatMap(p => p.reals.map(({ name, ...real }) => ({ name: `${v.name}/${name}`, value: { ...real, pool: p.name }, summary: `${real.address} weight ${real.weight}` })))) },
   { kind: 'nat-static', items: d => named(d.nat.static, s => `${s.outside} to ${s.inside}`) },

@@ -21,6 +21,7 @@ export interface RawConfig {
   readonly schedules?: Named<RawSchedule>
   readonly policies?: readonly RawPolicy[]
   readonly nat?: RawNat
+  readonly healthchecks?: Named<RawHealthCheck>
   readonly vips?: Named<RawVip>
   readonly routes?: readonly RawRoute[]
   readonly nodes?: Named<{ readonly agent?: Omit<RawAgent, 'node'>, readonly interfaces?: Named<RawInterface> }>
@@ -164,7 +165,26 @@ export interface RawNat {
   readonly static?: readonly RawStatic[]
 }
 
-export interface RawReal { readonly name?: string, readonly address: string, readonly port?: number, readonly weight?: number }
+export interface RawHealthCheck {
+  readonly type: 'icmp' | 'tcp' | 'tls' | 'http' | 'grpc' | 'dns' | 'exec'
+  readonly port?: number
+  readonly interval?: Scalar
+  readonly 'fast-interval'?: Scalar
+  readonly 'down-interval'?: Scalar
+  readonly timeout?: Scalar
+  readonly rise?: number
+  readonly fall?: number
+  readonly jitter?: number
+  readonly netns?: string
+  readonly source?: Many<string>
+  readonly tls?: { readonly 'server-name'?: string, readonly verify?: 'none' | 'expiry' | 'full', readonly authority?: string, readonly 'min-days'?: number }
+  readonly http?: { readonly method?: 'GET' | 'HEAD' | 'OPTIONS' | 'POST', readonly path?: string, readonly host?: string, readonly headers?: Named<string>, readonly status?: Many<Scalar>, readonly body?: string }
+  readonly dns?: { readonly name: string, readonly type?: 'A' | 'AAAA' | 'TXT' | 'SOA' | 'NS' | 'MX' | 'CNAME', readonly answer?: string }
+  readonly grpc?: { readonly service?: string }
+  readonly exec?: readonly string[]
+}
+
+export interface RawReal { readonly name?: string, readonly address: string, readonly port?: number, readonly weight?: number, readonly healthcheck?: string }
 export interface RawVip {
   readonly address: string
   readonly port?: number | 'any'
@@ -176,6 +196,11 @@ export interface RawVip {
   readonly 'source-ip-sticky'?: boolean
   readonly 'snat-pool'?: string
   readonly application?: string
+  readonly healthcheck?: string
+  readonly quorum?: number
+  readonly 'panic-threshold'?: number
+  readonly 'flush-on-down'?: boolean
+  readonly 'slow-start'?: Scalar
   readonly pools: ReadonlyArray<{ readonly name?: string, readonly reals: readonly RawReal[] }>
 }
 

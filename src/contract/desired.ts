@@ -7,6 +7,7 @@
  */
 import type { ClusterSettings } from './cluster.js'
 import type { BackendName } from './dataplane.js'
+import type { HealthCheck } from './health.js'
 
 export interface Desired {
   readonly agent: AgentSettings
@@ -24,6 +25,8 @@ export interface Desired {
   /** In order: the first match decides. Disabled ones are not here. */
   readonly policies: readonly Policy[]
   readonly nat: Nat
+  /** Sorted by name. */
+  readonly healthChecks: readonly HealthCheck[]
   readonly vips: readonly Vip[]
   readonly routes: readonly Route[]
   /** `null`: standalone. */
@@ -252,6 +255,12 @@ export interface Vip {
   readonly sourceIpSticky: boolean
   readonly snatPool: string | null
   readonly application: string | null
+  /** Usable weight that a pool must have to serve; at least 1. */
+  readonly quorum: number
+  /** Per cent of the reals of the serving pool that must be up; 0 = never in panic. */
+  readonly panicPct: number
+  readonly flushOnDown: boolean
+  readonly slowStartMs: number
   /** The first pool with usable weight serves. */
   readonly pools: ReadonlyArray<{ readonly name: string, readonly reals: readonly Real[] }>
 }
@@ -263,6 +272,8 @@ export interface Real {
   readonly port: number
   /** 0-100; 0 = takes no new flows. */
   readonly weight: number
+  /** Name of its health check; `null`: it counts as up. */
+  readonly check: string | null
 }
 
 export interface Route {

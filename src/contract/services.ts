@@ -2,6 +2,7 @@
  * What the surfaces (gRPC, CLI offline verbs, gateway) need from the agent. rpc/ depends on these only, and does not know where they come from: sessions,
  * counters and names are at hand where the surface runs, everything else may be asked of another thread and is awaited.
  */
+import type { LoadBalancerControl } from './balancing.js'
 import type { ClusterControl } from './cluster.js'
 import type { BackendName, LinkInfo, ProbeResult, ApplyResult, SessionStore, Telemetry } from './dataplane.js'
 import type { AgentSettings } from './desired.js'
@@ -167,6 +168,7 @@ export interface AgentServices {
   readonly switchBackend: (backend: string, signal: AbortSignal) => Promise<SwitchResult>
   readonly config: ConfigAuthority
   readonly cluster: ClusterControl
+  readonly loadBalancer: LoadBalancerControl
   /** Of the running configuration; never asks another thread. */
   readonly names: NameBook
   readonly feed: SessionFeed

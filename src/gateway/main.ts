@@ -6,6 +6,7 @@
 import { connect, type AddressInfo, type Server as NetServer, type Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import { LockstepError } from '../contract/errors.js'
+import { formatEndpoint } from '../lib/address.js'
 import { createGrpcProxy } from './grpc-proxy.js'
 import type { Patience } from './reaper.js'
 import { createHttpSurface } from './http-surface.js'
@@ -137,5 +138,5 @@ async function listen (server: NetServer | null, at: ListenAddress | null, optio
     server.listen(at.port, at.host, () => resolve())
   })
   const { address, port } = server.address() as AddressInfo
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+  return formatEndpoint(address, port)
 }

@@ -72,6 +72,9 @@ export function formatAddress (value: bigint): string {
   return best < 2 ? hex(groups) : `${hex(groups.slice(0, bestAt))}::${hex(groups.slice(bestAt + best))}`
 }
 
+/** `192.0.2.7:80`, `[2001:db8::7]:80`; of a host name as well. */
+export const formatEndpoint = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
+
 /** Address and prefix length; without a length, one address. Host bits stay. */
 export function parsePrefix (text: string): PrefixValue | null {
   const slash = text.indexOf('/')

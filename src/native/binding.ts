@@ -251,6 +251,15 @@ export interface NativeHeart {
   close: () => void
 }
 
+/** ICMP and ICMPv6 echo (native/health). */
+export interface NativeEcho {
+  /** 0, or an errno. `source`: '' = the kernel's choice; `sequence`: 0-65535. */
+  send: (address: string, source: string, sequence: number) => number
+  /** Address and sequence of each reply that has come, one after the other; never waits. */
+  receive: () => ReadonlyArray<string | number>
+  close: () => void
+}
+
 export interface NativeCore {
   readonly layoutVersion: number
   readonly wireVersion: number
@@ -268,6 +277,10 @@ export interface NativeCore {
   /** Packed struct ls_maglev_real; entries; the ring in force (u16 each) or null. */
   readonly maglev: (reals: Uint8Array, size: number, old: Uint8Array | null) => Promise<{ readonly ring: Uint8Array, readonly hash: bigint, readonly moved: number, readonly rebuilt: boolean }>
   readonly Replica: new (table: NativeTable) => NativeReplica
+  /** The calling thread, with all sockets and processes that it makes from here on, is in the network namespace of that path. Throws LS_E_NO_DEVICE, LS_E_SYSTEM. */
+  readonly enterNetns: (path: string) => void
+  /** Echo requests from the namespace of the thread that sends the first one. */
+  readonly Echo: new () => NativeEcho
   /** For a table that no keeper has; one for each `name` on a host. Throws LS_E_BUSY. */
   readonly Heart: new (table: NativeTable, name: string) => NativeHeart
   /** Descriptor of a connection to the heart of that name, which is the pins' folder for a keeper's; -1: nobody listens. */

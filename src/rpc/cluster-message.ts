@@ -1,10 +1,11 @@
 /** The cluster as messages of lockstep.v1.Cluster. */
-import type { ClusterEvent, ClusterGroupStatus, ClusterPeer, ClusterStatus, ClusterSync, Endpoint, PeerLiveness, RoleChange, VerifyResult } from '../contract/cluster.js'
+import type { ClusterEvent, ClusterGroupStatus, ClusterPeer, ClusterStatus, ClusterSync, PeerLiveness, RoleChange, VerifyResult } from '../contract/cluster.js'
 import type { RgRole } from '../contract/dataplane.js'
 import {
   PeerLiveness as LivenessMessage, RgRole as RoleMessage, SyncState, type ClusterEvent as EventMessage, type ClusterGetStatusResponse, type ClusterGroup,
   type ClusterPeer as PeerMessage, type ClusterSync as SyncMessage, type ClusterTotal, type EventField, type GroupVerification, type RoleChange as ChangeMessage
 } from '../generated/proto/lockstep/v1/cluster.js'
+import { formatEndpoint } from '../lib/address.js'
 
 const roles = {
   init: RoleMessage.RG_ROLE_INIT, standby: RoleMessage.RG_ROLE_STANDBY, owner: RoleMessage.RG_ROLE_OWNER,
@@ -38,10 +39,9 @@ function peerMessage (p: ClusterPeer): PeerMessage {
   }
 }
 
-const endpointText = ({ host, port }: Endpoint): string => host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 function syncMessage (s: ClusterSync): SyncMessage {
   return {
-    state: syncStates[s.state], refusal: s.refusal, address: s.path === null ? '' : endpointText(s.path.address), path: s.path?.index,
+    state: syncStates[s.state], refusal: s.refusal, address: s.path === null ? '' : formatEndpoint(s.path.address.host, s.path.address.port), path: s.path?.index,
     lagMs: s.lagMs ?? undefined, lag: { ...s.lag, count: whole(s.lag.count) }, aheadBytes: whole(s.aheadBytes), sent: totals(s.sent), received: totals(s.received)
   }
 }

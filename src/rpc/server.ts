@@ -8,6 +8,7 @@ import type { AgentServices } from '../contract/services.js'
 import { AgentClient, AgentService } from '../generated/proto/lockstep/v1/agent.js'
 import { ClusterService } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigService } from '../generated/proto/lockstep/v1/config.js'
+import { LoadBalancerService } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
 import { createMetrics } from '../telemetry/metrics.js'
 import { NatUsageReader } from '../telemetry/nat-usage.js'
@@ -15,6 +16,7 @@ import { agentImplementation } from './agent-service.js'
 import { clusterImplementation } from './cluster-service.js'
 import { configImplementation } from './config-service.js'
 import type { OnBug } from './handler.js'
+import { loadBalancerImplementation } from './load-balancer-service.js'
 import { addHealth, addReflection } from './reflection.js'
 import { smallRequests } from './request-size.js'
 import { sessionsDefinition, sessionsImplementation } from './sessions-service.js'
@@ -49,6 +51,7 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   const server = new Server(serverOptions)
   server.addService(smallRequests(AgentService), agentImplementation(services, onBug))
   server.addService(smallRequests(ClusterService), clusterImplementation(services.cluster, onBug))
+  server.addService(smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, onBug))
   server.addService(ConfigService, configImplementation(services, onBug))
   server.addService(sessionsDefinition, sessionsImplementation(services, onBug))
   const nat = new NatUsageReader(services.dataplane)

@@ -3,7 +3,7 @@
  * between scrapes: each family is emptied and filled again, so a series ends with the object it is about. Labels are names of
  * configured objects, addresses of NAT pools and code names only (bounded by limits.h), never addresses of clients or session ids.
  * Occupancy of NAT pools is the one thing that takes a walk: at most one in NAT_MAX_AGE_MS, and no scrape waits for a long one.
- * Families of a pair are in cluster-metrics.ts; when its status fails the page goes without them.
+ * Families of a pair are in cluster-metrics.ts, those of VIPs and health checks in load-balancer-metrics.ts; when their status fails the page goes without them.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
@@ -14,6 +14,7 @@ import { counter as globalCodes } from '../generated/codes.js'
 import { RESOLUTION_MS } from '../lib/loop-delay.js'
 import { addCluster } from './cluster-metrics.js'
 import { blockRows, counterBlocks, objectName, type BlockName, type BlockRow, type BlockShape } from './counter-blocks.js'
+import { addLoadBalancer, type LoadBalancerReading } from './load-balancer-metrics.js'
 import { NatUsageReader } from './nat-usage.js'
 
 export interface Metrics {
@@ -23,7 +24,7 @@ export interface Metrics {
   readonly render: () => Promise<string>
 }
 
-export type MetricsSource = Pick<AgentServices, 'info' | 'dataplane' | 'cluster' | 'names'>
+export type MetricsSource = Pick<AgentServices, 'info' | 'dataplane' | 'cluster' | 'loadBalancer' | 'names'>
 
 /** Families of one block: field index -> family name and help. `drops` and `global` are apart: their rows are codes. */
 const objectFamilies: ReadonlyArray<{ readonly block: BlockName, readonly label: string, readonly fields: ReadonlyArray<readonly [string, string]> }> = [
@@ -59,6 +60,7 @@ export function createMetrics (source: MetricsSource, nat: Pick<NatUsageReader, 
   addDevices(registry, reading)
   addNat(registry, reading)
   addCluster(registry, () => ({ status: reading.now.cluster, tallies: reading.now.info.cluster }))
+  addLoadBalancer(registry, () => reading.now.loadBalancer)
   const render = async (): Promise<string> => {
     await reading.take((await nat.poll(NAT_MAX_AGE_MS, NAT_PATIENCE_MS))?.rows ?? [])
     return await page(registry)
@@ -91,6 +93,7 @@ interface Taken {
   readonly links: readonly LinkInfo[]
   readonly nat: readonly NatUsage[]
   readonly cluster: ClusterStatus | null
+  readonly loadBalancer: LoadBalancerReading
 }
 
 /** One snapshot and one AgentInfo that all families of a scrape share. */
@@ -103,8 +106,9 @@ class Reading {
 
   async take (nat: readonly NatUsage[]): Promise<void> {
     const dataplane = this.#source.dataplane()
-    const [info, links, cluster] = await Promise.all([this.#source.info(), dataplane.links(), this.#source.cluster.status().catch(() => null)])
-    this.#taken = { snapshot: dataplane.telemetry.snapshot(), info, links, nat, cluster }
+    const { cluster: pair, loadBalancer: lb } = this.#source
+    const [info, links, cluster, vips, targets] = await Promise.all([this.#source.info(), dataplane.links(), pair.status().catch(() => null), lb.vips().catch(() => []), lb.targets().catch(() => [])])
+    this.#taken = { snapshot: dataplane.telemetry.snapshot(), info, links, nat, cluster, loadBalancer: { vips, targets } }
     this.#rows.clear()
   }
 

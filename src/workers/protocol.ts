@@ -4,6 +4,9 @@ import type { ClusterControl } from '../contract/cluster.js'
 import type { IdTable } from '../contract/desired.js'
 import type { LinkInfo, ProbeResult } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices, Answer, ConfigAuthority } from '../contract/services.js'
+import type { LoadBalancerControl } from '../contract/balancing.js'
+import type { CheckTarget, HealthInput, HealthTransition, TargetStatus } from '../contract/health.js'
+import type { Health } from '../health/machine.js'
 import type { EventLog } from '../ha/event-log.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
 import type { ClusterSpec } from './cluster.js'
@@ -48,6 +51,29 @@ export interface Listener { readonly port: MessagePort, readonly underWay: Share
 export interface ToListened { readonly listen: boolean }
 /** Sync worker -> listener: packed struct ls_wire_record; `lost` changes came before them and are gone. */
 export interface Changes { readonly records: Uint8Array, readonly lost: number }
+
+// --- health workers -------------------------------------------------------------------------------------------------------------------
+
+/** Main -> health worker, as workerData. */
+export interface HealthWorkerData {
+  /** Path of the namespace that it enters; `null`: it stays in the process's. */
+  readonly netns: string | null
+}
+
+/** Main -> health worker. */
+export type ToHealth =
+  | { readonly kind: 'targets', readonly targets: readonly CheckTarget[], readonly known: ReadonlyMap<string, Health> }
+  | { readonly kind: 'operate', readonly id: string, readonly input: HealthInput }
+  /** Answered by one `report`. */
+  | { readonly kind: 'report' }
+  | { readonly kind: 'stop' }
+
+/** Health worker -> main. */
+export type FromHealth =
+  | { readonly kind: 'transitions', readonly transitions: ReadonlyArray<{ readonly id: string, readonly transition: HealthTransition }> }
+  | { readonly kind: 'report', readonly targets: readonly TargetStatus[] }
+  /** It cannot run: its namespace is gone. */
+  | { readonly kind: 'failed', readonly error: PackedError }
 
 // --- rpc worker -----------------------------------------------------------------------------------------------------------------------
 
@@ -104,6 +130,9 @@ export interface MainCalls {
   readonly clusterReset: ClusterControl['reset']
   readonly clusterVerify: ClusterControl['verify']
   readonly clusterEvents: EventLog['after']
+  readonly vips: LoadBalancerControl['vips']
+  readonly targets: LoadBalancerControl['targets']
+  readonly operateTarget: LoadBalancerControl['operate']
 }
 
 // --- pool -----------------------------------------------------------------------------------------------------------------------------

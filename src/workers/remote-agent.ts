@@ -44,6 +44,11 @@ export function remoteAgent ({ table, main, book, feed, loopDelayP99Ms }: Remote
       save: async () => { await main.call('save', []) }
     },
     cluster: remoteCluster(main),
+    loadBalancer: {
+      vips: async () => await main.call('vips', []),
+      targets: async () => await main.call('targets', []),
+      operate: async (id, input) => await main.call('operateTarget', [id, input])
+    },
     names: nameBook(() => book().ids),
     feed
   }

@@ -1,6 +1,7 @@
 /**
- * Maglev rings in the table's arena: two places per VIP, the one in force and the next. A ring is built off the main thread from the one in
- * force with the fewest moves, written to the idle place, and comes into force with the configuration flip that names it (R14).
+ * Maglev rings in the table's arena: two places per VIP, the one in force and the next. A ring is built off the main thread: that of the configured weights
+ * anew, that of the weights of now from it with the fewest moves. So it is the same on every node, whatever happened in which order, and a real that went
+ * and came back has the entries that it had. It is written to the idle place, and comes into force with the configuration flip that names it (R14).
  */
 import { LockstepError } from '../../contract/errors.js'
 import type { NativeCore, NativeTable } from '../../native/binding.js'
@@ -8,8 +9,18 @@ import { native } from '../../native/errors.js'
 import { packReals, type MaglevReal } from '../../native/maglev.js'
 import { limits } from '../../generated/layout.js'
 
-export interface RingWanted { readonly vip: string, readonly size: number, readonly reals: readonly MaglevReal[] }
-export interface RingPlaced { readonly element: number, readonly entries: number }
+export interface RingWanted {
+  readonly vip: string
+  readonly size: number
+  /** As they are weighed now. */
+  readonly reals: readonly MaglevReal[]
+  /** The same pool as configured. */
+  readonly base: readonly MaglevReal[]
+  /** Names of reals that take no new flows. */
+  readonly down: ReadonlySet<string>
+}
+/** `down`: names of reals that take no new flows. */
+export interface RingPlaced { readonly element: number, readonly entries: number, readonly down: ReadonlySet<string> }
 
 export interface PreparedRings {
   readonly rings: Readonly<Record<string, RingPlaced>>
@@ -19,12 +30,15 @@ export interface PreparedRings {
   readonly undo: () => void
 }
 
+/** A ring, and what it was built of, as packReals() gave it. */
+interface Built { readonly input: Uint8Array, readonly ring: Uint8Array, readonly hash: bigint }
+
 interface Place {
   readonly size: number
   readonly elements: readonly [number, number]
   active: 0 | 1
-  ring: Uint8Array | null
-  hash: bigint
+  inForce: Built | null
+  base: Built | null
 }
 
 const elementsOf = (size: number): number => Math.ceil(size / limits.LS_RING_ELEMENT)
@@ -60,17 +74,18 @@ export class RingArena {
         kept.add(want.vip)
         const known = this.places.get(want.vip)
         const place = known?.size === want.size ? known : this.take(want, taken)
-        const built = await this.core.maglev(packReals(want.reals), want.size, place.ring)
-        const same = place.ring !== null && built.hash === place.hash
+        const base = await this.build(want.size, packReals(want.base), place.base, null)
+        const built = await this.build(want.size, packReals(want.reals), place.inForce, base)
+        const same = place.inForce?.hash === built.hash
         const next = same ? place.active : (place.active === 0 ? 1 : 0)
         const element = place.elements[next]
         if (!same) native(() => { this.table.writeArena(element, built.ring) }, { object: `vip ${want.vip}` })
-        rings[want.vip] = { element, entries: want.size }
+        rings[want.vip] = { element, entries: want.size, down: want.down }
         commits.push(() => {
           if (known !== undefined && known !== place) this.release(known)
           place.active = next
-          place.ring = built.ring
-          place.hash = built.hash
+          place.inForce = built
+          place.base = base
           this.places.set(want.vip, place)
         })
       }
@@ -100,8 +115,16 @@ export class RingArena {
       const view = new Uint16Array(ring.buffer)
       const entries = new Map<number, number>()
       for (const real of view) entries.set(real, (entries.get(real) ?? 0) + 1)
-      return { vip, size: place.size, hash: place.hash, entries }
+      return { vip, size: place.size, hash: place.inForce?.hash ?? 0n, entries }
     })
+  }
+
+  /** `known`: not built again when it is of the same; `from`: as few entries as can be move from it. */
+  private async build (size: number, input: Uint8Array, known: Built | null, from: Built | null): Promise<Built> {
+    if (known !== null && Buffer.compare(known.input, input) === 0) return known
+    if (from !== null && Buffer.compare(from.input, input) === 0) return from
+    const { ring, hash } = await this.core.maglev(input, size, from?.ring ?? null)
+    return { input, ring, hash }
   }
 
   private take (want: RingWanted, taken: Place[]): Place {
@@ -114,7 +137,7 @@ export class RingArena {
       this.give(first, count)
       throw error
     }
-    const place: Place = { size: want.size, elements: [first, second], active: 1, ring: null, hash: 0n }
+    const place: Place = { size: want.size, elements: [first, second], active: 1, inForce: null, base: null }
     taken.push(place)
     return place
   }

@@ -2,7 +2,8 @@
 import type { Command } from 'commander'
 import { type SessionChange } from '../../generated/proto/lockstep/v1/session.js'
 import { addFilterOptions, filterMessage, type FilterOptions } from '../filter-options.js'
-import { bytes, endpoint, printable, protocolName, time } from '../format.js'
+import { formatEndpoint } from '../../lib/address.js'
+import { bytes, printable, protocolName, time } from '../format.js'
 import { enumWord, toJson } from '../json.js'
 import { action, onlineVerb, type Cli } from '../verb.js'
 import { addWatchOptions, watching, type WatchOptions } from '../watching.js'
@@ -40,7 +41,7 @@ function textLine (change: SessionChange): string {
   if (s === undefined) return ''
   const words = [
     time(Date.now()).slice(11), kindWord(change).padEnd(8), protocolName(s.protocol).padEnd(5),
-    endpoint(s.source, s.sourcePort).padEnd(21), '>', endpoint(s.destination, s.destinationPort).padEnd(21), s.phase.padEnd(15)
+    formatEndpoint(s.source, s.sourcePort).padEnd(21), '>', formatEndpoint(s.destination, s.destinationPort).padEnd(21), s.phase.padEnd(15)
   ]
   if (s.vip !== '') words.push(`${s.vip} ${s.real}`)
   if (change.closeReason !== 'NONE') words.push(`${change.closeReason.toLowerCase()}, ${bytes(s.bytesForward)}B sent, ${bytes(s.bytesReply)}B received`)

@@ -6,7 +6,8 @@ import { call, messages } from '../client.js'
 import { withAgent } from '../agent-link.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { addFilterOptions, filterMessage, isFiltered, type FilterOptions } from '../filter-options.js'
-import { bytes, duration, endpoint, parseCount, protocolName } from '../format.js'
+import { formatEndpoint } from '../../lib/address.js'
+import { bytes, duration, parseCount, protocolName } from '../format.js'
 import { toJson } from '../json.js'
 import { SessionRows, type SessionCells } from '../session-rows.js'
 import { fields, layOut, tableHead, tableRows, type LaidTable, type TableColumn } from '../table.js'
@@ -25,8 +26,8 @@ const hasFlag = (row: SessionCells, name: string): boolean => Array.isArray(row.
 
 const sessionTable: ReadonlyArray<TableColumn<SessionCells>> = [
   { title: 'PROTO', value: (r) => protocolName(number(r, 'proto')) },
-  { title: 'SOURCE', value: (r) => endpoint(text(r, 'src'), number(r, 'sport')) },
-  { title: 'DESTINATION', value: (r) => endpoint(text(r, 'dst'), number(r, 'dport')) },
+  { title: 'SOURCE', value: (r) => formatEndpoint(text(r, 'src'), number(r, 'sport')) },
+  { title: 'DESTINATION', value: (r) => formatEndpoint(text(r, 'dst'), number(r, 'dport')) },
   { title: 'TRANSLATED', value: translation, drop: 4 },
   { title: 'ZONES', value: (r) => `${text(r, 'zone_in')} > ${text(r, 'zone_out')}`, drop: 3 },
   { title: 'POLICY', value: (r) => text(r, 'policy'), drop: 7 },
@@ -43,8 +44,8 @@ const sessionTable: ReadonlyArray<TableColumn<SessionCells>> = [
 /** Where the packet really goes and comes from, when that differs from what the client wrote. */
 function translation (row: SessionCells): string {
   const parts: string[] = []
-  if (hasFlag(row, 'SNAT')) parts.push(`from ${endpoint(text(row, 'reply_dst'), number(row, 'reply_dport'))}`)
-  if (hasFlag(row, 'DNAT')) parts.push(`to ${endpoint(text(row, 'reply_src'), number(row, 'reply_sport'))}`)
+  if (hasFlag(row, 'SNAT')) parts.push(`from ${formatEndpoint(text(row, 'reply_dst'), number(row, 'reply_dport'))}`)
+  if (hasFlag(row, 'DNAT')) parts.push(`to ${formatEndpoint(text(row, 'reply_src'), number(row, 'reply_sport'))}`)
   return parts.join(' ')
 }
 
@@ -174,7 +175,7 @@ async function remove ({ io }: Cli, options: DeleteOptions): Promise<number> {
 }
 
 function sessionFields (s: Session): string {
-  const path = (host: string, port: number): string => endpoint(host, port)
+  const path = (host: string, port: number): string => formatEndpoint(host, port)
   return fields([
     ['id', s.id],
     ['flow', `${protocolName(s.protocol)} ${path(s.source, s.sourcePort)} > ${path(s.destination, s.destinationPort)}`],

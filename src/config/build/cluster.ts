@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import { clusterDefaults, clusterLimits as max } from '../../contract/cluster-limits.js'
 import type { ClusterGroup, ClusterNode, ClusterSettings, Endpoint, Monitor } from '../../contract/cluster.js'
 import type { Interface, RedundancyGroup } from '../../contract/desired.js'
-import { familyOf, formatAddress, parseAddress } from '../../lib/address.js'
+import { familyOf, formatAddress, formatEndpoint, parseAddress } from '../../lib/address.js'
 import { oneOf, pointer } from '../issues.js'
 import type { RawCluster, RawConfig, RawGroup, RawMonitor, Scalar } from '../raw.js'
 import { formatDuration, parseDuration } from '../units.js'
@@ -117,7 +117,7 @@ function buildNodes (b: Build, raw: RawCluster): ClusterNode[] {
 
 /** In place of an endpoint that was refused. */
 const nowhere: Endpoint = { host: '0.0.0.0', port: 0 }
-const text = ({ host, port }: Endpoint): string => host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+const text = ({ host, port }: Endpoint): string => formatEndpoint(host, port)
 const family = ({ host }: Endpoint): 4 | 6 => host.includes(':') ? 6 : 4
 const loopback = (host: string): boolean => host.startsWith('127.') || host === '::1'
 

@@ -1,17 +1,19 @@
 /** `vips` with their pools of reals, and `routes`. */
+import type { HealthCheck } from '../../contract/health.js'
+import { healthLimits } from '../../contract/health-limits.js'
 import type { Interface, NatPool, Real, RedundancyGroup, Route, Vip } from '../../contract/desired.js'
 import { limits } from '../../generated/layout.js'
-import { familyOf, formatAddress, formatNetwork, hasHostBits, parseAddress, parsePrefix, prefixSpan, type PrefixValue } from '../../lib/address.js'
+import { familyOf, formatAddress, formatEndpoint, formatNetwork, hasHostBits, parseAddress, parsePrefix, prefixSpan, type PrefixValue } from '../../lib/address.js'
 import { pointer } from '../issues.js'
 import { many, type RawConfig, type RawReal, type RawVip } from '../raw.js'
-import { isPrime } from '../units.js'
+import { formatDuration, isPrime, parseDuration } from '../units.js'
 import { addressHint, singleAddress } from './addresses.js'
 import type { ApplicationBook } from './applications.js'
 import { entries, type Build } from './context.js'
 import { unusable } from './interfaces.js'
 import { groupOf } from './zones.js'
 
-export interface VipBooks { readonly applications: ApplicationBook, readonly pools: readonly NatPool[], readonly groups: readonly RedundancyGroup[] }
+export interface VipBooks { readonly applications: ApplicationBook, readonly pools: readonly NatPool[], readonly groups: readonly RedundancyGroup[], readonly checks: readonly HealthCheck[] }
 
 export function buildVips (b: Build, raw: RawConfig['vips'], books: VipBooks): Vip[] {
   const list = entries(raw)
@@ -41,11 +43,13 @@ function buildVip (b: Build, path: string, name: string, raw: RawVip, books: Vip
   const redundancyGroup = groupOf(b, at('redundancy-group'), raw['redundancy-group'], books.groups)
   const port = raw.port === undefined || raw.port === 'any' ? 0 : raw.port
   const reals = new Set<string>()
+  const checks = new Map(books.checks.map(check => [check.name, check]))
+  const usual = checkOf(b, at('healthcheck'), raw.healthcheck, checks)
   const poolNames = b.unique('pools of one VIP')
   const pools = b.each(at('pools'), raw.pools).map(([place, pool], i) => {
     const poolName = pool.name ?? `pool-${i + 1}`
     poolNames(place, poolName)
-    return { name: poolName, reals: b.each(pointer(place, 'reals'), pool.reals).flatMap(([where, real]) => buildReal(b, where, real, { mode, port, prefix, reals }) ?? []) }
+    return { name: poolName, reals: b.each(pointer(place, 'reals'), pool.reals).flatMap(([where, real]) => buildReal(b, where, real, { mode, port, prefix, reals, checks, usual }) ?? []) }
   })
   const weights = many(raw.pools).flatMap(pool => pool.reals.map(real => real.weight ?? 100))
   if (weights.length > 0 && weights.every(weight => weight === 0)) b.warn(path, 'every real has weight 0: the VIP serves nobody')
@@ -60,18 +64,22 @@ function buildVip (b: Build, path: string, name: string, raw: RawVip, books: Vip
         domain: raw.domain ?? 'default',
         sourceIpSticky: raw['source-ip-sticky'] ?? false,
         snatPool: snatPool(b, at('snat-pool'), raw['snat-pool'], prefix, mode, redundancyGroup, books.pools),
+        quorum: raw.quorum ?? 1,
+        panicPct: raw['panic-threshold'] ?? 0,
+        flushOnDown: raw['flush-on-down'] ?? true,
+        slowStartMs: slowStart(b, at('slow-start'), raw['slow-start']),
         application: raw.application === undefined ? null : books.applications.one(at('application'), raw.application)?.name ?? null,
       }
 }
 
-interface Around { readonly mode: Vip['mode'], readonly port: number, readonly prefix: PrefixValue | null, readonly reals: Set<string> }
+interface Around { readonly mode: Vip['mode'], readonly port: number, readonly prefix: PrefixValue | null, readonly reals: Set<string>, readonly checks: ReadonlyMap<string, HealthCheck>, readonly usual: string | null }
 
 function buildReal (b: Build, path: string, raw: RawReal, vip: Around): Real | null {
   const value = singleAddress(b, pointer(path, 'address'), raw.address)
   if (value === null) return null
   const address = formatAddress(value)
   const port = raw.port ?? 0
-  const name = raw.name ?? (vip.port === 0 && port === 0 ? address : `${address.includes(':') ? `[${address}]` : address}:${port === 0 ? vip.port : port}`)
+  const name = raw.name ?? (vip.port === 0 && port === 0 ? address : formatEndpoint(address, port === 0 ? vip.port : port))
   if (vip.reals.has(name)) b.issue(path, 'LS_C_DUPLICATE', 'two reals of one VIP have one name or address', name, 'each real once per VIP')
   vip.reals.add(name)
   if (unusable({ family: familyOf(value), address: value, length: familyOf(value) === 4 ? 32 : 128 }) !== null) b.issue(pointer(path, 'address'), 'LS_C_VALUE', 'not a unicast address', raw.address, 'the address of a server')
@@ -81,7 +89,23 @@ function buildReal (b: Build, path: string, raw: RawReal, vip: Around): Real | n
   }
   if (vip.mode !== 'nat' && raw.port !== undefined && raw.port !== vip.port) b.issue(pointer(path, 'port'), 'LS_C_CONFLICT', `mode ${vip.mode} does not change ports`, raw.port, vip.port === 0 ? 'no port' : `${vip.port} or no port`)
   if (vip.port === 0 && raw.port !== undefined && vip.mode === 'nat') b.issue(pointer(path, 'port'), 'LS_C_CONFLICT', 'the VIP takes any port', raw.port, 'no port: each keeps its own')
-  return { name, address, port: vip.mode === 'nat' && port !== vip.port ? port : 0, weight: raw.weight ?? 100 }
+  const check = raw.healthcheck === undefined ? vip.usual : checkOf(b, pointer(path, 'healthcheck'), raw.healthcheck, vip.checks)
+  const probed = check === null ? undefined : vip.checks.get(check)
+  if (probed !== undefined && probed.type !== 'icmp' && probed.type !== 'exec' && probed.port === 0 && port === 0 && vip.port === 0) b.issue(path, 'LS_C_REQUIRED', `check ${probed.name} has no port, and neither have the real and the VIP`, name, 'a port in the check')
+  return { name, address, port: vip.mode === 'nat' && port !== vip.port ? port : 0, weight: raw.weight ?? 100, check }
+}
+
+/** `none` is no check, said aloud. */
+function checkOf (b: Build, path: string, name: string | undefined, known: ReadonlyMap<string, HealthCheck>): string | null {
+  if (name === undefined || name === 'none') return null
+  return b.refers(path, 'health check', '/healthchecks', name, known) ? name : null
+}
+
+function slowStart (b: Build, path: string, value: string | number | undefined): number {
+  const ms = value === undefined ? 0 : parseDuration(value)
+  if (ms !== null && ms <= healthLimits.slowStartMsMax) return ms
+  b.issue(path, 'LS_C_VALUE', 'not a usable duration', value, `0s to ${formatDuration(healthLimits.slowStartMsMax)}`)
+  return 0
 }
 
 function snatPool (b: Build, path: string, name: string | undefined, prefix: PrefixValue, mode: Vip['mode'], group: number, pools: readonly NatPool[]): string | null {

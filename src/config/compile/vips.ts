@@ -83,16 +83,25 @@ export interface RingInput {
   readonly size: number
   /** Reals of the pool that serves, by id: the same order on every node (hazard 92). Weight 0 is left out. */
   readonly reals: ReadonlyArray<{ readonly id: number, readonly name: string, readonly address: bigint, readonly port: number, readonly weight: number }>
+  /** The same pool, with the weights of the configuration. */
+  readonly base: RingInput['reals']
+  /** Names of reals that take no new flows although the configuration gives them some. */
+  readonly down: ReadonlySet<string>
 }
 
 /** Rings to build. `weight` may lower a real's share (health, drain); the first pool with some weight serves. */
 export function ringInputs (d: Desired, weight: (vip: Vip, real: Real) => number = (_, real) => real.weight): RingInput[] {
   return d.vips.map(vip => {
-    const pools = vip.pools.map(pool => pool.reals.map(real => ({ real, weight: weight(vip, real) })).filter(r => r.weight > 0))
-    const serving = pools.find(pool => pool.length > 0) ?? []
+    const shares = vip.pools.map(pool => pool.reals.map(real => ({ real, weight: weight(vip, real) })))
+    const pools = shares.map(pool => pool.filter(r => r.weight > 0))
+    const at = pools.findIndex(pool => pool.length > 0)
+    const inputs = (reals: ReadonlyArray<{ readonly real: Real, readonly weight: number }>): RingInput['reals'] => reals
+      .map(({ real, weight: share }) => ({ id: d.ids.real[realIdName(vip.name, real.name)] ?? 0, name: real.name, address: address(real.address), port: real.port, weight: share })).sort((x, y) => x.id - y.id)
     return {
+      down: new Set(shares.flat().filter(r => r.weight === 0 && r.real.weight > 0).map(r => r.real.name)),
       vip: vip.name, vipId: d.ids.vip[vip.name] ?? 0, size: vip.ringSize,
-      reals: serving.map(({ real, weight: share }) => ({ id: d.ids.real[realIdName(vip.name, real.name)] ?? 0, name: real.name, address: address(real.address), port: real.port, weight: share })).sort((x, y) => x.id - y.id),
+      reals: inputs(pools[at] ?? []),
+      base: inputs((vip.pools[at]?.reals ?? []).filter(real => real.weight > 0).map(real => ({ real, weight: real.weight }))),
     }
   })
 }

@@ -4,6 +4,7 @@ import { cluster, redundancyGroups } from './cluster.js'
 import { object } from './common.js'
 import { interfaceSchema, interfaces, routes, screens, trafficSources, zones } from './network.js'
 import { addressBook, applications, policies, schedules } from './policy.js'
+import { healthchecks } from './health.js'
 import { nat, vips } from './services.js'
 
 const { description, ...root } = object('Configuration of a Lockstep agent.', {
@@ -21,6 +22,7 @@ const { description, ...root } = object('Configuration of a Lockstep agent.', {
   schedules,
   policies,
   nat,
+  healthchecks,
   vips,
   routes,
   nodes: nodes(interfaceSchema),

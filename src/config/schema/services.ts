@@ -1,6 +1,8 @@
 /** Schema of `nat` and `vips`. */
+import { formatDuration } from '../units.js'
+import { healthLimits } from '../../contract/health-limits.js'
 import { limits } from '../../generated/layout.js'
-import { applications, choice, domain, flag, integer, listOf, mapOf, name, object, oneOrMany, ports, redundancyGroup, spans, text, zones, type JsonSchema } from './common.js'
+import { applications, choice, domain, duration, flag, integer, listOf, mapOf, name, object, oneOrMany, ports, redundancyGroup, spans, text, zones, type JsonSchema } from './common.js'
 
 const match = {
   name: name('Unique name among all NAT rules.'),
@@ -53,6 +55,7 @@ const real = object('A real server.', {
   address: text('Address.'),
   port: integer('Port. Default: the VIP’s.', 1, 65535),
   weight: integer('Share of new sessions, 0-100; 0 takes none.', 0, 100, { default: 100 }),
+  healthcheck: name('One of `healthchecks`, or `none`. Default: the VIP’s.'),
 }, ['address'])
 
 export const vips: JsonSchema = mapOf('Virtual services by name.', object('A VIP: what clients connect to.', {
@@ -67,6 +70,11 @@ export const vips: JsonSchema = mapOf('Virtual services by name.', object('A VIP
   'source-ip-sticky': flag('All flows of a client address go to one real.', false),
   'snat-pool': name('Hide clients behind this NAT pool. Mode nat only.'),
   application: name('Application whose timeouts hold.'),
+  healthcheck: name('One of `healthchecks`, for all reals that name no other. Without one a real counts as up.'),
+  quorum: integer('Usable weight that a pool must have to serve; when none has so much, the one with the most does, and the VIP is degraded.', 1, 100 * limits.LS_REALS_MAX, { default: 1 }),
+  'panic-threshold': integer('When fewer per cent of the reals of the serving pool are up, those that are down get flows again: so that the rest is not run over. 0: never.', 0, 100, { default: 0 }),
+  'flush-on-down': flag('Sessions of a real that goes down end with it; otherwise they stay on it.', true),
+  'slow-start': duration(`A real that comes up takes its share little by little, for so long; at most ${formatDuration(healthLimits.slowStartMsMax)}.`, '0s'),
   pools: listOf('Pools in order: the first with usable weight serves.', object('A pool of reals.', {
     name: name('Unique in the VIP. Default: pool-1, pool-2, ...'),
     reals: listOf('Servers.', real, { minItems: 1 }),

@@ -26,8 +26,9 @@ function setup (t: Test, arena: number, inherited: ReadonlyArray<{ readonly elem
   }
 }
 
-const want = (vip: string, size: number, weights: readonly number[] = [1, 1]): RingWanted =>
-  ({ vip, size, reals: weights.map((weight, i) => ({ id: i + 1, address: parseAddress(`10.0.0.${i + 1}`) ?? 0n, port: 80, weight })) })
+const realsOf = (weights: readonly number[]): RingWanted['reals'] => weights.map((weight, i) => ({ id: i + 1, address: parseAddress(`10.0.0.${i + 1}`) ?? 0n, port: 80, weight })).filter(real => real.weight > 0)
+/** `base`: configured weights, when they are others. */
+const want = (vip: string, size: number, weights: readonly number[] = [1, 1], base = weights): RingWanted => ({ vip, size, reals: realsOf(weights), base: realsOf(base), down: new Set() })
 const apply = async (arena: RingArena, wanted: readonly RingWanted[]): Promise<Readonly<Record<string, { readonly element: number, readonly entries: number }>>> => {
   const prepared = await arena.prepare(wanted)
   prepared.commit()
@@ -51,6 +52,19 @@ t.test('an unchanged ring is not written again; a changed one goes to the other 
   const second = await apply(arena, [want('a', 127, [1, 3])])
   t.not(second['a']?.element, first['a']?.element)
   t.equal((await apply(arena, [want('a', 127, [1, 1])]))['a']?.element, first['a']?.element, 'and back')
+})
+
+t.test('whatever happened in which order, equal weights make equal rings, and a real that comes back has the entries that it had', async t => {
+  const base = [10, 20, 30, 40]
+  const [one, two] = [setup(t, 200).arena, setup(t, 200).arena]
+  const ring = (arena: RingArena): string => JSON.stringify(arena.readBack().map(r => [r.hash.toString(), [...r.entries]]))
+  await apply(one, [want('a', 251, base, base)])
+  const whole = ring(one)
+  for (const weights of [[0, 20, 30, 40], [0, 20, 0, 40], [0, 20, 30, 40], [10, 20, 30, 5], base]) await apply(one, [want('a', 251, weights, base)])
+  t.equal(ring(one), whole)
+  for (const weights of [[10, 0, 30, 0], [0, 0, 30, 40]]) await apply(two, [want('a', 251, weights, base)])
+  await apply(one, [want('a', 251, [0, 0, 30, 40], base)])
+  t.equal(ring(one), ring(two))
 })
 
 t.test('what is prepared is not in force until commit, and undo gives it back', async t => {
@@ -88,7 +102,7 @@ t.test('half of a place that could not be taken whole is given back', async t =>
 t.test('a ring that cannot be built or written takes nothing', async t => {
   const { arena, fail } = setup(t, 1 + 2 * 4)
   await t.rejects(arena.prepare([want('a', 128)]), 'not a prime')
-  await t.rejects(arena.prepare([{ vip: 'a', size: 127, reals: [{ id: 0, address: 1n, port: 1, weight: 1 }] }]))
+  await t.rejects(arena.prepare([{ vip: 'a', size: 127, reals: [{ id: 0, address: 1n, port: 1, weight: 1 }], base: [{ id: 0, address: 1n, port: 1, weight: 1 }], down: new Set() }]))
   fail.write = true
   for (let i = 0; i < 5; i++) await t.rejects(arena.prepare([want('a', 127)]), { name: 'LockstepError', errorClass: 'invalid' })
   fail.write = false

@@ -8,6 +8,7 @@ import type {
 import { counter, drop } from '../../../src/generated/codes.js'
 import { layout } from '../../../src/generated/layout.js'
 import { FakeCluster } from './fake-cluster.js'
+import { FakeLoadBalancer } from './fake-load-balancer.js'
 import { decodeFakeRecords, FakeSessions } from './fake-sessions.js'
 
 export interface FakeAgent {
@@ -15,6 +16,7 @@ export interface FakeAgent {
   readonly sessions: FakeSessions
   readonly config: FakeConfig
   readonly cluster: FakeCluster
+  readonly loadBalancer: FakeLoadBalancer
   readonly counters: CounterSnapshot & { readonly blocks: Record<string, Float64Array> }
   /** Change it: names of configured objects by kind and id. */
   readonly names: Record<NameKind, Record<number, string>>
@@ -30,6 +32,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
   const sessions = new FakeSessions(rows)
   const config = new FakeConfig()
   const cluster = new FakeCluster()
+  const loadBalancer = new FakeLoadBalancer()
   const subscribers = new Set<(records: Uint8Array, lost: number) => void>()
   const names: FakeAgent['names'] = {
     zone: { 1: 'clients', 2: 'servers' }, policy: { 1: 'allow-web' }, vip: { 1: 'web', 2: 'dns' }, real: { 11: 'web/a', 12: 'dns/a' },
@@ -54,6 +57,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     sessions,
     config,
     cluster,
+    loadBalancer,
     counters,
     names,
     nat,
@@ -76,6 +80,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
       ],
       config,
       cluster,
+      loadBalancer,
       names: {
         name: (kind, id) => names[kind][id] ?? `#${id}`,
         id: (kind, name) => idOf(Object.entries(names[kind]).find(([, n]) => n === name)?.[0])

@@ -4,11 +4,12 @@ import { clusterCalls } from '../../../src/workers/cluster-bridge.js'
 import type { AgentServices } from '../../../src/contract/services.js'
 import type { MainCalls } from '../../../src/workers/protocol.js'
 
-export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config, cluster }: AgentServices, events = new EventLog()): MainCalls {
+export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config, cluster, loadBalancer: lb }: AgentServices, events = new EventLog()): MainCalls {
   return {
     info, probeAll, switchBackend, links: async () => await dataplane().links(),
     status: config.status, text: config.text, check: config.check, apply: config.apply, confirm: config.confirm, rollback: config.rollback,
     history: config.history, compare: config.compare, save: config.save,
+    vips: async () => await lb.vips(), targets: async () => await lb.targets(), operateTarget: async (id, input) => await lb.operate(id, input),
     ...clusterCalls(() => cluster, events)
   }
 }

@@ -28,7 +28,24 @@ t.test('every family is lockstep_*, has help and type, base units and no address
   t.match(page, /^lockstep_backend_switch_last_hand_over_seconds 0\.005123$/m)
   t.match(page, /^lockstep_nodejs_eventloop_lag_p99_seconds /m)
   t.match(page, /^lockstep_process_resident_memory_bytes /m)
-  t.notMatch(page, /\b10\.\d+\.\d+\.\d+\b/)
+  t.notMatch(page.replace(/^lockstep_target_.*$/gm, ''), /\b10\.\d+\.\d+\.\d+\b/, 'but those of targets, which are configured')
+})
+
+t.test('VIPs, reals and targets: states and weights, and they end with their object', async (t) => {
+  const agent = createFakeAgent(10)
+  const metrics = createMetrics(agent.services)
+  const page = await metrics.render()
+  t.match(page, /^lockstep_vip_state\{vip="web",state="up"\} 1$/m)
+  t.match(page, /^lockstep_vip_state\{vip="web",state="panic"\} 0$/m)
+  t.match(page, /^lockstep_real_weight\{vip="web",pool="main",real="b"\} 0$/m)
+  t.match(page, /^lockstep_real_configured_weight\{vip="web",pool="main",real="b"\} 100$/m)
+  t.match(page, /^lockstep_target_state\{target="http\/10\.0\.0\.2:8080",state="down"\} 1$/m)
+  t.match(page, /^lockstep_target_probes_total\{target="http\/10\.0\.0\.2:8080",result="failed"\} 3$/m)
+  t.match(page, /^lockstep_target_probe_seconds\{target="http\/10\.0\.0\.2:8080"\} 0\.0015$/m)
+  t.notMatch(page, /^lockstep_target_probe_seconds\{target="dns/m, 'one that was never probed took no time')
+  agent.loadBalancer.vipList = []
+  agent.loadBalancer.targetList = []
+  t.notMatch(await metrics.render(), /^lockstep_(vip_state|real_weight|real_configured_weight|target_\w+)\{/m)
 })
 
 t.test('counters follow the dataplane, also backwards after it restarts', async (t) => {
@@ -45,6 +62,7 @@ t.test('a series ends when its object is gone, and ids without a name have none'
   const metrics = createMetrics(agent.services)
   t.match(await metrics.render(), /vip="web"/)
   delete agent.names.vip[1]
+  agent.loadBalancer.vipList = agent.loadBalancer.vipList.filter((vip) => vip.name !== 'web')
   const page = await metrics.render()
   t.notMatch(page, /vip="web"/)
   t.notMatch(page, /vip="#1"/)

@@ -1,0 +1,89 @@
+/** vip list, target list, pause, resume, disable, enable: who serves behind each VIP, and why. */
+import type { Command } from 'commander'
+import { TargetOperation, type CheckTarget, type VipReal, type VipStatus } from '../../generated/proto/lockstep/v1/load_balancer.js'
+import { withAgent } from '../agent-link.js'
+import { call } from '../client.js'
+import { exitCode } from '../exit-codes.js'
+import { duration, protocolName } from '../format.js'
+import { toJson } from '../json.js'
+import { table } from '../table.js'
+import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+
+const word = (name: string): string => name.replace(/^(VIP|TARGET)_STATE_/, '').toLowerCase()
+
+export function addLoadBalancer (parent: Command, cli: Cli): void {
+  const vip = parent.command('vip').summary('virtual services and their reals').description('Virtual services and their reals.')
+  onlineVerb(vip, {
+    usage: 'list [name]',
+    summary: 'Show VIPs, and who serves behind them',
+    about: 'STATE of a VIP: up, degraded (no pool has its quorum), panic (reals that are down serve too), down, unknown. WEIGHT of a real is what it has now, of what the configuration gives it.',
+    examples: ['vip list', 'vip list www', 'vip list --json']
+  }).action(action(cli, async (name: string | undefined, options: CommonOptions) => {
+    const { vips } = await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.listVips, { name: name ?? '' }))
+    if (options.json === true) await cli.io.out(`${toJson(vips, 2)}\n`)
+    else await cli.io.out(vips.length === 0 ? 'no VIP is configured\n' : vipTable(cli, vips))
+    return exitCode.ok
+  }))
+
+  const target = parent.command('target').summary('what health checks probe').description('Addresses and ports that health checks probe.')
+  onlineVerb(target, {
+    usage: 'list [id]',
+    summary: 'Show who is probed, and what was found',
+    about: 'A target is an address and port under a check: `web/192.0.2.7:80`. Reals of several VIPs may share one. With an id: its latest changes, too.',
+    examples: ['target list', 'target list web/192.0.2.7:80', 'target list --json']
+  }).action(action(cli, async (id: string | undefined, options: CommonOptions) => {
+    const { targets } = await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.listTargets, { id: id ?? '' }))
+    if (options.json === true) await cli.io.out(`${toJson(targets, 2)}\n`)
+    else await cli.io.out(targets.length === 0 ? 'nothing is probed\n' : targetTable(cli, targets) + (id === undefined ? '' : historyTable(cli, targets)))
+    return exitCode.ok
+  }))
+  for (const [name, operation, summary, about] of [
+    ['pause', TargetOperation.TARGET_OPERATION_PAUSE, 'Stop probing a target; it takes no new flows', 'Its sessions stay.'],
+    ['resume', TargetOperation.TARGET_OPERATION_RESUME, 'Probe a target again that was paused', 'It is unknown until its next probe.'],
+    ['disable', TargetOperation.TARGET_OPERATION_DISABLE, 'Take a target out: no probes, no flows, no sessions', 'Its sessions end.'],
+    ['enable', TargetOperation.TARGET_OPERATION_ENABLE, 'Take back a target that was disabled', 'It is unknown until its next probe.']
+  ] as const) {
+    onlineVerb(target, { usage: `${name} <id>`, summary, about: `${about} At this node only: the other node of a pair probes for itself.`, examples: [`target ${name} web/192.0.2.7:80`] })
+      .action(action(cli, async (id: string, options: CommonOptions) => {
+        await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.operateTarget, { id, operation }))
+        await cli.io.out(options.json === true ? `${toJson({ id, operation: name })}\n` : `${id}: ${name}\n`)
+        return exitCode.ok
+      }))
+  }
+}
+
+function vipTable ({ io }: Cli, vips: readonly VipStatus[]): string {
+  const rows = vips.flatMap((vip): Array<{ readonly vip: VipStatus | null, readonly real: VipReal }> => vip.reals.map((real, i) => ({ vip: i === 0 ? vip : null, real })))
+  return table<typeof rows[number]>([
+    { title: 'VIP', value: ({ vip }) => vip?.name ?? '' },
+    { title: 'ADDRESS', value: ({ vip }) => vip === null ? '' : `${vip.address} ${vip.protocol === 0 ? 'any' : protocolName(vip.protocol)}/${vip.port === 0 ? 'any' : vip.port}`, drop: 2 },
+    { title: 'STATE', value: ({ vip }) => vip === null ? '' : word(vip.state) },
+    { title: 'POOL', value: ({ real }) => real.pool },
+    { title: 'REAL', value: ({ real }) => real.name },
+    { title: 'WEIGHT', value: ({ real }) => real.weight === real.configuredWeight ? String(real.weight) : `${real.weight} of ${real.configuredWeight}`, align: 'right' },
+    { title: 'IS', value: ({ real }) => real.state },
+    { title: 'TARGET', value: ({ real }) => real.target ?? 'not checked', drop: 1 }
+  ], rows, io)
+}
+
+function targetTable ({ io }: Cli, targets: readonly CheckTarget[]): string {
+  return table<CheckTarget>([
+    { title: 'TARGET', value: (r) => r.id },
+    { title: 'STATE', value: (r) => word(r.state) },
+    { title: 'FOR', value: (r) => duration(Math.max(0, Date.now() - Number(r.sinceMs))), align: 'right' },
+    { title: 'PASSED', value: (r) => String(r.passed), align: 'right', drop: 2 },
+    { title: 'FAILED', value: (r) => String(r.failed), align: 'right', drop: 2 },
+    { title: 'LAST', value: (r) => r.last === undefined ? 'not probed' : `${r.last.code}${r.last.detail === '' ? '' : `: ${r.last.detail}`}` },
+    { title: 'MS', value: (r) => r.last?.tookMs.toFixed(1) ?? '', align: 'right', drop: 1 }
+  ], targets, io)
+}
+
+function historyTable ({ io }: Cli, targets: readonly CheckTarget[]): string {
+  const rows = targets.flatMap((r) => r.history)
+  if (rows.length === 0) return ''
+  return '\n' + table<typeof rows[number]>([
+    { title: 'WHEN', value: (r) => new Date(Number(r.atMs)).toISOString() },
+    { title: 'FROM', value: (r) => word(r.from) }, { title: 'TO', value: (r) => word(r.to) },
+    { title: 'WHY', value: (r) => `${r.code}${r.detail === '' || r.detail === r.code ? '' : `: ${r.detail}`}` }
+  ], rows, io)
+}

@@ -1,0 +1,119 @@
+/**
+ * Health checks of real servers: what is asked (Desired), what is known (views), and what of it reaches the dataplane. Durations are milliseconds,
+ * moments Unix milliseconds.
+ */
+
+export type CheckType = 'icmp' | 'tcp' | 'tls' | 'http' | 'grpc' | 'dns' | 'exec'
+
+/** How a TLS session is judged; the handshake is part of the check. */
+export interface TlsSettings {
+  /** SNI, and the name that the certificate must have; `null`: none is sent, and none is asked for. */
+  readonly serverName: string | null
+  /** `none` takes any certificate; `expiry` one that is valid now; `full` one of an authority for the server's name. */
+  readonly verify: 'none' | 'expiry' | 'full'
+  /** File of authorities, PEM; `null`: those of the host. */
+  readonly authority: string | null
+  /** Days that the certificate must still be valid. */
+  readonly minDays: number
+}
+
+export interface HttpSettings {
+  readonly method: 'GET' | 'HEAD' | 'OPTIONS' | 'POST'
+  readonly path: string
+  /** `null`: the address of the real. */
+  readonly host: string | null
+  readonly headers: Readonly<Record<string, string>>
+  /** Inclusive ranges of status codes. */
+  readonly statuses: ReadonlyArray<{ readonly from: number, readonly to: number }>
+  /** Regular expression that the first bodyMax bytes of the body must match; `null`: any. */
+  readonly body: string | null
+}
+
+export interface DnsSettings {
+  readonly name: string
+  readonly type: 'A' | 'AAAA' | 'TXT' | 'SOA' | 'NS' | 'MX' | 'CNAME'
+  /** An answer of it must have this text; `null`: any answer without an error will do. */
+  readonly answer: string | null
+}
+
+/** One kind of check, by name. What is not of its type is `null`. */
+export interface HealthCheck {
+  readonly name: string
+  readonly type: CheckType
+  /** 0 = the real's, else the VIP's. */
+  readonly port: number
+  /** Between two probes of a target whose state is sure. */
+  readonly intervalMs: number
+  /** While it is in doubt. */
+  readonly fastIntervalMs: number
+  /** While it is down. */
+  readonly downIntervalMs: number
+  /** For the whole probe, from the first packet to the last byte. */
+  readonly timeoutMs: number
+  /** Passes in a row that bring it up. */
+  readonly rise: number
+  /** Failures in a row that bring it down. */
+  readonly fall: number
+  /** Of each interval, up and down, in per cent. */
+  readonly jitterPct: number
+  /** Network namespace that probes leave from; `null`: that of the agent's ports. */
+  readonly netns: string | null
+  /** Address that they leave from, by family; `null`: the kernel's choice. */
+  readonly source: { readonly v4: string | null, readonly v6: string | null }
+  readonly tls: TlsSettings | null
+  readonly http: HttpSettings | null
+  readonly dns: DnsSettings | null
+  /** Service of grpc.health.v1; '' is the server as a whole. */
+  readonly grpcService: string | null
+  /** Program and arguments; `{address}` and `{port}` are filled in. Never a shell. */
+  readonly argv: readonly string[] | null
+}
+
+/** Of a target under a check. `unknown`: never probed, or forgotten · `paused`, `disabled`: by an operator; nobody probes. */
+export type HealthState = 'unknown' | 'up' | 'down' | 'paused' | 'disabled'
+
+/** What happens to a target: a probe ended, or an operator spoke. */
+export type HealthInput = 'pass' | 'fail' | 'pause' | 'resume' | 'disable' | 'enable'
+
+/** What a probe found. */
+export interface ProbeOutcome {
+  readonly ok: boolean
+  /** Stable word for metrics: `ok`, `refused`, `timeout`, `unreachable`, `reset`, `status`, `body`, `tls`, `expired`, `answer`, `exit`, `error`. */
+  readonly code: ProbeCode
+  /** For people: `status 503, expected 200-399`. */
+  readonly detail: string
+  readonly tookMs: number
+  /** Per cent of its weight that the server asks for (agent answer of exec and http checks); `null`: it says nothing. */
+  readonly weightPct: number | null
+}
+export type ProbeCode = 'ok' | 'refused' | 'timeout' | 'unreachable' | 'reset' | 'status' | 'body' | 'tls' | 'expired' | 'answer' | 'exit' | 'error'
+
+export interface HealthTransition { readonly at: number, readonly from: HealthState, readonly to: HealthState, readonly code: ProbeCode | 'operator' | 'restored', readonly detail: string }
+
+/** Who is probed, and how. */
+export interface CheckTarget {
+  /** One for each check, address and port: `web/192.0.2.7:80`. */
+  readonly id: string
+  readonly check: HealthCheck
+  readonly address: string
+  /** 0: the check has none. */
+  readonly port: number
+}
+
+export interface TargetStatus {
+  /** Of its CheckTarget. */
+  readonly id: string
+  readonly check: string
+  readonly address: string
+  readonly port: number
+  readonly state: HealthState
+  /** Passes and failures so far, 0 to rise + fall - 1; up from rise on. */
+  readonly count: number
+  /** Since when it is in this state. */
+  readonly since: number
+  readonly last: (ProbeOutcome & { readonly at: number }) | null
+  readonly passed: number
+  readonly failed: number
+  /** Oldest first. */
+  readonly history: readonly HealthTransition[]
+}

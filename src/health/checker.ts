@@ -1,0 +1,181 @@
+/**
+ * Runs the checks: one probe at a time for each target, however many VIPs ask for it. What is due, and what has taken too long, comes from one heap and one
+ * timer; what a probe does is not known here. One that does not answer in time has failed, whatever it does later.
+ */
+import type { CheckTarget, HealthInput, HealthTransition, ProbeOutcome, TargetStatus } from '../contract/health.js'
+import { DueHeap } from './due.js'
+import { probed, restored, step, unknown, type Health } from './machine.js'
+import { firstDelay, nextInterval } from './timing.js'
+
+/** Tells its outcome once, later or at once; what it returns ends it early, and may be called after its end. */
+export type Probe = (target: CheckTarget, done: (outcome: ProbeOutcome) => void) => () => void
+
+export interface CheckerOptions {
+  readonly probe: Probe
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  /** Unix milliseconds. */
+  readonly wall: () => number
+  /** 0 up to 1. */
+  readonly random: () => number
+  readonly after: (ms: number, run: () => void) => () => void
+  readonly onTransition: (id: string, transition: HealthTransition) => void
+  /** After each probe. `lateMs`: how long after it was due it began. */
+  readonly onProbed?: (target: CheckTarget, outcome: ProbeOutcome, lateMs: number) => void
+}
+
+const HISTORY = 5
+const nothing = (): void => { /* it has ended */ }
+
+interface Entry {
+  readonly id: string
+  target: CheckTarget
+  health: Health
+  since: number
+  last: TargetStatus['last']
+  passed: number
+  failed: number
+  history: readonly HealthTransition[]
+  /** Of the heap's entries for this target only those of this turn count. */
+  turn: number
+  beganAt: number
+  lateMs: number
+  running: boolean
+  cancel: () => void
+}
+
+interface Due { readonly entry: Entry, readonly turn: number, readonly deadline: boolean, readonly at: number }
+
+export class Checker {
+  private readonly entries = new Map<string, Entry>()
+  private readonly due = new DueHeap<Due>()
+  private timer: { readonly at: number, readonly cancel: () => void } | null = null
+  private closed = false
+
+  constructor (private readonly o: CheckerOptions) {}
+
+  /** Other targets from now on; one that stays keeps its state, and its probe its turn. `known`: of an earlier life. */
+  replace (targets: readonly CheckTarget[], known: ReadonlyMap<string, Health> = new Map()): void {
+    const kept = new Set<string>()
+    for (const target of targets) {
+      const { id } = target
+      if (kept.has(id)) continue
+      kept.add(id)
+      const entry = this.entries.get(id)
+      if (entry === undefined) this.add(id, target, known.get(id))
+      else {
+        entry.target = target
+        entry.health = restored(entry.health, target.check)
+      }
+    }
+    for (const [id, entry] of this.entries) {
+      if (kept.has(id)) continue
+      this.entries.delete(id)
+      this.stop(entry)
+    }
+    this.arm()
+  }
+
+  /** An operator's word. False: there is no such target. */
+  operate (id: string, input: HealthInput): boolean {
+    const entry = this.entries.get(id)
+    if (entry === undefined) return false
+    const was = probed(entry.health)
+    this.move(entry, input, 'operator', input)
+    const is = probed(entry.health)
+    if (was && !is) this.stop(entry)
+    if (!was && is) this.plan(entry, this.o.now())
+    this.arm()
+    return true
+  }
+
+  status (): TargetStatus[] {
+    return [...this.entries.values()].map(({ id, target: { check, address, port }, health, since, last, passed, failed, history }) =>
+      ({ id, check: check.name, address, port, state: health.state, count: health.count, since, last, passed, failed, history }))
+  }
+
+  /** For the next life. */
+  known (): Map<string, Health> { return new Map([...this.entries].map(([id, { health }]) => [id, health])) }
+
+  close (): void {
+    this.closed = true
+    this.timer?.cancel()
+    for (const entry of this.entries.values()) this.stop(entry)
+  }
+
+  private add (id: string, target: CheckTarget, known: Health | undefined): void {
+    const { now, wall, random } = this.o
+    const health = known === undefined ? unknown : restored(known, target.check)
+    const entry: Entry = { id, target, health, since: wall(), last: null, passed: 0, failed: 0, history: [], turn: 0, beganAt: 0, lateMs: 0, running: false, cancel: nothing }
+    this.entries.set(id, entry)
+    if (probed(health)) this.plan(entry, now() + firstDelay(target.check, random()))
+  }
+
+  private stop (entry: Entry): void {
+    entry.turn++
+    entry.running = false
+    entry.cancel()
+    entry.cancel = nothing
+  }
+
+  private plan (entry: Entry, at: number): void { this.due.push(at, { entry, turn: ++entry.turn, deadline: false, at }) }
+
+  private arm (): void {
+    const at = this.due.next
+    if (this.closed || at === null || (this.timer !== null && this.timer.at <= at)) return
+    this.timer?.cancel()
+    this.timer = { at, cancel: this.o.after(Math.max(0, at - this.o.now()), () => { this.tick() }) }
+  }
+
+  private tick (): void {
+    this.timer = null
+    const now = this.o.now()
+    for (let due = this.due.pop(now); due !== null; due = this.due.pop(now)) {
+      const { entry, turn, deadline, at } = due
+      if (turn !== entry.turn) continue
+      if (deadline) {
+        entry.cancel()
+        this.ended(entry, turn, { ok: false, code: 'timeout', detail: `no answer within ${entry.target.check.timeoutMs} ms`, tookMs: entry.target.check.timeoutMs, weightPct: null })
+      } else this.begin(entry, at, now)
+    }
+    this.arm()
+  }
+
+  private begin (entry: Entry, dueAt: number, now: number): void {
+    const turn = ++entry.turn
+    const at = now + entry.target.check.timeoutMs
+    entry.beganAt = now
+    entry.lateMs = now - dueAt
+    entry.running = true
+    this.due.push(at, { entry, turn, deadline: true, at })
+    const cancel = this.o.probe(entry.target, (outcome) => {
+      this.ended(entry, turn, outcome)
+      this.arm()
+    })
+    if (entry.turn === turn) entry.cancel = cancel
+  }
+
+  private ended (entry: Entry, turn: number, outcome: ProbeOutcome): void {
+    if (turn !== entry.turn || !entry.running) return
+    entry.running = false
+    entry.cancel = nothing
+    entry.last = { ...outcome, at: this.o.wall() }
+    if (outcome.ok) entry.passed++
+    else entry.failed++
+    this.move(entry, outcome.ok ? 'pass' : 'fail', outcome.code, outcome.detail)
+    const { now, random, onProbed } = this.o
+    this.plan(entry, Math.max(now(), entry.beganAt + nextInterval(entry.health, entry.target.check, random())))
+    onProbed?.(entry.target, outcome, entry.lateMs)
+  }
+
+  private move (entry: Entry, input: HealthInput, code: HealthTransition['code'], detail: string): void {
+    const from = entry.health.state
+    entry.health = step(entry.health, input, entry.target.check)
+    const to = entry.health.state
+    if (from === to) return
+    const transition = { at: this.o.wall(), from, to, code, detail }
+    entry.since = transition.at
+    entry.history = [...entry.history, transition].slice(-HISTORY)
+    this.o.onTransition(entry.id, transition)
+  }
+}

@@ -1,0 +1,63 @@
+/** An echo request and its reply. Replies are looked for every millisecond while somebody waits for one. */
+import type { Probe } from '../checker.js'
+import { failed, passed } from './outcome.js'
+
+/** As the core addon has it. */
+export interface EchoSocket {
+  /** 0, or an errno. `source`: '' = the kernel's choice. */
+  readonly send: (address: string, source: string, sequence: number) => number
+  /** Address and sequence of each reply that has come, one after the other. */
+  readonly receive: () => ReadonlyArray<string | number>
+  readonly close: () => void
+}
+
+const SEQUENCES = 1 << 16
+const LOOK_MS = 1
+const unreachable: Readonly<Record<string, true>> = { ENETUNREACH: true, EHOSTUNREACH: true, EADDRNOTAVAIL: true }
+
+export function icmpProbes (socket: EchoSocket, errorName: (errno: number) => string): { readonly probe: Probe, readonly close: () => void } {
+  const waiting = new Map<number, { readonly address: string, readonly answered: () => void }>()
+  let timer: NodeJS.Timeout | null = null
+  let next = 0
+  const look = (): void => {
+    timer = null
+    const replies = socket.receive()
+    for (let i = 0; i + 1 < replies.length; i += 2) {
+      const asked = waiting.get(Number(replies[i + 1]))
+      if (asked !== undefined && asked.address === replies[i]) asked.answered()
+    }
+    arm()
+  }
+  function arm (): void { if (waiting.size > 0) timer ??= setTimeout(look, LOOK_MS) }
+
+  const probe: Probe = ({ check, address }, done) => {
+    const beganAt = performance.now()
+    for (let tries = 0; waiting.has(next) && tries < SEQUENCES; tries++) next = (next + 1) % SEQUENCES
+    const sequence = next
+    next = (next + 1) % SEQUENCES
+    const errno = socket.send(address, (address.includes(':') ? check.source.v6 : check.source.v4) ?? '', sequence)
+    if (errno !== 0) {
+      const name = errorName(errno)
+      done(failed(beganAt, unreachable[name] === true ? 'unreachable' : 'error', name))
+      return () => { /* nothing was sent */ }
+    }
+    const end = (): void => { waiting.delete(sequence) }
+    waiting.set(sequence, {
+      address,
+      answered: () => {
+        end()
+        done(passed(beganAt))
+      }
+    })
+    arm()
+    return end
+  }
+  return {
+    probe,
+    close: () => {
+      if (timer !== null) clearTimeout(timer)
+      waiting.clear()
+      socket.close()
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/** What a probe says, and what errors of the system mean. */
+import type { HealthCheck, ProbeCode, ProbeOutcome } from '../../contract/health.js'
+
+export const passed = (beganAt: number, detail = ''): ProbeOutcome => ({ ok: true, code: 'ok', detail, tookMs: performance.now() - beganAt, weightPct: null })
+export const failed = (beganAt: number, code: ProbeCode, detail: string): ProbeOutcome => ({ ok: false, code, detail, tookMs: performance.now() - beganAt, weightPct: null })
+
+const codes: Readonly<Record<string, ProbeCode>> = {
+  ECONNREFUSED: 'refused', ECONNRESET: 'reset', EPIPE: 'reset', ETIMEDOUT: 'timeout', ETIMEOUT: 'timeout', EHOSTUNREACH: 'unreachable', ENETUNREACH: 'unreachable', EADDRNOTAVAIL: 'unreachable', EHOSTDOWN: 'unreachable'
+}
+
+export function failedWith (beganAt: number, error: unknown): ProbeOutcome {
+  const { code = '', message } = error as NodeJS.ErrnoException
+  return failed(beganAt, codes[code] ?? (/SSL|TLS|CERT/.test(code) ? 'tls' : 'error'), message)
+}
+
+/** The address that probes of a target leave from. */
+export function from ({ source }: Pick<HealthCheck, 'source'>, address: string): { localAddress?: string } {
+  const local = address.includes(':') ? source.v6 : source.v4
+  return local === null ? {} : { localAddress: local }
+}

@@ -1,0 +1,60 @@
+/** lockstep.v1.LoadBalancer: VIPs and targets as messages, and operators' words about targets. */
+import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import type { LoadBalancerControl, VipState, VipStatus } from '../contract/balancing.js'
+import { LockstepError } from '../contract/errors.js'
+import type { HealthInput, HealthState, TargetStatus } from '../contract/health.js'
+import {
+  TargetOperation, TargetState, VipState as VipStateMessage, type CheckTarget, type LoadBalancerListTargetsRequest, type LoadBalancerListTargetsResponse, type LoadBalancerListVipsRequest,
+  type LoadBalancerListVipsResponse, type LoadBalancerOperateTargetRequest, type LoadBalancerOperateTargetResponse, type VipStatus as VipMessage
+} from '../generated/proto/lockstep/v1/load_balancer.js'
+import { unary, type OnBug } from './handler.js'
+
+const vipStates = {
+  unknown: VipStateMessage.VIP_STATE_UNKNOWN, up: VipStateMessage.VIP_STATE_UP, degraded: VipStateMessage.VIP_STATE_DEGRADED, panic: VipStateMessage.VIP_STATE_PANIC, down: VipStateMessage.VIP_STATE_DOWN
+} as const satisfies Record<VipState, VipStateMessage>
+
+const targetStates = {
+  unknown: TargetState.TARGET_STATE_UNKNOWN, up: TargetState.TARGET_STATE_UP, down: TargetState.TARGET_STATE_DOWN, paused: TargetState.TARGET_STATE_PAUSED, disabled: TargetState.TARGET_STATE_DISABLED
+} as const satisfies Record<HealthState, TargetState>
+
+const operations: Readonly<Partial<Record<TargetOperation, HealthInput>>> = {
+  [TargetOperation.TARGET_OPERATION_PAUSE]: 'pause', [TargetOperation.TARGET_OPERATION_RESUME]: 'resume', [TargetOperation.TARGET_OPERATION_DISABLE]: 'disable', [TargetOperation.TARGET_OPERATION_ENABLE]: 'enable'
+}
+
+const vipMessage = ({ redundancyGroup, state, pool, reals, ...vip }: VipStatus): VipMessage => ({
+  ...vip, rg: redundancyGroup, state: vipStates[state], pool: pool ?? undefined, reals: reals.map(({ target, ...real }) => ({ ...real, target: target ?? undefined }))
+})
+
+const targetMessage = ({ id, check, address, port, state, count, since, last, passed, failed, history }: TargetStatus): CheckTarget => ({
+  id, check, address, port, count, state: targetStates[state], sinceMs: BigInt(since), passed: BigInt(passed), failed: BigInt(failed),
+  last: last === null ? undefined : { atMs: BigInt(last.at), ok: last.ok, code: last.code, detail: last.detail, tookMs: last.tookMs },
+  history: history.map(({ at, from, to, code, detail }) => ({ atMs: BigInt(at), from: targetStates[from], to: targetStates[to], code, detail }))
+})
+
+const byId = (a: { readonly id: string }, b: { readonly id: string }): number => a.id < b.id ? -1 : 1
+
+/** @throws stale LS_E_NOT_FOUND */
+function notFound (what: string, found: string): LockstepError {
+  return new LockstepError('stale', 'LS_E_NOT_FOUND', `no such ${what}`, { object: what, found, next: `lockstep ${what} list shows them` })
+}
+
+export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBug): UntypedServiceImplementation {
+  return {
+    listVips: unary<LoadBalancerListVipsRequest, LoadBalancerListVipsResponse>(onBug, async ({ name }) => {
+      const vips = (await lb.vips()).filter(vip => name === '' || vip.name === name)
+      if (name !== '' && vips.length === 0) throw notFound('vip', name)
+      return { vips: vips.map(vipMessage) }
+    }),
+    listTargets: unary<LoadBalancerListTargetsRequest, LoadBalancerListTargetsResponse>(onBug, async ({ id }) => {
+      const targets = (await lb.targets()).filter(target => id === '' || target.id === id)
+      if (id !== '' && targets.length === 0) throw notFound('target', id)
+      return { targets: targets.map(targetMessage).sort(byId) }
+    }),
+    operateTarget: unary<LoadBalancerOperateTargetRequest, LoadBalancerOperateTargetResponse>(onBug, async ({ id, operation }) => {
+      const input = operations[operation]
+      if (input === undefined) throw new LockstepError('invalid', 'LS_R_OPERATION', 'no such operation', { object: 'operation', found: String(operation), expected: 'pause, resume, disable or enable' })
+      if (!await lb.operate(id, input)) throw notFound('target', id)
+      return {}
+    })
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * Load balancing of one node: health threads say what changed, the balancer what follows from it, and the dataplane is asked to build its rings again. Level
+ * triggered: a change that comes while rings are built is in the next build, and nothing is queued. Thread: main.
+ */
+import type { LoadBalancerControl } from '../contract/balancing.js'
+import type { Desired, Real, Vip } from '../contract/desired.js'
+import type { HealthState } from '../contract/health.js'
+import { healthLimits } from '../contract/health-limits.js'
+import type { Health } from '../health/machine.js'
+import { Balancer, targetsOf, type Changes } from '../reconcile/lb/balancer.js'
+import { monotonicMs } from '../lib/monotonic.js'
+import { readHealth, writeHealth } from './health-file.js'
+import { startHealthThreads, type HealthThreadsOptions } from './health-thread.js'
+
+export interface Balancing {
+  /** Share of new flows of each real, were this configuration in force now. */
+  readonly weights: (d: Desired) => (vip: Vip, real: Real) => number
+  /** It is in force. */
+  readonly configured: (d: Desired) => void
+  readonly control: LoadBalancerControl
+  readonly close: () => Promise<void>
+}
+
+export interface BalancingOptions extends Pick<HealthThreadsOptions, 'netns' | 'netnsPath'> {
+  readonly stateDirectory: string
+  /** The dataplane forwarded before this agent came. */
+  readonly inherited: boolean
+  /** Builds the rings of the configuration in force again. False: it failed, and is tried again. */
+  readonly refresh: (why: string) => Promise<boolean>
+  /** Ends the sessions of a real. */
+  readonly flush: (vip: string, real: string) => Promise<void>
+  /** Every change, by the names that operators know. */
+  readonly onEvent: (event: string, fields: Readonly<Record<string, string | number | null>>) => void
+  readonly onProblem: (what: string, error: unknown) => void
+}
+
+/** What nobody knows yet counts as up for so long after a start on a dataplane that went on. */
+const WARM_UP_MS = 5000
+const SAVE_MS = 1000
+const AGAIN_MS = 1000
+
+export function startBalancing (o: BalancingOptions): Balancing {
+  const known = readHealth(o.stateDirectory)
+  const counts = new Map<string, Health>(known)
+  const balancer = new Balancer(monotonicMs, new Map<string, HealthState>([...known].map(([id, { state }]) => [id, state])), o.inherited ? monotonicMs() + WARM_UP_MS : -Infinity)
+  const timers = new Set<NodeJS.Timeout>()
+  const later = (ms: number, run: () => void): NodeJS.Timeout => {
+    const timer = setTimeout(() => {
+      timers.delete(timer)
+      run()
+    }, ms)
+    timers.add(timer)
+    return timer
+  }
+  let closed = false
+  let stale = false
+  let building = false
+  let saving: NodeJS.Timeout | null = null
+  let growing: NodeJS.Timeout | null = null
+
+  const save = (): void => {
+    saving = null
+    try {
+      writeHealth(o.stateDirectory, counts)
+    } catch (error) {
+      o.onProblem('states of health checks are not saved', error)
+    }
+  }
+  const build = async (): Promise<void> => {
+    if (building) return
+    building = true
+    while (stale && !closed) {
+      stale = false
+      if (!await o.refresh('a change of health')) {
+        stale = true
+        await new Promise<void>((resolve) => { later(AGAIN_MS, resolve) })
+      }
+    }
+    building = false
+  }
+  const follow = ({ weights, states, flush }: Changes): void => {
+    for (const { vip, real, from, to, state } of weights) o.onEvent('lb-sync-real-weight-updated', { vip, real, from, to, state })
+    for (const { vip, from, to, pool } of states) o.onEvent('vip-state', { vip, from, to, pool })
+    if (weights.length > 0) {
+      stale = true
+      void build()
+    }
+    for (const { vip, real } of flush) o.flush(vip, real).catch((error: unknown) => { o.onProblem(`sessions of ${vip}/${real} were not ended`, error) })
+    grow()
+  }
+  /** Shares in slow start. */
+  function grow (): void {
+    if (growing !== null) {
+      clearTimeout(growing)
+      timers.delete(growing)
+      growing = null
+    }
+    const at = balancer.nextMs()
+    if (at !== null && !closed) growing = later(Math.max(1, at - monotonicMs()), () => { follow(balancer.tick()) })
+  }
+
+  const threads = startHealthThreads({
+    netns: o.netns, netnsPath: o.netnsPath,
+    onTransitions: (transitions) => {
+      for (const { id, transition: { from, to, code, detail } } of transitions) {
+        counts.set(id, { state: to, count: to === 'up' ? healthLimits.thresholdMax * 2 : 0 }) // the checker bounds it
+        o.onEvent('real-transition', { target: id, from, to, code, detail })
+      }
+      follow(balancer.heard(transitions))
+      saving ??= later(SAVE_MS, save)
+    },
+    onProblem: (error) => { o.onProblem('a health thread failed; it is started again', error) }
+  })
+
+  return {
+    weights: (d) => {
+      const weights = new Map([...balancer.preview(d)].map(([vip, { reals }]) => [vip, new Map(reals.map(real => [real.name, real.weight]))]))
+      return (vip, real) => weights.get(vip.name)?.get(real.name) ?? 0
+    },
+    configured: (d) => {
+      const targets = targetsOf(d)
+      const ids = new Set(targets.map(({ id }) => id))
+      for (const id of counts.keys()) if (!ids.has(id)) counts.delete(id)
+      threads.replace(targets, counts)
+      follow(balancer.configure(d))
+    },
+    control: {
+      vips: async () => await Promise.resolve(balancer.status()),
+      targets: async () => await threads.report(),
+      operate: async (id, input) => await Promise.resolve(threads.operate(id, input))
+    },
+    close: async () => {
+      closed = true
+      for (const timer of timers) clearTimeout(timer)
+      if (saving !== null) save()
+      await threads.close()
+    }
+  }
+}

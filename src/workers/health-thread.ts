@@ -1,0 +1,128 @@
+/** Main thread's end of the health threads: one for each network namespace that probes leave from, for as long as there is something to probe. */
+import { Worker } from 'node:worker_threads'
+import { LockstepError } from '../contract/errors.js'
+import type { CheckTarget, HealthInput, HealthTransition, TargetStatus } from '../contract/health.js'
+import type { Health } from '../health/machine.js'
+import { unpackError } from './errors.js'
+import type { FromHealth, HealthWorkerData, ToHealth } from './protocol.js'
+
+export interface HealthThreads {
+  /** Other targets from now on. `known`: states of an earlier life, by id. */
+  readonly replace: (targets: readonly CheckTarget[], known: ReadonlyMap<string, Health>) => void
+  /** False: there is no such target. */
+  readonly operate: (id: string, input: HealthInput) => boolean
+  readonly report: () => Promise<readonly TargetStatus[]>
+  readonly close: () => Promise<void>
+}
+
+export interface HealthThreadsOptions {
+  /** Path of the namespace that checks without their own leave from; `null`: the process's. */
+  readonly netns: string | null
+  readonly netnsPath: (name: string) => string
+  readonly onTransitions: (transitions: ReadonlyArray<{ readonly id: string, readonly transition: HealthTransition }>) => void
+  /** A thread is gone; it is started again. */
+  readonly onProblem: (error: unknown) => void
+}
+
+/** Before a thread that ended is started again. */
+const AGAIN_MS = 1000
+
+class Thread {
+  private worker: Worker | null = null
+  private again: NodeJS.Timeout | null = null
+  private exited: Promise<void> = Promise.resolve()
+  private closing = false
+  private readonly reports: Array<(targets: readonly TargetStatus[]) => void> = []
+  private targets: readonly CheckTarget[] = []
+  private told = ''
+
+  constructor (private readonly netns: string | null, private readonly o: HealthThreadsOptions, private readonly known: () => ReadonlyMap<string, Health>) { this.start() }
+
+  private start (): void {
+    this.again = null
+    const worker = this.worker = new Worker(new URL('./health.js', import.meta.url), { workerData: { netns: this.netns } satisfies HealthWorkerData })
+    worker.on('message', (message: FromHealth) => {
+      switch (message.kind) {
+        case 'transitions': this.o.onTransitions(message.transitions); break
+        case 'report': this.reports.shift()?.(message.targets); break
+        case 'failed': this.problem(unpackError(message.error))
+      }
+    })
+    worker.on('error', (error) => { this.problem(error) })
+    this.exited = new Promise((resolve) => {
+      worker.once('exit', (code) => {
+        this.worker = null
+        for (const answer of this.reports.splice(0)) answer([])
+        if (!this.closing) {
+          if (code === 0) this.problem(new LockstepError('bug', 'LS_E_BUG', 'a health thread ended', { object: `namespace ${this.netns ?? '(own)'}` }))
+          this.again = setTimeout(() => { this.start() }, AGAIN_MS)
+        }
+        resolve()
+      })
+    })
+    if (this.targets.length > 0) this.send({ kind: 'targets', targets: this.targets, known: this.known() })
+  }
+
+  /** The same cause is told once. */
+  private problem (error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error)
+    if (text !== this.told) this.o.onProblem(error)
+    this.told = text
+  }
+
+  send (message: ToHealth): void {
+    if (message.kind === 'targets') this.targets = message.targets
+    this.worker?.postMessage(message)
+  }
+
+  async report (): Promise<readonly TargetStatus[]> {
+    if (this.worker === null) return []
+    const answer = new Promise<readonly TargetStatus[]>((resolve) => { this.reports.push(resolve) })
+    this.send({ kind: 'report' })
+    return await answer
+  }
+
+  async close (): Promise<void> {
+    this.closing = true
+    if (this.again !== null) clearTimeout(this.again)
+    this.send({ kind: 'stop' })
+    await this.exited
+  }
+}
+
+export function startHealthThreads (o: HealthThreadsOptions): HealthThreads {
+  const threads = new Map<string, Thread>()
+  const placeOf = new Map<string, Thread>()
+  let states: ReadonlyMap<string, Health> = new Map()
+  const netnsOf = ({ check }: CheckTarget): string | null => check.netns === null ? o.netns : o.netnsPath(check.netns)
+  return {
+    replace: (targets, known) => {
+      states = known
+      placeOf.clear()
+      const byNetns = new Map<string, CheckTarget[]>()
+      for (const target of targets) {
+        const key = netnsOf(target) ?? ''
+        const mine = byNetns.get(key)
+        if (mine === undefined) byNetns.set(key, [target])
+        else mine.push(target)
+      }
+      for (const [key, thread] of threads) {
+        if (byNetns.has(key)) continue
+        threads.delete(key)
+        void thread.close()
+      }
+      for (const [key, mine] of byNetns) {
+        const thread = threads.get(key) ?? new Thread(key === '' ? null : key, o, () => states)
+        threads.set(key, thread)
+        thread.send({ kind: 'targets', targets: mine, known })
+        for (const target of mine) placeOf.set(target.id, thread)
+      }
+    },
+    operate: (id, input) => {
+      placeOf.get(id)?.send({ kind: 'operate', id, input })
+      return placeOf.has(id)
+    },
+    report: async () => (await Promise.all([...threads.values()].map(async (thread) => await thread.report()))).flat(),
+    close: async () => { await Promise.all([...threads.values()].map(async (thread) => { await thread.close() })) }
+  }
+}

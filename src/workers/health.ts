@@ -1,0 +1,52 @@
+/** A health thread: the checker of one network namespace, which the thread enters before its first probe. It decides nothing; what changes is told. */
+import { getSystemErrorName } from 'node:util'
+import { parentPort, workerData } from 'node:worker_threads'
+import type { HealthTransition } from '../contract/health.js'
+import { Checker } from '../health/checker.js'
+import { icmpProbes } from '../health/probes/icmp.js'
+import { probesWith } from '../health/probes/index.js'
+import { monotonicMs } from '../lib/monotonic.js'
+import { loadCore } from '../native/load.js'
+import { packError } from './errors.js'
+import type { FromHealth, HealthWorkerData, ToHealth } from './protocol.js'
+
+const port = parentPort
+if (port === null) throw new Error('health.ts runs as a worker thread')
+const { netns } = workerData as HealthWorkerData
+const tell = (message: FromHealth): void => { port.postMessage(message) }
+
+const core = loadCore()
+try {
+  if (netns !== null) core.enterNetns(netns)
+} catch (error) {
+  tell({ kind: 'failed', error: packError(error) })
+  process.exit(1)
+}
+
+/** Of one turn of the event loop: ten thousand targets that go down together are one message. */
+const gathered: Array<{ readonly id: string, readonly transition: HealthTransition }> = []
+function gather (id: string, transition: HealthTransition): void {
+  if (gathered.length === 0) setImmediate(() => { tell({ kind: 'transitions', transitions: gathered.splice(0) }) })
+  gathered.push({ id, transition })
+}
+
+const icmp = icmpProbes(new core.Echo(), (errno) => getSystemErrorName(-errno))
+const checker = new Checker({
+  probe: probesWith(icmp.probe), now: monotonicMs, wall: Date.now, random: Math.random, onTransition: gather,
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms)
+    return () => { clearTimeout(timer) }
+  }
+})
+
+port.on('message', (message: ToHealth) => {
+  switch (message.kind) {
+    case 'targets': checker.replace(message.targets, message.known); break
+    case 'operate': checker.operate(message.id, message.input); break
+    case 'report': tell({ kind: 'report', targets: checker.status() }); break
+    case 'stop':
+      checker.close()
+      icmp.close()
+      port.close()
+  }
+})

@@ -1,0 +1,135 @@
+/**
+ * A VIP with four nginx reals under downloads: each way in which a server can fail takes it out of the ring, and back when it is well. Downloads that begin
+ * once it is out never fail; a restart of the agent never empties the ring.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { quickstartConfig } from './config.js'
+import { Background, must } from './shell.js'
+import { agentSaid, openLab, skipReason } from './support.js'
+import type { Lab } from './lab.js'
+import type { HostName } from './topology.js'
+import { addresses } from './topology.js'
+import { curl, httpUrl } from './traffic.js'
+
+t.setTimeout(180_000)
+const INTERVAL_MS = 100
+/** Fall 3: two fast intervals after the first failure, which is due within an interval; half of that again for a machine that is busy. */
+const WITHIN_MS = 3000
+
+interface Vip { readonly name: string, readonly state: string, readonly pool?: string, readonly reals: ReadonlyArray<{ readonly name: string, readonly weight: number, readonly state: string }> }
+
+/** Ports that examples/quickstart.yaml permits (bulk). */
+const reals = [{ name: 'r1', host: 's1', port: 5101 }, { name: 'r2', host: 's1', port: 5102 }, { name: 'r3', host: 's2', port: 5103 }, { name: 'r4', host: 's2', port: 5104 }] as const
+type Name = typeof reals[number]['name']
+
+class Reals {
+  private readonly running = new Map<string, Background>()
+  constructor (private readonly lab: Lab) {}
+
+  start (name: Name): void {
+    const real = reals.find(r => r.name === name)
+    if (real === undefined) return
+    const directory = join(this.lab.topology.directory, name)
+    mkdirSync(directory, { recursive: true })
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${directory}/${kind};`).join(' ')
+    writeFileSync(join(directory, 'nginx.conf'), `daemon off; master_process off; user root; pid ${directory}/pid; error_log ${directory}/error.log; events {}
+http { access_log off; ${temporary} server { listen ${real.port}; root ${join(this.lab.topology.directory, 'files')}; add_header X-Server ${name} always; location = /healthz { return 200 "well"; } } }\n`)
+    this.running.set(name, new Background(name, this.lab.netns(real.host as HostName), ['nginx', '-p', directory, '-e', join(directory, 'error.log'), '-c', join(directory, 'nginx.conf')]))
+  }
+
+  signal (name: Name, signal: NodeJS.Signals): void { this.running.get(name)?.child.kill(signal) }
+
+  async close (): Promise<void> { await Promise.all([...this.running.values()].map(async (b) => { await b.stop('SIGKILL') })) }
+}
+
+for (const backend of ['userspace', 'ebpf'] as const) {
+  t.test(`four reals on ${backend}`, { skip: await skipReason('curl', 'nginx', 'nft') }, async (t) => {
+    const lab = await openLab(t, `lb-${backend.slice(0, 1)}`)
+    const servers = new Reals(lab)
+    t.teardown(async () => { await servers.close() })
+    for (const { name } of reals) servers.start(name)
+    const config = quickstartConfig(lab.prefix, [
+      [['agent', 'backend'], backend],
+      [['healthchecks'], { web: { type: 'http', interval: `${INTERVAL_MS}ms`, timeout: `${INTERVAL_MS}ms`, rise: 2, fall: 3, http: { path: '/healthz', status: 200, body: '^well$' } } }],
+      [['vips', 'web4', 'healthcheck'], 'web'],
+      [['vips', 'web4', 'pools'], [{ reals: reals.map(({ name, host, port }) => ({ name, address: addresses[host].v4, port })) }]]
+    ])
+    let agent = await lab.startAgent(config)
+    const vip = async (): Promise<Vip | undefined> => (await agent.json<readonly Vip[]>(['vip', 'list', 'web4']))[0]
+    const serving = async (): Promise<string[]> => (await vip())?.reals.filter(r => r.weight > 0).map(r => r.name) ?? []
+    const until = async (t: Test, wanted: readonly string[]): Promise<void> => {
+      const began = performance.now()
+      let found = await serving()
+      for (; performance.now() - began < WITHIN_MS && found.join() !== wanted.join(); found = await serving()) await sleep(20)
+      t.same(found, wanted)
+    }
+    const download = async (count = 24): Promise<{ readonly failures: Readonly<Record<string, number>>, readonly servers: readonly string[] }> => {
+      const f = await curl({ netns: lab.netns('client'), url: httpUrl(addresses.vip.v4, 'small.txt'), count, parallel: 4, sha256: null, timeoutS: 5 })
+      return { failures: f.failures, servers: Object.keys(f.servers).sort() }
+    }
+    const all = reals.map(r => r.name)
+
+    await t.test('all are up after their first probe', async (t) => {
+      await until(t, all)
+      t.match(await vip(), { state: 'VIP_STATE_UP' })
+      t.same(await download(64), { failures: {}, servers: all })
+    })
+
+    const faults: ReadonlyArray<{ readonly name: Name, readonly what: string, readonly begin: () => Promise<void> | void, readonly end: () => Promise<void> | void, readonly code: string }> = [
+      { name: 'r1', what: 'killed: it refuses', code: 'refused', begin: () => { servers.signal('r1', 'SIGKILL') }, end: () => { servers.start('r1') } },
+      { name: 'r2', what: 'it hangs', code: 'timeout', begin: () => { servers.signal('r2', 'SIGSTOP') }, end: () => { servers.signal('r2', 'SIGCONT') } },
+      {
+        name: 'r4', what: 'a black hole', code: 'timeout',
+        begin: async () => { await must({ netns: lab.netns('s2'), argv: ['nft', 'add table ip hole; add chain ip hole in { type filter hook input priority 0; }; add rule ip hole in tcp dport 5104 drop'] }) },
+        end: async () => { await must({ netns: lab.netns('s2'), argv: ['nft', 'delete table ip hole'] }) }
+      }
+    ]
+    for (const { name, what, code, begin, end } of faults) {
+      await t.test(`${what}: it leaves the ring, downloads go to the others, and it comes back`, async (t) => {
+        await begin()
+        await until(t, all.filter(n => n !== name))
+        const others = await download()
+        t.same(others.failures, {})
+        t.notOk(others.servers.includes(name))
+        const [target] = (await agent.json<ReadonlyArray<{ readonly id: string, readonly history: ReadonlyArray<{ readonly to: string, readonly code: string }> }>>(['target', 'list'])).filter(x => x.id.endsWith(`:${reals.find(r => r.name === name)?.port ?? 0}`))
+        t.match(target?.history.at(-1), { to: 'TARGET_STATE_DOWN', code })
+        await end()
+        await until(t, all)
+      })
+    }
+
+    await t.test('paused by an operator: no new flows, and back', async (t) => {
+      const id = `web/${addresses.s2.v4}:5103`
+      await agent.json(['target', 'pause', id])
+      await until(t, ['r1', 'r2', 'r4'])
+      t.match((await vip())?.reals.find(r => r.name === 'r3'), { state: 'paused', weight: 0 })
+      await agent.json(['target', 'resume', id])
+      await until(t, all)
+    })
+
+    await t.test('a restart of the agent: the ring is as it was, before any probe', async (t) => {
+      servers.signal('r1', 'SIGKILL')
+      await until(t, ['r2', 'r3', 'r4'])
+      await sleep(1500) // states are saved within a second
+      agent = await lab.startAgent(config)
+      t.same(await serving(), ['r2', 'r3', 'r4'])
+      t.same((await download()).failures, {})
+      servers.start('r1')
+      await until(t, all)
+    })
+
+    await t.test('all are gone: the VIP is down and says so, and it comes back', async (t) => {
+      for (const { name } of reals) servers.signal(name, 'SIGKILL')
+      await until(t, [])
+      t.match(await agent.json(['vip', 'list', 'web4']), [{ state: 'VIP_STATE_DOWN' }])
+      for (const { name } of reals) servers.start(name)
+      await until(t, all)
+      t.same((await download()).failures, {})
+    })
+
+    t.equal((await agent.stop()).code, 0, agentSaid(lab))
+  })
+}

@@ -1,0 +1,30 @@
+/** A load balancer in memory: two VIPs, two targets, and what operators said. */
+import type { LoadBalancerControl, VipStatus } from '../../../src/contract/balancing.js'
+import type { HealthInput, TargetStatus } from '../../../src/contract/health.js'
+
+export class FakeLoadBalancer implements LoadBalancerControl {
+  readonly said: string[] = []
+  vipList: readonly VipStatus[] = [
+    {
+      name: 'web', address: '192.0.2.80/32', port: 80, protocol: 6, mode: 'nat', redundancyGroup: 0, state: 'up', pool: 'main',
+      reals: [
+        { name: 'a', pool: 'main', address: '10.0.0.1', port: 0, configuredWeight: 100, weight: 100, state: 'serving', target: 'http/10.0.0.1:80' },
+        { name: 'b', pool: 'main', address: '10.0.0.2', port: 8080, configuredWeight: 100, weight: 0, state: 'down', target: 'http/10.0.0.2:8080' },
+        { name: 'sorry', pool: 'last', address: '10.0.0.3', port: 0, configuredWeight: 10, weight: 0, state: 'standby', target: null }
+      ]
+    },
+    { name: 'dns', address: '2001:db8::/64', port: 0, protocol: 0, mode: 'ipip', redundancyGroup: 1, state: 'down', pool: null, reals: [{ name: 'a', pool: 'pool-1', address: '10.0.0.1', port: 0, configuredWeight: 100, weight: 0, state: 'unknown', target: 'dns/10.0.0.1:53' }] }
+  ]
+
+  targetList: readonly TargetStatus[] = [
+    { id: 'http/10.0.0.2:8080', check: 'http', address: '10.0.0.2', port: 8080, state: 'down', count: 1, since: 1_700_000_000_000, last: { ok: false, code: 'status', detail: 'status 503, expected 200-399', tookMs: 1.5, weightPct: null, at: 1_700_000_001_000 }, passed: 10, failed: 3, history: [{ at: 1_700_000_000_000, from: 'up', to: 'down', code: 'status', detail: 'status 503, expected 200-399' }] },
+    { id: 'dns/10.0.0.1:53', check: 'dns', address: '10.0.0.1', port: 53, state: 'unknown', count: 0, since: 1_700_000_000_000, last: null, passed: 0, failed: 0, history: [] }
+  ]
+
+  async vips (): Promise<readonly VipStatus[]> { return await Promise.resolve(this.vipList) }
+  async targets (): Promise<readonly TargetStatus[]> { return await Promise.resolve(this.targetList) }
+  async operate (id: string, input: HealthInput): Promise<boolean> {
+    this.said.push(`${input} ${id}`)
+    return await Promise.resolve(this.targetList.some(target => target.id === id))
+  }
+}
