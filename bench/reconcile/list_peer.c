@@ -131,12 +131,12 @@ static napi_value heard(napi_env env, napi_callback_info info)
 	u32 n = whole(env, argv[1]);
 	for (u32 i = 0; i < n; i++) {
 		const struct ls_sketch_item *item = &items[i];
-		u32 slot = ls_sync_find(node.r, &item->id);
+		u32 slot = ls_sync_find(node.r, &item->id, ls_sync_hash(node.r, &item->id));
 
 		if (i + 2 * AHEAD < n)
-			ls_sync_fetch(node.r, &items[i + 2 * AHEAD].id, true);
+			ls_sync_fetch(node.r, ls_sync_hash(node.r, &items[i + 2 * AHEAD].id), true);
 		if (i + AHEAD < n)
-			ls_sync_fetch(node.r, &items[i + AHEAD].id, false);
+			ls_sync_fetch(node.r, ls_sync_hash(node.r, &items[i + AHEAD].id), false);
 
 		if (slot == LS_SLOT_NONE)
 			node.extra[node.extras++] = (struct ls_wire_delete){ .id = item->id, .reason = LS_CLOSE_RECONCILE };

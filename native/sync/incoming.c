@@ -226,7 +226,7 @@ static void upserts(struct ls_replica *r, const u8 *rows, u32 row, u32 n, u32 fl
 		const struct ls_wire_record *record = (const struct ls_wire_record *)(rows + (u64)i * row);
 
 		if (i + 16 < n)
-			ls_sync_fetch(r, h[i + 16]);
+			ls_sync_fetch(r, h[i + 16], true);
 		if (i + 8 < n && slots[i + 8] != LS_SLOT_NONE)
 			__builtin_prefetch(&r->shadow[slots[i + 8]], 1);
 		if (status[i] == LS_OK) {

@@ -109,7 +109,15 @@ u64 ls_sync_hash(const struct ls_replica *r, const struct ls_session_id *id) { r
 static u32 home(const struct ls_replica *r, u64 h) { return (u32)h & r->byid_mask; }
 static u32 tag(u64 h) { return (u32)(h >> 32) & ~((1u << SLOT_BITS) - 1); }
 
-void ls_sync_fetch(const struct ls_replica *r, u64 h) { __builtin_prefetch(&r->byid[home(r, h)], 1); }
+void ls_sync_fetch(const struct ls_replica *r, u64 h, bool far)
+{
+	const u32 *first = &r->byid[home(r, h)];
+
+	if (far)
+		__builtin_prefetch(first, 1);
+	else if (*first)
+		__builtin_prefetch(&r->shadow[SLOT_OF(*first)]);
+}
 
 u32 ls_sync_find(const struct ls_replica *r, const struct ls_session_id *id, u64 h)
 {

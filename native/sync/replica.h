@@ -86,8 +86,8 @@ struct ls_replica {
 u64 ls_sync_hash(const struct ls_replica *r, const struct ls_session_id *id);
 /* Slot, or LS_SLOT_NONE. `h`, here and below: ls_sync_hash() of the id. */
 u32 ls_sync_find(const struct ls_replica *r, const struct ls_session_id *id, u64 h);
-/* Into the cache the first place that ls_sync_find() will look at. */
-void ls_sync_fetch(const struct ls_replica *r, u64 h);
+/* Into the cache what ls_sync_find() will read: `far` ahead its first place, then what is there. */
+void ls_sync_fetch(const struct ls_replica *r, u64 h, bool far);
 void ls_sync_forget(struct ls_replica *r, u32 slot);
 void ls_sync_remember(struct ls_replica *r, u32 slot, const struct ls_wire_record *record, u64 h);
 bool ls_sync_is_current(const struct ls_replica *r, u32 slot, const struct ls_wire_record *record);
