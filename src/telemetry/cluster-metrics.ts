@@ -2,10 +2,11 @@
  * Families of a pair on the metrics page. A standalone node has none of these series; one ends with its group, its peer, or its stream. Labels are numbers
  * of groups, names of nodes and paths, and code names.
  */
-import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
 import type { ClusterGroupStatus, ClusterPeer, ClusterStatus, ClusterSync, PeerLiveness } from '../contract/cluster.js'
 import type { RgRole } from '../contract/dataplane.js'
 import type { ClusterTally } from '../contract/services.js'
+import { addCounter, addGauge, states, type Series } from './families.js'
 
 /** As of this scrape. */
 export interface ClusterReading { readonly status: ClusterStatus | null, readonly tallies: readonly ClusterTally[] }
@@ -15,29 +16,12 @@ const livenesses: readonly PeerLiveness[] = ['unseen', 'alive', 'suspect', 'lost
 const syncStates: ReadonlyArray<ClusterSync['state']> = ['down', 'hello', 'up', 'differs', 'refused']
 const moveResults = ['done', 'refused', 'failed'] as const
 
-type Series = readonly [labels: Readonly<Record<string, string>>, value: number]
-
 export function addCluster (registry: Registry, read: () => ClusterReading): void {
-  const registers = [registry]
   const gauge = (name: string, help: string, labelNames: readonly string[], seriesOf: (status: ClusterStatus) => readonly Series[]): void => {
-    new Gauge({
-      name: `lockstep_cluster_${name}`, help, labelNames, registers,
-      collect () {
-        this.reset()
-        const { status } = read()
-        if (status !== null) for (const [labels, value] of seriesOf(status)) this.set(labels, value)
-      }
-    })
+    addGauge(registry, { name: `cluster_${name}`, help, labelNames, series: () => { const { status } = read(); return status === null ? [] : seriesOf(status) } })
   }
   const counter = (name: string, help: string, labelNames: readonly string[], seriesOf: (status: ClusterStatus, tallies: readonly ClusterTally[]) => readonly Series[]): void => {
-    new Counter({
-      name: `lockstep_cluster_${name}_total`, help, labelNames, registers,
-      collect () {
-        this.reset()
-        const { status, tallies } = read()
-        if (status !== null) for (const [labels, value] of seriesOf(status, tallies)) this.inc(labels, value)
-      }
-    })
+    addCounter(registry, { name: `cluster_${name}`, help, labelNames, series: () => { const { status, tallies } = read(); return status === null ? [] : seriesOf(status, tallies) } })
   }
   const group = (name: string, help: string, valueOf: (g: ClusterGroupStatus) => number | null): void => {
     gauge(name, help, ['rg'], ({ groups }) => groups.flatMap((g) => series({ rg: String(g.rg) }, valueOf(g))))
@@ -70,7 +54,6 @@ export function addCluster (registry: Registry, read: () => ClusterReading): voi
 }
 
 const series = (labels: Series[0], value: number | null): Series[] => value === null ? [] : [[labels, value]]
-const states = (labels: Series[0], name: string, all: readonly string[], now: string): Series[] => all.map((state) => [{ ...labels, [name]: state }, state === now ? 1 : 0])
 const pathStates = ({ node, paths }: ClusterPeer): Series[] => paths.flatMap(({ path, liveness }) => states({ peer: node, path }, 'state', livenesses, liveness))
 const totals = (s: ClusterStatus, counts: Readonly<Record<string, number>>): Series[] => Object.entries(counts).map(([kind, value]) => [{ peer: peerOf(s), kind }, value])
 const tallyOf = (tallies: readonly ClusterTally[], rg: number): ClusterTally | undefined => tallies.find((t) => t.rg === rg)
