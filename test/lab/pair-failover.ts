@@ -19,7 +19,7 @@ export function eventsOf (agent: LabAgent): EventLine[] {
   return agent.log.split('\n').filter((line) => line.includes('"msg":"cluster"') && line.endsWith('}')).map((line) => JSON.parse(line) as EventLine)
 }
 
-/** `begunAt`: Unix ms. */
+/** `begunAt`: when its connection was there, or was asked for if it never was; Unix ms. */
 export interface Broken { readonly begunAt: number, readonly why: string }
 export interface Downloads { readonly ok: number, readonly broken: readonly Broken[] }
 
@@ -34,8 +34,8 @@ export function keepDownloading (lab: PairLab, parallel: number): { readonly end
     await sleep(DOWNLOAD_MS * i / parallel)
     while (!ending) {
       const begunAt = Date.now()
-      const { ok, failures } = await curl(job)
-      done.push({ ok, broken: Object.keys(failures).map((why) => ({ begunAt, why })) })
+      const { ok, failed } = await curl(job)
+      done.push({ ok, broken: failed.map(({ why, connectMs }) => ({ begunAt: begunAt + connectMs, why })) })
       if (ok === 0) await sleep(200) // one that cannot even begin is not tried as fast as it goes
     }
     return done

@@ -29,6 +29,8 @@ export interface CurlFigures {
   readonly ok: number
   /** Reason -> how often. */
   readonly failures: Readonly<Record<string, number>>
+  /** Each of those, and how long its connection took to be there; 0: it never was. */
+  readonly failed: ReadonlyArray<{ readonly why: string, readonly connectMs: number }>
   /** Server that answered, and client address that it saw. */
   readonly servers: Readonly<Record<string, number>>
   readonly clients: Readonly<Record<string, number>>
@@ -88,6 +90,7 @@ export async function curl (job: CurlJob): Promise<CurlFigures> {
   return {
     requests: results.length, ok: good.length,
     failures: tally(results.map((r) => r.failure).filter((f) => f !== null)),
+    failed: results.flatMap(({ failure, connectMs }) => failure === null ? [] : [{ why: failure, connectMs }]),
     servers: tally(good.map((r) => r.server)), clients: tally(good.map((r) => r.client)),
     connectMs: quantiles(good.map((r) => r.connectMs)), totalMs: quantiles(good.map((r) => r.totalMs)),
     bytes, seconds: round(seconds), mbitPerS: round(bytes * 8 / 1e6 / seconds, 1)
