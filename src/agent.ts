@@ -110,8 +110,17 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   let cluster: ClusterThread | null = null
   /** The backend whose leases are kept. */
   let leased: BackendName = backend
-  const dataplane = new TableDataPlane({ onSwitch: (e) => { switches.tell(e) }, core, table, workers, netns: agent.netns, compiler: compilerOf(pool, (d) => balancing?.weights(d)), backend, inherited: backends.inherited, forwarders: backends.forwarders })
-  let balancing: Balancing | null = null
+  const balancing = startBalancing({
+    netns: agent.netns === null ? null : netnsPath(agent.netns), netnsPath, stateDirectory: held.directory, inherited: backends.inherited, refresh: async (why) => await refresh(why),
+    flush: async (vip, real) => {
+      const d = authority.desired()
+      const [vipId, realId, rg] = [d?.ids.vip[vip], d?.ids.real[realIdName(vip, real)], d?.vips.find(v => v.name === vip)?.redundancyGroup]
+      if (vipId === undefined || realId === undefined || rg === undefined || table.groups()[rg]?.role !== limits.LS_ROLE_OWNER) return
+      await dataplane.sessions.deleteByFilter({ vip: vipId, real: realId }, AbortSignal.timeout(30_000))
+    },
+    onEvent: (event, fields) => { log.info({ event, ...fields }, 'load balancing') }, onProblem: (what, error) => { problem(what, error) }
+  })
+  const dataplane = new TableDataPlane({ onSwitch: (e) => { switches.tell(e) }, core, table, workers, netns: agent.netns, compiler: compilerOf(pool, (d) => balancing.weights(d)), backend, inherited: backends.inherited, forwarders: backends.forwarders })
   const loop = watchLoopDelay()
   /** The backend of this name, if it can take over. */
   const takingOver = (name: string): BackendName => {
@@ -135,7 +144,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       book = bookOf(desired)
       rpc?.push(book)
       shareGeneration(desired)
-      balancing?.configured(desired)
+      balancing.configured(desired)
       log.info({ generation: applied.info.generation, author: applied.info.author, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings }, 'configuration in force')
       scheduleEdge()
     },
@@ -194,9 +203,9 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     history: () => authority.history(),
     compare: async (from, to, signal) => await authority.compare(from, to, signal),
     save: async () => { await authority.save() },
-    vips: async () => await balancing?.control.vips() ?? [],
-    targets: async () => await balancing?.control.targets() ?? [],
-    operateTarget: async (id, input) => await balancing?.control.operate(id, input) ?? false,
+    vips: balancing.control.vips,
+    targets: balancing.control.targets,
+    operateTarget: balancing.control.operate,
     ...clusterCalls(() => cluster?.control ?? standalone, clusterEvents)
   }
 
@@ -215,16 +224,6 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       return false
     }
   }
-  balancing = startBalancing({
-    netns: agent.netns === null ? null : netnsPath(agent.netns), netnsPath, stateDirectory: held.directory, inherited: backends.inherited, refresh,
-    flush: async (vip, real) => {
-      const d = authority.desired()
-      const [vipId, realId, rg] = [d?.ids.vip[vip], d?.ids.real[realIdName(vip, real)], d?.vips.find(v => v.name === vip)?.redundancyGroup]
-      if (vipId === undefined || realId === undefined || rg === undefined || table.groups()[rg]?.role !== limits.LS_ROLE_OWNER) return
-      await dataplane.sessions.deleteByFilter({ vip: vipId, real: realId }, AbortSignal.timeout(30_000))
-    },
-    onEvent: (event, fields) => { log.info({ event, ...fields }, 'load balancing') }, onProblem: problem
-  })
   function scheduleEdge (): void {
     if (edge !== null) clearTimeout(edge)
     edge = null
@@ -321,7 +320,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     authority.close()
     const failed: unknown[] = []
     const steps: ReadonlyArray<() => Promise<void> | void> = [
-      async () => { await rpc?.close(500) }, async () => { if (!outlives(dataplane.name)) await cluster?.resign() }, () => { cluster?.close() }, async () => { await balancing?.close() }, async () => { await sync.close() }, () => { hearts.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
+      async () => { await rpc?.close(500) }, async () => { if (!outlives(dataplane.name)) await cluster?.resign() }, () => { cluster?.close() }, async () => { await balancing.close() }, async () => { await sync.close() }, () => { hearts.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
       () => { loop.stop() }, held.release
     ]
     for (const step of steps) {
@@ -484,7 +483,7 @@ async function openState (directory: string, startupPath: string | null): Promis
   }
 }
 
-function compilerOf (pool: Pool, weights: (d: Desired) => ReturnType<Balancing['weights']> | undefined): Compiler {
+function compilerOf (pool: Pool, weights: Balancing['weights']): Compiler {
   return {
     rings: (d) => ringInputs(d, weights(d)),
     compile: async (desired, ports, rings, generation, signal) => await pool.compile({ desired, ports, rings, nowMs: Date.now(), generation }, signal)

@@ -1,6 +1,7 @@
 /** Which backend was chosen while the agent ran (`lockstep backend switch`): kept over restarts, until the configuration names another than it did then. */
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { replaceFile } from '../lib/replace-file.js'
 
 interface Chosen { readonly backend: string, readonly configured: string }
 
@@ -23,7 +24,6 @@ export class BackendChoice {
 
   async set (backend: string, configured: string): Promise<void> {
     this.chosen = { backend, configured }
-    await writeFile(`${this.path}.new`, `${JSON.stringify(this.chosen)}\n`, { mode: 0o600 })
-    await rename(`${this.path}.new`, this.path)
+    await replaceFile(this.path, `${JSON.stringify(this.chosen)}\n`)
   }
 }

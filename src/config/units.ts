@@ -79,3 +79,13 @@ export function isPrime (n: number): boolean {
   for (let i = 3; i * i <= n; i += 2) if (n % i === 0) return false
   return true
 }
+
+/** Why it is not a regular expression; `null`: it is one. */
+export function patternFault (expression: string): string | null {
+  try {
+    RegExp(expression, 'u')
+    return null
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}

@@ -6,8 +6,12 @@ export const healthLimits = {
   jitterPctMax: 50,
   minDaysMax: 365,
   bodyBytesMax: 16_384,
+  hostCharsMax: 253, pathCharsMax: 4096, bodyPatternCharsMax: 256,
   checksMax: 1024,
   slowStartMsMax: 3_600_000
 } as const
+
+/** Regular expressions of what goes into a request as it stands. */
+export const requestPatterns = { path: '^/[!-~]*$', host: '^[!-~]+$' } as const
 
 export const healthDefaults = { intervalMs: 1000, timeoutMs: 1000, rise: 2, fall: 3, jitterPct: 10 } as const

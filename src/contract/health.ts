@@ -70,7 +70,8 @@ export interface HealthCheck {
 }
 
 /** Of a target under a check. `unknown`: never probed, or forgotten · `paused`, `disabled`: by an operator; nobody probes. */
-export type HealthState = 'unknown' | 'up' | 'down' | 'paused' | 'disabled'
+export const healthStates = ['unknown', 'up', 'down', 'paused', 'disabled'] as const
+export type HealthState = typeof healthStates[number]
 
 /** What happens to a target: a probe ended, or an operator spoke. */
 export type HealthInput = 'pass' | 'fail' | 'pause' | 'resume' | 'disable' | 'enable'
@@ -83,8 +84,6 @@ export interface ProbeOutcome {
   /** For people: `status 503, expected 200-399`. */
   readonly detail: string
   readonly tookMs: number
-  /** Per cent of its weight that the server asks for (agent answer of exec and http checks); `null`: it says nothing. */
-  readonly weightPct: number | null
 }
 export type ProbeCode = 'ok' | 'refused' | 'timeout' | 'unreachable' | 'reset' | 'status' | 'body' | 'tls' | 'expired' | 'answer' | 'exit' | 'error'
 

@@ -2,9 +2,9 @@
  * Runs the checks: one probe at a time for each target, however many VIPs ask for it. What is due, and what has taken too long, comes from one heap and one
  * timer; what a probe does is not known here. One that does not answer in time has failed, whatever it does later.
  */
-import type { CheckTarget, HealthInput, HealthTransition, ProbeOutcome, TargetStatus } from '../contract/health.js'
+import type { CheckTarget, HealthInput, HealthState, HealthTransition, ProbeOutcome, TargetStatus } from '../contract/health.js'
 import { DueHeap } from './due.js'
-import { probed, restored, step, unknown, type Health } from './machine.js'
+import { ofState, probed, restored, step, type Health } from './machine.js'
 import { firstDelay, nextInterval } from './timing.js'
 
 /** Tells its outcome once, later or at once; what it returns ends it early, and may be called after its end. */
@@ -20,8 +20,6 @@ export interface CheckerOptions {
   readonly random: () => number
   readonly after: (ms: number, run: () => void) => () => void
   readonly onTransition: (id: string, transition: HealthTransition) => void
-  /** After each probe. `lateMs`: how long after it was due it began. */
-  readonly onProbed?: (target: CheckTarget, outcome: ProbeOutcome, lateMs: number) => void
 }
 
 const HISTORY = 5
@@ -39,12 +37,11 @@ interface Entry {
   /** Of the heap's entries for this target only those of this turn count. */
   turn: number
   beganAt: number
-  lateMs: number
   running: boolean
   cancel: () => void
 }
 
-interface Due { readonly entry: Entry, readonly turn: number, readonly deadline: boolean, readonly at: number }
+interface Due { readonly entry: Entry, readonly turn: number, readonly deadline: boolean }
 
 export class Checker {
   private readonly entries = new Map<string, Entry>()
@@ -55,7 +52,7 @@ export class Checker {
   constructor (private readonly o: CheckerOptions) {}
 
   /** Other targets from now on; one that stays keeps its state, and its probe its turn. `known`: of an earlier life. */
-  replace (targets: readonly CheckTarget[], known: ReadonlyMap<string, Health> = new Map()): void {
+  replace (targets: readonly CheckTarget[], known: ReadonlyMap<string, HealthState> = new Map()): void {
     const kept = new Set<string>()
     for (const target of targets) {
       const { id } = target
@@ -94,19 +91,16 @@ export class Checker {
       ({ id, check: check.name, address, port, state: health.state, count: health.count, since, last, passed, failed, history }))
   }
 
-  /** For the next life. */
-  known (): Map<string, Health> { return new Map([...this.entries].map(([id, { health }]) => [id, health])) }
-
   close (): void {
     this.closed = true
     this.timer?.cancel()
     for (const entry of this.entries.values()) this.stop(entry)
   }
 
-  private add (id: string, target: CheckTarget, known: Health | undefined): void {
+  private add (id: string, target: CheckTarget, known: HealthState = 'unknown'): void {
     const { now, wall, random } = this.o
-    const health = known === undefined ? unknown : restored(known, target.check)
-    const entry: Entry = { id, target, health, since: wall(), last: null, passed: 0, failed: 0, history: [], turn: 0, beganAt: 0, lateMs: 0, running: false, cancel: nothing }
+    const health = ofState(known, target.check)
+    const entry: Entry = { id, target, health, since: wall(), last: null, passed: 0, failed: 0, history: [], turn: 0, beganAt: 0, running: false, cancel: nothing }
     this.entries.set(id, entry)
     if (probed(health)) this.plan(entry, now() + firstDelay(target.check, random()))
   }
@@ -118,7 +112,7 @@ export class Checker {
     entry.cancel = nothing
   }
 
-  private plan (entry: Entry, at: number): void { this.due.push(at, { entry, turn: ++entry.turn, deadline: false, at }) }
+  private plan (entry: Entry, at: number): void { this.due.push(at, { entry, turn: ++entry.turn, deadline: false }) }
 
   private arm (): void {
     const at = this.due.next
@@ -131,23 +125,21 @@ export class Checker {
     this.timer = null
     const now = this.o.now()
     for (let due = this.due.pop(now); due !== null; due = this.due.pop(now)) {
-      const { entry, turn, deadline, at } = due
+      const { entry, turn, deadline } = due
       if (turn !== entry.turn) continue
       if (deadline) {
         entry.cancel()
-        this.ended(entry, turn, { ok: false, code: 'timeout', detail: `no answer within ${entry.target.check.timeoutMs} ms`, tookMs: entry.target.check.timeoutMs, weightPct: null })
-      } else this.begin(entry, at, now)
+        this.ended(entry, turn, { ok: false, code: 'timeout', detail: `no answer within ${entry.target.check.timeoutMs} ms`, tookMs: entry.target.check.timeoutMs })
+      } else this.begin(entry, now)
     }
     this.arm()
   }
 
-  private begin (entry: Entry, dueAt: number, now: number): void {
+  private begin (entry: Entry, now: number): void {
     const turn = ++entry.turn
-    const at = now + entry.target.check.timeoutMs
     entry.beganAt = now
-    entry.lateMs = now - dueAt
     entry.running = true
-    this.due.push(at, { entry, turn, deadline: true, at })
+    this.due.push(now + entry.target.check.timeoutMs, { entry, turn, deadline: true })
     const cancel = this.o.probe(entry.target, (outcome) => {
       this.ended(entry, turn, outcome)
       this.arm()
@@ -163,9 +155,8 @@ export class Checker {
     if (outcome.ok) entry.passed++
     else entry.failed++
     this.move(entry, outcome.ok ? 'pass' : 'fail', outcome.code, outcome.detail)
-    const { now, random, onProbed } = this.o
+    const { now, random } = this.o
     this.plan(entry, Math.max(now(), entry.beganAt + nextInterval(entry.health, entry.target.check, random())))
-    onProbed?.(entry.target, outcome, entry.lateMs)
   }
 
   private move (entry: Entry, input: HealthInput, code: HealthTransition['code'], detail: string): void {

@@ -22,7 +22,10 @@ export interface Health { readonly state: HealthState, readonly count: number }
 export const unknown: Health = { state: 'unknown', count: 0 }
 const highest = ({ rise, fall }: Thresholds): number => rise + fall - 1
 
-/** As it was before a restart or with other thresholds; what cannot have been is unknown. */
+/** A state that has just begun, or of which only that is known: its counter is at the end. */
+export const ofState = (state: HealthState, t: Thresholds): Health => ({ state, count: state === 'up' ? highest(t) : 0 })
+
+/** With other thresholds than before. */
 export function restored ({ state, count }: Health, t: Thresholds): Health {
   if (state === 'up') return { state, count: Math.min(Math.max(count, t.rise), highest(t)) }
   if (state === 'down') return { state, count: Math.min(Math.max(count, 0), t.rise - 1) }
@@ -32,10 +35,10 @@ export function restored ({ state, count }: Health, t: Thresholds): Health {
 export function step (health: Health, input: HealthInput, t: Thresholds): Health {
   const to = (transitions[health.state] as Partial<Record<HealthInput, HealthState | 'count'>>)[input]
   if (to === undefined) return health
-  if (to !== 'count') return { state: to, count: to === 'up' ? highest(t) : 0 }
+  if (to !== 'count') return ofState(to, t)
   const count = Math.min(Math.max(health.count + (input === 'pass' ? 1 : -1), 0), highest(t))
-  if (health.state === 'up') return count < t.rise ? { state: 'down', count: 0 } : { state: 'up', count }
-  if (count >= t.rise) return { state: 'up', count: highest(t) }
+  if (health.state === 'up') return count < t.rise ? ofState('down', t) : { state: 'up', count }
+  if (count >= t.rise) return ofState('up', t)
   return { state: 'down', count: input === 'pass' ? count : 0 }
 }
 

@@ -4,14 +4,13 @@
  */
 import type { Registry } from 'prom-client'
 import type { VipState, VipStatus } from '../contract/balancing.js'
-import type { HealthState, TargetStatus } from '../contract/health.js'
+import { healthStates, type TargetStatus } from '../contract/health.js'
 import { addCounter, addGauge, states, type Series } from './families.js'
 
 /** As of this scrape. */
 export interface LoadBalancerReading { readonly vips: readonly VipStatus[], readonly targets: readonly TargetStatus[] }
 
 const vipStates: readonly VipState[] = ['unknown', 'up', 'degraded', 'panic', 'down']
-const targetStates: readonly HealthState[] = ['unknown', 'up', 'down', 'paused', 'disabled']
 
 export function addLoadBalancer (registry: Registry, read: () => LoadBalancerReading): void {
   const vip = (name: string, help: string, labelNames: readonly string[], seriesOf: (vip: VipStatus) => readonly Series[]): void => { addGauge(registry, { name, help, labelNames, series: () => read().vips.flatMap(seriesOf) }) }
@@ -20,7 +19,7 @@ export function addLoadBalancer (registry: Registry, read: () => LoadBalancerRea
   vip('vip_state', 'Whether a VIP serves: 1 for the state it is in', ['vip', 'state'], ({ name, state }) => states({ vip: name }, 'state', vipStates, state))
   vip('real_weight', 'Share of new flows that a real has now, 0 to 100', ['vip', 'pool', 'real'], ({ name, reals }) => reals.map((real): Series => [{ vip: name, pool: real.pool, real: real.name }, real.weight]))
   vip('real_configured_weight', 'Share of new flows that the configuration gives a real, 0 to 100', ['vip', 'pool', 'real'], ({ name, reals }) => reals.map((real): Series => [{ vip: name, pool: real.pool, real: real.name }, real.configuredWeight]))
-  target('target_state', 'What is known of a target of health checks: 1 for the state it is in', ['target', 'state'], ({ id, state }) => states({ target: id }, 'state', targetStates, state))
+  target('target_state', 'What is known of a target of health checks: 1 for the state it is in', ['target', 'state'], ({ id, state }) => states({ target: id }, 'state', healthStates, state))
   target('target_probe_seconds', 'How long the latest probe of a target took', ['target'], ({ id, last }): Series[] => last === null ? [] : [[{ target: id }, last.tookMs / 1000]])
   addCounter(registry, {
     name: 'target_probes', help: 'Probes of a target since the agent started, by result', labelNames: ['target', 'result'],

@@ -4,10 +4,7 @@
  */
 import type { LoadBalancerControl } from '../contract/balancing.js'
 import type { Desired, Real, Vip } from '../contract/desired.js'
-import type { HealthState } from '../contract/health.js'
-import { healthLimits } from '../contract/health-limits.js'
-import type { Health } from '../health/machine.js'
-import { Balancer, targetsOf, type Changes } from '../reconcile/lb/balancer.js'
+import { Balancer, type Changes } from '../reconcile/lb/balancer.js'
 import { monotonicMs } from '../lib/monotonic.js'
 import { readHealth, writeHealth } from './health-file.js'
 import { startHealthThreads, type HealthThreadsOptions } from './health-thread.js'
@@ -40,9 +37,7 @@ const SAVE_MS = 1000
 const AGAIN_MS = 1000
 
 export function startBalancing (o: BalancingOptions): Balancing {
-  const known = readHealth(o.stateDirectory)
-  const counts = new Map<string, Health>(known)
-  const balancer = new Balancer(monotonicMs, new Map<string, HealthState>([...known].map(([id, { state }]) => [id, state])), o.inherited ? monotonicMs() + WARM_UP_MS : -Infinity)
+  const balancer = new Balancer(monotonicMs, readHealth(o.stateDirectory), o.inherited ? monotonicMs() + WARM_UP_MS : -Infinity)
   const timers = new Set<NodeJS.Timeout>()
   const later = (ms: number, run: () => void): NodeJS.Timeout => {
     const timer = setTimeout(() => {
@@ -56,15 +51,13 @@ export function startBalancing (o: BalancingOptions): Balancing {
   let stale = false
   let building = false
   let saving: NodeJS.Timeout | null = null
+  /** One after the other. */
+  let saved: Promise<void> = Promise.resolve()
   let growing: NodeJS.Timeout | null = null
 
   const save = (): void => {
     saving = null
-    try {
-      writeHealth(o.stateDirectory, counts)
-    } catch (error) {
-      o.onProblem('states of health checks are not saved', error)
-    }
+    saved = saved.then(async () => { await writeHealth(o.stateDirectory, balancer.known) }).catch((error: unknown) => { o.onProblem('states of health checks are not saved', error) })
   }
   const build = async (): Promise<void> => {
     if (building) return
@@ -102,10 +95,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
   const threads = startHealthThreads({
     netns: o.netns, netnsPath: o.netnsPath,
     onTransitions: (transitions) => {
-      for (const { id, transition: { from, to, code, detail } } of transitions) {
-        counts.set(id, { state: to, count: to === 'up' ? healthLimits.thresholdMax * 2 : 0 }) // the checker bounds it
-        o.onEvent('real-transition', { target: id, from, to, code, detail })
-      }
+      for (const { id, transition: { from, to, code, detail } } of transitions) o.onEvent('real-transition', { target: id, from, to, code, detail })
       follow(balancer.heard(transitions))
       saving ??= later(SAVE_MS, save)
     },
@@ -118,11 +108,9 @@ export function startBalancing (o: BalancingOptions): Balancing {
       return (vip, real) => weights.get(vip.name)?.get(real.name) ?? 0
     },
     configured: (d) => {
-      const targets = targetsOf(d)
-      const ids = new Set(targets.map(({ id }) => id))
-      for (const id of counts.keys()) if (!ids.has(id)) counts.delete(id)
-      threads.replace(targets, counts)
-      follow(balancer.configure(d))
+      const changes = balancer.configure(d)
+      threads.replace(balancer.targets, balancer.known)
+      follow(changes)
     },
     control: {
       vips: async () => await Promise.resolve(balancer.status()),
@@ -133,7 +121,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
       closed = true
       for (const timer of timers) clearTimeout(timer)
       if (saving !== null) save()
-      await threads.close()
+      await Promise.all([saved, threads.close()])
     }
   }
 }

@@ -1,7 +1,8 @@
 /** The epochs this node has used, on disk before they are used (R24): a file that is replaced whole, and a folder that is synced. */
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Epoch } from '../ha/rg.js'
+import { replaceFile } from '../lib/replace-file.js'
 
 export class EpochFile {
   private writing: Promise<void> = Promise.resolve()
@@ -22,7 +23,7 @@ export class EpochFile {
   /** Resolves once it is on disk. One write after another; the last has all. */
   async write (rg: number, epoch: Epoch): Promise<void> {
     if ((this.epochs.get(rg) ?? 0n) < epoch) this.epochs.set(rg, epoch)
-    const mine = this.writing.then(async () => { await replace(this.path, JSON.stringify(Object.fromEntries([...this.epochs].map(([n, e]) => [n, String(e)])))) })
+    const mine = this.writing.then(async () => { await replaceFile(this.path, JSON.stringify(Object.fromEntries([...this.epochs].map(([n, e]) => [n, String(e)])))) })
     this.writing = mine.catch(() => undefined)
     await mine
   }
@@ -35,23 +36,4 @@ function parse (text: string): Map<number, Epoch> {
     if (!/^\d{1,2}$/.test(rg) || typeof epoch !== 'string' || !/^\d{1,20}$/.test(epoch)) throw new Error(`not an epoch: ${rg}`)
     return [Number(rg), BigInt(epoch)]
   }))
-}
-
-async function replace (path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const next = `${path}.next`
-  const file = await open(next, 'w', 0o600)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(next, path)
-  const folder = await open(dirname(path), 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }

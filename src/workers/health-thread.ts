@@ -1,14 +1,13 @@
 /** Main thread's end of the health threads: one for each network namespace that probes leave from, for as long as there is something to probe. */
 import { Worker } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
-import type { CheckTarget, HealthInput, HealthTransition, TargetStatus } from '../contract/health.js'
-import type { Health } from '../health/machine.js'
+import type { CheckTarget, HealthInput, HealthState, HealthTransition, TargetStatus } from '../contract/health.js'
 import { unpackError } from './errors.js'
 import type { FromHealth, HealthWorkerData, ToHealth } from './protocol.js'
 
 export interface HealthThreads {
   /** Other targets from now on. `known`: states of an earlier life, by id. */
-  readonly replace: (targets: readonly CheckTarget[], known: ReadonlyMap<string, Health>) => void
+  readonly replace: (targets: readonly CheckTarget[], known: ReadonlyMap<string, HealthState>) => void
   /** False: there is no such target. */
   readonly operate: (id: string, input: HealthInput) => boolean
   readonly report: () => Promise<readonly TargetStatus[]>
@@ -36,7 +35,7 @@ class Thread {
   private targets: readonly CheckTarget[] = []
   private told = ''
 
-  constructor (private readonly netns: string | null, private readonly o: HealthThreadsOptions, private readonly known: () => ReadonlyMap<string, Health>) { this.start() }
+  constructor (private readonly netns: string | null, private readonly o: HealthThreadsOptions, private readonly known: () => ReadonlyMap<string, HealthState>) { this.start() }
 
   private start (): void {
     this.again = null
@@ -93,7 +92,7 @@ class Thread {
 export function startHealthThreads (o: HealthThreadsOptions): HealthThreads {
   const threads = new Map<string, Thread>()
   const placeOf = new Map<string, Thread>()
-  let states: ReadonlyMap<string, Health> = new Map()
+  let states: ReadonlyMap<string, HealthState> = new Map()
   const netnsOf = ({ check }: CheckTarget): string | null => check.netns === null ? o.netns : o.netnsPath(check.netns)
   return {
     replace: (targets, known) => {

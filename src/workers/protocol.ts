@@ -5,8 +5,7 @@ import type { IdTable } from '../contract/desired.js'
 import type { LinkInfo, ProbeResult } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices, Answer, ConfigAuthority } from '../contract/services.js'
 import type { LoadBalancerControl } from '../contract/balancing.js'
-import type { CheckTarget, HealthInput, HealthTransition, TargetStatus } from '../contract/health.js'
-import type { Health } from '../health/machine.js'
+import type { CheckTarget, HealthInput, HealthState, HealthTransition, TargetStatus } from '../contract/health.js'
 import type { EventLog } from '../ha/event-log.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
 import type { ClusterSpec } from './cluster.js'
@@ -62,7 +61,7 @@ export interface HealthWorkerData {
 
 /** Main -> health worker. */
 export type ToHealth =
-  | { readonly kind: 'targets', readonly targets: readonly CheckTarget[], readonly known: ReadonlyMap<string, Health> }
+  | { readonly kind: 'targets', readonly targets: readonly CheckTarget[], readonly known: ReadonlyMap<string, HealthState> }
   | { readonly kind: 'operate', readonly id: string, readonly input: HealthInput }
   /** Answered by one `report`. */
   | { readonly kind: 'report' }

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { quickstartConfig } from './config.js'
+import { nginxConfig } from './servers.js'
 import { Background, must } from './shell.js'
 import { agentSaid, openLab, skipReason } from './support.js'
 import type { Lab } from './lab.js'
@@ -34,9 +35,7 @@ class Reals {
     if (real === undefined) return
     const directory = join(this.lab.topology.directory, name)
     mkdirSync(directory, { recursive: true })
-    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${directory}/${kind};`).join(' ')
-    writeFileSync(join(directory, 'nginx.conf'), `daemon off; master_process off; user root; pid ${directory}/pid; error_log ${directory}/error.log; events {}
-http { access_log off; ${temporary} server { listen ${real.port}; root ${join(this.lab.topology.directory, 'files')}; add_header X-Server ${name} always; location = /healthz { return 200 "well"; } } }\n`)
+    writeFileSync(join(directory, 'nginx.conf'), nginxConfig(name, directory, join(this.lab.topology.directory, 'files'), [real.port]))
     this.running.set(name, new Background(name, this.lab.netns(real.host as HostName), ['nginx', '-p', directory, '-e', join(directory, 'error.log'), '-c', join(directory, 'nginx.conf')]))
   }
 
@@ -53,7 +52,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
     for (const { name } of reals) servers.start(name)
     const config = quickstartConfig(lab.prefix, [
       [['agent', 'backend'], backend],
-      [['healthchecks'], { web: { type: 'http', interval: `${INTERVAL_MS}ms`, timeout: `${4 * INTERVAL_MS}ms`, rise: 2, fall: 3, http: { path: '/healthz', status: 200, body: '^well$' } } }],
+      [['healthchecks'], { web: { type: 'http', interval: `${INTERVAL_MS}ms`, timeout: `${4 * INTERVAL_MS}ms`, rise: 2, fall: 3, http: { path: '/who', status: 200, body: '^r[1-4] ' } } }],
       [['vips', 'web4', 'healthcheck'], 'web'],
       [['vips', 'web4', 'pools'], [{ reals: reals.map(({ name, host, port }) => ({ name, address: addresses[host].v4, port })) }]]
     ])

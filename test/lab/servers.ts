@@ -21,7 +21,7 @@ const program = (name: string): string => fileURLToPath(new URL(`./${name}.js`, 
 export const nodeProgram = (name: 'net-server' | 'net-client', options: object): string[] => [process.execPath, program(name), JSON.stringify(options)]
 
 /** Responses name the server and the address it sees. `files` is served flat. */
-export function nginxConfig (name: string, directory: string, files: string): string {
+export function nginxConfig (name: string, directory: string, files: string, listen: readonly number[] = [ports.http, ports.httpAlt]): string {
   return `# server ${name} of the lab
 daemon off;
 master_process off;
@@ -35,7 +35,7 @@ http {
   default_type application/octet-stream;
 ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `  ${kind}_temp_path ${directory}/${kind};`).join('\n')}
   server {
-${[ports.http, ports.httpAlt].map((port) => `    listen ${port} backlog=4096;\n    listen [::]:${port} ipv6only=on backlog=4096;`).join('\n')}
+${listen.map((port) => `    listen ${port} backlog=4096;\n    listen [::]:${port} ipv6only=on backlog=4096;`).join('\n')}
     root ${files};
     add_header X-Server ${name} always;
     add_header X-Client $remote_addr always;

@@ -4,7 +4,7 @@ import { healthDefaults as usual, healthLimits as max } from '../../contract/hea
 import { familyOf, formatAddress } from '../../lib/address.js'
 import { pointer } from '../issues.js'
 import type { RawConfig, RawHealthCheck, Scalar } from '../raw.js'
-import { formatDuration, parseDuration } from '../units.js'
+import { formatDuration, parseDuration, patternFault } from '../units.js'
 import { singleAddress } from './addresses.js'
 import { absolute } from './agent.js'
 import { entries, type Build } from './context.js'
@@ -71,12 +71,7 @@ function buildHttp (b: Build, path: string, raw: NonNullable<RawHealthCheck['htt
     return []
   })
   const { body } = raw
-  if (body !== undefined) {
-    try {
-      RegExp(body, 'u')
-    } catch (error) {
-      b.issue(pointer(path, 'body'), 'LS_C_VALUE', 'not a regular expression', body, error instanceof Error ? error.message : 'another one')
-    }
-  }
+  const fault = body === undefined ? null : patternFault(body)
+  if (fault !== null) b.issue(pointer(path, 'body'), 'LS_C_VALUE', 'not a regular expression', body, fault)
   return { method: raw.method ?? 'GET', path: raw.path ?? '/', host: raw.host ?? null, headers: raw.headers ?? {}, statuses, body: body ?? null }
 }

@@ -1,5 +1,5 @@
 /** Schema of `healthchecks`: how reals are asked whether they serve. */
-import { healthDefaults as usual, healthLimits as max } from '../../contract/health-limits.js'
+import { healthDefaults as usual, healthLimits as max, requestPatterns } from '../../contract/health-limits.js'
 import { formatDuration } from '../units.js'
 import { choice, duration, integer, listOf, mapOf, name, object, oneOrMany, text, type JsonSchema } from './common.js'
 
@@ -14,11 +14,11 @@ const tls = object('TLS for type tls, and for http and grpc over it.', {
 
 const http = object('Request and expected answer of type http.', {
   method: choice('Request method.', ['GET', 'HEAD', 'OPTIONS', 'POST'], 'GET'),
-  path: text('Path and query.', { default: '/', pattern: '^/[!-~]*$', examples: ['/healthz'] }),
-  host: text('Host header. Default: the address of the real.', { maxLength: 253, pattern: '^[!-~]+$' }),
+  path: text('Path and query.', { default: '/', pattern: requestPatterns.path, maxLength: max.pathCharsMax, examples: ['/healthz'] }),
+  host: text('Host header. Default: the address of the real.', { maxLength: max.hostCharsMax, pattern: requestPatterns.host }),
   headers: { type: 'object', description: 'More header lines.', propertyNames: { pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$" }, additionalProperties: text('value', { pattern: '^[ -~]*$', maxLength: 1024 }), maxProperties: 32 },
   status: oneOrMany('Status codes that are well: codes or ranges.', { type: ['integer', 'string'] }, { default: '200-399', examples: [200, ['200-299', 404]] }),
-  body: text(`Regular expression that the first ${max.bodyBytesMax} bytes of the answer must match.`, { maxLength: 256 }),
+  body: text(`Regular expression that the first ${max.bodyBytesMax} bytes of the answer must match.`, { maxLength: max.bodyPatternCharsMax }),
 })
 
 const dns = object('Question of type dns, over UDP.', {

@@ -1,8 +1,8 @@
 /** What a probe says, and what errors of the system mean. */
 import type { HealthCheck, ProbeCode, ProbeOutcome } from '../../contract/health.js'
 
-export const passed = (beganAt: number, detail = ''): ProbeOutcome => ({ ok: true, code: 'ok', detail, tookMs: performance.now() - beganAt, weightPct: null })
-export const failed = (beganAt: number, code: ProbeCode, detail: string): ProbeOutcome => ({ ok: false, code, detail, tookMs: performance.now() - beganAt, weightPct: null })
+export const passed = (beganAt: number, detail = ''): ProbeOutcome => ({ ok: true, code: 'ok', detail, tookMs: performance.now() - beganAt })
+export const failed = (beganAt: number, code: ProbeCode, detail: string): ProbeOutcome => ({ ok: false, code, detail, tookMs: performance.now() - beganAt })
 
 const codes: Readonly<Record<string, ProbeCode>> = {
   ECONNREFUSED: 'refused', ECONNRESET: 'reset', EPIPE: 'reset', ETIMEDOUT: 'timeout', ETIMEOUT: 'timeout', EHOSTUNREACH: 'unreachable', ENETUNREACH: 'unreachable', EADDRNOTAVAIL: 'unreachable', EHOSTDOWN: 'unreachable'

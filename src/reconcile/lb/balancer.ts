@@ -3,10 +3,9 @@
  * probes nor dataplane; whoever holds it does, with what it says.
  */
 import type { RealState, VipState, VipStatus } from '../../contract/balancing.js'
-import type { Desired, Real, Vip } from '../../contract/desired.js'
 import type { CheckTarget, HealthState, HealthTransition } from '../../contract/health.js'
-import { targetOf } from './targets.js'
-import { weigh, type RealWeight, type VipWeights } from './weights.js'
+import { placed, targetsOf, type Checks, type PlacedReal, type PlacedVip } from './targets.js'
+import { weigh, type VipWeights } from './weights.js'
 
 export interface WeightChange { readonly vip: string, readonly real: string, readonly from: number, readonly to: number, readonly state: RealState }
 export interface StateChange { readonly vip: string, readonly from: VipState, readonly to: VipState, readonly pool: string | null }
@@ -22,29 +21,34 @@ export interface Changes {
 /** In slow start the share grows in so many steps. */
 const STEPS = 10
 
-type Checks = Pick<Desired, 'healthChecks' | 'vips'>
+type Weights = ReadonlyMap<string, VipWeights>
 
 export class Balancer {
   private desired: Checks = { healthChecks: [], vips: [] }
+  private vips: readonly PlacedVip[] = []
   private readonly health: Map<string, HealthState>
   /** When a target that was down came up, monotonic. */
   private readonly upSinceMs = new Map<string, number>()
-  private now: ReadonlyMap<string, VipWeights> = new Map()
+  private now: Weights = new Map()
 
   /** `known`: of an earlier life. `warmUntilMs`: until then what nobody knows yet counts as up: a dataplane that went on forwarding while its agent was away is left in peace. */
   constructor (private readonly nowMs: () => number, known: ReadonlyMap<string, HealthState> = new Map(), private readonly warmUntilMs = -Infinity) {
     this.health = new Map(known)
   }
 
+  /** States by id of the target, as they are from now on too. */
+  get known (): ReadonlyMap<string, HealthState> { return this.health }
+  get targets (): readonly CheckTarget[] { return targetsOf(this.vips) }
+
   /** Weights, were this configuration in force now. */
-  preview (d: Checks): ReadonlyMap<string, VipWeights> { return new Map(d.vips.map(vip => [vip.name, this.weighOne(d, vip)])) }
+  preview (d: Checks): Weights { return d === this.desired ? this.now : this.weighed(placed(d)) }
 
   /** It is in force. Targets that nobody has any more are forgotten. */
   configure (d: Checks): Changes {
     this.desired = d
-    const targets = new Set(targetsOf(d).map(({ id }) => id))
-    for (const id of this.health.keys()) if (!targets.has(id)) this.health.delete(id)
-    for (const id of this.upSinceMs.keys()) if (!targets.has(id)) this.upSinceMs.delete(id)
+    this.vips = placed(d)
+    const targets = new Set(this.targets.map(({ id }) => id))
+    for (const map of [this.health, this.upSinceMs]) for (const id of map.keys()) if (!targets.has(id)) map.delete(id)
     return this.weighAll()
   }
 
@@ -63,89 +67,76 @@ export class Balancer {
   /** When the next tick is due; `null`: none is. */
   nextMs (): number | null {
     const nowMs = this.nowMs()
-    const due = this.warmUntilMs > nowMs ? [this.warmUntilMs] : []
-    for (const vip of this.desired.vips) {
+    let next = this.warmUntilMs > nowMs ? this.warmUntilMs : Infinity
+    for (const { vip, pools } of this.upSinceMs.size === 0 ? [] : this.vips) {
       const step = vip.slowStartMs / STEPS
-      for (const real of step === 0 ? [] : vip.pools.flatMap(pool => pool.reals)) {
-        const passed = nowMs - (this.since(vip, real) ?? -Infinity)
-        if (passed < vip.slowStartMs) due.push(nowMs - passed + (Math.floor(passed / step) + 1) * step)
+      for (const real of step === 0 ? [] : pools.flatMap(({ reals }) => reals)) {
+        const passed = nowMs - this.since(real)
+        if (passed < vip.slowStartMs) next = Math.min(next, nowMs - passed + (Math.floor(passed / step) + 1) * step)
       }
     }
-    return due.length === 0 ? null : Math.min(...due)
+    return next === Infinity ? null : next
   }
 
   status (): VipStatus[] {
-    return this.desired.vips.flatMap((vip) => {
-      const weights = this.now.get(vip.name)
+    return this.vips.flatMap(({ vip: { name, address, port, protocol, mode, redundancyGroup }, pools }) => {
+      const weights = this.now.get(name)
       if (weights === undefined) return []
-      const { name, address, port, protocol, mode, redundancyGroup } = vip
-      const real = new Map(vip.pools.flatMap(pool => pool.reals).map(r => [r.name, r]))
-      return [{
-        name, address, port, protocol, mode, redundancyGroup, state: weights.state, pool: weights.pool,
-        reals: weights.reals.map(({ name, pool, weight, state }) => {
-          const configured = real.get(name)
-          const target = configured === undefined ? null : targetOf(this.desired, vip, configured)
-          return { name, pool, weight, state, address: configured?.address ?? '', port: configured?.port ?? 0, configuredWeight: configured?.weight ?? 0, target: target === null ? null : target.id }
-        })
-      }]
+      const { state, pool } = weights
+      const placedReals = new Map(pools.flatMap(({ reals }) => reals).map(place => [place.real.name, place]))
+      const reals = weights.reals.flatMap(({ name, pool, weight, state }) => {
+        const place = placedReals.get(name)
+        return place === undefined ? [] : [{ name, pool, weight, state, address: place.real.address, port: place.real.port, configuredWeight: place.real.weight, target: place.target?.id ?? null }]
+      })
+      return [{ name, address, port, protocol, mode, redundancyGroup, state, pool, reals }]
     })
   }
 
-  private since (vip: Vip, real: Real): number | undefined {
-    const target = targetOf(this.desired, vip, real)
-    return target === null ? undefined : this.upSinceMs.get(target.id)
+  /** -Infinity: it did not come up from down. */
+  private since ({ target }: PlacedReal): number { return (target === null ? undefined : this.upSinceMs.get(target.id)) ?? -Infinity }
+
+  private sharePct (slowStartMs: number, real: PlacedReal): number {
+    const passed = this.nowMs() - this.since(real)
+    return passed >= slowStartMs ? 100 : Math.max(1, Math.floor(passed / slowStartMs * STEPS)) * (100 / STEPS)
   }
 
-  private sharePct (vip: Vip, real: Real): number {
-    const since = vip.slowStartMs === 0 ? undefined : this.since(vip, real)
-    const passed = since === undefined ? Infinity : this.nowMs() - since
-    return passed >= vip.slowStartMs ? 100 : Math.max(1, Math.floor(passed / vip.slowStartMs * STEPS)) * (100 / STEPS)
-  }
-
-  private healthOf (d: Checks, vip: Vip, real: Real): HealthState | null {
-    const target = targetOf(d, vip, real)
+  private healthOf ({ target }: PlacedReal): HealthState | null {
     if (target === null) return null
     const known = this.health.get(target.id) ?? 'unknown'
     return known === 'unknown' && this.nowMs() < this.warmUntilMs ? 'up' : known
   }
 
-  private weighOne (d: Checks, vip: Vip): VipWeights {
-    return weigh({
-      quorum: vip.quorum, panicPct: vip.panicPct, flushOnDown: vip.flushOnDown,
-      pools: vip.pools.map(pool => ({
-        name: pool.name, reals: pool.reals.map(real => ({ name: real.name, weight: real.weight, health: this.healthOf(d, vip, real), drained: false, sharePct: this.sharePct(vip, real) }))
+  private weighed (vips: readonly PlacedVip[]): Weights {
+    return new Map(vips.map(({ vip: { name, quorum, panicPct, flushOnDown, slowStartMs }, pools }) => [name, weigh({
+      quorum, panicPct, flushOnDown,
+      pools: pools.map(pool => ({
+        name: pool.name,
+        reals: pool.reals.map(place => ({ name: place.real.name, weight: place.real.weight, health: this.healthOf(place), drained: false, sharePct: this.sharePct(slowStartMs, place) }))
       }))
-    })
+    })]))
   }
 
   private weighAll (): Changes {
     const before = this.now
-    this.now = this.preview(this.desired)
-    const out = { weights: [] as WeightChange[], states: [] as StateChange[], flush: [] as Array<{ vip: string, real: string }> }
-    for (const [vip, { state, pool, reals }] of this.now) {
-      const was = before.get(vip)
-      if (was === undefined) continue
-      if (was.state !== state || was.pool !== pool) out.states.push({ vip, from: was.state, to: state, pool })
-      const old = new Map<string, RealWeight>(was.reals.map(r => [r.name, r]))
-      for (const real of reals) {
-        const known = old.get(real.name)
-        if (known === undefined) continue
-        if (known.weight !== real.weight) out.weights.push({ vip, real: real.name, from: known.weight, to: real.weight, state: real.state })
-        if (real.flush && !known.flush) out.flush.push({ vip, real: real.name })
-      }
-    }
-    return out
+    this.now = this.weighed(this.vips)
+    return changesOf(before, this.now)
   }
 }
 
-/** Everybody who is probed, each once. */
-export function targetsOf (d: Checks): CheckTarget[] {
-  const targets = new Map<string, CheckTarget>()
-  for (const vip of d.vips) {
-    for (const real of vip.pools.flatMap(pool => pool.reals)) {
-      const target = targetOf(d, vip, real)
-      if (target !== null) targets.set(target.id, target)
+/** Of what both have. */
+function changesOf (before: Weights, now: Weights): Changes {
+  const out = { weights: [] as WeightChange[], states: [] as StateChange[], flush: [] as Array<{ vip: string, real: string }> }
+  for (const [vip, { state, pool, reals }] of now) {
+    const was = before.get(vip)
+    if (was === undefined) continue
+    if (was.state !== state || was.pool !== pool) out.states.push({ vip, from: was.state, to: state, pool })
+    const old = new Map(was.reals.map(real => [real.name, real]))
+    for (const { name: real, weight, flush, state } of reals) {
+      const known = old.get(real)
+      if (known === undefined) continue
+      if (known.weight !== weight) out.weights.push({ vip, real, from: known.weight, to: weight, state })
+      if (flush && !known.flush) out.flush.push({ vip, real })
     }
   }
-  return [...targets.values()]
+  return out
 }

@@ -1,18 +1,34 @@
 /** Who is probed for which reals: each address and port once for each check. Pure. */
 import type { Desired, Real, Vip } from '../../contract/desired.js'
-import type { CheckTarget } from '../../contract/health.js'
+import type { CheckTarget, HealthCheck } from '../../contract/health.js'
 import { formatEndpoint } from '../../lib/address.js'
 
+export type Checks = Pick<Desired, 'healthChecks' | 'vips'>
+
+/** A real with whom its check probes; `null`: nobody checks it. */
+export interface PlacedReal { readonly real: Real, readonly target: CheckTarget | null }
+export interface PlacedVip { readonly vip: Vip, readonly pools: ReadonlyArray<{ readonly name: string, readonly reals: readonly PlacedReal[] }> }
+
 /** Port that a check probes of a real; 0: none. */
-function portOf (check: CheckTarget['check'], vip: Vip, real: Real): number {
+function portOf (check: HealthCheck, vip: Vip, real: Real): number {
   if (check.type === 'icmp') return 0
   return check.port !== 0 ? check.port : real.port !== 0 ? real.port : vip.port
 }
 
-export function targetOf (d: Pick<Desired, 'healthChecks'>, vip: Vip, real: Real): CheckTarget | null {
-  const check = real.check === null ? undefined : d.healthChecks.find(c => c.name === real.check)
-  if (check === undefined) return null
-  const { address } = real
-  const port = portOf(check, vip, real)
-  return { id: `${check.name}/${port === 0 ? address : formatEndpoint(address, port)}`, check, address, port }
+export function placed (d: Checks): PlacedVip[] {
+  const checks = new Map(d.healthChecks.map(check => [check.name, check]))
+  const targetOf = (vip: Vip, real: Real): CheckTarget | null => {
+    const check = real.check === null ? undefined : checks.get(real.check)
+    if (check === undefined) return null
+    const { address } = real
+    const port = portOf(check, vip, real)
+    return { id: `${check.name}/${port === 0 ? address : formatEndpoint(address, port)}`, check, address, port }
+  }
+  return d.vips.map(vip => ({ vip, pools: vip.pools.map(({ name, reals }) => ({ name, reals: reals.map(real => ({ real, target: targetOf(vip, real) })) })) }))
+}
+
+/** Everybody who is probed, each once. */
+export function targetsOf (vips: readonly PlacedVip[]): CheckTarget[] {
+  const targets = vips.flatMap(({ pools }) => pools.flatMap(({ reals }) => reals.flatMap(({ target }) => target ?? [])))
+  return [...new Map(targets.map(target => [target.id, target])).values()]
 }

@@ -64,8 +64,13 @@ export function weigh (vip: VipInput): VipWeights {
   const enough = pools.find(pool => pool.usable >= vip.quorum)
   const panicking = panicPool(vip, pools, enough ?? most)
   const serving = panicking ?? enough ?? most
+  const vipState = (): VipState => {
+    if (panicking !== null) return 'panic'
+    if (serving !== null) return enough === undefined ? 'degraded' : 'up'
+    return pools.some(({ states }) => states.some(({ state }) => state === 'unknown')) ? 'unknown' : 'down'
+  }
   return {
-    state: panicking !== null ? 'panic' : serving === null ? (pools.some(({ states }) => states.some(({ state }) => state === 'unknown')) ? 'unknown' : 'down') : enough === undefined ? 'degraded' : 'up',
+    state: vipState(),
     pool: serving?.name ?? null,
     reals: pools.flatMap(pool => pool.states.map(({ real, state }) => {
       const mine = pool === serving

@@ -7,7 +7,8 @@ export interface Pair { readonly cert: string, readonly key: string }
 
 export interface Authority {
   readonly ca: string
-  readonly issue: (name: string, subject: string) => Pair
+  /** `names`: of the certificate, as openssl writes them; negative `days`: it has expired. */
+  readonly issue: (name: string, subject: string, more?: { readonly names?: string, readonly days?: number }) => Pair
 }
 
 export const hasOpenssl = (): boolean => {
@@ -27,10 +28,10 @@ export function createAuthority (directory: string, name = 'ca'): Authority {
   run('req', '-x509', ...curve, '-keyout', at(`${name}.key`), '-out', at(`${name}.crt`), '-days', '2', '-subj', `/CN=${name}`)
   return {
     ca: at(`${name}.crt`),
-    issue: (who, subject) => {
+    issue: (who, subject, { names = 'IP:127.0.0.1,DNS:localhost', days = 2 } = {}) => {
       run('req', ...curve, '-keyout', at(`${who}.key`), '-out', at(`${who}.csr`), '-subj', subject)
-      writeFileSync(at(`${who}.ext`), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n')
-      run('x509', '-req', '-in', at(`${who}.csr`), '-CA', at(`${name}.crt`), '-CAkey', at(`${name}.key`), '-CAcreateserial', '-out', at(`${who}.crt`), '-days', '2', '-extfile', at(`${who}.ext`))
+      writeFileSync(at(`${who}.ext`), `subjectAltName=${names}\n`)
+      run('x509', '-req', '-in', at(`${who}.csr`), '-CA', at(`${name}.crt`), '-CAkey', at(`${name}.key`), '-CAcreateserial', '-out', at(`${who}.crt`), '-days', String(days), '-extfile', at(`${who}.ext`))
       return { cert: at(`${who}.crt`), key: at(`${who}.key`) }
     }
   }

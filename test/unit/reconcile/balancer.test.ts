@@ -2,7 +2,8 @@
 import t from 'tap'
 import { parseConfig } from '../../../src/config/parse.js'
 import type { Desired } from '../../../src/contract/desired.js'
-import { Balancer, targetsOf } from '../../../src/reconcile/lb/balancer.js'
+import { Balancer } from '../../../src/reconcile/lb/balancer.js'
+import { placed, targetsOf } from '../../../src/reconcile/lb/targets.js'
 import { options } from '../config/support.js'
 
 const config = (more = ''): Desired => {
@@ -21,7 +22,7 @@ const heard = (id: string, from: 'unknown' | 'up' | 'down', to: 'up' | 'down'): 
 const [a, b] = ['web/10.0.0.11:80', 'web/10.0.0.12:8080']
 
 t.test('each target once, with the port of the check, the real or the VIP', async t => {
-  t.same(targetsOf(config()).map(({ id }) => id), [a, b, 'ping/10.0.0.14'])
+  t.same(targetsOf(placed(config())).map(({ id }) => id), [a, b, 'ping/10.0.0.14'])
 })
 
 t.test('nobody is known: the pool that nobody checks serves; then the first, as it comes up', async t => {
