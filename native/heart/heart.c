@@ -1,5 +1,5 @@
 /* The heart: one thread that sends heartbeats, hears the peer's, and keeps the leases of what its agent said it owns (R23). The agent may die and come back; what it
- * said last holds meanwhile, and a lease is let go of when a peer owns the group in a newer epoch. Everything below runs on that thread but ls_heart_start and
+ * said last holds meanwhile; a lease is let go of when a peer owns the group in a newer epoch, or asks for it. Everything below runs on that thread but ls_heart_start and
  * ls_heart_stop.
  */
 #include <errno.h>
@@ -109,7 +109,8 @@ static void report_refused(struct ls_heart *h, u64 now)
 
 /* --- leases ------------------------------------------------------------------------------------------------------------------------ */
 
-static bool forwards(u32 role) { return role == LS_ROLE_OWNER || role == LS_ROLE_YIELD || role == LS_ROLE_TAKE; }
+static bool claims(u32 role) { return role == LS_ROLE_OWNER || role == LS_ROLE_YIELD; }
+static bool forwards(u32 role) { return claims(role) || role == LS_ROLE_TAKE; }
 
 /* Groups that the agent's word has us keep a lease for. */
 static u32 held(const struct ls_heart *h)
@@ -159,13 +160,13 @@ static void drop(struct ls_heart *h, u32 groups)
 	h->speak |= groups != 0;
 }
 
-/* While there is nobody to decide, the newer epoch wins. */
+/* While there is nobody to decide, the newer epoch wins, and a peer that asks for what we own, and knows in which epoch, has waited long enough for our agent. */
 static void yield_to(struct ls_heart *h, const struct ls_heartbeat *peer)
 {
 	u32 groups = held(h), lost = 0;
 
 	for (u32 g = 0; g < LS_RGS_MAX; g++)
-		if (groups >> g & 1 && (peer->role[g] == LS_ROLE_OWNER || peer->role[g] == LS_ROLE_YIELD) && peer->epoch[g] > h->word.epoch[g])
+		if (groups >> g & 1 && (claims(peer->role[g]) ? peer->epoch[g] > h->word.epoch[g] : peer->asks >> g & 1 && peer->epoch[g] == h->word.epoch[g]))
 			lost |= 1u << g;
 	drop(h, lost);
 }
@@ -176,7 +177,7 @@ static void beat(struct ls_heart *h, u64 now)
 {
 	u8 d[LS_HEART_DATAGRAM_MAX];
 	struct ls_heartbeat head = { .magic = LS_HEART_MAGIC, .version = LS_HEART_VERSION, .flags = (u8)(h->word.flags & ~(u32)LS_HEART_AWAY), .node = (u8)h->setup.node,
-		.body = (u16)h->body_bytes, .dropped = (u16)h->dropped, .restart_hold_ms = h->word.restart_hold_ms, .seq = ++h->seq };
+		.body = (u16)h->body_bytes, .dropped = (u16)h->dropped, .restart_hold_ms = h->word.restart_hold_ms, .asks = h->word.asks, .seq = ++h->seq };
 	char error[LS_PATH_ERROR_BYTES];
 
 	h->speak = false;

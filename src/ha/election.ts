@@ -87,7 +87,7 @@ export const electionTable: readonly Row[] = [
   { row: 8, want: 'init', code: 'listening', when: x => x.role === 'init' && x.holds.includes('listening') },
   { row: 9, want: 'hold', code: 'held', when: x => x.holds.length > 0 },
   // Somebody else owns, or is about to.
-  { row: 10, want: 'own', code: 'unattended', when: x => rivalClaims(x) && rivalIs(x, r => !r.attended) && (x.ready || x.synced) },
+  { row: 10, want: 'standby', code: 'unattended', when: x => rivalClaims(x) && rivalIs(x, r => !r.attended) && (x.ready || x.synced) },
   { row: 11, want: 'request', code: 'preempt', when: x => rivalClaims(x) && x.preempt && x.ready && x.mayMove && rivalIs(x, r => r.attended && r.status.role === 'owner' && !r.status.pinned && x.priority > r.status.priority) },
   { row: 12, want: 'standby', code: 'peer-owns', when: rivalClaims },
   { row: 13, want: 'standby', code: 'peer-takes', when: x => rivalIs(x, r => r.status.role === 'take') },

@@ -36,9 +36,9 @@ export type Command =
 
 /**
  * `nowMs` is this node's monotonic clock. `heardMs`: all heartbeats that came until then were events already; of a heartbeat, when it came; absent: until now. Nobody is
- * lost by a silence after it.
+ * lost by a silence after it. `behind`: heartbeats that came before now are not events yet; nothing is decided by what is old.
  */
-export type OwnershipEvent = { readonly nowMs: number, readonly heardMs?: number } & (
+export type OwnershipEvent = { readonly nowMs: number, readonly heardMs?: number, readonly behind?: boolean } & (
   | { readonly kind: 'tick' }
   /** First event. `epochs` null: this node lost its state. `adopted`: groups whose lease the keeper kept alive for this node. */
   | { readonly kind: 'started', readonly epochs: ReadonlyMap<number, Epoch> | null, readonly adopted: ReadonlyArray<{ readonly rg: number, readonly epoch: Epoch }> }

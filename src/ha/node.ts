@@ -139,11 +139,12 @@ export class HaNode {
     else this.take({ kind: 'tick' })
   }
 
-  /** It was this node that was silent: what the peer said meanwhile is not taken yet, and nobody is lost by that, whatever comes first. */
+  /** It was this node that was silent: what the peer said meanwhile is not taken yet; nobody is lost by that and nothing is decided before, whatever comes first. */
   private wake (): void {
     const { world, ownership: { timing } } = this.o
     const nowMs = world.nowMs()
-    if (nowMs - this.tickedMs >= detectionMs(timing) / 2) {
+    const heldUpMs = nowMs - this.tickedMs
+    if (heldUpMs >= detectionMs(timing) / 2 || (this.behind === null && heldUpMs >= timing.intervalMs / 2)) {
       const { turn, sinceMs } = this.behind ?? { turn: ++this.turns, sinceMs: this.tickedMs }
       if (this.behind === null) world.catchUp(turn)
       this.behind = { turn, sinceMs, untilMs: nowMs + detectionMs(timing) }
@@ -202,7 +203,7 @@ export class HaNode {
   private take (event: OwnershipEvent extends infer E ? E extends OwnershipEvent ? Omit<E, 'nowMs'> : never : never): void {
     this.wake()
     const nowMs = this.o.world.nowMs()
-    const { state, actions } = step(this.state, { heardMs: this.behind?.sinceMs ?? nowMs, ...event, nowMs } as OwnershipEvent)
+    const { state, actions } = step(this.state, { heardMs: this.behind?.sinceMs ?? nowMs, ...event, behind: this.behind !== null, nowMs } as OwnershipEvent)
     this.state = state
     const underWay = ({ rg, moveId }: { readonly rg: number, readonly moveId: string }): boolean => state.rgs.some((r) => r.config.rg === rg && r.move?.id === moveId)
     this.drains = this.drains.filter(underWay)

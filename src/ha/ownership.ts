@@ -40,7 +40,7 @@ export function step (state: OwnershipState, event: OwnershipEvent): Step {
   noteLosses(t)
   eachRg(t, rg => passTime(t, rg))
   absorb(t, event)
-  if (t.state.listenUntilMs !== null) eachRg(t, rg => settle(t, rg))
+  if (t.state.listenUntilMs !== null && event.behind !== true) eachRg(t, rg => settle(t, rg))
   for (const rg of t.state.rgs) if ((t.returned || t.regained.has(rg.config.rg)) && rg.role === 'owner' && rg.move === null && !rg.contested) t.out.push({ kind: 'announce', rg: rg.config.rg })
   // Leases are due from the last stamp, not from the last event: heartbeats that come often must not put them off.
   // Before the start the table has the roles of an earlier life, which may be adopted.
@@ -450,7 +450,7 @@ function follow (t: Turn, rg: RgState, input: ElectionInput, { want, code }: Dec
     case 'stay': return rg
     case 'init': case 'standby': case 'hold': {
       // A standby has its next epoch on disk before it needs it: a takeover waits for no disk. Unused, it is a gap in the numbers.
-      if (rg.role === 'standby' && code === 'peer-owns' && rg.synced && rg.move === null) return claim(t, rg)
+      if (rg.role === 'standby' && (code === 'peer-owns' || code === 'unattended') && rg.synced && rg.move === null) return claim(t, rg)
       const unclaimed: RgState = rg.claim === null ? rg : { ...rg, claim: null }
       if (rg.role === want) return unclaimed
       const resigns = rg.role === 'owner' && want === 'hold'

@@ -68,6 +68,8 @@ export interface RgStatus {
   /** Was proven equal, or owned, since the node started. */
   readonly synced: boolean
   readonly holds: readonly Hold[]
+  /** Would own it if the peer, whose agent is away for longer than its restart hold, let go of it. */
+  readonly asks: boolean
   /** Owns by an operator's switchover: preempt waits for a reset. */
   readonly pinned: boolean
   /** The last epoch given up to another owner, 0 if none: the addresses were announced in it, and whoever owns announces them again. */

@@ -153,7 +153,7 @@ export function statusOf (state: OwnershipState, seq: bigint): NodeStatus {
       const { ready, reasons } = readinessOf(state, rg)
       return {
         rg: rg.config.rg, role: rg.role, epoch: claims(rg.role) ? rg.epoch : rg.fence, priority: priorityOf(rg), ready, reasons,
-        synced: rg.synced, holds: holdsOf(state, rg), pinned: rg.pinned, gaveWay: rg.gaveWay,
+        synced: rg.synced, holds: holdsOf(state, rg), asks: rg.decision?.code === 'unattended', pinned: rg.pinned, gaveWay: rg.gaveWay,
       }
     }),
   }

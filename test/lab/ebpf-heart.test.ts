@@ -49,7 +49,7 @@ t.test('H72 kill -9 of the agent ends no lease, and the last program that goes e
     onHello: (_, resumed, adopted) => { hellos.push({ resumed, adopted }) }, onHeard: () => undefined, onLapsed: (rgs) => { lapsed.push(rgs) }, onAnswer: () => undefined,
     onProblem: (text) => { problems.push(text) }, onGone: () => undefined
   })
-  const rg = { rg: 0, role: 'owner', epoch: 0n, priority: 100, ready: true, reasons: [], synced: true, holds: [], pinned: false, gaveWay: 0n } as const // as a table is made
+  const rg = { rg: 0, role: 'owner', epoch: 0n, priority: 100, ready: true, reasons: [], synced: true, holds: [], asks: false, pinned: false, gaveWay: 0n } as const // as a table is made
   let link = dial()
   t.teardown(() => {
     link.close()

@@ -53,7 +53,7 @@ function openNode (t: Test, name: string, index: number, ports: readonly number[
     }))
   })
   const status = (role: Role, epoch: bigint): NodeStatus => {
-    const rg: RgStatus = { rg: 0, role, epoch, priority: 100, ready: true, reasons: [], synced: true, holds: [], pinned: false, gaveWay: 0n }
+    const rg: RgStatus = { rg: 0, role, epoch, priority: 100, ready: true, reasons: [], synced: true, holds: [], asks: false, pinned: false, gaveWay: 0n }
     return { node: name, nodeIndex: index, bootId: '', seq: 0n, generation: 4n, agent: 'present', restartHoldMs: null, rgs: [rg] }
   }
   const setRole = (role: number, epoch: bigint, deadline: bigint): void => { table.setRole(0, role, epoch, deadline) }

@@ -444,7 +444,12 @@ TEST("H72 without its agent a heart says so and keeps the leases, until a peer o
 	peer.head.role[3] = LS_ROLE_STANDBY; /* no owner, whatever it has heard of */
 	peer.head.epoch[3] = 0x702;
 	peer_say();
+	peer.head.epoch[3] = 0x402; /* asks for what was owned in an older epoch */
+	peer.head.asks = 1 << 3 | 1 << 4;
+	peer_say();
+	peer.head.asks = 0;
 	away_ticks();
+	CHECK_EQ(LS_LOAD(&a->rgs[3].role), LS_ROLE_OWNER);
 	CHECK_EQ(LS_LOAD(&a->rgs[2].role), LS_ROLE_OWNER);
 	peer.head.epoch[2] = 0x602;
 	peer_say();
@@ -459,6 +464,35 @@ TEST("H72 without its agent a heart says so and keeps the leases, until a peer o
 	CHECK_EQ(got.hello.epoch[3], 0x501);
 	CHECK_EQ(got.hello.epoch[2], 0);
 	PEER_AWAITS(!(beat.flags & LS_HEART_AWAY) && beat.seq > seq);
+	all_close();
+}
+
+TEST("a heart lets go of what a peer asks for, and only while its agent is away")
+{
+	all_close();
+	struct side *a = side_open(0);
+
+	peer_open(a);
+	own(a, 2, 0x501);
+	own(a, 3, 0x501);
+	say_setup(a);
+	ticks(a);
+	peer.head.role[2] = LS_ROLE_STANDBY;
+	peer.head.epoch[2] = 0x501;
+	peer.head.asks = 1 << 2;
+	peer_say();
+	await(a->agent, LS_HEART_HEARD);
+	CHECK_EQ(got.heard.head.asks, 1 << 2);
+	ticks(a);
+	CHECK_EQ(LS_LOAD(&a->rgs[2].role), LS_ROLE_OWNER);
+
+	hang_up(a->agent);
+	away_ticks();
+	peer_say();
+	PEER_AWAITS(beat.dropped == 1 << 2 && beat.role[2] == LS_ROLE_HOLD && beat.epoch[2] == 0x501 && beat.role[3] == LS_ROLE_OWNER);
+	CHECK_EQ(LS_LOAD(&a->rgs[2].role), LS_ROLE_STANDBY);
+	CHECK_EQ(LS_LOAD(&a->rgs[2].lease_deadline_ns), 0);
+	CHECK_EQ(LS_LOAD(&a->rgs[3].role), LS_ROLE_OWNER);
 	all_close();
 }
 

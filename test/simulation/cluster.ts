@@ -70,7 +70,7 @@ class Cluster {
       name, index, groups, windowBytes, plant, random: this.random, wrap: counting((why) => this.broken(why)), send: (status) => { this.beats.send(index - 1, status, this.nowMs) },
       observer: {
         role: (...a) => { this.invariants.role(...a) }, announced: (...a) => { this.invariants.announced(...a) }, said: (...a) => { this.invariants.said(...a) },
-        opened: (...a) => { this.invariants.opened(...a) }, ended: (...a) => { this.invariants.ended(...a) }, synced: (...a) => { this.invariants.synced(...a) },
+        opened: (...a) => { this.invariants.opened(...a) }, ended: (...a) => { this.invariants.ended(...a) }, synced: (...a) => { this.invariants.synced(...a) }, asked: (...a) => { this.invariants.asked(...a) },
         note: (host, note) => {
           this.say(`${host.name} ${JSON.stringify(note, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v))}`)
           this.invariants.note(host, note)

@@ -18,6 +18,8 @@ export interface HeartWorld {
   readonly lives: () => boolean
   readonly send: (status: NodeStatus) => void
   readonly lapsed: (rgs: readonly number[]) => void
+  /** Lets go because a peer asked. */
+  readonly asked: (rg: number) => void
 }
 
 export class Heart {
@@ -53,12 +55,14 @@ export class Heart {
     this.speaks = true
   }
 
-  /** While there is nobody to decide, the newer epoch wins. True: the agent is to hear it. */
+  /** While there is nobody to decide, the newer epoch wins, and a peer that asks for what this one owns gets it. True: the agent is to hear it. */
   hear (peer: NodeStatus): boolean {
     if (this.present) return true
     for (const { rg, epoch } of this.held()) {
       const theirs = peer.rgs.find((r) => r.rg === rg)
-      if (!this.rules.yields || theirs === undefined || !claims(theirs.role) || theirs.epoch <= epoch) continue
+      const asked = theirs !== undefined && !claims(theirs.role) && theirs.asks && theirs.epoch === epoch
+      if (!this.rules.yields || theirs === undefined || !(asked || (claims(theirs.role) && theirs.epoch > epoch))) continue
+      if (asked) this.world.asked(rg)
       this.world.table.setRole(rg, roleNumbers.standby, epoch, 0n)
       this.dropped.add(rg)
       this.speaks = true

@@ -36,6 +36,7 @@ export interface Observer {
   readonly said: (host: Host, status: NodeStatus) => void
   readonly opened: (host: Host, rg: number) => void
   readonly ended: (host: Host, rg: number, id: string) => void
+  readonly asked: (host: Host, rg: number) => void
   readonly note: (host: Host, note: OwnershipNote) => void
   readonly synced: (host: Host, name: SyncEventName) => void
 }
@@ -102,6 +103,7 @@ export class Host extends Dataplane {
         o.observer.said(this, status)
         o.send(status)
       },
+      asked: (rg) => { o.observer.asked(this, rg) },
       lapsed: (rgs) => { this.soon(0, () => { this.ha?.lapsed(rgs) }) }
     }, { ...heartRules, ...o.plant.heart })
   }

@@ -141,6 +141,14 @@ export class Invariants implements Observer {
     if (!claims(this.other(host).role(rg).role)) this.endedIds.add(id) // of two owners the one that stays may not have heard
   }
 
+  /** A heart lets go because a peer asks now; a late word of an earlier absence may come in a later one. */
+  asked (host: Host, rg: number): void {
+    const { ha } = this.other(host)
+    const awayMs = this.view.nowMs() - host.agentAwaySinceMs
+    const asks = ha !== null && statusOf(ha.ownership, 0n).rgs.some((r) => r.rg === rg && r.asks)
+    if (asks && host.outlives && awayMs < timers.restartHoldMs) this.view.broken(`I6: ${this.other(host).name} asks for group ${rg}, whose agent at ${host.name} is away for ${awayMs.toFixed(0)} ms of its restart hold`)
+  }
+
   note (_: Host, note: OwnershipNote): void {
     if (note.name === 'role' && note.code === 'lapsed') this.count.lapses++
   }

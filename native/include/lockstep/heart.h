@@ -13,7 +13,7 @@
 #define LS_HEART_PATHS_MAX 4
 #define LS_HEART_KEY_BYTES 32
 #define LS_HEART_MAC_BYTES 32     /* HMAC-SHA256, behind the body */
-#define LS_HEART_BODY_MAX 3912    /* head and body are at most 4 KiB */
+#define LS_HEART_BODY_MAX 3904    /* head and body are at most 4 KiB */
 #define LS_HEART_PROBLEM_MAX 512
 #define LS_HEART_INTERVAL_MS_MIN 10
 #define LS_HEART_INTERVAL_MS_MAX 1000
@@ -32,14 +32,16 @@ struct ls_heartbeat {
 	u16 body;            /* bytes */
 	u16 dropped;         /* a bit for each group whose lease ended or was given up since the agent said a role: its role here is hold */
 	u32 restart_hold_ms; /* how long a peer should wait for the agent that is away; 0: not at all */
+	u16 asks;            /* a bit for each group that the sender would own, if the receiver, whose agent is away, let go of it */
+	u16 pad[3];
 	u64 seq;             /* grows within the life that `boot` names */
 	u8 boot[16];
 	u8 role[LS_RGS_MAX]; /* enum ls_role; of groups that the body names */
 	u64 epoch[LS_RGS_MAX];
 };
-LS_ASSERT_SIZE(struct ls_heartbeat, 184);
-LS_ASSERT_OFFSET(struct ls_heartbeat, boot, 24);
-LS_ASSERT_OFFSET(struct ls_heartbeat, epoch, 56);
+LS_ASSERT_SIZE(struct ls_heartbeat, 192);
+LS_ASSERT_OFFSET(struct ls_heartbeat, boot, 32);
+LS_ASSERT_OFFSET(struct ls_heartbeat, epoch, 64);
 _Static_assert(sizeof(struct ls_heartbeat) + LS_HEART_BODY_MAX == 4096, "head and body are at most 4 KiB");
 
 enum ls_heart_kind {
@@ -78,7 +80,7 @@ struct ls_heart_heard {
 	u32 pad;
 	struct ls_heartbeat head;
 };
-LS_ASSERT_SIZE(struct ls_heart_heard, 200);
+LS_ASSERT_SIZE(struct ls_heart_heard, 208);
 
 /* These leases ended before they were renewed. They are not until a word says another role or epoch. */
 struct ls_heart_lapsed {
@@ -127,10 +129,12 @@ LS_ASSERT_SIZE(struct ls_heart_setup, 248);
 struct ls_heart_word {
 	u32 flags; /* of the heartbeats; LS_HEART_AWAY is the heart's own */
 	u32 restart_hold_ms;
+	u16 asks;  /* of the heartbeats */
+	u16 pad[3];
 	u8 role[LS_RGS_MAX];
 	u64 epoch[LS_RGS_MAX];
 };
-LS_ASSERT_SIZE(struct ls_heart_word, 152);
+LS_ASSERT_SIZE(struct ls_heart_word, 160);
 
 #define LS_HEART_FRAME_MAX 4120 /* a heard datagram's */
 _Static_assert(sizeof(struct ls_heart_frame) + sizeof(struct ls_heart_heard) + LS_HEART_BODY_MAX == LS_HEART_FRAME_MAX, "the longest frame");

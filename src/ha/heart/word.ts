@@ -87,6 +87,7 @@ export function wordBytes (status: NodeStatus): Uint8Array {
   const out = new Uint8Array(word.size + body.length)
   const view = viewOf(out)
   view.setUint32(word.restart_hold_ms.offset, status.restartHoldMs ?? 0, true)
+  view.setUint16(word.asks.offset, status.rgs.reduce((bits, { rg, asks }) => asks ? bits | 1 << rg : bits, 0), true)
   for (const { rg, role, epoch } of status.rgs) {
     out[word.role.offset + rg] = roleNumbers[role]
     view.setBigUint64(word.epoch.offset + rg * word.epoch.stride, epoch, true)
@@ -106,6 +107,7 @@ export function readHeartbeat (bytes: Uint8Array): NodeStatus | string {
   }
   const view = viewOf(bytes)
   const dropped = view.getUint16(beat.dropped.offset, true)
+  const asks = view.getUint16(beat.asks.offset, true)
   const restartHoldMs = view.getUint32(beat.restart_hold_ms.offset, true)
   const rgs: RgStatus[] = []
   for (const { rg, priority, ready, reasons, synced, holds: wire, pinned, gaveWay } of body.groups) {
@@ -114,7 +116,7 @@ export function readHeartbeat (bytes: Uint8Array): NodeStatus | string {
     const held = new Set(wire.map(h => holdOf.get(h) ?? 'manual'))
     if ((dropped >> rg & 1) === 1) held.add('resigned')
     const epoch = view.getBigUint64(beat.epoch.offset + rg * beat.epoch.stride, true)
-    rgs.push({ rg, role, epoch, priority, ready, reasons, synced, holds: holds.filter(h => held.has(h)), pinned, gaveWay })
+    rgs.push({ rg, role, epoch, priority, ready, reasons, synced, holds: holds.filter(h => held.has(h)), asks: (asks >> rg & 1) === 1, pinned, gaveWay })
   }
   return {
     node: body.node, nodeIndex: bytes[beat.node.offset] ?? 0, bootId: Buffer.from(bytes.subarray(beat.boot.offset, beat.boot.offset + beat.boot.size)).toString('hex'),

@@ -38,7 +38,7 @@ const cases: ReadonlyArray<readonly [number, string, string, string, ElectionInp
   [8, 'init', 'listening', 'started just now', input({ role: 'init', holds: ['listening'], peer: { kind: 'unseen' } })],
   [9, 'hold', 'held', 'after a lapse it listens', input({ holds: ['listening'] })],
   ...(['manual', 'weight', 'resigned', 'outdated', 'isolated'] as const).map(hold => [9, 'hold', 'held', hold, input({ holds: [hold] })] as const),
-  [10, 'own', 'unattended', 'its agent is gone and nobody waits for it', input({ peer: peer({}, { attended: false }) })],
+  [10, 'standby', 'unattended', 'its agent is gone and nobody waits for it', input({ peer: peer({}, { attended: false }) })],
   [11, 'request', 'preempt', 'better, and proven equal', input({ preempt: true, priority: 110, peer: peer() })],
   [12, 'standby', 'peer-owns', 'no preempt', input({ priority: 110, peer: peer() })],
   [12, 'standby', 'peer-owns', 'preempt, but not proven equal', input({ preempt: true, priority: 110, ready: false, peer: peer() })],

@@ -219,7 +219,7 @@ export class Network {
     })
   }
 
-  /** Keeper: tells what the agent would tell; while the agent is away the last word, and the lease goes on until a newer epoch is heard. */
+  /** Keeper: tells what the agent would tell; while the agent is away the last word, and the lease goes on until a newer epoch is heard, or a peer asks for it. */
   #heartbeat (host: Host): void {
     let status: NodeStatus
     if (host.agent !== null) status = statusOf(host.agent, host.seq++)
@@ -237,7 +237,7 @@ export class Network {
     if (host.agent !== null) return this.#give(host, { kind: 'heartbeat', path, status })
     for (const s of status.rgs) {
       const plane = host.planes[s.rg]
-      if (plane !== undefined && s.role === 'owner' && s.epoch > plane.epoch) { plane.role = 'init'; plane.deadlineMs = 0 }
+      if (plane !== undefined && (s.role === 'owner' ? s.epoch > plane.epoch : s.asks && s.epoch === plane.epoch)) { plane.role = 'init'; plane.deadlineMs = 0 }
     }
   }
 

@@ -7,6 +7,9 @@ import { Driven, goodFacts, rgStatus } from './rig.js'
 const claim = (counter: bigint, over: Parameters<typeof rgStatus>[0] = {}): { readonly rgs: ReadonlyArray<ReturnType<typeof rgStatus>> } =>
   ({ rgs: [rgStatus({ role: 'owner', epoch: makeEpoch(counter, 2), ...over })] })
 
+/** Its heart let go: it says hold in the epoch that it had. */
+const letGo = { agent: 'away', rgs: [rgStatus({ role: 'hold', epoch: makeEpoch(5n, 2), holds: ['resigned'] })] } as const
+
 t.test('a node listens for the detection time, without state for the longest lease (R24)', async (t) => {
   const known = new Driven().start(new Map([[0, makeEpoch(4n, 1)]]))
   t.equal(known.run(250).role(), 'init')
@@ -73,9 +76,14 @@ t.test('restart hold: an announced restart is waited for while the keeper is hea
   d.start().run(1000)
   d.peer = { ...claim(5n), agent: 'away', restartHoldMs: 30_000 }
   d.run(29_900)
-  t.equal(d.role(), 'standby')
+  t.same([d.role(), d.asks()], ['standby', false])
   d.run(200)
-  t.equal(d.role(), 'owner', 'not for ever')
+  t.same([d.role(), d.asks()], ['standby', true], 'not for ever: the heart is asked to let go')
+  d.run(10_000)
+  t.equal(d.role(), 'standby', 'what it owns it owns until it says so: its clock may stand still')
+  d.peer = letGo
+  d.run(200)
+  t.same([d.role(), d.asks()], ['owner', false])
   const back = new Driven()
   back.peer = { ...claim(5n), agent: 'away', restartHoldMs: 30_000 }
   back.start().run(20_000)
@@ -96,7 +104,40 @@ t.test('an agent that is away without a word is not waited for', async (t) => {
   d.start().run(1000)
   d.peer = { ...claim(5n), agent: 'away' }
   d.run(200)
+  t.ok(d.asks())
+  d.peer = letGo
+  d.run(200)
   t.equal(d.role(), 'owner')
+})
+
+t.test('who asked for a group asks no more when the agent is back, and takes it when its host falls silent', async (t) => {
+  const d = new Driven()
+  d.peer = { ...claim(5n), agent: 'away' }
+  d.start().run(1000)
+  t.ok(d.asks())
+  d.peer = claim(5n)
+  d.run(200)
+  t.same([d.role(), d.asks()], ['standby', false])
+  d.peer = { ...claim(5n), agent: 'away' }
+  d.run(200)
+  d.peer = null
+  d.run(400)
+  t.equal(d.role(), 'owner')
+})
+
+t.test('nothing is decided while heartbeats wait that came before (a host hung while another reboot owned)', async (t) => {
+  const d = new Driven()
+  d.peer = { rgs: [rgStatus({ role: 'init', ready: false, synced: false, holds: ['listening'] })] }
+  d.disk = false
+  d.start().run(1000)
+  const asked = d.actions.findLast(a => a.kind === 'persistEpoch')
+  t.match(asked, { kind: 'persistEpoch' }, 'it goes first')
+  if (asked?.kind !== 'persistEpoch') return
+  d.give({ kind: 'persisted', rg: 0, epoch: asked.epoch, behind: true })
+  t.equal(d.role(), 'standby')
+  d.peer = claim(5n)
+  d.run(200)
+  t.equal(d.role(), 'standby', 'the peer owns')
 })
 
 t.test('a node whose dataplane goes on without its agent says how long to wait for that one', async (t) => {

@@ -19,7 +19,7 @@ export const config = (over: Partial<OwnershipConfig> = {}): OwnershipConfig => 
 })
 
 export const rgStatus = (over: Partial<RgStatus> = {}): RgStatus => ({
-  rg: 0, role: 'standby', epoch: 0n, priority: 100, ready: true, reasons: [], synced: true, holds: [], pinned: false, gaveWay: 0n, ...over,
+  rg: 0, role: 'standby', epoch: 0n, priority: 100, ready: true, reasons: [], synced: true, holds: [], asks: false, pinned: false, gaveWay: 0n, ...over,
 })
 
 /** A plain function call for each event; time moves with `at`, and ticks are given at every asked wake-up on the way. */
@@ -87,6 +87,7 @@ export class Driven {
   role (rg = 0): Role | undefined { return rgView(this.state, rg)?.role }
   epoch (rg = 0): bigint | undefined { return rgView(this.state, rg)?.epoch }
   row (rg = 0): number | undefined { return rgView(this.state, rg)?.decision?.row }
+  asks (rg = 0): boolean | undefined { return this.word(rg)?.asks }
   code (rg = 0): string | undefined { return rgView(this.state, rg)?.decision?.code }
   said (): NodeStatus { return statusOf(this.state, this.seq++) }
   word (rg = 0): RgStatus | undefined { return this.said().rgs.find(s => s.rg === rg) }

@@ -17,6 +17,7 @@ function heartbeat (said: Uint8Array, own: { nodeIndex: number, bootId: string, 
   out[beat.node.offset] = own.nodeIndex
   out.writeUInt16LE(own.dropped, beat.dropped.offset)
   out.writeUInt32LE(from.readUInt32LE(word.restart_hold_ms.offset), beat.restart_hold_ms.offset)
+  out.writeUInt16LE(from.readUInt16LE(word.asks.offset), beat.asks.offset)
   out.writeBigUInt64LE(own.seq, beat.seq.offset)
   out.write(own.bootId, beat.boot.offset, 'hex')
   from.copy(out, beat.role.offset, word.role.offset, word.role.offset + word.role.size)
@@ -30,7 +31,7 @@ const made = (status: NodeStatus, dropped = 0): Uint8Array =>
 
 const anyRg = fc.record<RgStatus>({
   rg: fc.nat(limits.LS_RGS_MAX - 1), role: fc.constantFrom('init', 'standby', 'hold', 'owner', 'yield', 'take'), epoch: u64, priority: fc.nat(255), ready: fc.boolean(),
-  reasons: fc.array(fc.constantFrom('capacity', 'next-hops', 'alarm'), { maxLength: 3 }), synced: fc.boolean(), holds: fc.subarray([...holds]), pinned: fc.boolean(), gaveWay: u64
+  reasons: fc.array(fc.constantFrom('capacity', 'next-hops', 'alarm'), { maxLength: 3 }), synced: fc.boolean(), holds: fc.subarray([...holds]), asks: fc.boolean(), pinned: fc.boolean(), gaveWay: u64
 }, { noNullPrototype: true })
 const anyStatus = fc.record<NodeStatus>({
   node: fc.string({ maxLength: 40, unit: 'grapheme' }), nodeIndex: fc.nat(255), bootId: fc.uint8Array({ minLength: 16, maxLength: 16 }).map(b => Buffer.from(b).toString('hex')), seq: u64, generation: u64,
@@ -38,7 +39,7 @@ const anyStatus = fc.record<NodeStatus>({
 }, { noNullPrototype: true })
 const status: NodeStatus = {
   node: 'a', nodeIndex: 1, bootId: '00'.repeat(16), seq: 5n, generation: 3n, agent: 'present', restartHoldMs: null,
-  rgs: [{ rg: 2, role: 'owner', epoch: 0x501n, priority: 100, ready: true, reasons: [], synced: true, holds: [], pinned: false, gaveWay: 0x301n }]
+  rgs: [{ rg: 2, role: 'owner', epoch: 0x501n, priority: 100, ready: true, reasons: [], synced: true, holds: [], asks: true, pinned: false, gaveWay: 0x301n }]
 }
 
 t.test('a status is the same on the other side', async () => {
