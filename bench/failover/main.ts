@@ -124,7 +124,7 @@ class Bench {
     await probe.stop()
     await downloads.end()
     this.o.progress(`this host carries ${this.carried} new flows/s now`)
-    await this.restart('slow')
+    await this.restart(this.o.timings[0] ?? 'slow')
   }
 
   async underChurn (flowsPerS: number, act: () => Promise<void>): Promise<void> {

@@ -20,31 +20,33 @@ export interface Detector {
 
 export const newDetector: Detector = { bootId: null, seq: -1n, paths: [], retired: [] }
 
-export interface Receipt { readonly path: string, readonly bootId: string, readonly seq: bigint, readonly nowMs: number }
+/** `atMs`: when it came. */
+export interface Receipt { readonly path: string, readonly bootId: string, readonly seq: bigint, readonly atMs: number }
 
 /**
  * `fresh`: news, take its status · `copy`: news by another path already · `rebooted`: news of a new life, forget the old one ·
- * `stale`: a replay, a straggler or another life; it proves nothing (H65).
+ * `aside`: of another life while this one is on time, to be looked at when it is late · `stale`: a replay or a straggler; it proves nothing (H65).
  */
-export type ReceiptVerdict = 'fresh' | 'copy' | 'rebooted' | 'stale'
+export type ReceiptVerdict = 'fresh' | 'copy' | 'rebooted' | 'aside' | 'stale'
 
-export function receive (d: Detector, timing: Timing, receipt: Receipt): { readonly detector: Detector, readonly verdict: ReceiptVerdict } {
-  const { path, bootId, seq, nowMs } = receipt
+export function receive (d: Detector, timing: Timing, receipt: Receipt, nowMs = receipt.atMs): { readonly detector: Detector, readonly verdict: ReceiptVerdict } {
+  const { path, bootId, seq, atMs } = receipt
   const stale = { detector: d, verdict: 'stale' as const }
   if (bootId !== d.bootId) {
     const over = d.retired.find(r => r.bootId === bootId)
     // While one life is on time another is a replay of an earlier one, or the next, which is heard when this one is late. One that is over says nothing new; if it does, it
     // was taken for over by a replay.
-    if (liveness(d, timing, nowMs) === 'alive' || (over !== undefined && seq <= over.seq)) return stale
+    if (over !== undefined && seq <= over.seq) return stale
+    if (liveness(d, timing, nowMs) === 'alive') return { detector: d, verdict: 'aside' }
     const retired = d.bootId === null ? [] : [...d.retired.filter(r => r !== over), { bootId: d.bootId, seq: d.seq }].slice(-haLimits.retiredBootsMax)
-    return { detector: { bootId, seq, paths: [{ path, heardAtMs: nowMs, seq }], retired }, verdict: d.bootId === null ? 'fresh' : 'rebooted' }
+    return { detector: { bootId, seq, paths: [{ path, heardAtMs: atMs, seq }], retired }, verdict: d.bootId === null ? 'fresh' : 'rebooted' }
   }
   const before = d.paths.find(p => p.path === path)
   // Older than the count that detection takes is no sign of life; a path repeats nothing.
   if (seq <= d.seq - BigInt(timing.count) || (before !== undefined && seq <= before.seq)) return stale
   // A late copy of what was heard before the silence does not end it.
   if (seq <= d.seq && liveness(d, timing, nowMs) === 'lost') return stale
-  const paths = [...d.paths.filter(p => p.path !== path), { path, heardAtMs: nowMs, seq }]
+  const paths = [...d.paths.filter(p => p.path !== path), { path, heardAtMs: atMs, seq }]
   return seq > d.seq
     ? { detector: { ...d, seq, paths }, verdict: 'fresh' }
     : { detector: { ...d, paths }, verdict: 'copy' }

@@ -37,6 +37,7 @@ const send = (t: Turn, message: MoveMessage): void => { t.out.push({ kind: 'send
 export function step (state: OwnershipState, event: OwnershipEvent): Step {
   const t: Turn = { nowMs: Math.max(state.nowMs, event.nowMs), heardMs: Math.max(state.heardMs, event.heardMs ?? event.nowMs), state, out: [], rebooted: new Set(), returned: false, regained: new Set() }
   t.state = { ...state, nowMs: t.nowMs, heardMs: t.heardMs }
+  takeAside(t)
   noteLosses(t)
   eachRg(t, rg => passTime(t, rg))
   absorb(t, event)
@@ -127,13 +128,14 @@ function withoutMove (t: Turn, rg: RgState, cause: string): RgState {
   return rg.move === null ? rg : { ...rg, move: null }
 }
 
-function hear (t: Turn, path: string, status: NodeStatus): void {
+function hear (t: Turn, path: string, status: NodeStatus, atMs = t.heardMs): void {
   const { timing } = t.state.config
   let fresh = false
   t.state = { ...t.state, peers: t.state.peers.map((peer): PeerState => {
     if (peer.node !== status.node) return peer
-    const { detector, verdict } = receive(peer.detector, timing, { path, bootId: status.bootId, seq: status.seq, nowMs: t.heardMs })
+    const { detector, verdict } = receive(peer.detector, timing, { path, bootId: status.bootId, seq: status.seq, atMs }, t.heardMs)
     if (verdict === 'stale') return peer
+    if (verdict === 'aside') return { ...peer, aside: setAside(peer.aside, path, status, atMs) }
     if (verdict === 'rebooted') {
       t.rebooted.add(peer.node)
       note(t, { name: 'peer-rebooted', node: peer.node })
@@ -143,10 +145,24 @@ function hear (t: Turn, path: string, status: NodeStatus): void {
     t.returned ||= !alive(peer)
     const before = verdict === 'rebooted' ? null : peer.status
     for (const { rg, gaveWay } of status.rgs) if (gaveWay > (before?.rgs.find(s => s.rg === rg)?.gaveWay ?? 0n)) t.regained.add(rg)
-    return { ...peer, detector, status: newerWord(before, status), awaySinceMs: status.agent === 'present' ? null : peer.awaySinceMs ?? t.heardMs }
+    return { ...peer, detector, aside: verdict === 'rebooted' ? null : peer.aside, status: newerWord(before, status), awaySinceMs: status.agent === 'present' ? null : peer.awaySinceMs ?? t.heardMs }
   }) }
   if (fresh && status.generation > t.state.generationSeen) t.state = { ...t.state, generationSeen: status.generation }
   noteLosses(t)
+}
+
+function setAside (before: PeerState['aside'], path: string, status: NodeStatus, atMs: number): PeerState['aside'] {
+  if (before === null || before.status.bootId !== status.bootId) return { path, status, atMs, times: 1 }
+  return status.seq > before.status.seq ? { path, status, atMs, times: before.times + 1 } : before
+}
+
+/** A life that was late has another after it, heard twice already: a single word may be a replay of one that is over. */
+function takeAside (t: Turn): void {
+  const { timing } = t.state.config
+  for (const { detector, aside } of t.state.peers) {
+    if (aside === null || aside.times < 2 || liveness(detector, timing, t.heardMs) === 'alive' || t.heardMs - aside.atMs >= detectionMs(timing)) continue
+    hear(t, aside.path, aside.status, aside.atMs)
+  }
 }
 
 /**

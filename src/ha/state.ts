@@ -20,6 +20,8 @@ export interface PeerState {
   /** Its latest word; null: none, or it is lost, and then its word counts no more. */
   readonly status: NodeStatus | null
   readonly awaySinceMs: number | null
+  /** The latest word of another life of it, which came while this one was on time, and how often that life was heard. */
+  readonly aside: { readonly path: string, readonly status: NodeStatus, readonly atMs: number, readonly times: number } | null
 }
 
 /** An epoch on its way to the disk. */
@@ -77,7 +79,7 @@ export function newRg (config: RgConfig, fence: Epoch): RgState {
 export function newOwnership (config: OwnershipConfig): OwnershipState {
   return {
     config, nowMs: -Infinity, heardMs: -Infinity, listenUntilMs: null, witnessSeen: false, generationSeen: config.generation, outlives: false, movesBegun: 0, stampDueMs: -Infinity, floor: 0n,
-    peers: config.peers.map(node => ({ node, detector: newDetector, known: 'unseen', paths: [], status: null, awaySinceMs: null })),
+    peers: config.peers.map(node => ({ node, detector: newDetector, known: 'unseen', paths: [], status: null, awaySinceMs: null, aside: null })),
     rgs: config.rgs.map(c => newRg(c, 0n)),
   }
 }

@@ -361,3 +361,21 @@ t.test('a state is not changed by a step', async (t) => {
   d.give({ kind: 'command', command: { kind: 'hold', rgs: [0] } })
   t.equal(JSON.stringify(state, (_, v: unknown) => typeof v === 'bigint' ? String(v) : v), before)
 })
+
+t.test('a life that a replay of an earlier one hid is taken for what it is when that is late, if it was heard twice', async (t) => {
+  const heard = (times: number): Driven => {
+    const d = new Driven()
+    d.start()
+    d.nowMs = 100
+    d.hear({ bootId: 'over', rgs: [rgStatus({ role: 'init', ready: false, synced: false })] })
+    for (let i = 0; i < times; i++) {
+      d.nowMs = 110 + 100 * i
+      d.hear(claim(5n))
+    }
+    return d.until(320)
+  }
+  const d = heard(2)
+  t.same([d.role(), d.code()], ['standby', 'peer-owns'], 'listening was over at 300')
+  t.ok(d.notes().some(n => n.name === 'peer-rebooted'))
+  t.equal(heard(1).role(), 'owner', 'one word may be a replay')
+})
