@@ -138,7 +138,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
-    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first, { starting: () => state === 'starting', onBackend: () => { keepLeases() } }), store, parse, reader: pool.reader, bootId: bootId(), resumes: first.cluster !== null, capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
+    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first, { starting: () => state === 'starting', onBackend: () => { keepLeases() } }), store, parse, reader: pool.reader, bootId: bootId(), resumes: first.cluster !== null, leads: async () => { const owner = await cluster?.authority() ?? null; return owner === null || owner === agent.node }, capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
     onApplied: (applied, desired) => {
       setLevel(desired.agent)
       book = bookOf(desired)
@@ -206,6 +206,14 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     vips: balancing.control.vips,
     targets: balancing.control.targets,
     operateTarget: balancing.control.operate,
+    overlay: async () => await Promise.resolve(authority.overlay),
+    changeOverlay: async (change, signal) => {
+      await refuseElsewhere()
+      const overlay = await authority.change(change, signal)
+      const { kind, vip } = change
+      log.info({ event: `overlay-${kind}`, vip, ...('real' in change ? { real: change.real } : {}), ...('owner' in change ? { owner: change.owner } : {}), ...('reason' in change ? { reason: change.reason, ttlMs: change.ttlMs } : {}) }, 'load balancing')
+      return overlay
+    },
     ...clusterCalls(() => cluster?.control ?? standalone, clusterEvents)
   }
 

@@ -70,9 +70,10 @@ export class DeadlineTimer {
 
   constructor (private readonly clock: AuthorityClock, private readonly expire: () => Promise<void>, private readonly failed: (error: unknown) => void) {}
 
+  /** Infinity: never. */
   set (at: number): void {
     this.cancel()
-    this.arm(at, this.serial, 0)
+    if (at !== Infinity) this.arm(at, this.serial, 0)
   }
 
   cancel (): void {

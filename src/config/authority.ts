@@ -6,11 +6,13 @@
 import type { ApplyResult, Capability, ConfigSink } from '../contract/dataplane.js'
 import type { Desired, IdTable } from '../contract/desired.js'
 import { LockstepError } from '../contract/errors.js'
+import type { Overlay, OverlayChange } from '../contract/overlay.js'
 import type { ApplyOptions, CheckResult, ConfigAuthority, ConfigStatus, GenerationInfo, NameBook, PlanStep } from '../contract/services.js'
 import { DeadlineTimer, OneAtATime, RequestMemory, systemClock, type AuthorityClock } from './authority-parts.js'
 import { emptyIds, IdBook, withIds, type Held } from './ids.js'
 import { ConfigError } from './issues.js'
 import { nameBook } from './names.js'
+import { changed, nextEnd, sameEffect, unexpired } from './overlay.js'
 import type { ParseOptions } from './parse.js'
 import { planConfig } from './plan.js'
 import { readHere, type Reader, type ReadJob, type ReadText } from './reader.js'
@@ -31,6 +33,8 @@ export interface AuthorityOptions {
   readonly bootId?: string
   /** What ran goes on after a reboot too, unless the startup text was edited: the other node of a pair runs it. */
   readonly resumes?: boolean
+  /** Of a pair the node whose word counts: what was put ends there. Default: this one. */
+  readonly leads?: () => Promise<boolean>
   /** After every change of what runs, also after an automatic rollback. */
   readonly onApplied?: (applied: Applied, desired: Desired) => void
   /** Something failed with no caller to tell. */
@@ -38,13 +42,15 @@ export interface AuthorityOptions {
 }
 
 /** A generation of the peer. `ids`: what IdBook.toJSON gave. */
-export interface Followed { readonly generation: number, readonly text: string, readonly author: string, readonly comment: string, readonly ids: unknown }
+export interface Followed { readonly generation: number, readonly text: string, readonly author: string, readonly comment: string, readonly ids: unknown, readonly overlay: Overlay }
 
 export interface Applied { readonly info: GenerationInfo, readonly result: ApplyResult, readonly plan: readonly PlanStep[] }
 
 const automatic = (source: ApplyOptions['source'], comment: string): ApplyOptions =>
   ({ author: 'lockstep', comment, source, expectedGeneration: null, confirmWithinMs: null, requestId: null, dryRun: false })
 const never = new AbortController().signal
+/** Until this node looks again whether it is the one where what was put ends. */
+const endsElsewhereMs = 5000
 
 export class Authority implements ConfigAuthority {
   private readonly clock: AuthorityClock
@@ -52,6 +58,7 @@ export class Authority implements ConfigAuthority {
   private readonly turns = new OneAtATime(16)
   private readonly requests: RequestMemory<Applied>
   private readonly deadline: DeadlineTimer
+  private readonly ends: DeadlineTimer
   private running: { readonly text: string, readonly desired: Desired } | null = null
   private startup: { readonly text: string, readonly hash: string } | null = null
   /** Texts of the history, so that compare() needs no disk. */
@@ -63,6 +70,7 @@ export class Authority implements ConfigAuthority {
     this.reader = o.reader ?? readHere
     this.requests = new RequestMemory(this.clock, 600_000, 256)
     this.deadline = new DeadlineTimer(this.clock, async () => { await this.expire() }, (error) => { o.onProblem?.('automatic rollback failed; it is tried again', error) })
+    this.ends = new DeadlineTimer(this.clock, async () => { await this.endOverlay() }, (error) => { o.onProblem?.('what was put for a time does not end; it is tried again', error) })
   }
 
   desired (): Desired | null { return this.running?.desired ?? null }
@@ -90,14 +98,28 @@ export class Authority implements ConfigAuthority {
     })
   }
 
-  close (): void { this.deadline.cancel() }
+  close (): void {
+    this.deadline.cancel()
+    this.ends.cancel()
+  }
+
+  get overlay (): Overlay { return this.o.store.state.overlay }
+
+  /** What is put or taken back while the configuration runs (D8): no generation of its own, and kept over those that follow. */
+  async change (change: OverlayChange, signal: AbortSignal): Promise<Overlay> {
+    return await this.turns.run(signal, async () => {
+      if (this.running === null) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'there is no running configuration', { object: 'config', next: 'apply one' })
+      await this.lay(changed(this.overlay, change, this.running.desired.vips, this.clock.now()), signal)
+      return this.overlay
+    })
+  }
 
   /** What runs, for the peer; `null`: nothing, or it waits to be confirmed: what may be taken back is of this node alone. */
   shared (): Followed | null {
     const { running, unconfirmed } = this.o.store.state
     if (unconfirmed !== null) return null
     const info = running === null ? null : this.o.store.info(running)
-    return info === null || this.running === null ? null : { generation: info.generation, text: this.running.text, author: info.author, comment: info.comment, ids: this.o.store.ids.toJSON() }
+    return info === null || this.running === null ? null : { generation: info.generation, text: this.running.text, author: info.author, comment: info.comment, ids: this.o.store.ids.toJSON(), overlay: this.overlay }
   }
 
   status (): ConfigStatus {
@@ -125,7 +147,7 @@ export class Authority implements ConfigAuthority {
     return await this.requests.once(options.requestId, textHash(text), async () => await this.turns.run(signal, async () => {
       this.refuseStale(options)
       this.refuseUnconfirmed()
-      return await this.change(text, options, signal)
+      return await this.put(text, options, signal)
     }))
   }
 
@@ -140,7 +162,7 @@ export class Authority implements ConfigAuthority {
       const book = IdBook.fromJSON(peer.ids)
       if (book === null) throw new LockstepError('invalid', 'LS_C_IDS', 'impossible ids', { object: `generation ${peer.generation}`, next: 'both nodes must run versions that understand each other' })
       const same = running?.generation === peer.generation && running.hash === textHash(peer.text)
-      if (same && JSON.stringify(book.toJSON()) === JSON.stringify(store.ids.toJSON())) return
+      if (same && JSON.stringify(book.toJSON()) === JSON.stringify(store.ids.toJSON()) && sameEffect(peer.overlay, this.overlay)) return void await store.commit({ overlay: peer.overlay })
       // A number whose only attempt here failed, of the same text, may be tried again.
       const before = store.info(peer.generation)
       const again = before?.state === 'failed' && before.hash === textHash(peer.text)
@@ -148,8 +170,9 @@ export class Authority implements ConfigAuthority {
         throw new LockstepError('stale', 'LS_C_GENERATION', 'the number is taken', { object: `generation ${peer.generation}`, found: `the next one here is ${store.state.next}`, expected: `${store.state.next} or higher` })
       }
       await store.saveIds(book)
+      await store.commit({ overlay: peer.overlay })
       if (same) return void await this.resume(peer.generation, signal)
-      await this.change(peer.text, { ...automatic('peer', peer.comment), author: peer.author }, signal, {}, peer.generation)
+      await this.put(peer.text, { ...automatic('peer', peer.comment), author: peer.author }, signal, {}, peer.generation)
     })
   }
 
@@ -159,7 +182,7 @@ export class Authority implements ConfigAuthority {
       const { running } = this.o.store.state
       const info = running === null ? null : this.o.store.info(running)
       if (info === null || running === null || running >= least || this.o.store.state.unconfirmed !== null) return
-      await this.change(this.text('running'), { ...automatic(info.source, info.comment), author: info.author }, signal, {}, least)
+      await this.put(this.text('running'), { ...automatic(info.source, info.comment), author: info.author }, signal, {}, least)
     })
   }
 
@@ -181,7 +204,7 @@ export class Authority implements ConfigAuthority {
       const { unconfirmed } = this.o.store.state
       if (unconfirmed !== null && options.confirmWithinMs !== null) this.refuseUnconfirmed()
       const text = await this.o.store.text(generation)
-      return await this.change(text, { ...options, source: 'rollback', comment: options.comment === '' ? `rollback to generation ${generation}` : options.comment }, signal)
+      return await this.put(text, { ...options, source: 'rollback', comment: options.comment === '' ? `rollback to generation ${generation}` : options.comment }, signal)
     }))
   }
 
@@ -219,15 +242,15 @@ export class Authority implements ConfigAuthority {
 
   // --- under the turn ---------------------------------------------------------------------------------------------------
 
-  private job (text: string): ReadJob { return { text, options: this.o.parse, capabilities: this.o.capabilities?.() ?? [] } }
+  private job (text: string, overlay = this.overlay): ReadJob { return { text, options: { ...this.o.parse, overlay }, capabilities: this.o.capabilities?.() ?? [] } }
 
-  private async read (text: string, signal: AbortSignal): Promise<ReadText> { return await this.reader.read(this.job(text), signal) }
+  private async read (text: string, signal: AbortSignal, overlay = this.overlay): Promise<ReadText> { return await this.reader.read(this.job(text, overlay), signal) }
 
   private async applyStartup (text: string, source: 'startup' | 'file', signal: AbortSignal): Promise<Applied> {
-    return await this.change(text, automatic(source, source === 'startup' ? 'startup configuration' : 'startup configuration reloaded'), signal, { startupHash: textHash(text) })
+    return await this.put(text, automatic(source, source === 'startup' ? 'startup configuration' : 'startup configuration reloaded'), signal, { startupHash: textHash(text) })
   }
 
-  private async change (text: string, options: ApplyOptions, signal: AbortSignal, more: Partial<StoreState> = {}, given = 0): Promise<Applied> {
+  private async put (text: string, options: ApplyOptions, signal: AbortSignal, more: Partial<StoreState> = {}, given = 0): Promise<Applied> {
     signal.throwIfAborted()
     const { store, sink } = this.o
     const read = await this.read(text, signal)
@@ -299,6 +322,7 @@ export class Authority implements ConfigAuthority {
     const kept = new Set(this.o.store.state.history.map(g => g.generation))
     for (const generation of this.texts.keys()) if (!kept.has(generation)) this.texts.delete(generation)
     const { unconfirmed } = this.o.store.state
+    this.ends.set(nextEnd(this.overlay))
     if (unconfirmed === null) this.deadline.cancel()
     else this.deadline.set(unconfirmed.confirmBy)
   }
@@ -320,6 +344,42 @@ export class Authority implements ConfigAuthority {
     return applied
   }
 
+  /** Another overlay under the running configuration. */
+  private async lay (overlay: Overlay, signal: AbortSignal): Promise<void> {
+    const { store, sink } = this.o
+    const { running } = this
+    const generation = store.state.running
+    if (running === null || generation === null) return
+    if (sameEffect(overlay, this.overlay)) {
+      await store.commit({ overlay })
+      this.ends.set(nextEnd(overlay))
+      return
+    }
+    const read = await this.read(running.text, signal, overlay)
+    if (read.desired === null) throw new ConfigError(read.issues)
+    const book = store.ids.assign(read.desired, this.o.held)
+    await store.saveIds(book)
+    const desired = withIds(read.desired, book)
+    const result = await sink.apply(desired, generation, signal)
+    try {
+      await store.commit({ overlay })
+    } catch (error) {
+      await sink.apply(running.desired, generation, never).catch((cause: unknown) => { this.o.onProblem?.('what was put is not on disk, but forwards: what was before could not be put back', cause) })
+      throw error
+    }
+    this.running = { text: running.text, desired }
+    this.ends.set(nextEnd(overlay))
+    this.o.onApplied?.({ info: this.infoOf(generation), result: { ...result, warnings: [...new Set([...read.warnings, ...result.warnings])] }, plan: planConfig(running.desired, desired) }, desired)
+  }
+
+  private async endOverlay (): Promise<void> {
+    if (!await (this.o.leads?.() ?? Promise.resolve(true))) {
+      this.ends.set(this.clock.now() + endsElsewhereMs)
+      return
+    }
+    await this.turns.run(never, async () => { await this.lay(unexpired(this.overlay, this.clock.now()), never) })
+  }
+
   private async expire (): Promise<void> {
     await this.turns.run(never, async () => {
       const { unconfirmed } = this.o.store.state
@@ -332,7 +392,7 @@ export class Authority implements ConfigAuthority {
     const text = previous === null ? this.startup?.text ?? null : await this.o.store.text(previous)
     const comment = `${why}: back to ${previous === null ? 'the startup configuration' : `generation ${previous}`}`
     // Nothing ran before and nothing to start with: an empty configuration forwards nothing and allows management only.
-    return await this.change(text ?? '{}\n', automatic('rollback', comment), signal)
+    return await this.put(text ?? '{}\n', automatic('rollback', comment), signal)
   }
 
   private mark (history: readonly GenerationInfo[], generation: number, state: GenerationInfo['state']): readonly GenerationInfo[] {

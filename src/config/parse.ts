@@ -3,7 +3,8 @@
  * the compiled tables. Nothing throws and nothing outside is asked; what the host must tell comes in `options`.
  */
 import { createHash } from 'node:crypto'
-import type { Desired } from '../contract/desired.js'
+import type { Adjustment, Desired, Vip } from '../contract/desired.js'
+import { noOverlay, type Overlay } from '../contract/overlay.js'
 import type { ConfigIssue } from '../contract/services.js'
 import { AddressBook } from './build/addresses.js'
 import { allTimeouts, buildAgent, buildReload, buildTimeouts } from './build/agent.js'
@@ -14,7 +15,7 @@ import { Build, type HostDefaults } from './build/context.js'
 import { buildHealthChecks } from './build/health.js'
 import { buildInterfaces } from './build/interfaces.js'
 import { buildNat } from './build/nat.js'
-import { overlay } from './build/overlay.js'
+import { forNode } from './build/nodes.js'
 import { checkPair, compareNodes } from './build/pair.js'
 import { buildPolicies } from './build/policies.js'
 import { buildSchedules } from './build/schedules.js'
@@ -23,6 +24,7 @@ import { buildGroups, buildScreens, buildZones } from './build/zones.js'
 import { compileRules } from './compile/rules.js'
 import { emptyIds, IdBook, withIds } from './ids.js'
 import { ConfigError, oneOf, type Issues } from './issues.js'
+import { laidOver } from './overlay.js'
 import { namePattern } from './schema/common.js'
 import { checkShape, type Shape } from './shape.js'
 import { readYaml } from './yaml.js'
@@ -34,6 +36,8 @@ export interface ParseOptions {
   readonly anyNode?: boolean
   /** Fills `agent.node`, `agent.state-dir` and `agent.socket`. */
   readonly host: HostDefaults
+  /** What was put while the agent runs. */
+  readonly overlay?: Overlay
   /** Base of relative capture file names; default: the working directory. */
   readonly directory?: string
 }
@@ -61,7 +65,8 @@ export function parseConfig (input: string | Uint8Array, options: ParseOptions):
   })
   if (yaml.value === undefined) return done(null, yaml.issues)
   const issues = yaml.issues
-  const shape = checkShape(yaml.value, issues)
+  const whole = laidOver(yaml.value, options.overlay ?? noOverlay, text => { issues.warn('/vips', text) })
+  const shape = checkShape(whole, issues)
   if (shape === null) return done(null, issues)
   const { agent, cluster, nodes } = shape.config
   const names = [...new Set([...Object.keys(cluster?.nodes ?? {}), ...Object.keys(nodes ?? {})])]
@@ -69,10 +74,10 @@ export function parseConfig (input: string | Uint8Array, options: ParseOptions):
   const own = named ?? (options.anyNode === true && !names.includes(options.host.node) ? names[0] : undefined) ?? options.host.node
   if (options.node !== undefined && !new RegExp(namePattern).test(options.node)) issues.add('/agent/node', 'LS_C_VALUE', 'not usable as a name', options.node, 'letters, digits, _ . - and at most 63 of them')
   else if (cluster === undefined && options.node !== undefined && names.length > 0 && !names.includes(options.node)) issues.add('/nodes', 'LS_C_REFERENCE', 'no such node', options.node, oneOf(names))
-  const { desired } = buildDesired(own, yaml.value, shape, issues, options)
+  const { desired } = buildDesired(own, whole, shape, issues, options)
   for (const name of names) {
     if (name === own) continue
-    const other = buildDesired(name, yaml.value, shape, issues, options)
+    const other = buildDesired(name, whole, shape, issues, options)
     compareNodes(other.b, desired, other.desired)
   }
   if (issues.count > 0) return done(null, issues)
@@ -80,7 +85,7 @@ export function parseConfig (input: string | Uint8Array, options: ParseOptions):
 }
 
 function buildDesired (node: string, whole: unknown, shape: Shape, issues: Issues, options: ParseOptions): { readonly b: Build, readonly desired: Desired } {
-  const { config: raw, origin } = overlay(shape.config, node)
+  const { config: raw, origin } = forNode(shape.config, node)
   const b = new Build(issues, shape, whole, origin)
   const agent = buildAgent(b, raw, { ...options.host, node })
   const redundancyGroups = buildGroups(raw['redundancy-groups'])
@@ -99,11 +104,19 @@ function buildDesired (node: string, whole: unknown, shape: Shape, issues: Issue
   const domains = [...new Set(['default', ...interfaces.map(i => i.domain), ...nat.pools.map(p => p.domain), ...nat.static.map(s => s.domain), ...vips.map(v => v.domain)])].sort()
   const desired: Desired = {
     agent, reload: buildReload(raw), timeouts: allTimeouts(buildTimeouts(b, '/timeouts', raw.timeouts)), applications: applications.all(),
-    redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, healthChecks, vips, routes, cluster, domains, ids: emptyIds,
+    redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, healthChecks, vips, adjustments: adjustments(vips, options.overlay ?? noOverlay), routes, cluster, domains, ids: emptyIds,
   }
   checkWhole(b, desired)
   checkPair(b, desired)
   return { b, desired }
+}
+
+/** Of reals that are there. */
+function adjustments (vips: readonly Vip[], { adjusted }: Overlay): Adjustment[] {
+  if (adjusted.length === 0) return []
+  const reals = new Set(vips.flatMap(({ name, pools }) => pools.flatMap(({ reals }) => reals.map(real => `${name}/${real.name}`))))
+  return adjusted.filter(({ vip, real }) => reals.has(`${vip}/${real}`)).map(({ vip, real, weight, drained }) => ({ vip, real, weight, drained }))
+    .sort((a, b) => `${a.vip}/${a.real}` < `${b.vip}/${b.real}` ? -1 : 1)
 }
 
 /** The classifier has limits that no single section shows. */

@@ -11,6 +11,7 @@
 import { createHash } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { LockstepError } from '../contract/errors.js'
+import { noOverlay, type Overlay } from '../contract/overlay.js'
 import type { GenerationInfo } from '../contract/services.js'
 import { IdBook } from './ids.js'
 import { fileIo, type StoreIo } from './store-io.js'
@@ -33,11 +34,13 @@ export interface StoreState {
   readonly next: number
   /** Of the startup text that was last started with or saved: tells an edit from an unsaved change. */
   readonly startupHash: string | null
+  /** What was put while the agent runs. */
+  readonly overlay: Overlay
   /** Of the host's boot in which `running` was applied. */
   readonly bootId: string | null
 }
 
-const fresh: StoreState = { running: null, unconfirmed: null, history: [], next: 1, startupHash: null, bootId: null }
+const fresh: StoreState = { running: null, unconfirmed: null, history: [], next: 1, startupHash: null, overlay: noOverlay, bootId: null }
 
 export const textHash = (text: string): string => createHash('sha256').update(text).digest('hex')
 

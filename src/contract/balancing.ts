@@ -1,5 +1,6 @@
 /** The load balancer as the surfaces see it. */
 import type { HealthInput, TargetStatus } from './health.js'
+import type { Overlay, OverlayChange } from './overlay.js'
 
 /** `up` serves · `degraded` serves without a quorum · `panic` reals that are down serve too · `unknown` nothing is known yet · `down` nobody serves. */
 export type VipState = 'unknown' | 'up' | 'degraded' | 'panic' | 'down'
@@ -34,6 +35,10 @@ export interface VipStatus {
 }
 
 export interface LoadBalancerControl {
+  /** What was put while the agent runs. */
+  readonly overlay: () => Promise<Overlay>
+  /** @throws invalid, stale LS_V_*; what a configuration is refused for. */
+  readonly change: (change: OverlayChange, signal: AbortSignal) => Promise<Overlay>
   readonly vips: () => Promise<readonly VipStatus[]>
   readonly targets: () => Promise<readonly TargetStatus[]>
   /** False: there is no such target. */

@@ -28,6 +28,8 @@ export interface Desired {
   /** Sorted by name. */
   readonly healthChecks: readonly HealthCheck[]
   readonly vips: readonly Vip[]
+  /** Of reals that are there: what operators gave them instead of what is configured. Sorted by VIP and real. */
+  readonly adjustments: readonly Adjustment[]
   readonly routes: readonly Route[]
   /** `null`: standalone. */
   readonly cluster: ClusterSettings | null
@@ -275,6 +277,8 @@ export interface Real {
   /** Name of its health check; `null`: it counts as up. */
   readonly check: string | null
 }
+
+export interface Adjustment { readonly vip: string, readonly real: string, /** `null`: as configured. */ readonly weight: number | null, readonly drained: boolean }
 
 export interface Route {
   readonly prefix: string

@@ -22,7 +22,8 @@ const methods: Readonly<Record<Exclude<Role, 'admin'>, readonly string[]>> = {
     '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo'
   ],
   /** Works on what flows, and reads the whole configuration. */
-  operator: ['/lockstep.v1.Cluster/Verify', '/lockstep.v1.Config/GetText', '/lockstep.v1.LoadBalancer/OperateTarget', '/lockstep.v1.Sessions/Delete', '/lockstep.v1.Sessions/Verify']
+  operator: ['/lockstep.v1.Cluster/Verify', '/lockstep.v1.Config/GetText', '/lockstep.v1.LoadBalancer/AdjustReal', '/lockstep.v1.LoadBalancer/DeleteReals', '/lockstep.v1.LoadBalancer/DeleteVip', '/lockstep.v1.LoadBalancer/OperateTarget',
+    '/lockstep.v1.LoadBalancer/PutReals', '/lockstep.v1.LoadBalancer/PutVip', '/lockstep.v1.LoadBalancer/RestoreReal', '/lockstep.v1.Sessions/Delete', '/lockstep.v1.Sessions/Verify']
 }
 
 const needed: ReadonlyMap<string, Role> = new Map(

@@ -3,11 +3,14 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { LoadBalancerControl, VipState, VipStatus } from '../contract/balancing.js'
 import { LockstepError } from '../contract/errors.js'
 import type { HealthInput, HealthState, TargetStatus } from '../contract/health.js'
+import type { OverlayChange } from '../contract/overlay.js'
 import {
-  TargetOperation, TargetState, VipState as VipStateMessage, type CheckTarget, type LoadBalancerListTargetsRequest, type LoadBalancerListTargetsResponse, type LoadBalancerListVipsRequest,
+  TargetOperation, TargetState, VipState as VipStateMessage, type CheckTarget, type LoadBalancerAdjustRealRequest, type LoadBalancerDeleteRealsRequest, type LoadBalancerDeleteVipRequest,
+  type LoadBalancerGetOverlayRequest, type LoadBalancerGetOverlayResponse, type LoadBalancerPutRealsRequest, type LoadBalancerPutVipRequest, type LoadBalancerRestoreRealRequest, type LoadBalancerListTargetsRequest, type LoadBalancerListTargetsResponse, type LoadBalancerListVipsRequest,
   type LoadBalancerListVipsResponse, type LoadBalancerOperateTargetRequest, type LoadBalancerOperateTargetResponse, type VipStatus as VipMessage
 } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { unary, type OnBug } from './handler.js'
+import { holdOf, overlayMessage, realOf, vipOf } from './overlay-message.js'
 
 const vipStates = {
   unknown: VipStateMessage.VIP_STATE_UNKNOWN, up: VipStateMessage.VIP_STATE_UP, degraded: VipStateMessage.VIP_STATE_DEGRADED, panic: VipStateMessage.VIP_STATE_PANIC, down: VipStateMessage.VIP_STATE_DOWN
@@ -39,6 +42,10 @@ function notFound (what: string, found: string): LockstepError {
 }
 
 export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBug): UntypedServiceImplementation {
+  const change = <Req>(of: (request: Req) => OverlayChange): ReturnType<typeof unary<Req, object>> => unary<Req, object>(onBug, async (request, { signal }) => {
+    await lb.change(of(request), signal)
+    return {}
+  })
   return {
     listVips: unary<LoadBalancerListVipsRequest, LoadBalancerListVipsResponse>(onBug, async ({ name }) => {
       const vips = (await lb.vips()).filter(vip => name === '' || vip.name === name)
@@ -55,6 +62,16 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBu
       if (input === undefined) throw new LockstepError('invalid', 'LS_R_OPERATION', 'no such operation', { object: 'operation', found: String(operation), expected: 'pause, resume, disable or enable' })
       if (!await lb.operate(id, input)) throw notFound('target', id)
       return {}
-    })
+    }),
+    getOverlay: unary<LoadBalancerGetOverlayRequest, LoadBalancerGetOverlayResponse>(onBug, async () => overlayMessage(await lb.overlay())),
+    putVip: change<LoadBalancerPutVipRequest>(({ vip, hold }) => {
+      if (vip === undefined || vip.name === '') throw new LockstepError('invalid', 'LS_V_VIP', 'a VIP to put has a name', { object: 'vip', found: 'none' })
+      return { kind: 'put-vip', vip: vip.name, settings: vipOf(vip), ...holdOf(hold) }
+    }),
+    deleteVip: change<LoadBalancerDeleteVipRequest>(({ name, owner }) => ({ kind: 'delete-vip', vip: name, owner })),
+    putReals: change<LoadBalancerPutRealsRequest>(({ vip, pool, reals, hold }) => ({ kind: 'put-reals', vip, pool, reals: reals.map(realOf), ...holdOf(hold) })),
+    deleteReals: change<LoadBalancerDeleteRealsRequest>(({ vip, owner }) => ({ kind: 'delete-reals', vip, owner })),
+    adjustReal: change<LoadBalancerAdjustRealRequest>(({ vip, real, weight, drain, hold }) => ({ kind: 'adjust', vip, real, weight: weight ?? null, drained: drain, ...holdOf(hold) })),
+    restoreReal: change<LoadBalancerRestoreRealRequest>(({ vip, real }) => ({ kind: 'restore', vip, real }))
   }
 }

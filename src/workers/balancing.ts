@@ -14,7 +14,7 @@ export interface Balancing {
   readonly weights: (d: Desired) => (vip: Vip, real: Real) => number
   /** It is in force. */
   readonly configured: (d: Desired) => void
-  readonly control: LoadBalancerControl
+  readonly control: Omit<LoadBalancerControl, 'overlay' | 'change'>
   readonly close: () => Promise<void>
 }
 

@@ -88,10 +88,10 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
   const exchange = exchangeConfigs({
     ...o.config,
     say: async (type, body) => await calls.call('say', [type, body]),
-    wanted: async () => {
+    wanted: async (inAnyCase) => {
       const s = await status()
       const mine = o.config.shared()
-      return s.groups.find(g => g.rg === 0)?.owner === node && (s.sync.state === 'differs' || (s.sync.state === 'up' && mine !== null && s.peers[0]?.generation !== null && s.peers[0]?.generation !== mine.generation))
+      return s.groups.find(g => g.rg === 0)?.owner === node && (s.sync.state === 'differs' || (s.sync.state === 'up' && (inAnyCase || (mine !== null && s.peers[0]?.generation !== null && s.peers[0]?.generation !== mine.generation))))
     },
     onAnswer: (generation, refusal) => { tell({ at: Date.now(), name: refusal === '' ? 'config.followed' : 'config.refused', rg: null, peer, fields: { generation, ...(refusal === '' ? {} : { reason: refusal }) } }) },
     onFollowed: (generation, refusal) => { tell({ at: Date.now(), name: refusal === '' ? 'config.applied' : 'config.failed', rg: null, peer, fields: { generation, ...(refusal === '' ? {} : { reason: refusal }) } }) }

@@ -4,6 +4,8 @@
  */
 import { Config, ConfigAck } from '../generated/proto/lockstep/peer/v1/peer.js'
 import type { Followed } from '../config/authority.js'
+import { readOverlay } from '../config/overlay.js'
+import { noOverlay, type Overlay } from '../contract/overlay.js'
 import { LockstepError } from '../contract/errors.js'
 import { limits } from '../generated/layout.js'
 
@@ -24,8 +26,8 @@ export interface ConfigExchangeOptions {
   readonly renumber: (least: number, signal: AbortSignal) => Promise<void>
   /** False: the peer does not hear it. */
   readonly say: (type: 'config' | 'configAck', body: Uint8Array) => Promise<boolean>
-  /** This node owns group 0, and its peer is connected with another generation or other ids than ours. */
-  readonly wanted: () => Promise<boolean>
+  /** This node owns group 0, and its peer is connected with another generation or other ids than ours, or in any case. */
+  readonly wanted: (inAnyCase: boolean) => Promise<boolean>
   /** `refusal` '': applied. */
   readonly onAnswer: (generation: number, refusal: string) => void
   readonly onFollowed: (generation: number, refusal: string) => void
@@ -40,6 +42,9 @@ export interface ConfigExchange {
 export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
   let sentAt = -Infinity
   let sent = 0
+  /** JSON of what was sent, and of what the peer has. */
+  let sentOverlay = ''
+  let answeredOverlay = JSON.stringify(noOverlay)
   let pauseMs = AGAIN_MS
   let looking = false
   let following = false
@@ -47,11 +52,14 @@ export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
 
   const send = async (): Promise<void> => {
     const mine = o.shared()
-    if (mine === null || (mine.generation === sent && performance.now() - sentAt < pauseMs) || !await o.wanted()) return
+    if (mine === null) return
+    const overlay = JSON.stringify(mine.overlay)
+    if ((mine.generation === sent && overlay === sentOverlay && performance.now() - sentAt < pauseMs) || !await o.wanted(overlay !== answeredOverlay)) return
     if (mine.generation !== sent) pauseMs = AGAIN_MS
     sent = mine.generation
+    sentOverlay = overlay
     sentAt = performance.now()
-    const body = Config.encode({ generation: BigInt(mine.generation), text: mine.text, author: mine.author, comment: mine.comment, ids: JSON.stringify(mine.ids) }).finish()
+    const body = Config.encode({ generation: BigInt(mine.generation), text: mine.text, author: mine.author, comment: mine.comment, ids: JSON.stringify(mine.ids), overlay }).finish()
     if (body.length > BODY_MAX) o.onAnswer(mine.generation, `it has ${body.length} bytes with its ids, and ${BODY_MAX} can be sent`)
     else await o.say('config', body)
   }
@@ -65,16 +73,18 @@ export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
   const follow = async (body: Uint8Array): Promise<void> => {
     let config: Config
     let ids: unknown
+    let overlay: Overlay | null
     try {
       config = Config.decode(body)
       ids = JSON.parse(config.ids)
+      overlay = readOverlay(config.overlay)
     } catch {
       return // of a peer that speaks otherwise: it hears no answer
     }
-    if (following || closed) return // it comes again
+    if (following || closed || overlay === null) return // it comes again
     following = true
     try {
-      await o.follow({ generation: Number(config.generation), text: config.text, author: config.author, comment: config.comment, ids }, AbortSignal.timeout(APPLY_MS))
+      await o.follow({ generation: Number(config.generation), text: config.text, author: config.author, comment: config.comment, ids, overlay }, AbortSignal.timeout(APPLY_MS))
       o.onFollowed(Number(config.generation), '')
       await answer(config.generation, '')
     } catch (error) {
@@ -95,7 +105,8 @@ export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
     }
     const free = Number(ack.free)
     if (free > sent && free <= sent + LEAP_MAX) return void await o.renumber(free, AbortSignal.timeout(APPLY_MS))
-    if (ack.refusal !== '') pauseMs = Math.min(2 * pauseMs, AGAIN_MS_MAX)
+    if (ack.refusal === '') answeredOverlay = sentOverlay
+    else pauseMs = Math.min(2 * pauseMs, AGAIN_MS_MAX)
     o.onAnswer(Number(ack.generation), ack.refusal)
   }
 

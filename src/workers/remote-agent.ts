@@ -47,7 +47,9 @@ export function remoteAgent ({ table, main, book, feed, loopDelayP99Ms }: Remote
     loadBalancer: {
       vips: async () => await main.call('vips', []),
       targets: async () => await main.call('targets', []),
-      operate: async (id, input) => await main.call('operateTarget', [id, input])
+      operate: async (id, input) => await main.call('operateTarget', [id, input]),
+      overlay: async () => await main.call('overlay', []),
+      change: async (change, signal) => await main.call('changeOverlay', [change], signal)
     },
     names: nameBook(() => book().ids),
     feed

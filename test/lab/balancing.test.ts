@@ -7,8 +7,10 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { quickstartConfig } from './config.js'
-import { nginxConfig } from './servers.js'
+import { createAuthority, hasOpenssl } from '../unit/gateway/certificates.js'
+import { nginxConfig, nodeProgram } from './servers.js'
 import { Background, must } from './shell.js'
+import type { SickServerOptions } from './sick-server.js'
 import { agentSaid, openLab, skipReason } from './support.js'
 import type { Lab } from './lab.js'
 import type { HostName } from './topology.js'
@@ -127,6 +129,82 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       for (const { name } of reals) servers.start(name)
       await until(t, all)
       t.same((await download()).failures, {})
+    })
+
+    await t.test('drained: its downloads end as they would, new flows go to the others, also after a restart; and back', async (t) => {
+      const slow = curl({ netns: lab.netns('client'), url: httpUrl(addresses.vip.v4, 'slow'), count: 32, parallel: 32, sha256: lab.servers.bigSha256, timeoutS: 20 })
+      await sleep(1000)
+      await agent.json(['real', 'drain', 'web4/r3', '--reason', 'kernel'])
+      await until(t, ['r1', 'r2', 'r4'])
+      t.match((await vip())?.reals.find(r => r.name === 'r3'), { state: 'drained', weight: 0 })
+      const others = await download(64)
+      t.same([others.failures, others.servers], [{}, ['r1', 'r2', 'r4']])
+      const begun = await slow
+      t.same(begun.failures, {})
+      t.ok(Object.keys(begun.servers).includes('r3'), `32 downloads found ${Object.keys(begun.servers).join(', ')}`)
+      agent = await lab.startAgent(config)
+      await until(t, ['r1', 'r2', 'r4'])
+      t.match(await agent.json(['overlay', 'list']), { adjusted: [{ vip: 'web4', real: 'r3', drained: true, hold: { reason: 'kernel' } }] })
+      await agent.json(['real', 'weight', 'web4/r3', '10', '--ttl', '2s'])
+      t.match((await vip())?.reals.find(r => r.name === 'r3'), { weight: 10 })
+      await sleep(2500)
+      t.match((await vip())?.reals.find(r => r.name === 'r3'), { state: 'serving', weight: 100 }, 'its time is over')
+      await until(t, all)
+    })
+
+    await t.test('a VIP and reals that are put forward, reals of their owner come and go with their time', async (t) => {
+      const fetched = async (): Promise<unknown> => (await curl({ netns: lab.netns('client'), url: httpUrl(addresses.vip.v4, 'who', 5110), count: 16, parallel: 4, sha256: null, timeoutS: 3 })).servers
+      await agent.json(['vip', 'put', 'extra', addresses.vip.v4, '--port', '5110', '--healthcheck', 'web', '--owner', 'ctl'])
+      await agent.json(['real', 'put', 'extra', `${addresses.s1.v4}:5101`, '--owner', 'ctl'])
+      await agent.json(['real', 'put', 'extra', `${addresses.s2.v4}:5104`, '--owner', 'other', '--ttl', '3s'])
+      await sleep(1500)
+      t.match(await fetched(), { r1: Number, r4: Number })
+      await sleep(2500)
+      t.same(await fetched(), { r1: 16 })
+      await agent.json(['vip', 'delete', 'extra', '--owner', 'ctl'])
+      t.notOk((await agent.json<readonly Vip[]>(['vip', 'list'])).some(v => v.name === 'extra'))
+      t.same((await download()).failures, {}, 'the others were never touched')
+    })
+
+    await t.test('a server that drips, and a certificate that expires: out of the ring, and back', { skip: hasOpenssl() ? false : 'no openssl program' }, async (t) => {
+      const { issue } = createAuthority(lab.topology.directory)
+      const tls = { good: issue('good', '/CN=real.example', { names: 'DNS:real.example', days: 30 }), old: issue('old', '/CN=real.example', { names: 'DNS:real.example', days: -1 }) }
+      const start = async (options: SickServerOptions): Promise<Background> => {
+        const server = new Background(options.name, lab.netns('s1'), nodeProgram('sick-server', options))
+        await server.says('ready')
+        return server
+      }
+      const sick = [{ vip: 'drips', port: 5111, of: 'who drips', server: await start({ name: 'drips', port: 5111 }) }, { vip: 'expires', port: 5112, of: 'whose certificate expires', server: await start({ name: 'expires', port: 5112, tls }) }]
+      const well = await start({ name: 'well', port: 5113, tls })
+      try {
+        const check = { interval: `${INTERVAL_MS}ms`, timeout: `${4 * INTERVAL_MS}ms`, rise: 2, fall: 3 }
+        const pools = (...ports: readonly number[]): object => [{ reals: ports.map(port => ({ name: String(port), address: addresses.s1.v4, port })) }]
+        await agent.apply(quickstartConfig(lab.prefix, [
+          [['agent', 'backend'], backend],
+          [['healthchecks'], { web: { ...check, type: 'http', http: { path: '/who', status: 200 } }, tls: { ...check, type: 'tls', tls: { verify: 'expiry' } } }],
+          [['vips', 'drips'], { address: addresses.vip.v4, port: 5111, healthcheck: 'web', pools: pools(5111, 5101) }],
+          [['vips', 'expires'], { address: addresses.vip.v4, port: 5112, healthcheck: 'tls', pools: pools(5112, 5113) }]
+        ]))
+        const weights = async (name: string): Promise<string> => (await agent.json<readonly Vip[]>(['vip', 'list', name]))[0]?.reals.filter(r => r.weight > 0).map(r => r.name).join() ?? ''
+        const comes = async (name: string, wanted: string): Promise<void> => {
+          const began = performance.now()
+          let found = await weights(name)
+          for (; performance.now() - began < WITHIN_MS && found !== wanted; found = await weights(name)) await sleep(20)
+          t.equal(found, wanted, name)
+        }
+        for (const { vip, port, server, of } of sick) {
+          const other = vip === 'drips' ? 5101 : 5113
+          const scheme = vip === 'drips' ? 'http' : 'https'
+          await comes(vip, `${port},${other}`)
+          server.child.kill('SIGUSR2')
+          await comes(vip, String(other))
+          for (let i = 0; i < 8; i++) t.match(await must({ netns: lab.netns('client'), argv: ['curl', '-q', '-s', '-S', '-k', '-m', '3', `${scheme}://${addresses.vip.v4}:${port}/who`] }), vip === 'drips' ? /^r1 / : /^well /, of)
+          server.child.kill('SIGUSR2')
+          await comes(vip, `${port},${other}`)
+        }
+      } finally {
+        for (const server of [well, ...sick.map(s => s.server)]) await server.stop('SIGKILL')
+      }
     })
 
     t.equal((await agent.stop()).code, 0, agentSaid(lab))

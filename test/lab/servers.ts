@@ -18,7 +18,7 @@ const BIG_BYTES = 1 << 20
 const serverNames = { s1: 'one', s2: 'two' } as const
 
 const program = (name: string): string => fileURLToPath(new URL(`./${name}.js`, import.meta.url))
-export const nodeProgram = (name: 'net-server' | 'net-client', options: object): string[] => [process.execPath, program(name), JSON.stringify(options)]
+export const nodeProgram = (name: 'net-server' | 'net-client' | 'sick-server', options: object): string[] => [process.execPath, program(name), JSON.stringify(options)]
 
 /** Responses name the server and the address it sees. `files` is served flat. */
 export function nginxConfig (name: string, directory: string, files: string, listen: readonly number[] = [ports.http, ports.httpAlt]): string {

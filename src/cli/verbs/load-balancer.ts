@@ -7,6 +7,7 @@ import { exitCode } from '../exit-codes.js'
 import { duration, protocolName } from '../format.js'
 import { toJson } from '../json.js'
 import { table } from '../table.js'
+import { addOverlay } from './overlay.js'
 import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
 
 const word = (name: string): string => name.replace(/^(VIP|TARGET)_STATE_/, '').toLowerCase()
@@ -24,6 +25,8 @@ export function addLoadBalancer (parent: Command, cli: Cli): void {
     else await cli.io.out(vips.length === 0 ? 'no VIP is configured\n' : vipTable(cli, vips))
     return exitCode.ok
   }))
+
+  addOverlay(vip, parent, cli)
 
   const target = parent.command('target').summary('what health checks probe').description('Addresses and ports that health checks probe.')
   onlineVerb(target, {

@@ -24,7 +24,7 @@ const STEPS = 10
 type Weights = ReadonlyMap<string, VipWeights>
 
 export class Balancer {
-  private desired: Checks = { healthChecks: [], vips: [] }
+  private desired: Checks = { healthChecks: [], vips: [], adjustments: [] }
   private vips: readonly PlacedVip[] = []
   private readonly health: Map<string, HealthState>
   /** When a target that was down came up, monotonic. */
@@ -111,7 +111,7 @@ export class Balancer {
       quorum, panicPct, flushOnDown,
       pools: pools.map(pool => ({
         name: pool.name,
-        reals: pool.reals.map(place => ({ name: place.real.name, weight: place.real.weight, health: this.healthOf(place), drained: false, sharePct: this.sharePct(slowStartMs, place) }))
+        reals: pool.reals.map(place => ({ name: place.real.name, weight: place.weight, health: this.healthOf(place), drained: place.drained, sharePct: this.sharePct(slowStartMs, place) }))
       }))
     })]))
   }

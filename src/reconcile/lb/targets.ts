@@ -3,10 +3,10 @@ import type { Desired, Real, Vip } from '../../contract/desired.js'
 import type { CheckTarget, HealthCheck } from '../../contract/health.js'
 import { formatEndpoint } from '../../lib/address.js'
 
-export type Checks = Pick<Desired, 'healthChecks' | 'vips'>
+export type Checks = Pick<Desired, 'healthChecks' | 'vips' | 'adjustments'>
 
-/** A real with whom its check probes; `null`: nobody checks it. */
-export interface PlacedReal { readonly real: Real, readonly target: CheckTarget | null }
+/** A real with whom its check probes (`null`: nobody checks it), and what operators gave it. */
+export interface PlacedReal { readonly real: Real, readonly target: CheckTarget | null, readonly weight: number, readonly drained: boolean }
 export interface PlacedVip { readonly vip: Vip, readonly pools: ReadonlyArray<{ readonly name: string, readonly reals: readonly PlacedReal[] }> }
 
 /** Port that a check probes of a real; 0: none. */
@@ -24,7 +24,12 @@ export function placed (d: Checks): PlacedVip[] {
     const port = portOf(check, vip, real)
     return { id: `${check.name}/${port === 0 ? address : formatEndpoint(address, port)}`, check, address, port }
   }
-  return d.vips.map(vip => ({ vip, pools: vip.pools.map(({ name, reals }) => ({ name, reals: reals.map(real => ({ real, target: targetOf(vip, real) })) })) }))
+  const adjustments = new Map(d.adjustments.map(a => [`${a.vip}/${a.real}`, a]))
+  const place = (vip: Vip, real: Real): PlacedReal => {
+    const adjusted = adjustments.get(`${vip.name}/${real.name}`)
+    return { real, target: targetOf(vip, real), weight: adjusted?.weight ?? real.weight, drained: adjusted?.drained ?? false }
+  }
+  return d.vips.map(vip => ({ vip, pools: vip.pools.map(({ name, reals }) => ({ name, reals: reals.map(real => place(vip, real)) })) }))
 }
 
 /** Everybody who is probed, each once. */

@@ -35,3 +35,38 @@ t.test('target list: who is probed; with an id, its changes', async (t) => {
   t.equal((await cli('target list')).out, 'nothing is probed\n')
   t.equal((await cli('vip list')).out, 'no VIP is configured\n')
 })
+
+t.test('vip put, real put, weight, drain, restore, delete: what is asked is what was typed', async (t) => {
+  const { cli, agent: { loadBalancer } } = await withCli(t)
+  t.match(await cli('vip put api 192.0.2.9 --port 443 --healthcheck tcp --group 1 --ttl 30s --owner ctl'), { code: 0, out: 'api: put\n' })
+  t.match(await cli('real put api 10.0.0.7 10.0.0.8:8443=50 [2001:db8::1]:80 2001:db8::2=0 --owner ctl'), { code: 0, out: 'api: 4 reals of ctl\n' })
+  t.match(await cli('real weight web/a 10 --reason test'), { code: 0, out: 'web/a: weight 10\n' })
+  t.match(await cli('real drain web/10.0.0.2:8080'), { code: 0, out: 'web/10.0.0.2:8080: drained\n' })
+  t.match(await cli('real restore web/a --json'), { code: 0, out: /"web\/a: as configured"/ })
+  t.match(await cli('real delete api --owner ctl'), { code: 0 })
+  t.match(await cli('vip delete api --owner ctl'), { code: 0, out: 'api: deleted\n' })
+  t.match(loadBalancer.changes, [
+    { kind: 'put-vip', vip: 'api', settings: { address: '192.0.2.9', port: 443, healthcheck: 'tcp', 'redundancy-group': 1, protocol: 'tcp', mode: 'nat' }, owner: 'ctl', ttlMs: 30_000 },
+    { kind: 'put-reals', reals: [{ address: '10.0.0.7' }, { address: '10.0.0.8', port: 8443, weight: 50 }, { address: '2001:db8::1', port: 80 }, { address: '2001:db8::2', weight: 0 }], ttlMs: null },
+    { kind: 'adjust', vip: 'web', real: 'a', weight: 10, drained: false, owner: 'operator', reason: 'test' }, { kind: 'adjust', real: '10.0.0.2:8080', weight: null, drained: true },
+    { kind: 'restore', vip: 'web', real: 'a' }, { kind: 'delete-reals', owner: 'ctl' }, { kind: 'delete-vip', vip: 'api', owner: 'ctl' }
+  ])
+  loadBalancer.changes = []
+  for (const wrong of ['real put api nowhere', 'real put api 10.0.0.1:99999999', 'real put api 10.0.0.1=x', 'real weight web 10', 'real weight web/a ten', 'real drain /a', 'vip put api 192.0.2.9 --ttl soon']) t.match(await cli(wrong), { code: 2 }, wrong)
+  t.same(loadBalancer.changes, [])
+})
+
+t.test('overlay list: what was put, by whom, until when', async (t) => {
+  const { cli, agent: { loadBalancer } } = await withCli(t)
+  t.equal((await cli('overlay list')).out, 'nothing was put\n')
+  const held = { owner: 'ctl', reason: 'kernel', since: Date.now() - 60_000, until: null }
+  loadBalancer.laid = {
+    vips: [{ vip: 'api', settings: { address: '192.0.2.9', port: 443 }, ...held, until: Date.now() + 30_500 }],
+    reals: [{ vip: 'api', pool: '', reals: [{ address: '10.0.0.7' }, { address: '10.0.0.8', port: 8443, weight: 50 }], ...held }], adjusted: [{ vip: 'web', real: 'a', weight: null, drained: true, ...held }]
+  }
+  const { out } = await cli('overlay list')
+  t.match(out, /vip api +192\.0\.2\.9 tcp\/443 +ctl .*in 30/)
+  t.match(out, /reals of api +10\.0\.0\.7, 10\.0\.0\.8 port 8443 weight 50 +ctl .*never/)
+  t.match(out, /real web\/a +drained +ctl +\S+ +never +kernel/)
+  t.match(JSON.parse((await cli('overlay list --json')).out), { adjusted: [{ drained: true }] })
+})

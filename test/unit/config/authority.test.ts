@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { LockstepError } from '../../../src/contract/errors.js'
+import { noOverlay, type OverlayChange } from '../../../src/contract/overlay.js'
 import type { ApplyOptions } from '../../../src/contract/services.js'
 import { Authority, type AuthorityOptions } from '../../../src/config/authority.js'
 import { ConfigError } from '../../../src/config/issues.js'
@@ -357,13 +358,13 @@ t.test('the same text under other ids: the ids of the peer hold', async t => {
 
 t.test('ids that are none are refused', async t => {
   const { authority } = await world(t)
-  await t.rejects(authority.follow({ generation: 1, text: zones('a'), author: 'op', comment: '', ids: { zone: { a: 'one' } } }, signal), { code: 'LS_C_IDS' })
+  await t.rejects(authority.follow({ generation: 1, text: zones('a'), author: 'op', comment: '', ids: { zone: { a: 'one' } }, overlay: noOverlay }, signal), { code: 'LS_C_IDS' })
   t.equal(authority.status().running, null)
 })
 
 t.test('a generation of the peer that failed here may be tried again under its number; another text may not', async t => {
   const peer = await world(t)
-  const shared = { generation: 5, text: zones('a'), author: 'op', comment: '', ids: { zone: { a: 3 } } }
+  const shared = { generation: 5, text: zones('a'), author: 'op', comment: '', ids: { zone: { a: 3 } }, overlay: noOverlay }
   peer.sink.fail = new Error('no such port')
   for (let i = 0; i < 3; i++) await t.rejects(peer.authority.follow(shared, signal), /no such port/)
   t.same(peer.authority.history().map(g => [g.generation, g.state]), [[5, 'failed']], 'one line')
@@ -388,10 +389,87 @@ t.test('in a pair what ran goes on after a reboot, unless its startup text was e
   const w = await world(t, { resumes: true })
   writeFileSync(join(w.dir, 'startup.yaml'), zones('a'))
   await (await w.restart()).start(signal)
-  await w.authority.follow({ generation: 7, text: zones('p'), author: 'op', comment: '', ids: { zone: { p: 4 } } }, signal)
+  await w.authority.follow({ generation: 7, text: zones('p'), author: 'op', comment: '', ids: { zone: { p: 4 } }, overlay: noOverlay }, signal)
   await (await w.restart({ bootId: 'boot-2' })).start(signal)
   t.match(w.authority.status().running, { generation: 7, source: 'peer' })
   writeFileSync(join(w.dir, 'startup.yaml'), zones('edited'))
   await (await w.restart({ bootId: 'boot-3' })).start(signal)
   t.match(w.authority.status().running, { generation: 8, source: 'startup' })
+})
+
+const withVip = `${zones('a')}\nvips: {www: {address: 192.0.2.80, port: 80, pools: [{reals: [{address: 10.0.0.1, name: one}]}]}}\n`
+const drain: OverlayChange = { kind: 'adjust', vip: 'www', real: 'one', weight: null, drained: true, owner: 'op', reason: 'kernel', ttlMs: null }
+const reals = (ttlMs: number | null, ...addresses: string[]): OverlayChange => ({ kind: 'put-reals', vip: 'www', pool: '', reals: addresses.map(address => ({ address })), owner: 'ctl', reason: '', ttlMs })
+
+t.test('what is put is in force at once, under the generation that runs, and kept over applies and restarts (D8)', async t => {
+  const w = await world(t)
+  await t.rejects(w.authority.change(drain, signal), { code: 'LS_E_NOT_FOUND' }, 'nothing runs')
+  await w.authority.apply(withVip, how(), signal)
+  await w.authority.change(drain, signal)
+  t.match(w.sink.applied.at(-1), { generation: 1, desired: { adjustments: [{ vip: 'www', real: 'one', drained: true }] } })
+  t.equal(w.authority.history().length, 1)
+  t.equal(w.authority.status().running?.generation, 1)
+  await w.authority.change(reals(null, '10.0.0.9'), signal)
+  const id = w.authority.ids().real['www/10.0.0.9:80']
+  t.ok(id !== undefined && id > 0, 'reals that were put have ids')
+  await w.authority.apply(withVip.replace('zones', '# another text\nzones'), how(), signal)
+  t.match(w.sink.applied.at(-1), { generation: 2, desired: { adjustments: [{ drained: true }], vips: [{ pools: [{ reals: [{ name: 'one' }, { address: '10.0.0.9' }] }] }] } })
+  await (await w.restart()).start(signal)
+  t.match(w.sink.applied.at(-1), { desired: { adjustments: [{ drained: true }], vips: [{ pools: [{ reals: [{}, { address: '10.0.0.9' }] }] }] } })
+  t.equal(w.authority.ids().real['www/10.0.0.9:80'], id)
+})
+
+t.test('what is put and refused, by the reader or the dataplane or the disk, leaves what was', async t => {
+  let full = false
+  const io: StoreIo = { ...fileIo, write: async (...a) => { if (full && a[0].includes('state.json')) throw new Error('no space'); await fileIo.write(...a) } }
+  const w = await world(t)
+  w.authority.close()
+  w.authority = new Authority({ sink: w.sink, store: await ConfigStore.open(w.dir, { io }), parse, clock: w.clock, bootId: 'boot-1' })
+  await w.authority.apply(withVip, how(), signal)
+  await t.rejects(w.authority.change(reals(null, 'nowhere'), signal), { code: 'LS_C_INVALID' })
+  w.sink.fail = new Error('no such port')
+  await t.rejects(w.authority.change(drain, signal), /no such port/)
+  w.sink.fail = null
+  t.same(w.authority.overlay, noOverlay)
+  full = true
+  await t.rejects(w.authority.change(drain, signal), /no space/)
+  full = false
+  t.same(w.authority.overlay, noOverlay)
+  t.match(w.sink.applied.at(-1), { desired: { adjustments: [] } }, 'the dataplane is as before')
+})
+
+t.test('what is put for a time ends by itself; put again it goes on without touching the dataplane', async t => {
+  const w = await world(t)
+  await w.authority.apply(withVip, how(), signal)
+  await w.authority.change(reals(30_000, '10.0.0.9'), signal)
+  const applies = w.sink.applied.length
+  await w.clock.advance(20_000)
+  await w.authority.change(reals(30_000, '10.0.0.9'), signal)
+  t.equal(w.sink.applied.length, applies)
+  await w.clock.advance(29_000)
+  t.equal(w.authority.overlay.reals.length, 1)
+  await w.clock.advance(1500)
+  t.equal(w.authority.overlay.reals.length, 0)
+  t.match(w.sink.applied.at(-1), { desired: { vips: [{ pools: [{ reals: [{ name: 'one' }] }] }] } })
+})
+
+t.test('in a pair it ends where the configuration is made, and the other node has the same', async t => {
+  const owner = await world(t)
+  let leads = false
+  const peer = await world(t, { leads: async () => leads })
+  await owner.authority.apply(withVip, how(), signal)
+  const follow = async (): Promise<void> => {
+    const shared = owner.authority.shared()
+    if (shared !== null) await peer.authority.follow(shared, signal)
+  }
+  await follow()
+  await owner.authority.change(reals(10_000, '10.0.0.9'), signal)
+  await follow()
+  t.same(peer.authority.overlay, owner.authority.overlay)
+  t.same(peer.authority.ids().real, owner.authority.ids().real)
+  await peer.clock.advance(20_000)
+  t.equal(peer.authority.overlay.reals.length, 1, 'its word does not count')
+  leads = true
+  await peer.clock.advance(6000)
+  t.equal(peer.authority.overlay.reals.length, 0)
 })

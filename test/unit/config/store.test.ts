@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { GenerationInfo } from '../../../src/contract/services.js'
 import { IdBook } from '../../../src/config/ids.js'
+import { noOverlay } from '../../../src/contract/overlay.js'
 import { ConfigStore, historyMax, textHash } from '../../../src/config/store.js'
 import { fileIo, type StoreIo } from '../../../src/config/store-io.js'
 import { desired } from './support.js'
@@ -30,7 +31,7 @@ async function put (store: ConfigStore, text: string): Promise<number> {
 t.test('what was committed is there after opening again', async t => {
   const dir = directory(t)
   const store = await ConfigStore.open(dir)
-  t.same(store.state, { running: null, unconfirmed: null, history: [], next: 1, startupHash: null, bootId: null })
+  t.same(store.state, { running: null, unconfirmed: null, history: [], next: 1, startupHash: null, overlay: noOverlay, bootId: null })
   const n = await put(store, 'zones: {a: {}}\n')
   await store.saveStartup('zones: {a: {}}\n')
   const again = await ConfigStore.open(dir)

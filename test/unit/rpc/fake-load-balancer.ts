@@ -1,5 +1,6 @@
 /** A load balancer in memory: two VIPs, two targets, and what operators said. */
 import type { LoadBalancerControl, VipStatus } from '../../../src/contract/balancing.js'
+import { noOverlay, type Overlay, type OverlayChange } from '../../../src/contract/overlay.js'
 import type { HealthInput, TargetStatus } from '../../../src/contract/health.js'
 
 export class FakeLoadBalancer implements LoadBalancerControl {
@@ -20,6 +21,15 @@ export class FakeLoadBalancer implements LoadBalancerControl {
     { id: 'http/10.0.0.2:8080', check: 'http', address: '10.0.0.2', port: 8080, state: 'down', count: 1, since: 1_700_000_000_000, last: { ok: false, code: 'status', detail: 'status 503, expected 200-399', tookMs: 1.5, at: 1_700_000_001_000 }, passed: 10, failed: 3, history: [{ at: 1_700_000_000_000, from: 'up', to: 'down', code: 'status', detail: 'status 503, expected 200-399' }] },
     { id: 'dns/10.0.0.1:53', check: 'dns', address: '10.0.0.1', port: 53, state: 'unknown', count: 0, since: 1_700_000_000_000, last: null, passed: 0, failed: 0, history: [] }
   ]
+
+  laid: Overlay = noOverlay
+  changes: OverlayChange[] = []
+
+  async overlay (): Promise<Overlay> { return await Promise.resolve(this.laid) }
+  async change (change: OverlayChange): Promise<Overlay> {
+    this.changes.push(change)
+    return await this.overlay()
+  }
 
   async vips (): Promise<readonly VipStatus[]> { return await Promise.resolve(this.vipList) }
   async targets (): Promise<readonly TargetStatus[]> { return await Promise.resolve(this.targetList) }

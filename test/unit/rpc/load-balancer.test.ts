@@ -33,3 +33,33 @@ t.test('operators pause and disable; what is no operation, or no target, is refu
   await t.rejects(call(stub, stub.operateTarget, { id, operation: TargetOperation.TARGET_OPERATION_UNSPECIFIED }), { code: 'LS_R_OPERATION' })
   await t.rejects(call(stub, stub.operateTarget, { id: 'http/nobody', operation: TargetOperation.TARGET_OPERATION_PAUSE }), { code: 'LS_E_NOT_FOUND' })
 })
+
+t.test('what is put arrives as it was meant, and what was put is told', async (t) => {
+  const { connection: { loadBalancer: stub }, agent } = await withServer(t)
+  const hold = { owner: 'ctl', reason: 'why', sinceMs: 0n, untilMs: 0n, ttlMs: 30_000n }
+  await call(stub, stub.putVip, { vip: { name: 'api', address: '192.0.2.9', port: 443, protocol: '', mode: 'ipip', rg: 2, sourceIpSticky: true, healthcheck: 'tcp' }, hold })
+  await call(stub, stub.putReals, { vip: 'api', pool: 'main', reals: [{ address: '10.0.0.7', port: 0, name: '', healthcheck: '' }, { address: '10.0.0.8', port: 8443, weight: 0, name: 'b', healthcheck: 'none' }], hold: { ...hold, ttlMs: 0n } })
+  await call(stub, stub.adjustReal, { vip: 'web', real: 'a', drain: true, hold })
+  await call(stub, stub.adjustReal, { vip: 'web', real: 'a', weight: 0, drain: false, hold })
+  await call(stub, stub.restoreReal, { vip: 'web', real: 'a' })
+  await call(stub, stub.deleteReals, { vip: 'api', owner: 'ctl' })
+  await call(stub, stub.deleteVip, { name: 'api', owner: 'ctl' })
+  const by = { owner: 'ctl', reason: 'why', ttlMs: 30_000 }
+  t.same(agent.loadBalancer.changes, [
+    { kind: 'put-vip', vip: 'api', settings: { address: '192.0.2.9', port: 443, 'redundancy-group': 2, 'source-ip-sticky': true, healthcheck: 'tcp', mode: 'ipip' }, ...by },
+    { kind: 'put-reals', vip: 'api', pool: 'main', reals: [{ address: '10.0.0.7' }, { address: '10.0.0.8', port: 8443, weight: 0, name: 'b', healthcheck: 'none' }], ...by, ttlMs: null },
+    { kind: 'adjust', vip: 'web', real: 'a', weight: null, drained: true, ...by }, { kind: 'adjust', vip: 'web', real: 'a', weight: 0, drained: false, ...by },
+    { kind: 'restore', vip: 'web', real: 'a' }, { kind: 'delete-reals', vip: 'api', owner: 'ctl' }, { kind: 'delete-vip', vip: 'api', owner: 'ctl' }
+  ])
+  await t.rejects(call(stub, stub.putVip, { vip: undefined, hold }), { code: 'LS_V_VIP' })
+  await t.rejects(call(stub, stub.adjustReal, { vip: 'web', real: 'a', drain: true, hold: undefined }), { code: 'LS_V_OWNER' })
+  const held = { owner: 'ctl', reason: 'why', since: 5, until: 9 }
+  agent.loadBalancer.laid = {
+    vips: [{ vip: 'api', settings: { address: '192.0.2.9', port: 'any' }, ...held }], reals: [{ vip: 'api', pool: '', reals: [{ address: '10.0.0.7' }], ...held, until: null }],
+    adjusted: [{ vip: 'web', real: 'a', weight: null, drained: true, ...held }]
+  }
+  t.match(await call(stub, stub.getOverlay, {}), {
+    vips: [{ vip: { name: 'api', address: '192.0.2.9', port: 0 }, hold: { owner: 'ctl', sinceMs: 5n, untilMs: 9n } }], reals: [{ vip: 'api', reals: [{ address: '10.0.0.7', weight: undefined }], hold: { untilMs: 0n } }],
+    adjusted: [{ vip: 'web', real: 'a', weight: undefined, drained: true }]
+  })
+})

@@ -346,6 +346,194 @@ export interface LoadBalancerOperateTargetRequest {
 export interface LoadBalancerOperateTargetResponse {
 }
 
+/** Who put something, why, and for how long. */
+export interface OverlayHold {
+  /** A program or an operator, 1 to 63 characters. Only the same owner replaces or deletes what it put. */
+  owner: string;
+  /** For people. */
+  reason: string;
+  /** When it was put, Unix milliseconds; ignored in requests. */
+  sinceMs: bigint;
+  /** When it ends, Unix milliseconds; 0: never; ignored in requests. */
+  untilMs: bigint;
+  /** In requests: for how long, milliseconds; 0: until it is taken back. */
+  ttlMs: bigint;
+}
+
+/** A VIP as it is put: what is left out is as in the configuration. */
+export interface OverlayVip {
+  /** Unique. */
+  name: string;
+  /** Address or prefix. */
+  address: string;
+  /** 0: any. */
+  port: number;
+  /** tcp, udp or any; empty: tcp. */
+  protocol: string;
+  /** nat, l2, ipip or gre; empty: nat. */
+  mode: string;
+  /** Redundancy group. */
+  rg: number;
+  /** All flows of a client address go to one real. */
+  sourceIpSticky: boolean;
+  /** One of the configured checks; empty: none. */
+  healthcheck: string;
+}
+
+/** A real as it is put. */
+export interface OverlayReal {
+  /** IPv4 or IPv6. */
+  address: string;
+  /** 0: the VIP's. */
+  port: number;
+  /** 0 to 100; absent: 100. */
+  weight?:
+    | number
+    | undefined;
+  /** Unique in the VIP; empty: its address and port. */
+  name: string;
+  /** One of the configured checks; empty: the VIP's. */
+  healthcheck: string;
+}
+
+/** A VIP that was put. */
+export interface OverlayPutVip {
+  /** What. */
+  vip:
+    | OverlayVip
+    | undefined;
+  /** By whom. */
+  hold: OverlayHold | undefined;
+}
+
+/** Reals that were put. */
+export interface OverlayPutReals {
+  /** Name of the VIP. */
+  vip: string;
+  /** Name of the pool; empty: the first. */
+  pool: string;
+  /** All of the owner. */
+  reals: OverlayReal[];
+  /** By whom. */
+  hold: OverlayHold | undefined;
+}
+
+/** A real whose share was changed. */
+export interface OverlayAdjusted {
+  /** Name of the VIP. */
+  vip: string;
+  /** Name of the real. */
+  real: string;
+  /** 0 to 100; absent: as configured. */
+  weight?:
+    | number
+    | undefined;
+  /** Takes no new flows. */
+  drained: boolean;
+  /** By whom. */
+  hold: OverlayHold | undefined;
+}
+
+/** Asks for what was put. */
+export interface LoadBalancerGetOverlayRequest {
+}
+
+/** All of it. */
+export interface LoadBalancerGetOverlayResponse {
+  /** VIPs. */
+  vips: OverlayPutVip[];
+  /** Reals, by VIP and owner. */
+  reals: OverlayPutReals[];
+  /** Changed shares. */
+  adjusted: OverlayAdjusted[];
+}
+
+/** Puts a VIP. */
+export interface LoadBalancerPutVipRequest {
+  /** What. */
+  vip:
+    | OverlayVip
+    | undefined;
+  /** By whom. */
+  hold: OverlayHold | undefined;
+}
+
+/** It is in force. */
+export interface LoadBalancerPutVipResponse {
+}
+
+/** Takes a VIP back. */
+export interface LoadBalancerDeleteVipRequest {
+  /** Which. */
+  name: string;
+  /** Who put it. */
+  owner: string;
+}
+
+/** It is gone. */
+export interface LoadBalancerDeleteVipResponse {
+}
+
+/** Puts reals. */
+export interface LoadBalancerPutRealsRequest {
+  /** Name of the VIP. */
+  vip: string;
+  /** Name of the pool, which is made when it is not there; empty: the first. */
+  pool: string;
+  /** At least one. */
+  reals: OverlayReal[];
+  /** By whom. */
+  hold: OverlayHold | undefined;
+}
+
+/** They are in force. */
+export interface LoadBalancerPutRealsResponse {
+}
+
+/** Takes reals back. */
+export interface LoadBalancerDeleteRealsRequest {
+  /** Name of the VIP. */
+  vip: string;
+  /** Whose. */
+  owner: string;
+}
+
+/** They are gone. */
+export interface LoadBalancerDeleteRealsResponse {
+}
+
+/** Changes the share of a real. */
+export interface LoadBalancerAdjustRealRequest {
+  /** Name of the VIP. */
+  vip: string;
+  /** Name of the real. */
+  real: string;
+  /** 0 to 100; absent: as configured. */
+  weight?:
+    | number
+    | undefined;
+  /** Takes no new flows. */
+  drain: boolean;
+  /** By whom. */
+  hold: OverlayHold | undefined;
+}
+
+/** It is in force. */
+export interface LoadBalancerAdjustRealResponse {
+}
+
+/** Takes a change back. */
+export interface LoadBalancerRestoreRealRequest {
+  /** Name of the VIP. */
+  vip: string;
+  /** Name of the real. */
+  real: string;
+}
+
+/** It is as configured. */
+export interface LoadBalancerRestoreRealResponse {
+}
+
 function createBaseLoadBalancerListVipsRequest(): LoadBalancerListVipsRequest {
   return { name: "" };
 }
@@ -1258,6 +1446,1254 @@ export const LoadBalancerOperateTargetResponse: MessageFns<LoadBalancerOperateTa
   },
 };
 
+function createBaseOverlayHold(): OverlayHold {
+  return { owner: "", reason: "", sinceMs: 0n, untilMs: 0n, ttlMs: 0n };
+}
+
+export const OverlayHold: MessageFns<OverlayHold> = {
+  encode(message: OverlayHold, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.owner !== "") {
+      writer.uint32(10).string(message.owner);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.sinceMs !== 0n) {
+      if (BigInt.asUintN(64, message.sinceMs) !== message.sinceMs) {
+        throw new globalThis.Error("value provided for field message.sinceMs of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.sinceMs);
+    }
+    if (message.untilMs !== 0n) {
+      if (BigInt.asUintN(64, message.untilMs) !== message.untilMs) {
+        throw new globalThis.Error("value provided for field message.untilMs of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.untilMs);
+    }
+    if (message.ttlMs !== 0n) {
+      if (BigInt.asUintN(64, message.ttlMs) !== message.ttlMs) {
+        throw new globalThis.Error("value provided for field message.ttlMs of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.ttlMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OverlayHold {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOverlayHold();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sinceMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.untilMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.ttlMs = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOverlayVip(): OverlayVip {
+  return { name: "", address: "", port: 0, protocol: "", mode: "", rg: 0, sourceIpSticky: false, healthcheck: "" };
+}
+
+export const OverlayVip: MessageFns<OverlayVip> = {
+  encode(message: OverlayVip, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    if (message.port !== 0) {
+      writer.uint32(24).uint32(message.port);
+    }
+    if (message.protocol !== "") {
+      writer.uint32(34).string(message.protocol);
+    }
+    if (message.mode !== "") {
+      writer.uint32(42).string(message.mode);
+    }
+    if (message.rg !== 0) {
+      writer.uint32(48).uint32(message.rg);
+    }
+    if (message.sourceIpSticky !== false) {
+      writer.uint32(56).bool(message.sourceIpSticky);
+    }
+    if (message.healthcheck !== "") {
+      writer.uint32(66).string(message.healthcheck);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OverlayVip {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOverlayVip();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.protocol = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.mode = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.rg = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.sourceIpSticky = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.healthcheck = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOverlayReal(): OverlayReal {
+  return { address: "", port: 0, weight: undefined, name: "", healthcheck: "" };
+}
+
+export const OverlayReal: MessageFns<OverlayReal> = {
+  encode(message: OverlayReal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address !== "") {
+      writer.uint32(10).string(message.address);
+    }
+    if (message.port !== 0) {
+      writer.uint32(16).uint32(message.port);
+    }
+    if (message.weight !== undefined) {
+      writer.uint32(24).uint32(message.weight);
+    }
+    if (message.name !== "") {
+      writer.uint32(34).string(message.name);
+    }
+    if (message.healthcheck !== "") {
+      writer.uint32(42).string(message.healthcheck);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OverlayReal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOverlayReal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.weight = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.healthcheck = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOverlayPutVip(): OverlayPutVip {
+  return { vip: undefined, hold: undefined };
+}
+
+export const OverlayPutVip: MessageFns<OverlayPutVip> = {
+  encode(message: OverlayPutVip, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vip !== undefined) {
+      OverlayVip.encode(message.vip, writer.uint32(10).fork()).join();
+    }
+    if (message.hold !== undefined) {
+      OverlayHold.encode(message.hold, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OverlayPutVip {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOverlayPutVip();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vip = OverlayVip.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.hold = OverlayHold.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOverlayPutReals(): OverlayPutReals {
+  return { vip: "", pool: "", reals: [], hold: undefined };
+}
+
+export const OverlayPutReals: MessageFns<OverlayPutReals> = {
+  encode(message: OverlayPutReals, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vip !== "") {
+      writer.uint32(10).string(message.vip);
+    }
+    if (message.pool !== "") {
+      writer.uint32(18).string(message.pool);
+    }
+    for (const v of message.reals) {
+      OverlayReal.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.hold !== undefined) {
+      OverlayHold.encode(message.hold, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OverlayPutReals {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOverlayPutReals();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vip = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pool = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reals.push(OverlayReal.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.hold = OverlayHold.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOverlayAdjusted(): OverlayAdjusted {
+  return { vip: "", real: "", weight: undefined, drained: false, hold: undefined };
+}
+
+export const OverlayAdjusted: MessageFns<OverlayAdjusted> = {
+  encode(message: OverlayAdjusted, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vip !== "") {
+      writer.uint32(10).string(message.vip);
+    }
+    if (message.real !== "") {
+      writer.uint32(18).string(message.real);
+    }
+    if (message.weight !== undefined) {
+      writer.uint32(24).uint32(message.weight);
+    }
+    if (message.drained !== false) {
+      writer.uint32(32).bool(message.drained);
+    }
+    if (message.hold !== undefined) {
+      OverlayHold.encode(message.hold, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OverlayAdjusted {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOverlayAdjusted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vip = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.real = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.weight = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.drained = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.hold = OverlayHold.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerGetOverlayRequest(): LoadBalancerGetOverlayRequest {
+  return {};
+}
+
+export const LoadBalancerGetOverlayRequest: MessageFns<LoadBalancerGetOverlayRequest> = {
+  encode(_: LoadBalancerGetOverlayRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerGetOverlayRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerGetOverlayRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerGetOverlayResponse(): LoadBalancerGetOverlayResponse {
+  return { vips: [], reals: [], adjusted: [] };
+}
+
+export const LoadBalancerGetOverlayResponse: MessageFns<LoadBalancerGetOverlayResponse> = {
+  encode(message: LoadBalancerGetOverlayResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.vips) {
+      OverlayPutVip.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.reals) {
+      OverlayPutReals.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.adjusted) {
+      OverlayAdjusted.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerGetOverlayResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerGetOverlayResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vips.push(OverlayPutVip.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reals.push(OverlayPutReals.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.adjusted.push(OverlayAdjusted.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerPutVipRequest(): LoadBalancerPutVipRequest {
+  return { vip: undefined, hold: undefined };
+}
+
+export const LoadBalancerPutVipRequest: MessageFns<LoadBalancerPutVipRequest> = {
+  encode(message: LoadBalancerPutVipRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vip !== undefined) {
+      OverlayVip.encode(message.vip, writer.uint32(10).fork()).join();
+    }
+    if (message.hold !== undefined) {
+      OverlayHold.encode(message.hold, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerPutVipRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerPutVipRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vip = OverlayVip.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.hold = OverlayHold.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerPutVipResponse(): LoadBalancerPutVipResponse {
+  return {};
+}
+
+export const LoadBalancerPutVipResponse: MessageFns<LoadBalancerPutVipResponse> = {
+  encode(_: LoadBalancerPutVipResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerPutVipResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerPutVipResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerDeleteVipRequest(): LoadBalancerDeleteVipRequest {
+  return { name: "", owner: "" };
+}
+
+export const LoadBalancerDeleteVipRequest: MessageFns<LoadBalancerDeleteVipRequest> = {
+  encode(message: LoadBalancerDeleteVipRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.owner !== "") {
+      writer.uint32(18).string(message.owner);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerDeleteVipRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerDeleteVipRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerDeleteVipResponse(): LoadBalancerDeleteVipResponse {
+  return {};
+}
+
+export const LoadBalancerDeleteVipResponse: MessageFns<LoadBalancerDeleteVipResponse> = {
+  encode(_: LoadBalancerDeleteVipResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerDeleteVipResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerDeleteVipResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerPutRealsRequest(): LoadBalancerPutRealsRequest {
+  return { vip: "", pool: "", reals: [], hold: undefined };
+}
+
+export const LoadBalancerPutRealsRequest: MessageFns<LoadBalancerPutRealsRequest> = {
+  encode(message: LoadBalancerPutRealsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vip !== "") {
+      writer.uint32(10).string(message.vip);
+    }
+    if (message.pool !== "") {
+      writer.uint32(18).string(message.pool);
+    }
+    for (const v of message.reals) {
+      OverlayReal.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.hold !== undefined) {
+      OverlayHold.encode(message.hold, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerPutRealsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerPutRealsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vip = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pool = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reals.push(OverlayReal.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.hold = OverlayHold.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerPutRealsResponse(): LoadBalancerPutRealsResponse {
+  return {};
+}
+
+export const LoadBalancerPutRealsResponse: MessageFns<LoadBalancerPutRealsResponse> = {
+  encode(_: LoadBalancerPutRealsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerPutRealsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerPutRealsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerDeleteRealsRequest(): LoadBalancerDeleteRealsRequest {
+  return { vip: "", owner: "" };
+}
+
+export const LoadBalancerDeleteRealsRequest: MessageFns<LoadBalancerDeleteRealsRequest> = {
+  encode(message: LoadBalancerDeleteRealsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vip !== "") {
+      writer.uint32(10).string(message.vip);
+    }
+    if (message.owner !== "") {
+      writer.uint32(18).string(message.owner);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerDeleteRealsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerDeleteRealsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vip = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerDeleteRealsResponse(): LoadBalancerDeleteRealsResponse {
+  return {};
+}
+
+export const LoadBalancerDeleteRealsResponse: MessageFns<LoadBalancerDeleteRealsResponse> = {
+  encode(_: LoadBalancerDeleteRealsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerDeleteRealsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerDeleteRealsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerAdjustRealRequest(): LoadBalancerAdjustRealRequest {
+  return { vip: "", real: "", weight: undefined, drain: false, hold: undefined };
+}
+
+export const LoadBalancerAdjustRealRequest: MessageFns<LoadBalancerAdjustRealRequest> = {
+  encode(message: LoadBalancerAdjustRealRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vip !== "") {
+      writer.uint32(10).string(message.vip);
+    }
+    if (message.real !== "") {
+      writer.uint32(18).string(message.real);
+    }
+    if (message.weight !== undefined) {
+      writer.uint32(24).uint32(message.weight);
+    }
+    if (message.drain !== false) {
+      writer.uint32(32).bool(message.drain);
+    }
+    if (message.hold !== undefined) {
+      OverlayHold.encode(message.hold, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerAdjustRealRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerAdjustRealRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vip = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.real = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.weight = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.drain = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.hold = OverlayHold.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerAdjustRealResponse(): LoadBalancerAdjustRealResponse {
+  return {};
+}
+
+export const LoadBalancerAdjustRealResponse: MessageFns<LoadBalancerAdjustRealResponse> = {
+  encode(_: LoadBalancerAdjustRealResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerAdjustRealResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerAdjustRealResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerRestoreRealRequest(): LoadBalancerRestoreRealRequest {
+  return { vip: "", real: "" };
+}
+
+export const LoadBalancerRestoreRealRequest: MessageFns<LoadBalancerRestoreRealRequest> = {
+  encode(message: LoadBalancerRestoreRealRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vip !== "") {
+      writer.uint32(10).string(message.vip);
+    }
+    if (message.real !== "") {
+      writer.uint32(18).string(message.real);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerRestoreRealRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerRestoreRealRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vip = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.real = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerRestoreRealResponse(): LoadBalancerRestoreRealResponse {
+  return {};
+}
+
+export const LoadBalancerRestoreRealResponse: MessageFns<LoadBalancerRestoreRealResponse> = {
+  encode(_: LoadBalancerRestoreRealResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerRestoreRealResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerRestoreRealResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** The load balancer of this node. Health is this node's own view: a standby probes as the owner does. */
 export type LoadBalancerService = typeof LoadBalancerService;
 export const LoadBalancerService = {
@@ -1309,6 +2745,112 @@ export const LoadBalancerService = {
     responseDeserialize: (value: Buffer): LoadBalancerOperateTargetResponse =>
       LoadBalancerOperateTargetResponse.decode(value),
   },
+  /** What was put while the agent runs: it is laid over the configuration, kept over applies and restarts until its end, and the nodes of a pair have the same. */
+  getOverlay: {
+    path: "/lockstep.v1.LoadBalancer/GetOverlay" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LoadBalancerGetOverlayRequest): Buffer =>
+      Buffer.from(LoadBalancerGetOverlayRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoadBalancerGetOverlayRequest => LoadBalancerGetOverlayRequest.decode(value),
+    responseSerialize: (value: LoadBalancerGetOverlayResponse): Buffer =>
+      Buffer.from(LoadBalancerGetOverlayResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoadBalancerGetOverlayResponse =>
+      LoadBalancerGetOverlayResponse.decode(value),
+  },
+  /**
+   * A VIP that the configuration does not have; again, by the same owner: in its place, and its time begins anew. It forwards from its first real on.
+   * INVALID_ARGUMENT: a value the configuration would be refused for. FAILED_PRECONDITION: the configuration or another owner has it.
+   */
+  putVip: {
+    path: "/lockstep.v1.LoadBalancer/PutVip" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LoadBalancerPutVipRequest): Buffer =>
+      Buffer.from(LoadBalancerPutVipRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoadBalancerPutVipRequest => LoadBalancerPutVipRequest.decode(value),
+    responseSerialize: (value: LoadBalancerPutVipResponse): Buffer =>
+      Buffer.from(LoadBalancerPutVipResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoadBalancerPutVipResponse => LoadBalancerPutVipResponse.decode(value),
+  },
+  /**
+   * Takes a VIP back that was put, with the reals and weights that were put for it.
+   * NOT_FOUND: nobody put it. FAILED_PRECONDITION: another owner did.
+   */
+  deleteVip: {
+    path: "/lockstep.v1.LoadBalancer/DeleteVip" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LoadBalancerDeleteVipRequest): Buffer =>
+      Buffer.from(LoadBalancerDeleteVipRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoadBalancerDeleteVipRequest => LoadBalancerDeleteVipRequest.decode(value),
+    responseSerialize: (value: LoadBalancerDeleteVipResponse): Buffer =>
+      Buffer.from(LoadBalancerDeleteVipResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoadBalancerDeleteVipResponse => LoadBalancerDeleteVipResponse.decode(value),
+  },
+  /**
+   * All reals of an owner in a VIP, beside those of the configuration and of other owners; they replace what the owner put before, and their time begins anew.
+   * NOT_FOUND: no VIP of that name. INVALID_ARGUMENT: a value the configuration would be refused for.
+   */
+  putReals: {
+    path: "/lockstep.v1.LoadBalancer/PutReals" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LoadBalancerPutRealsRequest): Buffer =>
+      Buffer.from(LoadBalancerPutRealsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoadBalancerPutRealsRequest => LoadBalancerPutRealsRequest.decode(value),
+    responseSerialize: (value: LoadBalancerPutRealsResponse): Buffer =>
+      Buffer.from(LoadBalancerPutRealsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoadBalancerPutRealsResponse => LoadBalancerPutRealsResponse.decode(value),
+  },
+  /**
+   * Takes the reals of an owner back.
+   * NOT_FOUND: it put none.
+   */
+  deleteReals: {
+    path: "/lockstep.v1.LoadBalancer/DeleteReals" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LoadBalancerDeleteRealsRequest): Buffer =>
+      Buffer.from(LoadBalancerDeleteRealsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoadBalancerDeleteRealsRequest => LoadBalancerDeleteRealsRequest.decode(value),
+    responseSerialize: (value: LoadBalancerDeleteRealsResponse): Buffer =>
+      Buffer.from(LoadBalancerDeleteRealsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoadBalancerDeleteRealsResponse =>
+      LoadBalancerDeleteRealsResponse.decode(value),
+  },
+  /**
+   * Another weight than the configured one, or a drain: no new flows, those that are go on.
+   * NOT_FOUND: no such real. INVALID_ARGUMENT: not a weight.
+   */
+  adjustReal: {
+    path: "/lockstep.v1.LoadBalancer/AdjustReal" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LoadBalancerAdjustRealRequest): Buffer =>
+      Buffer.from(LoadBalancerAdjustRealRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoadBalancerAdjustRealRequest => LoadBalancerAdjustRealRequest.decode(value),
+    responseSerialize: (value: LoadBalancerAdjustRealResponse): Buffer =>
+      Buffer.from(LoadBalancerAdjustRealResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoadBalancerAdjustRealResponse =>
+      LoadBalancerAdjustRealResponse.decode(value),
+  },
+  /**
+   * The weight of a real is the configured one again.
+   * NOT_FOUND: it was not changed.
+   */
+  restoreReal: {
+    path: "/lockstep.v1.LoadBalancer/RestoreReal" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LoadBalancerRestoreRealRequest): Buffer =>
+      Buffer.from(LoadBalancerRestoreRealRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoadBalancerRestoreRealRequest => LoadBalancerRestoreRealRequest.decode(value),
+    responseSerialize: (value: LoadBalancerRestoreRealResponse): Buffer =>
+      Buffer.from(LoadBalancerRestoreRealResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoadBalancerRestoreRealResponse =>
+      LoadBalancerRestoreRealResponse.decode(value),
+  },
 } as const;
 
 export interface LoadBalancerServer extends UntypedServiceImplementation {
@@ -1327,6 +2869,38 @@ export interface LoadBalancerServer extends UntypedServiceImplementation {
    * NOT_FOUND: no target of that id.
    */
   operateTarget: handleUnaryCall<LoadBalancerOperateTargetRequest, LoadBalancerOperateTargetResponse>;
+  /** What was put while the agent runs: it is laid over the configuration, kept over applies and restarts until its end, and the nodes of a pair have the same. */
+  getOverlay: handleUnaryCall<LoadBalancerGetOverlayRequest, LoadBalancerGetOverlayResponse>;
+  /**
+   * A VIP that the configuration does not have; again, by the same owner: in its place, and its time begins anew. It forwards from its first real on.
+   * INVALID_ARGUMENT: a value the configuration would be refused for. FAILED_PRECONDITION: the configuration or another owner has it.
+   */
+  putVip: handleUnaryCall<LoadBalancerPutVipRequest, LoadBalancerPutVipResponse>;
+  /**
+   * Takes a VIP back that was put, with the reals and weights that were put for it.
+   * NOT_FOUND: nobody put it. FAILED_PRECONDITION: another owner did.
+   */
+  deleteVip: handleUnaryCall<LoadBalancerDeleteVipRequest, LoadBalancerDeleteVipResponse>;
+  /**
+   * All reals of an owner in a VIP, beside those of the configuration and of other owners; they replace what the owner put before, and their time begins anew.
+   * NOT_FOUND: no VIP of that name. INVALID_ARGUMENT: a value the configuration would be refused for.
+   */
+  putReals: handleUnaryCall<LoadBalancerPutRealsRequest, LoadBalancerPutRealsResponse>;
+  /**
+   * Takes the reals of an owner back.
+   * NOT_FOUND: it put none.
+   */
+  deleteReals: handleUnaryCall<LoadBalancerDeleteRealsRequest, LoadBalancerDeleteRealsResponse>;
+  /**
+   * Another weight than the configured one, or a drain: no new flows, those that are go on.
+   * NOT_FOUND: no such real. INVALID_ARGUMENT: not a weight.
+   */
+  adjustReal: handleUnaryCall<LoadBalancerAdjustRealRequest, LoadBalancerAdjustRealResponse>;
+  /**
+   * The weight of a real is the configured one again.
+   * NOT_FOUND: it was not changed.
+   */
+  restoreReal: handleUnaryCall<LoadBalancerRestoreRealRequest, LoadBalancerRestoreRealResponse>;
 }
 
 export interface LoadBalancerClient extends Client {
@@ -1386,6 +2960,136 @@ export interface LoadBalancerClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: LoadBalancerOperateTargetResponse) => void,
+  ): ClientUnaryCall;
+  /** What was put while the agent runs: it is laid over the configuration, kept over applies and restarts until its end, and the nodes of a pair have the same. */
+  getOverlay(
+    request: LoadBalancerGetOverlayRequest,
+    callback: (error: ServiceError | null, response: LoadBalancerGetOverlayResponse) => void,
+  ): ClientUnaryCall;
+  getOverlay(
+    request: LoadBalancerGetOverlayRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LoadBalancerGetOverlayResponse) => void,
+  ): ClientUnaryCall;
+  getOverlay(
+    request: LoadBalancerGetOverlayRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LoadBalancerGetOverlayResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * A VIP that the configuration does not have; again, by the same owner: in its place, and its time begins anew. It forwards from its first real on.
+   * INVALID_ARGUMENT: a value the configuration would be refused for. FAILED_PRECONDITION: the configuration or another owner has it.
+   */
+  putVip(
+    request: LoadBalancerPutVipRequest,
+    callback: (error: ServiceError | null, response: LoadBalancerPutVipResponse) => void,
+  ): ClientUnaryCall;
+  putVip(
+    request: LoadBalancerPutVipRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LoadBalancerPutVipResponse) => void,
+  ): ClientUnaryCall;
+  putVip(
+    request: LoadBalancerPutVipRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LoadBalancerPutVipResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Takes a VIP back that was put, with the reals and weights that were put for it.
+   * NOT_FOUND: nobody put it. FAILED_PRECONDITION: another owner did.
+   */
+  deleteVip(
+    request: LoadBalancerDeleteVipRequest,
+    callback: (error: ServiceError | null, response: LoadBalancerDeleteVipResponse) => void,
+  ): ClientUnaryCall;
+  deleteVip(
+    request: LoadBalancerDeleteVipRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LoadBalancerDeleteVipResponse) => void,
+  ): ClientUnaryCall;
+  deleteVip(
+    request: LoadBalancerDeleteVipRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LoadBalancerDeleteVipResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * All reals of an owner in a VIP, beside those of the configuration and of other owners; they replace what the owner put before, and their time begins anew.
+   * NOT_FOUND: no VIP of that name. INVALID_ARGUMENT: a value the configuration would be refused for.
+   */
+  putReals(
+    request: LoadBalancerPutRealsRequest,
+    callback: (error: ServiceError | null, response: LoadBalancerPutRealsResponse) => void,
+  ): ClientUnaryCall;
+  putReals(
+    request: LoadBalancerPutRealsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LoadBalancerPutRealsResponse) => void,
+  ): ClientUnaryCall;
+  putReals(
+    request: LoadBalancerPutRealsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LoadBalancerPutRealsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Takes the reals of an owner back.
+   * NOT_FOUND: it put none.
+   */
+  deleteReals(
+    request: LoadBalancerDeleteRealsRequest,
+    callback: (error: ServiceError | null, response: LoadBalancerDeleteRealsResponse) => void,
+  ): ClientUnaryCall;
+  deleteReals(
+    request: LoadBalancerDeleteRealsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LoadBalancerDeleteRealsResponse) => void,
+  ): ClientUnaryCall;
+  deleteReals(
+    request: LoadBalancerDeleteRealsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LoadBalancerDeleteRealsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Another weight than the configured one, or a drain: no new flows, those that are go on.
+   * NOT_FOUND: no such real. INVALID_ARGUMENT: not a weight.
+   */
+  adjustReal(
+    request: LoadBalancerAdjustRealRequest,
+    callback: (error: ServiceError | null, response: LoadBalancerAdjustRealResponse) => void,
+  ): ClientUnaryCall;
+  adjustReal(
+    request: LoadBalancerAdjustRealRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LoadBalancerAdjustRealResponse) => void,
+  ): ClientUnaryCall;
+  adjustReal(
+    request: LoadBalancerAdjustRealRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LoadBalancerAdjustRealResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * The weight of a real is the configured one again.
+   * NOT_FOUND: it was not changed.
+   */
+  restoreReal(
+    request: LoadBalancerRestoreRealRequest,
+    callback: (error: ServiceError | null, response: LoadBalancerRestoreRealResponse) => void,
+  ): ClientUnaryCall;
+  restoreReal(
+    request: LoadBalancerRestoreRealRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LoadBalancerRestoreRealResponse) => void,
+  ): ClientUnaryCall;
+  restoreReal(
+    request: LoadBalancerRestoreRealRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LoadBalancerRestoreRealResponse) => void,
   ): ClientUnaryCall;
 }
 

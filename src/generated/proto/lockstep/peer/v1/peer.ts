@@ -172,6 +172,8 @@ export interface Config {
   comment: string;
   /** Kind -> name -> id (R11), JSON: both nodes give the same names the same ids. */
   ids: string;
+  /** What was put while the agent runs, JSON as src/contract/overlay.ts has it; empty: nothing. */
+  overlay: string;
 }
 
 /** The answer to a Config. */
@@ -548,7 +550,7 @@ export const Move: MessageFns<Move> = {
 };
 
 function createBaseConfig(): Config {
-  return { generation: 0n, text: "", author: "", comment: "", ids: "" };
+  return { generation: 0n, text: "", author: "", comment: "", ids: "", overlay: "" };
 }
 
 export const Config: MessageFns<Config> = {
@@ -570,6 +572,9 @@ export const Config: MessageFns<Config> = {
     }
     if (message.ids !== "") {
       writer.uint32(42).string(message.ids);
+    }
+    if (message.overlay !== "") {
+      writer.uint32(50).string(message.overlay);
     }
     return writer;
   },
@@ -625,6 +630,14 @@ export const Config: MessageFns<Config> = {
             }
 
             message.ids = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.overlay = reader.string();
             continue;
           }
         }

@@ -2,9 +2,9 @@
 import { pointer, pointerKeys } from '../issues.js'
 import type { RawAgent, RawConfig } from '../raw.js'
 
-export interface Overlaid { readonly config: RawConfig, readonly origin: (path: string) => string }
+export interface ForNode { readonly config: RawConfig, readonly origin: (path: string) => string }
 
-export function overlay (config: RawConfig, node: string): Overlaid {
+export function forNode (config: RawConfig, node: string): ForNode {
   const own = config.nodes !== undefined && Object.hasOwn(config.nodes, node) ? config.nodes[node] : undefined
   if (own === undefined) return { config, origin: path => path }
   const interfaces: Record<string, object> = { ...config.interfaces }
@@ -27,7 +27,7 @@ function mergeAgent (shared: RawAgent, own: Omit<RawAgent, 'node'>): RawAgent {
   }
 }
 
-/** The overlay itself says something at this place (an interface alone is only a container). */
+/** The node's own entry says something at this place (an interface alone is only a container). */
 function given (value: unknown, keys: readonly string[]): boolean {
   if (keys.length < 1) return false
   let node = value
