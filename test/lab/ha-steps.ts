@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { probeBackends } from '../../src/backend/registry.js'
 import type { Stage } from './demonstrate.js'
 import { round, tally } from './figures.js'
-import { establishedIds, fineProbe, keepDownloading, killOwner, missingOf, peerOf, probeServer, tooYoung, type Downloads } from './pair-failover.js'
+import { establishedIds, fineProbe, keepDownloading, killOwner, missingOf, peerOf, probeServer, takeovers, tooYoung, type Downloads } from './pair-failover.js'
 import { PairLab } from './pair-lab.js'
 import { own, routers, type RouterName } from './pair-topology.js'
 import { ports } from './servers.js'
@@ -103,7 +103,7 @@ const death: Step<PairLab> = {
       await lab.start(owner)
       await lab.settled(peerOf(owner), WITHIN_MS)
       const backS = round((performance.now() - begun) / 1000, 1)
-      const young = d === null ? 0 : ended.broken.filter((b) => tooYoung(b, d)).length
+      const young = d === null ? 0 : ended.broken.filter((b) => tooYoung(b, takeovers(lab), 300)).length
       ok &&= d !== null && lost === 0 && ended.ok > 0 && ended.broken.length === young
       deaths.push({ ...d, established: before.size, lost, downloads: ended, young, backS })
       lines.push(d === null ? `${owner} was declared lost before it died: this host is too busy for its heartbeats` : `${owner} was silent for ${d.detectMs} ms when ${peerOf(owner)} declared it lost; role after ${d.roleMs} ms, first packet after ${round(d.takeoverMs, 1)} ms; the probe heard nothing for ${round(d.gapMs, 1)} ms`,

@@ -49,9 +49,15 @@ export function keepDownloading (lab: PairLab, parallel: number): { readonly end
   }
 }
 
-/** Whose connection may have been younger than the standby's copy when the owner died: nobody promises that it goes on. */
-export const tooYoung = ({ begunAt }: Broken, { killedAt, lostAt }: Death): boolean => begunAt > killedAt - YOUNG_MS && begunAt < lostAt
+/**
+ * Whose connection may have been younger than the standby's copy when that took over: nobody promises that it goes on. `takenAt`: when nodes began to own, Unix ms, also
+ * where a busy host had kept the owner silent and it was not dead. `silentMs`: for how long an owner is silent before.
+ */
+export const tooYoung = ({ begunAt }: Broken, takenAt: readonly number[], silentMs: number): boolean => takenAt.some((at) => begunAt > at - silentMs - YOUNG_MS && begunAt < at)
 const YOUNG_MS = 500
+
+/** When nodes began to own, planned moves aside, by the logs of agents. */
+export const takeovers = (lab: PairLab): number[] => [...lab.agents.values()].flatMap((agent) => eventsOf(agent).filter((e) => e.event === 'role' && e.to === 'owner' && e.code !== 'move').map((e) => e.at))
 
 /** New flows to a server that drops them; `rate` a second are tried. */
 export async function churning (lab: PairLab, rate: number): ReturnType<typeof newFlows> {
