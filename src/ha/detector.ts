@@ -13,12 +13,14 @@ interface PathState { readonly path: string, readonly heardAtMs: number, readonl
 export interface Detector {
   readonly bootId: string | null
   readonly seq: bigint
+  /** How often this life had news; counted to 2. */
+  readonly heard: number
   readonly paths: readonly PathState[]
   /** Lives of the peer that are over, and the last that was heard of each. */
   readonly retired: ReadonlyArray<{ readonly bootId: string, readonly seq: bigint }>
 }
 
-export const newDetector: Detector = { bootId: null, seq: -1n, paths: [], retired: [] }
+export const newDetector: Detector = { bootId: null, seq: -1n, heard: 0, paths: [], retired: [] }
 
 /** `atMs`: when it came. */
 export interface Receipt { readonly path: string, readonly bootId: string, readonly seq: bigint, readonly atMs: number }
@@ -39,7 +41,7 @@ export function receive (d: Detector, timing: Timing, receipt: Receipt, nowMs = 
     if (over !== undefined && seq <= over.seq) return stale
     if (liveness(d, timing, nowMs) === 'alive') return { detector: d, verdict: 'aside' }
     const retired = d.bootId === null ? [] : [...d.retired.filter(r => r !== over), { bootId: d.bootId, seq: d.seq }].slice(-haLimits.retiredBootsMax)
-    return { detector: { bootId, seq, paths: [{ path, heardAtMs: atMs, seq }], retired }, verdict: d.bootId === null ? 'fresh' : 'rebooted' }
+    return { detector: { bootId, seq, heard: 1, paths: [{ path, heardAtMs: atMs, seq }], retired }, verdict: d.bootId === null ? 'fresh' : 'rebooted' }
   }
   const before = d.paths.find(p => p.path === path)
   // Older than the count that detection takes is no sign of life; a path repeats nothing.
@@ -48,7 +50,7 @@ export function receive (d: Detector, timing: Timing, receipt: Receipt, nowMs = 
   if (seq <= d.seq && liveness(d, timing, nowMs) === 'lost') return stale
   const paths = [...d.paths.filter(p => p.path !== path), { path, heardAtMs: atMs, seq }]
   return seq > d.seq
-    ? { detector: { ...d, seq, paths }, verdict: 'fresh' }
+    ? { detector: { ...d, seq, heard: 2, paths }, verdict: 'fresh' }
     : { detector: { ...d, paths }, verdict: 'copy' }
 }
 

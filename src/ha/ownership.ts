@@ -156,11 +156,11 @@ function setAside (before: PeerState['aside'], path: string, status: NodeStatus,
   return status.seq > before.status.seq ? { path, status, atMs, times: before.times + 1 } : before
 }
 
-/** A life that was late has another after it, heard twice already: a single word may be a replay of one that is over. */
+/** A life that is late has another after it, heard twice already, or as often as this one: a single word may be a replay of one that is over. */
 function takeAside (t: Turn): void {
   const { timing } = t.state.config
   for (const { detector, aside } of t.state.peers) {
-    if (aside === null || aside.times < 2 || liveness(detector, timing, t.heardMs) === 'alive' || t.heardMs - aside.atMs >= detectionMs(timing)) continue
+    if (aside === null || aside.times < detector.heard || liveness(detector, timing, t.heardMs) === 'alive' || t.heardMs - aside.atMs >= detectionMs(timing)) continue
     hear(t, aside.path, aside.status, aside.atMs)
   }
 }
@@ -423,6 +423,8 @@ function passTime (t: Turn, before: RgState): RgState {
       // The election has decided otherwise meanwhile.
       send(t, { ...headTo(t, rg, move), kind: 'abort' })
       note(t, { name: 'move-failed', rg: rg.config.rg, moveId: move.id, peer: move.peer, cause: 'overtaken', reasons: [] })
+      // It did not announce as it began to own: the end of the move would have.
+      if (rg.role === 'owner') t.out.push({ kind: 'announce', rg: rg.config.rg })
       rg = { ...rg, move: null, moveRetryAtMs: t.nowMs + timers.moveRetryMs }
     } else if (t.nowMs >= move.deadlineMs) rg = onMove(t, rg, 'deadline')
     else if (t.rebooted.has(move.peer)) rg = onMove(t, rg, 'peer-lost')
