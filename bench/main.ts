@@ -64,6 +64,10 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
       const { bench } = await import('./switch/main.js')
       return { result: await bench({ switches: options.repeats ?? (options.quick ? 6 : 20), progress, signal }) }
     }
+    case 'lb': {
+      const { bench } = await import('./lb/main.js')
+      return { result: await bench({ quick: options.quick, repeats, progress, signal }) }
+    }
     case 'failover': {
       const { bench } = await import('./failover/main.js')
       const kills = options.kills ?? (options.quick ? 1 : 100)

@@ -103,6 +103,7 @@
       "bench/table/table_bench.c",
       "bench/reconcile/reconcile_bench.c",
       "bench/pipeline/pipeline_bench.c",
+      "bench/lb/maglev_bench.c",
       "bench/proof/proof_bench.c"
     ],
     "native_bpf_bench_sources": ["bench/table/maps_bench.c", "bench/pipeline/xdp_bench.c"],

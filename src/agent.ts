@@ -118,7 +118,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       if (vipId === undefined || realId === undefined || rg === undefined || table.groups()[rg]?.role !== limits.LS_ROLE_OWNER) return
       await dataplane.sessions.deleteByFilter({ vip: vipId, real: realId }, AbortSignal.timeout(30_000))
     },
-    onEvent: (event, fields) => { log.info({ event, ...fields }, 'load balancing') }, onProblem: (what, error) => { problem(what, error) }
+    reconcile: async () => await dataplane.loadBalancer.reconcile(),
+    onEvent: (event, fields) => { log[event === 'lb-sync-start' || (event === 'lb-sync-done' && fields['repaired'] === 0 && fields['configBytes'] === 0) ? 'debug' : 'info']({ event, ...fields }, 'load balancing') }, onProblem: (what, error) => { problem(what, error) }
   })
   const dataplane = new TableDataPlane({ onSwitch: (e) => { switches.tell(e) }, core, table, workers, netns: agent.netns, compiler: compilerOf(pool, (d) => balancing.weights(d)), backend, inherited: backends.inherited, forwarders: backends.forwarders })
   const loop = watchLoopDelay()
@@ -206,6 +207,12 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     vips: balancing.control.vips,
     targets: balancing.control.targets,
     operateTarget: balancing.control.operate,
+    reconcile: balancing.control.reconcile,
+    readBack: async () => {
+      const names = new Map(Object.entries(authority.ids().real).map(([name, id]) => [id, name]))
+      return await Promise.resolve(dataplane.loadBalancer.readBack().map(({ vip, ringSize: size, ringHash: hash, drifted, reals }) =>
+        ({ vip, size, hash, drifted, reals: reals.map(({ id, entries }) => ({ name: names.get(id)?.slice(vip.length + 1) ?? (id === 0 ? '(none)' : `#${id}`), entries })) })))
+    },
     overlay: async () => await Promise.resolve(authority.overlay),
     changeOverlay: async (change, signal) => {
       await refuseElsewhere()

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { BenchError } from './programs.js'
 
-const suites = ['table', 'pipeline', 'reconcile', 'proof', 'sync', 'api', 'switch', 'failover'] as const
+const suites = ['table', 'pipeline', 'reconcile', 'proof', 'sync', 'api', 'switch', 'failover', 'lb'] as const
 type SuiteName = typeof suites[number]
 
 export interface BenchOptions {
@@ -39,6 +39,7 @@ Suites:
   api          rows per second over gRPC
   switch       a change of backend under downloads and iperf3 in the lab (root)
   failover     planned moves and deaths of the owner of a pair, under new flows and downloads, in the lab (root)
+  lb           Maglev rings, 10 000 health checks beside HAProxy's, how fast a real falls, 1000 VIPs put right
 
 Options:
   --sessions N     sessions in the table (default 1000000, of table and pipeline 1048576; up to 16777216)

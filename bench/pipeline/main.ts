@@ -35,7 +35,7 @@ const loads = 3
 export async function bench ({ sessions = 2 ** 20, repeats = 9, quick = false, progress = () => {}, signal }: PipelineBenchOptions = {}): Promise<SuiteResult> {
   await buildPrograms(progress, signal)
   progress(`${sessions} sessions, ${repeats} repeats of hits and new flows; Maglev rings`)
-  const parts = [await runProgram('pipeline_bench', { sessions, repeats }, signal)]
+  const parts = [await runProgram('pipeline_bench', { sessions, repeats }, signal), await runProgram('maglev_bench', { repeats }, signal)]
   if (isBuilt('xdp_bench')) {
     progress('the same as XDP, beside kernel hash maps')
     for (let n = 0; n < (quick ? 1 : loads); n++) parts.push(await runProgram('xdp_bench', { sessions, repeats: quick ? repeats : Math.ceil(repeats / loads) }, signal))

@@ -44,6 +44,7 @@ private:
 	Napi::Value reconcile(const Napi::CallbackInfo &);
 	Napi::Value reevaluate(const Napi::CallbackInfo &);
 	Napi::Value write_config(const Napi::CallbackInfo &);
+	Napi::Value read_config(const Napi::CallbackInfo &);
 	Napi::Value write_arena(const Napi::CallbackInfo &);
 	Napi::Value read_arena(const Napi::CallbackInfo &);
 	Napi::Value set_role(const Napi::CallbackInfo &);

@@ -425,6 +425,17 @@ Napi::Value Table::write_config(const Napi::CallbackInfo &info)
 	return info.Env().Undefined();
 }
 
+/* readConfig(out): the bank in force. */
+Napi::Value Table::read_config(const Napi::CallbackInfo &info)
+{
+	Bytes out = arg_bytes(info, 0, 0, "out");
+	ls_status status = ls_table_read_config(use(), out.data, out.size);
+
+	if (status != LS_OK)
+		throw status_error(info.Env(), status, "bank: " + std::to_string(out.size) + " bytes, expected " + std::to_string(sizeof(ls_config)));
+	return info.Env().Undefined();
+}
+
 Napi::Value Table::write_arena(const Napi::CallbackInfo &info)
 {
 	Bytes bytes = arg_bytes(info, 1, 0, "bytes");
@@ -589,7 +600,7 @@ void Table::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Table::scan_columns>("scanColumns"), InstanceMethod<&Table::scan_records>("scanRecords"),
 		InstanceMethod<&Table::count>("count"), InstanceMethod<&Table::verify>("verify"), InstanceMethod<&Table::bulk_begin>("bulkBegin"),
 		InstanceMethod<&Table::reconcile>("reconcile"), InstanceMethod<&Table::reevaluate>("reevaluate"),
-		InstanceMethod<&Table::write_config>("writeConfig"), InstanceMethod<&Table::write_arena>("writeArena"),
+		InstanceMethod<&Table::write_config>("writeConfig"), InstanceMethod<&Table::read_config>("readConfig"), InstanceMethod<&Table::write_arena>("writeArena"),
 		InstanceMethod<&Table::read_arena>("readArena"), InstanceMethod<&Table::set_role>("setRole"), InstanceMethod<&Table::groups>("groups"), InstanceMethod<&Table::grace>("grace"),
 		InstanceMethod<&Table::counters>("counters"), InstanceMethod<&Table::rates>("rates"), InstanceMethod<&Table::nat_usage>("natUsage"),
 		InstanceMethod<&Table::rings>("rings"), InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::host_flows>("hostFlows"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),

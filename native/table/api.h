@@ -159,6 +159,7 @@ void ls_table_verify(struct ls_table *t, struct ls_verify_report *report);
 
 /* writer.c: configuration, ownership */
 enum ls_status ls_table_write_config(struct ls_table *t, const void *bank, u64 bytes);
+enum ls_status ls_table_read_config(const struct ls_table *t, void *bank, u64 bytes);
 void ls_table_set_role(struct ls_table *t, u32 rg, u32 role, u64 epoch, u64 lease_deadline_ns);
 struct ls_rg ls_table_group(const struct ls_table *t, u32 rg);
 enum ls_status ls_table_write_arena(struct ls_table *t, u32 element, const void *bytes, u64 count);

@@ -24,6 +24,15 @@ enum ls_status ls_table_write_config(struct ls_table *t, const void *bank, u64 b
 	return LS_OK;
 }
 
+/* The bank in force, as workers see it. */
+enum ls_status ls_table_read_config(const struct ls_table *t, void *bank, u64 bytes)
+{
+	if (bytes != sizeof(struct ls_config))
+		return LS_E_INVALID;
+	memcpy(bank, &t->env.banks[LS_LOAD(&t->env.header->active_bank) & 1], bytes);
+	return LS_OK;
+}
+
 enum ls_status ls_table_write_arena(struct ls_table *t, u32 element, const void *bytes, u64 count)
 {
 	if (element > t->env.arena_elements || count > (u64)(t->env.arena_elements - element) * 64)

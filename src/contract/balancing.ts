@@ -1,4 +1,5 @@
 /** The load balancer as the surfaces see it. */
+import type { Drift } from './dataplane.js'
 import type { HealthInput, TargetStatus } from './health.js'
 import type { Overlay, OverlayChange } from './overlay.js'
 
@@ -34,7 +35,22 @@ export interface VipStatus {
   readonly reals: readonly RealStatus[]
 }
 
+/** A ring as the dataplane has it, with names. */
+export interface RingStatus {
+  readonly vip: string
+  readonly size: number
+  /** 64 bits, hexadecimal: two nodes with one configuration and one view of health have the same. */
+  readonly hash: string
+  /** Entries that are not what was put there. */
+  readonly drifted: number
+  readonly reals: ReadonlyArray<{ readonly name: string, readonly entries: number }>
+}
+
 export interface LoadBalancerControl {
+  /** What the dataplane holds, read back. */
+  readonly readBack: () => Promise<readonly RingStatus[]>
+  /** Reads it back and puts right what differs; also every 30 seconds. */
+  readonly reconcile: () => Promise<Drift>
   /** What was put while the agent runs. */
   readonly overlay: () => Promise<Overlay>
   /** @throws invalid, stale LS_V_*; what a configuration is refused for. */

@@ -179,5 +179,26 @@ export interface HaFacts {
 
 export interface LoadBalancerSink {
   /** What the dataplane holds now, read back. */
-  readBack: () => ReadonlyArray<{ readonly vip: number, readonly ringSize: number, readonly ringHash: string, readonly reals: ReadonlyArray<{ readonly id: number, readonly slots: number }> }>
+  readBack: () => readonly RingReading[]
+  /** Reads back what the dataplane holds, and puts right what is not what was put there: by whomever, however. */
+  reconcile: () => Promise<Drift>
+}
+
+export interface RingReading {
+  readonly vip: string
+  readonly ringSize: number
+  /** As it was put; two nodes with one configuration and one view of health have the same. */
+  readonly ringHash: string
+  /** Entries that are not what was put. */
+  readonly drifted: number
+  readonly reals: ReadonlyArray<{ readonly id: number, readonly entries: number }>
+}
+
+/** What was found to differ, and is right again. */
+export interface Drift {
+  readonly vips: number
+  readonly rings: ReadonlyArray<{ readonly vip: string, readonly entries: number }>
+  /** Of the compiled configuration: policies, VIPs, reals, everything. */
+  readonly configBytes: number
+  readonly tookMs: number
 }

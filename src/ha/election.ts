@@ -30,6 +30,8 @@ export interface ElectionInput {
   readonly synced: boolean
   /** Nobody has owned for `degradedAfterMs`. */
   readonly overdue: boolean
+  /** Its next epoch does not come to the disk. */
+  readonly stuck: boolean
   /** No move is under way or was tried just now. */
   readonly mayMove: boolean
   /** The peer with the strongest claim, else the highest rank; `lost` and `unseen` decide alike, as listening is over by then. */
@@ -78,7 +80,7 @@ export const electionTable: readonly Row[] = [
   { row: 1, want: 'stay', code: 'moving', when: x => x.role === 'yield' || x.role === 'take' },
   // An owner.
   { row: 2, want: 'hold', code: 'isolated', when: x => owns(x) && x.holds.includes('isolated') },
-  { row: 3, want: 'standby', code: 'conflict-lost', when: x => owns(x) && rivalClaims(x) && rivalIs(x, r => compareClaims(x, claimOf(r)) < 0) },
+  { row: 3, want: 'standby', code: 'conflict-lost', when: x => owns(x) && rivalClaims(x) && rivalIs(x, r => compareClaims(x, claimOf(r)) < 0 || (x.stuck && r.status.epoch > x.epoch)) },
   { row: 4, want: 'own', code: 'epoch-behind', when: x => owns(x) && x.epoch < x.fence },
   { row: 5, want: 'offer', code: 'gives-way', when: x => owns(x) && unfit(x) && x.mayMove && rivalIs(x, r => fit(r) && r.status.role === 'standby' && r.status.ready) },
   { row: 6, want: 'hold', code: 'resigned', when: x => owns(x) && x.holds.includes('weight') && rivalIs(x, r => fit(r) && r.status.role === 'standby' && r.status.synced && !r.status.ready) },

@@ -370,7 +370,7 @@ function claim (t: Turn, rg: RgState): RgState {
   }
   const epoch = nextEpoch(rg.fence, t.state.config.nodeIndex)
   t.out.push({ kind: 'persistEpoch', rg: number, epoch })
-  return { ...rg, claim: { epoch, persisted: false, askAgainAtMs: t.nowMs + haLimits.askEpochAgainMs } }
+  return { ...rg, claim: { epoch, persisted: false, sinceMs: t.nowMs, askAgainAtMs: t.nowMs + haLimits.askEpochAgainMs } }
 }
 
 function onPersisted (t: Turn, rg: RgState, epoch: Epoch): RgState {

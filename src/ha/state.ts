@@ -5,7 +5,7 @@
 import { lossAtMs, newDetector, type Detector, type Liveness } from './detector.js'
 import { strongest, type Decision, type ElectionInput, type Rival } from './election.js'
 import type { OwnershipConfig, RgConfig } from './events.js'
-import { isolated, stampMs, type Surroundings } from './lease.js'
+import { detectionMs, isolated, stampMs, type Surroundings } from './lease.js'
 import { haLimits } from './limits.js'
 import type { Move, MovePhase } from './move.js'
 import { readiness, unknownFacts, type Readiness, type ReadinessFacts } from './readiness.js'
@@ -25,7 +25,7 @@ export interface PeerState {
 }
 
 /** An epoch on its way to the disk. */
-interface EpochClaim { readonly epoch: Epoch, readonly persisted: boolean, readonly askAgainAtMs: number }
+interface EpochClaim { readonly epoch: Epoch, readonly persisted: boolean, readonly sinceMs: number, readonly askAgainAtMs: number }
 
 export interface RgState {
   readonly config: RgConfig
@@ -135,12 +135,13 @@ export function holdsOf (state: OwnershipState, rg: RgState): Hold[] {
 export const listening = (state: OwnershipState): boolean => state.listenUntilMs === null || state.nowMs < state.listenUntilMs
 
 export function electionInput (state: OwnershipState, rg: RgState): ElectionInput {
-  const { timers } = state.config
+  const { timers, timing } = state.config
   const rival = strongest(rivalsOf(state, rg))
   return {
     nodeIndex: state.config.nodeIndex, role: rg.role, epoch: rg.epoch, fence: rg.fence, priority: priorityOf(rg), preempt: rg.config.preempt,
     holds: holdsOf(state, rg), ready: readinessOf(state, rg).ready, synced: rg.synced,
     overdue: rg.unownedSinceMs !== null && state.nowMs >= rg.unownedSinceMs + timers.degradedAfterMs,
+    stuck: rg.claim?.persisted === false && state.nowMs >= rg.claim.sinceMs + detectionMs(timing),
     mayMove: rg.move === null && state.nowMs >= rg.moveRetryAtMs,
     peer: rival !== null ? { kind: 'alive', rival } : { kind: state.peers.some(peer => peer.known === 'lost') ? 'lost' : 'unseen' },
   }

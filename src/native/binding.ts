@@ -94,6 +94,8 @@ export interface NativeTable {
   reevaluate: () => Promise<NativeDeleteResult>
   /** struct ls_config: written to the idle bank, flipped, one grace. */
   writeConfig: (bank: Uint8Array) => void
+  /** The bank in force. */
+  readConfig: (out: Uint8Array) => void
   writeArena: (element: number, bytes: Uint8Array) => void
   readArena: (element: number, out: Uint8Array) => void
   setRole: (rg: number, role: number, epoch: bigint, leaseDeadlineNs: bigint) => void

@@ -6,7 +6,8 @@ import type { HealthInput, HealthState, TargetStatus } from '../contract/health.
 import type { OverlayChange } from '../contract/overlay.js'
 import {
   TargetOperation, TargetState, VipState as VipStateMessage, type CheckTarget, type LoadBalancerAdjustRealRequest, type LoadBalancerDeleteRealsRequest, type LoadBalancerDeleteVipRequest,
-  type LoadBalancerGetOverlayRequest, type LoadBalancerGetOverlayResponse, type LoadBalancerPutRealsRequest, type LoadBalancerPutVipRequest, type LoadBalancerRestoreRealRequest, type LoadBalancerListTargetsRequest, type LoadBalancerListTargetsResponse, type LoadBalancerListVipsRequest,
+  type LoadBalancerGetOverlayRequest, type LoadBalancerGetOverlayResponse, type LoadBalancerPutRealsRequest, type LoadBalancerPutVipRequest, type LoadBalancerReadBackRequest, type LoadBalancerReadBackResponse,
+  type LoadBalancerReconcileRequest, type LoadBalancerReconcileResponse, type LoadBalancerRestoreRealRequest, type LoadBalancerListTargetsRequest, type LoadBalancerListTargetsResponse, type LoadBalancerListVipsRequest,
   type LoadBalancerListVipsResponse, type LoadBalancerOperateTargetRequest, type LoadBalancerOperateTargetResponse, type VipStatus as VipMessage
 } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { unary, type OnBug } from './handler.js'
@@ -62,6 +63,15 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBu
       if (input === undefined) throw new LockstepError('invalid', 'LS_R_OPERATION', 'no such operation', { object: 'operation', found: String(operation), expected: 'pause, resume, disable or enable' })
       if (!await lb.operate(id, input)) throw notFound('target', id)
       return {}
+    }),
+    readBack: unary<LoadBalancerReadBackRequest, LoadBalancerReadBackResponse>(onBug, async ({ vip }) => {
+      const rings = (await lb.readBack()).filter(ring => vip === '' || ring.vip === vip)
+      if (vip !== '' && rings.length === 0) throw notFound('vip', vip)
+      return { rings: rings.map(({ reals, ...ring }) => ({ ...ring, reals: [...reals] })) }
+    }),
+    reconcile: unary<LoadBalancerReconcileRequest, LoadBalancerReconcileResponse>(onBug, async () => {
+      const { vips, rings, configBytes, tookMs } = await lb.reconcile()
+      return { vips, repaired: [...rings], configBytes: BigInt(configBytes), tookMs }
     }),
     getOverlay: unary<LoadBalancerGetOverlayRequest, LoadBalancerGetOverlayResponse>(onBug, async () => overlayMessage(await lb.overlay())),
     putVip: change<LoadBalancerPutVipRequest>(({ vip, hold }) => {

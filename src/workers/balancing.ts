@@ -3,6 +3,7 @@
  * triggered: a change that comes while rings are built is in the next build, and nothing is queued. Thread: main.
  */
 import type { LoadBalancerControl } from '../contract/balancing.js'
+import type { Drift } from '../contract/dataplane.js'
 import type { Desired, Real, Vip } from '../contract/desired.js'
 import { Balancer, type Changes } from '../reconcile/lb/balancer.js'
 import { monotonicMs } from '../lib/monotonic.js'
@@ -14,7 +15,7 @@ export interface Balancing {
   readonly weights: (d: Desired) => (vip: Vip, real: Real) => number
   /** It is in force. */
   readonly configured: (d: Desired) => void
-  readonly control: Omit<LoadBalancerControl, 'overlay' | 'change'>
+  readonly control: Omit<LoadBalancerControl, 'overlay' | 'change' | 'readBack'>
   readonly close: () => Promise<void>
 }
 
@@ -24,6 +25,8 @@ export interface BalancingOptions extends Pick<HealthThreadsOptions, 'netns' | '
   readonly inherited: boolean
   /** Builds the rings of the configuration in force again. False: it failed, and is tried again. */
   readonly refresh: (why: string) => Promise<boolean>
+  /** Puts right what the dataplane holds. */
+  readonly reconcile: () => Promise<Drift>
   /** Ends the sessions of a real. */
   readonly flush: (vip: string, real: string) => Promise<void>
   /** Every change, by the names that operators know. */
@@ -35,6 +38,8 @@ export interface BalancingOptions extends Pick<HealthThreadsOptions, 'netns' | '
 const WARM_UP_MS = 5000
 const SAVE_MS = 1000
 const AGAIN_MS = 1000
+/** Between two looks at what the dataplane holds. */
+const SYNC_INTERVAL_MS = 30_000
 
 export function startBalancing (o: BalancingOptions): Balancing {
   const balancer = new Balancer(monotonicMs, readHealth(o.stateDirectory), o.inherited ? monotonicMs() + WARM_UP_MS : -Infinity)
@@ -92,6 +97,22 @@ export function startBalancing (o: BalancingOptions): Balancing {
     if (at !== null && !closed) growing = later(Math.max(1, at - monotonicMs()), () => { follow(balancer.tick()) })
   }
 
+  const reconcile = async (): Promise<Drift> => {
+    o.onEvent('lb-sync-start', {})
+    try {
+      const drift = await o.reconcile()
+      for (const { vip, entries } of drift.rings) o.onEvent('lb-sync-vip-repaired', { vip, entries })
+      if (drift.configBytes > 0) o.onEvent('lb-sync-config-repaired', { bytes: drift.configBytes })
+      o.onEvent('lb-sync-done', { vips: drift.vips, repaired: drift.rings.length, configBytes: drift.configBytes, tookMs: Math.round(drift.tookMs * 10) / 10 })
+      return drift
+    } catch (error) {
+      o.onEvent('lb-sync-error', { reason: error instanceof Error ? error.message : String(error) })
+      throw error
+    }
+  }
+  const syncAgain = (): void => { later(SYNC_INTERVAL_MS, () => { void reconcile().catch(() => undefined).finally(() => { if (!closed) syncAgain() }) }) }
+  syncAgain()
+
   const threads = startHealthThreads({
     netns: o.netns, netnsPath: o.netnsPath,
     onTransitions: (transitions) => {
@@ -115,6 +136,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
     control: {
       vips: async () => await Promise.resolve(balancer.status()),
       targets: async () => await threads.report(),
+      reconcile,
       operate: async (id, input) => await Promise.resolve(threads.operate(id, input))
     },
     close: async () => {

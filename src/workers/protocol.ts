@@ -132,6 +132,8 @@ export interface MainCalls {
   readonly vips: LoadBalancerControl['vips']
   readonly targets: LoadBalancerControl['targets']
   readonly operateTarget: LoadBalancerControl['operate']
+  readonly readBack: LoadBalancerControl['readBack']
+  readonly reconcile: LoadBalancerControl['reconcile']
   readonly overlay: LoadBalancerControl['overlay']
   readonly changeOverlay: LoadBalancerControl['change']
 }

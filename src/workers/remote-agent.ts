@@ -48,6 +48,8 @@ export function remoteAgent ({ table, main, book, feed, loopDelayP99Ms }: Remote
       vips: async () => await main.call('vips', []),
       targets: async () => await main.call('targets', []),
       operate: async (id, input) => await main.call('operateTarget', [id, input]),
+      readBack: async () => await main.call('readBack', []),
+      reconcile: async () => await main.call('reconcile', []),
       overlay: async () => await main.call('overlay', []),
       change: async (change, signal) => await main.call('changeOverlay', [change], signal)
     },

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { IdBook, parseConfig, withIds, formatIssue } from '../../src/config/index.js'
 import type { DataPlane } from '../../src/contract/dataplane.js'
 import type { Desired } from '../../src/contract/desired.js'
+import type { NativeTable } from '../../src/native/binding.js'
 
 /** Effects on the dataplane, in the order they happened. */
 export type Effect = 'open port' | 'enable port' | 'close port' | 'flip' | 'routes' | 'neighbours' | 'sessions looked up again'
@@ -26,12 +27,14 @@ export interface Rig {
   before: ((effect: Effect) => void) | null
   /** Deletions and creations become visible to deltas.drain(). */
   readonly listen: (on: boolean) => void
+  /** For who writes behind the backend's back. */
+  readonly table: NativeTable
   /** Most sessions the table holds. */
   readonly capacity: number
   readonly close: () => Promise<void>
 }
 
-export type MakeBackend = (options?: { readonly capacity?: number }) => Promise<Rig>
+export type MakeBackend = (options?: { readonly capacity?: number, /** Elements of the arena of rings. */ readonly arena?: number }) => Promise<Rig>
 
 let book = IdBook.empty()
 

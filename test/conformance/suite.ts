@@ -5,6 +5,7 @@
 import type { Test } from 'tap'
 import { LockstepError } from '../../src/contract/errors.js'
 import type { SessionFilter } from '../../src/contract/session.js'
+import { loadCore } from '../../src/native/load.js'
 import { capability, column, counter, screen, status } from '../../src/generated/codes.js'
 import { never, until, type Effect, type MakeBackend, type Rig } from './rig.js'
 import { packetSuite } from './suite-packets.js'
@@ -576,9 +577,9 @@ ${other}`)
     const apply = async (text: string, generation: number): Promise<Map<string, number>> => {
       const r = await dataplane.config.apply(desired(text), generation, never)
       const names = new Map(Object.entries(r.vips['web']?.reals ?? {}).map(([name, id]) => [id, name]))
-      const ring = dataplane.loadBalancer.readBack().find(v => v.vip === r.vips['web']?.id)
+      const ring = dataplane.loadBalancer.readBack().find(v => v.vip === 'web')
       t.equal(ring?.ringSize, 1021)
-      return new Map(ring?.reals.map(real => [names.get(real.id) ?? `#${real.id}`, real.slots]))
+      return new Map(ring?.reals.map(real => [names.get(real.id) ?? `#${real.id}`, real.entries]))
     }
     t.same(dataplane.loadBalancer.readBack(), [])
     const three = await apply(vips({ r1: 100, r2: 50, r3: 50 }), 1)
@@ -601,6 +602,28 @@ ${other}`)
 
     await dataplane.config.apply(desired(vips({ r1: 0, r2: 0, r3: 0 })), 5, never)
     t.same(dataplane.loadBalancer.readBack(), [], 'without weight there is no ring')
+  })
+
+  withRig('what somebody wrote into its memory is found and put right, and what is right is left alone', async (t, { dataplane, desired, table, journal }) => {
+    await dataplane.config.apply(desired(vips({ r1: 100, r2: 50, r3: 50 })), 1, never)
+    const before = dataplane.loadBalancer.readBack()
+    const flips = (): number => journal.filter(e => e === 'flip').length
+    const flipped = flips()
+    t.match(await dataplane.loadBalancer.reconcile(), { vips: 1, rings: [], configBytes: 0 })
+    t.equal(flips(), flipped)
+    const [ring] = table.rings()
+    const bytes = new Uint8Array((ring?.entries ?? 0) * 2)
+    table.readArena(ring?.element ?? 0, bytes)
+    for (const at of [0, 40, 2000]) bytes[at] = (bytes[at] ?? 0) ^ 0xff
+    table.writeArena(ring?.element ?? 0, bytes)
+    t.equal(dataplane.loadBalancer.readBack()[0]?.drifted, 3)
+    const bank = new Uint8Array(loadCore().configBytes)
+    table.readConfig(bank)
+    bank[bank.length - 9] = (bank[bank.length - 9] ?? 0) ^ 1
+    table.writeConfig(bank)
+    t.match(await dataplane.loadBalancer.reconcile(), { vips: 1, rings: [{ vip: 'web', entries: 3 }], configBytes: 1 })
+    t.same(dataplane.loadBalancer.readBack(), before)
+    t.match(await dataplane.loadBalancer.reconcile(), { rings: [], configBytes: 0 })
   })
 
   withRig('many changes of ring sizes do not use the arena up', async (t, { dataplane, desired }) => {

@@ -60,7 +60,7 @@ export function tableRig (spy: Spy, o: TableRig): Rig {
     compiler: { rings: (d) => ringInputs(d), compile: (d, ports, rings, generation) => compile(d, { ports }, d.ids, rings, new Date(), generation) }
   })
   const rig: Rig = {
-    dataplane, directory, journal: spy.journal, capacity: o.capacity, kind: o.kind, shortest: o.shortest,
+    dataplane, directory, table: o.table, journal: spy.journal, capacity: o.capacity, kind: o.kind, shortest: o.shortest,
     get before () { return spy.before },
     set before (run) { spy.before = run },
     desired: (text) => o.bind(desiredOf(text, directory), directory),

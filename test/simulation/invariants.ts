@@ -47,6 +47,8 @@ export class Invariants implements Observer {
   private readonly address = new Map<number, string>()
   private readonly heard: Array<Claim | null> = [null, null]
   private readonly silentMs = [0, 0]
+  /** When its agent last hung: who wakes has to look first. */
+  private readonly hungMs = [0, 0]
   private looks = 0
 
   constructor (private readonly view: ClusterView) {}
@@ -184,7 +186,8 @@ export class Invariants implements Observer {
     }
     for (const host of hosts) {
       const known = host.ha?.ownership.peers[0]
-      const silent = Math.max(this.view.sentMs(host.index - 1), host.agentSinceMs, 0)
+      if (host.agentHangs) this.hungMs[host.index - 1] = now
+      const silent = Math.max(this.view.sentMs(host.index - 1), host.agentSinceMs, this.hungMs[host.index - 1] ?? 0)
       if (known !== undefined && !host.agentHangs && host.agentSinceMs < this.view.sentMs(host.index - 1) && (known.known === 'alive' || known.known === 'suspect') && now - silent > detectionMs(timing) + lateMs + 1600) {
         broken(`I7: ${host.name} calls its peer ${known.known}, which nobody has heard since ${silent.toFixed(0)}`)
       }

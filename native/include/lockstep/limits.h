@@ -43,10 +43,10 @@ enum ls_limits {
 	LS_CLASS_STEPS = 12,        /* binary search steps: 2^12 > LS_CLASS_BOUNDS */
 	LS_APPS_MAX = 64,           /* timeout rows: 0 is the default application */
 	LS_PHASES_MAX = 16,
-	LS_VIPS_MAX = 512,          /* 0 is "no VIP" */
-	LS_VIP_HASH = 2048,
+	LS_VIPS_MAX = 2048,         /* 0 is "no VIP" */
+	LS_VIP_HASH = 8192,
 	LS_VIP_PLENS_MAX = 8,       /* distinct prefix lengths among prefix VIPs */
-	LS_REALS_MAX = 4096,        /* 0 is "no real" */
+	LS_REALS_MAX = 16384,       /* 0 is "no real" */
 	LS_RING_MAX = 65537,        /* Maglev entries of one VIP (a prime) */
 	LS_RING_ELEMENT = 32,       /* u16 entries in one 64-byte arena element */
 	LS_POOLS_MAX = 64,          /* NAT pools; 0 is "none" */

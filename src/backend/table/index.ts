@@ -6,7 +6,7 @@
  * stale ports -> re-evaluate sessions. Whatever fails before the flip leaves everything as it was; after the flip nothing is refused any more.
  */
 import type {
-  Announcer, ApplyResult, BackendName, Capability, ConfigSink, DataPlane, HaController, HaFacts, LinkController, LoadBalancerSink, ProbeResult, SessionDeltaSource, SessionStore, Telemetry
+  Announcer, ApplyResult, BackendName, Capability, ConfigSink, DataPlane, Drift, HaController, HaFacts, LinkController, LoadBalancerSink, ProbeResult, SessionDeltaSource, SessionStore, Telemetry
 } from '../../contract/dataplane.js'
 import type { Desired } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
@@ -67,13 +67,15 @@ export class TableDataPlane implements DataPlane {
   readonly links: LinkController = { list: () => this.listLinks(), neighbours: () => this.listNeighbours() }
   readonly ha: HaController
   readonly announcer: Announcer
-  readonly loadBalancer: LoadBalancerSink = { readBack: () => this.readBack() }
+  readonly loadBalancer: LoadBalancerSink = { readBack: () => this.rings.readBack(), reconcile: async () => await this.reconcile() }
   private readonly dataplane: NativeUserspace
   private readonly ports: PortSet
   private readonly rings: RingArena
   private readonly announcements: Announcements
   private last: ApplyResult | null = null
   private desired: Desired | null = null
+  /** As it was compiled and written. */
+  private bank: Uint8Array | null = null
   private readonly forwarders: ReadonlyMap<BackendName, Forwarder>
   private forwarder: Forwarder
   private alone = false
@@ -243,6 +245,7 @@ export class TableDataPlane implements DataPlane {
     }
     rings.commit()
     this.desired = d
+    this.bank = compiled.bank
     this.announcements.replace(compiled.announcements)
     const flipped = performance.now()
     const unsupported = this.capabilities.filter(c => !c.supported)
@@ -337,11 +340,22 @@ export class TableDataPlane implements DataPlane {
     return native(() => this.dataplane.neighbours()).map(n => ({ address: n.address, device: n.device, mac: n.mac, state: neighbourStates[n.state] ?? 'failed' }))
   }
 
-  private readBack (): ReturnType<LoadBalancerSink['readBack']> {
-    const vips = this.last?.vips ?? {}
-    return this.rings.readBack().map(r => ({
-      vip: vips[r.vip]?.id ?? 0, ringSize: r.size, ringHash: r.hash.toString(16).padStart(16, '0'),
-      reals: [...r.entries].map(([id, slots]) => ({ id, slots })).sort((a, b) => a.id - b.id)
-    }))
+  /** In a turn of its own: what an apply is about to put is not drift. */
+  private async reconcile (): Promise<Drift> {
+    return await this.turn(async () => {
+      const began = performance.now()
+      const rings = this.rings.mend()
+      let configBytes = 0
+      if (this.bank !== null) {
+        const { bank } = this
+        const now = new Uint8Array(bank.length)
+        native(() => { this.o.table.readConfig(now) })
+        if (Buffer.compare(bank, now) !== 0) {
+          configBytes = bank.reduce((n, byte, i) => byte === now[i] ? n : n + 1, 0)
+          native(() => { this.o.table.writeConfig(bank) })
+        }
+      }
+      return await Promise.resolve({ vips: this.rings.size, rings, configBytes, tookMs: performance.now() - began })
+    })
   }
 }

@@ -3,6 +3,7 @@
  * anew, that of the weights of now from it with the fewest moves. So it is the same on every node, whatever happened in which order, and a real that went
  * and came back has the entries that it had. It is written to the idle place, and comes into force with the configuration flip that names it (R14).
  */
+import type { Drift, RingReading } from '../../contract/dataplane.js'
 import { LockstepError } from '../../contract/errors.js'
 import type { NativeCore, NativeTable } from '../../native/binding.js'
 import { native } from '../../native/errors.js'
@@ -39,6 +40,13 @@ interface Place {
   active: 0 | 1
   inForce: Built | null
   base: Built | null
+}
+
+/** Entries of what was read that are not what was put. */
+function driftOf ({ inForce }: Place, ring: Uint8Array<ArrayBuffer>): number {
+  if (inForce === null || Buffer.compare(inForce.ring, ring) === 0) return 0
+  const [is, was] = [new Uint16Array(ring.buffer), new Uint16Array(inForce.ring.buffer, inForce.ring.byteOffset, inForce.ring.length / 2)]
+  return is.reduce((n, real, i) => real === was[i] ? n : n + 1, 0)
 }
 
 const elementsOf = (size: number): number => Math.ceil(size / limits.LS_RING_ELEMENT)
@@ -108,15 +116,35 @@ export class RingArena {
     }
   }
 
-  readBack (): ReadonlyArray<{ readonly vip: string, readonly size: number, readonly hash: bigint, readonly entries: ReadonlyMap<number, number> }> {
+  readBack (): RingReading[] {
     return [...this.places].map(([vip, place]) => {
-      const ring = new Uint8Array(place.size * 2)
-      native(() => { this.table.readArena(place.elements[place.active], ring) }, { object: `vip ${vip}` })
-      const view = new Uint16Array(ring.buffer)
+      const ring = this.read(vip, place)
       const entries = new Map<number, number>()
-      for (const real of view) entries.set(real, (entries.get(real) ?? 0) + 1)
-      return { vip, size: place.size, hash: place.inForce?.hash ?? 0n, entries }
+      for (const real of new Uint16Array(ring.buffer)) entries.set(real, (entries.get(real) ?? 0) + 1)
+      return {
+        vip, ringSize: place.size, ringHash: (place.inForce?.hash ?? 0n).toString(16).padStart(16, '0'), drifted: driftOf(place, ring),
+        reals: [...entries].map(([id, entries]) => ({ id, entries })).sort((a, b) => a.id - b.id)
+      }
     })
+  }
+
+  /** Rings in force that are not what was put there are put again, in place: an entry is right before or after, and each is one store. */
+  mend (): Drift['rings'] {
+    return [...this.places].flatMap(([vip, place]) => {
+      const entries = driftOf(place, this.read(vip, place))
+      if (entries === 0 || place.inForce === null) return []
+      const { ring } = place.inForce
+      native(() => { this.table.writeArena(place.elements[place.active], ring) }, { object: `vip ${vip}` })
+      return [{ vip, entries }]
+    })
+  }
+
+  get size (): number { return this.places.size }
+
+  private read (vip: string, place: Place): Uint8Array<ArrayBuffer> {
+    const ring = new Uint8Array(place.size * 2)
+    native(() => { this.table.readArena(place.elements[place.active], ring) }, { object: `vip ${vip}` })
+    return ring
   }
 
   /** `known`: not built again when it is of the same; `from`: as few entries as can be move from it. */

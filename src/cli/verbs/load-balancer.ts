@@ -1,6 +1,6 @@
 /** vip list, target list, pause, resume, disable, enable: who serves behind each VIP, and why. */
 import type { Command } from 'commander'
-import { TargetOperation, type CheckTarget, type VipReal, type VipStatus } from '../../generated/proto/lockstep/v1/load_balancer.js'
+import { TargetOperation, type CheckTarget, type Ring, type VipReal, type VipStatus } from '../../generated/proto/lockstep/v1/load_balancer.js'
 import { withAgent } from '../agent-link.js'
 import { call } from '../client.js'
 import { exitCode } from '../exit-codes.js'
@@ -26,6 +26,24 @@ export function addLoadBalancer (parent: Command, cli: Cli): void {
     return exitCode.ok
   }))
 
+  onlineVerb(vip, {
+    usage: 'readback [name]', summary: 'Show rings as the dataplane has them',
+    about: 'Read back from its memory: entries of each real, and the hash that the nodes of a pair have in common. DRIFTED: entries that are not what was put there.', examples: ['vip readback', 'vip readback www --json']
+  }).action(action(cli, async (name: string | undefined, options: CommonOptions) => {
+    const { rings } = await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.readBack, { vip: name ?? '' }))
+    if (options.json === true) await cli.io.out(`${toJson(rings, 2)}\n`)
+    else await cli.io.out(rings.length === 0 ? 'no VIP serves\n' : ringTable(cli, rings))
+    return exitCode.ok
+  }))
+  onlineVerb(vip, {
+    usage: 'sync', summary: 'Put right what the dataplane holds, now',
+    about: 'Reads back rings and compiled configuration, and writes again what is not what was put there. It happens every 30 seconds by itself.', examples: ['vip sync']
+  }).action(action(cli, async (options: CommonOptions) => {
+    const found = await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.reconcile, {}))
+    const wrong = [...found.repaired.map(r => `${r.vip}: ${r.entries} entries`), ...(found.configBytes === 0n ? [] : [`configuration: ${found.configBytes} bytes`])]
+    await cli.io.out(options.json === true ? `${toJson(found, 2)}\n` : `${found.vips} rings in ${found.tookMs.toFixed(1)} ms: ${wrong.length === 0 ? 'as they should be' : `put right: ${wrong.join(', ')}`}\n`)
+    return exitCode.ok
+  }))
   addOverlay(vip, parent, cli)
 
   const target = parent.command('target').summary('what health checks probe').description('Addresses and ports that health checks probe.')
@@ -66,6 +84,14 @@ function vipTable ({ io }: Cli, vips: readonly VipStatus[]): string {
     { title: 'WEIGHT', value: ({ real }) => real.weight === real.configuredWeight ? String(real.weight) : `${real.weight} of ${real.configuredWeight}`, align: 'right' },
     { title: 'IS', value: ({ real }) => real.state },
     { title: 'TARGET', value: ({ real }) => real.target ?? 'not checked', drop: 1 }
+  ], rows, io)
+}
+
+function ringTable ({ io }: Cli, rings: readonly Ring[]): string {
+  const rows = rings.flatMap((ring): Array<{ readonly ring: Ring | null, readonly name: string, readonly entries: number }> => ring.reals.map(({ name, entries }, i) => ({ ring: i === 0 ? ring : null, name, entries })))
+  return table<typeof rows[number]>([
+    { title: 'VIP', value: ({ ring }) => ring?.vip ?? '' }, { title: 'HASH', value: ({ ring }) => ring?.hash ?? '', drop: 1 }, { title: 'SIZE', value: ({ ring }) => ring === null ? '' : String(ring.size), align: 'right', drop: 2 },
+    { title: 'DRIFTED', value: ({ ring }) => ring === null ? '' : String(ring.drifted), align: 'right' }, { title: 'REAL', value: ({ name }) => name }, { title: 'ENTRIES', value: ({ entries }) => String(entries), align: 'right' }
   ], rows, io)
 }
 

@@ -41,7 +41,7 @@ t.test('element 0 means no ring and is never given away; places do not overlap',
   t.ok(Object.values(rings).every(r => r.element > 0))
   const spans = writes.map(w => [w.at, w.at + Math.ceil(w.bytes / 64)] as const).sort((x, y) => x[0] - y[0])
   spans.forEach(([from], i) => { t.ok(i === 0 || from >= (spans[i - 1]?.[1] ?? 0)) })
-  t.same(arena.readBack().map(r => [r.vip, r.size, [...r.entries.values()].reduce((x, y) => x + y, 0)]), [['a', 127, 127], ['b', 251, 251], ['c', 13, 13]])
+  t.same(arena.readBack().map(r => [r.vip, r.ringSize, r.reals.reduce((sum, { entries }) => sum + entries, 0)]), [['a', 127, 127], ['b', 251, 251], ['c', 13, 13]])
 })
 
 t.test('an unchanged ring is not written again; a changed one goes to the other place', async t => {
@@ -57,7 +57,7 @@ t.test('an unchanged ring is not written again; a changed one goes to the other 
 t.test('whatever happened in which order, equal weights make equal rings, and a real that comes back has the entries that it had', async t => {
   const base = [10, 20, 30, 40]
   const [one, two] = [setup(t, 200).arena, setup(t, 200).arena]
-  const ring = (arena: RingArena): string => JSON.stringify(arena.readBack().map(r => [r.hash.toString(), [...r.entries]]))
+  const ring = (arena: RingArena): string => JSON.stringify(arena.readBack().map(r => [r.ringHash, r.reals]))
   await apply(one, [want('a', 251, base, base)])
   const whole = ring(one)
   for (const weights of [[0, 20, 30, 40], [0, 20, 0, 40], [0, 20, 30, 40], [10, 20, 30, 5], base]) await apply(one, [want('a', 251, weights, base)])
@@ -134,4 +134,25 @@ t.test('rings that a predecessor picks from are left alone until the first flip,
   const second = await arena.prepare([want('a', E - 1), want('b', E - 1)])
   second.commit()
   t.ok(writes.slice(1).every(w => w.at < 8))
+})
+
+t.test('rings that somebody overwrote are found, told by VIP, and right again; what is right is not written', async t => {
+  const { arena, writes } = setup(t, 64)
+  const rings = await apply(arena, [want('a', 127), want('b', 251), want('c', 13)])
+  const before = arena.readBack()
+  t.same(arena.mend(), [])
+  t.equal(writes.length, 3)
+  const table = (arena as unknown as { readonly table: { readonly writeArena: (element: number, bytes: Uint8Array) => void, readonly readArena: (element: number, out: Uint8Array) => void } }).table
+  const overwrite = (vip: string, at: number): void => {
+    const ring = new Uint8Array(128)
+    table.readArena(rings[vip]?.element ?? 0, ring)
+    ring[at] = (ring[at] ?? 0) ^ 0x55
+    table.writeArena(rings[vip]?.element ?? 0, ring)
+  }
+  overwrite('a', 5)
+  overwrite('a', 90)
+  overwrite('b', 0)
+  t.same(arena.readBack().map(r => r.drifted), [2, 1, 0])
+  t.same(arena.mend(), [{ vip: 'a', entries: 2 }, { vip: 'b', entries: 1 }])
+  t.same(arena.readBack(), before)
 })

@@ -70,3 +70,18 @@ t.test('overlay list: what was put, by whom, until when', async (t) => {
   t.match(out, /real web\/a +drained +ctl +\S+ +never +kernel/)
   t.match(JSON.parse((await cli('overlay list --json')).out), { adjusted: [{ drained: true }] })
 })
+
+t.test('vip readback and vip sync: what the dataplane holds, and what was put right', async (t) => {
+  const { cli, agent: { loadBalancer } } = await withCli(t)
+  t.equal((await cli('vip readback')).out, `\
+VIP  HASH              SIZE  DRIFTED  REAL  ENTRIES
+web  00000000000000ff   127        1  a         100
+                                      b          27
+`)
+  t.match(await cli('vip readback nothing'), { code: 4 })
+  t.equal((await cli('vip sync')).out, '2 rings in 1.3 ms: put right: web: 1 entries, configuration: 4 bytes\n')
+  loadBalancer.reconcile = async () => await Promise.resolve({ vips: 2, rings: [], configBytes: 0, tookMs: 1 })
+  t.equal((await cli('vip sync')).out, '2 rings in 1.0 ms: as they should be\n')
+  loadBalancer.rings = []
+  t.equal((await cli('vip readback')).out, 'no VIP serves\n')
+})

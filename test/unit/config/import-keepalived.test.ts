@@ -195,7 +195,7 @@ t.test('braces that do not match, and what is no keepalived.conf, are refused wi
     ['', /f: nothing of keepalived is in it/],
     ['a\u0001', /f:1: not a text/],
     ['$A=${A}${A}\nvrrp_instance ${A} {\n}\n', /f:2: parameters fill in to too much/],
-    [`virtual_server_group g {\n${Array.from({ length: 300 }, (_, i) => `10.0.${i % 200}.${i} 80\n`).join('')}}\n${'virtual_server group g {\nreal_server 192.0.2.1 80\n}\n'.repeat(3)}`, /f:\d+: too many virtual servers: found "one more", expected at most 511/],
+    [`virtual_server_group g {\n${Array.from({ length: 300 }, (_, i) => `10.0.${i % 200}.${i} 80\n`).join('')}}\n${'virtual_server group g {\nreal_server 192.0.2.1 80\n}\n'.repeat(8)}`, /f:\d+: too many virtual servers: found "one more", expected at most 2047/],
     [`${'a {\n'.repeat(40)}`, /f:17: blocks are nested too deeply/],
   ] as const) t.throws(() => importConfig('keepalived', source, { file: 'f' }), { code: 'LS_C_IMPORT', message: expected }, JSON.stringify(source.slice(0, 40)))
   t.throws(() => importConfig('keepalived', Buffer.from([0x76, 0xff, 0x0a]), { file: 'f' }), { message: /f:1: not a text: found "U\+fffd"/ })

@@ -10,7 +10,7 @@ const lost = { kind: 'lost' } as const
 const rival = (over: Partial<RgStatus> = {}, more: Partial<Rival> = {}): Rival => ({ nodeIndex: 2, attended: true, away: false, status: rgStatus({ role: 'owner', epoch: makeEpoch(5n, 2), ...over }), ...more })
 const peer = (over: Partial<RgStatus> = {}, more: Partial<Rival> = {}): ElectionInput['peer'] => ({ kind: 'alive', rival: rival(over, more) })
 const input = (over: Partial<ElectionInput> = {}): ElectionInput => ({
-  nodeIndex: 1, role: 'standby', epoch: 0n, fence: makeEpoch(5n, 2), priority: 100, preempt: false, holds: [], ready: true, synced: true, overdue: false, mayMove: true, peer: lost, ...over,
+  nodeIndex: 1, role: 'standby', epoch: 0n, fence: makeEpoch(5n, 2), priority: 100, preempt: false, holds: [], ready: true, synced: true, overdue: false, stuck: false, mayMove: true, peer: lost, ...over,
 })
 const owner = (over: Partial<ElectionInput> = {}): ElectionInput => input({ role: 'owner', epoch: makeEpoch(5n, 1), fence: makeEpoch(5n, 1), peer: peer({ role: 'standby' }), ...over })
 
@@ -22,6 +22,8 @@ const cases: ReadonlyArray<readonly [number, string, string, string, ElectionInp
   [3, 'standby', 'conflict-lost', 'the same counter: priority decides', owner({ priority: 90, peer: peer() })],
   [3, 'standby', 'conflict-lost', 'the same counter and priority: the lower index', owner({ nodeIndex: 3, peer: peer() })],
   [4, 'own', 'epoch-behind', 'won by priority, but the epoch is not the highest', owner({ peer: peer(), fence: makeEpoch(5n, 2) })],
+  [3, 'standby', 'conflict-lost', 'won the conflict, but its next epoch does not come to the disk', owner({ priority: 110, stuck: true, peer: peer({ epoch: makeEpoch(5n, 2) }) })],
+  [4, 'own', 'epoch-behind', 'won the conflict, and its disk is slow', owner({ priority: 110, fence: makeEpoch(6n, 2), stuck: true, peer: lost })],
   [4, 'own', 'epoch-behind', 'a node that lost its state heard of an older life', owner({ fence: makeEpoch(50n, 2) })],
   [5, 'offer', 'gives-way', 'held by hand, the peer is ready', owner({ holds: ['manual'] })],
   [5, 'offer', 'gives-way', 'weights took it all', owner({ holds: ['weight'], priority: 0 })],
@@ -81,7 +83,7 @@ const statuses = fc.record({ priority: fc.integer({ min: 0, max: 3 }), ready: fc
 t.test('of two nodes that know each other, exactly one is elected; and one of two owners stays', async () => {
   fc.assert(fc.property(statuses, statuses, fc.boolean(), (a, b, overdue) => {
     const side = (own: typeof a, other: typeof a, nodeIndex: number): string => elect(input({
-      ...own, nodeIndex, overdue, holds: own.priority === 0 ? ['weight'] : [], fence: 0n, peer: peer({ ...other, role: 'standby', epoch: 0n, holds: other.priority === 0 ? ['weight'] : [] }, { nodeIndex: 3 - nodeIndex }),
+      ...own, nodeIndex, overdue, stuck: false, holds: own.priority === 0 ? ['weight'] : [], fence: 0n, peer: peer({ ...other, role: 'standby', epoch: 0n, holds: other.priority === 0 ? ['weight'] : [] }, { nodeIndex: 3 - nodeIndex }),
     })).want
     const owners = [side(a, b, 1), side(b, a, 2)].filter(want => want === 'own').length
     const able = [a, b].some(s => s.priority > 0 && (s.ready || s.synced || overdue))

@@ -1,5 +1,6 @@
 /** A load balancer in memory: two VIPs, two targets, and what operators said. */
-import type { LoadBalancerControl, VipStatus } from '../../../src/contract/balancing.js'
+import type { LoadBalancerControl, RingStatus, VipStatus } from '../../../src/contract/balancing.js'
+import type { Drift } from '../../../src/contract/dataplane.js'
 import { noOverlay, type Overlay, type OverlayChange } from '../../../src/contract/overlay.js'
 import type { HealthInput, TargetStatus } from '../../../src/contract/health.js'
 
@@ -25,6 +26,9 @@ export class FakeLoadBalancer implements LoadBalancerControl {
   laid: Overlay = noOverlay
   changes: OverlayChange[] = []
 
+  rings: readonly RingStatus[] = [{ vip: 'web', size: 127, hash: '00000000000000ff', drifted: 1, reals: [{ name: 'a', entries: 100 }, { name: 'b', entries: 27 }] }]
+  async readBack (): Promise<readonly RingStatus[]> { return await Promise.resolve(this.rings) }
+  async reconcile (): Promise<Drift> { return await Promise.resolve({ vips: 2, rings: [{ vip: 'web', entries: 1 }], configBytes: 4, tookMs: 1.25 }) }
   async overlay (): Promise<Overlay> { return await Promise.resolve(this.laid) }
   async change (change: OverlayChange): Promise<Overlay> {
     this.changes.push(change)

@@ -10,6 +10,7 @@ export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config,
     status: config.status, text: config.text, check: config.check, apply: config.apply, confirm: config.confirm, rollback: config.rollback,
     history: config.history, compare: config.compare, save: config.save,
     vips: async () => await lb.vips(), targets: async () => await lb.targets(), operateTarget: async (id, input) => await lb.operate(id, input),
+    readBack: async () => await lb.readBack(), reconcile: async () => await lb.reconcile(),
     overlay: async () => await lb.overlay(), changeOverlay: async (change, signal) => await lb.change(change, signal),
     ...clusterCalls(() => cluster, events)
   }

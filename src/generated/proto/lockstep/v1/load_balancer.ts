@@ -534,6 +534,64 @@ export interface LoadBalancerRestoreRealRequest {
 export interface LoadBalancerRestoreRealResponse {
 }
 
+/** Asks for rings. */
+export interface LoadBalancerReadBackRequest {
+  /** Name of a VIP; empty: all. */
+  vip: string;
+}
+
+/** Entries that a real has. */
+export interface RingReal {
+  /** Unique in the VIP. */
+  name: string;
+  /** Of the ring. */
+  entries: number;
+}
+
+/** A ring. */
+export interface Ring {
+  /** Name of the VIP. */
+  vip: string;
+  /** Entries. */
+  size: number;
+  /** 64 bits, hexadecimal: two nodes with one configuration and one view of health have the same. */
+  hash: string;
+  /** Entries that are not what was put there. */
+  drifted: number;
+  /** Reals that have entries. */
+  reals: RingReal[];
+}
+
+/** Rings, by VIP. */
+export interface LoadBalancerReadBackResponse {
+  /** One for each VIP that serves. */
+  rings: Ring[];
+}
+
+/** Asks to put right what differs. */
+export interface LoadBalancerReconcileRequest {
+}
+
+/** What differed, and is right again. */
+export interface RingRepair {
+  /** Name of the VIP. */
+  vip: string;
+  /** Entries that were wrong. */
+  entries: number;
+}
+
+/** It is right. */
+export interface LoadBalancerReconcileResponse {
+  /** Rings that were looked at. */
+  vips: number;
+  /** Rings that were wrong. */
+  repaired: RingRepair[];
+  /** Bytes of the compiled configuration that were wrong. */
+  configBytes: bigint;
+  /** Milliseconds. */
+  tookMs: number;
+}
+
 function createBaseLoadBalancerListVipsRequest(): LoadBalancerListVipsRequest {
   return { name: "" };
 }
@@ -2694,6 +2752,419 @@ export const LoadBalancerRestoreRealResponse: MessageFns<LoadBalancerRestoreReal
   },
 };
 
+function createBaseLoadBalancerReadBackRequest(): LoadBalancerReadBackRequest {
+  return { vip: "" };
+}
+
+export const LoadBalancerReadBackRequest: MessageFns<LoadBalancerReadBackRequest> = {
+  encode(message: LoadBalancerReadBackRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vip !== "") {
+      writer.uint32(10).string(message.vip);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerReadBackRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerReadBackRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vip = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRingReal(): RingReal {
+  return { name: "", entries: 0 };
+}
+
+export const RingReal: MessageFns<RingReal> = {
+  encode(message: RingReal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.entries !== 0) {
+      writer.uint32(16).uint32(message.entries);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RingReal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRingReal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.entries = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRing(): Ring {
+  return { vip: "", size: 0, hash: "", drifted: 0, reals: [] };
+}
+
+export const Ring: MessageFns<Ring> = {
+  encode(message: Ring, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vip !== "") {
+      writer.uint32(10).string(message.vip);
+    }
+    if (message.size !== 0) {
+      writer.uint32(16).uint32(message.size);
+    }
+    if (message.hash !== "") {
+      writer.uint32(26).string(message.hash);
+    }
+    if (message.drifted !== 0) {
+      writer.uint32(32).uint32(message.drifted);
+    }
+    for (const v of message.reals) {
+      RingReal.encode(v!, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Ring {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRing();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vip = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.size = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.hash = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.drifted = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reals.push(RingReal.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerReadBackResponse(): LoadBalancerReadBackResponse {
+  return { rings: [] };
+}
+
+export const LoadBalancerReadBackResponse: MessageFns<LoadBalancerReadBackResponse> = {
+  encode(message: LoadBalancerReadBackResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.rings) {
+      Ring.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerReadBackResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerReadBackResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rings.push(Ring.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerReconcileRequest(): LoadBalancerReconcileRequest {
+  return {};
+}
+
+export const LoadBalancerReconcileRequest: MessageFns<LoadBalancerReconcileRequest> = {
+  encode(_: LoadBalancerReconcileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerReconcileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerReconcileRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRingRepair(): RingRepair {
+  return { vip: "", entries: 0 };
+}
+
+export const RingRepair: MessageFns<RingRepair> = {
+  encode(message: RingRepair, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vip !== "") {
+      writer.uint32(10).string(message.vip);
+    }
+    if (message.entries !== 0) {
+      writer.uint32(16).uint32(message.entries);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RingRepair {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRingRepair();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vip = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.entries = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerReconcileResponse(): LoadBalancerReconcileResponse {
+  return { vips: 0, repaired: [], configBytes: 0n, tookMs: 0 };
+}
+
+export const LoadBalancerReconcileResponse: MessageFns<LoadBalancerReconcileResponse> = {
+  encode(message: LoadBalancerReconcileResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vips !== 0) {
+      writer.uint32(8).uint32(message.vips);
+    }
+    for (const v of message.repaired) {
+      RingRepair.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.configBytes !== 0n) {
+      if (BigInt.asUintN(64, message.configBytes) !== message.configBytes) {
+        throw new globalThis.Error("value provided for field message.configBytes of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.configBytes);
+    }
+    if (message.tookMs !== 0) {
+      writer.uint32(33).double(message.tookMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerReconcileResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerReconcileResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.vips = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.repaired.push(RingRepair.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.configBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.tookMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** The load balancer of this node. Health is this node's own view: a standby probes as the owner does. */
 export type LoadBalancerService = typeof LoadBalancerService;
 export const LoadBalancerService = {
@@ -2744,6 +3215,33 @@ export const LoadBalancerService = {
       Buffer.from(LoadBalancerOperateTargetResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): LoadBalancerOperateTargetResponse =>
       LoadBalancerOperateTargetResponse.decode(value),
+  },
+  /**
+   * Rings as the dataplane has them, read back from its memory.
+   * NOT_FOUND: no VIP of that name has one.
+   */
+  readBack: {
+    path: "/lockstep.v1.LoadBalancer/ReadBack" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LoadBalancerReadBackRequest): Buffer =>
+      Buffer.from(LoadBalancerReadBackRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoadBalancerReadBackRequest => LoadBalancerReadBackRequest.decode(value),
+    responseSerialize: (value: LoadBalancerReadBackResponse): Buffer =>
+      Buffer.from(LoadBalancerReadBackResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoadBalancerReadBackResponse => LoadBalancerReadBackResponse.decode(value),
+  },
+  /** Reads back what the dataplane holds, and puts right what is not what was put there. It happens every 30 seconds by itself. */
+  reconcile: {
+    path: "/lockstep.v1.LoadBalancer/Reconcile" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LoadBalancerReconcileRequest): Buffer =>
+      Buffer.from(LoadBalancerReconcileRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoadBalancerReconcileRequest => LoadBalancerReconcileRequest.decode(value),
+    responseSerialize: (value: LoadBalancerReconcileResponse): Buffer =>
+      Buffer.from(LoadBalancerReconcileResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoadBalancerReconcileResponse => LoadBalancerReconcileResponse.decode(value),
   },
   /** What was put while the agent runs: it is laid over the configuration, kept over applies and restarts until its end, and the nodes of a pair have the same. */
   getOverlay: {
@@ -2869,6 +3367,13 @@ export interface LoadBalancerServer extends UntypedServiceImplementation {
    * NOT_FOUND: no target of that id.
    */
   operateTarget: handleUnaryCall<LoadBalancerOperateTargetRequest, LoadBalancerOperateTargetResponse>;
+  /**
+   * Rings as the dataplane has them, read back from its memory.
+   * NOT_FOUND: no VIP of that name has one.
+   */
+  readBack: handleUnaryCall<LoadBalancerReadBackRequest, LoadBalancerReadBackResponse>;
+  /** Reads back what the dataplane holds, and puts right what is not what was put there. It happens every 30 seconds by itself. */
+  reconcile: handleUnaryCall<LoadBalancerReconcileRequest, LoadBalancerReconcileResponse>;
   /** What was put while the agent runs: it is laid over the configuration, kept over applies and restarts until its end, and the nodes of a pair have the same. */
   getOverlay: handleUnaryCall<LoadBalancerGetOverlayRequest, LoadBalancerGetOverlayResponse>;
   /**
@@ -2960,6 +3465,41 @@ export interface LoadBalancerClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: LoadBalancerOperateTargetResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Rings as the dataplane has them, read back from its memory.
+   * NOT_FOUND: no VIP of that name has one.
+   */
+  readBack(
+    request: LoadBalancerReadBackRequest,
+    callback: (error: ServiceError | null, response: LoadBalancerReadBackResponse) => void,
+  ): ClientUnaryCall;
+  readBack(
+    request: LoadBalancerReadBackRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LoadBalancerReadBackResponse) => void,
+  ): ClientUnaryCall;
+  readBack(
+    request: LoadBalancerReadBackRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LoadBalancerReadBackResponse) => void,
+  ): ClientUnaryCall;
+  /** Reads back what the dataplane holds, and puts right what is not what was put there. It happens every 30 seconds by itself. */
+  reconcile(
+    request: LoadBalancerReconcileRequest,
+    callback: (error: ServiceError | null, response: LoadBalancerReconcileResponse) => void,
+  ): ClientUnaryCall;
+  reconcile(
+    request: LoadBalancerReconcileRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LoadBalancerReconcileResponse) => void,
+  ): ClientUnaryCall;
+  reconcile(
+    request: LoadBalancerReconcileRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LoadBalancerReconcileResponse) => void,
   ): ClientUnaryCall;
   /** What was put while the agent runs: it is laid over the configuration, kept over applies and restarts until its end, and the nodes of a pair have the same. */
   getOverlay(
