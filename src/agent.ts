@@ -18,14 +18,16 @@ import { netnsPath } from './backend/table/ports.js'
 import { refusal } from './backend/table/switch.js'
 import { Authority, clusterRestarts, ConfigError, ConfigStore, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
 import { fileIo, type StoreIo } from './config/store-io.js'
+import type { LoadBalancerEvent } from './contract/balancing.js'
 import type { Desired } from './contract/desired.js'
 import type { BackendName, ConfigSink } from './contract/dataplane.js'
 import { LockstepError } from './contract/errors.js'
 import type { AgentInfo } from './contract/services.js'
 import { leaseForeverNs } from './ha/lease.js'
 import { limits } from './generated/layout.js'
-import { EventLog } from './ha/event-log.js'
+import { ClusterLog } from './ha/event-log.js'
 import { standalone } from './ha/standalone.js'
+import { EventLog } from './lib/event-log.js'
 import { watchLoopDelay } from './lib/loop-delay.js'
 import type { NativeTable } from './native/binding.js'
 import { fromNative } from './native/errors.js'
@@ -33,7 +35,7 @@ import { heldIds } from './native/held-ids.js'
 import { loadCore } from './native/load.js'
 import { version } from './native/version.js'
 import { logClosed, logPolicies } from './telemetry/session-log.js'
-import { startBalancing, type Balancing } from './workers/balancing.js'
+import { balancingEvent, startBalancing, type Balancing } from './workers/balancing.js'
 import { clusterCalls } from './workers/cluster-bridge.js'
 import { startCluster, type ClusterThread } from './workers/cluster-thread.js'
 import { HeartPlace } from './workers/heart-place.js'
@@ -110,6 +112,11 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   let cluster: ClusterThread | null = null
   /** The backend whose leases are kept. */
   let leased: BackendName = backend
+  const balancingEvents = new EventLog<LoadBalancerEvent>((lost) => balancingEvent('events-lost', { lost }))
+  const tellBalancing = (event: LoadBalancerEvent): void => {
+    balancingEvents.tell(event)
+    log[event.level]({ event: event.name, ...event.fields }, 'load balancing')
+  }
   const balancing = startBalancing({
     netns: agent.netns === null ? null : netnsPath(agent.netns), netnsPath, stateDirectory: held.directory, inherited: backends.inherited, refresh: async (why) => await refresh(why),
     flush: async (vip, real) => {
@@ -119,7 +126,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       await dataplane.sessions.deleteByFilter({ vip: vipId, real: realId }, AbortSignal.timeout(30_000))
     },
     reconcile: async () => await dataplane.loadBalancer.reconcile(),
-    onEvent: (event, fields) => { log[event === 'lb-sync-start' || (event === 'lb-sync-done' && fields['repaired'] === 0 && fields['configBytes'] === 0) ? 'debug' : 'info']({ event, ...fields }, 'load balancing') }, onProblem: (what, error) => { problem(what, error) }
+    onEvent: (event) => { tellBalancing(event) }, onProblem: (what, error) => { problem(what, error) }
   })
   const dataplane = new TableDataPlane({ onSwitch: (e) => { switches.tell(e) }, core, table, workers, netns: agent.netns, compiler: compilerOf(pool, (d) => balancing.weights(d)), backend, inherited: backends.inherited, forwarders: backends.forwarders })
   const loop = watchLoopDelay()
@@ -162,7 +169,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     }
   })
 
-  const clusterEvents = new EventLog()
+  const clusterEvents = new ClusterLog()
   let state: AgentInfo['state'] = 'starting'
   const startedAt = Date.now()
   const calls: MainCalls = {
@@ -213,12 +220,13 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       return await Promise.resolve(dataplane.loadBalancer.readBack().map(({ vip, ringSize: size, ringHash: hash, drifted, reals }) =>
         ({ vip, size, hash, drifted, reals: reals.map(({ id, entries }) => ({ name: names.get(id)?.slice(vip.length + 1) ?? (id === 0 ? '(none)' : `#${id}`), entries })) })))
     },
+    loadBalancerEvents: balancingEvents.after,
     overlay: async () => await Promise.resolve(authority.overlay),
     changeOverlay: async (change, signal) => {
       await refuseElsewhere()
       const overlay = await authority.change(change, signal)
       const { kind, vip } = change
-      log.info({ event: `overlay-${kind}`, vip, ...('real' in change ? { real: change.real } : {}), ...('owner' in change ? { owner: change.owner } : {}), ...('reason' in change ? { reason: change.reason, ttlMs: change.ttlMs } : {}) }, 'load balancing')
+      tellBalancing(balancingEvent(`overlay-${kind}`, { vip, ...('real' in change ? { real: change.real } : {}), ...('owner' in change ? { owner: change.owner } : {}), ...('reason' in change ? { reason: change.reason, ttlMs: change.ttlMs } : {}) }))
       return overlay
     },
     ...clusterCalls(() => cluster?.control ?? standalone, clusterEvents)

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -12,12 +12,15 @@ import { BenchError } from '../lib/programs.js'
 const REALS = 4
 const agentFile = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
-async function listen (port: number): Promise<Server> {
+/** An address of this host that a real may have; to itself it talks over loopback. `null`: it has none. */
+export const ownAddress = (): string | null => Object.values(networkInterfaces()).flatMap((list) => list ?? []).find(({ family, internal, address }) => family === 'IPv4' && !internal && !address.startsWith('169.254.'))?.address ?? null
+
+async function listen (port: number, address: string): Promise<Server> {
   const server = createServer((socket) => {
     socket.on('error', () => { /* probes reset */ })
     socket.end()
   })
-  await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(port, '127.0.0.1', resolve) })
+  await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(port, address, resolve) })
   return server
 }
 const portOf = (server: Server): number => {
@@ -26,16 +29,16 @@ const portOf = (server: Server): number => {
 }
 
 /** Milliseconds, one for each fall. */
-export async function falls (times: number, signal: AbortSignal): Promise<number[]> {
+export async function falls (address: string, times: number, signal: AbortSignal): Promise<number[]> {
   const directory = mkdtempSync(join(tmpdir(), 'ls-fall-'))
-  const servers = await Promise.all(Array.from({ length: REALS }, async () => await listen(0)))
+  const servers = await Promise.all(Array.from({ length: REALS }, async () => await listen(0, address)))
   const ports = servers.map(portOf)
   const [config, socket] = [join(directory, 'config.yaml'), join(directory, 'agent.sock')]
   writeFileSync(config, `
 agent: {table: {capacity: 1k, hugepages: off}}
 healthchecks: {tcp: {type: tcp, interval: 100ms, timeout: 100ms, rise: 1, fall: 3}}
 vips:
-  web: {address: 192.0.2.80, port: 80, healthcheck: tcp, pools: [{reals: [${ports.map((port) => `{name: r${port}, address: 127.0.0.1, port: ${port}}`).join(', ')}]}]}
+  web: {address: 192.0.2.80, port: 80, healthcheck: tcp, pools: [{reals: [${ports.map((port) => `{name: r${port}, address: ${address}, port: ${port}}`).join(', ')}]}]}
 `)
   const agent = spawn(process.execPath, [agentFile, 'run', config, '--socket', socket, '--state', join(directory, 'state')], { stdio: 'ignore', signal })
   agent.on('error', () => { /* its exit follows */ })
@@ -51,7 +54,7 @@ vips:
       server?.close()
       await until(async () => !(await serving(connection)).has(`r${port}`), 5000, 'the real leaves the ring')
       out.push(performance.now() - began)
-      servers[at] = await listen(port)
+      servers[at] = await listen(port, address)
       await until(async () => (await serving(connection)).size === REALS, 5000, 'the real is back')
     }
   } finally {

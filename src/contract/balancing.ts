@@ -46,7 +46,22 @@ export interface RingStatus {
   readonly reals: ReadonlyArray<{ readonly name: string, readonly entries: number }>
 }
 
+/** `warn`: somebody or something serves less than before. */
+export const eventLevels = ['debug', 'info', 'warn', 'error'] as const
+export type EventLevel = typeof eventLevels[number]
+
+/** Names and fields are those of the log. */
+export interface LoadBalancerEvent {
+  /** Unix ms. */
+  readonly at: number
+  readonly name: string
+  readonly level: EventLevel
+  readonly fields: Readonly<Record<string, string | number | null>>
+}
+
 export interface LoadBalancerControl {
+  /** Calls back for the latest events, then for each that comes; what it returns ends that. */
+  readonly watch: (onEvent: (event: LoadBalancerEvent) => void) => () => void
   /** What the dataplane holds, read back. */
   readonly readBack: () => Promise<readonly RingStatus[]>
   /** Reads it back and puts right what differs; also every 30 seconds. */

@@ -63,8 +63,10 @@ export function verificationMessage ({ rg, equal, sessions, differences, provenE
 }
 
 export function eventMessage ({ at, name, rg, peer, fields }: ClusterEvent): EventMessage {
-  return { atMs: whole(at), name, rg: rg ?? undefined, peer: peer ?? '', fields: Object.entries(fields).map(([field, value]) => ({ name: field, value: valueOf(value) })) }
+  return { atMs: whole(at), name, rg: rg ?? undefined, peer: peer ?? '', fields: fieldMessages(fields) }
 }
+
+export const fieldMessages = (fields: ClusterEvent['fields']): EventField[] => Object.entries(fields).map(([name, value]) => ({ name, value: valueOf(value) }))
 
 function valueOf (value: string | number | null): EventField['value'] {
   if (value === null) return undefined

@@ -8,8 +8,9 @@ import type {
 } from '../generated/proto/lockstep/v1/cluster.js'
 import { claims } from '../ha/rg.js'
 import { noCluster } from '../ha/standalone.js'
-import { statusMessage, verificationMessage } from './cluster-message.js'
-import { watchCluster } from './cluster-watch.js'
+import { eventMessage, statusMessage, verificationMessage } from './cluster-message.js'
+import { eventsLost } from '../ha/event-log.js'
+import { watchEvents } from './event-watch.js'
 import { streaming, unary, type OnBug } from './handler.js'
 import { Seats, Turnstile } from './turns.js'
 
@@ -53,7 +54,7 @@ export function clusterImplementation (cluster: ClusterControl, onBug: OnBug): U
 
     watch: streaming<ClusterWatchRequest, ClusterEvents>(onBug, async (_request, context) => {
       await status()
-      await watchers.hold(async () => { await watchCluster(cluster, context) })
+      await watchers.hold(async () => { await watchEvents({ watch: cluster.watch, lost: eventsLost }, (events) => ({ events: events.map(eventMessage) }), context) })
     })
   }
 }

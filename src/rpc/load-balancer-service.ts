@@ -1,16 +1,19 @@
 /** lockstep.v1.LoadBalancer: VIPs and targets as messages, and operators' words about targets. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
-import type { LoadBalancerControl, VipState, VipStatus } from '../contract/balancing.js'
+import { eventLevels, type LoadBalancerControl, type LoadBalancerEvent, type VipState, type VipStatus } from '../contract/balancing.js'
 import { LockstepError } from '../contract/errors.js'
 import type { HealthInput, HealthState, TargetStatus } from '../contract/health.js'
 import type { OverlayChange } from '../contract/overlay.js'
 import {
   TargetOperation, TargetState, VipState as VipStateMessage, type CheckTarget, type LoadBalancerAdjustRealRequest, type LoadBalancerDeleteRealsRequest, type LoadBalancerDeleteVipRequest,
   type LoadBalancerGetOverlayRequest, type LoadBalancerGetOverlayResponse, type LoadBalancerPutRealsRequest, type LoadBalancerPutVipRequest, type LoadBalancerReadBackRequest, type LoadBalancerReadBackResponse,
-  type LoadBalancerReconcileRequest, type LoadBalancerReconcileResponse, type LoadBalancerRestoreRealRequest, type LoadBalancerListTargetsRequest, type LoadBalancerListTargetsResponse, type LoadBalancerListVipsRequest,
+  type LoadBalancerEvents, type LoadBalancerReconcileRequest, type LoadBalancerReconcileResponse, type LoadBalancerRestoreRealRequest, type LoadBalancerWatchRequest, type LoadBalancerListTargetsRequest, type LoadBalancerListTargetsResponse, type LoadBalancerListVipsRequest,
   type LoadBalancerListVipsResponse, type LoadBalancerOperateTargetRequest, type LoadBalancerOperateTargetResponse, type VipStatus as VipMessage
 } from '../generated/proto/lockstep/v1/load_balancer.js'
-import { unary, type OnBug } from './handler.js'
+import { fieldMessages } from './cluster-message.js'
+import { watchEvents } from './event-watch.js'
+import { Seats } from './turns.js'
+import { streaming, unary, type OnBug } from './handler.js'
 import { holdOf, overlayMessage, realOf, vipOf } from './overlay-message.js'
 
 const vipStates = {
@@ -35,6 +38,8 @@ const targetMessage = ({ id, check, address, port, state, count, since, last, pa
   history: history.map(({ at, from, to, code, detail }) => ({ atMs: BigInt(at), from: targetStates[from], to: targetStates[to], code, detail }))
 })
 
+const WATCHERS_MAX = 64
+
 const byId = (a: { readonly id: string }, b: { readonly id: string }): number => a.id < b.id ? -1 : 1
 
 /** @throws stale LS_E_NOT_FOUND */
@@ -43,6 +48,7 @@ function notFound (what: string, found: string): LockstepError {
 }
 
 export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBug): UntypedServiceImplementation {
+  const watchers = new Seats('watchers of the load balancer', WATCHERS_MAX)
   const change = <Req>(of: (request: Req) => OverlayChange): ReturnType<typeof unary<Req, object>> => unary<Req, object>(onBug, async (request, { signal }) => {
     await lb.change(of(request), signal)
     return {}
@@ -63,6 +69,13 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBu
       if (input === undefined) throw new LockstepError('invalid', 'LS_R_OPERATION', 'no such operation', { object: 'operation', found: String(operation), expected: 'pause, resume, disable or enable' })
       if (!await lb.operate(id, input)) throw notFound('target', id)
       return {}
+    }),
+    watch: streaming<LoadBalancerWatchRequest, LoadBalancerEvents>(onBug, async ({ minLevel, names }, context) => {
+      const least = eventLevels.findIndex(level => level === (minLevel === '' ? 'info' : minLevel))
+      if (least < 0) throw new LockstepError('invalid', 'LS_R_LEVEL', 'no such level', { object: 'min_level', found: minLevel, expected: eventLevels.join(', ') })
+      const wanted = ({ name, level }: LoadBalancerEvent): boolean => eventLevels.indexOf(level) >= least && (names.length === 0 || names.includes(name))
+      const lost = (n: number): LoadBalancerEvent => ({ at: Date.now(), name: 'events-lost', level: 'warn', fields: { lost: n } })
+      await watchers.hold(async () => { await watchEvents({ watch: lb.watch, lost, wanted }, (events) => ({ events: events.map(({ at, name, level, fields }) => ({ atMs: BigInt(at), name, level, fields: fieldMessages(fields) })) }), context) })
     }),
     readBack: unary<LoadBalancerReadBackRequest, LoadBalancerReadBackResponse>(onBug, async ({ vip }) => {
       const rings = (await lb.readBack()).filter(ring => vip === '' || ring.vip === vip)

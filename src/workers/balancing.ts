@@ -2,7 +2,7 @@
  * Load balancing of one node: health threads say what changed, the balancer what follows from it, and the dataplane is asked to build its rings again. Level
  * triggered: a change that comes while rings are built is in the next build, and nothing is queued. Thread: main.
  */
-import type { LoadBalancerControl } from '../contract/balancing.js'
+import type { EventLevel, LoadBalancerControl, LoadBalancerEvent } from '../contract/balancing.js'
 import type { Drift } from '../contract/dataplane.js'
 import type { Desired, Real, Vip } from '../contract/desired.js'
 import { Balancer, type Changes } from '../reconcile/lb/balancer.js'
@@ -15,7 +15,7 @@ export interface Balancing {
   readonly weights: (d: Desired) => (vip: Vip, real: Real) => number
   /** It is in force. */
   readonly configured: (d: Desired) => void
-  readonly control: Omit<LoadBalancerControl, 'overlay' | 'change' | 'readBack'>
+  readonly control: Omit<LoadBalancerControl, 'overlay' | 'change' | 'readBack' | 'watch'>
   readonly close: () => Promise<void>
 }
 
@@ -30,7 +30,7 @@ export interface BalancingOptions extends Pick<HealthThreadsOptions, 'netns' | '
   /** Ends the sessions of a real. */
   readonly flush: (vip: string, real: string) => Promise<void>
   /** Every change, by the names that operators know. */
-  readonly onEvent: (event: string, fields: Readonly<Record<string, string | number | null>>) => void
+  readonly onEvent: (event: LoadBalancerEvent) => void
   readonly onProblem: (what: string, error: unknown) => void
 }
 
@@ -40,6 +40,21 @@ const SAVE_MS = 1000
 const AGAIN_MS = 1000
 /** Between two looks at what the dataplane holds. */
 const SYNC_INTERVAL_MS = 30_000
+
+/** Level of each event; what is not here is info. */
+function levelOf (name: string, fields: LoadBalancerEvent['fields']): EventLevel {
+  switch (name) {
+    case 'lb-sync-error': return 'error'
+    case 'lb-sync-start': return 'debug'
+    case 'lb-sync-done': return fields['repaired'] === 0 && fields['configBytes'] === 0 ? 'debug' : 'info'
+    case 'lb-sync-vip-repaired': case 'lb-sync-config-repaired': return 'warn'
+    case 'real-transition': return fields['to'] === 'down' ? 'warn' : 'info'
+    case 'vip-state': return fields['to'] === 'up' ? 'info' : 'warn'
+    default: return 'info'
+  }
+}
+
+export function balancingEvent (name: string, fields: LoadBalancerEvent['fields']): LoadBalancerEvent { return { at: Date.now(), name, level: levelOf(name, fields), fields } }
 
 export function startBalancing (o: BalancingOptions): Balancing {
   const balancer = new Balancer(monotonicMs, readHealth(o.stateDirectory), o.inherited ? monotonicMs() + WARM_UP_MS : -Infinity)
@@ -52,6 +67,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
     timers.add(timer)
     return timer
   }
+  const tell = (name: string, fields: LoadBalancerEvent['fields']): void => { o.onEvent(balancingEvent(name, fields)) }
   let closed = false
   let stale = false
   let building = false
@@ -77,8 +93,8 @@ export function startBalancing (o: BalancingOptions): Balancing {
     building = false
   }
   const follow = ({ weights, states, flush }: Changes): void => {
-    for (const { vip, real, from, to, state } of weights) o.onEvent('lb-sync-real-weight-updated', { vip, real, from, to, state })
-    for (const { vip, from, to, pool } of states) o.onEvent('vip-state', { vip, from, to, pool })
+    for (const { vip, real, from, to, state } of weights) tell('lb-sync-real-weight-updated', { vip, real, from, to, state })
+    for (const { vip, from, to, pool } of states) tell('vip-state', { vip, from, to, pool })
     if (weights.length > 0) {
       stale = true
       void build()
@@ -98,15 +114,15 @@ export function startBalancing (o: BalancingOptions): Balancing {
   }
 
   const reconcile = async (): Promise<Drift> => {
-    o.onEvent('lb-sync-start', {})
+    tell('lb-sync-start', {})
     try {
       const drift = await o.reconcile()
-      for (const { vip, entries } of drift.rings) o.onEvent('lb-sync-vip-repaired', { vip, entries })
-      if (drift.configBytes > 0) o.onEvent('lb-sync-config-repaired', { bytes: drift.configBytes })
-      o.onEvent('lb-sync-done', { vips: drift.vips, repaired: drift.rings.length, configBytes: drift.configBytes, tookMs: Math.round(drift.tookMs * 10) / 10 })
+      for (const { vip, entries } of drift.rings) tell('lb-sync-vip-repaired', { vip, entries })
+      if (drift.configBytes > 0) tell('lb-sync-config-repaired', { bytes: drift.configBytes })
+      tell('lb-sync-done', { vips: drift.vips, repaired: drift.rings.length, configBytes: drift.configBytes, tookMs: Math.round(drift.tookMs * 10) / 10 })
       return drift
     } catch (error) {
-      o.onEvent('lb-sync-error', { reason: error instanceof Error ? error.message : String(error) })
+      tell('lb-sync-error', { reason: error instanceof Error ? error.message : String(error) })
       throw error
     }
   }
@@ -116,7 +132,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
   const threads = startHealthThreads({
     netns: o.netns, netnsPath: o.netnsPath,
     onTransitions: (transitions) => {
-      for (const { id, transition: { from, to, code, detail } } of transitions) o.onEvent('real-transition', { target: id, from, to, code, detail })
+      for (const { id, transition: { from, to, code, detail } } of transitions) tell('real-transition', { target: id, from, to, code, detail })
       follow(balancer.heard(transitions))
       saving ??= later(SAVE_MS, save)
     },

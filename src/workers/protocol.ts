@@ -4,9 +4,10 @@ import type { ClusterControl } from '../contract/cluster.js'
 import type { IdTable } from '../contract/desired.js'
 import type { LinkInfo, ProbeResult } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices, Answer, ConfigAuthority } from '../contract/services.js'
-import type { LoadBalancerControl } from '../contract/balancing.js'
+import type { LoadBalancerControl, LoadBalancerEvent } from '../contract/balancing.js'
 import type { CheckTarget, HealthInput, HealthState, HealthTransition, TargetStatus } from '../contract/health.js'
-import type { EventLog } from '../ha/event-log.js'
+import type { EventLog } from '../lib/event-log.js'
+import type { ClusterLog } from '../ha/event-log.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
 import type { ClusterSpec } from './cluster.js'
 import type { PackedError } from './errors.js'
@@ -128,10 +129,11 @@ export interface MainCalls {
   readonly clusterRelease: ClusterControl['release']
   readonly clusterReset: ClusterControl['reset']
   readonly clusterVerify: ClusterControl['verify']
-  readonly clusterEvents: EventLog['after']
+  readonly clusterEvents: ClusterLog['after']
   readonly vips: LoadBalancerControl['vips']
   readonly targets: LoadBalancerControl['targets']
   readonly operateTarget: LoadBalancerControl['operate']
+  readonly loadBalancerEvents: EventLog<LoadBalancerEvent>['after']
   readonly readBack: LoadBalancerControl['readBack']
   readonly reconcile: LoadBalancerControl['reconcile']
   readonly overlay: LoadBalancerControl['overlay']

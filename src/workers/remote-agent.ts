@@ -9,6 +9,7 @@ import { createSessionStore } from '../native/session-store.js'
 import { createTelemetry } from '../native/telemetry.js'
 import type { Caller } from './bridge.js'
 import { remoteCluster } from './cluster-bridge.js'
+import { remoteEvents } from './event-bridge.js'
 import type { Book, MainCalls } from './protocol.js'
 
 export interface RemoteAgentOptions {
@@ -48,6 +49,7 @@ export function remoteAgent ({ table, main, book, feed, loopDelayP99Ms }: Remote
       vips: async () => await main.call('vips', []),
       targets: async () => await main.call('targets', []),
       operate: async (id, input) => await main.call('operateTarget', [id, input]),
+      watch: remoteEvents(async (seen, signal) => await main.call('loadBalancerEvents', [seen], signal)),
       readBack: async () => await main.call('readBack', []),
       reconcile: async () => await main.call('reconcile', []),
       overlay: async () => await main.call('overlay', []),

@@ -1,5 +1,5 @@
 /* The heart keeps leases and sends heartbeats, whether the agent lives or not. Here is what it says: to its agent in frames over a unix stream socket, to the
- * hearts of other nodes in UDP datagrams. Little-endian, version 1. native/heart has the code, docs/design/0011-ownership.md the rules,
+ * hearts of other nodes in UDP datagrams. Little-endian, version 2. native/heart has the code, docs/design/0011-ownership.md the rules,
  * proto/lockstep/peer/v1/heartbeat.proto the body.
  */
 #ifndef LOCKSTEP_HEART_H
@@ -9,7 +9,7 @@
 #include "types.h"
 
 #define LS_HEART_MAGIC 0x4248534c /* "LSHB" */
-#define LS_HEART_VERSION 1
+#define LS_HEART_VERSION 2
 #define LS_HEART_PATHS_MAX 4
 #define LS_HEART_KEY_BYTES 32
 #define LS_HEART_MAC_BYTES 32     /* HMAC-SHA256, behind the body */

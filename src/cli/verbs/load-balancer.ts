@@ -1,12 +1,13 @@
 /** vip list, target list, pause, resume, disable, enable: who serves behind each VIP, and why. */
 import type { Command } from 'commander'
-import { TargetOperation, type CheckTarget, type Ring, type VipReal, type VipStatus } from '../../generated/proto/lockstep/v1/load_balancer.js'
+import { TargetOperation, type CheckTarget, type LoadBalancerEvent, type Ring, type VipReal, type VipStatus } from '../../generated/proto/lockstep/v1/load_balancer.js'
 import { withAgent } from '../agent-link.js'
 import { call } from '../client.js'
 import { exitCode } from '../exit-codes.js'
-import { duration, protocolName } from '../format.js'
+import { duration, printable, protocolName, time } from '../format.js'
 import { toJson } from '../json.js'
 import { table } from '../table.js'
+import { addWatchOptions, watching, type WatchOptions } from '../watching.js'
 import { addOverlay } from './overlay.js'
 import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
 
@@ -44,6 +45,12 @@ export function addLoadBalancer (parent: Command, cli: Cli): void {
     await cli.io.out(options.json === true ? `${toJson(found, 2)}\n` : `${found.vips} rings in ${found.tookMs.toFixed(1)} ms: ${wrong.length === 0 ? 'as they should be' : `put right: ${wrong.join(', ')}`}\n`)
     return exitCode.ok
   }))
+  addWatchOptions(onlineVerb(vip, {
+    usage: 'watch', summary: 'Show what happened to VIPs and reals, and what happens',
+    about: 'The latest events, at most 256, then those that come. Ends with Ctrl-C. --json prints one object a line. Events are in docs/operations/load-balancing.md.', examples: ['vip watch', 'vip watch --level warn', 'vip watch --event vip-state --json --for 1m']
+  }), 'events').option('--level <level>', 'debug, info, warn or error, and what is above', 'info').option('--event <name...>', 'only events of these names')
+    .action(action(cli, async (o: WatchOptions & { readonly level: string, readonly event?: string[] }) =>
+      await watching(cli.io, o, ({ loadBalancer }) => loadBalancer.watch({ minLevel: o.level, names: o.event ?? [] }), ({ events }) => events.map(o.json === true ? eventJson : eventLine))))
   addOverlay(vip, parent, cli)
 
   const target = parent.command('target').summary('what health checks probe').description('Addresses and ports that health checks probe.')
@@ -86,6 +93,13 @@ function vipTable ({ io }: Cli, vips: readonly VipStatus[]): string {
     { title: 'TARGET', value: ({ real }) => real.target ?? 'not checked', drop: 1 }
   ], rows, io)
 }
+
+const fieldsOf = ({ fields }: LoadBalancerEvent): Array<readonly [string, string | number | null]> => fields.map(({ name, value }) => [name, value?.value ?? null])
+
+const eventJson = (event: LoadBalancerEvent): string => `${toJson({ time: new Date(Number(event.atMs)).toISOString(), event: event.name, level: event.level, fields: Object.fromEntries(fieldsOf(event)) })}\n`
+
+const eventLine = (event: LoadBalancerEvent): string =>
+  `${printable([time(event.atMs), event.level.padEnd(5), event.name, ...fieldsOf(event).map(([name, value]) => `${name}=${value ?? '-'}`)].join(' ').trimEnd())}\n`
 
 function ringTable ({ io }: Cli, rings: readonly Ring[]): string {
   const rows = rings.flatMap((ring): Array<{ readonly ring: Ring | null, readonly name: string, readonly entries: number }> => ring.reals.map(({ name, entries }, i) => ({ ring: i === 0 ? ring : null, name, entries })))

@@ -1,14 +1,15 @@
 /** Events of the cluster: kept, numbered, bounded; nobody who tells waits, and who comes late is told what it missed. */
 import t from 'tap'
 import type { ClusterEvent } from '../../../src/contract/cluster.js'
-import { EVENTS_MAX, EventLog } from '../../../src/ha/event-log.js'
+import { ClusterLog } from '../../../src/ha/event-log.js'
+import { EVENTS_MAX } from '../../../src/lib/event-log.js'
 
 const event = (n: number, name = 'peer', rg: number | null = null): ClusterEvent => ({ at: n, name, rg, peer: null, fields: {} })
 const never = new AbortController().signal
 const ats = (events: readonly ClusterEvent[]): number[] => events.map((e) => e.at)
 
 t.test('a watcher gets what is kept, then what comes, until it leaves', async (t) => {
-  const log = new EventLog()
+  const log = new ClusterLog()
   for (let n = 0; n < EVENTS_MAX + 5; n++) log.tell(event(n))
   const seen: ClusterEvent[] = []
   const leave = log.watch((e) => { seen.push(e) })
@@ -22,7 +23,7 @@ t.test('a watcher gets what is kept, then what comes, until it leaves', async (t
 })
 
 t.test('after: what is kept at once, later only what is new, and an answer as soon as there is something', async (t) => {
-  const log = new EventLog()
+  const log = new ClusterLog()
   t.same(await log.after(null, never), { told: 0, events: [] }, 'nothing is an answer, too')
   log.tell(event(1))
   log.tell(event(2))
@@ -34,7 +35,7 @@ t.test('after: what is kept at once, later only what is new, and an answer as so
 })
 
 t.test('after: a reader that comes too late is told how many it missed', async (t) => {
-  const log = new EventLog()
+  const log = new ClusterLog()
   for (let n = 1; n <= EVENTS_MAX + 10; n++) log.tell(event(n))
   const { told, events } = await log.after(3, never)
   t.equal(told, EVENTS_MAX + 10)
@@ -44,7 +45,7 @@ t.test('after: a reader that comes too late is told how many it missed', async (
 })
 
 t.test('after: a signal ends the wait, and leaves nothing behind', async (t) => {
-  const log = new EventLog()
+  const log = new ClusterLog()
   const abort = new AbortController()
   const waiting = log.after(0, abort.signal)
   abort.abort()
@@ -53,7 +54,7 @@ t.test('after: a signal ends the wait, and leaves nothing behind', async (t) => 
 })
 
 t.test('the tally counts changes of roles and ends of moves, a row for each group', async (t) => {
-  const log = new EventLog()
+  const log = new ClusterLog()
   t.same(log.tally(), [])
   for (const name of ['role', 'role', 'move-begun', 'move-done', 'group.proven']) log.tell(event(1, name, 0))
   for (const name of ['move-refused', 'move-failed', 'move-failed']) log.tell(event(1, name, 3))

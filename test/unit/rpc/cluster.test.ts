@@ -3,9 +3,11 @@ import t from 'tap'
 import { call, messages } from '../../../src/cli/client.js'
 import { status } from '@grpc/grpc-js'
 import type { ClusterEvent } from '../../../src/generated/proto/lockstep/v1/cluster.js'
-import { EVENTS_MAX } from '../../../src/ha/event-log.js'
+import { eventsLost } from '../../../src/ha/event-log.js'
+import { EVENTS_MAX } from '../../../src/lib/event-log.js'
 import { CLUSTER_WATCHERS_MAX } from '../../../src/rpc/cluster-service.js'
-import { watchCluster } from '../../../src/rpc/cluster-watch.js'
+import { eventMessage } from '../../../src/rpc/cluster-message.js'
+import { watchEvents } from '../../../src/rpc/event-watch.js'
 import { pairStatus, roleEvent, startedAt } from './fake-cluster.js'
 import { until, withServer } from './with-server.js'
 
@@ -108,7 +110,7 @@ t.test('watch: a reader that does not read is told where events are missing; sil
     if (sent.length < 4) await new Promise<void>((resolve) => { go = resolve })
     abort.signal.throwIfAborted()
   }
-  const watching = watchCluster(agent.cluster, { signal: abort.signal, caller: null, send }, 5)
+  const watching = watchEvents({ watch: agent.cluster.watch, lost: eventsLost }, (events) => ({ events: events.map(eventMessage) }), { signal: abort.signal, caller: null, send }, 5)
   go()
   events.tell(roleEvent(0))
   t.ok(await until(() => sent.length === 2))

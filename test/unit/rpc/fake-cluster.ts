@@ -1,6 +1,6 @@
 /** ClusterControl in memory: a pair as node edge-1 sees it, with handles for tests to change what is seen and done. */
 import type { ClusterControl, ClusterEvent, ClusterGroupStatus, ClusterStatus, CommandResult, VerifyResult } from '../../../src/contract/cluster.js'
-import { EventLog } from '../../../src/ha/event-log.js'
+import { ClusterLog } from '../../../src/ha/event-log.js'
 
 export const startedAt = 1_700_000_000_000
 
@@ -25,7 +25,7 @@ export const pairStatus: ClusterStatus = {
 }
 
 export class FakeCluster implements ClusterControl {
-  readonly events = new EventLog()
+  readonly events = new ClusterLog()
   /** `null`: standalone. */
   now: ClusterStatus | null = pairStatus
   refused: CommandResult['refused'] = []

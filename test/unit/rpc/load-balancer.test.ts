@@ -1,6 +1,6 @@
 /** lockstep.v1.LoadBalancer over a socket. */
 import t from 'tap'
-import { call } from '../../../src/cli/client.js'
+import { call, messages } from '../../../src/cli/client.js'
 import { TargetOperation } from '../../../src/generated/proto/lockstep/v1/load_balancer.js'
 import { withServer } from './with-server.js'
 
@@ -62,4 +62,25 @@ t.test('what is put arrives as it was meant, and what was put is told', async (t
     vips: [{ vip: { name: 'api', address: '192.0.2.9', port: 0 }, hold: { owner: 'ctl', sinceMs: 5n, untilMs: 9n } }], reals: [{ vip: 'api', reals: [{ address: '10.0.0.7', weight: undefined }], hold: { untilMs: 0n } }],
     adjusted: [{ vip: 'web', real: 'a', weight: undefined, drained: true }]
   })
+})
+
+t.test('events: the latest and those that come, of a level and of names; what is no level is refused', async (t) => {
+  const { connection: { loadBalancer: stub }, agent: { loadBalancer: { events } } } = await withServer(t)
+  const event = (name: string, level: 'debug' | 'info' | 'warn', n: number): void => { events.tell({ at: n, name, level, fields: { n, vip: 'web', none: null } }) }
+  event('vip-state', 'warn', 1)
+  event('lb-sync-start', 'debug', 2)
+  const seen = async (minLevel: string, names: string[], wanted: number): Promise<string[]> => {
+    const got: string[] = []
+    const stream = stub.watch({ minLevel, names })
+    for await (const message of messages(stream)) {
+      got.push(...message.events.map((e) => `${e.name} ${e.level} ${String(e.fields[0]?.value?.value)}`))
+      if (got.length >= wanted) break
+      if (message.events.length === 0) event('real-transition', 'info', 3)
+    }
+    return got
+  }
+  t.same(await seen('', [], 2), ['vip-state warn 1', 'real-transition info 3'])
+  t.same(await seen('debug', ['lb-sync-start'], 1), ['lb-sync-start debug 2'])
+  t.same(await seen('warn', [], 1), ['vip-state warn 1'])
+  await t.rejects(seen('loud', [], 1), { code: 'LS_R_LEVEL' })
 })

@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { MessageChannel } from 'node:worker_threads'
 import type { ClusterControl, ClusterEvent } from '../../../src/contract/cluster.js'
-import { EventLog } from '../../../src/ha/event-log.js'
+import { ClusterLog } from '../../../src/ha/event-log.js'
 import { standalone } from '../../../src/ha/standalone.js'
 import { answerCalls, Caller } from '../../../src/workers/bridge.js'
 import { clusterCalls, remoteCluster } from '../../../src/workers/cluster-bridge.js'
@@ -10,9 +10,9 @@ import type { MainCalls } from '../../../src/workers/protocol.js'
 import { FakeCluster, pairStatus, roleEvent } from '../rpc/fake-cluster.js'
 import { until } from '../rpc/with-server.js'
 
-function over (t: Test, control: () => ClusterControl): { readonly remote: ClusterControl, readonly events: EventLog, readonly close: () => void } {
+function over (t: Test, control: () => ClusterControl): { readonly remote: ClusterControl, readonly events: ClusterLog, readonly close: () => void } {
   const { port1, port2 } = new MessageChannel()
-  const events = new EventLog()
+  const events = new ClusterLog()
   const answering = answerCalls(port1, clusterCalls(control, events))
   const caller = new Caller<MainCalls>(port2, () => {})
   t.teardown(() => { answering.close(); caller.close() })

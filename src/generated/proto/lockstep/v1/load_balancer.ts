@@ -11,13 +11,16 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { EventField } from "./cluster.js";
 
 export const protobufPackage = "lockstep.v1";
 
@@ -590,6 +593,32 @@ export interface LoadBalancerReconcileResponse {
   configBytes: bigint;
   /** Milliseconds. */
   tookMs: number;
+}
+
+/** Asks for events. */
+export interface LoadBalancerWatchRequest {
+  /** debug, info, warn or error, and what is above; empty: info. */
+  minLevel: string;
+  /** Only events of these names; none: all. */
+  names: string[];
+}
+
+/** Something that happened. */
+export interface LoadBalancerEvent {
+  /** Unix milliseconds. */
+  atMs: bigint;
+  /** What: real-transition, vip-state, lb-sync-done ... as in the log. */
+  name: string;
+  /** debug, info, warn: somebody serves less than before, error. */
+  level: string;
+  /** More of it. */
+  fields: EventField[];
+}
+
+/** Some events. */
+export interface LoadBalancerEvents {
+  /** In the order they happened, at most 512. */
+  events: LoadBalancerEvent[];
 }
 
 function createBaseLoadBalancerListVipsRequest(): LoadBalancerListVipsRequest {
@@ -3165,6 +3194,191 @@ export const LoadBalancerReconcileResponse: MessageFns<LoadBalancerReconcileResp
   },
 };
 
+function createBaseLoadBalancerWatchRequest(): LoadBalancerWatchRequest {
+  return { minLevel: "", names: [] };
+}
+
+export const LoadBalancerWatchRequest: MessageFns<LoadBalancerWatchRequest> = {
+  encode(message: LoadBalancerWatchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.minLevel !== "") {
+      writer.uint32(10).string(message.minLevel);
+    }
+    for (const v of message.names) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerWatchRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerWatchRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.minLevel = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.names.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerEvent(): LoadBalancerEvent {
+  return { atMs: 0n, name: "", level: "", fields: [] };
+}
+
+export const LoadBalancerEvent: MessageFns<LoadBalancerEvent> = {
+  encode(message: LoadBalancerEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.atMs !== 0n) {
+      if (BigInt.asUintN(64, message.atMs) !== message.atMs) {
+        throw new globalThis.Error("value provided for field message.atMs of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.atMs);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.level !== "") {
+      writer.uint32(26).string(message.level);
+    }
+    for (const v of message.fields) {
+      EventField.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.atMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.level = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.fields.push(EventField.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLoadBalancerEvents(): LoadBalancerEvents {
+  return { events: [] };
+}
+
+export const LoadBalancerEvents: MessageFns<LoadBalancerEvents> = {
+  encode(message: LoadBalancerEvents, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.events) {
+      LoadBalancerEvent.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadBalancerEvents {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadBalancerEvents();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.events.push(LoadBalancerEvent.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** The load balancer of this node. Health is this node's own view: a standby probes as the owner does. */
 export type LoadBalancerService = typeof LoadBalancerService;
 export const LoadBalancerService = {
@@ -3242,6 +3456,20 @@ export const LoadBalancerService = {
     responseSerialize: (value: LoadBalancerReconcileResponse): Buffer =>
       Buffer.from(LoadBalancerReconcileResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): LoadBalancerReconcileResponse => LoadBalancerReconcileResponse.decode(value),
+  },
+  /**
+   * The latest events, at most 256, then those that come. A message without events says that the watch lives; an event named events-lost stands where a reader was too slow.
+   * INVALID_ARGUMENT: no such level. RESOURCE_EXHAUSTED: too many watch.
+   */
+  watch: {
+    path: "/lockstep.v1.LoadBalancer/Watch" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: LoadBalancerWatchRequest): Buffer =>
+      Buffer.from(LoadBalancerWatchRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LoadBalancerWatchRequest => LoadBalancerWatchRequest.decode(value),
+    responseSerialize: (value: LoadBalancerEvents): Buffer => Buffer.from(LoadBalancerEvents.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LoadBalancerEvents => LoadBalancerEvents.decode(value),
   },
   /** What was put while the agent runs: it is laid over the configuration, kept over applies and restarts until its end, and the nodes of a pair have the same. */
   getOverlay: {
@@ -3374,6 +3602,11 @@ export interface LoadBalancerServer extends UntypedServiceImplementation {
   readBack: handleUnaryCall<LoadBalancerReadBackRequest, LoadBalancerReadBackResponse>;
   /** Reads back what the dataplane holds, and puts right what is not what was put there. It happens every 30 seconds by itself. */
   reconcile: handleUnaryCall<LoadBalancerReconcileRequest, LoadBalancerReconcileResponse>;
+  /**
+   * The latest events, at most 256, then those that come. A message without events says that the watch lives; an event named events-lost stands where a reader was too slow.
+   * INVALID_ARGUMENT: no such level. RESOURCE_EXHAUSTED: too many watch.
+   */
+  watch: handleServerStreamingCall<LoadBalancerWatchRequest, LoadBalancerEvents>;
   /** What was put while the agent runs: it is laid over the configuration, kept over applies and restarts until its end, and the nodes of a pair have the same. */
   getOverlay: handleUnaryCall<LoadBalancerGetOverlayRequest, LoadBalancerGetOverlayResponse>;
   /**
@@ -3501,6 +3734,16 @@ export interface LoadBalancerClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: LoadBalancerReconcileResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * The latest events, at most 256, then those that come. A message without events says that the watch lives; an event named events-lost stands where a reader was too slow.
+   * INVALID_ARGUMENT: no such level. RESOURCE_EXHAUSTED: too many watch.
+   */
+  watch(request: LoadBalancerWatchRequest, options?: Partial<CallOptions>): ClientReadableStream<LoadBalancerEvents>;
+  watch(
+    request: LoadBalancerWatchRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<LoadBalancerEvents>;
   /** What was put while the agent runs: it is laid over the configuration, kept over applies and restarts until its end, and the nodes of a pair have the same. */
   getOverlay(
     request: LoadBalancerGetOverlayRequest,

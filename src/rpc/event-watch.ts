@@ -1,0 +1,49 @@
+/** Events to one reader. While it is slow at most PENDING_MAX wait here; what is beyond is counted, and told where it is missing. */
+import { EVENTS_MAX, type Watch } from '../lib/event-log.js'
+import type { StreamContext } from './handler.js'
+
+const PENDING_MAX = 2 * EVENTS_MAX - 1
+const WATCH_PROGRESS_MS = 15_000
+
+export interface Watched<E> {
+  readonly watch: Watch<E>
+  /** Stands where so many are missing. */
+  readonly lost: (n: number) => E
+  /** Those that the reader asked for. */
+  readonly wanted?: (event: E) => boolean
+}
+
+/** Without events for a while an empty message says that the watch lives. */
+export async function watchEvents<E, Message> ({ watch, lost: missing, wanted = () => true }: Watched<E>, messageOf: (events: readonly E[]) => Message, { signal, send }: StreamContext<Message>, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
+  const pending: E[] = []
+  let lost = 0
+  let wake: (() => void) | null = null
+  await send(messageOf([]))
+  const unsubscribe = watch((event) => {
+    if (!wanted(event)) return
+    if (pending.length < PENDING_MAX) pending.push(event)
+    else lost++
+    wake?.()
+  })
+  const onAbort = (): void => wake?.()
+  signal.addEventListener('abort', onAbort)
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      if (pending.length === 0) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, progressMs)
+          wake = () => { clearTimeout(timer); resolve() }
+        })
+        wake = null
+      }
+      const events = pending.splice(0)
+      if (lost > 0) events.push(missing(lost))
+      lost = 0
+      await send(messageOf(events))
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    unsubscribe()
+  }
+}
