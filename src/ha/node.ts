@@ -131,8 +131,11 @@ export class HaNode {
 
   /** All that was heard before `catchUp` has come. Who hears was awake since then: if not always, the node listens anew. */
   caughtUp (turn: number, awakeSinceMs: number): void {
-    if (this.behind?.turn !== turn) return
-    const slept = awakeSinceMs > this.behind.sinceMs
+    this.wake()
+    if (this.behind?.turn === turn) this.listened(awakeSinceMs > this.behind.sinceMs)
+  }
+
+  private listened (slept: boolean): void {
     this.behind = null
     this.tickedMs = this.o.world.nowMs()
     if (slept) this.lapsed([])
@@ -144,12 +147,15 @@ export class HaNode {
     const { world, ownership: { timing } } = this.o
     const nowMs = world.nowMs()
     const heldUpMs = nowMs - this.tickedMs
-    if (heldUpMs >= detectionMs(timing) / 2 || (this.behind === null && heldUpMs >= timing.intervalMs / 2)) {
-      const { turn, sinceMs } = this.behind ?? { turn: ++this.turns, sinceMs: this.tickedMs }
-      if (this.behind === null) world.catchUp(turn)
-      this.behind = { turn, sinceMs, untilMs: nowMs + detectionMs(timing) }
+    if (heldUpMs >= timing.intervalMs / 2) {
+      // Held up again before an answer came: what came since then stands behind that one, so it is asked anew.
+      const turn = ++this.turns
+      const { sinceMs, untilMs } = this.behind ?? { sinceMs: this.tickedMs, untilMs: nowMs + detectionMs(timing) }
+      this.behind = { turn, sinceMs, untilMs: heldUpMs >= detectionMs(timing) / 2 ? nowMs + detectionMs(timing) : untilMs }
       this.tickedMs = nowMs
-    } else if (this.behind !== null && nowMs >= this.behind.untilMs) this.caughtUp(this.behind.turn, Infinity)
+      world.catchUp(turn)
+    }
+    if (this.behind !== null && nowMs >= this.behind.untilMs) this.listened(true)
   }
 
   private message (type: number, body: Uint8Array): void {
