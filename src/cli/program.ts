@@ -14,6 +14,7 @@ import { addDoctor } from './verbs/doctor.js'
 import { addImport } from './verbs/import.js'
 import { addLoadBalancer } from './verbs/load-balancer.js'
 import { addOffline } from './verbs/offline.js'
+import { addProbe } from './verbs/probe.js'
 import { addSessions } from './verbs/sessions.js'
 import { addTelemetry } from './verbs/telemetry.js'
 import type { Outcome } from './verb.js'
@@ -58,6 +59,7 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
   addOffline(program, cli)
   addDoctor(program, cli)
   addImport(program, cli)
+  addProbe(program, cli)
   addAgent(program, cli)
   addConfig(program, cli)
   addCluster(program, cli)
