@@ -4,6 +4,7 @@
  */
 import t, { type Test } from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { LabAgent } from './agent.js'
 import { ebpfSkip } from './instance.js'
 import { openPairLab, type PairLab } from './pair-lab.js'
 import type { RouterName } from './pair-topology.js'
@@ -180,6 +181,35 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       }, 15_000)
       await lab.settled(owner, 40_000)
       t.equal((await run(['curl', '-s', '--connect-timeout', '2', `telnet://${addresses.s1.v4}:23`], { netns: client, timeoutMs: 10_000 })).code, 7, 'refused at once')
+    })
+
+    await t.test('what is put at the owner is at both, also its longer life; the other refuses; it ends at both', async (t) => {
+      const owner: RouterName = (await lab.group('r1')).role === 'owner' ? 'r1' : 'r2'
+      const [here, there] = [lab.agent(owner), lab.agent(other(owner))]
+      const refused = await there.cli(['vip', 'put', 'extra', '10.77.0.77', '--port', '80'])
+      t.not(refused.code, 0)
+      t.match(refused.stderr, new RegExp(`LS_H_AUTHORITY.*${owner}`, 's'))
+      interface Overlay { readonly reals: ReadonlyArray<{ readonly hold: { readonly untilMs: string } }> }
+      const put = async (): Promise<void> => { await here.json(['real', 'put', 'extra', addresses.s1.v4, '--ttl', '20s']) }
+      const at = async (agent: LabAgent): Promise<Overlay> => await agent.json<Overlay>(['overlay', 'list'])
+      await here.json(['vip', 'put', 'extra', '10.77.0.77', '--port', '80'])
+      await put()
+      const same = async (): Promise<string | null> => {
+        const [mine, theirs] = [JSON.stringify(await at(here)), JSON.stringify(await at(there))]
+        return mine === theirs ? null : `${mine} and ${theirs}`
+      }
+      await lab.until(same, 15_000)
+      t.match(await there.json(['vip', 'list', 'extra']), [{ reals: [{ address: addresses.s1.v4, weight: 100 }] }])
+      const until = (await at(there)).reals[0]?.hold.untilMs
+      await put()
+      await lab.until(same, 15_000)
+      t.not((await at(there)).reals[0]?.hold.untilMs, until)
+      t.same((await here.json<unknown[]>(['vip', 'readback', 'extra'])), await there.json<unknown[]>(['vip', 'readback', 'extra']), 'the same ring')
+      await lab.settled(owner, 40_000)
+      await here.json(['vip', 'delete', 'extra'])
+      await lab.until(same, 15_000)
+      t.match(await there.json(['overlay', 'list']), { vips: [], reals: [] })
+      await lab.settled(owner, 40_000)
     })
   })
 }
