@@ -160,13 +160,13 @@ static void drop(struct ls_heart *h, u32 groups)
 	h->speak |= groups != 0;
 }
 
-/* While there is nobody to decide, the newer epoch wins, and a peer that asks for what we own, and knows in which epoch, has waited long enough for our agent. */
+/* While there is nobody to decide, the newer epoch wins, and a peer that asks for what we own, and knows the epoch, has waited long enough for our agent. */
 static void yield_to(struct ls_heart *h, const struct ls_heartbeat *peer)
 {
 	u32 groups = held(h), lost = 0;
 
 	for (u32 g = 0; g < LS_RGS_MAX; g++)
-		if (groups >> g & 1 && (claims(peer->role[g]) ? peer->epoch[g] > h->word.epoch[g] : peer->asks >> g & 1 && peer->epoch[g] == h->word.epoch[g]))
+		if (groups >> g & 1 && (claims(peer->role[g]) ? peer->epoch[g] > h->word.epoch[g] : peer->asks >> g & 1 && peer->epoch[g] >= h->word.epoch[g]))
 			lost |= 1u << g;
 	drop(h, lost);
 }

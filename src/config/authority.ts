@@ -6,7 +6,7 @@
 import type { ApplyResult, Capability, ConfigSink } from '../contract/dataplane.js'
 import type { Desired, IdTable } from '../contract/desired.js'
 import { LockstepError } from '../contract/errors.js'
-import type { Overlay, OverlayChange } from '../contract/overlay.js'
+import { noOverlay, type Overlay, type OverlayChange } from '../contract/overlay.js'
 import type { ApplyOptions, CheckResult, ConfigAuthority, ConfigStatus, GenerationInfo, NameBook, PlanStep } from '../contract/services.js'
 import { DeadlineTimer, OneAtATime, RequestMemory, systemClock, type AuthorityClock } from './authority-parts.js'
 import { emptyIds, IdBook, withIds, type Held } from './ids.js'
@@ -109,7 +109,9 @@ export class Authority implements ConfigAuthority {
   async change (change: OverlayChange, signal: AbortSignal): Promise<Overlay> {
     return await this.turns.run(signal, async () => {
       if (this.running === null) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'there is no running configuration', { object: 'config', next: 'apply one' })
-      await this.lay(changed(this.overlay, change, this.running.desired.vips, this.clock.now()), signal)
+      const overlay = changed(this.overlay, change, this.running.desired.vips, this.clock.now())
+      if (change.kind === 'put-vip') await this.refuseUnfit(overlay, change, signal)
+      await this.lay(overlay, signal)
       return this.overlay
     })
   }
@@ -162,7 +164,10 @@ export class Authority implements ConfigAuthority {
       const book = IdBook.fromJSON(peer.ids)
       if (book === null) throw new LockstepError('invalid', 'LS_C_IDS', 'impossible ids', { object: `generation ${peer.generation}`, next: 'both nodes must run versions that understand each other' })
       const same = running?.generation === peer.generation && running.hash === textHash(peer.text)
-      if (same && JSON.stringify(book.toJSON()) === JSON.stringify(store.ids.toJSON()) && sameEffect(peer.overlay, this.overlay)) return void await store.commit({ overlay: peer.overlay })
+      if (same && JSON.stringify(book.toJSON()) === JSON.stringify(store.ids.toJSON()) && sameEffect(peer.overlay, this.overlay)) {
+        await store.commit({ overlay: peer.overlay })
+        return void this.ends.set(nextEnd(peer.overlay))
+      }
       // A number whose only attempt here failed, of the same text, may be tried again.
       const before = store.info(peer.generation)
       const again = before?.state === 'failed' && before.hash === textHash(peer.text)
@@ -170,9 +175,8 @@ export class Authority implements ConfigAuthority {
         throw new LockstepError('stale', 'LS_C_GENERATION', 'the number is taken', { object: `generation ${peer.generation}`, found: `the next one here is ${store.state.next}`, expected: `${store.state.next} or higher` })
       }
       await store.saveIds(book)
-      await store.commit({ overlay: peer.overlay })
-      if (same) return void await this.resume(peer.generation, signal)
-      await this.put(peer.text, { ...automatic('peer', peer.comment), author: peer.author }, signal, {}, peer.generation)
+      if (same) return void await this.resume(peer.generation, signal, peer.overlay)
+      await this.put(peer.text, { ...automatic('peer', peer.comment), author: peer.author }, signal, { overlay: peer.overlay }, peer.generation)
     })
   }
 
@@ -247,13 +251,15 @@ export class Authority implements ConfigAuthority {
   private async read (text: string, signal: AbortSignal, overlay = this.overlay): Promise<ReadText> { return await this.reader.read(this.job(text, overlay), signal) }
 
   private async applyStartup (text: string, source: 'startup' | 'file', signal: AbortSignal): Promise<Applied> {
-    return await this.put(text, automatic(source, source === 'startup' ? 'startup configuration' : 'startup configuration reloaded'), signal, { startupHash: textHash(text) })
+    const how = automatic(source, source === 'startup' ? 'startup configuration' : 'startup configuration reloaded')
+    return await this.put(text, how, signal, { startupHash: textHash(text), ...(source === 'startup' ? { overlay: await this.fitting(text, signal) } : {}) })
   }
 
   private async put (text: string, options: ApplyOptions, signal: AbortSignal, more: Partial<StoreState> = {}, given = 0): Promise<Applied> {
     signal.throwIfAborted()
     const { store, sink } = this.o
-    const read = await this.read(text, signal)
+    const overlay = more.overlay ?? this.overlay
+    const read = await this.read(text, signal, overlay)
     if (read.desired === null) throw new ConfigError(read.issues, read.issues.every(i => i.code === 'LS_C_UNSUPPORTED') ? 'unsupported' : 'invalid')
     const book = store.ids.assign(read.desired, this.o.held)
     const desired = withIds(read.desired, book)
@@ -274,6 +280,7 @@ export class Authority implements ConfigAuthority {
     const info = draft(generation, confirmBy === null ? 'running' : 'unconfirmed')
     const commit = await store.stage({
       ...more,
+      overlay,
       running: generation,
       unconfirmed: confirmBy === null ? null : { generation, previous: running, confirmBy },
       history: [...history.filter(g => g.generation !== generation), info],
@@ -328,20 +335,39 @@ export class Authority implements ConfigAuthority {
   }
 
   /** The same generation again, after a restart of the agent. */
-  private async resume (generation: number, signal: AbortSignal): Promise<Applied> {
+  private async resume (generation: number, signal: AbortSignal, given: Overlay | null = null): Promise<Applied> {
     const text = await this.o.store.text(generation)
-    const read = await this.read(text, signal)
+    const overlay = given ?? await this.fitting(text, signal)
+    const read = await this.read(text, signal, overlay)
     if (read.desired === null) throw new ConfigError(read.issues)
     const book = this.o.store.ids.assign(read.desired, this.o.held)
     await this.o.store.saveIds(book)
     const desired = withIds(read.desired, book)
     const result = await this.o.sink.apply(desired, generation, signal)
-    await this.o.store.commit({ running: generation, bootId: this.o.bootId ?? null })
+    await this.o.store.commit({ running: generation, overlay, bootId: this.o.bootId ?? null })
     this.settled()
     this.running = { text, desired }
     const applied: Applied = { info: this.infoOf(generation), result, plan: planConfig(null, desired) }
     this.o.onApplied?.(applied, desired)
     return applied
+  }
+
+  /** Of what was put, what is left with a text that has to come into force whatever was put: all that has not ended, or nothing if it does not fit the text. */
+  private async fitting (text: string, signal: AbortSignal): Promise<Overlay> {
+    const overlay = unexpired(this.overlay, this.clock.now())
+    if (sameEffect(overlay, noOverlay)) return overlay
+    const read = await this.read(text, signal, overlay)
+    if (read.desired !== null || (await this.read(text, signal, noOverlay)).desired === null) return overlay
+    this.o.onProblem?.('what was put while the agent ran does not fit the configuration, and is dropped', new ConfigError(read.issues))
+    return noOverlay
+  }
+
+  /** A VIP without reals is in no configuration yet: with one it is looked at as it will be. */
+  private async refuseUnfit (overlay: Overlay, { vip, settings }: Extract<OverlayChange, { kind: 'put-vip' }>, signal: AbortSignal): Promise<void> {
+    if (this.running === null || overlay.reals.some(r => r.vip === vip)) return
+    const trial = { vip, pool: '', reals: [{ address: settings.address.includes(':') ? '2001:db8::1' : '192.0.2.1' }], owner: '', reason: '', since: 0, until: null }
+    const read = await this.read(this.running.text, signal, { ...overlay, reals: [...overlay.reals, trial] })
+    if (read.desired === null) throw new ConfigError(read.issues)
   }
 
   /** Another overlay under the running configuration. */
@@ -392,7 +418,8 @@ export class Authority implements ConfigAuthority {
     const text = previous === null ? this.startup?.text ?? null : await this.o.store.text(previous)
     const comment = `${why}: back to ${previous === null ? 'the startup configuration' : `generation ${previous}`}`
     // Nothing ran before and nothing to start with: an empty configuration forwards nothing and allows management only.
-    return await this.put(text ?? '{}\n', automatic('rollback', comment), signal)
+    const back = text ?? '{}\n'
+    return await this.put(back, automatic('rollback', comment), signal, { overlay: await this.fitting(back, signal) })
   }
 
   private mark (history: readonly GenerationInfo[], generation: number, state: GenerationInfo['state']): readonly GenerationInfo[] {

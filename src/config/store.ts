@@ -14,6 +14,7 @@ import { LockstepError } from '../contract/errors.js'
 import { noOverlay, type Overlay } from '../contract/overlay.js'
 import type { GenerationInfo } from '../contract/services.js'
 import { IdBook } from './ids.js'
+import { readOverlay } from './overlay.js'
 import { fileIo, type StoreIo } from './store-io.js'
 
 export const historyMax = 50
@@ -179,7 +180,11 @@ async function readSealed (io: StoreIo, path: string, notes: string[]): Promise<
 
 async function readState (io: StoreIo, directory: string, notes: string[]): Promise<StoreState> {
   const value = await readSealed(io, join(directory, 'state.json'), notes)
-  return value === undefined || value === null || typeof value !== 'object' ? fresh : { ...fresh, ...value }
+  if (value === undefined || value === null || typeof value !== 'object') return fresh
+  const state: StoreState = { ...fresh, ...value }
+  const overlay = readOverlay(JSON.stringify(state.overlay))
+  if (overlay === null) notes.push('state.json holds an impossible overlay, which is dropped')
+  return { ...state, overlay: overlay ?? noOverlay }
 }
 
 async function readIds (io: StoreIo, directory: string, notes: string[]): Promise<IdBook> {

@@ -2,10 +2,11 @@
  * One configuration for both nodes (D8): the owner of group 0 sends what it has applied until the peer says that it has applied it too; the other applies
  * what it gets, under the same number and with the same ids. Level-triggered: looked at after every event and every AGAIN_MS.
  */
+import { createHash } from 'node:crypto'
 import { Config, ConfigAck } from '../generated/proto/lockstep/peer/v1/peer.js'
 import type { Followed } from '../config/authority.js'
 import { readOverlay } from '../config/overlay.js'
-import { noOverlay, type Overlay } from '../contract/overlay.js'
+import type { Overlay } from '../contract/overlay.js'
 import { LockstepError } from '../contract/errors.js'
 import { limits } from '../generated/layout.js'
 
@@ -39,12 +40,14 @@ export interface ConfigExchange {
   readonly close: () => void
 }
 
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex')
+
 export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
   let sentAt = -Infinity
   let sent = 0
-  /** JSON of what was sent, and of what the peer has. */
+  /** Digests of the overlay that was sent, and of the one that the peer said it has since it is connected. */
   let sentOverlay = ''
-  let answeredOverlay = JSON.stringify(noOverlay)
+  let answeredOverlay = ''
   let pauseMs = AGAIN_MS
   let looking = false
   let following = false
@@ -54,10 +57,16 @@ export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
     const mine = o.shared()
     if (mine === null) return
     const overlay = JSON.stringify(mine.overlay)
-    if ((mine.generation === sent && overlay === sentOverlay && performance.now() - sentAt < pauseMs) || !await o.wanted(overlay !== answeredOverlay)) return
+    const digest = digestOf(overlay)
+    if (mine.generation === sent && digest === sentOverlay && performance.now() - sentAt < pauseMs) return
+    if (!await o.wanted(true)) {
+      sentOverlay = answeredOverlay = '' // whoever comes back may have another
+      return
+    }
+    if (digest === answeredOverlay && !await o.wanted(false)) return
     if (mine.generation !== sent) pauseMs = AGAIN_MS
     sent = mine.generation
-    sentOverlay = overlay
+    sentOverlay = digest
     sentAt = performance.now()
     const body = Config.encode({ generation: BigInt(mine.generation), text: mine.text, author: mine.author, comment: mine.comment, ids: JSON.stringify(mine.ids), overlay }).finish()
     if (body.length > BODY_MAX) o.onAnswer(mine.generation, `it has ${body.length} bytes with its ids, and ${BODY_MAX} can be sent`)
@@ -68,7 +77,7 @@ export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
     looking = true
     void send().catch(() => undefined).finally(() => { looking = false })
   }
-  const answer = async (generation: bigint, refusal: string, free = 0n): Promise<void> => { await o.say('configAck', ConfigAck.encode({ generation, refusal, free }).finish()) }
+  const answer = async ({ generation, overlay }: Config, refusal: string, free = 0n): Promise<void> => { await o.say('configAck', ConfigAck.encode({ generation, refusal, free, overlay: digestOf(overlay) }).finish()) }
 
   const follow = async (body: Uint8Array): Promise<void> => {
     let config: Config
@@ -86,11 +95,11 @@ export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
     try {
       await o.follow({ generation: Number(config.generation), text: config.text, author: config.author, comment: config.comment, ids, overlay }, AbortSignal.timeout(APPLY_MS))
       o.onFollowed(Number(config.generation), '')
-      await answer(config.generation, '')
+      await answer(config, '')
     } catch (error) {
       const refusal = error instanceof Error ? error.message : String(error)
       o.onFollowed(Number(config.generation), refusal)
-      await answer(config.generation, refusal, error instanceof LockstepError && error.code === 'LS_C_GENERATION' ? BigInt(Number.parseInt(error.detail.expected ?? '0', 10)) : 0n)
+      await answer(config, refusal, error instanceof LockstepError && error.code === 'LS_C_GENERATION' ? BigInt(Number.parseInt(error.detail.expected ?? '0', 10)) : 0n)
     } finally {
       following = false
     }
@@ -105,8 +114,10 @@ export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
     }
     const free = Number(ack.free)
     if (free > sent && free <= sent + LEAP_MAX) return void await o.renumber(free, AbortSignal.timeout(APPLY_MS))
-    if (ack.refusal === '') answeredOverlay = sentOverlay
-    else pauseMs = Math.min(2 * pauseMs, AGAIN_MS_MAX)
+    if (ack.refusal === '') {
+      answeredOverlay = ack.overlay
+      pauseMs = AGAIN_MS
+    } else pauseMs = Math.min(2 * pauseMs, AGAIN_MS_MAX)
     o.onAnswer(Number(ack.generation), ack.refusal)
   }
 

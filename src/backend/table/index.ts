@@ -344,7 +344,7 @@ export class TableDataPlane implements DataPlane {
   private async reconcile (): Promise<Drift> {
     return await this.turn(async () => {
       const began = performance.now()
-      const rings = this.rings.mend()
+      const rings = await this.rings.mend()
       let configBytes = 0
       if (this.bank !== null) {
         const { bank } = this
@@ -355,7 +355,7 @@ export class TableDataPlane implements DataPlane {
           native(() => { this.o.table.writeConfig(bank) })
         }
       }
-      return await Promise.resolve({ vips: this.rings.size, rings, configBytes, tookMs: performance.now() - began })
+      return { vips: this.rings.size, rings, configBytes, tookMs: performance.now() - began }
     })
   }
 }

@@ -49,6 +49,9 @@ function driftOf ({ inForce }: Place, ring: Uint8Array<ArrayBuffer>): number {
   return is.reduce((n, real, i) => real === was[i] ? n : n + 1, 0)
 }
 
+/** Looked at in one turn of the event loop: a millisecond. */
+const ENTRIES_A_TURN = 1 << 20
+
 const elementsOf = (size: number): number => Math.ceil(size / limits.LS_RING_ELEMENT)
 
 export class RingArena {
@@ -129,14 +132,21 @@ export class RingArena {
   }
 
   /** Rings in force that are not what was put there are put again, in place: an entry is right before or after, and each is one store. */
-  mend (): Drift['rings'] {
-    return [...this.places].flatMap(([vip, place]) => {
+  async mend (): Promise<Drift['rings']> {
+    const mended: Array<{ vip: string, entries: number }> = []
+    let read = 0
+    for (const [vip, place] of this.places) {
+      if ((read += place.size) > ENTRIES_A_TURN) {
+        read = 0
+        await new Promise((resolve) => { setImmediate(resolve) })
+      }
       const entries = driftOf(place, this.read(vip, place))
-      if (entries === 0 || place.inForce === null) return []
+      if (entries === 0 || place.inForce === null) continue
       const { ring } = place.inForce
       native(() => { this.table.writeArena(place.elements[place.active], ring) }, { object: `vip ${vip}` })
-      return [{ vip, entries }]
-    })
+      mended.push({ vip, entries })
+    }
+    return mended
   }
 
   get size (): number { return this.places.size }

@@ -140,7 +140,7 @@ t.test('rings that somebody overwrote are found, told by VIP, and right again; w
   const { arena, writes } = setup(t, 64)
   const rings = await apply(arena, [want('a', 127), want('b', 251), want('c', 13)])
   const before = arena.readBack()
-  t.same(arena.mend(), [])
+  t.same(await arena.mend(), [])
   t.equal(writes.length, 3)
   const table = (arena as unknown as { readonly table: { readonly writeArena: (element: number, bytes: Uint8Array) => void, readonly readArena: (element: number, out: Uint8Array) => void } }).table
   const overwrite = (vip: string, at: number): void => {
@@ -153,6 +153,6 @@ t.test('rings that somebody overwrote are found, told by VIP, and right again; w
   overwrite('a', 90)
   overwrite('b', 0)
   t.same(arena.readBack().map(r => r.drifted), [2, 1, 0])
-  t.same(arena.mend(), [{ vip: 'a', entries: 2 }, { vip: 'b', entries: 1 }])
+  t.same(await arena.mend(), [{ vip: 'a', entries: 2 }, { vip: 'b', entries: 1 }])
   t.same(arena.readBack(), before)
 })

@@ -473,3 +473,64 @@ t.test('in a pair it ends where the configuration is made, and the other node ha
   await peer.clock.advance(6000)
   t.equal(peer.authority.overlay.reals.length, 0)
 })
+
+const checked = (name: string): string => `${zones('a')}\nhealthchecks: {${name}: {type: tcp, port: 80}}\n`
+const api = (healthcheck: string): OverlayChange => ({ kind: 'put-vip', vip: 'api', settings: { address: '192.0.2.9', port: 443, healthcheck }, owner: 'ctl', reason: '', ttlMs: null })
+
+t.test('a VIP that cannot be is refused as it is put, before it has reals', async t => {
+  const w = await world(t)
+  await w.authority.apply(checked('tcp'), how(), signal)
+  await t.rejects(w.authority.change(api('nothing'), signal), { code: 'LS_C_INVALID' })
+  const change = api('tcp') as Extract<OverlayChange, { kind: 'put-vip' }>
+  for (const settings of [{ address: 'nowhere' }, { address: '192.0.2.9', mode: 'foo' as 'nat' }, { address: '2001:db8:1::9', port: -1 }]) await t.rejects(w.authority.change({ ...change, settings }, signal), { code: 'LS_C_INVALID' })
+  await w.authority.change({ ...change, settings: { address: '2001:db8:1::9', port: 443 } }, signal)
+  t.equal(w.authority.overlay.vips.length, 1)
+})
+
+t.test('what was put keeps no rollback and no start from coming: it is dropped, and that is told', async t => {
+  const w = await world(t)
+  await w.authority.apply(checked('old'), how(), signal)
+  await w.authority.apply(checked('new'), how({ confirmWithinMs: 10_000 }), signal)
+  await w.authority.change(api('new'), signal)
+  await w.authority.change({ kind: 'put-reals', vip: 'api', pool: '', reals: [{ address: '10.0.0.7' }], owner: 'ctl', reason: '', ttlMs: null }, signal)
+  await w.clock.advance(11_000)
+  t.match(w.sink.applied.at(-1)?.desired.healthChecks, [{ name: 'old' }])
+  t.same(w.authority.overlay, noOverlay)
+  t.match(w.problems, [/does not fit the configuration, and is dropped/])
+  await w.authority.change(api('old'), signal)
+  await w.authority.change({ kind: 'put-reals', vip: 'api', pool: '', reals: [{ address: '10.0.0.7' }], owner: 'ctl', reason: '', ttlMs: null }, signal)
+  await t.rejects(w.authority.apply(checked('other'), how(), signal), { code: 'LS_C_INVALID' }, 'an apply is refused')
+  writeFileSync(join(w.dir, 'startup.yaml'), checked('other'))
+  await (await w.restart()).start(signal)
+  t.match(w.sink.applied.at(-1)?.desired.healthChecks, [{ name: 'other' }])
+  t.same(w.authority.overlay, noOverlay)
+})
+
+t.test('what ended while the agent was away is gone when it starts', async t => {
+  const w = await world(t)
+  await w.authority.apply(withVip, how(), signal)
+  await w.authority.change(reals(30_000, '10.0.0.9'), signal)
+  w.authority.close()
+  await w.clock.advance(60_000)
+  await (await w.restart()).start(signal)
+  t.match(w.sink.applied.at(-1), { desired: { vips: [{ pools: [{ reals: [{ name: 'one' }] }] }] } })
+  t.same(w.authority.overlay, noOverlay)
+})
+
+t.test('a peer\'s overlay that cannot be applied is not taken for applied', async t => {
+  const [owner, peer] = [await world(t), await world(t)]
+  await owner.authority.apply(withVip, how(), signal)
+  const follow = async (): Promise<void> => {
+    const shared = owner.authority.shared()
+    if (shared !== null) await peer.authority.follow(shared, signal)
+  }
+  await follow()
+  await owner.authority.change(drain, signal)
+  peer.sink.fail = new Error('no such port')
+  await t.rejects(follow(), /no such port/)
+  t.same(peer.authority.overlay, noOverlay)
+  peer.sink.fail = null
+  await follow()
+  t.match(peer.sink.applied.at(-1), { desired: { adjustments: [{ drained: true }] } })
+  t.same(peer.authority.overlay, owner.authority.overlay)
+})

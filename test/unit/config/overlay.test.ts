@@ -100,3 +100,19 @@ t.test('what a peer says is one, or none', async t => {
   t.same(readOverlay(JSON.stringify(o)), o)
   for (const odd of ['{', '[]', 'null', '{"vips":1}']) t.equal(readOverlay(odd), null)
 })
+
+t.test('a configuration of another shape is left as it is: whoever checks shapes says where', async t => {
+  const o = after(putReals('www', 'a', '10.0.1.1'))
+  for (const pools of ['[{name: a}]', '[{reals: 5}]', '[null]', '5', 'null']) {
+    const { desired, issues } = parseConfig(`vips: {www: {address: 192.0.2.80, pools: ${pools}}}`, { ...options, overlay: o })
+    t.equal(desired, null, pools)
+    t.ok(issues.length > 0, pools)
+  }
+})
+
+t.test('what is put is bounded, and its name is one', async t => {
+  for (const name of ['a/b', 'x y', '__proto__', '', 'x'.repeat(64)]) t.throws(() => after(putVip(name)), { code: 'LS_V_VIP' }, name)
+  t.throws(() => after({ ...drain('one'), reason: 'x'.repeat(256) } as OverlayChange), { code: 'LS_V_REASON' })
+  t.throws(() => after(putReals('www', 'a', ...Array.from({ length: 60_000 }, (_, i) => `2001:db8::${i.toString(16)}`))), { code: 'LS_V_TOO_MUCH' })
+  for (const odd of ['{"vips":[null],"reals":[],"adjusted":[]}', '{"vips":[],"reals":[{"vip":"a","owner":"o","until":null}],"adjusted":[]}', '{"vips":[],"reals":[],"adjusted":[{"vip":"a","owner":"o","until":"soon","real":"r"}]}']) t.equal(readOverlay(odd), null, odd)
+})

@@ -237,7 +237,7 @@ export class Network {
     if (host.agent !== null) return this.#give(host, { kind: 'heartbeat', path, status })
     for (const s of status.rgs) {
       const plane = host.planes[s.rg]
-      if (plane !== undefined && (s.role === 'owner' ? s.epoch > plane.epoch : s.asks && s.epoch === plane.epoch)) { plane.role = 'init'; plane.deadlineMs = 0 }
+      if (plane !== undefined && (s.role === 'owner' ? s.epoch > plane.epoch : s.asks && s.epoch >= plane.epoch)) { plane.role = 'init'; plane.deadlineMs = 0 }
     }
   }
 

@@ -9,12 +9,12 @@ import { exchangeConfigs, type ConfigExchange } from '../../../src/workers/confi
 const config = (generation: number): Followed => ({ generation, text: `generation ${generation}`, author: 'op', comment: 'why', ids: { zone: { a: 1 } }, overlay: noOverlay })
 const taken = (least: number): LockstepError => new LockstepError('stale', 'LS_C_GENERATION', 'the number is taken', { expected: `${least} or higher` })
 
-interface Pair { readonly owner: ConfigExchange, readonly runs: { owner: Followed, peer: Followed | null }, readonly heard: Array<[string, number, string]>, refuse: (c: Followed) => void }
+interface Pair { connected: boolean, readonly owner: ConfigExchange, readonly runs: { owner: Followed, peer: Followed | null }, readonly heard: Array<[string, number, string]>, refuse: (c: Followed) => void }
 
 function join (t: Test): Pair {
   const runs: Pair['runs'] = { owner: config(3), peer: null }
   const heard: Pair['heard'] = []
-  const pair = { runs, heard, refuse: (_: Followed): void => { /* it is applied */ } }
+  const pair = { connected: true, runs, heard, refuse: (_: Followed): void => { /* it is applied */ } }
   const peer = exchangeConfigs({
     shared: () => runs.peer, follow: async (c) => { pair.refuse(c); runs.peer = c }, renumber: async () => undefined, wanted: async () => false,
     say: async (type, body) => { owner.received(type, body); return true },
@@ -22,7 +22,7 @@ function join (t: Test): Pair {
   })
   const owner = exchangeConfigs({
     shared: () => runs.owner, follow: async () => undefined, renumber: async (least) => { runs.owner = { ...runs.owner, generation: least }; setImmediate(() => { owner.look() }) },
-    wanted: async (inAnyCase) => inAnyCase || runs.peer?.generation !== runs.owner.generation,
+    wanted: async (inAnyCase) => pair.connected && (inAnyCase || runs.peer?.generation !== runs.owner.generation),
     say: async (type, body) => { peer.received(type, body); return true },
     onAnswer: (generation, refusal) => { heard.push(['owner', generation, refusal]) }, onFollowed: () => { t.fail('the owner follows nobody') }
   })
@@ -67,4 +67,37 @@ t.test('rubbish of the peer changes nothing and throws nothing', async (t) => {
   }
   await sleep(20)
   t.equal(p.runs.owner.generation, 3)
+})
+
+t.test('another overlay goes to the peer under the same number; one that it has does not go again, until it was away', async (t) => {
+  const p = join(t)
+  const overlay = (until: number): Followed['overlay'] => ({ vips: [], adjusted: [], reals: [{ vip: 'www', pool: '', reals: [{ address: '10.0.0.7' }], owner: 'ctl', reason: '', since: 1, until }] })
+  const after = async (n: number): Promise<void> => {
+    p.owner.look()
+    await until(() => p.heard.length >= n)
+    await sleep(20)
+    t.equal(p.heard.length, n)
+  }
+  await after(2)
+  await after(2)
+  p.runs.owner = { ...p.runs.owner, overlay: overlay(10) }
+  await after(4)
+  t.same(p.runs.peer?.overlay, overlay(10))
+  await after(4)
+  p.runs.owner = { ...p.runs.owner, overlay: overlay(20) }
+  p.refuse = () => { throw new Error('busy') }
+  await after(6)
+  t.same(p.runs.peer?.overlay, overlay(10))
+  p.refuse = () => { /* it is well again */ }
+  await sleep(4100) // what was refused waits for twice as long
+  p.owner.look()
+  await until(() => p.heard.length >= 8)
+  t.same(p.runs.peer?.overlay, overlay(20))
+  p.connected = false
+  await sleep(2100) // looked at no sooner
+  await after(8)
+  p.connected = true
+  p.runs.peer = { ...p.runs.owner, overlay: overlay(10) }
+  await after(10)
+  t.same(p.runs.peer?.overlay, overlay(20))
 })

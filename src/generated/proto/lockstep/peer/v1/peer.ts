@@ -184,6 +184,8 @@ export interface ConfigAck {
   refusal: string;
   /** The number is taken by something else: the least that is free. 0: not for that. */
   free: bigint;
+  /** SHA-256 of the overlay that came with it, hexadecimal. */
+  overlay: string;
 }
 
 function createBaseHello(): Hello {
@@ -654,7 +656,7 @@ export const Config: MessageFns<Config> = {
 };
 
 function createBaseConfigAck(): ConfigAck {
-  return { generation: 0n, refusal: "", free: 0n };
+  return { generation: 0n, refusal: "", free: 0n, overlay: "" };
 }
 
 export const ConfigAck: MessageFns<ConfigAck> = {
@@ -673,6 +675,9 @@ export const ConfigAck: MessageFns<ConfigAck> = {
         throw new globalThis.Error("value provided for field message.free of type uint64 too large");
       }
       writer.uint32(24).uint64(message.free);
+    }
+    if (message.overlay !== "") {
+      writer.uint32(34).string(message.overlay);
     }
     return writer;
   },
@@ -712,6 +717,14 @@ export const ConfigAck: MessageFns<ConfigAck> = {
             }
 
             message.free = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.overlay = reader.string();
             continue;
           }
         }
