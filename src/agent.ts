@@ -4,11 +4,8 @@
  * Order up: configuration read -> state directory held (a second agent stops here) -> table -> backend (touches nothing yet) -> socket claimed (or
  * here) -> backend started -> configuration applied -> serving. Down in reverse; each step runs whatever the one before it did.
  */
-import { createHash } from 'node:crypto'
-import { closeSync, ftruncateSync, readFileSync, writeSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { BackendChoice } from './backend/choice.js'
 import { openBackends, probeBackends, requireBackend } from './backend/registry.js'
@@ -16,8 +13,8 @@ import { SwitchWatch } from './backend/switch-watch.js'
 import { TableDataPlane, type Compiler } from './backend/table/index.js'
 import { netnsPath } from './backend/table/ports.js'
 import { refusal } from './backend/table/switch.js'
-import { Authority, clusterRestarts, ConfigError, ConfigStore, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
-import { fileIo, type StoreIo } from './config/store-io.js'
+import { Authority, clusterRestarts, ConfigError, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
+import { openState, type HeldState } from './config/state-directory.js'
 import type { LoadBalancerEvent } from './contract/balancing.js'
 import type { Desired } from './contract/desired.js'
 import type { BackendName, ConfigSink } from './contract/dataplane.js'
@@ -27,6 +24,7 @@ import { leaseForeverNs } from './ha/lease.js'
 import { limits } from './generated/layout.js'
 import { ClusterLog } from './ha/event-log.js'
 import { standalone } from './ha/standalone.js'
+import { kernelBootId } from './lib/boot-id.js'
 import { EventLog } from './lib/event-log.js'
 import { watchLoopDelay } from './lib/loop-delay.js'
 import type { NativeTable } from './native/binding.js'
@@ -74,11 +72,11 @@ export async function startAgent (o: AgentOptions): Promise<Agent> {
   const defaults = hostDefaults()
   const host = { ...defaults, stateDir: o.stateDirectory ?? defaults.stateDir, socketPath: o.socketPath ?? defaults.socketPath }
   const parse: ParseOptions = { host, ...(o.node == null ? {} : { node: o.node }), ...(o.config?.path == null ? {} : { directory: dirname(o.config.path) }) }
-  const early = o.config === null ? await openState(host.stateDir, null) : null
+  const early = o.config === null ? await openState(host.stateDir, null, loadCore().lockFile) : null
   const first = await firstDesired(o, parse, early).catch((error: unknown) => { early?.release(); throw error })
   const stateDirectory = o.stateDirectory ?? first.agent.stateDir
   if (early !== null && early.directory !== stateDirectory) early.release()
-  const held = early?.directory === stateDirectory ? early : await openState(stateDirectory, o.config?.path ?? null)
+  const held = early?.directory === stateDirectory ? early : await openState(stateDirectory, o.config?.path ?? null, loadCore().lockFile)
   try {
     return await startWith(o, parse, first, held)
   } catch (error) {
@@ -146,7 +144,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
-    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first, { starting: () => state === 'starting', onBackend: () => { keepLeases() } }), store, parse, reader: pool.reader, bootId: bootId(), resumes: first.cluster !== null, leads: async () => { const owner = await cluster?.authority() ?? null; return owner === null || owner === agent.node }, capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
+    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first, { starting: () => state === 'starting', onBackend: () => { keepLeases() } }), store, parse, reader: pool.reader, bootId: kernelBootId(), resumes: first.cluster !== null, leads: async () => await authorityElsewhere() === null, capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
     onApplied: (applied, desired) => {
       setLevel(desired.agent)
       book = bookOf(desired)
@@ -267,10 +265,14 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     leased = dataplane.name
     cluster?.moved(outlives(leased), hearts.of(leased))
   }
-  /** A pair has one configuration: that of the owner of group 0 (D8). */
-  const refuseElsewhere = async (): Promise<void> => {
+  /** A pair has one configuration: that of the owner of group 0 (D8). Its name, if it is the other node. */
+  const authorityElsewhere = async (): Promise<string | null> => {
     const owner = await cluster?.authority() ?? null
-    if (owner !== null && owner !== agent.node) throw new LockstepError('stale', 'LS_H_AUTHORITY', 'the other node owns group 0, and its configuration is the one of both', { object: 'config', found: `this node is ${agent.node}`, expected: owner, next: `apply it on ${owner}, or move group 0 here: lockstep cluster switchover 0 --to ${agent.node}` })
+    return owner === agent.node ? null : owner
+  }
+  const refuseElsewhere = async (): Promise<void> => {
+    const owner = await authorityElsewhere()
+    if (owner !== null) throw new LockstepError('stale', 'LS_H_AUTHORITY', 'the other node owns group 0, and its configuration is the one of both', { object: 'config', found: `this node is ${agent.node}`, expected: owner, next: `apply it on ${owner}, or move group 0 here: lockstep cluster switchover 0 --to ${agent.node}` })
   }
   const openCluster = async (): Promise<void> => {
     const desired = authority.desired()
@@ -464,48 +466,6 @@ async function firstDesired (o: AgentOptions, parse: ParseOptions, state: HeldSt
   return result.desired
 }
 
-/** A disk that is full or read-only is no bug: retry when there is room. */
-async function typed<T> (path: unknown, work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    throw new LockstepError('unavailable', 'LS_A_STATE', 'the state directory cannot be used', { object: String(path), found: (error as Error).message, next: 'make room or check its permissions; the configuration in force stays' }, error)
-  }
-}
-const storeIo = Object.fromEntries(Object.entries(fileIo).map(([name, run]: [string, (...args: never[]) => Promise<unknown>]) =>
-  [name, async (...args: never[]) => await typed(args[0], run(...args))])) as unknown as StoreIo
-
-interface HeldState {
-  readonly directory: string
-  readonly store: ConfigStore
-  readonly release: () => void
-}
-
-/** Held for this process alone: opening it sweeps what an unfinished apply left, and another agent's apply may be just that. */
-async function openState (directory: string, startupPath: string | null): Promise<HeldState> {
-  const path = join(directory, 'agent.lock')
-  let fd: number | null = null
-  const release = (): void => {
-    if (fd !== null) closeSync(fd)
-    fd = null
-  }
-  try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    fd = loadCore().lockFile(path)
-    ftruncateSync(fd)
-    writeSync(fd, `pid ${process.pid}\n`, 0)
-    return { directory, store: await ConfigStore.open(directory, { io: storeIo, ...(startupPath === null ? {} : { startupPath }) }), release }
-  } catch (error) {
-    release()
-    if (error instanceof LockstepError) throw error
-    if ((error as { code?: unknown }).code === 'LS_E_BUSY') {
-      const holder = await readFile(path, 'utf8').catch(() => '')
-      throw new LockstepError('unavailable', 'LS_A_STATE_BUSY', 'another agent keeps its state here', { object: directory, found: holder.trim() || 'a lock', next: 'stop it, or give this one another --state' }, error)
-    }
-    throw new LockstepError('unavailable', 'LS_A_STATE', 'the state directory cannot be used', { object: directory, found: (error as Error).message, next: 'name another with --state' }, error)
-  }
-}
-
 function compilerOf (pool: Pool, weights: Balancing['weights']): Compiler {
   return {
     rings: (d) => ringInputs(d, weights(d)),
@@ -514,15 +474,6 @@ function compilerOf (pool: Pool, weights: Balancing['weights']): Compiler {
 }
 
 const bookOf = (desired: Desired | null): Book => ({ ids: desired?.ids ?? emptyIds, timeouts: timeoutTable(desired) })
-
-/** CLOCK_MONOTONIC and kernel state are comparable within one boot only. */
-function bootId (): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  } catch {
-    return createHash('sha256').update(String(process.pid)).digest('hex')
-  }
-}
 
 /** For messages: every issue of a refused configuration, one line each. */
 export function explain (error: unknown): string {
