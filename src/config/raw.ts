@@ -2,6 +2,8 @@
  * The file after the schema has passed: the shape of its values, nothing filled in. Keys are those of the YAML. A value that the schema
  * refused is left out before the builders see it (shape.ts), so every member is optional here except what `required` guarantees.
  */
+import type { RealSettings, VipSettings } from '../contract/overlay.js'
+
 export type Many<T> = T | readonly T[]
 export type Scalar = string | number
 type Named<T> = Readonly<Record<string, T>>
@@ -184,19 +186,12 @@ export interface RawHealthCheck {
   readonly exec?: readonly string[]
 }
 
-export interface RawReal { readonly name?: string, readonly address: string, readonly port?: number, readonly weight?: number, readonly healthcheck?: string }
-export interface RawVip {
-  readonly address: string
-  readonly port?: number | 'any'
-  readonly protocol?: 'tcp' | 'udp' | 'any'
-  readonly mode?: 'nat' | 'l2' | 'ipip' | 'gre'
-  readonly 'redundancy-group'?: number
+export type RawReal = RealSettings
+export interface RawVip extends VipSettings {
   readonly domain?: string
   readonly 'ring-size'?: number
-  readonly 'source-ip-sticky'?: boolean
   readonly 'snat-pool'?: string
   readonly application?: string
-  readonly healthcheck?: string
   readonly quorum?: number
   readonly 'panic-threshold'?: number
   readonly 'flush-on-down'?: boolean
