@@ -147,11 +147,10 @@ export class HaNode {
     const { world, ownership: { timing } } = this.o
     const nowMs = world.nowMs()
     const heldUpMs = nowMs - this.tickedMs
-    if (heldUpMs >= timing.intervalMs / 2) {
-      // Held up again before an answer came: what came since then stands behind that one, so it is asked anew.
+    // Held up again before an answer came: what came since then stands behind that one, so it is asked anew.
+    if (heldUpMs >= (this.behind === null ? timing.intervalMs : detectionMs(timing)) / 2) {
       const turn = ++this.turns
-      const { sinceMs, untilMs } = this.behind ?? { sinceMs: this.tickedMs, untilMs: nowMs + detectionMs(timing) }
-      this.behind = { turn, sinceMs, untilMs: heldUpMs >= detectionMs(timing) / 2 ? nowMs + detectionMs(timing) : untilMs }
+      this.behind = { ...this.behind ?? { sinceMs: this.tickedMs, untilMs: nowMs + detectionMs(timing) }, turn }
       this.tickedMs = nowMs
       world.catchUp(turn)
     }

@@ -100,14 +100,14 @@ t.test('a standby that was held up', async (t) => {
     node.tick()
     t.same(held(), ['listening'])
     node.caughtUp(turns[0] ?? 0, 0)
-    t.same([turns.length, held()], [4, ['listening']], 'it asked each time that it was held up; an answer that comes too late says nothing')
+    t.same([turns.length, held()], [1, ['listening']], 'an answer that comes too late says nothing')
   })
   t.test('and is held up again: the answer of before says nothing, as what was heard since stands behind it', async (t) => {
     const { node, clock, turns, held, peer, hear, sinceMs } = slept(t)
     node.tick()
     for (let atMs = sinceMs; atMs < clock.nowMs; atMs += 100) hear(owned, {}, atMs)
     const heardMs = clock.nowMs
-    clock.nowMs += 500
+    clock.nowMs += 200
     node.caughtUp(turns[0] ?? 0, 0)
     node.tick()
     node.caughtUp(turns[0] ?? 0, 0)
