@@ -32,8 +32,9 @@ import { fromNative } from './native/errors.js'
 import { heldIds } from './native/held-ids.js'
 import { loadCore } from './native/load.js'
 import { version } from './native/version.js'
+import { balancingEvent, balancingLost } from './reconcile/lb/events.js'
 import { logClosed, logPolicies } from './telemetry/session-log.js'
-import { balancingEvent, startBalancing, type Balancing } from './workers/balancing.js'
+import { startBalancing, type Balancing } from './workers/balancing.js'
 import { clusterCalls } from './workers/cluster-bridge.js'
 import { startCluster, type ClusterThread } from './workers/cluster-thread.js'
 import { HeartPlace } from './workers/heart-place.js'
@@ -110,7 +111,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   let cluster: ClusterThread | null = null
   /** The backend whose leases are kept. */
   let leased: BackendName = backend
-  const balancingEvents = new EventLog<LoadBalancerEvent>((lost) => balancingEvent('events-lost', { lost }))
+  const balancingEvents = new EventLog(balancingLost)
   const tellBalancing = (event: LoadBalancerEvent): void => {
     balancingEvents.tell(event)
     log[event.level]({ event: event.name, ...event.fields }, 'load balancing')

@@ -46,6 +46,11 @@ export interface Followed { readonly generation: number, readonly text: string, 
 
 export interface Applied { readonly info: GenerationInfo, readonly result: ApplyResult, readonly plan: readonly PlanStep[] }
 
+/** A text as it was read with what was put laid over it. */
+interface Laid { readonly overlay: Overlay, readonly read: ReadText }
+/** `given`: a number that is not the next one; `laid`: it is read already. */
+interface PutOptions { readonly more?: Partial<StoreState>, readonly given?: number, readonly laid?: Laid }
+
 const automatic = (source: ApplyOptions['source'], comment: string): ApplyOptions =>
   ({ author: 'lockstep', comment, source, expectedGeneration: null, confirmWithinMs: null, requestId: null, dryRun: false })
 const never = new AbortController().signal
@@ -164,10 +169,7 @@ export class Authority implements ConfigAuthority {
       const book = IdBook.fromJSON(peer.ids)
       if (book === null) throw new LockstepError('invalid', 'LS_C_IDS', 'impossible ids', { object: `generation ${peer.generation}`, next: 'both nodes must run versions that understand each other' })
       const same = running?.generation === peer.generation && running.hash === textHash(peer.text)
-      if (same && JSON.stringify(book.toJSON()) === JSON.stringify(store.ids.toJSON()) && sameEffect(peer.overlay, this.overlay)) {
-        await store.commit({ overlay: peer.overlay })
-        return void this.ends.set(nextEnd(peer.overlay))
-      }
+      if (same && JSON.stringify(book.toJSON()) === JSON.stringify(store.ids.toJSON()) && sameEffect(peer.overlay, this.overlay)) return void await this.prolong(peer.overlay)
       // A number whose only attempt here failed, of the same text, may be tried again.
       const before = store.info(peer.generation)
       const again = before?.state === 'failed' && before.hash === textHash(peer.text)
@@ -175,8 +177,9 @@ export class Authority implements ConfigAuthority {
         throw new LockstepError('stale', 'LS_C_GENERATION', 'the number is taken', { object: `generation ${peer.generation}`, found: `the next one here is ${store.state.next}`, expected: `${store.state.next} or higher` })
       }
       await store.saveIds(book)
-      if (same) return void await this.resume(peer.generation, signal, peer.overlay)
-      await this.put(peer.text, { ...automatic('peer', peer.comment), author: peer.author }, signal, { overlay: peer.overlay }, peer.generation)
+      const laid = await this.under(peer.text, peer.overlay, signal)
+      if (same) return void await this.again(peer.text, peer.generation, laid, signal)
+      await this.put(peer.text, { ...automatic('peer', peer.comment), author: peer.author }, signal, { given: peer.generation, laid })
     })
   }
 
@@ -186,7 +189,7 @@ export class Authority implements ConfigAuthority {
       const { running } = this.o.store.state
       const info = running === null ? null : this.o.store.info(running)
       if (info === null || running === null || running >= least || this.o.store.state.unconfirmed !== null) return
-      await this.put(this.text('running'), { ...automatic(info.source, info.comment), author: info.author }, signal, {}, least)
+      await this.put(this.text('running'), { ...automatic(info.source, info.comment), author: info.author }, signal, { given: least })
     })
   }
 
@@ -248,18 +251,17 @@ export class Authority implements ConfigAuthority {
 
   private job (text: string, overlay = this.overlay): ReadJob { return { text, options: { ...this.o.parse, overlay }, capabilities: this.o.capabilities?.() ?? [] } }
 
-  private async read (text: string, signal: AbortSignal, overlay = this.overlay): Promise<ReadText> { return await this.reader.read(this.job(text, overlay), signal) }
+  private async under (text: string, overlay: Overlay, signal: AbortSignal): Promise<Laid> { return { overlay, read: await this.reader.read(this.job(text, overlay), signal) } }
 
   private async applyStartup (text: string, source: 'startup' | 'file', signal: AbortSignal): Promise<Applied> {
     const how = automatic(source, source === 'startup' ? 'startup configuration' : 'startup configuration reloaded')
-    return await this.put(text, how, signal, { startupHash: textHash(text), ...(source === 'startup' ? { overlay: await this.fitting(text, signal) } : {}) })
+    return await this.put(text, how, signal, { more: { startupHash: textHash(text) }, ...(source === 'startup' ? { laid: await this.fitting(text, signal) } : {}) })
   }
 
-  private async put (text: string, options: ApplyOptions, signal: AbortSignal, more: Partial<StoreState> = {}, given = 0): Promise<Applied> {
+  private async put (text: string, options: ApplyOptions, signal: AbortSignal, { more = {}, given = 0, laid }: PutOptions = {}): Promise<Applied> {
     signal.throwIfAborted()
     const { store, sink } = this.o
-    const overlay = more.overlay ?? this.overlay
-    const read = await this.read(text, signal, overlay)
+    const { overlay, read } = laid ?? await this.under(text, this.overlay, signal)
     if (read.desired === null) throw new ConfigError(read.issues, read.issues.every(i => i.code === 'LS_C_UNSUPPORTED') ? 'unsupported' : 'invalid')
     const book = store.ids.assign(read.desired, this.o.held)
     const desired = withIds(read.desired, book)
@@ -317,7 +319,7 @@ export class Authority implements ConfigAuthority {
   private async takeBack (generation: number, { agent }: Desired): Promise<void> {
     try {
       if (this.running !== null) return void await this.o.sink.apply(this.running.desired, this.o.store.state.running ?? generation, never)
-      const { desired: nothing } = await this.read('{}\n', never)
+      const { read: { desired: nothing } } = await this.under('{}\n', noOverlay, never)
       if (nothing !== null) await this.o.sink.apply({ ...nothing, agent }, generation, never)
     } catch (error) {
       this.o.onProblem?.(`generation ${generation} was not committed, but forwards: the configuration before it could not be put back`, error)
@@ -334,68 +336,63 @@ export class Authority implements ConfigAuthority {
     else this.deadline.set(unconfirmed.confirmBy)
   }
 
-  /** The same generation again, after a restart of the agent. */
-  private async resume (generation: number, signal: AbortSignal, given: Overlay | null = null): Promise<Applied> {
-    const text = await this.o.store.text(generation)
-    const overlay = given ?? await this.fitting(text, signal)
-    const read = await this.read(text, signal, overlay)
+  /** The same generation again: after a restart of the agent, or with another overlay. */
+  private async again (text: string, generation: number, { overlay, read }: Laid, signal: AbortSignal): Promise<Applied> {
     if (read.desired === null) throw new ConfigError(read.issues)
-    const book = this.o.store.ids.assign(read.desired, this.o.held)
-    await this.o.store.saveIds(book)
-    const desired = withIds(read.desired, book)
-    const result = await this.o.sink.apply(desired, generation, signal)
-    await this.o.store.commit({ running: generation, overlay, bootId: this.o.bootId ?? null })
-    this.settled()
-    this.running = { text, desired }
-    const applied: Applied = { info: this.infoOf(generation), result, plan: planConfig(null, desired) }
-    this.o.onApplied?.(applied, desired)
-    return applied
-  }
-
-  /** Of what was put, what is left with a text that has to come into force whatever was put: all that has not ended, or nothing if it does not fit the text. */
-  private async fitting (text: string, signal: AbortSignal): Promise<Overlay> {
-    const overlay = unexpired(this.overlay, this.clock.now())
-    if (sameEffect(overlay, noOverlay)) return overlay
-    const read = await this.read(text, signal, overlay)
-    if (read.desired !== null || (await this.read(text, signal, noOverlay)).desired === null) return overlay
-    this.o.onProblem?.('what was put while the agent ran does not fit the configuration, and is dropped', new ConfigError(read.issues))
-    return noOverlay
-  }
-
-  /** A VIP without reals is in no configuration yet: with one it is looked at as it will be. */
-  private async refuseUnfit (overlay: Overlay, { vip, settings }: Extract<OverlayChange, { kind: 'put-vip' }>, signal: AbortSignal): Promise<void> {
-    if (this.running === null || overlay.reals.some(r => r.vip === vip)) return
-    const trial = { vip, pool: '', reals: [{ address: settings.address.includes(':') ? '2001:db8::1' : '192.0.2.1' }], owner: '', reason: '', since: 0, until: null }
-    const read = await this.read(this.running.text, signal, { ...overlay, reals: [...overlay.reals, trial] })
-    if (read.desired === null) throw new ConfigError(read.issues)
-  }
-
-  /** Another overlay under the running configuration. */
-  private async lay (overlay: Overlay, signal: AbortSignal): Promise<void> {
     const { store, sink } = this.o
-    const { running } = this
-    const generation = store.state.running
-    if (running === null || generation === null) return
-    if (sameEffect(overlay, this.overlay)) {
-      await store.commit({ overlay })
-      this.ends.set(nextEnd(overlay))
-      return
-    }
-    const read = await this.read(running.text, signal, overlay)
-    if (read.desired === null) throw new ConfigError(read.issues)
+    const before = this.running
     const book = store.ids.assign(read.desired, this.o.held)
     await store.saveIds(book)
     const desired = withIds(read.desired, book)
     const result = await sink.apply(desired, generation, signal)
     try {
-      await store.commit({ overlay })
+      await store.commit({ running: generation, overlay, bootId: this.o.bootId ?? null })
     } catch (error) {
-      await sink.apply(running.desired, generation, never).catch((cause: unknown) => { this.o.onProblem?.('what was put is not on disk, but forwards: what was before could not be put back', cause) })
+      if (before !== null) await this.takeBack(generation, desired)
       throw error
     }
-    this.running = { text: running.text, desired }
+    this.settled()
+    this.running = { text, desired }
+    const applied: Applied = { info: this.infoOf(generation), result: { ...result, warnings: [...new Set([...read.warnings, ...book.warnings, ...result.warnings])] }, plan: planConfig(before?.desired ?? null, desired) }
+    this.o.onApplied?.(applied, desired)
+    return applied
+  }
+
+  private async resume (generation: number, signal: AbortSignal): Promise<Applied> {
+    const text = await this.o.store.text(generation)
+    return await this.again(text, generation, await this.fitting(text, signal), signal)
+  }
+
+  /** What has to come into force whatever was put: with all of it that has not ended, or with nothing if it does not fit the text. */
+  private async fitting (text: string, signal: AbortSignal): Promise<Laid> {
+    const laid = await this.under(text, unexpired(this.overlay, this.clock.now()), signal)
+    if (laid.read.desired !== null) return laid
+    const bare = await this.under(text, noOverlay, signal)
+    if (bare.read.desired === null) return laid
+    this.o.onProblem?.('what was put while the agent ran does not fit the configuration, and is dropped', new ConfigError(laid.read.issues))
+    return bare
+  }
+
+  /** A VIP without reals is in no configuration yet: with one it is looked at as it will be. */
+  private async refuseUnfit (overlay: Overlay, { vip, settings }: Extract<OverlayChange, { kind: 'put-vip' }>, signal: AbortSignal): Promise<void> {
+    if (overlay.reals.some(r => r.vip === vip)) return
+    const trial = { vip, pool: '', reals: [{ address: settings.address.includes(':') ? '2001:db8::1' : '192.0.2.1' }], owner: '', reason: '', since: 0, until: null }
+    const { read } = await this.under(this.text('running'), { ...overlay, reals: [...overlay.reals, trial] }, signal)
+    if (read.desired === null) throw new ConfigError(read.issues)
+  }
+
+  /** Another overlay under the running configuration. */
+  private async lay (overlay: Overlay, signal: AbortSignal): Promise<void> {
+    const { running } = this.o.store.state
+    if (this.running === null || running === null) return
+    if (sameEffect(overlay, this.overlay)) await this.prolong(overlay)
+    else await this.again(this.running.text, running, await this.under(this.running.text, overlay, signal), signal)
+  }
+
+  /** One that forwards as the one before. */
+  private async prolong (overlay: Overlay): Promise<void> {
+    await this.o.store.commit({ overlay })
     this.ends.set(nextEnd(overlay))
-    this.o.onApplied?.({ info: this.infoOf(generation), result: { ...result, warnings: [...new Set([...read.warnings, ...result.warnings])] }, plan: planConfig(running.desired, desired) }, desired)
   }
 
   private async endOverlay (): Promise<void> {
@@ -419,7 +416,7 @@ export class Authority implements ConfigAuthority {
     const comment = `${why}: back to ${previous === null ? 'the startup configuration' : `generation ${previous}`}`
     // Nothing ran before and nothing to start with: an empty configuration forwards nothing and allows management only.
     const back = text ?? '{}\n'
-    return await this.put(back, automatic('rollback', comment), signal, { overlay: await this.fitting(back, signal) })
+    return await this.put(back, automatic('rollback', comment), signal, { laid: await this.fitting(back, signal) })
   }
 
   private mark (history: readonly GenerationInfo[], generation: number, state: GenerationInfo['state']): readonly GenerationInfo[] {

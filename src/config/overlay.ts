@@ -99,10 +99,10 @@ export function unexpired (o: Overlay, nowMs: number): Overlay {
   return { vips: o.vips.filter(stays), reals: o.reals.filter(stays), adjusted: o.adjusted.filter(stays) }
 }
 
-/** Both forward alike: who put it, why and until when aside. */
+/** Both forward alike: who put it, why and until when aside, and VIPs that wait for their first real. */
 export function sameEffect (a: Overlay, b: Overlay): boolean {
   const effect = ({ vips, reals, adjusted }: Overlay): string => JSON.stringify([
-    vips.map(({ vip, settings }) => [vip, settings]), reals.map(({ vip, owner, pool, reals }) => [vip, owner, pool, reals]), adjusted.map(({ vip, real, weight, drained }) => [vip, real, weight, drained])
+    vips.filter(v => reals.some(r => r.vip === v.vip)).map(({ vip, settings }) => [vip, settings]), reals.map(({ vip, owner, pool, reals }) => [vip, owner, pool, reals]), adjusted.map(({ vip, real, weight, drained }) => [vip, real, weight, drained])
   ].map(list => list.map(entry => JSON.stringify(entry)).sort()))
   return effect(a) === effect(b)
 }

@@ -59,19 +59,23 @@ export interface LoadBalancerEvent {
   readonly fields: Readonly<Record<string, string | number | null>>
 }
 
-export interface LoadBalancerControl {
-  /** Calls back for the latest events, then for each that comes; what it returns ends that. */
-  readonly watch: (onEvent: (event: LoadBalancerEvent) => void) => () => void
-  /** What the dataplane holds, read back. */
-  readonly readBack: () => Promise<readonly RingStatus[]>
-  /** Reads it back and puts right what differs; also every 30 seconds. */
-  readonly reconcile: () => Promise<Drift>
-  /** What was put while the agent runs. */
-  readonly overlay: () => Promise<Overlay>
-  /** @throws invalid, stale LS_V_*; what a configuration is refused for. */
-  readonly change: (change: OverlayChange, signal: AbortSignal) => Promise<Overlay>
+/** Health, weights, and what the dataplane makes of them. */
+export interface BalancingControl {
   readonly vips: () => Promise<readonly VipStatus[]>
   readonly targets: () => Promise<readonly TargetStatus[]>
   /** False: there is no such target. */
   readonly operate: (id: string, input: HealthInput) => Promise<boolean>
+  /** Reads back what the dataplane holds and puts right what differs; also every 30 seconds. */
+  readonly reconcile: () => Promise<Drift>
+}
+
+export interface LoadBalancerControl extends BalancingControl {
+  /** Calls back for the latest events, then for each that comes; what it returns ends that. */
+  readonly watch: (onEvent: (event: LoadBalancerEvent) => void) => () => void
+  /** What the dataplane holds, read back. */
+  readonly readBack: () => Promise<readonly RingStatus[]>
+  /** What was put while the agent runs. */
+  readonly overlay: () => Promise<Overlay>
+  /** @throws invalid, stale LS_V_*; what a configuration is refused for. */
+  readonly change: (change: OverlayChange, signal: AbortSignal) => Promise<Overlay>
 }

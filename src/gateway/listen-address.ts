@@ -1,6 +1,6 @@
 /** `127.0.0.1:50461`, `[::1]:50461`, `off` -> where to listen; and what counts as loopback. */
-import { isIP } from 'node:net'
 import { LockstepError } from '../contract/errors.js'
+import { formatAddress, parseEndpoint } from '../lib/address.js'
 
 export interface ListenAddress {
   readonly host: string
@@ -11,12 +11,10 @@ export interface ListenAddress {
 /** @throws invalid for anything but a literal address with a port: a name could resolve to more than one asked for. */
 export function parseListen (option: string, text: string): ListenAddress | null {
   if (text === 'off') return null
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
-  const host = match?.[1] ?? match?.[2] ?? ''
-  const named = host === 'localhost' ? '127.0.0.1' : host
-  const port = Number(match?.[3] ?? NaN)
-  if (isIP(named) === 0 || !(port >= 0 && port <= 65535)) {
+  const found = parseEndpoint(text.replace(/^localhost:/, '127.0.0.1:'))
+  if (found === null) {
     throw new LockstepError('invalid', 'LS_G_ADDRESS', 'not an address to listen on', { object: option, found: text, expected: 'ADDRESS:PORT, for example 127.0.0.1:50461 or [::1]:50461, or off' })
   }
-  return { host: named, port, loopback: named === '::1' || named.startsWith('127.') }
+  const host = formatAddress(found.address)
+  return { host, port: found.port, loopback: host === '::1' || host.startsWith('127.') }
 }

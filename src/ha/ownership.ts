@@ -390,8 +390,8 @@ function become (t: Turn, rg: RgState, role: Role, epoch: Epoch, code: ElectionC
   setRole(t, next)
   note(t, { name: 'role', rg: rg.config.rg, from: rg.role, to: role, epoch: next.epoch, code })
   if (claims(rg.role) && !owning) t.out.push({ kind: 'withdraw', rg: rg.config.rg })
-  // In a move the addresses follow when the giver has settled (R22).
-  if (!claims(rg.role) && role === 'owner' && rg.move === null) t.out.push({ kind: 'announce', rg: rg.config.rg })
+  // By a move the addresses follow when the giver has settled (R22).
+  if (!claims(rg.role) && role === 'owner' && code !== 'move') t.out.push({ kind: 'announce', rg: rg.config.rg })
   return next
 }
 
@@ -423,8 +423,6 @@ function passTime (t: Turn, before: RgState): RgState {
       // The election has decided otherwise meanwhile.
       send(t, { ...headTo(t, rg, move), kind: 'abort' })
       note(t, { name: 'move-failed', rg: rg.config.rg, moveId: move.id, peer: move.peer, cause: 'overtaken', reasons: [] })
-      // It did not announce as it began to own: the end of the move would have.
-      if (rg.role === 'owner') t.out.push({ kind: 'announce', rg: rg.config.rg })
       rg = { ...rg, move: null, moveRetryAtMs: t.nowMs + timers.moveRetryMs }
     } else if (t.nowMs >= move.deadlineMs) rg = onMove(t, rg, 'deadline')
     else if (t.rebooted.has(move.peer)) rg = onMove(t, rg, 'peer-lost')

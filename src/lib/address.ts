@@ -75,6 +75,14 @@ export function formatAddress (value: bigint): string {
 /** `192.0.2.7:80`, `[2001:db8::7]:80`; of a host name as well. */
 export const formatEndpoint = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
 
+/** The opposite, of addresses: an IPv6 one in brackets. `null`: it is none. */
+export function parseEndpoint (text: string): { readonly address: bigint, readonly port: number } | null {
+  const [, bracketed, plain = '', digits = ''] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
+  const [address, port] = [parseAddress(bracketed ?? plain), Number(digits)]
+  if (address === null || port > 65535 || (familyOf(address) === 6) !== (bracketed !== undefined)) return null
+  return { address, port }
+}
+
 /** Address and prefix length; without a length, one address. Host bits stay. */
 export function parsePrefix (text: string): PrefixValue | null {
   const slash = text.indexOf('/')

@@ -10,6 +10,7 @@ import {
   type LoadBalancerEvents, type LoadBalancerReconcileRequest, type LoadBalancerReconcileResponse, type LoadBalancerRestoreRealRequest, type LoadBalancerWatchRequest, type LoadBalancerListTargetsRequest, type LoadBalancerListTargetsResponse, type LoadBalancerListVipsRequest,
   type LoadBalancerListVipsResponse, type LoadBalancerOperateTargetRequest, type LoadBalancerOperateTargetResponse, type VipStatus as VipMessage
 } from '../generated/proto/lockstep/v1/load_balancer.js'
+import { balancingLost } from '../reconcile/lb/events.js'
 import { fieldMessages } from './cluster-message.js'
 import { watchEvents } from './event-watch.js'
 import { Seats } from './turns.js'
@@ -74,8 +75,7 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBu
       const least = eventLevels.findIndex(level => level === (minLevel === '' ? 'info' : minLevel))
       if (least < 0) throw new LockstepError('invalid', 'LS_R_LEVEL', 'no such level', { object: 'min_level', found: minLevel, expected: eventLevels.join(', ') })
       const wanted = ({ name, level }: LoadBalancerEvent): boolean => eventLevels.indexOf(level) >= least && (names.length === 0 || names.includes(name))
-      const lost = (n: number): LoadBalancerEvent => ({ at: Date.now(), name: 'events-lost', level: 'warn', fields: { lost: n } })
-      await watchers.hold(async () => { await watchEvents({ watch: lb.watch, lost, wanted }, (events) => ({ events: events.map(({ at, name, level, fields }) => ({ atMs: BigInt(at), name, level, fields: fieldMessages(fields) })) }), context) })
+      await watchers.hold(async () => { await watchEvents({ watch: lb.watch, lost: balancingLost, wanted }, (events) => ({ events: events.map(({ at, name, level, fields }) => ({ atMs: BigInt(at), name, level, fields: fieldMessages(fields) })) }), context) })
     }),
     readBack: unary<LoadBalancerReadBackRequest, LoadBalancerReadBackResponse>(onBug, async ({ vip }) => {
       const rings = (await lb.readBack()).filter(ring => vip === '' || ring.vip === vip)
@@ -88,7 +88,7 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBu
     }),
     getOverlay: unary<LoadBalancerGetOverlayRequest, LoadBalancerGetOverlayResponse>(onBug, async () => overlayMessage(await lb.overlay())),
     putVip: change<LoadBalancerPutVipRequest>(({ vip, hold }) => {
-      if (vip === undefined || vip.name === '') throw new LockstepError('invalid', 'LS_V_VIP', 'a VIP to put has a name', { object: 'vip', found: 'none' })
+      if (vip === undefined) throw new LockstepError('invalid', 'LS_V_VIP', 'there is no VIP to put', { object: 'vip', found: 'none' })
       return { kind: 'put-vip', vip: vip.name, settings: vipOf(vip), ...holdOf(hold) }
     }),
     deleteVip: change<LoadBalancerDeleteVipRequest>(({ name, owner }) => ({ kind: 'delete-vip', vip: name, owner })),

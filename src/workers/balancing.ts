@@ -2,10 +2,11 @@
  * Load balancing of one node: health threads say what changed, the balancer what follows from it, and the dataplane is asked to build its rings again. Level
  * triggered: a change that comes while rings are built is in the next build, and nothing is queued. Thread: main.
  */
-import type { EventLevel, LoadBalancerControl, LoadBalancerEvent } from '../contract/balancing.js'
+import type { BalancingControl, LoadBalancerEvent } from '../contract/balancing.js'
 import type { Drift } from '../contract/dataplane.js'
 import type { Desired, Real, Vip } from '../contract/desired.js'
 import { Balancer, type Changes } from '../reconcile/lb/balancer.js'
+import { balancingEvent } from '../reconcile/lb/events.js'
 import { monotonicMs } from '../lib/monotonic.js'
 import { readHealth, writeHealth } from './health-file.js'
 import { startHealthThreads, type HealthThreadsOptions } from './health-thread.js'
@@ -15,7 +16,7 @@ export interface Balancing {
   readonly weights: (d: Desired) => (vip: Vip, real: Real) => number
   /** It is in force. */
   readonly configured: (d: Desired) => void
-  readonly control: Omit<LoadBalancerControl, 'overlay' | 'change' | 'readBack' | 'watch'>
+  readonly control: BalancingControl
   readonly close: () => Promise<void>
 }
 
@@ -40,21 +41,6 @@ const SAVE_MS = 1000
 const AGAIN_MS = 1000
 /** Between two looks at what the dataplane holds. */
 const SYNC_INTERVAL_MS = 30_000
-
-/** Level of each event; what is not here is info. */
-function levelOf (name: string, fields: LoadBalancerEvent['fields']): EventLevel {
-  switch (name) {
-    case 'lb-sync-error': return 'error'
-    case 'lb-sync-start': return 'debug'
-    case 'lb-sync-done': return fields['repaired'] === 0 && fields['configBytes'] === 0 ? 'debug' : 'info'
-    case 'lb-sync-vip-repaired': case 'lb-sync-config-repaired': return 'warn'
-    case 'real-transition': return fields['to'] === 'down' ? 'warn' : 'info'
-    case 'vip-state': return fields['to'] === 'up' ? 'info' : 'warn'
-    default: return 'info'
-  }
-}
-
-export function balancingEvent (name: string, fields: LoadBalancerEvent['fields']): LoadBalancerEvent { return { at: Date.now(), name, level: levelOf(name, fields), fields } }
 
 export function startBalancing (o: BalancingOptions): Balancing {
   const balancer = new Balancer(monotonicMs, readHealth(o.stateDirectory), o.inherited ? monotonicMs() + WARM_UP_MS : -Infinity)

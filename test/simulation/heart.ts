@@ -60,9 +60,8 @@ export class Heart {
     if (this.present) return true
     for (const { rg, epoch } of this.held()) {
       const theirs = peer.rgs.find((r) => r.rg === rg)
-      const asked = theirs !== undefined && !claims(theirs.role) && theirs.asks && theirs.epoch >= epoch
-      if (!this.rules.yields || theirs === undefined || !(asked || (claims(theirs.role) && theirs.epoch > epoch))) continue
-      if (asked) this.world.asked(rg)
+      if (!this.rules.yields || theirs === undefined || !(claims(theirs.role) ? theirs.epoch > epoch : theirs.asks && theirs.epoch >= epoch)) continue
+      if (!claims(theirs.role)) this.world.asked(rg)
       this.world.table.setRole(rg, roleNumbers.standby, epoch, 0n)
       this.dropped.add(rg)
       this.speaks = true

@@ -43,10 +43,10 @@ interface Place {
 }
 
 /** Entries of what was read that are not what was put. */
-function driftOf ({ inForce }: Place, ring: Uint8Array<ArrayBuffer>): number {
-  if (inForce === null || Buffer.compare(inForce.ring, ring) === 0) return 0
-  const [is, was] = [new Uint16Array(ring.buffer), new Uint16Array(inForce.ring.buffer, inForce.ring.byteOffset, inForce.ring.length / 2)]
-  return is.reduce((n, real, i) => real === was[i] ? n : n + 1, 0)
+function driftOf ({ inForce }: Place, ring: Uint16Array): number {
+  if (inForce === null || Buffer.compare(inForce.ring, new Uint8Array(ring.buffer, 0, ring.byteLength)) === 0) return 0
+  const was = new Uint16Array(inForce.ring.buffer, inForce.ring.byteOffset, ring.length)
+  return ring.reduce((n, real, i) => real === was[i] ? n : n + 1, 0)
 }
 
 /** Looked at in one turn of the event loop: a millisecond. */
@@ -58,6 +58,8 @@ export class RingArena {
   private readonly places = new Map<string, Place>()
   /** Free stretches, by start. Element 0 stays unused, so that 0 means no ring. */
   private free: Array<{ at: number, count: number }>
+
+  private readonly scratch = new Uint8Array(limits.LS_RING_MAX * 2)
 
   /** Rings that a predecessor's configuration picks from until the first flip. */
   private inherited: Array<{ at: number, count: number }>
@@ -123,7 +125,7 @@ export class RingArena {
     return [...this.places].map(([vip, place]) => {
       const ring = this.read(vip, place)
       const entries = new Map<number, number>()
-      for (const real of new Uint16Array(ring.buffer)) entries.set(real, (entries.get(real) ?? 0) + 1)
+      for (const real of ring) entries.set(real, (entries.get(real) ?? 0) + 1)
       return {
         vip, ringSize: place.size, ringHash: (place.inForce?.hash ?? 0n).toString(16).padStart(16, '0'), drifted: driftOf(place, ring),
         reals: [...entries].map(([id, entries]) => ({ id, entries })).sort((a, b) => a.id - b.id)
@@ -151,10 +153,11 @@ export class RingArena {
 
   get size (): number { return this.places.size }
 
-  private read (vip: string, place: Place): Uint8Array<ArrayBuffer> {
-    const ring = new Uint8Array(place.size * 2)
-    native(() => { this.table.readArena(place.elements[place.active], ring) }, { object: `vip ${vip}` })
-    return ring
+  /** In one buffer, which the next call takes again: a thousand rings are no garbage of theirs. */
+  private read (vip: string, place: Place): Uint16Array {
+    const bytes = this.scratch.subarray(0, place.size * 2)
+    native(() => { this.table.readArena(place.elements[place.active], bytes) }, { object: `vip ${vip}` })
+    return new Uint16Array(this.scratch.buffer, 0, place.size)
   }
 
   /** `known`: not built again when it is of the same; `from`: as few entries as can be move from it. */

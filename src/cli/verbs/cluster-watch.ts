@@ -1,6 +1,7 @@
 /** cluster watch: events as they happen, one line each. */
 import type { Command } from 'commander'
 import type { ClusterEvent } from '../../generated/proto/lockstep/v1/cluster.js'
+import { fieldObject, fieldWords } from '../event-fields.js'
 import { printable, time } from '../format.js'
 import { toJson } from '../json.js'
 import { action, onlineVerb, type Cli } from '../verb.js'
@@ -18,10 +19,10 @@ export function addClusterWatch (cluster: Command, cli: Cli): void {
 }
 
 function eventJson ({ atMs, name, rg, peer, fields }: ClusterEvent): string {
-  return `${toJson({ time: new Date(Number(atMs)).toISOString(), event: name, rg: rg ?? null, peer: peer === '' ? null : peer, fields: Object.fromEntries(fields.map((f) => [f.name, f.value?.value ?? null])) })}\n`
+  return `${toJson({ time: new Date(Number(atMs)).toISOString(), event: name, rg: rg ?? null, peer: peer === '' ? null : peer, fields: fieldObject(fields) })}\n`
 }
 
 function eventLine ({ atMs, name, rg, peer, fields }: ClusterEvent): string {
-  const words = [time(atMs), name.padEnd(14), ...(rg === undefined ? [] : [`rg=${rg}`]), ...(peer === '' ? [] : [`peer=${peer}`]), ...fields.map((f) => `${f.name}=${f.value?.value ?? '-'}`)]
+  const words = [time(atMs), name.padEnd(14), ...(rg === undefined ? [] : [`rg=${rg}`]), ...(peer === '' ? [] : [`peer=${peer}`]), ...fieldWords(fields)]
   return `${printable(words.join(' ').trimEnd())}\n`
 }

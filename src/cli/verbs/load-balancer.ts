@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { TargetOperation, type CheckTarget, type LoadBalancerEvent, type Ring, type VipReal, type VipStatus } from '../../generated/proto/lockstep/v1/load_balancer.js'
 import { withAgent } from '../agent-link.js'
 import { call } from '../client.js'
+import { fieldObject, fieldWords } from '../event-fields.js'
 import { exitCode } from '../exit-codes.js'
 import { duration, printable, protocolName, time } from '../format.js'
 import { toJson } from '../json.js'
@@ -94,12 +95,9 @@ function vipTable ({ io }: Cli, vips: readonly VipStatus[]): string {
   ], rows, io)
 }
 
-const fieldsOf = ({ fields }: LoadBalancerEvent): Array<readonly [string, string | number | null]> => fields.map(({ name, value }) => [name, value?.value ?? null])
+const eventJson = ({ atMs, name, level, fields }: LoadBalancerEvent): string => `${toJson({ time: new Date(Number(atMs)).toISOString(), event: name, level, fields: fieldObject(fields) })}\n`
 
-const eventJson = (event: LoadBalancerEvent): string => `${toJson({ time: new Date(Number(event.atMs)).toISOString(), event: event.name, level: event.level, fields: Object.fromEntries(fieldsOf(event)) })}\n`
-
-const eventLine = (event: LoadBalancerEvent): string =>
-  `${printable([time(event.atMs), event.level.padEnd(5), event.name, ...fieldsOf(event).map(([name, value]) => `${name}=${value ?? '-'}`)].join(' ').trimEnd())}\n`
+const eventLine = ({ atMs, name, level, fields }: LoadBalancerEvent): string => `${printable([time(atMs), level.padEnd(5), name, ...fieldWords(fields)].join(' '))}\n`
 
 function ringTable ({ io }: Cli, rings: readonly Ring[]): string {
   const rows = rings.flatMap((ring): Array<{ readonly ring: Ring | null, readonly name: string, readonly entries: number }> => ring.reals.map(({ name, entries }, i) => ({ ring: i === 0 ? ring : null, name, entries })))

@@ -1,7 +1,7 @@
 /** vip put, vip delete; real put, delete, weight, drain, restore; overlay list: what is changed while the agent runs, beside the configuration. */
 import type { Command } from 'commander'
 import type { LoadBalancerGetOverlayResponse, OverlayHold, OverlayReal } from '../../generated/proto/lockstep/v1/load_balancer.js'
-import { formatAddress, parseAddress } from '../../lib/address.js'
+import { formatAddress, parseAddress, parseEndpoint } from '../../lib/address.js'
 import { withAgent } from '../agent-link.js'
 import { call } from '../client.js'
 import { exitCode, usageError } from '../exit-codes.js'
@@ -93,10 +93,10 @@ function split (which: string): { readonly vip: string, readonly real: string } 
 
 export function realOf (text: string): OverlayReal {
   const [where = '', weight] = text.split('=')
-  const [, bracketed, plain, port = '0'] = /^(?:\[([^\]]+)\]|([^:]+|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*))(?::(\d{1,5}))?$/i.exec(where) ?? []
-  const address = parseAddress(bracketed ?? plain ?? '')
-  if (address === null) throw usageError('not a real', text, 'ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, and =WEIGHT behind it')
-  return { address: formatAddress(address), port: parseSmall(port), weight: weight === undefined ? undefined : parseSmall(weight), name: '', healthcheck: '' }
+  const alone = parseAddress(where)
+  const found = alone === null ? parseEndpoint(where) : { address: alone, port: 0 }
+  if (found === null) throw usageError('not a real', text, 'ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, and =WEIGHT behind it')
+  return { address: formatAddress(found.address), port: found.port, weight: weight === undefined ? undefined : parseSmall(weight), name: '', healthcheck: '' }
 }
 
 interface Row { readonly what: string, readonly is: string, readonly hold: OverlayHold | undefined }

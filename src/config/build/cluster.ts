@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import { clusterDefaults, clusterLimits as max } from '../../contract/cluster-limits.js'
 import type { ClusterGroup, ClusterNode, ClusterSettings, Endpoint, Monitor } from '../../contract/cluster.js'
 import type { Interface, RedundancyGroup } from '../../contract/desired.js'
-import { familyOf, formatAddress, formatEndpoint, parseAddress } from '../../lib/address.js'
+import { familyOf, formatAddress, formatEndpoint, parseEndpoint } from '../../lib/address.js'
 import { oneOf, pointer } from '../issues.js'
 import type { RawCluster, RawConfig, RawGroup, RawMonitor, Scalar } from '../raw.js'
 import { formatDuration, parseDuration } from '../units.js'
@@ -147,10 +147,8 @@ function checkEnds (b: Build, first: Sites, second: Sites): void {
 
 /** `192.0.2.1:7946`, `[2001:db8::1]:7946`. */
 function endpoint (b: Build, path: string, given: string): Endpoint | null {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(given)
-  const value = parseAddress(match?.[1] ?? match?.[2] ?? '')
-  const port = Number(match?.[3] ?? 0)
-  if (match === null || value === null || port < 1 || port > 65535 || (familyOf(value) === 6) !== (match[1] !== undefined)) {
+  const { address: value, port } = parseEndpoint(given) ?? { address: null, port: 0 }
+  if (value === null || port === 0) {
     b.issue(path, 'LS_C_VALUE', 'not an address with port', given, 'an address of the node and a port, like 192.0.2.1:7946 or [2001:db8::1]:7946')
     return null
   }

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util'
 import t from 'tap'
 import { address, bytes, count, duration, parseDuration } from '../../../src/cli/format.js'
-import { formatEndpoint } from '../../../src/lib/address.js'
+import { formatAddress, formatEndpoint, parseEndpoint } from '../../../src/lib/address.js'
 import { enumWord, toJson } from '../../../src/cli/json.js'
 import { layOut, table } from '../../../src/cli/table.js'
 
@@ -27,6 +27,14 @@ t.test('addresses as RFC 5952 wants them', async (t) => {
   ]
   for (const [hex, text] of cases) t.equal(address(Buffer.from(`ff${hex}`, 'hex'), 1), text)
   t.equal(formatEndpoint('::1', 5), '[::1]:5')
+})
+
+t.test('endpoints both ways; what is none', async (t) => {
+  for (const text of ['192.0.2.7:80', '[2001:db8::7]:65535', '0.0.0.0:0']) {
+    const found = parseEndpoint(text)
+    t.equal(found === null ? null : formatEndpoint(formatAddress(found.address), found.port), text)
+  }
+  for (const text of ['', '192.0.2.7', '192.0.2.7:', '192.0.2.7:65536', '192.0.2.7:-1', '[192.0.2.7]:80', '2001:db8::7:80', '[2001:db8::7]', 'host:80', ' 192.0.2.7:80']) t.equal(parseEndpoint(text), null, text)
 })
 
 t.test('JSON: 64-bit numbers stay exact, words for enumerations', async (t) => {

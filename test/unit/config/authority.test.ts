@@ -483,8 +483,10 @@ t.test('a VIP that cannot be is refused as it is put, before it has reals', asyn
   await t.rejects(w.authority.change(api('nothing'), signal), { code: 'LS_C_INVALID' })
   const change = api('tcp') as Extract<OverlayChange, { kind: 'put-vip' }>
   for (const settings of [{ address: 'nowhere' }, { address: '192.0.2.9', mode: 'foo' as 'nat' }, { address: '2001:db8:1::9', port: -1 }]) await t.rejects(w.authority.change({ ...change, settings }, signal), { code: 'LS_C_INVALID' })
+  const applies = w.sink.applied.length
   await w.authority.change({ ...change, settings: { address: '2001:db8:1::9', port: 443 } }, signal)
   t.equal(w.authority.overlay.vips.length, 1)
+  t.equal(w.sink.applied.length, applies, 'what waits for its first real does not touch the dataplane')
 })
 
 t.test('what was put keeps no rollback and no start from coming: it is dropped, and that is told', async t => {

@@ -85,7 +85,7 @@ t.test('http', async t => {
   t.match(await ask(target(await portOf(t, createTcp((socket) => { socket.end('what?\r\n\r\n') })), { type: 'http', http: web })), { ok: false })
 })
 
-t.test('tls: any certificate, one that is valid, one of an authority', { skip: hasOpenssl() ? false : 'needs openssl' }, async t => {
+t.test('tls: any certificate, one that is valid, one of an authority', { skip: hasOpenssl() ? false : 'no openssl program' }, async t => {
   const directory = mkdtempSync(join(tmpdir(), 'ls-probe-'))
   t.teardown(() => { rmSync(directory, { recursive: true }) })
   const { ca, issue } = createAuthority(directory)

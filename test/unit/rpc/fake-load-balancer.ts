@@ -1,6 +1,7 @@
 /** A load balancer in memory: two VIPs, two targets, and what operators said. */
 import { EventLog } from '../../../src/lib/event-log.js'
-import type { LoadBalancerControl, LoadBalancerEvent, RingStatus, VipStatus } from '../../../src/contract/balancing.js'
+import { balancingLost } from '../../../src/reconcile/lb/events.js'
+import type { LoadBalancerControl, RingStatus, VipStatus } from '../../../src/contract/balancing.js'
 import type { Drift } from '../../../src/contract/dataplane.js'
 import { noOverlay, type Overlay, type OverlayChange } from '../../../src/contract/overlay.js'
 import type { HealthInput, TargetStatus } from '../../../src/contract/health.js'
@@ -27,7 +28,7 @@ export class FakeLoadBalancer implements LoadBalancerControl {
   laid: Overlay = noOverlay
   changes: OverlayChange[] = []
 
-  readonly events = new EventLog<LoadBalancerEvent>((lost) => ({ at: 0, name: 'events-lost', level: 'warn', fields: { lost } }))
+  readonly events = new EventLog(balancingLost)
   readonly watch: LoadBalancerControl['watch'] = this.events.watch
   rings: readonly RingStatus[] = [{ vip: 'web', size: 127, hash: '00000000000000ff', drifted: 1, reals: [{ name: 'a', entries: 100 }, { name: 'b', entries: 27 }] }]
   async readBack (): Promise<readonly RingStatus[]> { return await Promise.resolve(this.rings) }

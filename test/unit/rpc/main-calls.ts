@@ -1,12 +1,12 @@
 /** The main thread's side of the bridge, answered by the services of a test double. */
 import { ClusterLog } from '../../../src/ha/event-log.js'
-import type { LoadBalancerEvent } from '../../../src/contract/balancing.js'
+import { balancingLost } from '../../../src/reconcile/lb/events.js'
 import { EventLog } from '../../../src/lib/event-log.js'
 import { clusterCalls } from '../../../src/workers/cluster-bridge.js'
 import type { AgentServices } from '../../../src/contract/services.js'
 import type { MainCalls } from '../../../src/workers/protocol.js'
 
-export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config, cluster, loadBalancer: lb }: AgentServices, events = new ClusterLog(), balancing = new EventLog<LoadBalancerEvent>((lost) => ({ at: 0, name: 'events-lost', level: 'warn', fields: { lost } }))): MainCalls {
+export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config, cluster, loadBalancer: lb }: AgentServices, events = new ClusterLog(), balancing = new EventLog(balancingLost)): MainCalls {
   return {
     info, probeAll, switchBackend, links: async () => await dataplane().links(),
     status: config.status, text: config.text, check: config.check, apply: config.apply, confirm: config.confirm, rollback: config.rollback,
