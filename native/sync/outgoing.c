@@ -72,21 +72,52 @@ static void tell(struct frames *f, u32 owned, const struct ls_wire_record *recor
 	add_upsert(f, record);
 }
 
-/* Ends first: tuples are used again at once, and what comes must not meet what goes. */
+/* What is in the slot against its shadow: a difference of an owned group is told, one of the peer's is counted, so that the next cut of the peer's finds it.
+ * False: there is none. */
+static bool compare(struct frames *f, u32 owned, u32 slot, u64 now)
+{
+	struct ls_replica *r = f->r;
+	struct ls_shadow *s = &r->shadow[slot];
+	struct ls_wire_record record;
+
+	if (ls_sync_read(r, slot, now, &record)) {
+		if (ls_sync_is_current(r, slot, &record))
+			return false;
+		if (owned_by(owned, record.rg))
+			tell(f, owned, &record);
+		else
+			ls_sync_remember(r, slot, &record, ls_sync_hash(r, &record.id));
+		return true;
+	}
+	if (!s->used)
+		return false;
+	if (owned_by(owned, s->rg))
+		add_delete(f, s->rg, &s->item.id, NULL, LS_CLOSE_TIMEOUT);
+	ls_sync_forget(r, slot);
+	return true;
+}
+
+/* Ends first: tuples are used again at once, and what comes must not meet what goes. What this node does not own any more (a packet was under way as it let
+ * go) is counted and not told. */
 u64 ls_replica_note(struct ls_replica *r, const struct ls_wire_record *records, u32 n, u32 owned, u8 *out, u64 *rows)
 {
 	struct frames f = { .r = r, .out = out };
+	u64 now = ls_clock_ns();
 
 	pthread_mutex_lock(&r->lock);
 	for (u32 i = 0; i < n; i++) {
 		const struct ls_wire_record *record = &records[i];
 		u32 slot;
 
-		if (record->kind != LS_NOTICE_DELETE || !owned_by(owned, record->rg))
+		if (record->kind != LS_NOTICE_DELETE)
 			continue;
 		slot = ls_sync_find(r, &record->id, ls_sync_hash(r, &record->id));
 		if (slot == LS_SLOT_NONE)
 			continue; /* the peer never heard of it */
+		if (!owned_by(owned, record->rg)) {
+			compare(&f, owned, slot, now);
+			continue;
+		}
 		ls_sync_forget(r, slot);
 		add_delete(&f, record->rg, &record->id, &record->key, record->close_reason);
 	}
@@ -95,6 +126,8 @@ u64 ls_replica_note(struct ls_replica *r, const struct ls_wire_record *records, 
 
 		if (i + 8 < n && records[i + 8].slot < r->t->env.slots)
 			__builtin_prefetch(&r->shadow[records[i + 8].slot], 1);
+		if (record->kind != LS_NOTICE_DELETE && !owned_by(owned, record->rg) && record->slot < r->t->env.slots)
+			compare(&f, owned, record->slot, now);
 		if (record->kind == LS_NOTICE_DELETE || !owned_by(owned, record->rg) || record->flags & (LS_SF_HOST | LS_SF_NO_SYNC) || !still(r, record))
 			continue;
 		if (record->flags & LS_SF_LATE && !(record->flow & LS_FLOW_SHARED) && !ls_sync_ripen(r, owned, record->slot))
@@ -183,30 +216,15 @@ u64 ls_replica_activity(struct ls_replica *r, u32 owned, u32 *cursor, u32 max, u
 u64 ls_replica_audit(struct ls_replica *r, u32 owned, u32 *cursor, u32 slots, u8 *out, u64 *found)
 {
 	struct frames f = { .r = r, .out = out };
-	struct ls_wire_record record;
 	u64 now = ls_clock_ns();
 
 	*found = 0;
 	pthread_mutex_lock(&r->lock);
 	for (; *cursor < r->t->env.slots && slots; slots--) {
 		u32 slot = (*cursor)++;
-		struct ls_shadow *s = &r->shadow[slot];
 
 		ls_sync_ripen(r, owned, slot);
-		if (ls_sync_read(r, slot, now, &record)) {
-			if (ls_sync_is_current(r, slot, &record))
-				continue;
-			++*found;
-			if (owned_by(owned, record.rg))
-				tell(&f, owned, &record);
-			else
-				ls_sync_remember(r, slot, &record, ls_sync_hash(r, &record.id));
-		} else if (s->used) {
-			++*found;
-			if (owned_by(owned, s->rg))
-				add_delete(&f, s->rg, &s->item.id, NULL, LS_CLOSE_TIMEOUT);
-			ls_sync_forget(r, slot);
-		}
+		*found += compare(&f, owned, slot, now);
 	}
 	if (*cursor >= r->t->env.slots)
 		*cursor = 0xffffffff;

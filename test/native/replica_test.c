@@ -637,6 +637,33 @@ TEST("another key: an end that was not told yet is told all the same")
 	node_close(&b);
 }
 
+TEST("I8 what comes and goes as a group is let go: told to nobody, counted all the same, and the next cut of the new owner's finds it")
+{
+	struct node a, b;
+	struct ls_apply_result sum;
+	u32 slot[11];
+
+	node_open(&a, true);
+	node_open(&b, false);
+	for (u32 i = 0; i < 10; i++)
+		CHECK(create(&a, i, &slot[i]));
+	drain(&a);
+	give(&b, a.out, a.bytes, &sum);
+	CHECK(create(&a, 10, &slot[10]));
+	end(&a, slot[0]);
+	end(&a, slot[1]);
+	swap_roles(&a, &b);
+	CHECK_EQ(drain(&a), 0);
+	CHECK_EQ(a.bytes, 0);
+	CHECK_EQ(items(&a), 9);
+	CHECK_EQ(repair(&b, &a), 3);
+	CHECK_EQ(repair(&b, &a), 0);
+	equal(&a, &b, 11);
+	CHECK_EQ(live_count(a.t), 10);
+	node_close(&a);
+	node_close(&b);
+}
+
 TEST("sync never: not sent, in no sketch, ended by nobody but the node that has it")
 {
 	struct node a, b;
