@@ -15,6 +15,7 @@
 #define LS_ANSWER_COOKIE 257    /* SYN+ACK with a cookie: p->answer_info is its sequence number, p->ident its MSS */
 #define LS_ANSWER_HANDSHAKE 258 /* the acknowledgement of a server's SYN+ACK */
 #define LS_COOKIE_WINDOW 65535
+#define LS_QUOTE_DEPTH 92 /* most of an error that lies before the packet a tunnel carried: IPv6, ICMPv6, IPv6, GRE */
 
 /* Turns the Ethernet header around; the frame leaves where it came from. */
 LS_INLINE bool ls_answer_link(const struct ls_env *e, struct ls_pkt *p)
@@ -377,13 +378,29 @@ LS_INLINE u32 ls_answer_reject(const struct ls_env *e, struct ls_pkt *p)
 	return ls_answered(e, p, LS_DROP_POLICY_REJECT, v6 ? 1 : 3, v6 ? 1 : 13, 0);
 }
 
+/* The packet that an error quotes, as much of it as is there, in place of the error. */
+LS_STAGE bool ls_answer_quoted(struct ls_pkt *p)
+{
+	LS_GIVEN(p);
+	u32 cut = (u32)p->embedded_l3 - p->l3, bytes = p->l3_bytes;
+
+	if (cut > LS_QUOTE_DEPTH || cut >= bytes || !port_trim(p->buf, p->l3 + bytes) || !port_pull(p->buf, cut))
+		return false;
+	p->l3_bytes = (u16)(bytes - cut);
+	p->l4 = p->l3;
+	p->ethertype = p->key.family == LS_IP6 ? LS_ETH_IP6 : LS_ETH_IP4;
+	return true;
+}
+
 /* After LS_V_ANSWER: the answer in place of the packet, or the drop alone when none may be given. Needs the packet as it came, as much of it as is quoted. */
 LS_STAGE u32 ls_answer(const struct ls_env *e, struct ls_pkt *p)
 {
 	LS_GIVEN(e && p);
 	bool sent;
 
-	if ((p->flags & LS_PF_FABRIC) && !ls_fabric_back(e, p))
+	if ((p->flags & LS_PF_QUOTED) && !ls_answer_quoted(p))
+		return LS_V_DROP;
+	if ((p->flags & (LS_PF_FABRIC | LS_PF_QUOTED)) && !ls_fabric_back(e, p))
 		return LS_V_DROP;
 	switch (p->answer_type) {
 	case LS_ANSWER_RESET:

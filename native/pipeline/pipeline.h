@@ -12,8 +12,9 @@
 
 #include "fragment.h"
 #include "open.h"
+#include "tunnel.h"
 
-/* An ICMP error that belongs to no session: the host's own affair if it is addressed to the host. */
+/* An ICMP error whose quote is no session's packet: about one that was wrapped here or at the peer, or the host's own affair if it is addressed to the host. */
 LS_STAGE u32 ls_error_unmatched(const struct ls_env *e, struct ls_pkt *p)
 {
 	LS_GIVEN(e && p);
@@ -21,9 +22,13 @@ LS_STAGE u32 ls_error_unmatched(const struct ls_env *e, struct ls_pkt *p)
 	const u8 *h = port_at(p->buf, p->l3, v6 ? 40 : 20);
 	const struct ls_local *l;
 	struct ls_addr dst;
+	u32 mtu;
 
 	if (!h)
 		return ls_drop(e, p, LS_DROP_TRUNCATED);
+	mtu = ls_tunnel_too_big(e, p);
+	if (mtu)
+		return ls_answer_too_big(e, p, mtu);
 	if (v6)
 		ls_copy16(dst.b, h + 24);
 	else

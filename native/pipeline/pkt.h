@@ -42,6 +42,7 @@ enum ls_pkt_flags {
 	LS_PF_EMBEDDED_SHORT = 1 << 12, /* the embedded transport checksum is not in the packet */
 	LS_PF_SHIFTED = 1 << 14,    /* of a cookie's session: sequence numbers change as well */
 	LS_PF_FABRIC = 1 << 15,     /* came by the fabric */
+	LS_PF_QUOTED = 1 << 16,     /* what is answered is the packet at embedded_l3, which an error quotes (tunnel.h) */
 };
 
 struct ls_pkt {

@@ -67,6 +67,12 @@ function zeroSumWord (s: FrameSpec, sport: number, dport: number): number[] {
 
 const pool = 'nat: {pools: {p: {addresses: 203.0.113.9, ports: 5000-5000}}, source: [{name: hide, from: inside, to: outside, translate: pool, pool: p}]}'
 const vip = (mode: string, more = ''): string => `vips: {web: {address: 198.51.100.80, port: 80, mode: ${mode}, ring-size: 13, pools: [{reals: [{name: one, address: 10.0.1.2${more}}]}]}}`
+/** A full segment to the VIP as it left in a tunnel of this header, and what a router quotes of it. */
+const full = (family: 4 | 6, ttl: number): number[] => {
+  const s = family === 4 ? { ...intoA('10.0.0.2', '198.51.100.80'), ttl } : { ...intoA('2001:db8:a::2', '2001:db8:80::80'), ttl }
+  return [...tcp(s, 4000, 80, { flags: tcpFlags.ack, data: Array.from({ length: 1400 }, (_, i) => i & 255) }).subarray(14)]
+}
+const tunnelled = (from: string, to: string, protocol: number, inner: readonly number[], bytes: number): number[] => [...ip({ ...outOfB(from, to), ttl: 60 }, protocol, inner).subarray(14, 14 + bytes)]
 const wordAfterNat = zeroSumWord(outOfB('203.0.113.9', '10.0.1.2'), 5000, 53)
 const embedded = (frame: Buffer): number[] => [...frame.subarray(14, 14 + 28)]
 
@@ -164,6 +170,50 @@ const cases: readonly Case[] = [
   {
     name: 'a VIP with mode gre (RFC 2784)', yaml: vip('gre'), a: [tcp(intoA('10.0.0.2', '198.51.100.80'), 4000, 80, syn)],
     outB: [ip(outOfB('10.0.1.1', '10.0.1.2', { ttl: 64 }), 47, [0, 0, 8, 0, ...tcp(outOfB('10.0.0.2', '198.51.100.80'), 4000, 80, syn).subarray(14)])], sessions: 1
+  },
+  {
+    name: 'too big for the path of a tunnel: the client is told, whichever node the error comes to and however little it quotes (RFC 2003 5.1)', yaml: vip('ipip'),
+    a: [tcp(intoA('10.0.0.2', '198.51.100.80'), 4000, 80, syn)],
+    outB: [ip(outOfB('10.0.1.1', '10.0.1.2', { ttl: 64 }), 4, [...tcp(outOfB('10.0.0.2', '198.51.100.80'), 4000, 80, syn).subarray(14)])],
+    b: [
+      icmp(intoB('10.0.1.9', '10.0.1.1'), 3, 4, u32(1400), tunnelled('10.0.1.1', '10.0.1.2', 4, full(4, 63), 548)), // to the node that wrapped it
+      icmp(intoB('10.0.1.9', '10.0.1.7'), 3, 4, u32(1300), tunnelled('10.0.1.7', '10.0.1.2', 4, full(4, 63), 20 + 28)), // to its peer
+      icmp(intoB('10.0.1.9', '10.0.1.7'), 3, 4, u32(1300), tunnelled('10.0.1.7', '10.0.1.3', 4, full(4, 63), 548)) // of no session's real
+    ],
+    outA: [
+      icmp(outOfA('10.0.0.1', '10.0.0.2', { ttl: 64, tos: 0xc0, df: false }), 3, 4, u32(1380), full(4, 63).slice(0, 528)),
+      icmp(outOfA('10.0.0.1', '10.0.0.2', { ttl: 64, tos: 0xc0, df: false }), 3, 4, u32(1280), full(4, 63).slice(0, 28))
+    ],
+    drops: { mtu_exceeded: 2, icmp_unmatched: 1 }, sessions: 1
+  },
+  {
+    name: 'likewise for IPv6 in IPv6 by GRE, and a client of IPv6 is never told less than 1280', yaml: vip('gre').replace('198.51.100.80', '"2001:db8:80::80"').replace('10.0.1.2', '"2001:db8:b::2"'),
+    a: [tcp(intoA('2001:db8:a::2', '2001:db8:80::80'), 4000, 80, syn)],
+    outB: [ip(outOfB('2001:db8:b::1', '2001:db8:b::2', { ttl: 64 }), 47, [0, 0, 0x86, 0xdd, ...tcp(outOfB('2001:db8:a::2', '2001:db8:80::80'), 4000, 80, syn).subarray(14)])],
+    b: [
+      icmp(intoB('2001:db8:b::9', '2001:db8:b::1'), 2, 0, u32(1400), tunnelled('2001:db8:b::1', '2001:db8:b::2', 47, [0, 0, 0x86, 0xdd, ...full(6, 63)], 1232)),
+      icmp(intoB('2001:db8:b::9', '2001:db8:b::7'), 2, 0, u32(1290), tunnelled('2001:db8:b::7', '2001:db8:b::2', 47, [0, 0, 0x86, 0xdd, ...full(6, 63)], 40 + 4 + 48)),
+      icmp(intoB('2001:db8:b::9', '2001:db8:b::7'), 2, 0, u32(1504), tunnelled('2001:db8:b::7', '2001:db8:b::2', 47, [0, 0, 0x86, 0xdd, ...full(6, 63)], 1232)) // it was not that long
+    ],
+    outA: [
+      icmp(outOfA('2001:db8:a::1', '2001:db8:a::2', { ttl: 64 }), 2, 0, u32(1356), full(6, 63).slice(0, 1188)),
+      icmp(outOfA('2001:db8:a::1', '2001:db8:a::2', { ttl: 64 }), 2, 0, u32(1280), full(6, 63).slice(0, 48))
+    ],
+    drops: { mtu_exceeded: 2, icmp_unmatched: 1 }, sessions: 1
+  },
+  {
+    name: 'likewise for IPv6 in IPv4', yaml: vip('ipip').replace('198.51.100.80', '"2001:db8:80::80"'),
+    a: [tcp(intoA('2001:db8:a::2', '2001:db8:80::80'), 4000, 80, syn)],
+    outB: [ip(outOfB('10.0.1.1', '10.0.1.2', { ttl: 64 }), 41, [...tcp(outOfB('2001:db8:a::2', '2001:db8:80::80'), 4000, 80, syn).subarray(14)])],
+    b: [icmp(intoB('10.0.1.9', '10.0.1.1'), 3, 4, u32(1400), tunnelled('10.0.1.1', '10.0.1.2', 41, full(6, 63), 548))],
+    outA: [icmp(outOfA('2001:db8:a::1', '2001:db8:a::2', { ttl: 64 }), 2, 0, u32(1380), full(6, 63).slice(0, 528))], drops: { mtu_exceeded: 1 }, sessions: 1
+  },
+  {
+    name: 'and for IPv4 in IPv6 by GRE', yaml: vip('gre').replace('10.0.1.2', '"2001:db8:b::2"'),
+    a: [tcp(intoA('10.0.0.2', '198.51.100.80'), 4000, 80, syn)],
+    outB: [ip(outOfB('2001:db8:b::1', '2001:db8:b::2', { ttl: 64 }), 47, [0, 0, 8, 0, ...tcp(outOfB('10.0.0.2', '198.51.100.80'), 4000, 80, syn).subarray(14)])],
+    b: [icmp(intoB('2001:db8:b::9', '2001:db8:b::1'), 2, 0, u32(1400), tunnelled('2001:db8:b::1', '2001:db8:b::2', 47, [0, 0, 8, 0, ...full(4, 63)], 1232))],
+    outA: [icmp(outOfA('10.0.0.1', '10.0.0.2', { ttl: 64, tos: 0xc0, df: false }), 3, 4, u32(1356), full(4, 63).slice(0, 548))], drops: { mtu_exceeded: 1 }, sessions: 1
   },
   {
     name: 'TTL 1: time exceeded from the interface it came in on, quoting the packet as it came',

@@ -178,7 +178,7 @@ LS_PART u32 ls_frame_replace(struct xdp_md *ctx, struct ls_pkt *p)
 	at = p->buf->head;
 	LS_OPAQUE(n);
 	LS_OPAQUE(at);
-	if (n == 0 || n > LS_WINDOW_LOAD || at > LS_HEADROOM + 8 + LS_FABRIC_BYTES)
+	if (n == 0 || n > LS_WINDOW_LOAD || at > LS_HEADROOM + 8 + LS_QUOTE_DEPTH)
 		return 1;
 	to = (u8 *)(unsigned long)ctx->data;
 	end = (u8 *)(unsigned long)ctx->data_end;
