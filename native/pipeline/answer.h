@@ -147,11 +147,12 @@ LS_STAGE u32 ls_nd(const struct ls_env *e, struct ls_pkt *p)
 LS_STAGE u32 ls_answer_echo(const struct ls_env *e, struct ls_pkt *p)
 {
 	LS_GIVEN(e && p);
+	u32 v = p->flags & LS_PF_FABRIC ? ls_fabric_back(e, p) : LS_V_TX;
 	bool v6 = p->key.family == LS_IP6;
 	be16 was;
 	u8 *h;
 
-	if ((p->flags & LS_PF_FABRIC) && !ls_fabric_back(e, p))
+	if (v == LS_V_DROP)
 		return ls_drop(e, p, LS_DROP_NO_ROUTE);
 	h = port_at(p->buf, p->l4, 8);
 	if (!h)
@@ -172,7 +173,7 @@ LS_STAGE u32 ls_answer_echo(const struct ls_env *e, struct ls_pkt *p)
 	/* swapping the addresses leaves every sum as it is */
 	if (!ls_put_addr(p, p->l3, true, &p->key.dst) || !ls_put_addr(p, p->l3, false, &p->key.src) || !ls_answer_link(e, p))
 		return ls_drop(e, p, LS_DROP_TRUNCATED);
-	return LS_V_TX;
+	return v;
 }
 
 /* May this packet be answered with an error at all? RFC 1122 3.2.2, RFC 4443 2.4(e). */
@@ -396,12 +397,15 @@ LS_STAGE bool ls_answer_quoted(struct ls_pkt *p)
 LS_STAGE u32 ls_answer(const struct ls_env *e, struct ls_pkt *p)
 {
 	LS_GIVEN(e && p);
+	u32 v = LS_V_TX;
 	bool sent;
 
 	if ((p->flags & LS_PF_QUOTED) && !ls_answer_quoted(p))
 		return LS_V_DROP;
-	if ((p->flags & (LS_PF_FABRIC | LS_PF_QUOTED)) && !ls_fabric_back(e, p))
-		return LS_V_DROP;
+	if (p->flags & (LS_PF_FABRIC | LS_PF_QUOTED))
+		v = ls_fabric_back(e, p);
+	if (v == LS_V_DROP)
+		return v;
 	switch (p->answer_type) {
 	case LS_ANSWER_RESET:
 		sent = ls_answer_reset(e, p);
@@ -417,7 +421,7 @@ LS_STAGE u32 ls_answer(const struct ls_env *e, struct ls_pkt *p)
 	default:
 		sent = ls_answer_error(e, p);
 	}
-	return sent ? LS_V_TX : LS_V_DROP;
+	return sent ? v : LS_V_DROP;
 }
 
 #endif

@@ -78,8 +78,9 @@ LS_STAGE u32 ls_fabric_in(const struct ls_env *e, struct ls_pkt *p)
 	return LS_DROP_NONE;
 }
 
-/* An answer to a packet that came by the fabric goes by this node's own way to its sender: the frame becomes one that came in there. False: there is none. */
-LS_STAGE bool ls_fabric_back(const struct ls_env *e, struct ls_pkt *p)
+/* An answer whose asker is not where the frame came from goes by this node's own way to it: the frame becomes one that came in there. LS_V_TX, LS_V_NEIGH, or
+ * LS_V_DROP: there is no way. */
+LS_STAGE u32 ls_fabric_back(const struct ls_env *e, struct ls_pkt *p)
 {
 	LS_GIVEN(e && p);
 	const struct ls_iface *i;
@@ -87,18 +88,18 @@ LS_STAGE bool ls_fabric_back(const struct ls_env *e, struct ls_pkt *p)
 	u8 *h;
 
 	port_route(e, &p->key.src, p->key.family, p->key.domain, &p->route);
-	if (p->route.result != LS_ROUTE_OK)
-		return false;
+	if (p->route.result != LS_ROUTE_OK && p->route.result != LS_ROUTE_UNRESOLVED)
+		return LS_V_DROP;
 	i = &port_config(e)->iface[p->route.iface & (LS_IFACES_MAX - 1)];
 	if (!(i->flags & LS_IF_UP) || ls_write_link(p, i) != LS_DROP_NONE)
-		return false;
+		return LS_V_DROP;
 	h = port_at(p->buf, 6, 6);
 	if (!h)
-		return false;
+		return LS_V_DROP;
 	ls_copy6(h, p->route.dst_mac);
 	p->l4 = (u16)(p->l3 + l4);
 	p->in_iface = p->route.iface & (LS_IFACES_MAX - 1);
-	return true;
+	return p->route.result == LS_ROUTE_OK ? LS_V_TX : LS_V_NEIGH;
 }
 
 #endif

@@ -5,13 +5,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { openBackends, removeInstance } from '../../src/backend/registry.js'
 import { TableDataPlane } from '../../src/backend/table/index.js'
 import { compile, ringInputs } from '../../src/config/index.js'
 import { loadCore } from '../../src/native/load.js'
 import { desiredOf, never, until } from '../conformance/rig.js'
+import { bpfObject } from './bpf-object.js'
 import { ebpfSkip } from './instance.js'
 import { Background, must } from './shell.js'
 import { skipReason } from './support.js'
@@ -47,9 +47,7 @@ class Rig {
       return holder
     }
     const [near, far] = [await place('near end'), await place('far end')]
-    const [untag, source] = [join(directory, 'untag.o'), fileURLToPath(new URL('../../../test/lab/untag.bpf.c', import.meta.url))]
-    const machine = (await must({ netns: null, argv: ['cc', '-print-multiarch'] })).trim() // where asm/types.h is
-    await must({ netns: null, argv: ['clang', '-O2', '-target', 'bpf', `-I/usr/include/${machine}`, '-c', '-o', untag, source] }, 60_000)
+    const untag = await bpfObject('untag', directory)
     const instance = `announce-${process.pid}`
     const desired = desiredOf(config)
     const agent = { ...desired.agent, netns: `/proc/${near.pid}/ns/net` }

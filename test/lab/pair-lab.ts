@@ -24,8 +24,8 @@ export class PairLab {
   readonly agents = new Map<RouterName, LabAgent>()
   private constructor (readonly topology: Topology, readonly servers: Servers, readonly keyFile: string, readonly config: string) {}
 
-  static async open (prefix: string, config: Omit<PairConfig, 'keyFile'>): Promise<PairLab> {
-    const topology = await Topology.open({ prefix }, pairPlan(prefix))
+  static async open (prefix: string, config: Omit<PairConfig, 'keyFile'>, plan = pairPlan): Promise<PairLab> {
+    const topology = await Topology.open({ prefix }, plan(prefix))
     try {
       const keyFile = join(topology.directory, 'cluster.key')
       writeFileSync(keyFile, randomBytes(32), { mode: 0o600 })
@@ -86,6 +86,9 @@ export class PairLab {
     }
   }
 
+  /** Of both agents' logs what is about the cluster, and what is worse than information. */
+  get said (): string { return [...this.agents].map(([name, agent]) => `--- ${name}\n${agent.log.split('\n').filter((l) => l.includes('"cluster"') || /"level":[456]0/.test(l)).slice(-40).join('\n')}`).join('\n') }
+
   /** As if its host lost power: agent, keeper and programs at once. */
   async killNode (router: RouterName): Promise<void> {
     const instance = this.netns(router)
@@ -107,8 +110,8 @@ export class PairLab {
 }
 
 /** Taken down after the test; whatever it does, nothing of it stays. */
-export async function openPairLab (t: Test, name: string, config: Omit<PairConfig, 'keyFile'>): Promise<PairLab> {
-  const lab = await PairLab.open(prefixOf(name), config)
+export async function openPairLab (t: Test, name: string, config: Omit<PairConfig, 'keyFile'>, plan = pairPlan): Promise<PairLab> {
+  const lab = await PairLab.open(prefixOf(name), config, plan)
   t.teardown(async () => {
     await lab.close()
     await nothingLeft(lab.prefix, lab.topology.directory)

@@ -24,17 +24,21 @@ const mac = (link: number, end: number): string => `02:78:0${link}:00:00:${end.t
 
 const hosts: readonly HostName[] = ['client', 'outside', 'r1', 'r2', 'inside', 's1', 's2']
 
+/** Ready at once (no duplicate address detection), no forwarding by the kernel, no advertisements, every error sent. */
+export const quiet = (netns: string): Command => ({
+  netns, argv: ['sh', '-c', [
+    ['ipv6/conf/all/accept_dad', 0], ['ipv6/conf/default/accept_dad', 0], ['ipv6/conf/default/dad_transmits', 0], ['ipv6/conf/default/accept_ra', 0], ['ipv6/conf/default/router_solicitations', 0],
+    ['ipv4/ip_forward', 0], ['ipv6/conf/all/forwarding', 0], ['ipv6/conf/default/forwarding', 0], ['ipv4/conf/all/rp_filter', 0], ['ipv4/conf/default/rp_filter', 0],
+    ['ipv4/icmp_ratelimit', 0], ['ipv6/icmp/ratelimit', 0]
+  ].map(([key, value]) => `echo ${value} > /proc/sys/net/${key}`).join(' && ')]
+})
+
 export function pairPlan (prefix: string): Plan {
   const ns = (host: HostName): string => netnsOf(prefix, host)
   const here = (...argv: string[]): Command => ({ netns: null, argv })
   const at = (host: HostName, ...argv: string[]): Command => ({ netns: ns(host), argv })
   const veth = (a: HostName, aName: string, aMac: string, b: HostName, bName: string, bMac: string): Command =>
     here('ip', 'link', 'add', aName, 'netns', ns(a), 'address', aMac, 'type', 'veth', 'peer', 'name', bName, 'netns', ns(b), 'address', bMac)
-  const quiet = (host: HostName): Command => at(host, 'sh', '-c', [
-    ['ipv6/conf/all/accept_dad', 0], ['ipv6/conf/default/accept_dad', 0], ['ipv6/conf/default/dad_transmits', 0], ['ipv6/conf/default/accept_ra', 0], ['ipv6/conf/default/router_solicitations', 0],
-    ['ipv4/ip_forward', 0], ['ipv6/conf/all/forwarding', 0], ['ipv6/conf/default/forwarding', 0], ['ipv4/conf/all/rp_filter', 0], ['ipv4/conf/default/rp_filter', 0],
-    ['ipv4/icmp_ratelimit', 0], ['ipv6/icmp/ratelimit', 0]
-  ].map(([key, value]) => `echo ${value} > /proc/sys/net/${key}`).join(' && '))
   const give = (host: HostName, dev: string, { v4, v6 }: HostAddresses): Command[] => [at(host, 'ip', 'addr', 'add', `${v4}/24`, 'dev', dev), at(host, 'ip', 'addr', 'add', `${v6}/64`, 'dev', dev, 'nodad')]
   const plain = (host: HostName, dev: string, ...more: string[]): Command => at(host, 'ethtool', '-K', dev, 'lro', 'off', 'tso', 'off', 'gso', 'off', 'tx', 'off', ...more)
   const end = (host: HostName, address: HostAddresses, gateway: HostAddresses): Command[] => [
@@ -49,7 +53,7 @@ export function pairPlan (prefix: string): Plan {
   return {
     hosts,
     commands: [
-      ...hosts.map((h) => here('ip', 'netns', 'add', ns(h))), ...hosts.map(quiet), ...hosts.map((h) => at(h, 'ip', 'link', 'set', 'lo', 'up')),
+      ...hosts.map((h) => here('ip', 'netns', 'add', ns(h))), ...hosts.map((h) => quiet(ns(h))), ...hosts.map((h) => at(h, 'ip', 'link', 'set', 'lo', 'up')),
       at('client', 'sh', '-c', 'echo "1024 65535" > /proc/sys/net/ipv4/ip_local_port_range'),
       veth('outside', 'to-client', mac(1, 0x12), 'client', 'eth0', macs.client), veth('inside', 'to-s1', mac(2, 0x21), 's1', 'eth0', macs.s1), veth('inside', 'to-s2', mac(2, 0x22), 's2', 'eth0', macs.s2),
       ...routers.flatMap((r, i) => [veth(r, 'wan', mac(1, 3 + i), 'outside', `to-${r}`, mac(1, 0x13 + i)), veth(r, 'lan', mac(2, 3 + i), 'inside', `to-${r}`, mac(2, 0x13 + i))]),
@@ -71,7 +75,7 @@ export interface PairConfig {
   /** Of r1 and r2 in group 0. */
   readonly priority?: readonly [number, number]
   readonly capacity?: string
-  /** More top-level YAML. */
+  /** More YAML, behind the VIPs. */
   readonly more?: string
 }
 

@@ -19,7 +19,6 @@ const other = (r: RouterName): RouterName => r === 'r1' ? 'r2' : 'r1'
 const downloads = (lab: PairLab, seconds: number, parallel: number): ReturnType<typeof curl> => curl({
   netns: lab.netns('client'), url: httpUrl(addresses.s1.v4, '1m.bin'), count: parallel, parallel, sha256: lab.servers.bigSha256, rate: `${Math.ceil(1024 / seconds)}k`, timeoutS: seconds * 3 + 30
 })
-const logs = (lab: PairLab): string => [...lab.agents].map(([name, agent]) => `--- ${name}\n${agent.log.split('\n').filter((l) => l.includes('"cluster"') || /"level":[456]0/.test(l)).slice(-40).join('\n')}`).join('\n')
 
 for (const backend of ['userspace', 'ebpf'] as const) {
   const skip = backend === 'ebpf' ? await ebpfSkip('curl') : await skipReason('curl')
@@ -83,7 +82,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
         t.same([(await lab.group(owner)).role, (await lab.group(other(owner))).role], ['owner', 'standby'])
       }
       const result = await running
-      t.same([result.ok, result.failures], [16, {}], result.ok === 16 ? 'every download' : logs(lab))
+      t.same([result.ok, result.failures], [16, {}], result.ok === 16 ? 'every download' : lab.said)
       const figures = await flow.figures
       t.equal(figures.error, null)
       t.comment(`datagrams: ${figures.received} of ${figures.sent}, longest gap ${figures.longestGapMs} ms`)
@@ -106,7 +105,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       }
       t.same((await lab.group('r2')).history.filter((h) => h.to === 'owner').length, (await lab.group('r2')).history.filter((h) => h.to === 'owner' && h.code === 'move').length, 'no takeover but planned ones')
       const result = await running
-      t.same([result.ok, result.failures], [8, {}], result.ok === 8 ? 'every download' : logs(lab))
+      t.same([result.ok, result.failures], [8, {}], result.ok === 8 ? 'every download' : lab.said)
       await lab.settled('r1', 30_000)
     })
 
@@ -117,7 +116,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       await lab.killNode('r1')
       await lab.until(async () => (await lab.group('r2')).role === 'owner' ? null : (await lab.group('r2')).role, 5000)
       const result = await running
-      t.same([result.ok, result.failures], [16, {}], result.ok === 16 ? 'every download' : logs(lab))
+      t.same([result.ok, result.failures], [16, {}], result.ok === 16 ? 'every download' : lab.said)
       await lab.start('r1')
       await lab.settled('r2', 40_000)
       t.pass('it comes back as standby, and is proven equal')

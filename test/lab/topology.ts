@@ -30,12 +30,12 @@ export interface TopologyOptions {
   readonly serverMtu?: number
 }
 
-export type HostName = 'router' | 'client' | 'lan' | 's1' | 's2' | 'attacker' | 'r1' | 'r2' | 'outside' | 'inside'
+export type HostName = 'router' | 'client' | 'lan' | 's1' | 's2' | 'attacker' | 'r1' | 'r2' | 'outside' | 'inside' | 'far'
 
 /** What a lab is made of. */
 export interface Plan { readonly hosts: readonly HostName[], readonly commands: readonly Command[] }
 
-const hostNames: readonly HostName[] = ['router', 'client', 'lan', 's1', 's2', 'attacker', 'r1', 'r2', 'outside', 'inside']
+const hostNames: readonly HostName[] = ['router', 'client', 'lan', 's1', 's2', 'attacker', 'r1', 'r2', 'outside', 'inside', 'far']
 export const netnsOf = (prefix: string, host: HostName): string => `${prefix}-${host === 'router' ? 'rt' : host}`
 
 export interface HostAddresses { readonly v4: string, readonly v6: string }

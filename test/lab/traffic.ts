@@ -195,10 +195,10 @@ export function parseIperf (text: string): IperfFigures {
 const BUSY_MS = 5000
 
 /** `reverse`: the server sends. A server may still be occupied with the end of the run before: that is no failure of the network. */
-export async function iperf (job: { readonly netns: string, readonly to: string, readonly seconds: number, readonly reverse: boolean, readonly streams?: number }): Promise<IperfFigures> {
+export async function iperf (job: { readonly netns: string, readonly to: string, readonly seconds: number, /** Ends by this much instead, `seconds` at most. */ readonly bytes?: number, readonly reverse: boolean, readonly streams?: number }): Promise<IperfFigures> {
   const deadline = Date.now() + BUSY_MS
   for (;;) {
-    const r = await run(['iperf3', '-J', '-c', job.to, '-t', String(job.seconds), '-P', String(job.streams ?? 1), '--connect-timeout', '3000', ...(job.reverse ? ['-R'] : [])],
+    const r = await run(['iperf3', '-J', '-c', job.to, ...(job.bytes === undefined ? ['-t', String(job.seconds)] : ['-n', String(job.bytes)]), '-P', String(job.streams ?? 1), '--connect-timeout', '3000', ...(job.reverse ? ['-R'] : [])],
       { netns: job.netns, timeoutMs: (job.seconds + 20) * 1000 })
     const figures = parseIperf(r.stdout)
     if (figures.error === null || !/busy/.test(figures.error) || Date.now() > deadline) return figures
