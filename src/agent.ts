@@ -298,6 +298,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       onEvent: (event) => {
         const { at, name, rg, peer, fields } = event
         clusterEvents.tell(event)
+        if (name === 'role' && rg !== null && fields['to'] === 'owner') balancing.owns(rg)
         log.info({ event: name, at, ...(rg === null ? {} : { rg }), ...(peer === null ? {} : { peer }), ...fields }, 'cluster')
       }
     })

@@ -16,6 +16,8 @@ export interface Balancing {
   readonly weights: (d: Desired) => (vip: Vip, real: Real) => number
   /** It is in force. */
   readonly configured: (d: Desired) => void
+  /** This node owns the redundancy group from now on. */
+  readonly owns: (rg: number) => void
   readonly control: BalancingControl
   readonly close: () => Promise<void>
 }
@@ -78,14 +80,16 @@ export function startBalancing (o: BalancingOptions): Balancing {
     }
     building = false
   }
-  const follow = ({ weights, states, flush }: Changes): void => {
+  const end = (flush: Changes['flush']): void => { for (const { vip, real } of flush) o.flush(vip, real).catch((error: unknown) => { o.onProblem(`sessions of ${vip}/${real} were not ended`, error) }) }
+  const follow = ({ edits, weights, states, flush }: Changes): void => {
+    for (const { kind, ...fields } of edits) tell(`lb-sync-${kind}`, fields)
     for (const { vip, real, from, to, state } of weights) tell('lb-sync-real-weight-updated', { vip, real, from, to, state })
     for (const { vip, from, to, pool } of states) tell('vip-state', { vip, from, to, pool })
     if (weights.length > 0) {
       stale = true
       void build()
     }
-    for (const { vip, real } of flush) o.flush(vip, real).catch((error: unknown) => { o.onProblem(`sessions of ${vip}/${real} were not ended`, error) })
+    end(flush)
     grow()
   }
   /** Shares in slow start. */
@@ -135,6 +139,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
       threads.replace(balancer.targets, balancer.known)
       follow(changes)
     },
+    owns: (rg) => { end(balancer.owns(rg)) },
     control: {
       vips: async () => await Promise.resolve(balancer.status()),
       targets: async () => await threads.report(),

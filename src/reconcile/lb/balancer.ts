@@ -4,6 +4,7 @@
  */
 import type { RealState, VipState, VipStatus } from '../../contract/balancing.js'
 import type { CheckTarget, HealthState, HealthTransition } from '../../contract/health.js'
+import { editsBetween, type Edit } from './edits.js'
 import { placed, targetsOf, type Checks, type PlacedReal, type PlacedVip } from './targets.js'
 import { weigh, type VipWeights } from './weights.js'
 
@@ -12,6 +13,8 @@ export interface StateChange { readonly vip: string, readonly from: VipState, re
 
 /** What came of something that happened; all empty: nothing. */
 export interface Changes {
+  /** What the configuration changed. */
+  readonly edits: readonly Edit[]
   readonly weights: readonly WeightChange[]
   readonly states: readonly StateChange[]
   /** Reals whose sessions end now. */
@@ -26,6 +29,8 @@ type Weights = ReadonlyMap<string, VipWeights>
 export class Balancer {
   private desired: Checks = { healthChecks: [], vips: [], adjustments: [] }
   private vips: readonly PlacedVip[] = []
+  /** By id of the target: whose reals it stands for. */
+  private users: ReadonlyMap<string, readonly PlacedVip[]> = new Map()
   private readonly health: Map<string, HealthState>
   /** When a target that was down came up, monotonic. */
   private readonly upSinceMs = new Map<string, number>()
@@ -45,11 +50,13 @@ export class Balancer {
 
   /** It is in force. Targets that nobody has any more are forgotten. */
   configure (d: Checks): Changes {
+    const before = this.vips
     this.desired = d
     this.vips = placed(d)
+    this.users = usersOf(this.vips)
     const targets = new Set(this.targets.map(({ id }) => id))
     for (const map of [this.health, this.upSinceMs]) for (const id of map.keys()) if (!targets.has(id)) map.delete(id)
-    return this.weighAll()
+    return { ...this.replace(this.weighed(this.vips)), edits: editsBetween(before, this.vips) }
   }
 
   heard (list: ReadonlyArray<{ readonly id: string, readonly transition: Pick<HealthTransition, 'from' | 'to'> }>): Changes {
@@ -58,11 +65,16 @@ export class Balancer {
       if (from === 'down' && to === 'up') this.upSinceMs.set(id, this.nowMs())
       else this.upSinceMs.delete(id)
     }
-    return this.weighAll()
+    return this.weighAgain(new Set(list.flatMap(({ id }) => this.users.get(id) ?? [])))
   }
 
   /** Time has passed: shares of reals in slow start grow, and the time to warm up ends. */
-  tick (): Changes { return this.weighAll() }
+  tick (): Changes { return this.weighAgain(this.vips) }
+
+  /** This node owns the group from now on: its reals whose sessions were to end while somebody else did. */
+  owns (rg: number): Changes['flush'] {
+    return this.vips.filter(({ vip }) => vip.redundancyGroup === rg).flatMap(({ vip: { name: vip } }) => (this.now.get(vip)?.reals ?? []).filter(({ flush }) => flush).map(({ name: real }) => ({ vip, real })))
+  }
 
   /** When the next tick is due; `null`: none is. */
   nextMs (): number | null {
@@ -106,8 +118,8 @@ export class Balancer {
     return known === 'unknown' && this.nowMs() < this.warmUntilMs ? 'up' : known
   }
 
-  private weighed (vips: readonly PlacedVip[]): Weights {
-    return new Map(vips.map(({ vip: { name, quorum, panicPct, flushOnDown, slowStartMs }, pools }) => [name, weigh({
+  private weighed (vips: Iterable<PlacedVip>): Weights {
+    return new Map([...vips].map(({ vip: { name, quorum, panicPct, flushOnDown, slowStartMs }, pools }) => [name, weigh({
       quorum, panicPct, flushOnDown,
       pools: pools.map(pool => ({
         name: pool.name,
@@ -116,19 +128,33 @@ export class Balancer {
     })]))
   }
 
-  private weighAll (): Changes {
+  private weighAgain (vips: Iterable<PlacedVip>): Changes { return this.replace(new Map([...this.now, ...this.weighed(vips)])) }
+
+  private replace (now: Weights): Changes {
     const before = this.now
-    this.now = this.weighed(this.vips)
-    return changesOf(before, this.now)
+    this.now = now
+    return changesOf(before, now)
   }
+}
+
+function usersOf (vips: readonly PlacedVip[]): Map<string, PlacedVip[]> {
+  const users = new Map<string, PlacedVip[]>()
+  for (const placed of vips) {
+    for (const { id } of targetsOf([placed])) {
+      const those = users.get(id)
+      if (those === undefined) users.set(id, [placed])
+      else those.push(placed)
+    }
+  }
+  return users
 }
 
 /** Of what both have. */
 function changesOf (before: Weights, now: Weights): Changes {
-  const out = { weights: [] as WeightChange[], states: [] as StateChange[], flush: [] as Array<{ vip: string, real: string }> }
+  const out = { edits: [], weights: [] as WeightChange[], states: [] as StateChange[], flush: [] as Array<{ vip: string, real: string }> }
   for (const [vip, { state, pool, reals }] of now) {
     const was = before.get(vip)
-    if (was === undefined) continue
+    if (was === undefined || was === now.get(vip)) continue
     if (was.state !== state || was.pool !== pool) out.states.push({ vip, from: was.state, to: state, pool })
     const old = new Map(was.reals.map(real => [real.name, real]))
     for (const { name: real, weight, flush, state } of reals) {

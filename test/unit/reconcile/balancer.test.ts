@@ -28,7 +28,7 @@ t.test('each target once, with the port of the check, the real or the VIP', asyn
 t.test('nobody is known: the pool that nobody checks serves; then the first, as it comes up', async t => {
   const balancer = new Balancer(() => 0)
   const d = config()
-  t.same(balancer.configure(d), { weights: [], states: [], flush: [] })
+  t.same(balancer.configure(d), { edits: [{ kind: 'vip-added', vip: 'www', reals: 3 }, { kind: 'vip-added', vip: 'xyz', reals: 2 }], weights: [], states: [], flush: [] })
   t.match(balancer.status()[0], { name: 'www', state: 'up', pool: 'pool-2' })
   const changes = balancer.heard([heard(a, 'unknown', 'up')])
   t.same(changes.weights.map(w => `${w.vip}/${w.real} ${w.from} ${w.to}`), ['www/a 0 100', 'www/c 100 0', 'xyz/a 0 100'])
@@ -70,6 +70,17 @@ t.test('slow start: ten steps, for one that was down before, and the clock says 
     seen.push(weight())
   }
   t.same(seen, [10, 20, 30, 40, 50, 60, 70, 80, 90, 100])
+})
+
+t.test('who comes to own a group ends what its reals were to end while somebody else did', async t => {
+  const balancer = new Balancer(() => 0, new Map([[a, 'up'], [b, 'up']]))
+  balancer.configure(config())
+  t.same(balancer.owns(0), [])
+  t.same(balancer.heard([heard(a, 'up', 'down')]).flush, [{ vip: 'www', real: 'a' }, { vip: 'xyz', real: 'a' }])
+  t.same(balancer.owns(0), [{ vip: 'www', real: 'a' }, { vip: 'xyz', real: 'a' }])
+  t.same(balancer.owns(1), [])
+  balancer.heard([heard(a, 'down', 'up')])
+  t.same(balancer.owns(0), [])
 })
 
 t.test('what is no longer configured is forgotten', async t => {
