@@ -294,7 +294,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
         },
         renumber: async (least, signal) => { if (await cluster?.authority() === agent.node) await authority.renumber(least, signal) }
       },
-      watch: clusterEvents.watch,
+      rings: () => dataplane.loadBalancer.ringHashes(), watch: clusterEvents.watch,
       onEvent: (event) => {
         const { at, name, rg, peer, fields } = event
         clusterEvents.tell(event)

@@ -81,6 +81,9 @@ export interface ClusterSync {
   readonly received: Readonly<Record<string, number>>
 }
 
+/** Rings of VIPs here and at the peer. */
+export interface ClusterRings { readonly equal: number, /** Names, sorted. */ readonly differing: readonly string[] }
+
 export interface RoleChange { /** Unix ms. */ readonly at: number, readonly from: RgRole, readonly to: RgRole, readonly epoch: bigint, /** Why: a code of the election, `move` or `lapsed`. */ readonly code: string }
 
 export interface ClusterGroupStatus {
@@ -124,6 +127,8 @@ export interface ClusterStatus {
   readonly peers: readonly ClusterPeer[]
   readonly sync: ClusterSync
   readonly groups: readonly ClusterGroupStatus[]
+  /** `null`: the peer has not said. */
+  readonly rings: ClusterRings | null
 }
 
 /** An event of the cluster: names and fields are those of the log. */

@@ -178,6 +178,8 @@ export interface HaFacts {
 }
 
 export interface LoadBalancerSink {
+  /** VIP -> hash of the ring that was put and is in force. */
+  ringHashes: () => ReadonlyMap<string, bigint>
   /** What the dataplane holds now, read back. */
   readBack: () => readonly RingReading[]
   /** Reads back what the dataplane holds, and puts right what is not what was put there: by whomever, however. */

@@ -34,8 +34,8 @@ export interface NodeWorld extends Surroundings {
   readonly grace: (turn: number) => void
   /** This thread was held up: what whoever hears heartbeats has for it comes first; then `caughtUp`. */
   readonly catchUp: (turn: number) => void
-  /** A configuration, or its answer, from the peer. */
-  readonly config?: (type: number, body: Uint8Array) => void
+  /** What the peer says that is for neither the stream nor a move. */
+  readonly message?: (type: number, body: Uint8Array) => void
 }
 
 /** What this node knows of itself beyond its tables: the rest of ReadinessFacts. */
@@ -159,7 +159,7 @@ export class HaNode {
 
   private message (type: number, body: Uint8Array): void {
     if (type !== frameType.move) {
-      this.o.world.config?.(type, body)
+      this.o.world.message?.(type, body)
       return
     }
     const message = decodeMove(body)

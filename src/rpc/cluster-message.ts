@@ -28,7 +28,8 @@ const totals = (counts: Readonly<Record<string, number>>): ClusterTotal[] => Obj
 export function statusMessage (s: ClusterStatus): ClusterGetStatusResponse {
   return {
     node: s.node, nodeIndex: s.nodeIndex, bootId: s.bootId, generation: whole(s.generation),
-    peers: s.peers.map(peerMessage), sync: syncMessage(s.sync), groups: s.groups.map(groupMessage)
+    peers: s.peers.map(peerMessage), sync: syncMessage(s.sync), groups: s.groups.map(groupMessage),
+    rings: s.rings === null ? undefined : { equal: s.rings.equal, differing: [...s.rings.differing] }
   }
 }
 

@@ -12,9 +12,11 @@ import type { Followed } from '../config/authority.js'
 import { startMonitors, type GroupMonitors, type MonitorFacts } from '../ha/monitors.js'
 import type { Self } from '../ha/sync/engine.js'
 import type { Credentials } from '../ha/sync/socket.js'
+import { monotonicMs } from '../lib/monotonic.js'
 import { Caller } from './bridge.js'
 import type { ClusterCalls, ClusterPush, GroupFacts } from './cluster.js'
 import { exchangeConfigs } from './config-exchange.js'
+import { exchangeRings } from './ring-exchange.js'
 import type { SyncThread } from './sync-thread.js'
 
 const FACTS_MS = 500
@@ -35,6 +37,8 @@ export interface ClusterThreadOptions {
   /** The addresses of a group are here from now on, or no more. */
   readonly announce: (rg: number, on: boolean) => void
   readonly config: { readonly shared: () => Followed | null, readonly follow: (peer: Followed, signal: AbortSignal) => Promise<void>, readonly renumber: (least: number, signal: AbortSignal) => Promise<void> }
+  /** VIP -> hash of the ring in force. */
+  readonly rings: () => ReadonlyMap<string, bigint>
   readonly onEvent: (event: ClusterEvent) => void
   /** Of the log that `onEvent` fills. */
   readonly watch: ClusterControl['watch']
@@ -81,9 +85,15 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
     const message = value as ClusterPush
     if (message.kind === 'event') tell(message.event)
     else if (message.kind === 'announce') o.announce(message.rg, message.on)
+    else if (message.type === 'rings') rings.received(message.body)
     else exchange.received(message.type, message.body)
   })
-  const status = async (): Promise<ClusterStatus> => await calls.call('status', [])
+  const status = async (): Promise<ClusterStatus> => ({ ...await calls.call('status', []), rings: rings.status() })
+
+  const rings = exchangeRings({
+    nowMs: monotonicMs, mine: o.rings, say: async (body) => await calls.call('say', ['rings', body]),
+    onDiffer: (vips) => { tell({ at: Date.now(), name: vips.length > 0 ? 'rings.differ' : 'rings.equal', rg: null, peer, fields: vips.length > 0 ? { vips: vips.length, first: vips[0] ?? '' } : {} }) }
+  })
 
   const exchange = exchangeConfigs({
     ...o.config,
@@ -151,6 +161,7 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
     close: () => {
       clearInterval(timer)
       exchange.close()
+      rings.close()
       monitors.close()
       port.close()
     }
@@ -185,6 +196,8 @@ function noteTrouble (troubles: Map<string, string>, { name, peer, fields }: Clu
       break
     case 'config.refused': troubles.set('config', `cluster: ${peer ?? 'the peer'} does not apply generation ${fields.generation ?? ''}: ${reason}`); break
     case 'config.followed': troubles.delete('config'); break
+    case 'rings.differ': troubles.set('rings', `cluster: ${fields.vips ?? 0} VIPs spread new flows otherwise than at ${peer ?? 'the peer'}, ${fields.first ?? ''} first: one of the nodes does not reach their reals`); break
+    case 'rings.equal': troubles.delete('rings'); break
     default:
   }
 }

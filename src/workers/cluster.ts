@@ -40,9 +40,14 @@ export interface ClusterSpec {
 export interface ClusterUpdate { readonly settings: ClusterSettings, readonly descriptions: Readonly<Record<number, string>>, readonly self: Self }
 export interface GroupFacts extends Omit<HostFacts, 'keeperAlive' | 'blockingAlarms'> { readonly rg: number, readonly lostWeight: number, readonly monitorsDown: readonly string[] }
 
+/** What the main threads of two nodes say to each other. */
+export const peerMessages = ['config', 'configAck', 'rings'] as const
+export type PeerMessage = typeof peerMessages[number]
+
 /** Main thread -> cluster. A signal, where there is one, stands last. */
 export interface ClusterCalls {
-  readonly status: () => ClusterStatus
+  /** Less what the main thread knows. */
+  readonly status: () => Omit<ClusterStatus, 'rings'>
   readonly switchover: (rgs: readonly number[], to: string, signal: AbortSignal) => Promise<CommandResult>
   readonly hold: (rgs: readonly number[]) => CommandResult
   readonly release: (rgs: readonly number[]) => CommandResult
@@ -55,7 +60,7 @@ export interface ClusterCalls {
   /** Another dataplane forwards: whether it goes on without its agent, and who keeps its leases. */
   readonly moved: (outlives: boolean, heart: string) => void
   /** False: the peer does not hear it. */
-  readonly say: (type: 'config' | 'configAck', body: Uint8Array) => boolean
+  readonly say: (type: PeerMessage, body: Uint8Array) => boolean
 }
 
 /** Cluster -> main thread. */
@@ -64,7 +69,7 @@ export type ClusterPush =
   /** The addresses of a group are here from now on, or no more. */
   | { readonly kind: 'announce', readonly rg: number, readonly on: boolean }
   /** From the peer. */
-  | { readonly kind: 'config', readonly type: 'config' | 'configAck', readonly body: Uint8Array }
+  | { readonly kind: 'message', readonly type: PeerMessage, readonly body: Uint8Array }
 
 export interface ClusterShell extends Omit<PairShell, 'onEvent' | 'onProblem'> {
   readonly table: NativeTable
@@ -170,7 +175,10 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
           const through = table.grace().then(() => { if (!closing) node?.graced(turn) }).finally(() => { graces.delete(through) })
           graces.add(through)
         },
-        config: (type, body) => { shell.push({ kind: 'config', type: type === frameType.config ? 'config' : 'configAck', body: body.slice() }) }
+        message: (type, body) => {
+          const known = peerMessages.find(name => frameType[name] === type)
+          if (known !== undefined) shell.push({ kind: 'message', type: known, body: body.slice() })
+        }
       }
     })
     return node.engine
@@ -264,7 +272,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
     return { rg, equal: equal(), sessions: pair.items(rg), differences: pair.report(false).received.differences - before, provenEqualAt: copy?.provenAtMs == null ? null : wall(copy.provenAtMs), tookMs: monotonicMs() - began }
   }
 
-  const status = (): ClusterStatus => {
+  const status: ClusterCalls['status'] = () => {
     const { state, refusal, lagMs, aheadBytes, sent, received, path, lag } = pair.report(false)
     const s = ha.ownership
     return {

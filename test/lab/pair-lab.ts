@@ -17,6 +17,7 @@ export interface ClusterJson {
   readonly node: string
   readonly peers: ReadonlyArray<{ readonly node: string, readonly liveness: string, readonly paths: ReadonlyArray<{ readonly path: string, readonly liveness: string }>, readonly agent: string | null, readonly generation: number | null }>
   readonly sync: { readonly state: string, readonly refusal: string, readonly path: number | null, readonly lagMs: number | null, readonly lag?: { readonly p50Ms: number, readonly p99Ms: number }, readonly received: Readonly<Record<string, number>>, readonly sent: Readonly<Record<string, number>> }
+  readonly rings: { readonly equal: number, readonly differing: readonly string[] } | null
   readonly groups: ReadonlyArray<{ readonly rg: number, readonly role: string, readonly owner: string | null, readonly ready: boolean, readonly reasons: readonly string[], readonly copy: string, readonly sessions: number, readonly epoch: string | number, readonly provenEqualAt: number | null, readonly history: ReadonlyArray<{ readonly to: string, readonly code: string }> }>
 }
 

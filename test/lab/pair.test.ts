@@ -204,6 +204,12 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       await lab.until(same, 15_000)
       t.not((await at(there)).reals[0]?.hold.untilMs, until)
       t.same((await here.json<unknown[]>(['vip', 'readback', 'extra'])), await there.json<unknown[]>(['vip', 'readback', 'extra']), 'the same ring')
+      for (const r of ['r1', 'r2'] as const) {
+        await lab.until(async () => {
+          const { rings } = await lab.status(r)
+          return rings?.equal === 2 && rings.differing.length === 0 ? null : `rings at ${r}: ${JSON.stringify(rings)}`
+        }, 15_000)
+      }
       await lab.settled(owner, 40_000)
       await here.json(['vip', 'delete', 'extra'])
       await lab.until(same, 15_000)

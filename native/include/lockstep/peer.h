@@ -25,6 +25,7 @@ enum ls_frame_type {
 	LS_FRAME_MOVE,       /* body: peer.v1.Move, one end of a planned move to the other */
 	LS_FRAME_CONFIG,     /* body: peer.v1.Config, a generation to be applied */
 	LS_FRAME_CONFIG_ACK, /* body: peer.v1.ConfigAck */
+	LS_FRAME_RINGS,      /* body: peer.v1.Rings */
 	LS_FRAME_UPSERTS = 32, /* from here on ordered. Rows: ls_wire_record */
 	LS_FRAME_DELETES,      /* rows: ls_wire_delete */
 	LS_FRAME_ACTIVITY,     /* rows: ls_activity */

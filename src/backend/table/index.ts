@@ -67,7 +67,7 @@ export class TableDataPlane implements DataPlane {
   readonly links: LinkController = { list: () => this.listLinks(), neighbours: () => this.listNeighbours() }
   readonly ha: HaController
   readonly announcer: Announcer
-  readonly loadBalancer: LoadBalancerSink = { readBack: () => this.rings.readBack(), reconcile: async () => await this.reconcile() }
+  readonly loadBalancer: LoadBalancerSink = { ringHashes: () => this.rings.hashes(), readBack: () => this.rings.readBack(), reconcile: async () => await this.reconcile() }
   private readonly dataplane: NativeUserspace
   private readonly ports: PortSet
   private readonly rings: RingArena

@@ -121,6 +121,8 @@ export class RingArena {
     }
   }
 
+  hashes (): Map<string, bigint> { return new Map([...this.places].flatMap(([vip, { inForce }]) => inForce === null ? [] : [[vip, inForce.hash]])) }
+
   readBack (): RingReading[] {
     return [...this.places].map(([vip, place]) => {
       const ring = this.read(vip, place)

@@ -1,5 +1,5 @@
 /** The status of a pair as text and JSON. */
-import type { ClusterGetStatusResponse, ClusterGroup, ClusterSync, ClusterTotal, RgRole, RoleChange } from '../../generated/proto/lockstep/v1/cluster.js'
+import type { ClusterGetStatusResponse, ClusterGroup, ClusterRings, ClusterSync, ClusterTotal, RgRole, RoleChange } from '../../generated/proto/lockstep/v1/cluster.js'
 import { bytes, duration, time } from '../format.js'
 import { enumWord } from '../json.js'
 import { fields, table, type TableColumn, type TableStyle } from '../table.js'
@@ -18,7 +18,7 @@ export const changeJson = (change: RoleChange): Record<string, unknown> => ({ ..
 /** As the message, with words for enumerations, objects for totals and null for what is not known. */
 export function statusJson ({ sync, ...status }: ClusterGetStatusResponse): Record<string, unknown> {
   return {
-    ...status,
+    ...status, rings: status.rings ?? null,
     peers: status.peers.map((p) => ({ ...p, liveness: livenessWord(p.liveness), paths: p.paths.map((path) => ({ ...path, liveness: livenessWord(path.liveness) })), agent: p.agent === '' ? null : p.agent, generation: p.generation ?? null })),
     sync: sync === undefined ? null : { ...sync, state: enumWord('SYNC_STATE', sync.state), lagMs: sync.lagMs ?? null, path: sync.path ?? null, sent: objectOf(sync.sent), received: objectOf(sync.received) },
     groups: status.groups.map((g) => ({
@@ -34,7 +34,14 @@ export function statusText (s: ClusterGetStatusResponse, style: TableStyle, nowM
     ['peer', `${p.node}: ${livenessWord(p.liveness)}${p.agent === '' ? '' : `, agent ${p.agent}`}${p.generation === undefined ? '' : `, generation ${p.generation}`}`],
     ['paths', p.paths.map(({ path, liveness }) => `${path} ${livenessWord(liveness)}`).join(', ')]
   ])
-  return `${table(groupTable(nowMs), s.groups, style)}\n${fields([['node', `${s.node}, index ${s.nodeIndex}, generation ${s.generation}`], ...peers, ...(s.sync === undefined ? [] : syncFields(s.sync))])}`
+  return `${table(groupTable(nowMs), s.groups, style)}\n${fields([['node', `${s.node}, index ${s.nodeIndex}, generation ${s.generation}`], ...peers, ...(s.sync === undefined ? [] : syncFields(s.sync)), ...ringFields(s.rings)])}`
+}
+
+/** Of a pair with VIPs. */
+function ringFields (rings: ClusterRings | undefined): Array<readonly [string, string]> {
+  if (rings === undefined || rings.equal + rings.differing.length === 0) return []
+  const some = rings.differing.slice(0, 8).join(', ')
+  return [['rings', rings.differing.length === 0 ? `${rings.equal} equal` : `${rings.equal} equal, ${rings.differing.length} differ: ${some}${rings.differing.length > 8 ? ', ...' : ''}`]]
 }
 
 const groupTable = (nowMs: number): ReadonlyArray<TableColumn<ClusterGroup>> => [

@@ -38,7 +38,7 @@ export interface EngineOptions {
   /** Bytes that the peer may be behind. */
   readonly windowBytes?: number
   readonly times?: Partial<SyncTimes>
-  /** What the peer says beside the stream that is not the engine's own: moves and configurations. */
+  /** What the peer says beside the stream that is not the engine's own: moves, configurations and rings. */
   readonly onMessage?: (type: number, body: Uint8Array) => void
   readonly costs?: RepairCosts
 }
@@ -212,7 +212,7 @@ export class SyncEngine {
       case frameType.cellsWant: case frameType.cutWant: case frameType.need: case frameType.bulkWant: this.outgoing.asked(frame, this.o.world.nowMs()); break
       case frameType.bye: this.drop(`the peer says: ${Buffer.from(frame.body).toString('utf8').slice(0, 200)}`); break
       case frameType.hello: this.greeted(frame.body); break // it has applied another configuration
-      case frameType.move: case frameType.config: case frameType.configAck: this.o.onMessage?.(frame.type, frame.body); break
+      case frameType.move: case frameType.config: case frameType.configAck: case frameType.rings: this.o.onMessage?.(frame.type, frame.body); break
       default: // of a newer peer: what is not known beside the stream is ignored
     }
   }

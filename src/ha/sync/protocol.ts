@@ -5,7 +5,7 @@ import type { NativeReplica } from '../../native/binding.js'
 export const groups = limits.LS_RGS_MAX
 export const frameType = {
   hello: limits.LS_FRAME_HELLO, stream: limits.LS_FRAME_STREAM, ack: limits.LS_FRAME_ACK, cellsWant: limits.LS_FRAME_CELLS_WANT, cells: limits.LS_FRAME_CELLS,
-  need: limits.LS_FRAME_NEED, cutWant: limits.LS_FRAME_CUT_WANT, bulkWant: limits.LS_FRAME_BULK_WANT, bye: limits.LS_FRAME_BYE, move: limits.LS_FRAME_MOVE, config: limits.LS_FRAME_CONFIG, configAck: limits.LS_FRAME_CONFIG_ACK, upserts: limits.LS_FRAME_UPSERTS,
+  need: limits.LS_FRAME_NEED, cutWant: limits.LS_FRAME_CUT_WANT, bulkWant: limits.LS_FRAME_BULK_WANT, bye: limits.LS_FRAME_BYE, move: limits.LS_FRAME_MOVE, config: limits.LS_FRAME_CONFIG, configAck: limits.LS_FRAME_CONFIG_ACK, rings: limits.LS_FRAME_RINGS, upserts: limits.LS_FRAME_UPSERTS,
   deletes: limits.LS_FRAME_DELETES, activity: limits.LS_FRAME_ACTIVITY, bulkBegin: limits.LS_FRAME_BULK_BEGIN, bulkEnd: limits.LS_FRAME_BULK_END,
   cut: limits.LS_FRAME_CUT
 } as const

@@ -33,6 +33,7 @@ paths  path-0 alive, path-1 lost
 sync   up, path 1, [2001:db8::1]:7000
 lag    now 0.4 ms, p50 0.8 ms, p99 2.5 ms; 1.5KB ahead
 found  differences 3, repairs 1, whole groups 1
+rings  2 equal, 1 differ: www
 `)
   const { code, out } = await cli('status')
   t.equal(code, 0)
@@ -43,7 +44,7 @@ found  differences 3, repairs 1, whole groups 1
 t.test('status: a peer that was never heard, a move under way, no stream', async (t) => {
   const [group] = pairStatus.groups
   const alone = {
-    ...pairStatus, peers: [{ node: 'edge-2', liveness: 'unseen' as const, paths: [], agent: null, generation: null, bootId: null }],
+    ...pairStatus, rings: null, peers: [{ node: 'edge-2', liveness: 'unseen' as const, paths: [], agent: null, generation: null, bootId: null }],
     sync: { ...pairStatus.sync, state: 'refused' as const, refusal: 'other ids', path: null, lagMs: null, lag: { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 }, received: {} },
     groups: group === undefined ? [] : [{ ...group, role: 'yield' as const, owner: null, peer: null, move: { id: 'm1', peer: 'edge-2', phase: 'final' } }]
   }
@@ -64,7 +65,7 @@ t.test('status --json: words, objects for totals, null for what is not known', a
   const { json } = await withCli(t)
   t.match(await json('status'), {
     node: 'edge-1', peers: [{ node: 'edge-2', liveness: 'alive', agent: 'present', paths: [{ liveness: 'alive' }, { liveness: 'lost' }] }],
-    sync: { state: 'up', lagMs: 0.4, lag: { p99Ms: 2.5 }, sent: { rows: 10, cuts: 60 }, received: { differences: 3, repairs: 1 } },
+    sync: { state: 'up', lagMs: 0.4, lag: { p99Ms: 2.5 }, sent: { rows: 10, cuts: 60 }, received: { differences: 3, repairs: 1 } }, rings: { equal: 2, differing: ['www'] },
     groups: [
       { rg: 0, role: 'owner', owner: 'edge-1', epoch: 1281, provenEqualAtMs: null, move: null, peer: { role: 'standby' }, history: [{ from: 'init', to: 'standby' }, { to: 'owner', code: 'elected' }] },
       { rg: 1, role: 'standby', holds: ['manual'], reasons: ['not-proven-equal', 'next-hops'], provenEqualAtMs: startedAt + 5000 }

@@ -17,6 +17,7 @@ export const pairStatus: ClusterStatus = {
     state: 'up', refusal: '', path: { index: 1, address: { host: '2001:db8::1', port: 7000 } }, lagMs: 0.4, lag: { count: 500, p50Ms: 0.8, p99Ms: 2.5, maxMs: 9 }, aheadBytes: 1536,
     sent: { rows: 10, sent: 9, bulks: 0, cells: 0, cuts: 60, needed: 0 }, received: { installed: 20, conflicts: 0, differences: 3, repairs: 1, bulks: 1 }
   },
+  rings: { equal: 2, differing: ['www'] },
   groups: [group, {
     ...group, rg: 1, description: '', role: 'standby', epoch: 770n, owner: 'edge-2', priority: 100, effectivePriority: 80, pinned: true, holds: ['manual'], ready: false, reasons: ['not-proven-equal', 'next-hops'],
     copy: 'equal', provenEqualAt: startedAt + 5000, sessions: 77, peer: { role: 'owner', epoch: 770n, ready: false, reasons: ['capacity'], priority: 200 }, monitorsDown: ['uplink'],

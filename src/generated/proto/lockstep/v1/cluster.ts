@@ -404,6 +404,16 @@ export interface ClusterGetStatusResponse {
     | undefined;
   /** By number, at most 16. */
   groups: ClusterGroup[];
+  /** What both nodes' VIPs spread new flows by; absent: the peer has not said. */
+  rings?: ClusterRings | undefined;
+}
+
+/** Rings of VIPs, here and at the peer. */
+export interface ClusterRings {
+  /** VIPs whose rings are equal. */
+  equal: number;
+  /** Names of the others, sorted, at most 2048. */
+  differing: string[];
 }
 
 /** A group for which a command was not done. */
@@ -1592,7 +1602,16 @@ export const ClusterGroup: MessageFns<ClusterGroup> = {
 };
 
 function createBaseClusterGetStatusResponse(): ClusterGetStatusResponse {
-  return { node: "", nodeIndex: 0, bootId: "", generation: 0n, peers: [], sync: undefined, groups: [] };
+  return {
+    node: "",
+    nodeIndex: 0,
+    bootId: "",
+    generation: 0n,
+    peers: [],
+    sync: undefined,
+    groups: [],
+    rings: undefined,
+  };
 }
 
 export const ClusterGetStatusResponse: MessageFns<ClusterGetStatusResponse> = {
@@ -1620,6 +1639,9 @@ export const ClusterGetStatusResponse: MessageFns<ClusterGetStatusResponse> = {
     }
     for (const v of message.groups) {
       ClusterGroup.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.rings !== undefined) {
+      ClusterRings.encode(message.rings, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1691,6 +1713,71 @@ export const ClusterGetStatusResponse: MessageFns<ClusterGetStatusResponse> = {
             }
 
             message.groups.push(ClusterGroup.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.rings = ClusterRings.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseClusterRings(): ClusterRings {
+  return { equal: 0, differing: [] };
+}
+
+export const ClusterRings: MessageFns<ClusterRings> = {
+  encode(message: ClusterRings, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.equal !== 0) {
+      writer.uint32(8).uint32(message.equal);
+    }
+    for (const v of message.differing) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterRings {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterRings();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.equal = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.differing.push(reader.string());
             continue;
           }
         }

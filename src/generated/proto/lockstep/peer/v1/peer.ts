@@ -176,6 +176,20 @@ export interface Config {
   overlay: string;
 }
 
+/** What the sender's VIPs spread new flows by. Two nodes with one configuration and one view of health have equal rings. */
+export interface Rings {
+  /** By name, at most 2048. */
+  ring: Ring[];
+}
+
+/** Of one VIP. */
+export interface Ring {
+  /** Its name. */
+  vip: string;
+  /** Of the ring in force, 64 bits. */
+  hash: bigint;
+}
+
 /** The answer to a Config. */
 export interface ConfigAck {
   /** The one that is answered. */
@@ -640,6 +654,112 @@ export const Config: MessageFns<Config> = {
             }
 
             message.overlay = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRings(): Rings {
+  return { ring: [] };
+}
+
+export const Rings: MessageFns<Rings> = {
+  encode(message: Rings, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.ring) {
+      Ring.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Rings {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRings();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ring.push(Ring.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRing(): Ring {
+  return { vip: "", hash: 0n };
+}
+
+export const Ring: MessageFns<Ring> = {
+  encode(message: Ring, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.vip !== "") {
+      writer.uint32(10).string(message.vip);
+    }
+    if (message.hash !== 0n) {
+      if (BigInt.asUintN(64, message.hash) !== message.hash) {
+        throw new globalThis.Error("value provided for field message.hash of type fixed64 too large");
+      }
+      writer.uint32(17).fixed64(message.hash);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Ring {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRing();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.vip = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.hash = reader.fixed64() as bigint;
             continue;
           }
         }
