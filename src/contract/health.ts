@@ -103,6 +103,7 @@ export interface TargetStatus {
   /** Of its CheckTarget. */
   readonly id: string
   readonly check: string
+  readonly type: CheckType
   readonly address: string
   readonly port: number
   readonly state: HealthState
@@ -113,6 +114,11 @@ export interface TargetStatus {
   readonly last: (ProbeOutcome & { readonly at: number }) | null
   readonly passed: number
   readonly failed: number
+  /** Probes that ended, by what they found. */
+  readonly results: Readonly<Partial<Record<ProbeCode, number>>>
+  /** That all of them took. */
+  readonly tookMs: number
+  readonly changes: ReadonlyArray<{ readonly from: HealthState, readonly to: HealthState, readonly count: number }>
   /** Oldest first. */
   readonly history: readonly HealthTransition[]
 }

@@ -26,13 +26,14 @@ export function createHttpSurface (socketPath: string, tls: TlsSettings | null):
   const options = { 'grpc.max_receive_message_length': 16 << 20, 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1000, 'grpc.service_config_disable_resolution': 1 }
   const telemetry = new TelemetryClient(target, credentials.createInsecure(), options)
   const agentHealth = new HealthClient(target, credentials.createInsecure(), options)
-  const metrics = shared(async () => await fetchMetrics(telemetry))
+  const metrics = new Map(['', 'maglev'].map((names) => [names, shared(async () => await fetchMetrics(telemetry, names))]))
   const health = shared(async () => await fetchHealth(agentHealth))
 
-  const pages: Readonly<Record<string, (response: ServerResponse) => Promise<void>>> = {
-    '/metrics': async (response) => {
-      const page = await metrics()
-      send(response, 200, page.contentType, page.text)
+  const pages: Readonly<Record<string, (response: ServerResponse, query: URLSearchParams) => Promise<void>>> = {
+    '/metrics': async (response, query) => {
+      const page = await metrics.get(query.get('names') ?? '')?.()
+      if (page === undefined) send(response, 404, 'text/plain; charset=utf-8', 'no metrics by such names; there is names=maglev\n')
+      else send(response, 200, page.contentType, page.text)
     },
     '/healthz': async (response) => {
       const serving = await health()
@@ -47,9 +48,10 @@ export function createHttpSurface (socketPath: string, tls: TlsSettings | null):
       send(response, refused[0], 'text/plain; charset=utf-8', `${refused[1]}\n`)
       return
     }
-    const page = pages[(request.url ?? '/').split('?')[0] ?? '/']
+    const [path = '/', query] = (request.url ?? '/').split('?')
+    const page = pages[path]
     if (page === undefined) send(response, 404, 'text/plain; charset=utf-8', 'no such page; there are /metrics and /healthz\n')
-    else page(response).catch((error: unknown) => send(response, 503, 'text/plain; charset=utf-8', `${unreachable(error)}\n`))
+    else page(response, new URLSearchParams(query)).catch((error: unknown) => send(response, 503, 'text/plain; charset=utf-8', `${unreachable(error)}\n`))
   }
 
   const limits = { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 60_000, maxHeaderSize: 16_384 }
@@ -87,9 +89,9 @@ function shared<T> (work: () => Promise<T>): () => Promise<T> {
   }
 }
 
-async function fetchMetrics (client: TelemetryClient): Promise<TelemetryMetricsResponse> {
+async function fetchMetrics (client: TelemetryClient, names: string): Promise<TelemetryMetricsResponse> {
   return await new Promise((resolve, reject) => {
-    client.metrics({}, new Metadata({ waitForReady: false }), { deadline: Date.now() + AGENT_TIMEOUT_MS }, (error, page) => { if (error === null) resolve(page); else reject(error) })
+    client.metrics({ names }, new Metadata({ waitForReady: false }), { deadline: Date.now() + AGENT_TIMEOUT_MS }, (error, page) => { if (error === null) resolve(page); else reject(error) })
   })
 }
 

@@ -2,7 +2,7 @@
  * Runs the checks: one probe at a time for each target, however many VIPs ask for it. What is due, and what has taken too long, comes from one heap and one
  * timer; what a probe does is not known here. One that does not answer in time has failed, whatever it does later.
  */
-import type { CheckTarget, HealthInput, HealthState, HealthTransition, ProbeOutcome, TargetStatus } from '../contract/health.js'
+import type { CheckTarget, HealthInput, HealthState, HealthTransition, ProbeCode, ProbeOutcome, TargetStatus } from '../contract/health.js'
 import { DueHeap } from './due.js'
 import { ofState, probed, restored, step, type Health } from './machine.js'
 import { firstDelay, nextInterval } from './timing.js'
@@ -33,6 +33,10 @@ interface Entry {
   last: TargetStatus['last']
   passed: number
   failed: number
+  readonly results: Partial<Record<ProbeCode, number>>
+  tookMs: number
+  /** By both states. */
+  readonly changes: Map<string, { readonly from: HealthState, readonly to: HealthState, count: number }>
   history: readonly HealthTransition[]
   /** Of the heap's entries for this target only those of this turn count. */
   turn: number
@@ -87,8 +91,8 @@ export class Checker {
   }
 
   status (): TargetStatus[] {
-    return [...this.entries.values()].map(({ id, target: { check, address, port }, health, since, last, passed, failed, history }) =>
-      ({ id, check: check.name, address, port, state: health.state, count: health.count, since, last, passed, failed, history }))
+    return [...this.entries.values()].map(({ id, target: { check, address, port }, health, since, last, passed, failed, results, tookMs, changes, history }) =>
+      ({ id, check: check.name, type: check.type, address, port, state: health.state, count: health.count, since, last, passed, failed, results: { ...results }, tookMs, changes: [...changes.values()], history }))
   }
 
   close (): void {
@@ -100,7 +104,7 @@ export class Checker {
   private add (id: string, target: CheckTarget, known: HealthState = 'unknown'): void {
     const { now, wall, random } = this.o
     const health = ofState(known, target.check)
-    const entry: Entry = { id, target, health, since: wall(), last: null, passed: 0, failed: 0, history: [], turn: 0, beganAt: 0, running: false, cancel: nothing }
+    const entry: Entry = { id, target, health, since: wall(), last: null, passed: 0, failed: 0, results: {}, tookMs: 0, changes: new Map(), history: [], turn: 0, beganAt: 0, running: false, cancel: nothing }
     this.entries.set(id, entry)
     if (probed(health)) this.plan(entry, now() + firstDelay(target.check, random()))
   }
@@ -154,6 +158,8 @@ export class Checker {
     entry.last = { ...outcome, at: this.o.wall() }
     if (outcome.ok) entry.passed++
     else entry.failed++
+    entry.results[outcome.code] = (entry.results[outcome.code] ?? 0) + 1
+    entry.tookMs += outcome.tookMs
     this.move(entry, outcome.ok ? 'pass' : 'fail', outcome.code, outcome.detail)
     const { now, random } = this.o
     this.plan(entry, Math.max(now(), entry.beganAt + nextInterval(entry.health, entry.target.check, random())))
@@ -166,6 +172,9 @@ export class Checker {
     if (from === to) return
     const transition = { at: this.o.wall(), from, to, code, detail }
     entry.since = transition.at
+    const change = entry.changes.get(`${from} ${to}`) ?? { from, to, count: 0 }
+    change.count++
+    entry.changes.set(`${from} ${to}`, change)
     entry.history = [...entry.history, transition].slice(-HISTORY)
     this.o.onTransition(entry.id, transition)
   }

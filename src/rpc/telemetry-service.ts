@@ -9,13 +9,15 @@ import type {
   TelemetryNatUsageRequest, TelemetryNatUsageResponse, TelemetrySnapshotRequest, TelemetrySnapshotResponse
 } from '../generated/proto/lockstep/v1/telemetry.js'
 import { blockRows, counterBlocks, objectName } from '../telemetry/counter-blocks.js'
-import type { Metrics } from '../telemetry/metrics.js'
+import { createMaglevMetrics } from '../telemetry/maglev-metrics.js'
+import type { MetricsPage } from '../telemetry/metrics.js'
 import type { NatUsageReader } from '../telemetry/nat-usage.js'
 import { unary, type OnBug } from './handler.js'
 
 const NAT_MAX_AGE_MS = 1000
 
-export function telemetryImplementation (services: AgentServices, metrics: Pick<Metrics, 'render' | 'contentType'>, nat: Pick<NatUsageReader, 'read'>, onBug: OnBug): UntypedServiceImplementation {
+export function telemetryImplementation (services: AgentServices, metrics: MetricsPage, nat: Pick<NatUsageReader, 'read'>, onBug: OnBug): UntypedServiceImplementation {
+  const pages = new Map([['', metrics], ['maglev', createMaglevMetrics(services.loadBalancer)]])
   return {
     snapshot: unary<TelemetrySnapshotRequest, TelemetrySnapshotResponse>(onBug, (request) => {
       const unknown = request.blocks.find((name) => !counterBlocks.some((b) => b.name === name))
@@ -59,8 +61,11 @@ export function telemetryImplementation (services: AgentServices, metrics: Pick<
       }
     }),
 
-    metrics: unary<TelemetryMetricsRequest, TelemetryMetricsResponse>(onBug, async () =>
-      ({ contentType: metrics.contentType, text: await metrics.render() }))
+    metrics: unary<TelemetryMetricsRequest, TelemetryMetricsResponse>(onBug, async ({ names }) => {
+      const page = pages.get(names)
+      if (page === undefined) throw new LockstepError('invalid', 'LS_R_NAMES', 'no metrics by such names', { object: 'names', found: names, expected: 'nothing, or maglev' })
+      return { contentType: page.contentType, text: await page.render() }
+    })
   }
 }
 

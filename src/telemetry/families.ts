@@ -3,12 +3,12 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 
 export type Series = readonly [labels: Readonly<Record<string, string>>, value: number]
 
-/** `name` without the prefix that all share. */
-export interface Family { readonly name: string, readonly help: string, readonly labelNames: readonly string[], readonly series: () => readonly Series[] }
+/** `name` without its prefix: lockstep, unless it says otherwise. */
+export interface Family { readonly prefix?: string, readonly name: string, readonly help: string, readonly labelNames: readonly string[], readonly series: () => readonly Series[] }
 
-export function addGauge (registry: Registry, { name, help, labelNames, series }: Family): void {
+export function addGauge (registry: Registry, { prefix = 'lockstep', name, help, labelNames, series }: Family): void {
   new Gauge({
-    name: `lockstep_${name}`, help, labelNames, registers: [registry],
+    name: `${prefix}_${name}`, help, labelNames, registers: [registry],
     collect () {
       this.reset()
       for (const [labels, value] of series()) this.set(labels, value)
@@ -17,9 +17,9 @@ export function addGauge (registry: Registry, { name, help, labelNames, series }
 }
 
 /** Its name gets the ending `_total`. */
-export function addCounter (registry: Registry, { name, help, labelNames, series }: Family): void {
+export function addCounter (registry: Registry, { prefix = 'lockstep', name, help, labelNames, series }: Family): void {
   new Counter({
-    name: `lockstep_${name}_total`, help, labelNames, registers: [registry],
+    name: `${prefix}_${name}_total`, help, labelNames, registers: [registry],
     collect () {
       this.reset()
       for (const [labels, value] of series()) this.inc(labels, value)

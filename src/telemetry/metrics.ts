@@ -17,12 +17,9 @@ import { blockRows, counterBlocks, objectName, type BlockName, type BlockRow, ty
 import { addLoadBalancer, type LoadBalancerReading } from './load-balancer-metrics.js'
 import { NatUsageReader } from './nat-usage.js'
 
-export interface Metrics {
-  readonly registry: Registry
-  readonly contentType: string
-  /** The page, Prometheus text exposition 0.0.4. */
-  readonly render: () => Promise<string>
-}
+/** Prometheus text exposition 0.0.4. */
+export interface MetricsPage { readonly contentType: string, readonly render: () => Promise<string> }
+export interface Metrics extends MetricsPage { readonly registry: Registry }
 
 export type MetricsSource = Pick<AgentServices, 'info' | 'dataplane' | 'cluster' | 'loadBalancer' | 'names'>
 

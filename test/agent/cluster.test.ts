@@ -18,7 +18,7 @@ t.test('a standalone agent refuses what is of a cluster, and shows nothing of on
   for (const verb of ['status', 'history', 'watch', 'switchover --all', 'hold 0', 'release 0', 'reset 0', 'verify --all']) {
     t.match(await runCli(['cluster', ...verb.split(' '), '--socket', p.socket]), { code: 1, out: '', err: /LS_H_STANDALONE: this node has no cluster; add `cluster` to the configuration/ }, verb)
   }
-  const { text } = await ask<TelemetryMetricsResponse>(done => running.calls.telemetry.metrics({}, done))
+  const { text } = await ask<TelemetryMetricsResponse>(done => running.calls.telemetry.metrics({ names: '' }, done))
   t.match(text, /^# TYPE lockstep_cluster_role gauge$/m)
   t.notMatch(text, /^lockstep_cluster_/m)
   t.match(await running.stop(), { code: 0 })
@@ -50,7 +50,7 @@ t.test('a pair: status, commands, events and metrics cross the threads', async t
   const lines = (await watching).out.trimEnd().split('\n').map(line => (JSON.parse(line) as { rg: number }).rg)
   t.same(lines, Array.from({ length: 200 }, (_, n) => n < 3 ? n : n % 16), 'each once, in order')
   const calls = connect(p.socket)
-  const { text } = await ask<TelemetryMetricsResponse>(done => calls.telemetry.metrics({}, done))
+  const { text } = await ask<TelemetryMetricsResponse>(done => calls.telemetry.metrics({ names: '' }, done))
   t.match(text, /^lockstep_cluster_role\{rg="1",role="standby"\} 1$/m)
   t.match(text, /^lockstep_cluster_role_changes_total\{rg="0"\} 13$/m)
   calls.close()

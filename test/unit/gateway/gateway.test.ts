@@ -51,6 +51,8 @@ t.test('metrics and health come from the agent', async (t) => {
   t.equal(metrics.status, 200)
   t.match(metrics.headers['content-type'], /text\/plain; version=0.0.4/)
   t.match(metrics.body, /^lockstep_sessions 1000$/m)
+  t.match(await page(gateway.httpAddress, '/metrics?names=maglev'), { status: 200, body: /^maglev_backend_state\{backend="b",state="down"\} 1$/m })
+  t.match(await page(gateway.httpAddress, '/metrics?names=nagios'), { status: 404 })
   t.match(await page(gateway.httpAddress, '/healthz'), { status: 200, body: 'SERVING\n' })
   server.setServing(false)
   t.match(await page(gateway.httpAddress, '/healthz'), { status: 503, body: 'NOT_SERVING\n' })

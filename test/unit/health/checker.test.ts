@@ -89,7 +89,8 @@ t.test('no answer in time is a failure, the probe is ended, and what it says lat
   t.equal(rig.cancelled, 1)
   late?.(ok)
   const [status] = rig.checker.status()
-  t.match(status, { state: 'down', passed: 0, failed: 1, last: { code: 'timeout' } })
+  t.match(status, { state: 'down', passed: 0, failed: 1, results: { timeout: 1 }, changes: [{ from: 'unknown', to: 'down', count: 1 }], last: { code: 'timeout' } })
+  t.equal(status?.tookMs, status?.last?.tookMs)
 })
 
 t.test('a target of two services is probed once', async t => {

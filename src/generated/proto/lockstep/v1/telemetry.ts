@@ -129,8 +129,10 @@ export interface TelemetryNatUsageResponse {
   ageMs: number;
 }
 
-/** Asks for nothing in particular. */
+/** Which page. */
 export interface TelemetryMetricsRequest {
+  /** Empty: everything, by our names. `maglev`: load balancing by the names of vpp-maglev. */
+  names: string;
 }
 
 /** A metrics page. */
@@ -895,11 +897,14 @@ export const TelemetryNatUsageResponse: MessageFns<TelemetryNatUsageResponse> = 
 };
 
 function createBaseTelemetryMetricsRequest(): TelemetryMetricsRequest {
-  return {};
+  return { names: "" };
 }
 
 export const TelemetryMetricsRequest: MessageFns<TelemetryMetricsRequest> = {
-  encode(_: TelemetryMetricsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: TelemetryMetricsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.names !== "") {
+      writer.uint32(10).string(message.names);
+    }
     return writer;
   },
 
@@ -916,6 +921,14 @@ export const TelemetryMetricsRequest: MessageFns<TelemetryMetricsRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.names = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1033,7 +1046,10 @@ export const TelemetryService = {
       Buffer.from(TelemetryNatUsageResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TelemetryNatUsageResponse => TelemetryNatUsageResponse.decode(value),
   },
-  /** The metrics page: Prometheus text exposition. */
+  /**
+   * A metrics page: Prometheus text exposition.
+   * INVALID_ARGUMENT: no such names.
+   */
   metrics: {
     path: "/lockstep.v1.Telemetry/Metrics" as const,
     requestStream: false as const,
@@ -1061,7 +1077,10 @@ export interface TelemetryServer extends UntypedServiceImplementation {
    * INVALID_ARGUMENT: no such pool.
    */
   natUsage: handleUnaryCall<TelemetryNatUsageRequest, TelemetryNatUsageResponse>;
-  /** The metrics page: Prometheus text exposition. */
+  /**
+   * A metrics page: Prometheus text exposition.
+   * INVALID_ARGUMENT: no such names.
+   */
   metrics: handleUnaryCall<TelemetryMetricsRequest, TelemetryMetricsResponse>;
 }
 
@@ -1121,7 +1140,10 @@ export interface TelemetryClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: TelemetryNatUsageResponse) => void,
   ): ClientUnaryCall;
-  /** The metrics page: Prometheus text exposition. */
+  /**
+   * A metrics page: Prometheus text exposition.
+   * INVALID_ARGUMENT: no such names.
+   */
   metrics(
     request: TelemetryMetricsRequest,
     callback: (error: ServiceError | null, response: TelemetryMetricsResponse) => void,
