@@ -57,14 +57,14 @@ export async function ourChecks (targets: number, seconds: number, signal: Abort
   return await withServer(async (port) => {
     const check: HealthCheck = {
       name: 'tcp', type: 'tcp', port, intervalMs: INTERVAL_MS, fastIntervalMs: INTERVAL_MS, downIntervalMs: INTERVAL_MS, timeoutMs: 900, rise: 2, fall: 3, jitterPct: 0, netns: null, source: { v4: null, v6: null },
-      tls: null, http: null, dns: null, grpcService: null, argv: null
+      tls: null, http: null, dns: null, grpcService: null, argv: null, agent: null
     }
     const before = new Float64Array(targets)
     const off: number[] = []
     let measuring = false
     const list = Array.from({ length: targets }, (_, i): CheckTarget => ({ id: String(i), check, address: addressOf(i), port }))
     const checker = new Checker({
-      now: monotonicMs, wall: Date.now, random: Math.random, onTransition: () => { /* counted below */ },
+      now: monotonicMs, wall: Date.now, random: Math.random, onTransition: () => { /* counted below */ }, onShare: () => { /* nobody has an agent */ },
       after: (ms, run) => {
         const timer = setTimeout(run, ms)
         return () => { clearTimeout(timer) }

@@ -184,6 +184,7 @@ export interface RawHealthCheck {
   readonly dns?: { readonly name: string, readonly type?: 'A' | 'AAAA' | 'TXT' | 'SOA' | 'NS' | 'MX' | 'CNAME', readonly answer?: string }
   readonly grpc?: { readonly service?: string }
   readonly exec?: readonly string[]
+  readonly agent?: { readonly port: number, readonly send?: string }
 }
 
 export type RawReal = RealSettings

@@ -67,6 +67,8 @@ export interface HealthCheck {
   readonly grpcService: string | null
   /** Program and arguments; `{address}` and `{port}` are filled in. Never a shell. */
   readonly argv: readonly string[] | null
+  /** Port of each real where an agent says how much it can take, and what is said to it; `null`: there is none. */
+  readonly agent: { readonly port: number, readonly send: string } | null
 }
 
 /** Of a target under a check. `unknown`: never probed, or forgotten · `paused`, `disabled`: by an operator; nobody probes. */
@@ -79,15 +81,21 @@ export type HealthInput = 'pass' | 'fail' | 'pause' | 'resume' | 'disable' | 'en
 /** What a probe found. */
 export interface ProbeOutcome {
   readonly ok: boolean
-  /** Stable word for metrics: `ok`, `refused`, `timeout`, `unreachable`, `reset`, `status`, `body`, `tls`, `expired`, `answer`, `exit`, `error`. */
+  /** Stable word for metrics: `ok`, `refused`, `timeout`, `unreachable`, `reset`, `status`, `body`, `tls`, `expired`, `answer`, `exit`, `agent`, `error`. */
   readonly code: ProbeCode
   /** For people: `status 503, expected 200-399`. */
   readonly detail: string
   readonly tookMs: number
+  /** What its agent says that it can take, 0 to 100; absent: it did not say. */
+  readonly sharePct?: number
 }
-export type ProbeCode = 'ok' | 'refused' | 'timeout' | 'unreachable' | 'reset' | 'status' | 'body' | 'tls' | 'expired' | 'answer' | 'exit' | 'error'
+export type ProbeCode = 'ok' | 'refused' | 'timeout' | 'unreachable' | 'reset' | 'status' | 'body' | 'tls' | 'expired' | 'answer' | 'exit' | 'agent' | 'error'
 
 export interface HealthTransition { readonly at: number, readonly from: HealthState, readonly to: HealthState, readonly code: ProbeCode | 'operator' | 'restored', readonly detail: string }
+
+/** By id of the target. */
+export interface KnownHealth { readonly states: ReadonlyMap<string, HealthState>, /** What agents said last, where it is not 100. */ readonly shares: ReadonlyMap<string, number> }
+export const nothingKnown: KnownHealth = { states: new Map(), shares: new Map() }
 
 /** Who is probed, and how. */
 export interface CheckTarget {
@@ -109,6 +117,8 @@ export interface TargetStatus {
   readonly state: HealthState
   /** Passes and failures so far, 0 to rise + fall - 1; up from rise on. */
   readonly count: number
+  /** What its agent said last, 0 to 100. */
+  readonly sharePct: number
   /** Since when it is in this state. */
   readonly since: number
   readonly last: (ProbeOutcome & { readonly at: number }) | null

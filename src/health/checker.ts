@@ -2,7 +2,7 @@
  * Runs the checks: one probe at a time for each target, however many VIPs ask for it. What is due, and what has taken too long, comes from one heap and one
  * timer; what a probe does is not known here. One that does not answer in time has failed, whatever it does later.
  */
-import type { CheckTarget, HealthInput, HealthState, HealthTransition, ProbeCode, ProbeOutcome, TargetStatus } from '../contract/health.js'
+import { nothingKnown, type CheckTarget, type HealthInput, type HealthState, type HealthTransition, type KnownHealth, type ProbeCode, type ProbeOutcome, type TargetStatus } from '../contract/health.js'
 import { DueHeap } from './due.js'
 import { ofState, probed, restored, step, type Health } from './machine.js'
 import { firstDelay, nextInterval } from './timing.js'
@@ -20,6 +20,8 @@ export interface CheckerOptions {
   readonly random: () => number
   readonly after: (ms: number, run: () => void) => () => void
   readonly onTransition: (id: string, transition: HealthTransition) => void
+  /** Its agent says that it can take so many per cent. */
+  readonly onShare: (id: string, sharePct: number) => void
 }
 
 const HISTORY = 5
@@ -29,6 +31,7 @@ interface Entry {
   readonly id: string
   target: CheckTarget
   health: Health
+  sharePct: number
   since: number
   last: TargetStatus['last']
   passed: number
@@ -56,17 +59,18 @@ export class Checker {
   constructor (private readonly o: CheckerOptions) {}
 
   /** Other targets from now on; one that stays keeps its state, and its probe its turn. `known`: of an earlier life. */
-  replace (targets: readonly CheckTarget[], known: ReadonlyMap<string, HealthState> = new Map()): void {
+  replace (targets: readonly CheckTarget[], known: KnownHealth = nothingKnown): void {
     const kept = new Set<string>()
     for (const target of targets) {
       const { id } = target
       if (kept.has(id)) continue
       kept.add(id)
       const entry = this.entries.get(id)
-      if (entry === undefined) this.add(id, target, known.get(id))
+      if (entry === undefined) this.add(id, target, known.states.get(id), known.shares.get(id))
       else {
         entry.target = target
         entry.health = restored(entry.health, target.check)
+        if (target.check.agent === null) this.share(entry, 100)
       }
     }
     for (const [id, entry] of this.entries) {
@@ -91,8 +95,8 @@ export class Checker {
   }
 
   status (): TargetStatus[] {
-    return [...this.entries.values()].map(({ id, target: { check, address, port }, health, since, last, passed, failed, results, tookMs, changes, history }) =>
-      ({ id, check: check.name, type: check.type, address, port, state: health.state, count: health.count, since, last, passed, failed, results: { ...results }, tookMs, changes: [...changes.values()], history }))
+    return [...this.entries.values()].map(({ id, target: { check, address, port }, health, sharePct, since, last, passed, failed, results, tookMs, changes, history }) =>
+      ({ id, check: check.name, type: check.type, address, port, state: health.state, count: health.count, sharePct, since, last, passed, failed, results: { ...results }, tookMs, changes: [...changes.values()], history }))
   }
 
   close (): void {
@@ -101,10 +105,10 @@ export class Checker {
     for (const entry of this.entries.values()) this.stop(entry)
   }
 
-  private add (id: string, target: CheckTarget, known: HealthState = 'unknown'): void {
+  private add (id: string, target: CheckTarget, known: HealthState = 'unknown', share = 100): void {
     const { now, wall, random } = this.o
     const health = ofState(known, target.check)
-    const entry: Entry = { id, target, health, since: wall(), last: null, passed: 0, failed: 0, results: {}, tookMs: 0, changes: new Map(), history: [], turn: 0, beganAt: 0, running: false, cancel: nothing }
+    const entry: Entry = { id, target, health, sharePct: target.check.agent === null ? 100 : share, since: wall(), last: null, passed: 0, failed: 0, results: {}, tookMs: 0, changes: new Map(), history: [], turn: 0, beganAt: 0, running: false, cancel: nothing }
     this.entries.set(id, entry)
     if (probed(health)) this.plan(entry, now() + firstDelay(target.check, random()))
   }
@@ -160,9 +164,16 @@ export class Checker {
     else entry.failed++
     entry.results[outcome.code] = (entry.results[outcome.code] ?? 0) + 1
     entry.tookMs += outcome.tookMs
+    this.share(entry, outcome.sharePct ?? entry.sharePct)
     this.move(entry, outcome.ok ? 'pass' : 'fail', outcome.code, outcome.detail)
     const { now, random } = this.o
     this.plan(entry, Math.max(now(), entry.beganAt + nextInterval(entry.health, entry.target.check, random())))
+  }
+
+  private share (entry: Entry, sharePct: number): void {
+    if (sharePct === entry.sharePct) return
+    entry.sharePct = sharePct
+    this.o.onShare(entry.id, sharePct)
   }
 
   private move (entry: Entry, input: HealthInput, code: HealthTransition['code'], detail: string): void {

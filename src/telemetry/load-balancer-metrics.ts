@@ -20,6 +20,7 @@ export function addLoadBalancer (registry: Registry, read: () => LoadBalancerRea
   vip('real_weight', 'Share of new flows that a real has now, 0 to 100', ['vip', 'pool', 'real'], ({ name, reals }) => reals.map((real): Series => [{ vip: name, pool: real.pool, real: real.name }, real.weight]))
   vip('real_configured_weight', 'Share of new flows that the configuration gives a real, 0 to 100', ['vip', 'pool', 'real'], ({ name, reals }) => reals.map((real): Series => [{ vip: name, pool: real.pool, real: real.name }, real.configuredWeight]))
   target('target_state', 'What is known of a target of health checks: 1 for the state it is in', ['target', 'state'], ({ id, state }) => states({ target: id }, 'state', healthStates, state))
+  target('target_share', 'What the agent of a target said last that it can take, 0 to 100; 100 without an agent', ['target'], ({ id, sharePct }) => [[{ target: id }, sharePct]])
   target('target_probe_seconds', 'How long the latest probe of a target took', ['target'], ({ id, last }): Series[] => last === null ? [] : [[{ target: id }, last.tookMs / 1000]])
   addCounter(registry, {
     name: 'target_probes', help: 'Probes of a target since the agent started, by result', labelNames: ['target', 'result'],

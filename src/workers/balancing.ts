@@ -126,6 +126,11 @@ export function startBalancing (o: BalancingOptions): Balancing {
       follow(balancer.heard(transitions))
       saving ??= later(SAVE_MS, save)
     },
+    onShares: (shares) => {
+      for (const { id, sharePct } of shares) tell('real-share', { target: id, sharePct })
+      follow(balancer.shared(shares))
+      saving ??= later(SAVE_MS, save)
+    },
     onProblem: (error) => { o.onProblem('a health thread failed; it is started again', error) }
   })
 

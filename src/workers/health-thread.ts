@@ -1,13 +1,13 @@
 /** Main thread's end of the health threads: one for each network namespace that probes leave from, for as long as there is something to probe. */
 import { Worker } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
-import type { CheckTarget, HealthInput, HealthState, HealthTransition, TargetStatus } from '../contract/health.js'
+import { nothingKnown, type CheckTarget, type HealthInput, type HealthTransition, type KnownHealth, type TargetStatus } from '../contract/health.js'
 import { unpackError } from './errors.js'
 import type { FromHealth, HealthWorkerData, ToHealth } from './protocol.js'
 
 export interface HealthThreads {
   /** Other targets from now on. `known`: states of an earlier life, by id. */
-  readonly replace: (targets: readonly CheckTarget[], known: ReadonlyMap<string, HealthState>) => void
+  readonly replace: (targets: readonly CheckTarget[], known: KnownHealth) => void
   /** False: there is no such target. */
   readonly operate: (id: string, input: HealthInput) => boolean
   readonly report: () => Promise<readonly TargetStatus[]>
@@ -19,6 +19,8 @@ export interface HealthThreadsOptions {
   readonly netns: string | null
   readonly netnsPath: (name: string) => string
   readonly onTransitions: (transitions: ReadonlyArray<{ readonly id: string, readonly transition: HealthTransition }>) => void
+  /** Agents say how much their servers can take. */
+  readonly onShares: (shares: ReadonlyArray<{ readonly id: string, readonly sharePct: number }>) => void
   /** A thread is gone; it is started again. */
   readonly onProblem: (error: unknown) => void
 }
@@ -35,7 +37,7 @@ class Thread {
   private targets: readonly CheckTarget[] = []
   private told = ''
 
-  constructor (private readonly netns: string | null, private readonly o: HealthThreadsOptions, private readonly known: () => ReadonlyMap<string, HealthState>) { this.start() }
+  constructor (private readonly netns: string | null, private readonly o: HealthThreadsOptions, private readonly known: () => KnownHealth) { this.start() }
 
   private start (): void {
     this.again = null
@@ -43,6 +45,7 @@ class Thread {
     worker.on('message', (message: FromHealth) => {
       switch (message.kind) {
         case 'transitions': this.o.onTransitions(message.transitions); break
+        case 'shares': this.o.onShares(message.shares); break
         case 'report': this.reports.shift()?.(message.targets); break
         case 'failed': this.problem(unpackError(message.error))
       }
@@ -92,11 +95,11 @@ class Thread {
 export function startHealthThreads (o: HealthThreadsOptions): HealthThreads {
   const threads = new Map<string, Thread>()
   const placeOf = new Map<string, Thread>()
-  let states: ReadonlyMap<string, HealthState> = new Map()
+  let latest = nothingKnown
   const netnsOf = ({ check }: CheckTarget): string | null => check.netns === null ? o.netns : o.netnsPath(check.netns)
   return {
     replace: (targets, known) => {
-      states = known
+      latest = known
       placeOf.clear()
       const byNetns = new Map<string, CheckTarget[]>()
       for (const target of targets) {
@@ -111,7 +114,7 @@ export function startHealthThreads (o: HealthThreadsOptions): HealthThreads {
         void thread.close()
       }
       for (const [key, mine] of byNetns) {
-        const thread = threads.get(key) ?? new Thread(key === '' ? null : key, o, () => states)
+        const thread = threads.get(key) ?? new Thread(key === '' ? null : key, o, () => latest)
         threads.set(key, thread)
         thread.send({ kind: 'targets', targets: mine, known })
         for (const target of mine) placeOf.set(target.id, thread)

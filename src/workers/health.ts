@@ -30,9 +30,15 @@ function gather (id: string, transition: HealthTransition): void {
   gathered.push({ id, transition })
 }
 
+const shares: Array<{ readonly id: string, readonly sharePct: number }> = []
+function gatherShare (id: string, sharePct: number): void {
+  if (shares.length === 0) setImmediate(() => { tell({ kind: 'shares', shares: shares.splice(0) }) })
+  shares.push({ id, sharePct })
+}
+
 const icmp = icmpProbes(new core.Echo(), (errno) => getSystemErrorName(-errno))
 const checker = new Checker({
-  probe: probesWith(icmp.probe), now: monotonicMs, wall: Date.now, random: Math.random, onTransition: gather,
+  probe: probesWith(icmp.probe), now: monotonicMs, wall: Date.now, random: Math.random, onTransition: gather, onShare: gatherShare,
   after: (ms, run) => {
     const timer = setTimeout(run, ms)
     return () => { clearTimeout(timer) }

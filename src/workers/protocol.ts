@@ -5,7 +5,7 @@ import type { IdTable } from '../contract/desired.js'
 import type { LinkInfo, ProbeResult } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices, Answer, ConfigAuthority } from '../contract/services.js'
 import type { LoadBalancerControl, LoadBalancerEvent } from '../contract/balancing.js'
-import type { CheckTarget, HealthInput, HealthState, HealthTransition, TargetStatus } from '../contract/health.js'
+import type { CheckTarget, HealthInput, HealthTransition, KnownHealth, TargetStatus } from '../contract/health.js'
 import type { EventLog } from '../lib/event-log.js'
 import type { ClusterLog } from '../ha/event-log.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
@@ -62,7 +62,7 @@ export interface HealthWorkerData {
 
 /** Main -> health worker. */
 export type ToHealth =
-  | { readonly kind: 'targets', readonly targets: readonly CheckTarget[], readonly known: ReadonlyMap<string, HealthState> }
+  | { readonly kind: 'targets', readonly targets: readonly CheckTarget[], readonly known: KnownHealth }
   | { readonly kind: 'operate', readonly id: string, readonly input: HealthInput }
   /** Answered by one `report`. */
   | { readonly kind: 'report' }
@@ -71,6 +71,7 @@ export type ToHealth =
 /** Health worker -> main. */
 export type FromHealth =
   | { readonly kind: 'transitions', readonly transitions: ReadonlyArray<{ readonly id: string, readonly transition: HealthTransition }> }
+  | { readonly kind: 'shares', readonly shares: ReadonlyArray<{ readonly id: string, readonly sharePct: number }> }
   | { readonly kind: 'report', readonly targets: readonly TargetStatus[] }
   /** It cannot run: its namespace is gone. */
   | { readonly kind: 'failed', readonly error: PackedError }

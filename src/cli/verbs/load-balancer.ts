@@ -110,7 +110,7 @@ function ringTable ({ io }: Cli, rings: readonly Ring[]): string {
 function targetTable ({ io }: Cli, targets: readonly CheckTarget[]): string {
   return table<CheckTarget>([
     { title: 'TARGET', value: (r) => r.id },
-    { title: 'STATE', value: (r) => word(r.state) },
+    { title: 'STATE', value: (r) => `${word(r.state)}${r.sharePct === 100 ? '' : ` ${r.sharePct} %`}` },
     { title: 'FOR', value: (r) => duration(Math.max(0, Date.now() - Number(r.sinceMs))), align: 'right' },
     { title: 'PASSED', value: (r) => String(r.passed), align: 'right', drop: 2 },
     { title: 'FAILED', value: (r) => String(r.failed), align: 'right', drop: 2 },

@@ -41,6 +41,10 @@ export const healthchecks: JsonSchema = mapOf('Health checks by name. Each targe
   netns: name('Network namespace that probes leave from. Default: agent.netns.'),
   source: oneOrMany('Addresses that probes leave from, at most one of each family. Default: the kernel chooses.', text('address')),
   tls, http, dns,
+  agent: object('Beside the probe each real is asked how much it can take: one line over TCP, as agents of HAProxy say it (75%, up, drain, down).', {
+    port: integer('TCP port of the agent, on each real.', 1, 65535),
+    send: text('Text that is sent to it first, as it stands.', { maxLength: 64, default: '' }),
+  }, ['port']),
   grpc: object('Question of type grpc.', { service: { type: 'string', maxLength: 253, default: '', description: 'Service that is asked for; empty: the server as a whole.' } }),
   exec: { ...listOf('Program and arguments of type exec, an absolute path; {address} and {port} in an argument are filled in. No shell, unprivileged.', text('argument'), { minItems: 1, maxItems: 64 }), examples: [['/usr/local/bin/check-sql', '{address}', '{port}']] },
 }, ['type']))

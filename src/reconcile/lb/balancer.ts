@@ -3,7 +3,7 @@
  * probes nor dataplane; whoever holds it does, with what it says.
  */
 import type { RealState, VipState, VipStatus } from '../../contract/balancing.js'
-import type { CheckTarget, HealthState, HealthTransition } from '../../contract/health.js'
+import { nothingKnown, type CheckTarget, type HealthState, type HealthTransition, type KnownHealth } from '../../contract/health.js'
 import { editsBetween, type Edit } from './edits.js'
 import { placed, targetsOf, type Checks, type PlacedReal, type PlacedVip } from './targets.js'
 import { weigh, type VipWeights } from './weights.js'
@@ -32,17 +32,20 @@ export class Balancer {
   /** By id of the target: whose reals it stands for. */
   private users: ReadonlyMap<string, readonly PlacedVip[]> = new Map()
   private readonly health: Map<string, HealthState>
+  /** What agents said last. */
+  private readonly shares: Map<string, number>
   /** When a target that was down came up, monotonic. */
   private readonly upSinceMs = new Map<string, number>()
   private now: Weights = new Map()
 
   /** `known`: of an earlier life. `warmUntilMs`: until then what nobody knows yet counts as up: a dataplane that went on forwarding while its agent was away is left in peace. */
-  constructor (private readonly nowMs: () => number, known: ReadonlyMap<string, HealthState> = new Map(), private readonly warmUntilMs = -Infinity) {
-    this.health = new Map(known)
+  constructor (private readonly nowMs: () => number, known: KnownHealth = nothingKnown, private readonly warmUntilMs = -Infinity) {
+    this.health = new Map(known.states)
+    this.shares = new Map(known.shares)
   }
 
-  /** States by id of the target, as they are from now on too. */
-  get known (): ReadonlyMap<string, HealthState> { return this.health }
+  /** As it is from now on too. */
+  get known (): KnownHealth { return { states: this.health, shares: this.shares } }
   get targets (): readonly CheckTarget[] { return targetsOf(this.vips) }
 
   /** Weights, were this configuration in force now. */
@@ -55,7 +58,7 @@ export class Balancer {
     this.vips = placed(d)
     this.users = usersOf(this.vips)
     const targets = new Set(this.targets.map(({ id }) => id))
-    for (const map of [this.health, this.upSinceMs]) for (const id of map.keys()) if (!targets.has(id)) map.delete(id)
+    for (const map of [this.health, this.shares, this.upSinceMs]) for (const id of map.keys()) if (!targets.has(id)) map.delete(id)
     return { ...this.replace(this.weighed(this.vips)), edits: editsBetween(before, this.vips) }
   }
 
@@ -65,7 +68,16 @@ export class Balancer {
       if (from === 'down' && to === 'up') this.upSinceMs.set(id, this.nowMs())
       else this.upSinceMs.delete(id)
     }
-    return this.weighAgain(new Set(list.flatMap(({ id }) => this.users.get(id) ?? [])))
+    return this.weighUsers(list)
+  }
+
+  /** Agents say how much their servers can take. */
+  shared (list: ReadonlyArray<{ readonly id: string, readonly sharePct: number }>): Changes {
+    for (const { id, sharePct } of list) {
+      if (sharePct === 100) this.shares.delete(id)
+      else this.shares.set(id, sharePct)
+    }
+    return this.weighUsers(list)
   }
 
   /** Time has passed: shares of reals in slow start grow, and the time to warm up ends. */
@@ -107,9 +119,13 @@ export class Balancer {
   /** -Infinity: it did not come up from down. */
   private since ({ target }: PlacedReal): number { return (target === null ? undefined : this.upSinceMs.get(target.id)) ?? -Infinity }
 
+  private agentPct ({ target }: PlacedReal): number { return (target === null ? undefined : this.shares.get(target.id)) ?? 100 }
+
+  /** In slow start, and as its agent says. */
   private sharePct (slowStartMs: number, real: PlacedReal): number {
     const passed = this.nowMs() - this.since(real)
-    return passed >= slowStartMs ? 100 : Math.max(1, Math.floor(passed / slowStartMs * STEPS)) * (100 / STEPS)
+    const grown = passed >= slowStartMs ? 1 : Math.max(1, Math.floor(passed / slowStartMs * STEPS)) / STEPS
+    return grown * this.agentPct(real)
   }
 
   private healthOf ({ target }: PlacedReal): HealthState | null {
@@ -123,10 +139,12 @@ export class Balancer {
       quorum, panicPct, flushOnDown,
       pools: pools.map(pool => ({
         name: pool.name,
-        reals: pool.reals.map(place => ({ name: place.real.name, weight: place.weight, health: this.healthOf(place), drained: place.drained, sharePct: this.sharePct(slowStartMs, place) }))
+        reals: pool.reals.map(place => ({ name: place.real.name, weight: place.weight, health: this.healthOf(place), drained: place.drained || this.agentPct(place) === 0, sharePct: this.sharePct(slowStartMs, place) }))
       }))
     })]))
   }
+
+  private weighUsers (targets: ReadonlyArray<{ readonly id: string }>): Changes { return this.weighAgain(new Set(targets.flatMap(({ id }) => this.users.get(id) ?? []))) }
 
   private weighAgain (vips: Iterable<PlacedVip>): Changes { return this.replace(new Map([...this.now, ...this.weighed(vips)])) }
 

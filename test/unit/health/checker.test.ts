@@ -7,7 +7,7 @@ import { Random } from '../../simulation/random.js'
 
 const check: HealthCheck = {
   name: 'web', type: 'tcp', port: 80, intervalMs: 1000, fastIntervalMs: 100, downIntervalMs: 500, timeoutMs: 300, rise: 2, fall: 3, jitterPct: 0, netns: null, source: { v4: null, v6: null },
-  tls: null, http: null, dns: null, grpcService: null, argv: null
+  tls: null, http: null, dns: null, grpcService: null, argv: null, agent: null
 }
 const target = (n: number, more: Partial<HealthCheck> = {}): CheckTarget => ({ id: `${more.name ?? check.name}/192.0.2.${n}:80`, check: { ...check, ...more }, address: `192.0.2.${n}`, port: 80 })
 const ok: ProbeOutcome = { ok: true, code: 'ok', detail: '', tookMs: 1 }
@@ -17,6 +17,7 @@ const refused: ProbeOutcome = { ok: false, code: 'refused', detail: 'connect ECO
 class Rig {
   nowMs = 0
   readonly transitions: Array<{ readonly id: string } & HealthTransition> = []
+  readonly shares: string[] = []
   readonly probes: Array<{ readonly atMs: number, readonly id: string }> = []
   /** What each address answers at once; absent: nothing, ever. */
   readonly answers = new Map<string, ProbeOutcome>()
@@ -41,7 +42,8 @@ class Rig {
         this.timers.push(timer)
         return () => { this.timers = this.timers.filter(other => other !== timer) }
       },
-      onTransition: (id, transition) => { this.transitions.push({ id, ...transition }) }
+      onTransition: (id, transition) => { this.transitions.push({ id, ...transition }) },
+      onShare: (id, sharePct) => { this.shares.push(`${id} ${sharePct}`) }
     })
   }
 
@@ -135,7 +137,7 @@ t.test('paused: nobody probes; resumed: at once, and it is unknown', async t => 
 t.test('what was known before a restart holds until a probe says otherwise', async t => {
   const rig = new Rig(0.5)
   rig.answers.set('192.0.2.1', refused)
-  rig.checker.replace([target(1), target(2)], new Map([['web/192.0.2.1:80', 'up'], ['web/192.0.2.2:80', 'disabled']] as const))
+  rig.checker.replace([target(1), target(2)], { states: new Map([['web/192.0.2.1:80', 'up'], ['web/192.0.2.2:80', 'disabled']]), shares: new Map() })
   t.equal(rig.state(1), 'up')
   rig.until(499)
   t.equal(rig.probes.length, 0, 'spread over an interval')
@@ -145,6 +147,20 @@ t.test('what was known before a restart holds until a probe says otherwise', asy
   t.equal(rig.state(1), 'down')
   t.equal(rig.state(2), 'disabled')
   t.same(rig.checker.status().map(({ id, state }) => `${id} ${state}`), ['web/192.0.2.1:80 down', 'web/192.0.2.2:80 disabled'])
+})
+
+t.test('what an agent says holds until it says something else, or there is no agent any more', async t => {
+  const rig = new Rig()
+  const asked = target(1, { agent: { port: 9, send: '' } })
+  rig.answers.set('192.0.2.1', { ...ok, sharePct: 40 })
+  rig.checker.replace([asked], { states: new Map([['web/192.0.2.1:80', 'up']]), shares: new Map([['web/192.0.2.1:80', 25]]) })
+  t.equal(rig.checker.status()[0]?.sharePct, 25, 'of an earlier life')
+  rig.until(1000)
+  rig.answers.set('192.0.2.1', ok)
+  rig.until(3000)
+  t.same(rig.shares, ['web/192.0.2.1:80 40'], 'once, and silence changes nothing')
+  rig.checker.replace([target(1)])
+  t.same(rig.shares.slice(1), ['web/192.0.2.1:80 100'])
 })
 
 t.test('closed: probes are ended and no timer is left', async t => {

@@ -12,6 +12,7 @@ import t, { type Test } from 'tap'
 import type { CheckTarget, HealthCheck, ProbeOutcome } from '../../../src/contract/health.js'
 import { HealthCheckResponse, HealthCheckResponse_ServingStatus as serving } from '../../../src/generated/proto/grpc/health/v1/health.js'
 import type { Probe } from '../../../src/health/checker.js'
+import { parseAgent } from '../../../src/health/probes/agent.js'
 import { icmpProbes } from '../../../src/health/probes/icmp.js'
 import { probesWith } from '../../../src/health/probes/index.js'
 import { loadCore } from '../../../src/native/load.js'
@@ -19,7 +20,7 @@ import { createAuthority, hasOpenssl } from '../gateway/certificates.js'
 
 const usual: HealthCheck = {
   name: 'c', type: 'tcp', port: 0, intervalMs: 1000, fastIntervalMs: 1000, downIntervalMs: 1000, timeoutMs: 1000, rise: 2, fall: 3, jitterPct: 0, netns: null, source: { v4: null, v6: null },
-  tls: null, http: null, dns: null, grpcService: null, argv: null
+  tls: null, http: null, dns: null, grpcService: null, argv: null, agent: null
 }
 const web = { method: 'GET', path: '/', host: null, headers: {}, statuses: [{ from: 200, to: 399 }], body: null } as const
 const target = (port: number, more: Partial<HealthCheck>, address = '127.0.0.1'): CheckTarget => ({ id: 'c', check: { ...usual, ...more }, address, port })
@@ -57,6 +58,48 @@ t.test('tcp', async t => {
   t.match(await ask(target(await closedPort(), {})), { ok: false, code: 'refused' })
   t.match(await ask(target(port, { source: { v4: '127.0.0.77', v6: null } })), { ok: true }, 'from another address')
   t.match(await ask(target(port, { source: { v4: '192.0.2.1', v6: null } })), { ok: false, code: 'unreachable' }, 'from one that is not here')
+})
+
+t.test('agent: words of HAProxy, the first line alone, comments', async t => {
+  for (const [line, said] of [
+    ['75%', 75], ['up 75%', 75], ['ready, 50%', 50], ['up', 100], ['READY', 100], ['250%', 100], ['0%', 0], ['drain', 0], ['maint 80%', 0], ['up drain', 0], ['maxconn:30', null], ['', null], ['  ', null], ['-5%', null], ['1e3%', null], ['up%', null]
+  ] as const) t.equal(parseAgent(line)?.sharePct ?? null, said, JSON.stringify(line))
+  t.same(parseAgent('up down #disk full'), { sharePct: null, reason: 'the agent says down: disk full' })
+  t.same(parseAgent('stopped'), { sharePct: null, reason: 'the agent says stopped' })
+})
+
+t.test('a check with an agent: both are asked; who hangs or is not there says nothing', async t => {
+  const server = await portOf(t, createTcp((socket) => { socket.on('error', () => { /* it is reset */ }) }))
+  let answer = '75%\ndown\n'
+  let heard = ''
+  const agent = await portOf(t, createTcp((socket) => {
+    socket.on('error', () => { /* given up */ })
+    if (answer === 'hang') return
+    if (answer === 'flood') return void socket.write('x'.repeat(100_000))
+    socket.on('data', (bytes) => { heard = bytes.toString() })
+    setTimeout(() => { socket.end(answer) }, 20)
+  }))
+  const asked = (more: Partial<HealthCheck> = {}): CheckTarget => target(server, { agent: { port: agent, send: 'how?\n' }, ...more })
+  t.match(await ask(asked()), { ok: true, code: 'ok', sharePct: 75 })
+  t.equal(heard, 'how?\n')
+  answer = 'drain'
+  t.match(await ask(asked()), { ok: true, sharePct: 0 }, 'without an end of line')
+  answer = 'down #backup\n'
+  t.match(await ask(asked()), { ok: false, code: 'agent', detail: 'the agent says down: backup' })
+  for (const nothing of ['hang', 'flood', '', '\0\u00ff\n']) {
+    answer = nothing
+    const outcome = await ask(asked({ timeoutMs: 200 }))
+    t.match(outcome, { ok: true, code: 'ok' }, JSON.stringify(nothing))
+    t.equal(outcome.sharePct, undefined)
+  }
+  t.equal((await ask(target(server, { agent: { port: await closedPort(), send: '' } }))).sharePct, undefined)
+  answer = '75%'
+  const refused = await ask({ ...asked(), port: await closedPort() })
+  t.match(refused, { ok: false, code: 'refused' })
+  t.equal(refused.sharePct, undefined, 'of one that is down nothing follows')
+  const began = performance.now()
+  probe(asked(), () => { t.fail('it was given up') })()
+  t.ok(performance.now() - began < 1000)
 })
 
 t.test('http', async t => {

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { parseConfig } from '../../../src/config/parse.js'
 import type { Desired } from '../../../src/contract/desired.js'
+import type { HealthState, KnownHealth } from '../../../src/contract/health.js'
 import { Balancer } from '../../../src/reconcile/lb/balancer.js'
 import { placed, targetsOf } from '../../../src/reconcile/lb/targets.js'
 import { options } from '../config/support.js'
@@ -20,6 +21,7 @@ vips:
 }
 const heard = (id: string, from: 'unknown' | 'up' | 'down', to: 'up' | 'down'): { id: string, transition: { from: typeof from, to: typeof to } } => ({ id, transition: { from, to } })
 const [a, b] = ['web/10.0.0.11:80', 'web/10.0.0.12:8080']
+const known = (states: ReadonlyArray<readonly [string, HealthState]>, shares: ReadonlyArray<readonly [string, number]> = []): KnownHealth => ({ states: new Map(states), shares: new Map(shares) })
 
 t.test('each target once, with the port of the check, the real or the VIP', async t => {
   t.same(targetsOf(placed(config())).map(({ id }) => id), [a, b, 'ping/10.0.0.14'])
@@ -37,13 +39,13 @@ t.test('nobody is known: the pool that nobody checks serves; then the first, as 
 })
 
 t.test('a configuration that is not in force yet is weighed by what is known', async t => {
-  const balancer = new Balancer(() => 0, new Map([[a, 'up'], [b, 'down']]))
+  const balancer = new Balancer(() => 0, known([[a, 'up'], [b, 'down']]))
   t.same(balancer.preview(config()).get('www')?.reals.map(r => r.weight), [100, 0, 0])
 })
 
 t.test('a dataplane that went on is left in peace until its reals are known', async t => {
   let now = 0
-  const balancer = new Balancer(() => now, new Map(), 5000)
+  const balancer = new Balancer(() => now, known([]), 5000)
   balancer.configure(config())
   t.match(balancer.status()[0]?.reals.map(r => r.weight), [100, 100, 0])
   t.same(balancer.heard([heard(a, 'unknown', 'down')]).weights.map(w => `${w.vip}/${w.real} ${w.to}`), ['www/a 0', 'xyz/a 0'])
@@ -55,7 +57,7 @@ t.test('a dataplane that went on is left in peace until its reals are known', as
 
 t.test('slow start: ten steps, for one that was down before, and the clock says when', async t => {
   let now = 1000
-  const balancer = new Balancer(() => now, new Map([[a, 'up'], [b, 'up']]))
+  const balancer = new Balancer(() => now, known([[a, 'up'], [b, 'up']]))
   balancer.configure(config('slow-start: 10s,'))
   t.equal(balancer.nextMs(), null)
   balancer.heard([heard(b, 'up', 'down')])
@@ -73,7 +75,7 @@ t.test('slow start: ten steps, for one that was down before, and the clock says 
 })
 
 t.test('who comes to own a group ends what its reals were to end while somebody else did', async t => {
-  const balancer = new Balancer(() => 0, new Map([[a, 'up'], [b, 'up']]))
+  const balancer = new Balancer(() => 0, known([[a, 'up'], [b, 'up']]))
   balancer.configure(config())
   t.same(balancer.owns(0), [])
   t.same(balancer.heard([heard(a, 'up', 'down')]).flush, [{ vip: 'www', real: 'a' }, { vip: 'xyz', real: 'a' }])
@@ -83,8 +85,26 @@ t.test('who comes to own a group ends what its reals were to end while somebody 
   t.same(balancer.owns(0), [])
 })
 
+t.test('what an agent says is a share of the weight, beside slow start, and nothing is a drain', async t => {
+  let now = 0
+  const balancer = new Balancer(() => now, known([[a, 'up'], [b, 'up']], [[b, 40]]))
+  balancer.configure(config('slow-start: 10s,'))
+  const reals = (): string[] => balancer.status()[0]?.reals.map(r => `${r.name} ${r.weight} ${r.state}`) ?? []
+  t.same(reals(), ['a 100 serving', 'b 40 serving', 'c 0 standby'])
+  t.same(balancer.shared([{ id: a, sharePct: 75 }, { id: b, sharePct: 100 }]).weights.map(w => `${w.vip}/${w.real} ${w.to}`), ['www/a 75', 'www/b 100', 'xyz/a 75'])
+  balancer.shared([{ id: b, sharePct: 0 }])
+  t.same(reals(), ['a 75 serving', 'b 0 drained', 'c 0 standby'])
+  balancer.shared([{ id: b, sharePct: 50 }])
+  balancer.heard([heard(b, 'up', 'down')])
+  balancer.heard([heard(b, 'down', 'up')])
+  now = 4000
+  balancer.tick()
+  t.same(reals(), ['a 75 serving', 'b 20 serving', 'c 0 standby'], 'half of four tenths')
+  t.same([...balancer.known.shares], [[b, 50], [a, 75]].sort())
+})
+
 t.test('what is no longer configured is forgotten', async t => {
-  const balancer = new Balancer(() => 0, new Map([[a, 'up']]))
+  const balancer = new Balancer(() => 0, known([[a, 'up']]))
   balancer.configure({ ...config(), vips: [] })
   balancer.configure(config())
   t.equal(balancer.status()[0]?.reals[0]?.weight, 0)

@@ -329,6 +329,8 @@ export interface CheckTarget {
   failed: bigint;
   /** The latest changes, oldest first. */
   history: TargetTransition[];
+  /** What its agent said last that it can take, 0-100; 100 without an agent. */
+  sharePct: number;
 }
 
 /** All targets that were asked for, by id. */
@@ -1231,6 +1233,7 @@ function createBaseCheckTarget(): CheckTarget {
     passed: 0n,
     failed: 0n,
     history: [],
+    sharePct: 0,
   };
 }
 
@@ -1277,6 +1280,9 @@ export const CheckTarget: MessageFns<CheckTarget> = {
     }
     for (const v of message.history) {
       TargetTransition.encode(v!, writer.uint32(90).fork()).join();
+    }
+    if (message.sharePct !== 0) {
+      writer.uint32(96).uint32(message.sharePct);
     }
     return writer;
   },
@@ -1380,6 +1386,14 @@ export const CheckTarget: MessageFns<CheckTarget> = {
             }
 
             message.history.push(TargetTransition.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.sharePct = reader.uint32();
             continue;
           }
         }
