@@ -124,7 +124,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       if (vipId === undefined || realId === undefined || rg === undefined || table.groups()[rg]?.role !== limits.LS_ROLE_OWNER) return
       await dataplane.sessions.deleteByFilter({ vip: vipId, real: realId }, AbortSignal.timeout(30_000))
     },
-    reconcile: async () => await dataplane.loadBalancer.reconcile(),
+    reconcile: async () => await dataplane.loadBalancer.reconcile(), observe: (bounds) => { sync.observe(bounds) },
     onEvent: (event) => { tellBalancing(event) }, onProblem: (what, error) => { problem(what, error) }
   })
   const dataplane = new TableDataPlane({ onSwitch: (e) => { switches.tell(e) }, core, table, workers, netns: agent.netns, compiler: compilerOf(pool, (d) => balancing.weights(d)), backend, inherited: backends.inherited, forwarders: backends.forwarders })
@@ -161,7 +161,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   let rpc: RpcThread | null = null
   const sync = startSyncThread({
     tableId: table.info().id, timeouts: (app, phase) => timeoutOf(book.timeouts, app, phase), onLogs: (rows) => { logPolicies(log, rows, authority) },
-    onClosed: (changes, lost) => { logClosed(log, changes, lost, authority) },
+    onClosed: (changes, lost) => { logClosed(log, changes, lost, authority) }, onObserved: (reals) => { balancing.observed(reals) },
     onProblem: (error) => {
       problem('the sync worker failed', error)
       reasons.set('sync worker', error instanceof Error ? error.message : String(error))

@@ -57,7 +57,7 @@ export async function ourChecks (targets: number, seconds: number, signal: Abort
   return await withServer(async (port) => {
     const check: HealthCheck = {
       name: 'tcp', type: 'tcp', port, intervalMs: INTERVAL_MS, fastIntervalMs: INTERVAL_MS, downIntervalMs: INTERVAL_MS, timeoutMs: 900, rise: 2, fall: 3, jitterPct: 0, netns: null, source: { v4: null, v6: null },
-      tls: null, http: null, dns: null, grpcService: null, argv: null, agent: null
+      tls: null, http: null, dns: null, grpcService: null, argv: null, agent: null, passive: 0
     }
     const before = new Float64Array(targets)
     const off: number[] = []

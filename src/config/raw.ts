@@ -185,6 +185,7 @@ export interface RawHealthCheck {
   readonly grpc?: { readonly service?: string }
   readonly exec?: readonly string[]
   readonly agent?: { readonly port: number, readonly send?: string }
+  readonly passive?: number
 }
 
 export type RawReal = RealSettings

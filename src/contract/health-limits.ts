@@ -5,6 +5,7 @@ export const healthLimits = {
   thresholdMax: 100,
   jitterPctMax: 50,
   minDaysMax: 365,
+  passiveMax: 10_000,
   bodyBytesMax: 16_384,
   hostCharsMax: 253, pathCharsMax: 4096, bodyPatternCharsMax: 256,
   checksMax: 1024,

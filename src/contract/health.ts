@@ -69,6 +69,8 @@ export interface HealthCheck {
   readonly argv: readonly string[] | null
   /** Port of each real where an agent says how much it can take, and what is said to it; `null`: there is none. */
   readonly agent: { readonly port: number, readonly send: string } | null
+  /** TCP flows in a row that a real refuses or leaves without an answer, and that count as a failed probe; 0: sessions say nothing of it. */
+  readonly passive: number
 }
 
 /** Of a target under a check. `unknown`: never probed, or forgotten · `paused`, `disabled`: by an operator; nobody probes. */
@@ -91,7 +93,7 @@ export interface ProbeOutcome {
 }
 export type ProbeCode = 'ok' | 'refused' | 'timeout' | 'unreachable' | 'reset' | 'status' | 'body' | 'tls' | 'expired' | 'answer' | 'exit' | 'agent' | 'error'
 
-export interface HealthTransition { readonly at: number, readonly from: HealthState, readonly to: HealthState, readonly code: ProbeCode | 'operator' | 'restored', readonly detail: string }
+export interface HealthTransition { readonly at: number, readonly from: HealthState, readonly to: HealthState, readonly code: ProbeCode | 'operator' | 'restored' | 'sessions', readonly detail: string }
 
 /** By id of the target. */
 export interface KnownHealth { readonly states: ReadonlyMap<string, HealthState>, /** What agents said last, where it is not 100. */ readonly shares: ReadonlyMap<string, number> }

@@ -56,6 +56,8 @@ export type OwnershipEvent = { readonly nowMs: number, readonly heardMs?: number
   | { readonly kind: 'moveMessage', readonly message: MoveMessage }
   | { readonly kind: 'drained', readonly rg: number, readonly moveId: string, readonly seq: bigint }
   | { readonly kind: 'cut', readonly rg: number, readonly moveId: string, readonly equal: boolean }
+  /** A session of the group came in this epoch: whoever owned in it may have been heard by nobody. */
+  | { readonly kind: 'seen', readonly rg: number, readonly epoch: Epoch }
   /** The epoch is on disk, fsynced. */
   | { readonly kind: 'persisted', readonly rg: number, readonly epoch: Epoch }
 )

@@ -173,7 +173,12 @@ export class HaNode {
     const proven = this.cuts.filter(({ rg, seq }) => (this.engine.group(rg)?.equalSeq ?? 0) > seq)
     this.cuts = this.cuts.filter((cut) => !proven.includes(cut))
     for (const { rg, moveId } of proven) this.take({ kind: 'cut', rg, moveId, equal: true })
-    for (const { config: { rg } } of this.state.rgs) this.proveGroup(rg)
+    for (const { config: { rg }, role, fence } of this.state.rgs) {
+      // The stream may know more than the heartbeats: what it refuses from here on, the peer has to hear of.
+      const epoch = this.engine.group(rg)?.epoch ?? 0n
+      if (!claims(role) && epoch > fence) this.take({ kind: 'seen', rg, epoch })
+      this.proveGroup(rg)
+    }
   }
 
   private proveGroup (rg: number): void {

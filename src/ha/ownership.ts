@@ -98,6 +98,7 @@ function absorb (t: Turn, event: OwnershipEvent): void {
     case 'moveMessage': return oneRg(t, event.message.rg, rg => onMessage(t, rg, event.message))
     case 'drained': return oneRg(t, event.rg, rg => rg.move?.id === event.moveId && rg.move.phase === 'yielding' ? onMove(t, { ...rg, move: { ...rg.move, seq: event.seq } }, 'drained') : rg)
     case 'cut': return oneRg(t, event.rg, rg => rg.move?.id === event.moveId ? onMove(t, rg, event.equal ? 'cut-equal' : 'cut-unequal') : rg)
+    case 'seen': return oneRg(t, event.rg, rg => claims(rg.role) ? rg : { ...rg, fence: newer(rg.fence, event.epoch) })
     case 'persisted': return oneRg(t, event.rg, rg => onPersisted(t, rg, event.epoch))
   }
 }

@@ -94,6 +94,15 @@ export class Checker {
     return true
   }
 
+  /** Sessions say that it does not serve: a failed probe, and the next one comes at once. */
+  observed (id: string, detail: string): void {
+    const entry = this.entries.get(id)
+    if (entry === undefined || !probed(entry.health)) return
+    this.move(entry, 'fail', 'sessions', detail)
+    if (!entry.running) this.plan(entry, this.o.now())
+    this.arm()
+  }
+
   status (): TargetStatus[] {
     return [...this.entries.values()].map(({ id, target: { check, address, port }, health, sharePct, since, last, passed, failed, results, tookMs, changes, history }) =>
       ({ id, check: check.name, type: check.type, address, port, state: health.state, count: health.count, sharePct, since, last, passed, failed, results: { ...results }, tookMs, changes: [...changes.values()], history }))

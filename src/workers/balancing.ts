@@ -5,8 +5,10 @@
 import type { BalancingControl, LoadBalancerEvent } from '../contract/balancing.js'
 import type { Drift } from '../contract/dataplane.js'
 import type { Desired, Real, Vip } from '../contract/desired.js'
+import type { CheckTarget } from '../contract/health.js'
 import { Balancer, type Changes } from '../reconcile/lb/balancer.js'
 import { balancingEvent } from '../reconcile/lb/events.js'
+import { observedOf } from '../reconcile/lb/targets.js'
 import { monotonicMs } from '../lib/monotonic.js'
 import { readHealth, writeHealth } from './health-file.js'
 import { startHealthThreads, type HealthThreadsOptions } from './health-thread.js'
@@ -18,6 +20,8 @@ export interface Balancing {
   readonly configured: (d: Desired) => void
   /** This node owns the redundancy group from now on. */
   readonly owns: (rg: number) => void
+  /** Ids of reals that leave flows without an answer. */
+  readonly observed: (reals: readonly number[]) => void
   readonly control: BalancingControl
   readonly close: () => Promise<void>
 }
@@ -30,6 +34,8 @@ export interface BalancingOptions extends Pick<HealthThreadsOptions, 'netns' | '
   readonly refresh: (why: string) => Promise<boolean>
   /** Puts right what the dataplane holds. */
   readonly reconcile: () => Promise<Drift>
+  /** Reals by id, and how many flows in a row without an answer are to be told of each. */
+  readonly observe: (bounds: ReadonlyMap<number, number>) => void
   /** Ends the sessions of a real. */
   readonly flush: (vip: string, real: string) => Promise<void>
   /** Every change, by the names that operators know. */
@@ -56,6 +62,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
     return timer
   }
   const tell = (name: string, fields: LoadBalancerEvent['fields']): void => { o.onEvent(balancingEvent(name, fields)) }
+  let watched: ReadonlyMap<number, CheckTarget> = new Map()
   let closed = false
   let stale = false
   let building = false
@@ -142,7 +149,12 @@ export function startBalancing (o: BalancingOptions): Balancing {
     configured: (d) => {
       const changes = balancer.configure(d)
       threads.replace(balancer.targets, balancer.known)
+      watched = observedOf(d)
+      o.observe(new Map([...watched].map(([id, { check }]) => [id, check.passive])))
       follow(changes)
+    },
+    observed: (reals) => {
+      for (const target of reals.flatMap(id => watched.get(id) ?? [])) threads.observed(target.id, `${target.check.passive} flows in a row were refused or not answered`)
     },
     owns: (rg) => { end(balancer.owns(rg)) },
     control: {

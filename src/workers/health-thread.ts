@@ -10,6 +10,8 @@ export interface HealthThreads {
   readonly replace: (targets: readonly CheckTarget[], known: KnownHealth) => void
   /** False: there is no such target. */
   readonly operate: (id: string, input: HealthInput) => boolean
+  /** Sessions say that a target does not serve. */
+  readonly observed: (id: string, detail: string) => void
   readonly report: () => Promise<readonly TargetStatus[]>
   readonly close: () => Promise<void>
 }
@@ -124,6 +126,7 @@ export function startHealthThreads (o: HealthThreadsOptions): HealthThreads {
       placeOf.get(id)?.send({ kind: 'operate', id, input })
       return placeOf.has(id)
     },
+    observed: (id, detail) => { placeOf.get(id)?.send({ kind: 'observed', id, detail }) },
     report: async () => (await Promise.all([...threads.values()].map(async (thread) => await thread.report()))).flat(),
     close: async () => { await Promise.all([...threads.values()].map(async (thread) => { await thread.close() })) }
   }

@@ -49,6 +49,7 @@ port.on('message', (message: ToHealth) => {
   switch (message.kind) {
     case 'targets': checker.replace(message.targets, message.known); break
     case 'operate': checker.operate(message.id, message.input); break
+    case 'observed': checker.observed(message.id, message.detail); break
     case 'report': tell({ kind: 'report', targets: checker.status() }); break
     case 'stop':
       checker.close()

@@ -30,6 +30,8 @@ export type ToSync =
   | { readonly kind: 'own', readonly owned: number, readonly epochs: readonly bigint[] }
   /** This node is one of a cluster from here on: answered by one `cluster`, and ClusterCalls come over the port then. */
   | { readonly kind: 'cluster', readonly spec: ClusterSpec, readonly calls: MessagePort }
+  /** Reals by id, and how many bad flows in a row are told of each. */
+  | { readonly kind: 'observe', readonly bounds: ReadonlyMap<number, number> }
   /** Answered by one `pair`. `anew`: lag is counted from here on. */
   | { readonly kind: 'report', readonly anew: boolean }
   | { readonly kind: 'stop' }
@@ -41,6 +43,8 @@ export type FromSync =
   | { readonly kind: 'closed', readonly records: Uint8Array, readonly lost: number }
   /** What happened between this node and its peer; '' when it is a problem in words. Not counted as under way: they are few. */
   | { readonly kind: 'event', readonly name: SyncEventName | '', readonly fields: Readonly<Record<string, string | number | null>> }
+  /** Ids of reals whose flows go unanswered. Not counted as under way: they are few. */
+  | { readonly kind: 'observed', readonly reals: readonly number[] }
   | { readonly kind: 'pair', readonly report: PairReport | null }
   /** Why there is no cluster; `null`: there is. */
   | { readonly kind: 'cluster', readonly error: PackedError | null }
@@ -64,6 +68,8 @@ export interface HealthWorkerData {
 export type ToHealth =
   | { readonly kind: 'targets', readonly targets: readonly CheckTarget[], readonly known: KnownHealth }
   | { readonly kind: 'operate', readonly id: string, readonly input: HealthInput }
+  /** Sessions say that it does not serve. */
+  | { readonly kind: 'observed', readonly id: string, readonly detail: string }
   /** Answered by one `report`. */
   | { readonly kind: 'report' }
   | { readonly kind: 'stop' }

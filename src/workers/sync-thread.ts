@@ -18,6 +18,8 @@ export interface SyncThread {
   /** This node has a peer from here on. */
   readonly pair: (spec: PairSpec) => void
   readonly own: (owned: number, epochs: readonly bigint[]) => void
+  /** Reals by id, and how many flows in a row without an answer are told of each. */
+  readonly observe: (bounds: ReadonlyMap<number, number>) => void
   /** null: there is no peer. `anew`: lag is counted from here on. */
   readonly report: (anew?: boolean) => Promise<PairReport | null>
   readonly close: () => Promise<void>
@@ -30,13 +32,15 @@ export interface SyncThreadOptions {
   readonly onLogs: (rows: Uint8Array) => void
   /** Ended sessions whose policy asks for a line; `lost` more came before them and are only counted. */
   readonly onClosed: (changes: readonly SessionChange[], lost: number) => void
+  /** Ids of reals that leave flows without an answer. */
+  readonly onObserved?: (reals: readonly number[]) => void
   /** Between this node and its peer; '' when it is a problem in words. */
   readonly onPair?: (name: SyncEventName | '', fields: Readonly<Record<string, string | number | null>>) => void
   /** The worker is gone, or a reader threw. */
   readonly onProblem: (error: unknown) => void
 }
 
-export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onPair, onProblem }: SyncThreadOptions): SyncThread {
+export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onObserved, onPair, onProblem }: SyncThreadOptions): SyncThread {
   const underWay = new SharedArrayBuffer(4)
   const waiting = new Int32Array(underWay)
   const worker = new Worker(new URL('./sync.js', import.meta.url), { workerData: { tableId, underWay } satisfies SyncWorkerData })
@@ -52,6 +56,10 @@ export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onPair, 
   worker.on('message', (message: FromSync) => {
     if (message.kind === 'event') {
       onPair?.(message.name, message.fields)
+      return
+    }
+    if (message.kind === 'observed') {
+      onObserved?.(message.reals)
       return
     }
     if (message.kind === 'cluster') {
@@ -87,6 +95,7 @@ export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onPair, 
       port1.close()
       throw unpackError(error)
     },
+    observe: (bounds) => { worker.postMessage({ kind: 'observe', bounds } satisfies ToSync) },
     pair: (spec) => { worker.postMessage({ kind: 'pair', spec } satisfies ToSync) },
     own: (owned, epochs) => { worker.postMessage({ kind: 'own', owned, epochs } satisfies ToSync) },
     report: async (anew = false) => {

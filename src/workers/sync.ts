@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
+import { PassiveWatch } from '../health/passive.js'
 import { loadCore } from '../native/load.js'
 import { recordBytes } from '../native/records.js'
 import { answerCalls, type Answering } from './bridge.js'
@@ -30,6 +31,7 @@ if (port === null) throw new Error('sync.ts runs as a worker thread')
 const { tableId, underWay } = workerData as SyncWorkerData
 const table = new (loadCore().Table)({ attach: tableId })
 const buffer = new Uint8Array(BATCH * recordBytes)
+const passive = new PassiveWatch()
 const outlets = new Outlets(port, underWay, table, buffer)
 let delay = SLOW_MS
 let timer: NodeJS.Timeout | null = null
@@ -53,6 +55,8 @@ let pair: ReturnType<typeof openPair> | null = null
 
 function round (): void {
   const { records, overruns } = table.drain(buffer)
+  const unanswered = passive.note(buffer, records)
+  if (unanswered.length > 0) port?.postMessage({ kind: 'observed', reals: unanswered } satisfies FromSync)
   const now = performance.now()
   if (sender !== null) {
     sender.drained(buffer, records, overruns, records < BATCH)
@@ -115,6 +119,7 @@ port.on('message', (message: ToSync) => {
   switch (message.kind) {
     case 'listener': outlets.listen(message.port, message.underWay); break
     case 'pair': setPair(message); break
+    case 'observe': passive.watch(message.bounds); break
     case 'own': pair?.own(message.owned, message.epochs); break
     case 'report': port.postMessage({ kind: 'pair', report: pair?.report(message.anew) ?? null } satisfies FromSync); break
     case 'cluster': void setCluster(message); break

@@ -207,6 +207,43 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       }
     })
 
+    await t.test('what sessions say of a server whose probes pass, and what agents say of theirs', async (t) => {
+      const words = join(lab.topology.directory, 'words')
+      const says = (text: string): void => { writeFileSync(words, text) }
+      says('25%\n')
+      const program = `const { readFileSync } = require('fs'); require('net').createServer(s => s.on('error', () => {}).end(readFileSync(${JSON.stringify(words)}))).listen(5114, () => console.log('ready'))`
+      const helper = new Background('agent of r1', lab.netns('s1'), [process.execPath, '-e', program])
+      try {
+        await helper.says('ready')
+        const pool = (...of: ReadonlyArray<readonly [HostName & keyof typeof addresses, number]>): object => [{ reals: of.map(([host, port]) => ({ name: String(port), address: addresses[host].v4, port })) }]
+        await agent.apply(quickstartConfig(lab.prefix, [
+          [['agent', 'backend'], backend],
+          [['healthchecks'], { alive: { type: 'icmp', interval: '1s', 'down-interval': '60s', rise: 2, fall: 3, passive: 3 }, asked: { type: 'tcp', interval: `${INTERVAL_MS}ms`, agent: { port: 5114 } } }],
+          [['vips', 'seen'], { address: addresses.vip.v4, port: 5115, healthcheck: 'alive', pools: pool(['s1', 5109], ['s2', 5103]) }],
+          [['vips', 'asked'], { address: addresses.vip.v4, port: 5116, healthcheck: 'asked', pools: pool(['s1', 5101], ['s2', 5103]) }]
+        ]))
+        const weights = async (name: string): Promise<string> => (await agent.json<readonly Vip[]>(['vip', 'list', name]))[0]?.reals.map(r => `${r.name} ${r.state} ${r.weight}`).join(', ') ?? ''
+        const comes = async (name: string, wanted: string): Promise<void> => {
+          const began = performance.now()
+          let found = await weights(name)
+          for (; performance.now() - began < WITHIN_MS && found !== wanted; found = await weights(name)) await sleep(20)
+          t.equal(found, wanted, name)
+        }
+        await comes('seen', '5109 serving 100, 5103 serving 100')
+        const burst = await curl({ netns: lab.netns('client'), url: httpUrl(addresses.vip.v4, 'small.txt', 5115), count: 100, parallel: 4, sha256: null, timeoutS: 5 })
+        t.ok(Object.values(burst.failures).reduce((a, b) => a + b, 0) > 0, 'nobody listens there')
+        await comes('seen', '5109 down 0, 5103 serving 100')
+        t.match((await agent.json<ReadonlyArray<{ readonly id: string, readonly history: ReadonlyArray<{ readonly code: string }> }>>(['target', 'list'])).find(x => x.id === `alive/${addresses.s1.v4}`)?.history.at(-1), { code: 'sessions' })
+        t.same((await curl({ netns: lab.netns('client'), url: httpUrl(addresses.vip.v4, 'small.txt', 5115), count: 32, parallel: 4, sha256: null, timeoutS: 5 })).failures, {})
+        for (const [text, wanted] of [['25%\n', 'serving 25'], ['drain\n', 'drained 0'], ['', 'drained 0'], ['down #backup\n', 'down 0'], ['up 50%\n', 'serving 50']] as const) {
+          says(text)
+          await comes('asked', `5101 ${wanted}, 5103 serving 100`)
+        }
+      } finally {
+        await helper.stop('SIGKILL')
+      }
+    })
+
     t.equal((await agent.stop()).code, 0, agentSaid(lab))
   })
 }

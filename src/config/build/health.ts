@@ -47,7 +47,8 @@ function buildCheck (b: Build, path: string, name: string, raw: RawHealthCheck):
     dns: raw.dns === undefined ? null : { name: raw.dns.name, type: raw.dns.type ?? 'A', answer: raw.dns.answer ?? null },
     grpcService: raw.type === 'grpc' ? raw.grpc?.service ?? '' : null,
     argv: raw.exec === undefined ? null : [absolute(b, at('exec', '0'), raw.exec[0] ?? ''), ...raw.exec.slice(1)],
-    agent: raw.agent === undefined ? null : { port: raw.agent.port, send: raw.agent.send ?? '' }
+    agent: raw.agent === undefined ? null : { port: raw.agent.port, send: raw.agent.send ?? '' },
+    passive: raw.passive ?? 0
   }
 }
 

@@ -45,6 +45,7 @@ export const healthchecks: JsonSchema = mapOf('Health checks by name. Each targe
     port: integer('TCP port of the agent, on each real.', 1, 65535),
     send: text('Text that is sent to it first, as it stands.', { maxLength: 64, default: '' }),
   }, ['port']),
+  passive: integer('So many TCP flows in a row that a real resets at once, or leaves without an answer until they time out, count as a failed probe. Default: sessions say nothing.', 1, max.passiveMax),
   grpc: object('Question of type grpc.', { service: { type: 'string', maxLength: 253, default: '', description: 'Service that is asked for; empty: the server as a whole.' } }),
   exec: { ...listOf('Program and arguments of type exec, an absolute path; {address} and {port} in an argument are filled in. No shell, unprivileged.', text('argument'), { minItems: 1, maxItems: 64 }), examples: [['/usr/local/bin/check-sql', '{address}', '{port}']] },
 }, ['type']))

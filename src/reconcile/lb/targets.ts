@@ -1,6 +1,7 @@
 /** Who is probed for which reals: each address and port once for each check. Pure. */
 import type { Desired, Real, Vip } from '../../contract/desired.js'
 import type { CheckTarget, HealthCheck } from '../../contract/health.js'
+import { realIdName } from '../../config/index.js'
 import { formatEndpoint } from '../../lib/address.js'
 
 export type Checks = Pick<Desired, 'healthChecks' | 'vips' | 'adjustments'>
@@ -30,6 +31,14 @@ export function placed (d: Checks): PlacedVip[] {
     return { real, target: targetOf(vip, real), weight: adjusted?.weight ?? real.weight, drained: adjusted?.drained ?? false }
   }
   return d.vips.map(vip => ({ vip, pools: vip.pools.map(({ name, reals }) => ({ name, reals: reals.map(real => place(vip, real)) })) }))
+}
+
+/** Targets whose sessions are looked at, by id of their reals. */
+export function observedOf (d: Checks & Pick<Desired, 'ids'>): Map<number, CheckTarget> {
+  return new Map(placed(d).flatMap(({ vip, pools }) => pools.flatMap(({ reals }) => reals.flatMap(({ real, target }): Array<[number, CheckTarget]> => {
+    const id = d.ids.real[realIdName(vip.name, real.name)]
+    return id === undefined || target === null || target.check.passive === 0 ? [] : [[id, target]]
+  }))))
 }
 
 /** Everybody who is probed, each once. */

@@ -6,7 +6,7 @@ import { encodeMove } from '../../../src/ha/move-message.js'
 import type { MoveMessage } from '../../../src/ha/move.js'
 import { HaNode } from '../../../src/ha/node.js'
 import { makeEpoch, type NodeStatus, type RgStatus } from '../../../src/ha/rg.js'
-import { holdsOf } from '../../../src/ha/state.js'
+import { holdsOf, statusOf } from '../../../src/ha/state.js'
 import { frameType } from '../../../src/ha/sync/protocol.js'
 import { loadCore } from '../../../src/native/load.js'
 import { rgStatus } from './rig.js'
@@ -116,6 +116,35 @@ t.test('a standby that was held up', async (t) => {
     node.caughtUp(turns[1] ?? 0, 0)
     t.same([held(), peer()], [[], 'alive'])
   })
+})
+
+t.test('R24 an epoch that only the stream has shown is a fence too: who starts anew below it hears of it', async (t) => {
+  const { node, clock, hear } = rig(t)
+  node.started(new Map(), [])
+  const engine = node.engine as { group: HaNode['engine']['group'] }
+  const group = engine.group.bind(node.engine)
+  const seen = makeEpoch(9n, 2)
+  engine.group = (rg) => {
+    const copy = group(rg)
+    return copy === null ? null : { ...copy, epoch: seen }
+  }
+  for (let i = 0; i < 100; i++) {
+    clock.nowMs += 10
+    if (i % 10 === 0) hear({ role: 'owner', epoch: makeEpoch(2n, 2) })
+    node.tick()
+  }
+  t.match(node.ownership.rgs[0], { role: 'standby', fence: seen })
+  t.equal(statusOf(node.ownership, 0n).rgs[0]?.epoch, seen, 'and its heartbeats say so')
+  const owning = rig(t)
+  owning.node.started(new Map([[0, epoch]]), adopted)
+  const other = owning.node.engine as { group: HaNode['engine']['group'] }
+  const copyOf = other.group.bind(owning.node.engine)
+  other.group = (rg) => {
+    const copy = copyOf(rg)
+    return copy === null ? null : { ...copy, epoch: seen }
+  }
+  owning.node.tick()
+  t.match(owning.node.ownership.rgs[0], { role: 'owner', epoch, fence: epoch }, 'an owner refuses the stream of the group')
 })
 
 t.test('a giver whose lease ended while it slept does not own again in the same epoch when the move fails', async (t) => {

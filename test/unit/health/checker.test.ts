@@ -7,7 +7,7 @@ import { Random } from '../../simulation/random.js'
 
 const check: HealthCheck = {
   name: 'web', type: 'tcp', port: 80, intervalMs: 1000, fastIntervalMs: 100, downIntervalMs: 500, timeoutMs: 300, rise: 2, fall: 3, jitterPct: 0, netns: null, source: { v4: null, v6: null },
-  tls: null, http: null, dns: null, grpcService: null, argv: null, agent: null
+  tls: null, http: null, dns: null, grpcService: null, argv: null, agent: null, passive: 0
 }
 const target = (n: number, more: Partial<HealthCheck> = {}): CheckTarget => ({ id: `${more.name ?? check.name}/192.0.2.${n}:80`, check: { ...check, ...more }, address: `192.0.2.${n}`, port: 80 })
 const ok: ProbeOutcome = { ok: true, code: 'ok', detail: '', tookMs: 1 }
@@ -147,6 +147,26 @@ t.test('what was known before a restart holds until a probe says otherwise', asy
   t.equal(rig.state(1), 'down')
   t.equal(rig.state(2), 'disabled')
   t.same(rig.checker.status().map(({ id, state }) => `${id} ${state}`), ['web/192.0.2.1:80 down', 'web/192.0.2.2:80 disabled'])
+})
+
+t.test('sessions that say it does not serve are a failed probe, and the next probe comes at once', async t => {
+  const rig = new Rig()
+  rig.answers.set('192.0.2.1', ok)
+  rig.checker.replace([target(1)], { states: new Map([['web/192.0.2.1:80', 'up']]), shares: new Map() })
+  rig.until(0)
+  t.equal(rig.probes.length, 1)
+  rig.answers.delete('192.0.2.1')
+  rig.checker.observed('web/192.0.2.1:80', '10 flows')
+  rig.until(1)
+  t.equal(rig.probes.length, 2, 'asked at once')
+  t.equal(rig.state(1), 'up')
+  rig.checker.observed('web/192.0.2.1:80', '10 flows')
+  rig.checker.observed('web/192.0.2.1:80', '10 flows')
+  t.match(rig.transitions.at(-1), { from: 'up', to: 'down', code: 'sessions', detail: '10 flows' })
+  rig.checker.operate('web/192.0.2.1:80', 'pause')
+  rig.checker.observed('web/192.0.2.1:80', '10 flows')
+  rig.checker.observed('web/192.0.2.9:80', '10 flows')
+  t.equal(rig.state(1), 'paused')
 })
 
 t.test('what an agent says holds until it says something else, or there is no agent any more', async t => {

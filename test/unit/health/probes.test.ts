@@ -20,7 +20,7 @@ import { createAuthority, hasOpenssl } from '../gateway/certificates.js'
 
 const usual: HealthCheck = {
   name: 'c', type: 'tcp', port: 0, intervalMs: 1000, fastIntervalMs: 1000, downIntervalMs: 1000, timeoutMs: 1000, rise: 2, fall: 3, jitterPct: 0, netns: null, source: { v4: null, v6: null },
-  tls: null, http: null, dns: null, grpcService: null, argv: null, agent: null
+  tls: null, http: null, dns: null, grpcService: null, argv: null, agent: null, passive: 0
 }
 const web = { method: 'GET', path: '/', host: null, headers: {}, statuses: [{ from: 200, to: 399 }], body: null } as const
 const target = (port: number, more: Partial<HealthCheck>, address = '127.0.0.1'): CheckTarget => ({ id: 'c', check: { ...usual, ...more }, address, port })
