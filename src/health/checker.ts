@@ -32,6 +32,8 @@ interface Entry {
   target: CheckTarget
   health: Health
   sharePct: number
+  /** Sessions said that it does not serve, since the last probe that passed. */
+  observed: boolean
   since: number
   last: TargetStatus['last']
   passed: number
@@ -94,13 +96,12 @@ export class Checker {
     return true
   }
 
-  /** Sessions say that it does not serve: a failed probe, and the next one comes at once. */
+  /** Sessions say that it does not serve: a failed probe, and the next one that passes says nothing against it. */
   observed (id: string, detail: string): void {
     const entry = this.entries.get(id)
     if (entry === undefined || !probed(entry.health)) return
+    entry.observed = true
     this.move(entry, 'fail', 'sessions', detail)
-    if (!entry.running) this.plan(entry, this.o.now())
-    this.arm()
   }
 
   status (): TargetStatus[] {
@@ -117,7 +118,7 @@ export class Checker {
   private add (id: string, target: CheckTarget, known: HealthState = 'unknown', share = 100): void {
     const { now, wall, random } = this.o
     const health = ofState(known, target.check)
-    const entry: Entry = { id, target, health, sharePct: target.check.agent === null ? 100 : share, since: wall(), last: null, passed: 0, failed: 0, results: {}, tookMs: 0, changes: new Map(), history: [], turn: 0, beganAt: 0, running: false, cancel: nothing }
+    const entry: Entry = { id, target, health, sharePct: target.check.agent === null ? 100 : share, observed: false, since: wall(), last: null, passed: 0, failed: 0, results: {}, tookMs: 0, changes: new Map(), history: [], turn: 0, beganAt: 0, running: false, cancel: nothing }
     this.entries.set(id, entry)
     if (probed(health)) this.plan(entry, now() + firstDelay(target.check, random()))
   }
@@ -174,7 +175,8 @@ export class Checker {
     entry.results[outcome.code] = (entry.results[outcome.code] ?? 0) + 1
     entry.tookMs += outcome.tookMs
     this.share(entry, outcome.sharePct ?? entry.sharePct)
-    this.move(entry, outcome.ok ? 'pass' : 'fail', outcome.code, outcome.detail)
+    if (!outcome.ok || !entry.observed) this.move(entry, outcome.ok ? 'pass' : 'fail', outcome.code, outcome.detail)
+    if (outcome.ok) entry.observed = false
     const { now, random } = this.o
     this.plan(entry, Math.max(now(), entry.beganAt + nextInterval(entry.health, entry.target.check, random())))
   }
