@@ -118,11 +118,12 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   }
   const balancing = startBalancing({
     netns: agent.netns === null ? null : netnsPath(agent.netns), netnsPath, stateDirectory: held.directory, inherited: backends.inherited, refresh: async (why) => await refresh(why),
-    flush: async (vip, real) => {
+    flush: async (reals) => {
       const d = authority.desired()
-      const [vipId, realId, rg] = [d?.ids.vip[vip], d?.ids.real[realIdName(vip, real)], d?.vips.find(v => v.name === vip)?.redundancyGroup]
-      if (vipId === undefined || realId === undefined || rg === undefined || table.groups()[rg]?.role !== limits.LS_ROLE_OWNER) return
-      await dataplane.sessions.deleteByFilter({ vip: vipId, real: realId }, AbortSignal.timeout(30_000))
+      const groups = new Map(d?.vips.map(({ name, redundancyGroup }) => [name, redundancyGroup]))
+      const mine = table.groups().map(({ role }) => role === limits.LS_ROLE_OWNER)
+      const ids = reals.flatMap(({ vip, real }) => mine[groups.get(vip) ?? -1] === true ? d?.ids.real[realIdName(vip, real)] ?? [] : [])
+      if (ids.length > 0) await dataplane.sessions.deleteReals(ids)
     },
     reconcile: async () => await dataplane.loadBalancer.reconcile(), observe: (bounds) => { sync.observe(bounds) },
     onEvent: (event) => { tellBalancing(event) }, onProblem: (what, error) => { problem(what, error) }

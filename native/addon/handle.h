@@ -36,6 +36,7 @@ private:
 	Napi::Value feed(const Napi::CallbackInfo &);
 	Napi::Value delete_ids(const Napi::CallbackInfo &);
 	Napi::Value delete_filter(const Napi::CallbackInfo &);
+	Napi::Value delete_reals(const Napi::CallbackInfo &);
 	Napi::Value scan_columns(const Napi::CallbackInfo &);
 	Napi::Value scan_records(const Napi::CallbackInfo &);
 	Napi::Value count(const Napi::CallbackInfo &);

@@ -2,6 +2,7 @@
 #include "addon/async.h"
 #include "addon/handle.h"
 
+#include <array>
 #include <cstring>
 #include <fcntl.h>
 #include <iterator>
@@ -301,6 +302,25 @@ Napi::Value Table::delete_filter(const Napi::CallbackInfo &info)
 	return o;
 }
 
+/* deleteReals(ids: Uint16Array) -> promise */
+Napi::Value Table::delete_reals(const Napi::CallbackInfo &info)
+{
+	Bytes ids = arg_bytes(info, 0, 0, "reals");
+	auto bits = std::make_shared<std::array<u64, LS_REALS_MAX / 64>>();
+	auto result = std::make_shared<ls_delete_result>();
+
+	bits->fill(0);
+	for (size_t i = 0; i + 2 <= ids.size; i += 2) {
+		u16 id;
+
+		memcpy(&id, ids.data + i, sizeof(id));
+		if (id < LS_REALS_MAX)
+			(*bits)[id / 64] |= 1ULL << id % 64;
+	}
+	return work(info, [bits, result](ls_table *t) { ls_table_delete_reals(t, bits->data(), result.get()); },
+		    [result](Napi::Env env) { return delete_result(env, *result); });
+}
+
 /* scanColumns(filter, columns, cursor, out, maxRows, maxNs) -> {rows, cursor | null} */
 Napi::Value Table::scan_columns(const Napi::CallbackInfo &info)
 {
@@ -596,7 +616,7 @@ void Table::Init(Napi::Env env, Napi::Object exports)
 	exports.Set("Table", DefineClass(env, "Table", {
 		InstanceMethod<&Table::info>("info"), InstanceMethod<&Table::close>("close"), InstanceMethod<&Table::install>("install"),
 		InstanceMethod<&Table::get>("get"), InstanceMethod<&Table::drain>("drain"), InstanceMethod<&Table::drain_logs>("drainLogs"), InstanceMethod<&Table::feed>("feed"),
-		InstanceMethod<&Table::delete_ids>("deleteIds"), InstanceMethod<&Table::delete_filter>("deleteFilter"),
+		InstanceMethod<&Table::delete_ids>("deleteIds"), InstanceMethod<&Table::delete_filter>("deleteFilter"), InstanceMethod<&Table::delete_reals>("deleteReals"),
 		InstanceMethod<&Table::scan_columns>("scanColumns"), InstanceMethod<&Table::scan_records>("scanRecords"),
 		InstanceMethod<&Table::count>("count"), InstanceMethod<&Table::verify>("verify"), InstanceMethod<&Table::bulk_begin>("bulkBegin"),
 		InstanceMethod<&Table::reconcile>("reconcile"), InstanceMethod<&Table::reevaluate>("reevaluate"),

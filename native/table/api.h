@@ -69,6 +69,8 @@ void ls_table_free_slots(struct ls_table *t, const u32 *slots, const u32 *gens, 
 void ls_table_delete_ids(struct ls_table *t, const struct ls_wire_delete *rows, u32 n, struct ls_delete_result *result);
 void ls_table_delete_filter(struct ls_table *t, const struct ls_filter *f, u32 reason, const u32 *cancel,
 			    struct ls_delete_result *result);
+/* Sessions of all reals whose bit is set, in one walk. */
+void ls_table_delete_reals(struct ls_table *t, const u64 reals[LS_REALS_MAX / 64], struct ls_delete_result *result);
 /* Drains notices and the deletion feed into packed records; *overruns counts what was lost since the last call. */
 u32 ls_table_drain(struct ls_table *t, struct ls_wire_record *out, u32 max, u64 *overruns);
 u32 ls_table_drain_logs(struct ls_table *t, struct ls_log *out, u32 max);

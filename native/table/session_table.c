@@ -257,8 +257,8 @@ void ls_table_delete_ids(struct ls_table *t, const struct ls_wire_delete *rows, 
 	}
 }
 
-void ls_table_delete_filter(struct ls_table *t, const struct ls_filter *f, u32 reason, const u32 *cancel,
-			    struct ls_delete_result *result)
+/* `reals`: a bit each, NULL: of any. */
+static void delete_matching(struct ls_table *t, const struct ls_filter *f, const u64 *reals, u32 reason, const u32 *cancel, struct ls_delete_result *result)
 {
 	u32 slots[LS_FREER_BATCH], gens[LS_FREER_BATCH], m = 0;
 	struct ls_delete_result part;
@@ -266,7 +266,8 @@ void ls_table_delete_filter(struct ls_table *t, const struct ls_filter *f, u32 r
 
 	memset(result, 0, sizeof(*result));
 	for (u32 slot = 0; slot <= t->env.slots; slot++) {
-		if (slot < t->env.slots && ls_session_read(t, slot, &s) && ls_filter_match(f, &s, ls_clock_ns())) {
+		if (slot < t->env.slots && ls_session_read(t, slot, &s) && (!reals || (s.real < LS_REALS_MAX && reals[s.real / 64] >> s.real % 64 & 1)) &&
+		    ls_filter_match(f, &s, ls_clock_ns())) {
 			slots[m] = slot;
 			gens[m++] = s.gen;
 		}
@@ -280,6 +281,19 @@ void ls_table_delete_filter(struct ls_table *t, const struct ls_filter *f, u32 r
 		if (cancel && (slot & 4095) == 0 && LS_LOAD(cancel))
 			break;
 	}
+}
+
+void ls_table_delete_filter(struct ls_table *t, const struct ls_filter *f, u32 reason, const u32 *cancel,
+			    struct ls_delete_result *result)
+{
+	delete_matching(t, f, NULL, reason, cancel, result);
+}
+
+void ls_table_delete_reals(struct ls_table *t, const u64 reals[LS_REALS_MAX / 64], struct ls_delete_result *result)
+{
+	struct ls_filter any = { 0 };
+
+	delete_matching(t, &any, reals, LS_CLOSE_REAL_DOWN, NULL, result);
 }
 
 /* Clears dirty first, then reads: a change after the clear pushes a notice of its own (R9). */

@@ -87,6 +87,8 @@ export interface SessionStore {
   deleteById: (deletes: Uint8Array) => Promise<DeleteResult>
   /** Aborted under way it stops between batches, and the result tells what was done until then. */
   deleteByFilter: (filter: SessionFilter, signal: AbortSignal) => Promise<DeleteResult>
+  /** Sessions of these reals, by id, as their servers are gone; one walk for all. */
+  deleteReals: (reals: readonly number[]) => Promise<DeleteResult>
   /** Starts a bulk: forgets earlier marks. */
   bulkBegin: () => void
   reconcileClusterBulk: (input: ReconcileInput) => Promise<ReconcileResult>

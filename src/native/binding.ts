@@ -84,6 +84,8 @@ export interface NativeTable {
   /** Rows of struct ls_wire_delete. */
   deleteIds: (rows: Uint8Array) => Promise<NativeDeleteResult>
   /** struct ls_filter; enum ls_close_reason. Cancelled, it stops between batches, and `done` tells what was deleted until then. */
+  /** Sessions of these reals; ids. */
+  deleteReals: (reals: Uint8Array) => Promise<NativeDeleteResult>
   deleteFilter: (filter: Uint8Array, reason: number) => { readonly done: Promise<NativeDeleteResult>, readonly cancel: () => void }
   scanColumns: (filter: Uint8Array, columns: number, cursor: number, out: Uint8Array, maxRows: number, maxNs: number) => { readonly rows: number, readonly cursor: number | null }
   scanRecords: (filter: Uint8Array, cursor: number, out: Uint8Array, maxNs: number) => { readonly rows: number, readonly cursor: number | null }

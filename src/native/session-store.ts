@@ -44,6 +44,7 @@ export function createSessionStore (table: NativeTable, timeouts: Timeouts): Ses
         signal.removeEventListener('abort', cancel)
       }
     },
+    deleteReals: async (reals) => deleted(await rejecting(async () => await table.deleteReals(new Uint8Array(Uint16Array.from(reals).buffer)))),
     bulkBegin: () => { native(() => { table.bulkBegin() }) },
     reconcileClusterBulk: async ({ peerOwned, began, sourceFailed }) => {
       const r = await rejecting(() => table.reconcile(peerOwned, began, sourceFailed))

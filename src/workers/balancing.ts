@@ -36,8 +36,8 @@ export interface BalancingOptions extends Pick<HealthThreadsOptions, 'netns' | '
   readonly reconcile: () => Promise<Drift>
   /** Reals by id, and how many flows in a row without an answer are to be told of each. */
   readonly observe: (bounds: ReadonlyMap<number, number>) => void
-  /** Ends the sessions of a real. */
-  readonly flush: (vip: string, real: string) => Promise<void>
+  /** Ends the sessions of reals. */
+  readonly flush: (reals: Changes['flush']) => Promise<void>
   /** Every change, by the names that operators know. */
   readonly onEvent: (event: LoadBalancerEvent) => void
   readonly onProblem: (what: string, error: unknown) => void
@@ -87,7 +87,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
     }
     building = false
   }
-  const end = (flush: Changes['flush']): void => { for (const { vip, real } of flush) o.flush(vip, real).catch((error: unknown) => { o.onProblem(`sessions of ${vip}/${real} were not ended`, error) }) }
+  const end = (flush: Changes['flush']): void => { if (flush.length > 0) o.flush(flush).catch((error: unknown) => { o.onProblem(`sessions of ${flush.map(({ vip, real }) => `${vip}/${real}`).join(', ').slice(0, 200)} were not ended`, error) }) }
   const follow = ({ edits, weights, states, flush }: Changes): void => {
     for (const { kind, ...fields } of edits) tell(`lb-sync-${kind}`, fields)
     for (const { vip, real, from, to, state } of weights) tell('lb-sync-real-weight-updated', { vip, real, from, to, state })

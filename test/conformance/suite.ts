@@ -281,6 +281,16 @@ function sessions (withRig: WithRig, rejectsTyped: RejectsTyped): void {
     await intact(t, rig, rig.capacity)
   }, 1024)
 
+  withRig('sessions of several reals end in one walk, and nobody else', async (t, rig) => {
+    const reals = [1, 2, 3, 2, limits.LS_REALS_MAX - 1]
+    t.same(new Set(install(rig, tuples(1000).map((key, i) => ({ key, real: reals[i % reals.length] })))), new Set([OK]))
+    const { sessions } = rig.dataplane
+    t.same(await sessions.deleteReals([2, limits.LS_REALS_MAX - 1, 9, 65_535]), { matched: 600, deleted: 600 })
+    t.same(await Promise.all(reals.map(async real => await sessions.count({ real }))), [200, 0, 200, 0, 0])
+    t.same(await sessions.deleteReals([]), { matched: 0, deleted: 0 })
+    await intact(t, rig, 400)
+  }, 1024)
+
   withRig('a listing resumes at its cursor and shows each session once', async (t, rig) => {
     const keys = tuples(1000)
     install(rig, keys.map((key, i) => ({ key, serial: BigInt(10_000 + i) })))

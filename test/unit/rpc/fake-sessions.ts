@@ -120,6 +120,8 @@ export class FakeSessions implements SessionStore {
     return { matched: matching.length, deleted: matching.length }
   }
 
+  deleteReals = async (reals: readonly number[]): Promise<{ matched: number, deleted: number }> => await this.deleteByFilter({ real: reals[0] ?? 0 }, new AbortController().signal)
+
   verify = async (): Promise<VerifyReport> => {
     this.#check()
     const live = this.rows - this.deleted.size
