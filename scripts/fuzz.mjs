@@ -1,8 +1,9 @@
 // Runs the fuzzers: native ones (libFuzzer, `native_fuzz_sources` of native/sources.gypi) and `config` (test/fuzz/config.ts).
 // Each starts from its corpus in test/fixtures/corpus/NAME, which `npm test` replays; what it finds goes to build-fuzz/found/NAME.
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { basename, extname, join } from 'node:path'
+import { basename, extname, isAbsolute, join } from 'node:path'
 import { buildTs } from './build.mjs'
 import { Refusal, main, root, run, say, step, which } from './lib/common.mjs'
 
@@ -19,6 +20,8 @@ const lengthMax = 1024 // bytes of an input: programs stay short, and so does th
 
 async function buildNative() {
   if (which('clang') === null || which('cmake') === null) throw new Refusal('native fuzzers need clang and cmake; only config runs without them')
+  const runtime = execFileSync('clang', [`--print-file-name=libclang_rt.fuzzer-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.a`], { encoding: 'utf8' }).trim()
+  if (!isAbsolute(runtime)) throw new Refusal('native fuzzers need the runtime of clang (libFuzzer): install libclang-rt-14-dev; only config runs without it')
   const env = { ...process.env, CC: 'clang', CXX: 'clang++' }
   await step('configuring build-fuzz', 'cmake', ['-S', '.', '-B', 'build-fuzz', '-DNATIVE_ADDON=OFF', '-DNATIVE_TESTS=OFF', '-DNATIVE_FUZZ=ON'], { env })
   await step('building the fuzzers', 'cmake', ['--build', 'build-fuzz', '--parallel', String(availableParallelism())], { env })

@@ -243,7 +243,7 @@ static struct packet build(struct input *in, u32 op, u32 *port)
 		if ((op >> 1 & 7) == 6) {
 			u32 quote = x & 4 ? len : b & 1 ? b % (head + 8) : head + 8 + b % (len - head - 7);
 
-			p = icmp_error(hop, to, v6 ? 1 + (x >> 4) % 4 : (u32[]){ 3, 11, 12, 4 }[x >> 4 & 3], x >> 6, 1400, f + l3, quote);
+			p = icmp_error(hop, to, v6 ? 1 + (x >> 4) % 4 : (u32[]){ 3, 11, 12, 4 }[x >> 4 & 3], x >> 6, x & 8 ? 1400 : 80 + b, f + l3, quote);
 		} else {
 			u32 proto = f[l3 + (v6 ? 6 : 9)];
 
