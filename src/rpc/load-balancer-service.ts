@@ -15,7 +15,7 @@ import { fieldMessages } from './cluster-message.js'
 import { watchEvents } from './event-watch.js'
 import { Seats } from './turns.js'
 import { streaming, unary, type OnBug } from './handler.js'
-import { holdOf, overlayMessage, realOf, vipOf } from './overlay-message.js'
+import { termsOf, overlayMessage, realOf, vipOf } from './overlay-message.js'
 
 const vipStates = {
   unknown: VipStateMessage.VIP_STATE_UNKNOWN, up: VipStateMessage.VIP_STATE_UP, degraded: VipStateMessage.VIP_STATE_DEGRADED, panic: VipStateMessage.VIP_STATE_PANIC, down: VipStateMessage.VIP_STATE_DOWN
@@ -87,14 +87,14 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBu
       return { vips, repaired: [...rings], configBytes: BigInt(configBytes), tookMs }
     }),
     getOverlay: unary<LoadBalancerGetOverlayRequest, LoadBalancerGetOverlayResponse>(onBug, async () => overlayMessage(await lb.overlay())),
-    putVip: change<LoadBalancerPutVipRequest>(({ vip, hold }) => {
+    putVip: change<LoadBalancerPutVipRequest>(({ vip, terms }) => {
       if (vip === undefined) throw new LockstepError('invalid', 'LS_V_VIP', 'there is no VIP to put', { object: 'vip', found: 'none' })
-      return { kind: 'put-vip', vip: vip.name, settings: vipOf(vip), ...holdOf(hold) }
+      return { kind: 'put-vip', vip: vip.name, settings: vipOf(vip), ...termsOf(terms) }
     }),
     deleteVip: change<LoadBalancerDeleteVipRequest>(({ name, owner }) => ({ kind: 'delete-vip', vip: name, owner })),
-    putReals: change<LoadBalancerPutRealsRequest>(({ vip, pool, reals, hold }) => ({ kind: 'put-reals', vip, pool, reals: reals.map(realOf), ...holdOf(hold) })),
+    putReals: change<LoadBalancerPutRealsRequest>(({ vip, pool, reals, terms }) => ({ kind: 'put-reals', vip, pool, reals: reals.map(realOf), ...termsOf(terms) })),
     deleteReals: change<LoadBalancerDeleteRealsRequest>(({ vip, owner }) => ({ kind: 'delete-reals', vip, owner })),
-    adjustReal: change<LoadBalancerAdjustRealRequest>(({ vip, real, weight, drain, hold }) => ({ kind: 'adjust', vip, real, weight: weight ?? null, drained: drain, ...holdOf(hold) })),
+    adjustReal: change<LoadBalancerAdjustRealRequest>(({ vip, real, weight, drain, terms }) => ({ kind: 'adjust', vip, real, weight: weight ?? null, drained: drain, ...termsOf(terms) })),
     restoreReal: change<LoadBalancerRestoreRealRequest>(({ vip, real }) => ({ kind: 'restore', vip, real }))
   }
 }

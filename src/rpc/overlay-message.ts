@@ -1,15 +1,15 @@
 /** What was put while the agent runs, as messages and back. */
 import { LockstepError } from '../contract/errors.js'
 import type { Held, Overlay, RealSettings, VipSettings } from '../contract/overlay.js'
-import type { LoadBalancerGetOverlayResponse, OverlayHold, OverlayReal, OverlayVip } from '../generated/proto/lockstep/v1/load_balancer.js'
+import type { LoadBalancerGetOverlayResponse, OverlayHold, OverlayReal, OverlayTerms, OverlayVip } from '../generated/proto/lockstep/v1/load_balancer.js'
 
 /** @throws invalid LS_V_OWNER */
-export function holdOf (hold: OverlayHold | undefined): { readonly owner: string, readonly reason: string, readonly ttlMs: number | null } {
-  if (hold === undefined) throw new LockstepError('invalid', 'LS_V_OWNER', 'what is put needs an owner', { object: 'hold', found: 'none', expected: 'owner, reason, ttl_ms' })
-  return { owner: hold.owner, reason: hold.reason, ttlMs: hold.ttlMs === 0n ? null : Number(hold.ttlMs) }
+export function termsOf (terms: OverlayTerms | undefined): { readonly owner: string, readonly reason: string, readonly ttlMs: number | null } {
+  if (terms === undefined) throw new LockstepError('invalid', 'LS_V_OWNER', 'what is put needs an owner', { object: 'terms', found: 'none', expected: 'owner, reason, ttl_ms' })
+  return { owner: terms.owner, reason: terms.reason, ttlMs: terms.ttlMs === 0n ? null : Number(terms.ttlMs) }
 }
 
-const holdMessage = ({ owner, reason, since, until }: Held): OverlayHold => ({ owner, reason, sinceMs: BigInt(since), untilMs: BigInt(until ?? 0), ttlMs: 0n })
+const holdMessage = ({ owner, reason, since, until }: Held): OverlayHold => ({ owner, reason, sinceMs: BigInt(since), untilMs: BigInt(until ?? 0) })
 
 /** Values are looked at where those of the configuration are. */
 export function vipOf ({ address, port, protocol, mode, rg, sourceIpSticky, healthcheck }: OverlayVip): VipSettings {

@@ -1,6 +1,6 @@
 /** vip put, vip delete; real put, delete, weight, drain, restore; overlay list: what is changed while the agent runs, beside the configuration. */
 import type { Command } from 'commander'
-import type { LoadBalancerGetOverlayResponse, OverlayHold, OverlayReal } from '../../generated/proto/lockstep/v1/load_balancer.js'
+import type { LoadBalancerGetOverlayResponse, OverlayHold, OverlayReal, OverlayTerms } from '../../generated/proto/lockstep/v1/load_balancer.js'
 import { formatAddress, parseAddress, parseEndpoint } from '../../lib/address.js'
 import { withAgent } from '../agent-link.js'
 import { call } from '../client.js'
@@ -10,7 +10,7 @@ import { toJson } from '../json.js'
 import { table } from '../table.js'
 import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
 
-interface HoldOptions extends CommonOptions { readonly owner: string, readonly reason: string, readonly ttl?: number }
+interface TermOptions extends CommonOptions { readonly owner: string, readonly reason: string, readonly ttl?: number }
 
 const kept = 'It is kept over applies and restarts until its end, and the other node of a pair has it too.'
 
@@ -30,15 +30,15 @@ export function addOverlay (vip: Command, parent: Command, cli: Cli): void {
   })
     .option('--port <n>', 'default: any', parseSmall).option('--protocol <name>', 'tcp, udp or any', 'tcp').option('--mode <name>', 'nat, l2, ipip or gre', 'nat')
     .option('--group <n>', 'redundancy group', parseSmall).option('--healthcheck <name>', 'one of the configured checks').option('--sticky', 'all flows of a client address go to one real'))
-    .action(action(cli, async (name: string, address: string, o: HoldOptions & { readonly port?: number, readonly protocol: string, readonly mode: string, readonly group?: number, readonly healthcheck?: string, readonly sticky?: boolean }) => {
+    .action(action(cli, async (name: string, address: string, o: TermOptions & { readonly port?: number, readonly protocol: string, readonly mode: string, readonly group?: number, readonly healthcheck?: string, readonly sticky?: boolean }) => {
       await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.putVip, {
-        vip: { name, address, port: o.port ?? 0, protocol: o.protocol, mode: o.mode, rg: o.group ?? 0, sourceIpSticky: o.sticky ?? false, healthcheck: o.healthcheck ?? '' }, hold: holdOf(o)
+        vip: { name, address, port: o.port ?? 0, protocol: o.protocol, mode: o.mode, rg: o.group ?? 0, sourceIpSticky: o.sticky ?? false, healthcheck: o.healthcheck ?? '' }, terms: termsOf(o)
       }))
       return await done(o, `${name}: put`)
     }))
   onlineVerb(vip, { usage: 'delete <name>', summary: 'Take back a VIP that was put', about: 'With the reals and weights that were put for it.', examples: ['vip delete api', 'vip delete api --owner controller'] })
     .option('--owner <name>', 'who put it', 'operator')
-    .action(action(cli, async (name: string, o: HoldOptions) => {
+    .action(action(cli, async (name: string, o: TermOptions) => {
       await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.deleteVip, { name, owner: o.owner }))
       return await done(o, `${name}: deleted`)
     }))
@@ -48,27 +48,27 @@ export function addOverlay (vip: Command, parent: Command, cli: Cli): void {
     usage: 'put <vip> <reals...>', summary: 'Put reals into a VIP, instead of those that this owner put before',
     about: `A real is ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, and may end with =WEIGHT. Those of the configuration and of other owners stay. ${kept}`, examples: ['real put api 10.0.0.7 10.0.0.8=50', 'real put api [2001:db8::7]:8443 --owner controller --ttl 30s']
   }).option('--pool <name>', 'pool of the VIP, made when it is not there; default: the first', ''))
-    .action(action(cli, async (name: string, reals: string[], o: HoldOptions & { readonly pool: string }) => {
-      await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.putReals, { vip: name, pool: o.pool, reals: reals.map(realOf), hold: holdOf(o) }))
+    .action(action(cli, async (name: string, reals: string[], o: TermOptions & { readonly pool: string }) => {
+      await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.putReals, { vip: name, pool: o.pool, reals: reals.map(realOf), terms: termsOf(o) }))
       return await done(o, `${name}: ${reals.length} reals of ${o.owner}`)
     }))
   onlineVerb(real, { usage: 'delete <vip>', summary: 'Take back the reals that an owner put', about: 'All of them.', examples: ['real delete api', 'real delete api --owner controller'] })
     .option('--owner <name>', 'who put them', 'operator')
-    .action(action(cli, async (name: string, o: HoldOptions) => {
+    .action(action(cli, async (name: string, o: TermOptions) => {
       await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.deleteReals, { vip: name, owner: o.owner }))
       return await done(o, `${name}: no reals of ${o.owner}`)
     }))
   held(onlineVerb(real, { usage: 'weight <real> <weight>', summary: 'Give a real another weight than the configured one', about: `A real is VIP/REAL, as \`vip list\` names them; 0 to 100. ${kept}`, examples: ['real weight www/one 10 --reason "new version" --ttl 1h'] }))
-    .action(action(cli, async (which: string, weight: string, o: HoldOptions) => await adjust(which, parseSmall(weight), false, o)))
+    .action(action(cli, async (which: string, weight: string, o: TermOptions) => await adjust(which, parseSmall(weight), false, o)))
   held(onlineVerb(real, { usage: 'drain <real>', summary: 'Send a real no new flows; those that are go on', about: `A real is VIP/REAL, as \`vip list\` names them. ${kept}`, examples: ['real drain www/one --reason "kernel update"'] }))
-    .action(action(cli, async (which: string, o: HoldOptions) => await adjust(which, undefined, true, o)))
+    .action(action(cli, async (which: string, o: TermOptions) => await adjust(which, undefined, true, o)))
   onlineVerb(real, { usage: 'restore <real>', summary: 'The weight of a real is the configured one again, drained or not', about: 'A real is VIP/REAL.', examples: ['real restore www/one'] })
     .action(action(cli, async (which: string, o: CommonOptions) => {
       await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.restoreReal, split(which)))
       return await done(o, `${which}: as configured`)
     }))
-  const adjust = async (which: string, weight: number | undefined, drain: boolean, o: HoldOptions): Promise<number> => {
-    await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.adjustReal, { ...split(which), weight, drain, hold: holdOf(o) }))
+  const adjust = async (which: string, weight: number | undefined, drain: boolean, o: TermOptions): Promise<number> => {
+    await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.adjustReal, { ...split(which), weight, drain, terms: termsOf(o) }))
     return await done(o, `${which}: ${drain ? 'drained' : `weight ${weight ?? ''}`}`)
   }
 
@@ -82,7 +82,7 @@ export function addOverlay (vip: Command, parent: Command, cli: Cli): void {
     }))
 }
 
-const holdOf = ({ owner, reason, ttl }: HoldOptions): OverlayHold => ({ owner, reason, sinceMs: 0n, untilMs: 0n, ttlMs: BigInt(ttl ?? 0) })
+const termsOf = ({ owner, reason, ttl }: TermOptions): OverlayTerms => ({ owner, reason, ttlMs: BigInt(ttl ?? 0) })
 
 /** VIP/REAL: names of VIPs have no slash. */
 function split (which: string): { readonly vip: string, readonly real: string } {

@@ -36,11 +36,11 @@ t.test('operators pause and disable; what is no operation, or no target, is refu
 
 t.test('what is put arrives as it was meant, and what was put is told', async (t) => {
   const { connection: { loadBalancer: lb }, agent } = await withServer(t)
-  const hold = { owner: 'ctl', reason: 'why', sinceMs: 0n, untilMs: 0n, ttlMs: 30_000n }
-  await call(lb, lb.putVip, { vip: { name: 'api', address: '192.0.2.9', port: 443, protocol: '', mode: 'ipip', rg: 2, sourceIpSticky: true, healthcheck: 'tcp' }, hold })
-  await call(lb, lb.putReals, { vip: 'api', pool: 'main', reals: [{ address: '10.0.0.7', port: 0, name: '', healthcheck: '' }, { address: '10.0.0.8', port: 8443, weight: 0, name: 'b', healthcheck: 'none' }], hold: { ...hold, ttlMs: 0n } })
-  await call(lb, lb.adjustReal, { vip: 'web', real: 'a', drain: true, hold })
-  await call(lb, lb.adjustReal, { vip: 'web', real: 'a', weight: 0, drain: false, hold })
+  const terms = { owner: 'ctl', reason: 'why', ttlMs: 30_000n }
+  await call(lb, lb.putVip, { vip: { name: 'api', address: '192.0.2.9', port: 443, protocol: '', mode: 'ipip', rg: 2, sourceIpSticky: true, healthcheck: 'tcp' }, terms })
+  await call(lb, lb.putReals, { vip: 'api', pool: 'main', reals: [{ address: '10.0.0.7', port: 0, name: '', healthcheck: '' }, { address: '10.0.0.8', port: 8443, weight: 0, name: 'b', healthcheck: 'none' }], terms: { ...terms, ttlMs: 0n } })
+  await call(lb, lb.adjustReal, { vip: 'web', real: 'a', drain: true, terms })
+  await call(lb, lb.adjustReal, { vip: 'web', real: 'a', weight: 0, drain: false, terms })
   await call(lb, lb.restoreReal, { vip: 'web', real: 'a' })
   await call(lb, lb.deleteReals, { vip: 'api', owner: 'ctl' })
   await call(lb, lb.deleteVip, { name: 'api', owner: 'ctl' })
@@ -51,8 +51,8 @@ t.test('what is put arrives as it was meant, and what was put is told', async (t
     { kind: 'adjust', vip: 'web', real: 'a', weight: null, drained: true, ...by }, { kind: 'adjust', vip: 'web', real: 'a', weight: 0, drained: false, ...by },
     { kind: 'restore', vip: 'web', real: 'a' }, { kind: 'delete-reals', vip: 'api', owner: 'ctl' }, { kind: 'delete-vip', vip: 'api', owner: 'ctl' }
   ])
-  await t.rejects(call(lb, lb.putVip, { vip: undefined, hold }), { code: 'LS_V_VIP' })
-  await t.rejects(call(lb, lb.adjustReal, { vip: 'web', real: 'a', drain: true, hold: undefined }), { code: 'LS_V_OWNER' })
+  await t.rejects(call(lb, lb.putVip, { vip: undefined, terms }), { code: 'LS_V_VIP' })
+  await t.rejects(call(lb, lb.adjustReal, { vip: 'web', real: 'a', drain: true, terms: undefined }), { code: 'LS_V_OWNER' })
   const held = { owner: 'ctl', reason: 'why', since: 5, until: 9 }
   agent.loadBalancer.laid = {
     vips: [{ vip: 'api', settings: { address: '192.0.2.9', port: 'any' }, ...held }], reals: [{ vip: 'api', pool: '', reals: [{ address: '10.0.0.7' }], ...held, until: null }],

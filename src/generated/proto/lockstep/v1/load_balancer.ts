@@ -357,11 +357,19 @@ export interface OverlayHold {
   owner: string;
   /** For people. */
   reason: string;
-  /** When it was put, Unix milliseconds; ignored in requests. */
+  /** When it was put, Unix milliseconds. */
   sinceMs: bigint;
-  /** When it ends, Unix milliseconds; 0: never; ignored in requests. */
+  /** When it ends, Unix milliseconds; 0: never. */
   untilMs: bigint;
-  /** In requests: for how long, milliseconds; 0: until it is taken back. */
+}
+
+/** Whose something is that is put, and for how long. */
+export interface OverlayTerms {
+  /** A program or an operator, 1 to 63 characters. Only the same owner replaces or deletes what it put. */
+  owner: string;
+  /** For people. */
+  reason: string;
+  /** For how long, milliseconds; 0: until it is taken back. */
   ttlMs: bigint;
 }
 
@@ -460,7 +468,7 @@ export interface LoadBalancerPutVipRequest {
     | OverlayVip
     | undefined;
   /** By whom. */
-  hold: OverlayHold | undefined;
+  terms: OverlayTerms | undefined;
 }
 
 /** It is in force. */
@@ -488,7 +496,7 @@ export interface LoadBalancerPutRealsRequest {
   /** At least one. */
   reals: OverlayReal[];
   /** By whom. */
-  hold: OverlayHold | undefined;
+  terms: OverlayTerms | undefined;
 }
 
 /** They are in force. */
@@ -520,7 +528,7 @@ export interface LoadBalancerAdjustRealRequest {
   /** Takes no new flows. */
   drain: boolean;
   /** By whom. */
-  hold: OverlayHold | undefined;
+  terms: OverlayTerms | undefined;
 }
 
 /** It is in force. */
@@ -1548,7 +1556,7 @@ export const LoadBalancerOperateTargetResponse: MessageFns<LoadBalancerOperateTa
 };
 
 function createBaseOverlayHold(): OverlayHold {
-  return { owner: "", reason: "", sinceMs: 0n, untilMs: 0n, ttlMs: 0n };
+  return { owner: "", reason: "", sinceMs: 0n, untilMs: 0n };
 }
 
 export const OverlayHold: MessageFns<OverlayHold> = {
@@ -1570,12 +1578,6 @@ export const OverlayHold: MessageFns<OverlayHold> = {
         throw new globalThis.Error("value provided for field message.untilMs of type uint64 too large");
       }
       writer.uint32(32).uint64(message.untilMs);
-    }
-    if (message.ttlMs !== 0n) {
-      if (BigInt.asUintN(64, message.ttlMs) !== message.ttlMs) {
-        throw new globalThis.Error("value provided for field message.ttlMs of type uint64 too large");
-      }
-      writer.uint32(40).uint64(message.ttlMs);
     }
     return writer;
   },
@@ -1625,8 +1627,71 @@ export const OverlayHold: MessageFns<OverlayHold> = {
             message.untilMs = reader.uint64() as bigint;
             continue;
           }
-          case 5: {
-            if (tag !== 40) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOverlayTerms(): OverlayTerms {
+  return { owner: "", reason: "", ttlMs: 0n };
+}
+
+export const OverlayTerms: MessageFns<OverlayTerms> = {
+  encode(message: OverlayTerms, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.owner !== "") {
+      writer.uint32(10).string(message.owner);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.ttlMs !== 0n) {
+      if (BigInt.asUintN(64, message.ttlMs) !== message.ttlMs) {
+        throw new globalThis.Error("value provided for field message.ttlMs of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.ttlMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OverlayTerms {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOverlayTerms();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
               break;
             }
 
@@ -2189,7 +2254,7 @@ export const LoadBalancerGetOverlayResponse: MessageFns<LoadBalancerGetOverlayRe
 };
 
 function createBaseLoadBalancerPutVipRequest(): LoadBalancerPutVipRequest {
-  return { vip: undefined, hold: undefined };
+  return { vip: undefined, terms: undefined };
 }
 
 export const LoadBalancerPutVipRequest: MessageFns<LoadBalancerPutVipRequest> = {
@@ -2197,8 +2262,8 @@ export const LoadBalancerPutVipRequest: MessageFns<LoadBalancerPutVipRequest> = 
     if (message.vip !== undefined) {
       OverlayVip.encode(message.vip, writer.uint32(10).fork()).join();
     }
-    if (message.hold !== undefined) {
-      OverlayHold.encode(message.hold, writer.uint32(18).fork()).join();
+    if (message.terms !== undefined) {
+      OverlayTerms.encode(message.terms, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -2229,7 +2294,7 @@ export const LoadBalancerPutVipRequest: MessageFns<LoadBalancerPutVipRequest> = 
               break;
             }
 
-            message.hold = OverlayHold.decode(reader, reader.uint32());
+            message.terms = OverlayTerms.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2373,7 +2438,7 @@ export const LoadBalancerDeleteVipResponse: MessageFns<LoadBalancerDeleteVipResp
 };
 
 function createBaseLoadBalancerPutRealsRequest(): LoadBalancerPutRealsRequest {
-  return { vip: "", pool: "", reals: [], hold: undefined };
+  return { vip: "", pool: "", reals: [], terms: undefined };
 }
 
 export const LoadBalancerPutRealsRequest: MessageFns<LoadBalancerPutRealsRequest> = {
@@ -2387,8 +2452,8 @@ export const LoadBalancerPutRealsRequest: MessageFns<LoadBalancerPutRealsRequest
     for (const v of message.reals) {
       OverlayReal.encode(v!, writer.uint32(26).fork()).join();
     }
-    if (message.hold !== undefined) {
-      OverlayHold.encode(message.hold, writer.uint32(34).fork()).join();
+    if (message.terms !== undefined) {
+      OverlayTerms.encode(message.terms, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2435,7 +2500,7 @@ export const LoadBalancerPutRealsRequest: MessageFns<LoadBalancerPutRealsRequest
               break;
             }
 
-            message.hold = OverlayHold.decode(reader, reader.uint32());
+            message.terms = OverlayTerms.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2579,7 +2644,7 @@ export const LoadBalancerDeleteRealsResponse: MessageFns<LoadBalancerDeleteReals
 };
 
 function createBaseLoadBalancerAdjustRealRequest(): LoadBalancerAdjustRealRequest {
-  return { vip: "", real: "", weight: undefined, drain: false, hold: undefined };
+  return { vip: "", real: "", weight: undefined, drain: false, terms: undefined };
 }
 
 export const LoadBalancerAdjustRealRequest: MessageFns<LoadBalancerAdjustRealRequest> = {
@@ -2596,8 +2661,8 @@ export const LoadBalancerAdjustRealRequest: MessageFns<LoadBalancerAdjustRealReq
     if (message.drain !== false) {
       writer.uint32(32).bool(message.drain);
     }
-    if (message.hold !== undefined) {
-      OverlayHold.encode(message.hold, writer.uint32(42).fork()).join();
+    if (message.terms !== undefined) {
+      OverlayTerms.encode(message.terms, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -2652,7 +2717,7 @@ export const LoadBalancerAdjustRealRequest: MessageFns<LoadBalancerAdjustRealReq
               break;
             }
 
-            message.hold = OverlayHold.decode(reader, reader.uint32());
+            message.terms = OverlayTerms.decode(reader, reader.uint32());
             continue;
           }
         }
