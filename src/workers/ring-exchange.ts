@@ -18,7 +18,7 @@ export interface RingExchangeOptions {
   readonly mine: () => ReadonlyMap<string, bigint>
   /** False: the peer does not hear it. */
   readonly say: (body: Uint8Array) => Promise<boolean>
-  /** VIPs whose rings differ for long, by name; none: all are equal again. */
+  /** VIPs whose rings differ for long, by name; none: all are equal again, or nobody knows. */
   readonly onDiffer: (vips: readonly string[]) => void
 }
 
@@ -49,12 +49,19 @@ export function exchangeRings (o: RingExchangeOptions): RingExchange {
     told = long.join('\n')
     o.onDiffer(long)
   }
+  /** The peer is gone, and nobody knows: who comes back says it anew. */
+  const forget = (): void => {
+    theirs = null
+    since.clear()
+    if (told !== '') o.onDiffer([])
+    told = ''
+  }
   const look = async (): Promise<void> => {
     const [rings, nowMs] = [new Map(o.mine()), o.nowMs()]
     if (said === null || nowMs - said.atMs >= REPEAT_MS || !sameRings(said.rings, rings)) {
       const body = Rings.encode({ ring: [...rings].map(([vip, hash]) => ({ vip, hash })) }).finish()
       said = await o.say(body) ? { rings, atMs: nowMs } : null
-      if (said === null) theirs = null // who comes back says it anew
+      if (said === null) forget()
     }
     compare()
   }

@@ -44,8 +44,8 @@ function ask (host: string, port: number, local: { readonly localAddress?: strin
     text += part
     if (text.includes('\n') || text.length > LINE_MAX) end()
   })
-  socket.once('end', end)
-  socket.once('error', end)
+  socket.on('end', end)
+  socket.on('error', end)
   return () => {
     clearTimeout(timer)
     socket.destroy()
@@ -62,6 +62,11 @@ export function withAgent (probe: Probe): Probe {
     let outcome: ProbeOutcome | null = null
     let said: Said | null | undefined
     let over = false
+    let stopProbe = (): void => { /* it has not begun */ }
+    const stop = (): void => {
+      stopAgent()
+      stopProbe()
+    }
     const both = (): void => {
       if (over || outcome === null || (said === undefined && outcome.ok)) return
       over = true
@@ -74,14 +79,10 @@ export function withAgent (probe: Probe): Probe {
       said = answer
       both()
     })
-    const stopProbe = probe(target, (found) => {
+    stopProbe = probe(target, (found) => {
       outcome = found
       both()
     })
-    const stop = (): void => {
-      stopAgent()
-      stopProbe()
-    }
     return stop
   }
 }

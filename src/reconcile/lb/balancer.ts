@@ -119,7 +119,7 @@ export class Balancer {
   /** -Infinity: it did not come up from down. */
   private since ({ target }: PlacedReal): number { return (target === null ? undefined : this.upSinceMs.get(target.id)) ?? -Infinity }
 
-  private agentPct ({ target }: PlacedReal): number { return (target === null ? undefined : this.shares.get(target.id)) ?? 100 }
+  private agentPct ({ target }: PlacedReal): number { return target?.check.agent == null ? 100 : this.shares.get(target.id) ?? 100 }
 
   /** In slow start, and as its agent says. */
   private sharePct (slowStartMs: number, real: PlacedReal): number {

@@ -12,7 +12,7 @@ import t, { type Test } from 'tap'
 import type { CheckTarget, HealthCheck, ProbeOutcome } from '../../../src/contract/health.js'
 import { HealthCheckResponse, HealthCheckResponse_ServingStatus as serving } from '../../../src/generated/proto/grpc/health/v1/health.js'
 import type { Probe } from '../../../src/health/checker.js'
-import { parseAgent } from '../../../src/health/probes/agent.js'
+import { parseAgent, withAgent } from '../../../src/health/probes/agent.js'
 import { icmpProbes } from '../../../src/health/probes/icmp.js'
 import { probesWith } from '../../../src/health/probes/index.js'
 import { loadCore } from '../../../src/native/load.js'
@@ -97,6 +97,11 @@ t.test('a check with an agent: both are asked; who hangs or is not there says no
   const refused = await ask({ ...asked(), port: await closedPort() })
   t.match(refused, { ok: false, code: 'refused' })
   t.equal(refused.sharePct, undefined, 'of one that is down nothing follows')
+  const atOnce = withAgent((_, done) => {
+    done({ ok: false, code: 'exit', detail: '', tookMs: 0 })
+    return () => { /* it has ended */ }
+  })
+  t.match(await ask(asked(), atOnce), { ok: false, code: 'exit' }, 'a probe that ends as it begins')
   const began = performance.now()
   probe(asked(), () => { t.fail('it was given up') })()
   t.ok(performance.now() - began < 1000)

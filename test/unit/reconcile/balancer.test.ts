@@ -7,11 +7,11 @@ import { Balancer } from '../../../src/reconcile/lb/balancer.js'
 import { placed, targetsOf } from '../../../src/reconcile/lb/targets.js'
 import { options } from '../config/support.js'
 
-const config = (more = ''): Desired => {
+const config = (more = '', agent = ''): Desired => {
   const { desired, issues } = parseConfig(`
 interfaces: {wan: {port: w, zone: out, addresses: [198.51.100.1/24]}, lan: {port: l, zone: in, addresses: [10.0.0.1/24]}}
 zones: {out: {}, in: {}}
-healthchecks: {web: {type: http, interval: 1s}, ping: {type: icmp}}
+healthchecks: {web: {type: http, interval: 1s${agent}}, ping: {type: icmp}}
 vips:
   www: {address: 198.51.100.80, port: 80, healthcheck: web, ${more} pools: [{reals: [{name: a, address: 10.0.0.11}, {name: b, address: 10.0.0.12, port: 8080}]}, {reals: [{name: c, address: 10.0.0.13, healthcheck: none}]}]}
   xyz: {address: 198.51.100.81, port: 80, pools: [{reals: [{name: a, address: 10.0.0.11, healthcheck: web}, {name: p, address: 10.0.0.14, healthcheck: ping}]}]}
@@ -88,7 +88,7 @@ t.test('who comes to own a group ends what its reals were to end while somebody 
 t.test('what an agent says is a share of the weight, beside slow start, and nothing is a drain', async t => {
   let now = 0
   const balancer = new Balancer(() => now, known([[a, 'up'], [b, 'up']], [[b, 40]]))
-  balancer.configure(config('slow-start: 10s,'))
+  balancer.configure(config('slow-start: 10s,', ', agent: {port: 9}'))
   const reals = (): string[] => balancer.status()[0]?.reals.map(r => `${r.name} ${r.weight} ${r.state}`) ?? []
   t.same(reals(), ['a 100 serving', 'b 40 serving', 'c 0 standby'])
   t.same(balancer.shared([{ id: a, sharePct: 75 }, { id: b, sharePct: 100 }]).weights.map(w => `${w.vip}/${w.real} ${w.to}`), ['www/a 75', 'www/b 100', 'xyz/a 75'])
@@ -101,6 +101,9 @@ t.test('what an agent says is a share of the weight, beside slow start, and noth
   balancer.tick()
   t.same(reals(), ['a 75 serving', 'b 20 serving', 'c 0 standby'], 'half of four tenths')
   t.same([...balancer.known.shares], [[b, 50], [a, 75]].sort())
+  const without = new Balancer(() => now, known([[a, 'up'], [b, 'up']], [[b, 40]]))
+  without.configure(config())
+  t.equal(without.status()[0]?.reals[1]?.weight, 100, 'the check has no agent any more')
 })
 
 t.test('what is no longer configured is forgotten', async t => {

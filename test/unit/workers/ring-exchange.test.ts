@@ -53,6 +53,20 @@ t.test('equal, a moment of difference, a lasting one, equal again', async (t) =>
   t.same([a.told, b.told, a.exchange.status()], [['api', ''], ['api', ''], { equal: 2, differing: [] }])
 })
 
+t.test('a difference that was told ends with the peer, and is told again when it comes back and has it still', async (t) => {
+  const pair = join(t)
+  const { a, at } = pair
+  a.rings.set('www', 9n)
+  for (const ms of [0, 1000, 11_000]) await at(ms)
+  t.same(a.told, ['www'])
+  pair.connected = false
+  for (const ms of [21_000, 22_000]) await at(ms)
+  t.same([a.told, a.exchange.status()], [['www', ''], null])
+  pair.connected = true
+  for (const ms of [23_000, 24_000, 34_000]) await at(ms)
+  t.same(a.told, ['www', '', 'www'])
+})
+
 t.test('what did not change is said every ten seconds only', async (t) => {
   const { a, at } = join(t)
   for (let ms = 0; ms <= 20_000; ms += 1000) await at(ms)
