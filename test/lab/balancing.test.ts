@@ -46,6 +46,14 @@ class Reals {
   async close (): Promise<void> { await Promise.all([...this.running.values()].map(async (b) => { await b.stop('SIGKILL') })) }
 }
 
+/** Asks until it is so, or for WITHIN_MS; the last answer. */
+async function answerOf (ask: () => Promise<string>, wanted: string): Promise<string> {
+  const began = performance.now()
+  let found = await ask()
+  for (; performance.now() - began < WITHIN_MS && found !== wanted; found = await ask()) await sleep(20)
+  return found
+}
+
 for (const backend of ['userspace', 'ebpf'] as const) {
   t.test(`four reals on ${backend}`, { skip: await skipReason('curl', 'nginx', 'nft') }, async (t) => {
     const lab = await openLab(t, `lb-${backend.slice(0, 1)}`)
@@ -61,12 +69,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
     let agent = await lab.startAgent(config)
     const vip = async (): Promise<Vip | undefined> => (await agent.json<readonly Vip[]>(['vip', 'list', 'web4']))[0]
     const serving = async (): Promise<string[]> => (await vip())?.reals.filter(r => r.weight > 0).map(r => r.name) ?? []
-    const until = async (t: Test, wanted: readonly string[]): Promise<void> => {
-      const began = performance.now()
-      let found = await serving()
-      for (; performance.now() - began < WITHIN_MS && found.join() !== wanted.join(); found = await serving()) await sleep(20)
-      t.same(found, wanted)
-    }
+    const until = async (t: Test, wanted: readonly string[]): Promise<void> => { t.equal(await answerOf(async () => (await serving()).join(), wanted.join()), wanted.join()) }
     const download = async (count = 24): Promise<{ readonly failures: Readonly<Record<string, number>>, readonly servers: readonly string[] }> => {
       const f = await curl({ netns: lab.netns('client'), url: httpUrl(addresses.vip.v4, 'small.txt'), count, parallel: 4, sha256: null, timeoutS: 5 })
       return { failures: f.failures, servers: Object.keys(f.servers).sort() }
@@ -186,12 +189,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
           [['vips', 'expires'], { address: addresses.vip.v4, port: 5112, healthcheck: 'tls', pools: pools(5112, 5113) }]
         ]))
         const weights = async (name: string): Promise<string> => (await agent.json<readonly Vip[]>(['vip', 'list', name]))[0]?.reals.filter(r => r.weight > 0).map(r => r.name).join() ?? ''
-        const comes = async (name: string, wanted: string): Promise<void> => {
-          const began = performance.now()
-          let found = await weights(name)
-          for (; performance.now() - began < WITHIN_MS && found !== wanted; found = await weights(name)) await sleep(20)
-          t.equal(found, wanted, name)
-        }
+        const comes = async (name: string, wanted: string): Promise<void> => { t.equal(await answerOf(async () => await weights(name), wanted), wanted, name) }
         for (const { vip, port, server, of } of sick) {
           const other = vip === 'drips' ? 5101 : 5113
           const scheme = vip === 'drips' ? 'http' : 'https'
@@ -223,12 +221,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
           [['vips', 'asked'], { address: addresses.vip.v4, port: 5116, healthcheck: 'asked', pools: pool(['s1', 5101], ['s2', 5103]) }]
         ]))
         const weights = async (name: string): Promise<string> => (await agent.json<readonly Vip[]>(['vip', 'list', name]))[0]?.reals.map(r => `${r.name} ${r.state} ${r.weight}`).join(', ') ?? ''
-        const comes = async (name: string, wanted: string): Promise<void> => {
-          const began = performance.now()
-          let found = await weights(name)
-          for (; performance.now() - began < WITHIN_MS && found !== wanted; found = await weights(name)) await sleep(20)
-          t.equal(found, wanted, name)
-        }
+        const comes = async (name: string, wanted: string): Promise<void> => { t.equal(await answerOf(async () => await weights(name), wanted), wanted, name) }
         await comes('seen', '5109 serving 100, 5103 serving 100')
         const burst = await curl({ netns: lab.netns('client'), url: httpUrl(addresses.vip.v4, 'small.txt', 5115), count: 100, parallel: 4, sha256: null, timeoutS: 5 })
         t.ok(Object.values(burst.failures).reduce((a, b) => a + b, 0) > 0, 'nobody listens there')

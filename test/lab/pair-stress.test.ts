@@ -16,7 +16,7 @@ const seconds = Number(process.env['LOCKSTEP_LAB_SECONDS'] ?? (long ? 3600 : 10)
 const sessions = long ? 1_000_000 : 20_000
 const rate = 10_000
 const WITHIN_MS = long ? 300_000 : 60_000
-t.setTimeout((seconds + 600) * 1000)
+t.setTimeout(2 * (seconds + 600) * 1000) // of both backends
 
 const lostAt = (lab: PairLab, since: number): string[] => routers.flatMap((r) => eventsOf(lab.agent(r)).filter((e) => e.at >= since && e.event === 'peer' && e.to === 'lost').map((e) => `${r} at +${e.at - since} ms after ${String(e.silentMs)} ms of silence`))
 const movedAt = (lab: PairLab, since: number): string[] => routers.flatMap((r) => eventsOf(lab.agent(r)).filter((e) => e.at >= since && e.event === 'role').map((e) => `${r} ${String(e.from)} to ${String(e.to)} (${String(e.code)})`))
