@@ -79,7 +79,7 @@ t.test('a target comes up with its first probe and goes within fall probes of th
   t.equal(rig.probes.at(-1)?.atMs, 6700)
 })
 
-t.test('no answer in time is a failure, the probe is ended, and what it says later is not heard', async t => {
+t.test('H94 no answer in time is a failure, the probe is ended, and what it says later is not heard', async t => {
   const rig = new Rig()
   rig.checker.replace([target(1)])
   rig.until(0)
@@ -95,7 +95,7 @@ t.test('no answer in time is a failure, the probe is ended, and what it says lat
   t.equal(status?.tookMs, status?.last?.tookMs)
 })
 
-t.test('a target of two services is probed once', async t => {
+t.test('H93 a target of two services is probed once', async t => {
   const rig = new Rig()
   rig.checker.replace([target(1), target(1), target(1, { name: 'other' })])
   rig.until(0)
@@ -134,7 +134,7 @@ t.test('paused: nobody probes; resumed: at once, and it is unknown', async t => 
   t.notOk(rig.checker.operate('web/192.0.2.9:80', 'pause'), 'there is no such target')
 })
 
-t.test('what was known before a restart holds until a probe says otherwise', async t => {
+t.test('H90 what was known before a restart holds until a probe says otherwise', async t => {
   const rig = new Rig(0.5)
   rig.answers.set('192.0.2.1', refused)
   rig.checker.replace([target(1), target(2)], { states: new Map([['web/192.0.2.1:80', 'up'], ['web/192.0.2.2:80', 'disabled']]), shares: new Map() })

@@ -43,7 +43,7 @@ t.test('a configuration that is not in force yet is weighed by what is known', a
   t.same(balancer.preview(config()).get('www')?.reals.map(r => r.weight), [100, 0, 0])
 })
 
-t.test('a dataplane that went on is left in peace until its reals are known', async t => {
+t.test('H90 a dataplane that went on is left in peace until its reals are known', async t => {
   let now = 0
   const balancer = new Balancer(() => now, known([]), 5000)
   balancer.configure(config())

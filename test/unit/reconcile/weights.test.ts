@@ -33,7 +33,7 @@ t.test('panic is told, takes in what is down, and nobody whom an operator took o
   t.same(weigh(vip(pools, { panicPct: 50 })).reals.filter(r => r.flush).map(r => r.name), ['d', 'e'], 'who serves in panic keeps its sessions')
 })
 
-t.test('sessions end with a real that is disabled, and with one that is down unless that is not wanted', async t => {
+t.test('H91 sessions end with a real that is disabled, and with one that is down unless that is not wanted', async t => {
   const pools = [[real('a', 'down'), real('b', 'disabled'), real('c', 'unknown'), real('d', 'paused'), real('e', 'up', { drained: true })]]
   t.same(weigh(vip(pools)).reals.filter(r => r.flush).map(r => r.name), ['a', 'b'])
   t.same(weigh(vip(pools, { flushOnDown: false })).reals.filter(r => r.flush).map(r => r.name), ['b'])
