@@ -21,6 +21,7 @@
       "native/sync/incoming.c",
       "native/sync/compare.c",
       "native/health/echo.c",
+      "native/health/connect.c",
       "native/heart/heart.c",
       "native/heart/alive.c",
       "native/heart/datagram.c",

@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { getSystemErrorName } from 'node:util'
 import type { CheckTarget, HealthCheck } from '../../src/contract/health.js'
 import { Checker } from '../../src/health/checker.js'
-import { tcpProbe } from '../../src/health/probes/tcp.js'
+import { tcpProbes } from '../../src/health/probes/tcp.js'
+import { loadCore } from '../../src/native/load.js'
 import { monotonicMs } from '../../src/lib/monotonic.js'
 import { quantile } from '../lib/samples.js'
 import { ticksOf } from '../peers/conntrackd.js'
@@ -63,6 +65,7 @@ export async function ourChecks (targets: number, seconds: number, signal: Abort
     const off: number[] = []
     let measuring = false
     const list = Array.from({ length: targets }, (_, i): CheckTarget => ({ id: String(i), check, address: addressOf(i), port }))
+    const tcp = tcpProbes(new (loadCore().Connects)(), (errno) => getSystemErrorName(-errno))
     const checker = new Checker({
       now: monotonicMs, wall: Date.now, random: Math.random, onTransition: () => { /* counted below */ }, onShare: () => { /* nobody has an agent */ },
       after: (ms, run) => {
@@ -73,7 +76,7 @@ export async function ourChecks (targets: number, seconds: number, signal: Abort
         const [i, now] = [Number(target.id), monotonicMs()]
         if (measuring && before[i] !== 0) off.push(Math.abs(now - (before[i] ?? 0) - INTERVAL_MS))
         before[i] = now
-        return tcpProbe(target, done)
+        return tcp.probe(target, done)
       }
     })
     try {
@@ -90,6 +93,7 @@ export async function ourChecks (targets: number, seconds: number, signal: Abort
       return { corePct: 100 * cpuS / wallS, perS: passed / wallS, perCpuS: passed / cpuS, jitterP99Ms: quantile(off, 0.99), failed: checker.status().reduce((n, { failed }) => n + failed, 0) - failedBefore }
     } finally {
       checker.close()
+      tcp.close()
     }
   })
 }

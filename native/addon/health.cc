@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "health/connect.h"
 #include "health/echo.h"
 
 namespace lockstep {
@@ -98,11 +99,63 @@ private:
 	ls_echo four_ = { -1, AF_INET, false, 0, 0 }, six_ = { -1, AF_INET6, false, 0, 0 };
 };
 
+class Connects : public Napi::ObjectWrap<Connects> {
+public:
+	explicit Connects(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Connects>(info) {}
+	~Connects() override { ls_connects_close(&connects_); }
+
+	/* begin(address, port, source or '') -> 0, a name, or minus an errno */
+	Napi::Value begin(const Napi::CallbackInfo &info)
+	{
+		std::string to_text = arg_string(info, 0, "address", 64), source_text = arg_string(info, 2, "source", 64);
+		u16 port = htons(static_cast<u16>(arg_u32(info, 1, "port", 0xffff)));
+		ls_addr to, source;
+		int fd = -1, failed;
+
+		if (!address_of(to_text, &to) || (!source_text.empty() && !address_of(source_text, &source)))
+			return Napi::Number::New(info.Env(), -EINVAL);
+		failed = ls_connect_begin(&connects_, &to, port, source_text.empty() ? nullptr : &source, &fd);
+		return Napi::Number::New(info.Env(), failed == EINPROGRESS && fd >= 0 ? fd : -failed);
+	}
+
+	/* ended() -> [name, errno, ...] */
+	Napi::Value ended(const Napi::CallbackInfo &info)
+	{
+		int fd[256], error[256];
+		u32 n = ls_connect_ended(&connects_, fd, error, 256);
+		Napi::Array all = Napi::Array::New(info.Env(), 2 * n);
+
+		for (u32 i = 0; i < n; i++) {
+			all[2 * i] = Napi::Number::New(info.Env(), fd[i]);
+			all[2 * i + 1] = Napi::Number::New(info.Env(), error[i]);
+		}
+		return all;
+	}
+
+	/* cancel(name): of one that is under way */
+	Napi::Value cancel(const Napi::CallbackInfo &info)
+	{
+		ls_connect_cancel(static_cast<int>(arg_u32(info, 0, "name", 0x7fffffff)));
+		return info.Env().Undefined();
+	}
+
+	Napi::Value close(const Napi::CallbackInfo &info)
+	{
+		ls_connects_close(&connects_);
+		return info.Env().Undefined();
+	}
+
+private:
+	ls_connects connects_ = { -1 };
+};
+
 void InitHealth(Napi::Env env, Napi::Object exports)
 {
 	exports.Set("enterNetns", Napi::Function::New(env, enter_netns, "enterNetns"));
 	exports.Set("Echo", Napi::ObjectWrap<Echo>::DefineClass(env, "Echo", { Napi::ObjectWrap<Echo>::InstanceMethod<&Echo::send>("send"), Napi::ObjectWrap<Echo>::InstanceMethod<&Echo::receive>("receive"),
 		Napi::ObjectWrap<Echo>::InstanceMethod<&Echo::close>("close") }));
+	exports.Set("Connects", Napi::ObjectWrap<Connects>::DefineClass(env, "Connects", { Napi::ObjectWrap<Connects>::InstanceMethod<&Connects::begin>("begin"), Napi::ObjectWrap<Connects>::InstanceMethod<&Connects::ended>("ended"),
+		Napi::ObjectWrap<Connects>::InstanceMethod<&Connects::cancel>("cancel"), Napi::ObjectWrap<Connects>::InstanceMethod<&Connects::close>("close") }));
 }
 
 } // namespace lockstep

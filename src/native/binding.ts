@@ -264,6 +264,16 @@ export interface NativeEcho {
   close: () => void
 }
 
+/** TCP connections that are made and reset (native/health). */
+export interface NativeConnects {
+  /** 0: it is made; positive: under way by this name; negative: the errno for which there is none. `source`: '' = the kernel's choice. */
+  begin: (address: string, port: number, source: string) => number
+  /** Name and 0 or errno of each that ended since, one after the other; never waits. */
+  ended: () => readonly number[]
+  cancel: (name: number) => void
+  close: () => void
+}
+
 export interface NativeCore {
   readonly layoutVersion: number
   readonly wireVersion: number
@@ -285,6 +295,8 @@ export interface NativeCore {
   readonly enterNetns: (path: string) => void
   /** Echo requests from the namespace of the thread that sends the first one. */
   readonly Echo: new () => NativeEcho
+  /** Connections from the namespace of the thread that begins them. */
+  readonly Connects: new () => NativeConnects
   /** For a table that no keeper has; one for each `name` on a host. Throws LS_E_BUSY. */
   readonly Heart: new (table: NativeTable, name: string) => NativeHeart
   /** Descriptor of a connection to the heart of that name, which is the pins' folder for a keeper's; -1: nobody listens. */

@@ -5,6 +5,7 @@ import type { HealthTransition } from '../contract/health.js'
 import { Checker } from '../health/checker.js'
 import { icmpProbes } from '../health/probes/icmp.js'
 import { probesWith } from '../health/probes/index.js'
+import { tcpProbes } from '../health/probes/tcp.js'
 import { monotonicMs } from '../lib/monotonic.js'
 import { loadCore } from '../native/load.js'
 import { packError } from './errors.js'
@@ -37,8 +38,9 @@ function gatherShare (id: string, sharePct: number): void {
 }
 
 const icmp = icmpProbes(new core.Echo(), (errno) => getSystemErrorName(-errno))
+const tcp = tcpProbes(new core.Connects(), (errno) => getSystemErrorName(-errno))
 const checker = new Checker({
-  probe: probesWith(icmp.probe), now: monotonicMs, wall: Date.now, random: Math.random, onTransition: gather, onShare: gatherShare,
+  probe: probesWith({ icmp: icmp.probe, tcp: tcp.probe }), now: monotonicMs, wall: Date.now, random: Math.random, onTransition: gather, onShare: gatherShare,
   after: (ms, run) => {
     const timer = setTimeout(run, ms)
     return () => { clearTimeout(timer) }
@@ -54,6 +56,7 @@ port.on('message', (message: ToHealth) => {
     case 'stop':
       checker.close()
       icmp.close()
+      tcp.close()
       port.close()
   }
 })

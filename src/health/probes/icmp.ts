@@ -1,5 +1,6 @@
-/** An echo request and its reply. Replies are looked for every millisecond while somebody waits for one. */
+/** An echo request and its reply. */
 import type { Probe } from '../checker.js'
+import { Look } from './look.js'
 import { failed, passed } from './outcome.js'
 
 /** As the core addon has it. */
@@ -12,23 +13,18 @@ export interface EchoSocket {
 }
 
 const SEQUENCES = 1 << 16
-const LOOK_MS = 1
 const unreachable: Readonly<Record<string, true>> = { ENETUNREACH: true, EHOSTUNREACH: true, EADDRNOTAVAIL: true }
 
 export function icmpProbes (socket: EchoSocket, errorName: (errno: number) => string): { readonly probe: Probe, readonly close: () => void } {
   const waiting = new Map<number, { readonly address: string, readonly answered: () => void }>()
-  let timer: NodeJS.Timeout | null = null
   let next = 0
-  const look = (): void => {
-    timer = null
+  const look = new Look(() => {
     const replies = socket.receive()
     for (let i = 0; i + 1 < replies.length; i += 2) {
       const asked = waiting.get(Number(replies[i + 1]))
       if (asked !== undefined && asked.address === replies[i]) asked.answered()
     }
-    arm()
-  }
-  function arm (): void { if (waiting.size > 0) timer ??= setTimeout(look, LOOK_MS) }
+  }, () => waiting.size > 0)
 
   const probe: Probe = ({ check, address }, done) => {
     const beganAt = performance.now()
@@ -49,13 +45,13 @@ export function icmpProbes (socket: EchoSocket, errorName: (errno: number) => st
         done(passed(beganAt))
       }
     })
-    arm()
+    look.arm()
     return end
   }
   return {
     probe,
     close: () => {
-      if (timer !== null) clearTimeout(timer)
+      look.close()
       waiting.clear()
       socket.close()
     }

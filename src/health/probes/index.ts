@@ -6,11 +6,10 @@ import { dnsProbe } from './dns.js'
 import { execProbe } from './exec.js'
 import { grpcProbe } from './grpc.js'
 import { httpProbe } from './http.js'
-import { tcpProbe } from './tcp.js'
 import { tlsProbe } from './tls.js'
 
-/** `icmp`: an echo socket of this thread; a probe like the others. */
-export function probesWith (icmp: Probe): Probe {
-  const probes: Readonly<Record<CheckType, Probe>> = { icmp, tcp: tcpProbe, tls: tlsProbe, http: httpProbe, grpc: grpcProbe, dns: dnsProbe, exec: execProbe }
+/** `icmp`, `tcp`: by sockets of this thread. */
+export function probesWith ({ icmp, tcp }: { readonly icmp: Probe, readonly tcp: Probe }): Probe {
+  const probes: Readonly<Record<CheckType, Probe>> = { icmp, tcp, tls: tlsProbe, http: httpProbe, grpc: grpcProbe, dns: dnsProbe, exec: execProbe }
   return withAgent((target, done) => probes[target.check.type](target, done))
 }

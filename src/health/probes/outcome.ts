@@ -8,9 +8,12 @@ const codes: Readonly<Record<string, ProbeCode>> = {
   ECONNREFUSED: 'refused', ECONNRESET: 'reset', EPIPE: 'reset', ETIMEDOUT: 'timeout', ETIMEOUT: 'timeout', EHOSTUNREACH: 'unreachable', ENETUNREACH: 'unreachable', EADDRNOTAVAIL: 'unreachable', EHOSTDOWN: 'unreachable'
 }
 
+/** By the name of an error of the system. */
+export const failedBy = (beganAt: number, name: string, detail: string): ProbeOutcome => failed(beganAt, codes[name] ?? (/SSL|TLS|CERT/.test(name) ? 'tls' : 'error'), detail)
+
 export function failedWith (beganAt: number, error: unknown): ProbeOutcome {
   const { code = '', message } = error as NodeJS.ErrnoException
-  return failed(beganAt, codes[code] ?? (/SSL|TLS|CERT/.test(code) ? 'tls' : 'error'), message)
+  return failedBy(beganAt, code, message)
 }
 
 /** The address that probes of a target leave from. */

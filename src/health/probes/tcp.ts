@@ -1,15 +1,53 @@
-/** A connection is made, and reset: nothing of it is left waiting at either end. */
-import { connect } from 'node:net'
+/** A connection is made, and reset: nothing of it is left waiting at either end. By sockets of ours, since a probe costs Node three times as much. */
 import type { Probe } from '../checker.js'
-import { failedWith, from, passed } from './outcome.js'
+import { Look } from './look.js'
+import { failedBy, passed } from './outcome.js'
 
-export const tcpProbe: Probe = ({ check, address, port }, done) => {
-  const beganAt = performance.now()
-  const socket = connect({ host: address, port, ...from(check, address) })
-  socket.once('connect', () => {
-    done(passed(beganAt))
-    socket.resetAndDestroy()
-  })
-  socket.on('error', (error) => { done(failedWith(beganAt, error)) })
-  return () => { socket.destroy() }
+/** As the core addon has it. */
+export interface Connects {
+  /** 0: it is made; positive: under way by this name; negative: the errno for which there is none. `source`: '' = the kernel's choice. */
+  readonly begin: (address: string, port: number, source: string) => number
+  /** Name and 0 or errno of each that ended since, one after the other. */
+  readonly ended: () => readonly number[]
+  readonly cancel: (name: number) => void
+  readonly close: () => void
+}
+
+export function tcpProbes (connects: Connects, errorName: (errno: number) => string): { readonly probe: Probe, readonly close: () => void } {
+  const waiting = new Map<number, (errno: number) => void>()
+  const look = new Look(() => {
+    // All names first: they are free, and who hears of one may begin another under it.
+    const ends: Array<() => void> = []
+    for (let ended = connects.ended(); ended.length > 0; ended = connects.ended()) {
+      for (let i = 0; i + 1 < ended.length; i += 2) {
+        const [name = 0, errno = 0] = [ended[i], ended[i + 1]]
+        const done = waiting.get(name)
+        waiting.delete(name)
+        if (done !== undefined) ends.push(() => { done(errno) })
+      }
+    }
+    for (const end of ends) end()
+  }, () => waiting.size > 0)
+
+  const probe: Probe = ({ check, address, port }, done) => {
+    const beganAt = performance.now()
+    const end = (errno: number): void => { done(errno === 0 ? passed(beganAt) : failedBy(beganAt, errorName(errno), `connect ${errorName(errno)}`)) }
+    const name = connects.begin(address, port, (address.includes(':') ? check.source.v6 : check.source.v4) ?? '')
+    if (name <= 0) {
+      end(-name)
+      return () => { /* it has ended */ }
+    }
+    waiting.set(name, end)
+    look.arm()
+    return () => { if (waiting.delete(name)) connects.cancel(name) }
+  }
+  return {
+    probe,
+    close: () => {
+      look.close()
+      for (const name of waiting.keys()) connects.cancel(name)
+      waiting.clear()
+      connects.close()
+    }
+  }
 }

@@ -1,6 +1,6 @@
 /** Each probe against servers of this process on the loopback: what passes, what does not, with which word, and that giving up ends it. */
 import { createSocket } from 'node:dgram'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createHttp, type RequestListener } from 'node:http'
 import { createServer as createHttp2 } from 'node:http2'
 import { createServer as createTcp, type AddressInfo, type Server } from 'node:net'
@@ -15,6 +15,7 @@ import type { Probe } from '../../../src/health/checker.js'
 import { parseAgent, withAgent } from '../../../src/health/probes/agent.js'
 import { icmpProbes } from '../../../src/health/probes/icmp.js'
 import { probesWith } from '../../../src/health/probes/index.js'
+import { tcpProbes } from '../../../src/health/probes/tcp.js'
 import { loadCore } from '../../../src/native/load.js'
 import { createAuthority, hasOpenssl } from '../gateway/certificates.js'
 
@@ -27,8 +28,9 @@ const target = (port: number, more: Partial<HealthCheck>, address = '127.0.0.1')
 
 const core = loadCore()
 const echo = icmpProbes(new core.Echo(), (errno) => getSystemErrorName(-errno))
-t.teardown(() => { echo.close() })
-const probe = probesWith(echo.probe)
+const connects = tcpProbes(new core.Connects(), (errno) => getSystemErrorName(-errno))
+t.teardown(() => { echo.close(); connects.close() })
+const probe = probesWith({ icmp: echo.probe, tcp: connects.probe })
 
 async function ask (of: CheckTarget, with_: Probe = probe): Promise<ProbeOutcome> {
   return await new Promise((resolve) => {
@@ -58,6 +60,26 @@ t.test('tcp', async t => {
   t.match(await ask(target(await closedPort(), {})), { ok: false, code: 'refused' })
   t.match(await ask(target(port, { source: { v4: '127.0.0.77', v6: null } })), { ok: true }, 'from another address')
   t.match(await ask(target(port, { source: { v4: '192.0.2.1', v6: null } })), { ok: false, code: 'unreachable' }, 'from one that is not here')
+})
+
+t.test('tcp: many at once, to IPv6, refused, given up; nothing is left open', async t => {
+  const open = (): number => readdirSync('/proc/self/fd').length
+  const accepted: string[] = []
+  const server = createTcp((socket) => { socket.on('error', () => { /* it is reset */ }); accepted.push(socket.remoteAddress ?? '') })
+  const port = await portOf(t, server)
+  const closed = await closedPort()
+  const before = open()
+  const outcomes = await Promise.all(Array.from({ length: 600 }, async (_, i) => await ask(target(i % 3 === 2 ? closed : port, {}))))
+  t.same([outcomes.filter(o => o.ok).length, outcomes.filter(o => o.code === 'refused').length], [400, 200])
+  t.match(outcomes[2], { detail: 'connect ECONNREFUSED' })
+  for (let i = 0; i < 100; i++) connects.probe(target(9, {}, '192.0.2.1'), () => { t.fail('it was given up') })()
+  for (let i = 0; i < 100 && open() > before; i++) await new Promise((resolve) => { setTimeout(resolve, 20) })
+  t.ok(open() <= before, 'descriptors of probes are closed')
+  t.match(await ask(target(port, { source: { v4: null, v6: '::1' } })), { ok: true }, 'a source of the other family is not used')
+  t.match(await ask(target(await closedPort(), {}, '::1')), { ok: false })
+  const again = tcpProbes(new core.Connects(), (errno) => getSystemErrorName(-errno))
+  again.probe(target(port, {}), () => { /* perhaps */ })
+  again.close()
 })
 
 t.test('agent: words of HAProxy, the first line alone, comments', async t => {
