@@ -49,6 +49,8 @@ export function addCluster (registry: Registry, read: () => ClusterReading): voi
   sync('ahead_bytes', 'Bytes of the stream that the peer has not acknowledged', (s) => s.aheadBytes)
   gauge('sync_acknowledge_seconds', 'From a change to its acknowledgement by the peer since the agent started, by quantile', ['peer', 'quantile'], (s) =>
     s.sync.lag.count === 0 ? [] : [[{ peer: peerOf(s), quantile: '0.5' }, s.sync.lag.p50Ms / 1000], [{ peer: peerOf(s), quantile: '0.99' }, s.sync.lag.p99Ms / 1000]])
+  gauge('rings', 'VIPs that spread new flows as at the peer, and those that do not', ['peer', 'state'], (s) =>
+    s.rings === null ? [] : [[{ peer: peerOf(s), state: 'equal' }, s.rings.equal], [{ peer: peerOf(s), state: 'differing' }, s.rings.differing.length]])
   counter('sync_sent', 'What was sent to the peer, by kind', ['peer', 'kind'], (s) => totals(s, s.sync.sent))
   counter('sync_received', 'What was received from the peer and what became of it, by kind', ['peer', 'kind'], (s) => totals(s, s.sync.received))
 }

@@ -107,7 +107,8 @@ t.test('a pair: roles, proofs, peers, replication', async (t) => {
     'proven_equal_timestamp_seconds{rg="1"} 1700000005', 'sessions{rg="0"} 1234', 'role_changes_total{rg="0"} 0', 'role_changes_total{rg="1"} 1', 'moves_total{rg="1",result="failed"} 1', 'moves_total{rg="1",result="done"} 0',
     'peer_liveness{peer="edge-2",state="alive"} 1', 'path_liveness{peer="edge-2",path="path-1",state="lost"} 1', 'path_liveness{peer="edge-2",path="path-1",state="alive"} 0',
     'sync_state{peer="edge-2",state="up"} 1', 'sync_state{peer="edge-2",state="down"} 0', 'sync_path{peer="edge-2"} 1', 'sync_lag_seconds{peer="edge-2"} 0.0004', 'sync_ahead_bytes{peer="edge-2"} 1536',
-    'sync_acknowledge_seconds{peer="edge-2",quantile="0.5"} 0.0008', 'sync_acknowledge_seconds{peer="edge-2",quantile="0.99"} 0.0025', 'sync_sent_total{peer="edge-2",kind="cuts"} 60', 'sync_received_total{peer="edge-2",kind="differences"} 3'
+    'sync_acknowledge_seconds{peer="edge-2",quantile="0.5"} 0.0008', 'sync_acknowledge_seconds{peer="edge-2",quantile="0.99"} 0.0025', 'sync_sent_total{peer="edge-2",kind="cuts"} 60', 'sync_received_total{peer="edge-2",kind="differences"} 3',
+    'rings{peer="edge-2",state="equal"} 2', 'rings{peer="edge-2",state="differing"} 1'
   ]) t.ok(page.includes(`\nlockstep_cluster_${line}\n`), line)
   t.notMatch(page, /proven_equal_timestamp_seconds\{rg="0"\}/, 'not known is no series')
   t.notMatch(page, /rg="9"/, 'a group that is not there has none')
