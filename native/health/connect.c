@@ -9,9 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH 256
+#include "pipeline/addr.h"
 
-static bool has_four(const struct ls_addr *a) { return !a->d[0] && a->w[2] == htonl(0xffff); }
+#define BATCH 256
 
 static socklen_t name_of(struct sockaddr_storage *out, const struct ls_addr *a, u16 port)
 {
@@ -19,7 +19,7 @@ static socklen_t name_of(struct sockaddr_storage *out, const struct ls_addr *a, 
 	struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
 
 	memset(out, 0, sizeof(*out));
-	if (has_four(a)) {
+	if (ls_addr_is4(a)) {
 		four->sin_family = AF_INET;
 		four->sin_addr.s_addr = a->w[3];
 		four->sin_port = port;
@@ -55,14 +55,14 @@ int ls_connect_begin(struct ls_connects *c, const struct ls_addr *to, u16 port, 
 	socklen_t bytes;
 	int s, failed;
 
-	if (source && has_four(source) != has_four(to))
+	if (source && ls_addr_is4(source) != ls_addr_is4(to))
 		return EAFNOSUPPORT;
 	if (c->poll < 0) {
 		c->poll = epoll_create1(EPOLL_CLOEXEC);
 		if (c->poll < 0)
 			return errno;
 	}
-	s = socket(has_four(to) ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	s = socket(ls_addr_is4(to) ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (s < 0)
 		return errno;
 	if (source) {

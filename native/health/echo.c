@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pipeline/addr.h"
+
 struct packet {
 	u8 type, code;
 	u16 checksum, id, sequence; /* network order */
@@ -17,8 +19,6 @@ struct packet {
 } __attribute__((packed));
 
 #define ICMP6_FILTER_OPTION 1 /* ICMPV6_FILTER of linux/icmpv6.h */
-
-static bool has_four(const struct ls_addr *a) { return !a->d[0] && a->w[2] == htonl(0xffff); }
 
 static u16 checksum(const void *data, u32 bytes)
 {
@@ -112,7 +112,7 @@ int ls_echo_send(struct ls_echo *e, const struct ls_addr *to, const struct ls_ad
 	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
 	u8 control[CMSG_SPACE(sizeof(struct in6_pktinfo))] __attribute__((aligned(8))) = { 0 };
 
-	if (has_four(to) != (e->family == AF_INET) || (source && has_four(source) != has_four(to)))
+	if (ls_addr_is4(to) != (e->family == AF_INET) || (source && ls_addr_is4(source) != ls_addr_is4(to)))
 		return EAFNOSUPPORT;
 	memcpy(&six.sin6_addr, to->b, 16);
 	m.msg_name = e->family == AF_INET ? (void *)&four : (void *)&six;

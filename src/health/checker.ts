@@ -36,8 +36,6 @@ interface Entry {
   observed: boolean
   since: number
   last: TargetStatus['last']
-  passed: number
-  failed: number
   readonly results: Partial<Record<ProbeCode, number>>
   tookMs: number
   /** By both states. */
@@ -48,6 +46,11 @@ interface Entry {
   beganAt: number
   running: boolean
   cancel: () => void
+}
+
+const tally = (results: Entry['results']): Pick<TargetStatus, 'passed' | 'failed'> => {
+  const passed = results.ok ?? 0
+  return { passed, failed: Object.values(results).reduce((sum, n) => sum + n, 0) - passed }
 }
 
 interface Due { readonly entry: Entry, readonly turn: number, readonly deadline: boolean }
@@ -105,8 +108,8 @@ export class Checker {
   }
 
   status (): TargetStatus[] {
-    return [...this.entries.values()].map(({ id, target: { check, address, port }, health, sharePct, since, last, passed, failed, results, tookMs, changes, history }) =>
-      ({ id, check: check.name, type: check.type, address, port, state: health.state, count: health.count, sharePct, since, last, passed, failed, results: { ...results }, tookMs, changes: [...changes.values()], history }))
+    return [...this.entries.values()].map(({ id, target: { check, address, port }, health, sharePct, since, last, results, tookMs, changes, history }) =>
+      ({ id, check: check.name, type: check.type, address, port, state: health.state, count: health.count, sharePct, since, last, ...tally(results), results: { ...results }, tookMs, changes: [...changes.values()], history }))
   }
 
   close (): void {
@@ -118,7 +121,7 @@ export class Checker {
   private add (id: string, target: CheckTarget, known: HealthState = 'unknown', share = 100): void {
     const { now, wall, random } = this.o
     const health = ofState(known, target.check)
-    const entry: Entry = { id, target, health, sharePct: target.check.agent === null ? 100 : share, observed: false, since: wall(), last: null, passed: 0, failed: 0, results: {}, tookMs: 0, changes: new Map(), history: [], turn: 0, beganAt: 0, running: false, cancel: nothing }
+    const entry: Entry = { id, target, health, sharePct: target.check.agent === null ? 100 : share, observed: false, since: wall(), last: null, results: {}, tookMs: 0, changes: new Map(), history: [], turn: 0, beganAt: 0, running: false, cancel: nothing }
     this.entries.set(id, entry)
     if (probed(health)) this.plan(entry, now() + firstDelay(target.check, random()))
   }
@@ -170,8 +173,6 @@ export class Checker {
     entry.running = false
     entry.cancel = nothing
     entry.last = { ...outcome, at: this.o.wall() }
-    if (outcome.ok) entry.passed++
-    else entry.failed++
     entry.results[outcome.code] = (entry.results[outcome.code] ?? 0) + 1
     entry.tookMs += outcome.tookMs
     this.share(entry, outcome.sharePct ?? entry.sharePct)

@@ -149,7 +149,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
     configured: (d) => {
       const changes = balancer.configure(d)
       threads.replace(balancer.targets, balancer.known)
-      watched = observedOf(d)
+      watched = observedOf(balancer.placed, d.ids)
       o.observe(new Map([...watched].map(([id, { check }]) => [id, check.passive])))
       follow(changes)
     },

@@ -24,23 +24,21 @@ try {
   process.exit(1)
 }
 
-/** Of one turn of the event loop: ten thousand targets that go down together are one message. */
-const gathered: Array<{ readonly id: string, readonly transition: HealthTransition }> = []
-function gather (id: string, transition: HealthTransition): void {
-  if (gathered.length === 0) setImmediate(() => { tell({ kind: 'transitions', transitions: gathered.splice(0) }) })
-  gathered.push({ id, transition })
+/** What comes in one turn of the event loop is one message: ten thousand targets that go down together, too. */
+function gathering<T> (send: (list: readonly T[]) => void): (one: T) => void {
+  const gathered: T[] = []
+  return (one) => {
+    if (gathered.length === 0) setImmediate(() => { send(gathered.splice(0)) })
+    gathered.push(one)
+  }
 }
-
-const shares: Array<{ readonly id: string, readonly sharePct: number }> = []
-function gatherShare (id: string, sharePct: number): void {
-  if (shares.length === 0) setImmediate(() => { tell({ kind: 'shares', shares: shares.splice(0) }) })
-  shares.push({ id, sharePct })
-}
+const gatherTransition = gathering<{ readonly id: string, readonly transition: HealthTransition }>((transitions) => { tell({ kind: 'transitions', transitions }) })
+const gatherShare = gathering<{ readonly id: string, readonly sharePct: number }>((shares) => { tell({ kind: 'shares', shares }) })
 
 const icmp = icmpProbes(new core.Echo(), (errno) => getSystemErrorName(-errno))
 const tcp = tcpProbes(new core.Connects(), (errno) => getSystemErrorName(-errno))
 const checker = new Checker({
-  probe: probesWith({ icmp: icmp.probe, tcp: tcp.probe }), now: monotonicMs, wall: Date.now, random: Math.random, onTransition: gather, onShare: gatherShare,
+  probe: probesWith({ icmp: icmp.probe, tcp: tcp.probe }), now: monotonicMs, wall: Date.now, random: Math.random, onTransition: (id, transition) => { gatherTransition({ id, transition }) }, onShare: (id, sharePct) => { gatherShare({ id, sharePct }) },
   after: (ms, run) => {
     const timer = setTimeout(run, ms)
     return () => { clearTimeout(timer) }

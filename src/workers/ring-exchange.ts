@@ -39,13 +39,20 @@ export function exchangeRings (o: RingExchangeOptions): RingExchange {
   let since = new Map<string, number>()
   let told = ''
 
+  const status = (): ClusterRings | null => {
+    if (theirs === null) return null
+    const [mine, peers] = [o.mine(), theirs]
+    const names = [...new Set([...mine.keys(), ...peers.keys()])]
+    const differing = names.filter(vip => mine.get(vip) !== peers.get(vip)).sort()
+    return { equal: names.length - differing.length, differing }
+  }
   const compare = (): void => {
     const nowMs = o.nowMs()
-    const [mine, peers] = [o.mine(), theirs]
-    const names = peers === null ? [] : [...new Set([...mine.keys(), ...peers.keys()])].filter(vip => mine.get(vip) !== peers.get(vip))
-    since = new Map(names.map(vip => [vip, since.get(vip) ?? nowMs]))
-    const long = [...since].filter(([, sinceMs]) => nowMs - sinceMs >= DIFFER_MS).map(([vip]) => vip).sort()
-    if (long.join('\n') === told || peers === null) return
+    const now = status()
+    if (now === null) return
+    since = new Map(now.differing.map(vip => [vip, since.get(vip) ?? nowMs]))
+    const long = [...since].filter(([, sinceMs]) => nowMs - sinceMs >= DIFFER_MS).map(([vip]) => vip)
+    if (long.join('\n') === told) return
     told = long.join('\n')
     o.onDiffer(long)
   }
@@ -79,13 +86,7 @@ export function exchangeRings (o: RingExchangeOptions): RingExchange {
       }
       compare()
     },
-    status: () => {
-      if (theirs === null) return null
-      const [mine, peers] = [o.mine(), theirs]
-      const names = [...new Set([...mine.keys(), ...peers.keys()])]
-      const differing = names.filter(vip => mine.get(vip) !== peers.get(vip)).sort()
-      return { equal: names.length - differing.length, differing }
-    },
+    status,
     close: () => { clearInterval(timer) }
   }
 }

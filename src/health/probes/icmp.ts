@@ -1,21 +1,13 @@
 /** An echo request and its reply. */
+import type { NativeEcho } from '../../native/binding.js'
 import type { Probe } from '../checker.js'
 import { Look } from './look.js'
-import { failed, passed } from './outcome.js'
-
-/** As the core addon has it. */
-export interface EchoSocket {
-  /** 0, or an errno. `source`: '' = the kernel's choice. */
-  readonly send: (address: string, source: string, sequence: number) => number
-  /** Address and sequence of each reply that has come, one after the other. */
-  readonly receive: () => ReadonlyArray<string | number>
-  readonly close: () => void
-}
+import { failed, passed, sourceOf } from './outcome.js'
 
 const SEQUENCES = 1 << 16
 const unreachable: Readonly<Record<string, true>> = { ENETUNREACH: true, EHOSTUNREACH: true, EADDRNOTAVAIL: true }
 
-export function icmpProbes (socket: EchoSocket, errorName: (errno: number) => string): { readonly probe: Probe, readonly close: () => void } {
+export function icmpProbes (socket: NativeEcho, errorName: (errno: number) => string): { readonly probe: Probe, readonly close: () => void } {
   const waiting = new Map<number, { readonly address: string, readonly answered: () => void }>()
   let next = 0
   const look = new Look(() => {
@@ -31,7 +23,7 @@ export function icmpProbes (socket: EchoSocket, errorName: (errno: number) => st
     for (let tries = 0; waiting.has(next) && tries < SEQUENCES; tries++) next = (next + 1) % SEQUENCES
     const sequence = next
     next = (next + 1) % SEQUENCES
-    const errno = socket.send(address, (address.includes(':') ? check.source.v6 : check.source.v4) ?? '', sequence)
+    const errno = socket.send(address, sourceOf(check, address) ?? '', sequence)
     if (errno !== 0) {
       const name = errorName(errno)
       done(failed(beganAt, unreachable[name] === true ? 'unreachable' : 'error', name))

@@ -16,8 +16,11 @@ export function failedWith (beganAt: number, error: unknown): ProbeOutcome {
   return failedBy(beganAt, code, message)
 }
 
-/** The address that probes of a target leave from. */
-export function from ({ source }: Pick<HealthCheck, 'source'>, address: string): { localAddress?: string } {
-  const local = address.includes(':') ? source.v6 : source.v4
+/** The address that probes of a target leave from; `null`: the kernel's choice. */
+export const sourceOf = ({ source }: Pick<HealthCheck, 'source'>, address: string): string | null => address.includes(':') ? source.v6 : source.v4
+
+/** The same for a socket of Node's. */
+export function from (check: Pick<HealthCheck, 'source'>, address: string): { localAddress?: string } {
+  const local = sourceOf(check, address)
   return local === null ? {} : { localAddress: local }
 }

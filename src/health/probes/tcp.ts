@@ -1,19 +1,10 @@
 /** A connection is made, and reset: nothing of it is left waiting at either end. By sockets of ours, since a probe costs Node three times as much. */
+import type { NativeConnects } from '../../native/binding.js'
 import type { Probe } from '../checker.js'
 import { Look } from './look.js'
-import { failedBy, passed } from './outcome.js'
+import { failedBy, passed, sourceOf } from './outcome.js'
 
-/** As the core addon has it. */
-export interface Connects {
-  /** 0: it is made; positive: under way by this name; negative: the errno for which there is none. `source`: '' = the kernel's choice. */
-  readonly begin: (address: string, port: number, source: string) => number
-  /** Name and 0 or errno of each that ended since, one after the other. */
-  readonly ended: () => readonly number[]
-  readonly cancel: (name: number) => void
-  readonly close: () => void
-}
-
-export function tcpProbes (connects: Connects, errorName: (errno: number) => string): { readonly probe: Probe, readonly close: () => void } {
+export function tcpProbes (connects: NativeConnects, errorName: (errno: number) => string): { readonly probe: Probe, readonly close: () => void } {
   const waiting = new Map<number, (errno: number) => void>()
   const look = new Look(() => {
     // All names first: they are free, and who hears of one may begin another under it.
@@ -32,7 +23,7 @@ export function tcpProbes (connects: Connects, errorName: (errno: number) => str
   const probe: Probe = ({ check, address, port }, done) => {
     const beganAt = performance.now()
     const end = (errno: number): void => { done(errno === 0 ? passed(beganAt) : failedBy(beganAt, errorName(errno), `connect ${errorName(errno)}`)) }
-    const name = connects.begin(address, port, (address.includes(':') ? check.source.v6 : check.source.v4) ?? '')
+    const name = connects.begin(address, port, sourceOf(check, address) ?? '')
     if (name <= 0) {
       end(-name)
       return () => { /* it has ended */ }

@@ -46,6 +46,8 @@ export class Balancer {
 
   /** As it is from now on too. */
   get known (): KnownHealth { return { states: this.health, shares: this.shares } }
+  /** Of the configuration in force. */
+  get placed (): readonly PlacedVip[] { return this.vips }
   get targets (): readonly CheckTarget[] { return targetsOf(this.vips) }
 
   /** Weights, were this configuration in force now. */

@@ -34,9 +34,9 @@ export function placed (d: Checks): PlacedVip[] {
 }
 
 /** Targets whose sessions are looked at, by id of their reals. */
-export function observedOf (d: Checks & Pick<Desired, 'ids'>): Map<number, CheckTarget> {
-  return new Map(placed(d).flatMap(({ vip, pools }) => pools.flatMap(({ reals }) => reals.flatMap(({ real, target }): Array<[number, CheckTarget]> => {
-    const id = d.ids.real[realIdName(vip.name, real.name)]
+export function observedOf (vips: readonly PlacedVip[], ids: Desired['ids']): Map<number, CheckTarget> {
+  return new Map(vips.flatMap(({ vip, pools }) => pools.flatMap(({ reals }) => reals.flatMap(({ real, target }): Array<[number, CheckTarget]> => {
+    const id = ids.real[realIdName(vip.name, real.name)]
     return id === undefined || target === null || target.check.passive === 0 ? [] : [[id, target]]
   }))))
 }

@@ -124,12 +124,12 @@ t.test('telemetry: NAT pools by name or id; calls at the same time share one wal
 })
 
 t.test('telemetry: the metrics page', async (t) => {
-  const { connection: { telemetry: stub } } = await withServer(t)
-  const { contentType, text } = await call(stub, stub.metrics, { names: '' })
+  const { connection: { telemetry } } = await withServer(t)
+  const { contentType, text } = await call(telemetry, telemetry.metrics, { names: '' })
   t.match(contentType, /^text\/plain/)
   t.match(text, /^lockstep_vip_packets_total\{vip="web"\} 40$/m)
-  t.match((await call(stub, stub.metrics, { names: 'maglev' })).text, /^maglev_frontend_pool_backend_weight\{frontend="web",pool="main",backend="b"\} 100$/m)
-  for (const names of ['nagios', '__proto__']) t.match(await refusal(call(stub, stub.metrics, { names })), { grpcCode: status.INVALID_ARGUMENT, code: 'LS_R_NAMES' })
+  t.match((await call(telemetry, telemetry.metrics, { names: 'maglev' })).text, /^maglev_frontend_pool_backend_weight\{frontend="web",pool="main",backend="b"\} 100$/m)
+  for (const names of ['nagios', '__proto__']) t.match(await refusal(call(telemetry, telemetry.metrics, { names })), { grpcCode: status.INVALID_ARGUMENT, code: 'LS_R_NAMES' })
 })
 
 t.test('health: check and watch follow the agent', async (t) => {
