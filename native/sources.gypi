@@ -40,7 +40,9 @@
       "native/backend/userspace/links.c",
       "native/backend/userspace/announce.c",
       "native/backend/userspace/neighbour_frames.c",
-      "native/backend/userspace/ops.c"
+      "native/backend/userspace/ops.c",
+      "native/backend/vpp/inbox.c",
+      "native/backend/vpp/socket.c"
     ],
     "core_addon_sources": [
       "native/addon/addon.cc",
@@ -50,7 +52,8 @@
       "native/addon/maglev.cc",
       "native/addon/replica.cc",
       "native/addon/heart.cc",
-      "native/addon/health.cc"
+      "native/addon/health.cc",
+      "native/addon/vpp.cc"
     ],
     "bpf_program_sources": ["native/backend/ebpf/xdp.bpf.c"],
     "ebpf_lib_sources": [

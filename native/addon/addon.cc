@@ -4,6 +4,7 @@
 #include "addon/heart.h"
 #include "addon/maglev.h"
 #include "addon/replica.h"
+#include "addon/vpp.h"
 #include "mirror/api.h"
 
 #include <cerrno>
@@ -73,6 +74,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports)
 	InitMaglev(env, exports);
 	InitReplica(env, exports);
 	InitHealth(env, exports);
+	InitVpp(env, exports);
 	InitHeart(env, exports);
 	return exports;
 }

@@ -274,6 +274,17 @@ export interface NativeConnects {
   close: () => void
 }
 
+/** Frames of VPP's binary API (native/backend/vpp): read on a thread of its own, whole and in order here. */
+export interface NativeVppSocket {
+  /** Never waits. 0 or an errno: EPIPE it is over, ENOBUFS VPP does not read. */
+  send: (frames: Uint8Array) => number
+  /** What has come; `null`: nothing. */
+  take: () => Uint8Array | null
+  /** `null`: alive; else why not: '' VPP closed it, or the text of an errno. */
+  over: () => string | null
+  close: () => void
+}
+
 export interface NativeCore {
   readonly layoutVersion: number
   readonly wireVersion: number
@@ -301,4 +312,6 @@ export interface NativeCore {
   readonly Heart: new (table: NativeTable, name: string) => NativeHeart
   /** Descriptor of a connection to the heart of that name, which is the pins' folder for a keeper's; -1: nobody listens. */
   readonly connectHeart: (name: string) => number
+  /** `ready` is called once until take(): there is something to take, or it is over. Throws LS_E_SYSTEM, LS_E_PERMISSION. */
+  readonly VppSocket: new (path: string, ready: () => void) => NativeVppSocket
 }
