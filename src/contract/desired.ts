@@ -65,8 +65,22 @@ export interface AgentSettings {
   readonly manage: 'none' | 'addresses'
   /** The host's ephemeral ports: disjoint from source NAT on the host's own addresses (R17). */
   readonly hostPorts: PortRange
+  readonly vpp: VppSettings
   /** Listeners of `lockstep gateway`, `host:port`; `null` = closed. */
   readonly gateway: { readonly grpc: string | null, readonly metrics: string | null }
+}
+
+/** Of the VPP that the vpp backend programs. */
+export interface VppSettings {
+  readonly apiSocket: string
+  /** `null`: it has no stats segment. */
+  readonly statsSocket: string | null
+  /** Outer source of encapsulated packets; `null`: none is set. */
+  readonly tunnelSource4: string | null
+  readonly tunnelSource6: string | null
+  /** Each holds four flows; a power of two. */
+  readonly stickyBuckets: number
+  readonly flowTimeoutMs: number
 }
 
 export interface ReloadSettings {

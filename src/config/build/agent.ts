@@ -1,10 +1,10 @@
 /** `agent`, `reload` and `timeouts`. */
-import type { AgentSettings, PortRange, ReloadSettings, Timeouts } from '../../contract/desired.js'
+import type { AgentSettings, PortRange, ReloadSettings, Timeouts, VppSettings } from '../../contract/desired.js'
 import { phase } from '../../generated/codes.js'
 import { limits } from '../../generated/layout.js'
-import { parseAddress } from '../../lib/address.js'
+import { familyOf, parseAddress } from '../../lib/address.js'
 import { pointer } from '../issues.js'
-import type { RawConfig, Scalar } from '../raw.js'
+import type { RawAgent, RawConfig, Scalar } from '../raw.js'
 import { kebab } from '../schema/agent.js'
 import { parseCount, parseDuration, parsePorts } from '../units.js'
 import { entries, type Build, type HostDefaults } from './context.js'
@@ -31,10 +31,32 @@ export function buildAgent (b: Build, raw: RawConfig, host: HostDefaults): Agent
     },
     manage: agent.manage ?? 'none',
     hostPorts: portRange(b, '/agent/host-ports', agent['host-ports'] ?? '32768-60999', 1024),
+    vpp: buildVpp(b, agent.vpp),
     gateway: {
       grpc: listener(b, '/agent/gateway/grpc', agent.gateway?.grpc, '127.0.0.1:50461'),
       metrics: listener(b, '/agent/gateway/metrics', agent.gateway?.metrics, '127.0.0.1:9461'),
     },
+  }
+}
+
+const socketPathMax = 107 // sun_path, with its zero
+const flowTimeoutMsMax = 86_400_000
+
+function buildVpp (b: Build, vpp: RawAgent['vpp'] = {}): VppSettings {
+  const source = (key: 'tunnel-source4' | 'tunnel-source6', family: 4 | 6): string | null => {
+    const text = vpp[key]
+    const address = text === undefined ? null : parseAddress(text)
+    if (text !== undefined && (address === null || familyOf(address) !== family)) b.issue(`/agent/vpp/${key}`, 'LS_C_VALUE', `not an IPv${family} address`, text, `an IPv${family} address`)
+    return text ?? null
+  }
+  const stats = vpp['stats-socket'] === undefined ? '/run/vpp/stats.sock' : vpp['stats-socket']
+  const stickyBuckets = vpp['sticky-buckets'] ?? 1024
+  if (!Number.isInteger(Math.log2(stickyBuckets))) b.issue('/agent/vpp/sticky-buckets', 'LS_C_VALUE', 'not a power of two', stickyBuckets, `a power of two, for example ${2 ** Math.ceil(Math.log2(stickyBuckets))}`)
+  const flowTimeoutMs = parseDuration(vpp['flow-timeout'] ?? '40s') ?? 0
+  if (flowTimeoutMs < 1000 || flowTimeoutMs > flowTimeoutMsMax || flowTimeoutMs % 1000 !== 0) b.issue('/agent/vpp/flow-timeout', 'LS_C_VALUE', 'not a usable timeout', vpp['flow-timeout'], 'whole seconds from 1s to 1d')
+  return {
+    apiSocket: absolute(b, '/agent/vpp/api-socket', vpp['api-socket'] ?? '/run/vpp/api.sock', socketPathMax), statsSocket: stats === null ? null : absolute(b, '/agent/vpp/stats-socket', stats, socketPathMax),
+    tunnelSource4: source('tunnel-source4', 4), tunnelSource6: source('tunnel-source6', 6), stickyBuckets, flowTimeoutMs
   }
 }
 

@@ -25,6 +25,14 @@ const settings = {
     ports: listOf('TCP ports. Those of `gateway` that listen beyond loopback are added.', integer('TCP port', 1, 65535), { default: [22], maxItems: limits.LS_MGMT_PORTS_MAX }),
     interfaces: listOf('Only these interfaces. Default: every configured one.', name('interface'), { default: [] }),
   }),
+  vpp: object('The VPP that `backend: vpp` programs. The sockets are read when the agent starts.', {
+    'api-socket': text('Its binary API (`socksvr`).', { default: '/run/vpp/api.sock' }),
+    'stats-socket': { type: ['string', 'null'], default: '/run/vpp/stats.sock', description: 'Its stats segment (`statseg`); null = it has none, and there are no counters.' },
+    'tunnel-source4': text('IPv4 source of packets that it encapsulates; VIPs of mode gre with IPv4 reals need it.', { examples: ['192.0.2.254'] }),
+    'tunnel-source6': text('The same for IPv6 reals.', { examples: ['2001:db8::254'] }),
+    'sticky-buckets': integer('Flows that each of its threads remembers, in fours: a power of two.', 16, 1 << 24, { default: 1024 }),
+    'flow-timeout': duration('It forgets a flow after so long without a packet; 1s to 1d.', '40s'),
+  }),
   gateway: object('Listeners of `lockstep gateway`, the unprivileged process that serves the network, unless its flags say otherwise. A change holds from its next start.', {
     grpc: { type: ['string', 'null'], default: '127.0.0.1:50461', description: 'Operator API over TCP, host:port; null = closed.' },
     metrics: { type: ['string', 'null'], default: '127.0.0.1:9461', description: 'Prometheus metrics over HTTP, host:port; null = closed.' },
