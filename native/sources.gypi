@@ -42,7 +42,10 @@
       "native/backend/userspace/neighbour_frames.c",
       "native/backend/userspace/ops.c",
       "native/backend/vpp/inbox.c",
-      "native/backend/vpp/socket.c"
+      "native/backend/vpp/socket.c",
+      "native/backend/vpp/stats_attach.c",
+      "native/backend/vpp/stats.c",
+      "native/backend/vpp/stats_ring.c"
     ],
     "core_addon_sources": [
       "native/addon/addon.cc",
@@ -53,7 +56,8 @@
       "native/addon/replica.cc",
       "native/addon/heart.cc",
       "native/addon/health.cc",
-      "native/addon/vpp.cc"
+      "native/addon/vpp.cc",
+      "native/addon/vpp_stats.cc"
     ],
     "bpf_program_sources": ["native/backend/ebpf/xdp.bpf.c"],
     "ebpf_lib_sources": [
@@ -95,6 +99,7 @@
       "test/native/heart_test.c",
       "test/native/links_test.c",
       "test/native/announce_test.c",
+      "test/native/stats_test.c",
       "test/native/golden_test.c",
       "test/native/pipeline_corpus_test.c",
       "test/native/wire_corpus_test.c",
@@ -108,7 +113,8 @@
       "bench/reconcile/reconcile_bench.c",
       "bench/pipeline/pipeline_bench.c",
       "bench/lb/maglev_bench.c",
-      "bench/proof/proof_bench.c"
+      "bench/proof/proof_bench.c",
+      "bench/vpp/stats_bench.c"
     ],
     "native_bpf_bench_sources": ["bench/table/maps_bench.c", "bench/pipeline/xdp_bench.c"],
     "bpf_bench_program_sources": ["bench/pipeline/ours.bpf.c", "bench/pipeline/peer.bpf.c"],

@@ -5,6 +5,7 @@
 #include "addon/maglev.h"
 #include "addon/replica.h"
 #include "addon/vpp.h"
+#include "addon/vpp_stats.h"
 #include "mirror/api.h"
 
 #include <cerrno>
@@ -76,6 +77,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports)
 	InitHealth(env, exports);
 	InitVpp(env, exports);
 	InitHeart(env, exports);
+	InitVppStats(env, exports);
 	return exports;
 }
 

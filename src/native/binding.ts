@@ -285,6 +285,41 @@ export interface NativeVppSocket {
   close: () => void
 }
 
+export type NativeStatsKind = 'empty' | 'scalar' | 'gauge' | 'simple' | 'combined' | 'names' | 'symlink' | 'histogram' | 'ring'
+
+/** An entry of the segment; a symlink is the column it leads to: one number, or two, for each thread that has it. Thread 0 is VPP's main thread. */
+export type NativeStatsValue =
+  /** A number up to 2^53. */
+  | { readonly kind: 'scalar' | 'gauge', readonly value: number | bigint }
+  | { readonly kind: 'simple', readonly threads: readonly Float64Array[] }
+  /** Packets and bytes, one after the other. */
+  | { readonly kind: 'combined', readonly threads: readonly Float64Array[] }
+  | { readonly kind: 'names', readonly names: ReadonlyArray<string | null> }
+  /** `bins[i]` counts what is around 2^(minExponent + i). */
+  | { readonly kind: 'histogram', readonly threads: ReadonlyArray<{ readonly minExponent: number, readonly bins: Float64Array }> }
+  /** `written`: records ever, by thread; `records()` has them. */
+  | { readonly kind: 'ring', readonly recordBytes: number, readonly slots: number, readonly schemaVersion: number, readonly schema: Uint8Array, readonly written: readonly bigint[] }
+
+/**
+ * The stats segment of one life of VPP (native/backend/vpp). What a call returns was copied in one pass that held; it blocks for some milliseconds at most.
+ * Throws LS_E_BUSY while VPP does not stop changing the layout, LS_E_GEOMETRY for a damaged segment. After VPP's end it stays as it was: `heartbeat` stands still.
+ */
+export interface NativeVppStats {
+  /** Without what is of a type unknown here; 'empty' is an entry that was removed. */
+  directory: () => ReadonlyArray<{ readonly index: number, readonly kind: NativeStatsKind, readonly name: string }>
+  /** In the order asked; null: there is no such entry, or nothing in it. */
+  read: (names: readonly string[]) => ReadonlyArray<NativeStatsValue | null>
+  /** Two numbers for each name, summed over threads: value or packets, and bytes; NaN: there is none. `index` does not count for scalars, gauges and symlinks. */
+  counters: (names: readonly string[], index: number) => Float64Array
+  /** Records of a ring from `since` on, oldest first, a MiB at most; `lost`: overwritten before `first`. Null: no such ring or thread. */
+  records: (name: string, thread: number, since: bigint) => { readonly first: bigint, readonly next: bigint, readonly lost: number, readonly records: Uint8Array } | null
+  /** Changes with the layout. */
+  epoch: () => number
+  /** Counted up by VPP's collector, every 10 s unless configured otherwise; null: it has not begun. */
+  heartbeat: () => number | null
+  close: () => void
+}
+
 export interface NativeCore {
   readonly layoutVersion: number
   readonly wireVersion: number
@@ -314,4 +349,6 @@ export interface NativeCore {
   readonly connectHeart: (name: string) => number
   /** `ready` is called once until take(): there is something to take, or it is over. Throws LS_E_SYSTEM, LS_E_PERMISSION. */
   readonly VppSocket: new (path: string, ready: () => void) => NativeVppSocket
+  /** Blocks until VPP has passed its segment. Throws LS_E_SYSTEM (ENOENT, ECONNREFUSED: nobody listens), LS_E_PERMISSION, LS_E_BUSY (no descriptor came), LS_E_TRUNCATED, LS_E_VERSION or LS_E_GEOMETRY (not a segment of version 2). */
+  readonly VppStats: new (path: string, timeoutMs: number) => NativeVppStats
 }
