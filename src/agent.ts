@@ -96,14 +96,14 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const instance = o.instance ?? agent.instance
   const choice = await BackendChoice.open(held.directory)
   const backend = backendOf(o.backend ?? choice.of(agent.backend))
-  requireBackend(backend)
+  if (backend !== 'vpp') requireBackend(backend, agent.vpp.apiSocket) // VPP may come later
 
   for (const note of store.notes) log.warn({ note }, 'the state directory was repaired')
 
   const core = loadCore()
   const workers = agent.workers === 0 ? Math.min(availableParallelism(), limits.LS_THREADS_MAX) : agent.workers
   const pool = startPool()
-  const backends = await openBackends({ core, agent, instance, stateDirectory: held.directory, workers, backend })
+  const backends = await openBackends({ core, agent, instance, stateDirectory: held.directory, workers, backend, tell: (name, fields) => { tellBalancing(balancingEvent(name, fields)) } })
   const { table } = backends
   const switches = new SwitchWatch(log)
   const hearts = new HeartPlace(core, table, `${instance}/${process.pid}`, backends.folder)
@@ -134,7 +134,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const takingOver = (name: string): BackendName => {
     const to = backendOf(name)
     try {
-      if (to !== dataplane.name) requireBackend(to)
+      if (to !== dataplane.name) requireBackend(to, agent.vpp.apiSocket)
     } catch (error) {
       switches.tell(refusal({ from: dataplane.name, to }, error))
       throw error
@@ -182,7 +182,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
         gateway: (authority.desired()?.agent ?? agent).gateway
       }
     },
-    probeAll: async () => await Promise.resolve(probeBackends()),
+    probeAll: async () => await Promise.resolve(probeBackends(agent.vpp.apiSocket)),
     switchBackend: async (name, signal) => {
       const target = takingOver(name)
       const result = await dataplane.switchTo(target, signal)
@@ -217,8 +217,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     reconcile: balancing.control.reconcile,
     readBack: async () => {
       const names = new Map(Object.entries(authority.ids().real).map(([name, id]) => [id, name]))
-      return await Promise.resolve(dataplane.loadBalancer.readBack().map(({ vip, ringSize: size, ringHash: hash, drifted, reals }) =>
-        ({ vip, size, hash, drifted, reals: reals.map(({ id, entries }) => ({ name: names.get(id)?.slice(vip.length + 1) ?? (id === 0 ? '(none)' : `#${id}`), entries })) })))
+      return (await dataplane.loadBalancer.readBack()).map(({ vip, ringSize: size, ringHash: hash, drifted, reals }) =>
+        ({ vip, size, hash, drifted, reals: reals.map(({ id, entries }) => ({ name: names.get(id)?.slice(vip.length + 1) ?? (id === 0 ? '(none)' : `#${id}`), entries })) }))
     },
     loadBalancerEvents: balancingEvents.after,
     overlay: async () => await Promise.resolve(authority.overlay),
@@ -472,6 +472,7 @@ async function firstDesired (o: AgentOptions, parse: ParseOptions, state: HeldSt
 function compilerOf (pool: Pool, weights: Balancing['weights']): Compiler {
   return {
     rings: (d) => ringInputs(d, weights(d)),
+    weight: weights,
     compile: async (desired, ports, rings, generation, signal) => await pool.compile({ desired, ports, rings, nowMs: Date.now(), generation }, signal)
   }
 }

@@ -52,6 +52,7 @@ private:
 	Napi::Value groups(const Napi::CallbackInfo &);
 	Napi::Value grace(const Napi::CallbackInfo &);
 	Napi::Value counters(const Napi::CallbackInfo &);
+	Napi::Value add_counters(const Napi::CallbackInfo &);
 	Napi::Value rates(const Napi::CallbackInfo &);
 	Napi::Value nat_usage(const Napi::CallbackInfo &);
 	Napi::Value rings(const Napi::CallbackInfo &);

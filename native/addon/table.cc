@@ -516,6 +516,17 @@ Napi::Value Table::counters(const Napi::CallbackInfo &info)
 	return Napi::BigInt::New(info.Env(), static_cast<uint64_t>(ls_clock_ns()));
 }
 
+/* addCounters(byte of struct ls_counters, numbers to add from there on, u64 each) */
+Napi::Value Table::add_counters(const Napi::CallbackInfo &info)
+{
+	u32 at = arg_u32(info, 0, "at");
+	Bytes add = arg_bytes(info, 1, 8, "add");
+
+	if (at % 8 || !ls_table_add_counters(use(), at / 8, reinterpret_cast<const u64 *>(add.data), static_cast<u32>(add.size / 8)))
+		throw Napi::TypeError::New(info.Env(), "at: expected counters of struct ls_counters");
+	return info.Env().Undefined();
+}
+
 /* rates(zone) -> events in the current window, one number per screen; 0 when the window is over. */
 Napi::Value Table::rates(const Napi::CallbackInfo &info)
 {
@@ -622,7 +633,7 @@ void Table::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Table::reconcile>("reconcile"), InstanceMethod<&Table::reevaluate>("reevaluate"),
 		InstanceMethod<&Table::write_config>("writeConfig"), InstanceMethod<&Table::read_config>("readConfig"), InstanceMethod<&Table::write_arena>("writeArena"),
 		InstanceMethod<&Table::read_arena>("readArena"), InstanceMethod<&Table::set_role>("setRole"), InstanceMethod<&Table::groups>("groups"), InstanceMethod<&Table::grace>("grace"),
-		InstanceMethod<&Table::counters>("counters"), InstanceMethod<&Table::rates>("rates"), InstanceMethod<&Table::nat_usage>("natUsage"),
+		InstanceMethod<&Table::counters>("counters"), InstanceMethod<&Table::add_counters>("addCounters"), InstanceMethod<&Table::rates>("rates"), InstanceMethod<&Table::nat_usage>("natUsage"),
 		InstanceMethod<&Table::rings>("rings"), InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::host_flows>("hostFlows"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
 	}));
 }

@@ -167,6 +167,8 @@ struct ls_rg ls_table_group(const struct ls_table *t, u32 rg);
 enum ls_status ls_table_write_arena(struct ls_table *t, u32 element, const void *bytes, u64 count);
 /* Sums the counters of all workers into `out`, sizeof(struct ls_counters). */
 void ls_table_counters(const struct ls_table *t, struct ls_counters *out);
+/* Adds to `n` counters from word `first` of struct ls_counters on: what a dataplane with counters of its own has counted. False: outside of it. Any thread. */
+bool ls_table_add_counters(struct ls_table *t, u32 first, const u64 *add, u32 n);
 
 
 /* What a table is and holds now. */

@@ -75,6 +75,17 @@ void ls_table_counters(const struct ls_table *t, struct ls_counters *out)
 	}
 }
 
+bool ls_table_add_counters(struct ls_table *t, u32 first, const u64 *add, u32 n)
+{
+	u64 *to = (u64 *)&t->env.counters[0].c;
+
+	if (first > sizeof(struct ls_counters) / 8 || n > sizeof(struct ls_counters) / 8 - first)
+		return false;
+	for (u32 i = 0; i < n; i++)
+		LS_ADD(&to[first + i], add[i]);
+	return true;
+}
+
 void ls_table_info(const struct ls_table *t, struct ls_table_info *out)
 {
 	const struct ls_header *h = t->env.header;

@@ -8,6 +8,8 @@ import type { Desired } from '../contract/desired.js'
 import { LockstepError } from '../contract/errors.js'
 import type { NativeCore, NativeTable, NativeUserspace } from '../native/binding.js'
 import type { NativeEbpf } from '../native/binding-ebpf.js'
+import { monotonicMs } from '../lib/monotonic.js'
+import { addCounters } from '../native/telemetry.js'
 import { fromNative, native } from '../native/errors.js'
 import { loadEbpf } from '../native/load-ebpf.js'
 import { EbpfForwarder, pinFolder, probeEbpf, removeInstance } from './ebpf/index.js'
@@ -16,6 +18,7 @@ import { KeeperWatch } from './ebpf/keeper-watch.js'
 import type { Forwarder } from './table/forwarder.js'
 import { netnsPath } from './table/ports.js'
 import { probeUserspace, UserspaceForwarder } from './userspace/index.js'
+import { probeVpp, VppForwarder } from './vpp/index.js'
 
 export { removeInstance }
 
@@ -38,15 +41,17 @@ export interface BackendOptions {
   readonly workers: number
   /** The one that is started with. */
   readonly backend: BackendName
+  /** What happens to a dataplane that is programmed: name and fields of events. */
+  readonly tell: (name: string, fields: Readonly<Record<string, string | number | null>>) => void
 }
 
-const notBuilt: readonly ProbeResult[] = (['dpdk', 'vpp'] as const).map(backend => ({ backend, available: false, reason: 'not built into this version', capabilities: [] }))
+const notBuilt: readonly ProbeResult[] = (['dpdk'] as const).map(backend => ({ backend, available: false, reason: 'not built into this version', capabilities: [] }))
 
-export const probeBackends = (): readonly ProbeResult[] => [probeUserspace(), probeEbpf(), ...notBuilt]
+export const probeBackends = (vppSocket?: string): readonly ProbeResult[] => [probeUserspace(), probeEbpf(), ...notBuilt, probeVpp(vppSocket)]
 
 /** @throws unsupported LS_A_BACKEND: the backend cannot run here, with what is missing. */
-export function requireBackend (backend: BackendName): void {
-  const all = probeBackends()
+export function requireBackend (backend: BackendName, vppSocket?: string): void {
+  const all = probeBackends(vppSocket)
   const found = all.find(p => p.backend === backend)
   if (found?.available !== true) throw new LockstepError('unsupported', 'LS_A_BACKEND', 'this backend cannot run here', { object: 'agent.backend', found: `${backend}: ${found?.reason ?? 'unknown'}`, expected: all.filter(p => p.available).map(p => p.backend).join(' or '), next: 'lockstep backend list shows what this host can do' })
 }
@@ -59,9 +64,13 @@ export function possibleCpus (): number {
 
 export async function openBackends (o: BackendOptions): Promise<Backends> {
   const { addon } = loadEbpf()
+  const vpp = (table: NativeTable): readonly [BackendName, Forwarder] => ['vpp', new VppForwarder({ core: o.core, settings: o.agent.vpp, name: `lockstep-${o.instance}`, nowMs: monotonicMs, tell: o.tell, count: (kind, id, counted) => { addCounters(table, kind, id, counted) } })]
   // Huge pages are not for maps: who insists on them has a table that cannot be switched.
   const ebpf = addon !== null && probeEbpf().available && (o.agent.table.hugepages !== 'on' || o.backend === 'ebpf') ? openMaps(o) : null
-  if (ebpf === null) return { table: openMemory(o), forwarders: dataplane => new Map([['userspace', new UserspaceForwarder(dataplane, o.instance)]]), inherited: false, folder: null, close: () => undefined }
+  if (ebpf === null) {
+    const table = openMemory(o)
+    return { table, forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], vpp(table)]), inherited: false, folder: null, close: () => undefined }
+  }
   const { existed, links, regions } = ebpf.info()
   const folder = pinFolder(o.instance)
   let keeper: Keeper | null = null
@@ -80,7 +89,7 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
   }
   return {
     table,
-    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, new KeeperWatch(folder, netnsPath(o.agent.netns), keeper), o.stateDirectory)]]),
+    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, new KeeperWatch(folder, netnsPath(o.agent.netns), keeper), o.stateDirectory)], vpp(table)]),
     inherited: existed,
     folder,
     close: () => { ebpf.close() }

@@ -183,7 +183,7 @@ export interface LoadBalancerSink {
   /** VIP -> hash of the ring that was put and is in force. */
   ringHashes: () => ReadonlyMap<string, bigint>
   /** What the dataplane holds now, read back. */
-  readBack: () => readonly RingReading[]
+  readBack: () => Promise<readonly RingReading[]>
   /** Reads back what the dataplane holds, and puts right what is not what was put there: by whomever, however. */
   reconcile: () => Promise<Drift>
 }

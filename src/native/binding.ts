@@ -107,6 +107,8 @@ export interface NativeTable {
   grace: () => Promise<void>
   /** Sums of struct ls_counters into `out`; returns CLOCK_MONOTONIC. */
   counters: (out: Uint8Array) => bigint
+  /** Adds 64-bit numbers to counters of struct ls_counters, from a byte of it on. */
+  addCounters: (at: number, add: Uint8Array) => void
   rates: (zone: number) => number[]
   /** One row per pool address. */
   natUsage: () => Promise<ReadonlyArray<{ readonly address: string, readonly pool: number, readonly ports: number, readonly inUse: number, readonly created: number, readonly failed: number }>>

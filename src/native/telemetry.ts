@@ -8,6 +8,12 @@ import { native } from './errors.js'
 const shape = layout.ls_counters
 const blocks = Object.entries(shape).flatMap(([name, field]) => typeof field === 'number' ? [] : [{ name, offset: field.offset, count: field.size / 8 }])
 
+/** To what is counted of a VIP or real: four numbers, of the table's own shapes. */
+export function addCounters (table: Pick<NativeTable, 'addCounters'>, kind: 'vip' | 'real', id: number, counted: readonly number[]): void {
+  const { offset, dims: [, width] } = shape[kind]
+  native(() => { table.addCounters(offset + id * width * 8, new Uint8Array(BigUint64Array.from(counted, BigInt).buffer)) })
+}
+
 export function createTelemetry (table: NativeTable): Telemetry {
   return {
     snapshot: () => {

@@ -587,22 +587,22 @@ ${other}`)
     const apply = async (text: string, generation: number): Promise<Map<string, number>> => {
       const r = await dataplane.config.apply(desired(text), generation, never)
       const names = new Map(Object.entries(r.vips['web']?.reals ?? {}).map(([name, id]) => [id, name]))
-      const ring = dataplane.loadBalancer.readBack().find(v => v.vip === 'web')
+      const ring = (await dataplane.loadBalancer.readBack()).find(v => v.vip === 'web')
       t.equal(ring?.ringSize, 1021)
       return new Map(ring?.reals.map(real => [names.get(real.id) ?? `#${real.id}`, real.entries]))
     }
-    t.same(dataplane.loadBalancer.readBack(), [])
+    t.same(await dataplane.loadBalancer.readBack(), [])
     const three = await apply(vips({ r1: 100, r2: 50, r3: 50 }), 1)
-    const hash = dataplane.loadBalancer.readBack()[0]?.ringHash
+    const hash = (await dataplane.loadBalancer.readBack())[0]?.ringHash
     t.equal([...three.values()].reduce((x, y) => x + y, 0), 1021)
     for (const [name, share] of [['r1', 0.5], ['r2', 0.25], ['r3', 0.25]] as const) t.ok(Math.abs((three.get(name) ?? 0) - share * 1021) <= 1, `${name}: ${three.get(name)} of 1021`)
 
     await apply(vips({ r1: 100, r2: 50, r3: 50 }, '  other: {address: 10.9.9.8, port: 80, ring-size: 127, pools: [{reals: [{name: x, address: 10.0.1.9}]}]}\n'), 2)
-    t.equal(dataplane.loadBalancer.readBack().find(v => v.ringSize === 1021)?.ringHash, hash, 'an unchanged ring keeps its place')
-    t.equal(dataplane.loadBalancer.readBack().length, 2)
+    t.equal((await dataplane.loadBalancer.readBack()).find(v => v.ringSize === 1021)?.ringHash, hash, 'an unchanged ring keeps its place')
+    t.equal((await dataplane.loadBalancer.readBack()).length, 2)
 
     const two = await apply(vips({ r1: 100, r2: 50 }), 3)
-    t.equal(dataplane.loadBalancer.readBack().length, 1, 'a VIP that is gone takes its ring along')
+    t.equal((await dataplane.loadBalancer.readBack()).length, 1, 'a VIP that is gone takes its ring along')
     t.equal(two.has('r3'), false)
     for (const name of ['r1', 'r2']) t.ok((two.get(name) ?? 0) >= (three.get(name) ?? 0), `${name} lost nothing to the others`)
     t.equal([...two.values()].reduce((x, y) => x + y, 0), 1021)
@@ -626,7 +626,7 @@ ${other}`)
     table.readArena(ring?.element ?? 0, bytes)
     for (const at of [0, 40, 2000]) bytes[at] = (bytes[at] ?? 0) ^ 0xff
     table.writeArena(ring?.element ?? 0, bytes)
-    t.equal(dataplane.loadBalancer.readBack()[0]?.drifted, 3)
+    t.equal((await dataplane.loadBalancer.readBack())[0]?.drifted, 3)
     const bank = new Uint8Array(loadCore().configBytes)
     table.readConfig(bank)
     bank[bank.length - 9] = (bank[bank.length - 9] ?? 0) ^ 1
@@ -641,7 +641,7 @@ ${other}`)
     for (let i = 0; i < 24; i++) {
       const size = sizes[i % sizes.length] ?? 127
       await dataplane.config.apply(desired(vips({ r1: 100, r2: 50 }).replace('ring-size: 1021', `ring-size: ${size}`)), i + 1, never)
-      if (dataplane.loadBalancer.readBack()[0]?.ringSize !== size) t.fail(`size ${size}`)
+      if ((await dataplane.loadBalancer.readBack())[0]?.ringSize !== size) t.fail(`size ${size}`)
     }
     t.equal(dataplane.config.lastApplyResult()?.generation, 24)
   })

@@ -57,7 +57,7 @@ export function tableRig (spy: Spy, o: TableRig): Rig {
   spy.on(o.table, 'reevaluate', 'sessions looked up again')
   const dataplane = new TableDataPlane({
     core, table: o.table, workers: 2, netns: o.netns, backend: o.backend, inherited: false, forwarders: native => o.forwarders(native, directory),
-    compiler: { rings: (d) => ringInputs(d), compile: (d, ports, rings, generation) => compile(d, { ports }, d.ids, rings, new Date(), generation) }
+    compiler: { rings: (d) => ringInputs(d), weight: () => (_, real) => real.weight, compile: (d, ports, rings, generation) => compile(d, { ports }, d.ids, rings, new Date(), generation) }
   })
   const rig: Rig = {
     dataplane, directory, table: o.table, journal: spy.journal, capacity: o.capacity, kind: o.kind, shortest: o.shortest,

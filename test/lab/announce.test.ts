@@ -52,10 +52,10 @@ class Rig {
     const desired = desiredOf(config)
     const agent = { ...desired.agent, netns: `/proc/${near.pid}/ns/net` }
     const core = loadCore()
-    const backends = await openBackends({ core, agent, instance, stateDirectory: directory, workers: 1, backend: 'userspace' })
+    const backends = await openBackends({ core, agent, instance, stateDirectory: directory, workers: 1, backend: 'userspace', tell: () => undefined })
     const dataplane = new TableDataPlane({
       core, table: backends.table, workers: 1, netns: agent.netns, backend: 'userspace', inherited: false, forwarders: backends.forwarders,
-      compiler: { rings: (d) => ringInputs(d), compile: (d, ports, rings, generation) => compile(d, { ports }, d.ids, rings, new Date(), generation) }
+      compiler: { rings: (d) => ringInputs(d), weight: () => (_, real) => real.weight, compile: (d, ports, rings, generation) => compile(d, { ports }, d.ids, rings, new Date(), generation) }
     })
     t.teardown(async () => {
       await dataplane.teardown()

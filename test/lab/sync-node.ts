@@ -109,7 +109,7 @@ async function traffic (): Promise<void> {
   const desired = withIds(parsed.desired, IdBook.empty().assign(parsed.desired))
   dataplane = new TableDataPlane({
     core, table, workers: 1, netns: null, backend: 'userspace', inherited: false, forwarders: (native) => new Map([['userspace', new UserspaceForwarder(native, 'bench')]]),
-    compiler: { rings: (d) => ringInputs(d), compile: (d, ports, rings, generation) => compile(d, { ports }, d.ids, rings, new Date(), generation) }
+    compiler: { rings: (d) => ringInputs(d), weight: () => (_, real) => real.weight, compile: (d, ports, rings, generation) => compile(d, { ports }, d.ids, rings, new Date(), generation) }
   })
   await dataplane.start(never)
   await dataplane.config.apply(desired, 1, never)

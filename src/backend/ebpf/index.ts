@@ -44,6 +44,7 @@ export async function removeInstance (instance: string): Promise<boolean> {
 export class EbpfForwarder implements Forwarder {
   readonly name = 'ebpf'
   readonly parks = true
+  readonly program = null
   readonly capabilities: readonly Capability[] = probeEbpf().capabilities
   private loaded = false
   /** Ports on which the driver does not run programs, so that the generic hook does. */

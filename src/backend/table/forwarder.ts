@@ -1,10 +1,19 @@
 /** Who moves the packets of a table's dataplane. One per backend that shares the table; it never touches a session or the configuration. */
-import type { BackendName, Capability, ProbeResult } from '../../contract/dataplane.js'
-import type { Desired } from '../../contract/desired.js'
+import type { BackendName, Capability, LoadBalancerSink, ProbeResult } from '../../contract/dataplane.js'
+import type { Desired, Real, Vip } from '../../contract/desired.js'
 import type { OpenPort } from './ports.js'
 
 /** What a compile needs to know of a port. */
 export interface PortFact { readonly device: number, readonly mac: string, readonly mtu: number, readonly ifindex: number, readonly addresses: readonly string[], readonly up: boolean }
+
+/** A dataplane that is programmed: what it has is read back and made what it should be. */
+export interface Program {
+  readonly loadBalancer: LoadBalancerSink
+  /** The configuration is in force, with these shares of new flows. Returns what of it is not there yet, and why. */
+  readonly follow: (d: Desired, weight: (vip: Vip, real: Real) => number) => Promise<string[]>
+  /** The flows of these reals, by id, end. */
+  readonly flush: (reals: readonly number[]) => Promise<void>
+}
 
 export interface Forwarder {
   readonly name: BackendName
@@ -38,4 +47,6 @@ export interface Forwarder {
   readonly unguard: () => Promise<void>
   /** Changes when the guard must be written again. */
   readonly signature: () => string
+  /** Of a dataplane with tables of its own, which VIPs have to be brought to; `null`: those of the session table are used. */
+  readonly program: Program | null
 }

@@ -8,7 +8,7 @@
 import type {
   Announcer, ApplyResult, BackendName, Capability, ConfigSink, DataPlane, Drift, HaController, HaFacts, LinkController, LoadBalancerSink, ProbeResult, SessionDeltaSource, SessionStore, Telemetry
 } from '../../contract/dataplane.js'
-import type { Desired } from '../../contract/desired.js'
+import type { Desired, Real, Vip } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
 import type { SwitchEvent, SwitchResult } from '../../contract/services.js'
 import { limits } from '../../generated/layout.js'
@@ -26,6 +26,8 @@ import { refusal, switchForwarder } from './switch.js'
 /** The compiler of configurations (src/config/compile), handed in: a backend does not know the configuration's rank-mates. */
 export interface Compiler {
   readonly rings: (d: Desired) => readonly RingWanted[]
+  /** Share of new flows of a real now. */
+  readonly weight: (d: Desired) => (vip: Vip, real: Real) => number
   readonly compile: (d: Desired, ports: Readonly<Record<string, PortFact>>, rings: Readonly<Record<string, RingPlaced>>, generation: number, signal: AbortSignal) => Compiled | Promise<Compiled>
 }
 export interface Compiled {
@@ -67,7 +69,10 @@ export class TableDataPlane implements DataPlane {
   readonly links: LinkController = { list: () => this.listLinks(), neighbours: () => this.listNeighbours() }
   readonly ha: HaController
   readonly announcer: Announcer
-  readonly loadBalancer: LoadBalancerSink = { ringHashes: () => this.rings.hashes(), readBack: () => this.rings.readBack(), reconcile: async () => await this.reconcile() }
+  readonly loadBalancer: LoadBalancerSink = {
+    ringHashes: () => this.forwarder.program?.loadBalancer.ringHashes() ?? this.rings.hashes(), readBack: async () => await (this.forwarder.program?.loadBalancer.readBack() ?? this.rings.readBack()),
+    reconcile: async () => await (this.forwarder.program?.loadBalancer.reconcile() ?? this.reconcile())
+  }
   private readonly dataplane: NativeUserspace
   private readonly ports: PortSet
   private readonly rings: RingArena
@@ -90,7 +95,14 @@ export class TableDataPlane implements DataPlane {
     this.forwarder = this.named(o.backend)
     this.ports = new PortSet(this.dataplane, o.netns, () => this.forwarder)
     this.rings = new RingArena(core, table)
-    this.sessions = createSessionStore(table, (app, phase) => this.timeoutMs(app, phase))
+    const sessions = createSessionStore(table, (app, phase) => this.timeoutMs(app, phase))
+    this.sessions = {
+      ...sessions,
+      deleteReals: async (reals) => {
+        await this.forwarder.program?.flush(reals)
+        return await sessions.deleteReals(reals)
+      }
+    }
     this.telemetry = createTelemetry(table)
     this.deltas = { drain: (out) => native(() => table.drain(out)) }
     this.ha = haController(table)
@@ -262,6 +274,7 @@ export class TableDataPlane implements DataPlane {
     await after('old ports', ports.closeStale)
     await after('ports', () => { warnings.push(...this.forwarder.settle(ports.all)) })
     warnings.push(...this.degraded())
+    await after('the dataplane', async () => { warnings.push(...await this.forwarder.program?.follow(d, this.o.compiler.weight(d)) ?? []) })
     await after('the other backend', async () => { await this.settleAlone() })
     if (d.reload.policyRematch) await after('sessions were not looked up in the new policies', async () => { await this.o.table.reevaluate() })
     this.last = result()

@@ -22,6 +22,7 @@ export const probeUserspace = (): ProbeResult => ({ backend: 'userspace', availa
 export class UserspaceForwarder implements Forwarder {
   readonly name = 'userspace'
   readonly parks = false
+  readonly program = null
   readonly capabilities: readonly Capability[] = capabilitiesOf(probeHost())
   /** Ingress chains by path of their namespace; empty = the agent's own. */
   private readonly ingress = new Map<string, HeldTable>()

@@ -203,7 +203,7 @@ export class VppClient {
       return
     }
     this.waiting.set(context, { ...q, deadline: performance.now() + q.timeoutMs, rows: [] })
-    this.sweeper ??= setInterval(() => { this.sweep() }, SWEEP_MS).unref()
+    this.sweeper ??= setInterval(() => { this.sweep() }, SWEEP_MS)
     if (this.flushing) return
     this.flushing = true
     queueMicrotask(() => { this.flush() })

@@ -4,10 +4,10 @@ import type { EventLevel, LoadBalancerEvent } from '../../contract/balancing.js'
 /** What is not here is info. */
 function levelOf (name: string, fields: LoadBalancerEvent['fields']): EventLevel {
   switch (name) {
-    case 'lb-sync-error': return 'error'
+    case 'lb-sync-error': case 'vpp-lb-error': return 'error'
     case 'lb-sync-start': return 'debug'
     case 'lb-sync-done': return fields['repaired'] === 0 && fields['configBytes'] === 0 ? 'debug' : 'info'
-    case 'lb-sync-vip-repaired': case 'lb-sync-config-repaired': case 'events-lost': return 'warn'
+    case 'lb-sync-vip-repaired': case 'lb-sync-config-repaired': case 'events-lost': case 'vpp-disconnect': case 'vpp-lb-vip-recreated': return 'warn'
     case 'real-transition': return fields['to'] === 'down' ? 'warn' : 'info'
     case 'vip-state': return fields['to'] === 'up' ? 'info' : 'warn'
     default: return 'info'

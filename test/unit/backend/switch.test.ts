@@ -26,7 +26,7 @@ function forwarder (name: BackendName, journal: string[], broken: readonly strin
     if (broken.includes(line)) throw new Error(`${line}: broken`)
   }
   return {
-    name, parks: false, capabilities: [{ name: 'ports_packet', supported: true, reason: '' }, { name: 'ports_tap', supported: taps, reason: taps ? '' : 'kernel interfaces only' }],
+    name, parks: false, program: null, capabilities: [{ name: 'ports_packet', supported: true, reason: '' }, { name: 'ports_tap', supported: taps, reason: taps ? '' : 'kernel interfaces only' }],
     probe: () => ({ backend: name, available: true, reason: '', capabilities: [] }), inherited: () => new Map(),
     start: async () => { step('start') }, stop: async () => { step('stop') }, leave: async () => { step('leave') },
     open: (p) => { step('open', p) }, close: (p) => { step('close', p) }, handOver: async (p) => { step('hand over', p) }, enable: (p) => { step('enable', p) }, disable: (p) => { step('disable', p) },

@@ -38,7 +38,7 @@ export class ApiDriver implements LbDriver {
         const key = vipKey({ prefix, protocol, port })
         const encap: Encap = encaps[number] ?? 'gre4'
         return {
-          prefix, protocol, port, encap, tableLength, targetPort: encap.startsWith('nat') ? swapped(target) : 0,
+          prefix, protocol, port, encap, tableLength: shown.get(key)?.tableLength ?? tableLength, targetPort: encap.startsWith('nat') ? swapped(target) : 0,
           sourceIpSticky: shown.get(key)?.sourceIpSticky ?? false, index: shown.get(key)?.index ?? null, reals: realsOf.get(key) ?? new Map<string, ObservedReal>()
         }
       })

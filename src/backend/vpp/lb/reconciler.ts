@@ -59,6 +59,8 @@ export class LbReconciler {
   /** When what was refused is due; `null`: nothing was. */
   get dueMs (): number | null { return this.trouble.size === 0 ? null : Math.min(...[...this.trouble.values()].map(({ dueMs }) => dueMs)) }
 
+  async read (): Promise<Observed> { return await this.o.driver.read() }
+
   /** One after the other. @throws what reading throws; what is refused is in the result. */
   async pass (): Promise<Pass> {
     const mine = this.turn.then(async () => await this.run())

@@ -1,0 +1,115 @@
+/**
+ * The VPP backend, START HERE: VPP forwards, this process programs its load balancer and reads its counters. The connection (connection.ts) is a unit of API
+ * and statistics; each life of VPP gets everything anew; between lives and after each change lb/ makes what VPP has what it should have. VPP goes on
+ * forwarding while the agent is away.
+ */
+import { existsSync } from 'node:fs'
+import type { ProbeResult } from '../../contract/dataplane.js'
+import type { Desired, VppSettings } from '../../contract/desired.js'
+import type { NativeCore, NativeVppStats } from '../../native/binding.js'
+import { native } from '../../native/errors.js'
+import type { Forwarder, Program } from '../table/forwarder.js'
+import { VppClient } from './client.js'
+import { vppCapabilities } from './capabilities.js'
+import { VppConnection, type VppLife } from './connection.js'
+import { LbSink, type LbSinkOptions, type Tell } from './lb/sink.js'
+import type { WeightOf } from './lb/wanted.js'
+
+const REPLY_MS = 5000
+const STATS_MS = 1000
+
+/** Where VPP has it unless told otherwise. */
+const API_SOCKET = '/run/vpp/api.sock'
+
+export function probeVpp (apiSocket = API_SOCKET): ProbeResult {
+  const reason = existsSync(apiSocket) ? '' : `no VPP serves its API at ${apiSocket} (agent.vpp.api-socket)`
+  return { backend: 'vpp', available: reason === '', reason, capabilities: vppCapabilities }
+}
+
+export interface VppForwarderOptions {
+  readonly core: Pick<NativeCore, 'VppSocket' | 'VppStats'>
+  readonly settings: VppSettings
+  /** Shown by `show api clients`. */
+  readonly name: string
+  readonly nowMs: () => number
+  readonly tell: Tell
+  readonly count: LbSinkOptions['count']
+}
+
+export class VppForwarder implements Forwarder {
+  readonly name = 'vpp'
+  readonly parks = true
+  readonly capabilities = vppCapabilities
+  readonly program: Program
+  private readonly loadBalancer: LbSink
+  private connection: VppConnection<NativeVppStats> | null = null
+
+  constructor (private readonly o: VppForwarderOptions) {
+    const loadBalancer = new LbSink({ nowMs: o.nowMs, random: Math.random, tell: o.tell, count: o.count })
+    this.loadBalancer = loadBalancer
+    this.program = { loadBalancer, follow: async (d, weight) => await this.follow(d, weight), flush: async (reals) => { await loadBalancer.flush(reals) } }
+  }
+
+  probe (): ProbeResult { return probeVpp(this.o.settings.apiSocket) }
+  inherited (): ReadonlyMap<string, number> { return new Map() }
+
+  /** VPP need not be there yet. */
+  async start (): Promise<void> {
+    const { core, settings: { apiSocket, statsSocket }, name, nowMs } = this.o
+    this.connection ??= new VppConnection({
+      connect: async () => await VppClient.open({ name: name.slice(0, 63), timeoutMs: REPLY_MS, connect: ready => native(() => new core.VppSocket(apiSocket, ready), { next: 'start VPP, or set agent.vpp.api-socket' }) }),
+      attach: () => statsSocket === null ? null : native(() => new core.VppStats(statsSocket, STATS_MS), { object: statsSocket, next: 'set agent.vpp.stats-socket, to null if this VPP has none' }),
+      onUp: async (life) => { await this.up(life) },
+      onDown: (reason) => {
+        this.loadBalancer.down()
+        this.o.tell('vpp-disconnect', { reason })
+      },
+      nowMs, random: Math.random
+    })
+    await this.connection.start()
+  }
+
+  /** VPP forwards on. */
+  async stop (): Promise<void> {
+    this.loadBalancer.down()
+    await this.connection?.close()
+    this.connection = null
+  }
+
+  /** Its VIPs go. */
+  async leave (): Promise<void> {
+    this.loadBalancer.wantNothing()
+    await this.loadBalancer.pass()
+    await this.stop()
+  }
+
+  private async up ({ client, stats, identity: { version, pid, messages } }: VppLife<NativeVppStats>): Promise<void> {
+    await this.loadBalancer.up(client, stats)
+    this.o.tell('vpp-connect', { version, pid, messages })
+  }
+
+  async guard (d: Desired): Promise<void> { await Promise.resolve(this.loadBalancer.check(d)) }
+  async unguard (): Promise<void> { await Promise.resolve() }
+
+  private async follow (d: Desired, weight: WeightOf): Promise<string[]> {
+    this.loadBalancer.want(d, weight)
+    const pass = await this.loadBalancer.pass()
+    return pass === null ? [`${this.downLine()}: its VIPs follow when it is there`] : []
+  }
+
+  degraded (): string[] { return this.connection === null || this.connection.state.state === 'up' ? this.loadBalancer.degraded() : [this.downLine()] }
+
+  private downLine (): string {
+    const state = this.connection?.state
+    return `VPP is not connected${state?.state === 'down' ? `: ${state.reason}` : ''}`
+  }
+
+  // What goes by ports is VPP's own.
+  open (): void { /* VPP has it open */ }
+  close (): void { /* and keeps it */ }
+  async handOver (): Promise<void> { await Promise.resolve() }
+  enable (): void { /* VPP receives */ }
+  disable (): void { /* what it wants */ }
+  settle (): string[] { return [] }
+  signature (): string { return '' }
+}

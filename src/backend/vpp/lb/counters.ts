@@ -1,0 +1,78 @@
+/**
+ * Packets and bytes of VIPs and reals from VPP's stats segment, as what was added since the last look: VPP's own numbers begin at zero again with it, with a
+ * VIP that is made anew, and with `clear` of its CLI. A VIP's packets are those of the lb plugin, by its place in the pool; its bytes those of the route to its
+ * prefix; a real's those that left by the route to its address, with the outer header, whatever VIP they were for.
+ */
+import type { NativeVppStats } from '../../../native/binding.js'
+import type { VppClient } from '../client.js'
+
+/** Of a VIP: packets, bytes, new flows, packets that no real was there for. Of a real: packets, bytes, 0, 0. */
+export type Four = readonly [number, number, number, number]
+
+/** What changed since the last look, however often it is asked. */
+export class Increments {
+  private last = new Map<string, readonly number[]>()
+
+  /** Zero of what is seen for the first time: nobody knows when it began. What shrank began anew. */
+  of (key: string, now: readonly number[]): number[] {
+    const before = this.last.get(key)
+    this.last.set(key, now)
+    return now.map((n, i) => before === undefined ? 0 : n < (before[i] ?? 0) ? n : n - (before[i] ?? 0))
+  }
+
+  keep (keys: ReadonlySet<string>): void { for (const key of this.last.keys()) if (!keys.has(key)) this.last.delete(key) }
+}
+
+export interface Counted {
+  readonly vips: ReadonlyArray<{ readonly id: number, /** Places in VPP's pool. */ readonly indexes: readonly number[], readonly prefix: string, /** The prefix is of this VIP alone. */ readonly alone: boolean }>
+  readonly reals: ReadonlyArray<{ readonly id: number, readonly address: string }>
+}
+
+const lbCounters = ['packet from existing sessions', 'first session packet', 'untracked packet', 'no server configured'] as const
+const lookup = 'ip_route_lookup_710d6471'
+
+export class LbCounters {
+  private readonly increments = new Increments()
+  /** Prefix -> index of its load-balance object, by which routes are counted. */
+  private routes: ReadonlyMap<string, number> = new Map()
+  private counted: Counted = { vips: [], reals: [] }
+
+  constructor (private readonly client: VppClient, private readonly stats: NativeVppStats) {}
+
+  /** What is counted from now on; routes are looked up again, as they may have changed. */
+  async count (counted: Counted): Promise<void> {
+    const prefixes = [...new Set([...counted.vips.map(({ prefix }) => prefix), ...counted.reals.map(({ address }) => hostPrefix(address))])]
+    const found = await Promise.all(prefixes.map(async (prefix) => {
+      const index = await this.client.call(lookup, { table_id: 0, exact: 1, prefix }).then(({ route }) => route.stats_index, () => null)
+      return index === null ? [] : [[prefix, index] as const]
+    }))
+    this.routes = new Map(found.flat())
+    this.counted = counted
+    this.increments.keep(new Set([...counted.vips.map(({ id }) => `vip ${id}`), ...counted.reals.map(({ id }) => `real ${id}`)]))
+  }
+
+  /** @throws LS_E_BUSY: the layout of the segment is being changed */
+  read (): { readonly vips: ReadonlyArray<readonly [number, Four]>, readonly reals: ReadonlyArray<readonly [number, Four]> } {
+    const { vips, reals } = this.counted
+    return {
+      vips: vips.map(({ id, indexes, prefix, alone }) => {
+        const sums = indexes.map(index => this.stats.counters(lbCounters, index)).reduce((sum, now) => sum.map((n, i) => n + known(now[2 * i])), [0, 0, 0, 0])
+        const [existing = 0, first = 0, untracked = 0, none = 0] = sums
+        const bytes = alone ? this.route('/net/route/to', prefix)[1] : 0
+        return [id, four(this.increments.of(`vip ${id}`, [existing + first + untracked, bytes, first, none]))]
+      }),
+      reals: reals.map(({ id, address }) => [id, four(this.increments.of(`real ${id}`, this.route('/net/route/via', hostPrefix(address))))])
+    }
+  }
+
+  private route (name: '/net/route/to' | '/net/route/via', prefix: string): [number, number] {
+    const index = this.routes.get(prefix)
+    const [packets, bytes] = index === undefined ? [] : this.stats.counters([name], index)
+    return [known(packets), known(bytes)]
+  }
+}
+
+const hostPrefix = (address: string): string => `${address}/${address.includes(':') ? 128 : 32}`
+/** The addon's word for none is NaN. */
+const known = (n = 0): number => Number.isNaN(n) ? 0 : n
+const four = ([a = 0, b = 0, c = 0, d = 0]: readonly number[]): Four => [a, b, c, d]
