@@ -123,6 +123,17 @@ static u32 held(const struct ls_heart *h)
 	return groups;
 }
 
+/* Of those, the ones that an agent that comes back goes on owning. In the middle of a move it has forgotten what it gave away. */
+static u32 owned(const struct ls_heart *h)
+{
+	u32 groups = held(h);
+
+	for (u32 g = 0; g < LS_RGS_MAX; g++)
+		if (h->word.role[g] != LS_ROLE_OWNER)
+			groups &= ~(1u << g);
+	return groups;
+}
+
 static void stamp(struct ls_heart *h, u64 now)
 {
 	struct ls_heart_lapsed lapsed = { 0 };
@@ -333,7 +344,7 @@ static void hear_agent(struct ls_heart *h)
 
 static void welcome(struct ls_heart *h)
 {
-	struct ls_heart_hello hello = { .pid = (u32)getpid(), .resumed = h->set_up && h->said, .held = held(h) };
+	struct ls_heart_hello hello = { .pid = (u32)getpid(), .resumed = h->set_up && h->said, .held = owned(h) };
 	struct ucred peer;
 	socklen_t length = sizeof(peer);
 	int fd = accept4(h->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

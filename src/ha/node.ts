@@ -53,7 +53,8 @@ export interface NodeOptions extends Omit<EngineOptions, 'world' | 'onMessage'> 
 interface Drain { readonly rg: number, readonly moveId: string, readonly turn: number, readonly graced: boolean }
 /** What was heard after `sinceMs` is not taken yet; if nobody tells by `untilMs`, it counts as not heard. */
 interface Behind { readonly turn: number, readonly sinceMs: number, readonly untilMs: number }
-interface WantedCut { readonly rg: number, readonly moveId: string, readonly seq: number }
+/** `stream`: the one that `seq` is a place of. */
+interface WantedCut { readonly rg: number, readonly moveId: string, readonly seq: number, readonly stream: bigint }
 
 export class HaNode {
   readonly engine: SyncEngine
@@ -170,9 +171,10 @@ export class HaNode {
 
   /** Cuts that a move waits for, and what readiness says of the copies. */
   private prove (): void {
-    const proven = this.cuts.filter(({ rg, seq }) => (this.engine.group(rg)?.equalSeq ?? 0) > seq)
-    this.cuts = this.cuts.filter((cut) => !proven.includes(cut))
-    for (const { rg, moveId } of proven) this.take({ kind: 'cut', rg, moveId, equal: true })
+    // Places of another stream prove nothing (D9): the giver may have begun another life, in which it yields nothing.
+    const ended = this.cuts.filter(({ rg, seq, stream }) => stream !== this.engine.receivedStream || (this.engine.group(rg)?.equalSeq ?? 0) > seq)
+    this.cuts = this.cuts.filter((cut) => !ended.includes(cut))
+    for (const { rg, moveId, stream } of ended) this.take({ kind: 'cut', rg, moveId, equal: stream === this.engine.receivedStream })
     for (const { config: { rg }, role, fence } of this.state.rgs) {
       // The stream may know more than the heartbeats: what it refuses from here on, the peer has to hear of.
       const epoch = this.engine.group(rg)?.epoch ?? 0n
@@ -265,6 +267,6 @@ export class HaNode {
 
   private cut (rg: number, moveId: string, seq: number): void {
     if (this.cuts.some((c) => c.moveId === moveId)) this.engine.wantCut(rg) // the one that was due may have been skipped
-    else this.cuts = [...this.cuts.filter((c) => c.rg !== rg), { rg, moveId, seq }]
+    else this.cuts = [...this.cuts.filter((c) => c.rg !== rg), { rg, moveId, seq, stream: this.engine.receivedStream }]
   }
 }

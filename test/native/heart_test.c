@@ -516,6 +516,9 @@ TEST("a newer agent takes the place of an older one, and the same setup again ch
 	memcpy(boot, got.hello.boot, 16);
 	peer_open(a);
 	own(a, 2, 0x501);
+	own(a, 4, 0x501); /* being given away when the agent is gone: it is not its own any more */
+	a->word.role[4] = LS_ROLE_YIELD;
+	LS_STORE_REL(&a->rgs[4].role, LS_ROLE_YIELD);
 	say_setup(a);
 	ticks(a);
 	PEER_AWAITS(seq = beat.seq);

@@ -40,6 +40,9 @@ export class Heart {
     return (this.word?.rgs ?? []).flatMap(({ rg, role, epoch }) => (forwards(role) && !this.dropped.has(rg) ? [{ rg, epoch }] : []))
   }
 
+  /** Of those, the ones that an agent that comes back goes on owning: in the middle of a move it has forgotten what it gave away. */
+  owned (): ReturnType<Heart['held']> { return this.held().filter(({ rg }) => this.word?.rgs.some((r) => r.rg === rg && r.role === 'owner')) }
+
   /** The agent came or went. */
   attend (present: boolean): void {
     this.present = present

@@ -159,7 +159,7 @@ export class Host extends Dataplane {
       ownership: { node: o.name, nodeIndex: o.index, bootId: '', peers: [o.index === 1 ? 'b' : 'a'], witness: false, timing, timers, generation: BigInt(this.generation), rgs: this.rgs() }
     })
     this.ha = ha
-    const held = this.heart.held()
+    const held = this.heart.owned()
     this.heart.attend(true)
     ha.booted(this.heart.bootId)
     ha.outlives(this.outlives)

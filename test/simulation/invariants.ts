@@ -34,6 +34,8 @@ export interface ClusterView {
 interface Claim { readonly atMs: number, readonly status: NodeStatus }
 
 export class Invariants implements Observer {
+  /** `host/group`, of those that own by a move. */
+  private readonly byMove = new Set<string>()
   readonly count = { moves: 0, takeovers: 0, opened: 0, ended: 0, contests: 0, lapses: 0, resumed: 0 }
   /** Sessions whose owner ended them. */
   readonly endedIds = new Set<string>()
@@ -68,8 +70,12 @@ export class Invariants implements Observer {
     if (user !== undefined && user !== host.name) broken(`I6: the epoch ${epoch} of group ${rg} is used by ${user} and by ${host.name}`)
     this.users.set(`${rg}/${epoch}`, host.name)
     if (claims(from)) return
-    if (from === 'take') this.moved(host, peer, rg)
+    if (from === 'take') {
+      this.byMove.add(`${host.name}/${rg}`)
+      this.moved(host, peer, rg)
+    }
     else {
+      this.byMove.delete(`${host.name}/${rg}`)
       this.count.takeovers++
       this.tookOver(host, peer, rg)
       // Who takes over goes on with what it has: of what had ended elsewhere it may not have heard.
@@ -135,7 +141,8 @@ export class Invariants implements Observer {
     const move = host.ha?.ownership.rgs.find((r) => r.config.rg === rg)?.move
     if (move?.phase === 'final') this.view.broken(`I8: ${host.name} opens a session of group ${rg} after it said that it is drained`)
     const { role, valid } = this.other(host).role(rg)
-    if (host.role(rg).role === 'yield' && role === 'owner' && valid) this.view.broken(`I8: ${host.name} opens a session of group ${rg}, which ${this.other(host).name} owns already`)
+    // By an election it may: then two own for a moment, and one gives way.
+    if (host.role(rg).role === 'yield' && role === 'owner' && valid && this.byMove.has(`${this.other(host).name}/${rg}`)) this.view.broken(`I8: ${host.name} opens a session of group ${rg}, which ${this.other(host).name} owns already`)
   }
 
   ended (host: Host, rg: number, id: string): void {

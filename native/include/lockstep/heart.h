@@ -68,7 +68,7 @@ struct ls_heart_hello {
 	u8 boot[16];
 	u32 pid;
 	u32 resumed; /* 1: a setup and a word of an earlier connection are in force */
-	u32 held;    /* a bit for each group whose lease is kept for them */
+	u32 held;    /* a bit for each group that the agent owns and whose lease is kept for it */
 	u32 pad;
 	u64 epoch[LS_RGS_MAX]; /* of the groups held */
 };

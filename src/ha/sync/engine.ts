@@ -379,6 +379,9 @@ export class SyncEngine {
     else this.incoming.wantCut(rg)
   }
 
+  /** The stream that is received, or was last; 0: none. */
+  get receivedStream (): bigint { return this.received.stream }
+
   group (rg: number): GroupCopy | null { return this.incoming.group(rg) }
 
   /** Every few milliseconds. */

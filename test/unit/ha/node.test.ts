@@ -164,3 +164,35 @@ t.test('a giver whose lease ended while it slept does not own again in the same 
   t.notOk(did.includes(`owner ${epoch}`))
   t.not(node.ownership.rgs[0]?.role, 'owner')
 })
+
+t.test('D9 a cut of another stream than the one that the giver named ends the move: the giver may live another life', async (t) => {
+  for (const again of [false, true]) {
+    const { node, clock, hear, told } = rig(t)
+    node.started(new Map([[0, makeEpoch(1n, 1)]]), [])
+    let [stream, equalSeq] = [7n, 0]
+    const engine = node.engine as unknown as { group: HaNode['engine']['group'] }
+    const group = engine.group.bind(node.engine)
+    engine.group = (rg) => {
+      const copy = group(rg)
+      return copy === null ? null : { ...copy, state: 'equal', provenAtMs: clock.nowMs, equalAtMs: clock.nowMs, equalSeq }
+    }
+    Object.defineProperties(engine, { receivedStream: { get: () => stream }, state: { get: () => 'up' } })
+    const other = { role: 'owner', epoch: makeEpoch(5n, 2) } as const
+    node.facing(0, { interfacesDown: 0, nextHopsUnresolved: 0, keeperAlive: true, blockingAlarms: [] })
+    for (let i = 0; i < 60; i++) {
+      clock.nowMs += 10
+      if (i % 10 === 0) hear(other)
+      node.tick()
+    }
+    node.command({ kind: 'switchover', rgs: [0], to: 'a' })
+    const move = node.ownership.rgs[0]?.move
+    t.equal(move?.phase, 'requested')
+    told({ kind: 'final', rg: 0, moveId: move?.id ?? '', from: 'b', to: 'a', seq: 100n })
+    t.equal(node.ownership.rgs[0]?.move?.phase, 'cutting')
+    if (again) stream = 8n
+    equalSeq = 101
+    clock.nowMs += 10
+    node.tick()
+    t.equal(node.ownership.rgs[0]?.move?.phase, again ? undefined : 'claiming', again ? 'another stream' : 'the same stream')
+  }
+})
