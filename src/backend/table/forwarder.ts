@@ -8,6 +8,8 @@ export interface PortFact { readonly device: number, readonly mac: string, reado
 
 /** A dataplane that is programmed: what it has is read back and made what it should be. */
 export interface Program {
+  /** Why it cannot take over now; '': it can. */
+  readonly missing: () => string
   readonly loadBalancer: LoadBalancerSink
   /** The configuration is in force, with these shares of new flows. Returns what of it is not there yet, and why. */
   readonly follow: (d: Desired, weight: (vip: Vip, real: Real) => number) => Promise<string[]>

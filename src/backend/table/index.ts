@@ -179,9 +179,11 @@ export class TableDataPlane implements DataPlane {
         this.forwarder = to
         return { from: from.name, to: to.name, ports: [], sessions: this.o.table.info().live, totalMs: 0 }
       }
+      if (this.desired !== null && this.last !== null && from.program !== null && to.program === null) await this.replace(this.desired, this.last.generation, signal, false) // rings that it picks from
       const ports = this.ports.all()
       const result = await switchForwarder({ from, to, desired: this.desired, ports, facts: this.facts(ports), sessions: () => this.o.table.info().live, tell: this.tell })
       this.forwarder = to
+      if (this.desired !== null) await to.program?.follow(this.desired, this.o.compiler.weight(this.desired))
       return result
     })
   }
@@ -221,7 +223,8 @@ export class TableDataPlane implements DataPlane {
     return await mine
   }
 
-  private async replace (d: Desired, generation: number, signal: AbortSignal): Promise<ApplyResult> {
+  /** `programmed`: nobody picks from rings of this table. */
+  private async replace (d: Desired, generation: number, signal: AbortSignal, programmed = this.forwarder.program !== null): Promise<ApplyResult> {
     const began = performance.now()
     signal.throwIfAborted()
     if (this.closed) throw new LockstepError('unavailable', 'LS_B_CLOSED', 'the dataplane is closed', { object: `generation ${generation}`, next: 'start the agent again' })
@@ -233,7 +236,7 @@ export class TableDataPlane implements DataPlane {
     let compiledAt: number
     let flipping = false
     try {
-      rings = await this.rings.prepare(this.o.compiler.rings(d))
+      rings = await this.rings.prepare(programmed ? [] : this.o.compiler.rings(d))
       compiled = await this.o.compiler.compile(d, this.facts(ports.all), rings.rings, generation, signal)
       compiledAt = performance.now()
       flipping = true

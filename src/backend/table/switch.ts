@@ -36,6 +36,8 @@ export async function switchForwarder ({ from, to, desired, ports, facts, sessio
   const handed: OpenPort[] = []
   try {
     await to.start()
+    const missing = to.program?.missing() ?? ''
+    if (missing !== '') throw new LockstepError('unavailable', 'LS_B_SWITCH_DOWN', 'the other backend cannot take over now', { object: `switch from ${from.name} to ${to.name}`, found: missing })
     for (const port of ports) to.open(port)
     for (const port of ports) {
       const at = performance.now()

@@ -32,7 +32,7 @@ export interface VppConnectionOptions<S extends StatsSegment> {
   readonly attach: () => S | null
   /** VPP answers. What it throws ends this life. */
   readonly onUp: (life: VppLife<S>) => Promise<void>
-  /** After each onUp that was called. */
+  /** After each onUp that was called; statistics are still there. */
   readonly onDown: (reason: string) => void
   readonly nowMs: () => number
   /** In [0, 1). */
@@ -114,11 +114,11 @@ export class VppConnection<S extends StatsSegment> {
     this.pinger = null
     this.life = null
     if (life === null) return
-    life.client.close()
-    life.stats?.close()
     if (this.current.state === 'up' && this.o.nowMs() - this.current.sinceMs >= GOOD_MS) this.tries = 0
     this.later(reason)
-    this.o.onDown(reason)
+    this.o.onDown(reason) // what was counted last can still be read
+    life.client.close()
+    life.stats?.close()
   }
 
   private later (reason: string): void {

@@ -47,7 +47,7 @@ export class VppForwarder implements Forwarder {
   constructor (private readonly o: VppForwarderOptions) {
     const loadBalancer = new LbSink({ nowMs: o.nowMs, random: Math.random, tell: o.tell, count: o.count })
     this.loadBalancer = loadBalancer
-    this.program = { loadBalancer, follow: async (d, weight) => await this.follow(d, weight), flush: async (reals) => { await loadBalancer.flush(reals) } }
+    this.program = { loadBalancer, missing: () => this.connection?.state.state === 'up' ? '' : this.downLine(), follow: async (d, weight) => await this.follow(d, weight), flush: async (reals) => { await loadBalancer.flush(reals) } }
   }
 
   probe (): ProbeResult { return probeVpp(this.o.settings.apiSocket) }
@@ -94,7 +94,7 @@ export class VppForwarder implements Forwarder {
   private async follow (d: Desired, weight: WeightOf): Promise<string[]> {
     this.loadBalancer.want(d, weight)
     const pass = await this.loadBalancer.pass()
-    return pass === null ? [`${this.downLine()}: its VIPs follow when it is there`] : []
+    return pass === null ? ['the VIPs follow when VPP is there'] : []
   }
 
   degraded (): string[] { return this.connection === null || this.connection.state.state === 'up' ? this.loadBalancer.degraded() : [this.downLine()] }

@@ -13,14 +13,15 @@ export type Four = readonly [number, number, number, number]
 export class Increments {
   private last = new Map<string, readonly number[]>()
 
-  /** Zero of what is seen for the first time: nobody knows when it began. What shrank began anew. */
+  /** What shrank began anew. */
   of (key: string, now: readonly number[]): number[] {
-    const before = this.last.get(key)
+    const before = this.last.get(key) ?? now
     this.last.set(key, now)
-    return now.map((n, i) => before === undefined ? 0 : n < (before[i] ?? 0) ? n : n - (before[i] ?? 0))
+    return now.map((n, i) => n < (before[i] ?? 0) ? n : n - (before[i] ?? 0))
   }
 
-  keep (keys: ReadonlySet<string>): void { for (const key of this.last.keys()) if (!keys.has(key)) this.last.delete(key) }
+  /** These and no others are counted: new ones from here on. */
+  keep (now: ReadonlyMap<string, readonly number[]>): void { this.last = new Map([...now].map(([key, numbers]) => [key, this.last.get(key) ?? numbers])) }
 }
 
 export interface Counted {
@@ -48,20 +49,27 @@ export class LbCounters {
     }))
     this.routes = new Map(found.flat())
     this.counted = counted
-    this.increments.keep(new Set([...counted.vips.map(({ id }) => `vip ${id}`), ...counted.reals.map(({ id }) => `real ${id}`)]))
+    const { vips, reals } = this.numbers()
+    this.increments.keep(new Map([...vips.map(([id, numbers]) => [`vip ${id}`, numbers] as const), ...reals.map(([id, numbers]) => [`real ${id}`, numbers] as const)]))
   }
 
   /** @throws LS_E_BUSY: the layout of the segment is being changed */
   read (): { readonly vips: ReadonlyArray<readonly [number, Four]>, readonly reals: ReadonlyArray<readonly [number, Four]> } {
+    const { vips, reals } = this.numbers()
+    return { vips: vips.map(([id, now]) => [id, four(this.increments.of(`vip ${id}`, now))]), reals: reals.map(([id, now]) => [id, four(this.increments.of(`real ${id}`, now))]) }
+  }
+
+  /** As VPP has them. */
+  private numbers (): { readonly vips: ReadonlyArray<readonly [number, readonly number[]]>, readonly reals: ReadonlyArray<readonly [number, readonly number[]]> } {
     const { vips, reals } = this.counted
     return {
       vips: vips.map(({ id, indexes, prefix, alone }) => {
         const sums = indexes.map(index => this.stats.counters(lbCounters, index)).reduce((sum, now) => sum.map((n, i) => n + known(now[2 * i])), [0, 0, 0, 0])
         const [existing = 0, first = 0, untracked = 0, none = 0] = sums
         const bytes = alone ? this.route('/net/route/to', prefix)[1] : 0
-        return [id, four(this.increments.of(`vip ${id}`, [existing + first + untracked, bytes, first, none]))]
+        return [id, [existing + first + untracked, bytes, first, none]]
       }),
-      reals: reals.map(({ id, address }) => [id, four(this.increments.of(`real ${id}`, this.route('/net/route/via', hostPrefix(address))))])
+      reals: reals.map(({ id, address }) => [id, this.route('/net/route/via', hostPrefix(address))])
     }
   }
 

@@ -1,0 +1,138 @@
+/**
+ * An agent and a VPP (test/vpp/model-server): what is wanted gets there, whoever comes first and whoever dies; what is done by hand is undone; a VIP that VPP
+ * refuses delays no other; a configuration that VPP cannot have is refused by name.
+ */
+import t, { type Test } from 'tap'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { vipKey } from '../../src/backend/vpp/lb/state.js'
+import { packageRoot } from '../../src/native/load.js'
+import { ModelServer } from '../vpp/model-server.js'
+import { place, plain, refusedStart, startAgent, type Place, type Running } from './agent-process.js'
+
+t.setTimeout(120_000)
+/** Beside the server, which is of this process. */
+const cli = async (p: Place, ...args: readonly string[]): Promise<{ readonly code: number, readonly out: string, readonly err: string }> => {
+  const [command = '', ...before] = [...plain, process.execPath, join(packageRoot(), 'dist/src/cli/main.js'), ...args, '--socket', p.socket]
+  return await new Promise((resolve) => { execFile(command, before, { timeout: 30_000 }, (error, out, err) => { resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err }) }) })
+}
+
+const config = (vpp: ModelServer, vips: string, more = ''): string => `
+agent:
+  backend: vpp
+  table: {capacity: 1024}
+  gateway: {grpc: null, metrics: null}
+  vpp: {api-socket: ${vpp.path}, stats-socket: null, tunnel-source4: 10.0.0.1${more}}
+vips:
+${vips}`
+const web = '  web: {address: 192.0.2.1, port: 80, mode: gre, pools: [{reals: [{name: a, address: 10.1.0.1}, {name: b, address: 10.1.0.2, weight: 50}]}]}\n'
+const key = (n: number): string => `192.0.2.${n}/32 6/80`
+const events = (agent: Running, name: string): number => agent.stderr().split(`"event":"${name}"`).length - 1
+
+async function until (what: string, holds: () => boolean, agent?: Running): Promise<void> {
+  for (let i = 0; !holds(); i++) {
+    if (i === 500) throw new Error(`never: ${what}\n${agent?.stderr().slice(-3000) ?? ''}`)
+    await sleep(20)
+  }
+}
+
+async function running (t: Test, vips: string): Promise<{ readonly vpp: ModelServer, readonly p: Place, readonly agent: Running }> {
+  const vpp = new ModelServer(t)
+  await vpp.start()
+  const p = place(t)
+  p.write(config(vpp, vips))
+  return { vpp, p, agent: await startAgent(t, p) }
+}
+
+t.test('a hundred VIPs of ten reals, read back, drifted by hand, put right, and given to the next life', async (t) => {
+  const many = Array.from({ length: 100 }, (_, i) => `  v${i}: {address: 10.9.${i}.1, port: 443, mode: gre, pools: [{reals: [${Array.from({ length: 10 }, (_, k) => `{name: r${k}, address: 10.2.${i}.${k + 1}}`).join(', ')}]}]}\n`).join('')
+  const { vpp, p, agent } = await running(t, many)
+  const reals = (): number => [...vpp.model.vips.values()].reduce((n, vip) => n + vip.reals.size, 0)
+  t.same([vpp.model.vips.size, reals()], [100, 1000], 'there when the agent says that it is ready')
+  t.equal((JSON.parse((await cli(p, 'vip', 'readback', '--json')).out) as unknown[]).length, 100)
+  await vpp.model.perform({ kind: 'vip-remove', vip: { prefix: '10.9.7.1/32', protocol: 6, port: 443, encap: 'gre4', targetPort: 0, tableLength: 65536, sourceIpSticky: false } })
+  await vpp.model.perform({ kind: 'real-remove', vip: { prefix: '10.9.8.1/32', protocol: 6, port: 443 }, real: '10.2.8.3', flush: false })
+  t.match(JSON.parse((await cli(p, 'vip', 'readback', '--json')).out), { length: 99 })
+  const synced = JSON.parse((await cli(p, 'vip', 'sync', '--json')).out) as { repaired: Array<{ vip: string }> }
+  t.same(synced.repaired.map(({ vip }) => vip).sort(), ['v7', 'v8'])
+  t.same([vpp.model.vips.size, reals()], [100, 1000])
+  await vpp.kill()
+  await until('the agent knows', () => events(agent, 'vpp-disconnect') === 1, agent)
+  t.match((await cli(p, 'status')).out, /degraded[^]*VPP is not connected/)
+  t.match(await cli(p, 'vip', 'readback'), { code: 1, err: /LS_V_DOWN/ })
+  await vpp.start()
+  await until('everything is there again', () => reals() === 1000, agent)
+  await until('and it is told', () => events(agent, 'vpp-connect') === 2, agent)
+  t.equal((await agent.stop()).code, 0)
+  t.equal(vpp.model.vips.size, 100, 'VPP forwards on without its agent')
+})
+
+t.test('an agent that is there before VPP', async (t) => {
+  const vpp = new ModelServer(t)
+  const p = place(t)
+  p.write(config(vpp, web))
+  const agent = await startAgent(t, p)
+  t.match((await cli(p, 'status')).out, /degraded[^]*No such file/)
+  await vpp.start()
+  await until('its VIP is there', () => vpp.model.vips.get(key(1))?.reals.size === 2, agent)
+})
+
+t.test('operators and changes: drain, apply, what is refused', async (t) => {
+  const { vpp, p, agent } = await running(t, web)
+  const weights = (n = 1): Record<string, number> => Object.fromEntries(vpp.model.vips.get(key(n))?.reals ?? [])
+  t.same(weights(), { '10.1.0.1': 100, '10.1.0.2': 50 })
+  t.equal((await cli(p, 'real', 'drain', 'web/a')).code, 0)
+  await until('drained', () => weights()['10.1.0.1'] === 0, agent)
+  t.equal((await cli(p, 'real', 'restore', 'web/a')).code, 0)
+  await until('restored', () => weights()['10.1.0.1'] === 100, agent)
+
+  vpp.model.refuses = (o) => o.kind === 'vip-add' && o.vip.prefix === '192.0.2.2/32'
+  p.write(config(vpp, `${web}${web.replace('web', 'bad').replace('2.1,', '2.2,')}${web.replace('web', 'good').replace('2.1,', '2.3,')}`))
+  t.equal((await cli(p, 'apply', p.file)).code, 0)
+  t.same([...vpp.model.vips.keys()].sort(), [key(1), key(3)])
+  t.match((await cli(p, 'status')).out, /degraded[^]*VPP refuses VIP 192\.0\.2\.2/)
+  t.ok(events(agent, 'vpp-lb-error') >= 1)
+  vpp.model.refuses = () => false
+  await until('it is tried again by itself', () => vpp.model.vips.has(key(2)), agent)
+
+  for (const [vips, expected] of [[web.replace('gre', 'l2'), /vip_l2|MAC/], [web.replace('port: 80', 'port: any'), /protocol: any/], [web.replace('10.1.0.2,', '"2001:db8::1",'), /one address family/], [`${web}zones: {lan: {}}\n`, /zones/]] as const) {
+    p.write(config(vpp, vips))
+    const { code, err } = await cli(p, 'apply', p.file)
+    t.not(code, 0)
+    t.match(err, expected)
+    t.equal(vpp.model.vips.size, 3, 'and nothing changed')
+  }
+})
+
+t.test('a VPP that hangs is one that is gone, until it answers', async (t) => {
+  const { vpp, agent } = await running(t, web)
+  vpp.hangs = true
+  await until('it is told', () => events(agent, 'vpp-disconnect') === 1, agent)
+  vpp.hangs = false
+  await until('it is there again', () => events(agent, 'vpp-connect') === 2, agent)
+  t.equal(vpp.model.vips.size, 1)
+})
+
+t.test('another backend takes its VIPs away', async (t) => {
+  const { vpp, p } = await running(t, web)
+  t.equal((await cli(p, 'backend', 'switch', 'userspace')).code, 0)
+  t.equal(vpp.model.vips.size, 0)
+  t.equal((await cli(p, 'backend', 'switch', 'vpp')).code, 0)
+  t.equal(vpp.model.vips.get(vipKey({ prefix: '192.0.2.1/32', protocol: 6, port: 80 }))?.reals.size, 2)
+  await vpp.kill()
+  t.equal((await cli(p, 'backend', 'switch', 'userspace')).code, 0, 'also when it is gone')
+  t.match(await cli(p, 'backend', 'switch', 'vpp'), { code: 1, err: /no VPP serves|not connected/ })
+  t.match((await cli(p, 'status')).out, /backend +userspace/)
+})
+
+t.test('settings of VPP that cannot be', async (t) => {
+  const vpp = new ModelServer(t)
+  const p = place(t)
+  for (const [more, expected] of [[', sticky-buckets: 1000', /power of two/], [', flow-timeout: 500ms', /flow-timeout/], [', tunnel-source6: 10.0.0.1', /IPv6/], [', api-socket: x', /duplicate|absolute|api-socket/]] as const) {
+    p.write(config(vpp, web, more))
+    const { code, stderr } = await refusedStart(t, p)
+    t.not(code, 0)
+    t.match(stderr, expected, more)
+  }
+})
