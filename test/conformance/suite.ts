@@ -141,13 +141,13 @@ nat:
     const { dataplane, desired } = rig
     const lb = 'vips: {web: {address: 10.9.9.9, port: 80, ring-size: 65537, pools: [{reals: [{name: r1, address: 10.0.1.2, weight: 100}]}]}}'
     await dataplane.config.apply(desired(quiet(lb)), 1, never)
-    const inForce = (): unknown => ({ last: dataplane.config.lastApplyResult(), rings: dataplane.loadBalancer.readBack(), links: dataplane.links.list().map(l => l.device) })
-    const before = inForce()
+    const inForce = async (): Promise<unknown> => ({ last: dataplane.config.lastApplyResult(), rings: await dataplane.loadBalancer.readBack(), links: dataplane.links.list().map(l => l.device) })
+    const before = await inForce()
     rig.before = (effect) => { if (effect === 'flip') throw Object.assign(new Error('no'), { code: 'LS_E_SYSTEM' }) }
     const other = desired(quiet(lb.replace('web:', 'web2:').replace('10.9.9.9', '10.9.9.8'), ['a', 'b', 'c']))
     for (let i = 0; i < 12; i++) await rejectsTyped(t, 'a failing flip', () => dataplane.config.apply(other, 2, never), { errorClass: 'unavailable' })
     rig.before = null
-    t.same(inForce(), before)
+    t.same(await inForce(), before)
     await t.rejects(dataplane.config.apply(other, 2, AbortSignal.abort()), { name: 'AbortError' })
     t.equal(dataplane.telemetry.snapshot().generation, 1)
     const r = await dataplane.config.apply(other, 3, never)
@@ -611,12 +611,12 @@ ${other}`)
     for (const [name, slots] of three) t.ok(Math.abs((back.get(name) ?? 0) - slots) <= 1, `${name} has its share again`)
 
     await dataplane.config.apply(desired(vips({ r1: 0, r2: 0, r3: 0 })), 5, never)
-    t.same(dataplane.loadBalancer.readBack(), [], 'without weight there is no ring')
+    t.same(await dataplane.loadBalancer.readBack(), [], 'without weight there is no ring')
   })
 
   withRig('what somebody wrote into its memory is found and put right, and what is right is left alone', async (t, { dataplane, desired, table, journal }) => {
     await dataplane.config.apply(desired(vips({ r1: 100, r2: 50, r3: 50 })), 1, never)
-    const before = dataplane.loadBalancer.readBack()
+    const before = await dataplane.loadBalancer.readBack()
     const flips = (): number => journal.filter(e => e === 'flip').length
     const flipped = flips()
     t.match(await dataplane.loadBalancer.reconcile(), { vips: 1, rings: [], configBytes: 0 })
@@ -632,7 +632,7 @@ ${other}`)
     bank[bank.length - 9] = (bank[bank.length - 9] ?? 0) ^ 1
     table.writeConfig(bank)
     t.match(await dataplane.loadBalancer.reconcile(), { vips: 1, rings: [{ vip: 'web', entries: 3 }], configBytes: 1 })
-    t.same(dataplane.loadBalancer.readBack(), before)
+    t.same(await dataplane.loadBalancer.readBack(), before)
     t.match(await dataplane.loadBalancer.reconcile(), { rings: [], configBytes: 0 })
   })
 
