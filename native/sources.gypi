@@ -43,6 +43,8 @@
       "native/backend/userspace/ops.c",
       "native/backend/vpp/inbox.c",
       "native/backend/vpp/socket.c",
+      "native/backend/vpp/shared_library.c",
+      "native/backend/vpp/shared.c",
       "native/backend/vpp/stats_attach.c",
       "native/backend/vpp/stats.c",
       "native/backend/vpp/stats_ring.c"

@@ -16,7 +16,7 @@ import { refusal } from './backend/table/switch.js'
 import { Authority, clusterRestarts, ConfigError, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
 import { openState, type HeldState } from './config/state-directory.js'
 import type { LoadBalancerEvent } from './contract/balancing.js'
-import type { Desired } from './contract/desired.js'
+import type { Desired, VppSettings } from './contract/desired.js'
 import type { BackendName, ConfigSink } from './contract/dataplane.js'
 import { LockstepError } from './contract/errors.js'
 import type { AgentInfo } from './contract/services.js'
@@ -52,6 +52,7 @@ export interface AgentOptions {
   /** Which node of the configuration this is, whatever `agent.node` says. */
   readonly node?: string | null
   readonly backend: string | null
+  readonly vppTransport?: string | null
   readonly log: Logger
   /** `log` takes the level of the configuration in force; without, it keeps its own. */
   readonly followLogLevel?: boolean
@@ -87,7 +88,7 @@ export async function startAgent (o: AgentOptions): Promise<Agent> {
 }
 
 async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, held: HeldState): Promise<Agent> {
-  const { agent } = first
+  const agent = { ...first.agent, vpp: { ...first.agent.vpp, transport: transportOf(o.vppTransport ?? first.agent.vpp.transport) } }
   const { log } = o
   const { store } = held
   const socketPath = o.socketPath ?? agent.socketPath
@@ -410,6 +411,11 @@ function originOf (table: NativeTable): Uint8Array {
 function backendOf (name: string): BackendName {
   const found = backendNames.find(b => b === name)
   if (found === undefined) throw new LockstepError('invalid', 'LS_A_BACKEND', 'there is no such backend', { object: 'agent.backend', found: name, expected: backendNames.join(', ') })
+  return found
+}
+function transportOf (name: string): VppSettings['transport'] {
+  const found = (['auto', 'socket', 'shm'] as const).find(t => t === name)
+  if (found === undefined) throw new LockstepError('invalid', 'LS_A_TRANSPORT', 'there is no such transport to VPP', { object: '--vpp-transport', found: name, expected: 'auto, socket or shm' })
   return found
 }
 const backendNames: readonly BackendName[] = ['userspace', 'ebpf', 'dpdk', 'vpp']

@@ -9,6 +9,8 @@ import { LockstepError } from './contract/errors.js'
 export interface RunOptions {
   readonly config: string | null
   readonly backend: string | null
+  /** How a VPP is spoken to, whatever the configuration says. */
+  readonly vppTransport: string | null
   readonly socketPath: string | null
   readonly stateDirectory: string | null
   readonly instance: string | null
@@ -113,7 +115,7 @@ export async function runAgent (o: RunOptions): Promise<number> {
   let agent: Agent
   try {
     const config = o.config === null ? null : await readConfigFile(o.config)
-    agent = await startAgent({ config, socketPath: o.socketPath, stateDirectory: o.stateDirectory, instance: o.instance, node: o.node, backend: o.backend, log, followLogLevel: o.logLevel === null, signal: starting.signal })
+    agent = await startAgent({ config, socketPath: o.socketPath, stateDirectory: o.stateDirectory, instance: o.instance, node: o.node, backend: o.backend, vppTransport: o.vppTransport, log, followLogLevel: o.logLevel === null, signal: starting.signal })
   } catch (error) {
     if (ended !== null) {
       log.info('stopped')

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { BenchError } from './programs.js'
 
-const suites = ['table', 'pipeline', 'reconcile', 'proof', 'sync', 'api', 'switch', 'failover', 'lb'] as const
+const suites = ['table', 'pipeline', 'reconcile', 'proof', 'sync', 'api', 'switch', 'failover', 'lb', 'vpp'] as const
 type SuiteName = typeof suites[number]
 
 export interface BenchOptions {
@@ -39,6 +39,7 @@ Suites:
   api          rows per second over gRPC
   switch       a change of backend under downloads and iperf3 in the lab (root)
   failover     planned moves and deaths of the owner of a pair, under new flows and downloads, in the lab (root)
+  vpp          requests and statistics of a VPP that LOCKSTEP_VPP names, its own client for statistics beside it (root)
   lb           Maglev rings, 10 000 health checks beside HAProxy's, how fast a real falls, 1000 VIPs put right
 
 Options:

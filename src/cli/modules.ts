@@ -10,6 +10,7 @@ export interface RunOptions {
   /** YAML file; `null`: the startup configuration of the state directory. */
   readonly config: string | null
   readonly backend: string | null
+  readonly vppTransport: string | null
   /** `null`: as configured, else where hostDefaults says. */
   readonly socketPath: string | null
   readonly stateDirectory: string | null

@@ -54,7 +54,7 @@ const sections: readonly Section[] = [
 
 /** Settings that are read once, when the agent starts. */
 const atStart: Readonly<Record<string, readonly string[]>> = {
-  agent: ['node', 'instance', 'stateDir', 'socketPath', 'netns', 'workers', 'table.capacity', 'table.hugepages', 'gateway.grpc', 'gateway.metrics', 'vpp.apiSocket', 'vpp.statsSocket'],
+  agent: ['node', 'instance', 'stateDir', 'socketPath', 'netns', 'workers', 'table.capacity', 'table.hugepages', 'gateway.grpc', 'gateway.metrics', 'vpp.apiSocket', 'vpp.statsSocket', 'vpp.transport', 'vpp.apiPrefix', 'vpp.library'],
   'cluster-node': ['index', 'sync', 'heartbeats'],
 }
 

@@ -131,7 +131,7 @@ export interface Telemetry {
 export interface LinkInfo {
   readonly name: string
   readonly device: number
-  readonly kind: 'packet' | 'pcap' | 'tap' | 'source'
+  readonly kind: 'packet' | 'pcap' | 'tap' | 'source' | 'vpp'
   readonly ifindex: number
   readonly mac: string
   readonly mtu: number

@@ -73,11 +73,19 @@ export interface AgentSettings {
 /** Of the VPP that the vpp backend programs. */
 export interface VppSettings {
   readonly apiSocket: string
+  /** auto: the socket. */
+  readonly transport: 'auto' | 'socket' | 'shm'
+  /** Of its shared memory; '' = none. */
+  readonly apiPrefix: string
+  /** Path of libvppapiclient.so; '' = searched. */
+  readonly library: string
   /** `null`: it has no stats segment. */
   readonly statsSocket: string | null
   /** Outer source of encapsulated packets; `null`: none is set. */
   readonly tunnelSource4: string | null
   readonly tunnelSource6: string | null
+  /** Names. */
+  readonly natInterfaces: readonly string[]
   /** Each holds four flows; a power of two. */
   readonly stickyBuckets: number
   readonly flowTimeoutMs: number

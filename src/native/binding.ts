@@ -287,6 +287,14 @@ export interface NativeVppSocket {
   close: () => void
 }
 
+/** The same through shared memory and VPP's own library, which keeps one connection for a process (native/backend/vpp/shared.h). */
+export interface NativeVppShared extends NativeVppSocket {
+  /** `null`: VPP has not answered yet; else what its events carry in the place of a context. */
+  greeted: () => number | null
+  /** Id of a message, of this connection alone; -1: this VPP has none. */
+  lookup: (key: string) => number
+}
+
 export type NativeStatsKind = 'empty' | 'scalar' | 'gauge' | 'simple' | 'combined' | 'names' | 'symlink' | 'histogram' | 'ring'
 
 /** An entry of the segment; a symlink is the column it leads to: one number, or two, for each thread that has it. Thread 0 is VPP's main thread. */
@@ -351,6 +359,12 @@ export interface NativeCore {
   readonly connectHeart: (name: string) => number
   /** `ready` is called once until take(): there is something to take, or it is over. Throws LS_E_SYSTEM, LS_E_PERMISSION. */
   readonly VppSocket: new (path: string, ready: () => void) => NativeVppSocket
+  /**
+   * libvppapiclient.so is loaded from `library`, '' = searched, and kept; `prefix`: of VPP's api-segment, '' = none. `ready` is called too when `greeted` has
+   * come. After close() the library disconnects by itself, and the next one waits for that. Throws LS_E_BUSY (this process has one, or had another library
+   * or prefix), LS_E_SYSTEM (no library, no segment), LS_E_UNSUPPORTED (a symbol is missing), LS_E_PERMISSION, LS_E_INVALID.
+   */
+  readonly VppShared: new (library: string, prefix: string, name: string, ready: () => void) => NativeVppShared
   /** Blocks until VPP has passed its segment. Throws LS_E_SYSTEM (ENOENT, ECONNREFUSED: nobody listens), LS_E_PERMISSION, LS_E_BUSY (no descriptor came), LS_E_TRUNCATED, LS_E_VERSION or LS_E_GEOMETRY (not a segment of version 2). */
   readonly VppStats: new (path: string, timeoutMs: number) => NativeVppStats
 }

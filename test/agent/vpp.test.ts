@@ -37,11 +37,11 @@ async function until (what: string, holds: () => boolean, agent?: Running): Prom
   }
 }
 
-async function running (t: Test, vips: string): Promise<{ readonly vpp: ModelServer, readonly p: Place, readonly agent: Running }> {
+async function running (t: Test, vips: string, more = ''): Promise<{ readonly vpp: ModelServer, readonly p: Place, readonly agent: Running }> {
   const vpp = new ModelServer(t)
   await vpp.start()
   const p = place(t)
-  p.write(config(vpp, vips))
+  p.write(config(vpp, vips, more))
   return { vpp, p, agent: await startAgent(t, p) }
 }
 
@@ -124,6 +124,20 @@ t.test('another backend takes its VIPs away', async (t) => {
   t.equal((await cli(p, 'backend', 'switch', 'userspace')).code, 0, 'also when it is gone')
   t.match(await cli(p, 'backend', 'switch', 'vpp'), { code: 1, err: /no VPP serves|not connected/ })
   t.match((await cli(p, 'status')).out, /backend +userspace/)
+})
+
+t.test('answers of translated reals are looked for on the interfaces that are named, and an interface that changes is told', async (t) => {
+  const nat = '  dns: {address: 192.0.2.5, port: 257, protocol: udp, mode: nat, pools: [{reals: [{address: 10.1.0.1}, {address: 10.1.0.2}]}]}\n'
+  const { vpp, p, agent } = await running(t, web + nat, ', nat-interfaces: [host-lan, host-none]')
+  t.same(vpp.natTold, ['nat4 1', 'nat6 1'])
+  vpp.flap(1, 1)
+  await until('it is told', () => agent.stderr().includes('"event":"vpp-link","interface":"host-lan","state":"down"'), agent)
+  await vpp.kill()
+  await until('the agent knows', () => events(agent, 'vpp-disconnect') === 1, agent)
+  await vpp.start()
+  await until('everything is there again', () => vpp.natTold.length === 4, agent)
+  t.equal((await cli(p, 'apply', p.file)).code, 0)
+  t.equal(vpp.natTold.length, 4, 'each life is told once')
 })
 
 t.test('settings of VPP that cannot be', async (t) => {

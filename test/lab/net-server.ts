@@ -12,6 +12,8 @@ export interface NetServerOptions {
   readonly name: string
   /** Sends back every datagram with our name in front. */
   readonly udpEcho?: number
+  /** Of the UDP echo, IPv4; default: all. */
+  readonly address?: string
   /** Sends back every byte; greets with our name. */
   readonly tcpEcho?: number
   readonly http?: { readonly ports: readonly number[], readonly root: string }
@@ -20,7 +22,7 @@ export interface NetServerOptions {
 async function serve (o: NetServerOptions): Promise<void> {
   const opened: Array<Promise<void>> = []
   if (o.udpEcho !== undefined) {
-    for (const [type, address] of [['udp4', '0.0.0.0'], ['udp6', '::']] as const) {
+    for (const [type, address] of [['udp4', o.address ?? '0.0.0.0'], ...o.address === undefined ? [['udp6', '::'] as const] : []] as const) {
       const socket = createSocket({ type, ipv6Only: type === 'udp6', recvBufferSize: 4 << 20 })
       const name = Buffer.from(`${o.name} `)
       socket.on('message', (message, from) => { socket.send([name, message], from.port, from.address, () => {}) })

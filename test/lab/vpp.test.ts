@@ -2,7 +2,7 @@
  * An agent beside a real VPP: VIPs get to it, what somebody else does to them is undone, traffic is balanced and counted real by real, and a VPP that dies under
  * load has everything again with its next life.
  *
- *     client --- VPP (af_packet, in a namespace of its own) --- s1, s2, which take GRE off
+ *     client --- VPP (af_packet, in a namespace of its own) --- s1, s2, which take GRE off; inside, which is translated
  */
 import t from 'tap'
 import { join } from 'node:path'
@@ -17,7 +17,10 @@ import { nothingLeft, prefixOf } from './support.js'
 import { netnsOf, Topology, type HostName, type Plan } from './topology.js'
 
 const vip = '10.78.9.1'
-const links = { client: { port: 'vcl', vpp: '10.78.1.1', own: '10.78.1.2' }, s1: { port: 'vs1', vpp: '10.78.2.1', own: '10.78.2.2' }, s2: { port: 'vs2', vpp: '10.78.3.1', own: '10.78.3.2' } } as const
+/** Its port has two equal bytes: VPP swaps those of answers. */
+const translated = '10.78.9.2'
+const second = '10.78.4.3'
+const links = { client: { port: 'vcl', vpp: '10.78.1.1', own: '10.78.1.2' }, s1: { port: 'vs1', vpp: '10.78.2.1', own: '10.78.2.2' }, s2: { port: 'vs2', vpp: '10.78.3.1', own: '10.78.3.2' }, inside: { port: 'vin', vpp: '10.78.4.1', own: '10.78.4.2' } } as const
 const hosts = Object.keys(links) as Array<keyof typeof links>
 
 function plan (prefix: string): Plan {
@@ -32,6 +35,7 @@ function plan (prefix: string): Plan {
         ...at(host, 'ip link set lo up', `ip addr add ${links[host].own}/24 dev eth0`, 'ip link set eth0 up', 'ethtool -K eth0 tx off tso off gro on', `ip route add default via ${links[host].vpp}`),
         ...at('router', `ip link set ${links[host].port} up`, `ethtool -K ${links[host].port} tx off tso off`)
       ]),
+      ...at('inside', `ip addr add ${second}/24 dev eth0`),
       ...(['s1', 's2'] as const).flatMap((host) => at(host, `ip addr add ${vip}/32 dev lo`, 'nft add table inet count', 'nft add chain inet count in { type filter hook prerouting priority -300 ; }', `nft add rule inet count in ip daddr ${vip} counter`))
     ]
   }
@@ -42,7 +46,7 @@ agent:
   backend: vpp
   table: {capacity: 4096}
   gateway: {grpc: null, metrics: null}
-  vpp: {api-socket: ${vpp.apiSocket}, stats-socket: ${vpp.statsSocket}, tunnel-source4: ${links.s1.vpp}}
+  vpp: {api-socket: ${vpp.apiSocket}, stats-socket: ${vpp.statsSocket}, tunnel-source4: ${links.s1.vpp}, nat-interfaces: [host-${links.inside.port}], flow-timeout: 1s}
 vips:
   web:
     address: ${vip}
@@ -50,6 +54,13 @@ vips:
     mode: gre
     ring-size: 1021
     pools: [{reals: [{name: one, address: ${links.s1.own}, weight: 100}, {name: two, address: ${links.s2.own}, weight: 50}]}]
+  echo:
+    address: ${translated}
+    port: 257
+    protocol: udp
+    mode: nat
+    ring-size: 1021
+    pools: [{reals: [{name: one, address: ${links.inside.own}}, {name: two, address: ${second}}]}]
 `
 
 /** What af_packet interfaces need after each start: those who run VPP have it in its startup commands. */
@@ -71,6 +82,7 @@ t.test('an agent and a real VPP', { skip: await vppSkip('nft', 'clang', 'ethtool
   const vpp = new LiveVpp({ directory: join(topology.directory, 'vpp'), netns: netnsOf(prefix, 'router'), prefix, remember: (pid) => { topology.remember(pid) } })
   let agent: LabAgent | null = null
   const servers = await Promise.all((['s1', 's2'] as const).map(async (host, i) => await startNetServer(topology, host, { name: ['one', 'two'][i] ?? '', http: { ports: [80], root: '/' } })))
+  servers.push(...await Promise.all([links.inside.own, second].map(async (address, i) => await startNetServer(topology, 'inside', { name: ['one', 'two'][i] ?? '', udpEcho: 257, address }))))
   t.teardown(async () => {
     await agent?.stop()
     for (const server of servers) await server.stop()
@@ -103,7 +115,7 @@ t.test('an agent and a real VPP', { skip: await vppSkip('nft', 'clang', 'ethtool
     await vpp.start()
     await interfaces(vpp)
     await until('connected', () => events('vpp-connect') === 1)
-    t.match(await rings(), [{ vip: 'web', drifted: 0, reals: [{ name: 'one' }, { name: 'two' }] }])
+    t.match(await rings(), [{ vip: 'echo', drifted: 0 }, { vip: 'web', drifted: 0, reals: [{ name: 'one' }, { name: 'two' }] }])
     await until('no reason to be degraded', async () => (await started.status()).state === 'running')
   })
 
@@ -120,22 +132,34 @@ t.test('an agent and a real VPP', { skip: await vppSkip('nft', 'clang', 'ethtool
     t.match(vips, { web: inOne + inTwo })
   })
 
+  await t.test('UDP by translation: answers come from the VIP', async (t) => {
+    await started.json(['vip', 'sync']) // its interfaces are there by now
+    const figures = await fetch(300, { kind: 'dns', host: translated, port: 257 })
+    t.same([figures.error, figures.received], [null, 300], said())
+    t.ok((figures.servers['one'] ?? 0) > 100 && (figures.servers['two'] ?? 0) > 100, JSON.stringify(figures.servers))
+    await sleep(2500)
+    const { vip: vips = {}, real = {} } = await started.counters('vip', 'real')
+    t.equal(vips['echo'], 300)
+    t.match(real, { 'echo/one': figures.servers['one'], 'echo/two': figures.servers['two'] })
+  })
+
   await t.test('a real that drains takes no new flow', async (t) => {
     await started.json(['real', 'drain', 'web/one'])
-    await until('no share', async () => (await rings())[0]?.reals.find(({ name }) => name === 'one')?.entries === 0)
+    await until('no share', async () => (await rings()).find(({ vip }) => vip === 'web')?.reals.find(({ name }) => name === 'one')?.entries === 0)
+    await sleep(2500) // ports that the client uses again are no new flows to VPP until it has forgotten them
     t.same((await fetch(50)).servers, { two: 50 })
     await started.json(['real', 'restore', 'web/one'])
-    await until('its share again', async () => ((await rings())[0]?.reals.find(({ name }) => name === 'one')?.entries ?? 0) > 0)
+    await until('its share again', async () => ((await rings()).find(({ vip }) => vip === 'web')?.reals.find(({ name }) => name === 'one')?.entries ?? 0) > 0)
   })
 
   await t.test('what is done to VPP by hand is undone', async (t) => {
     await vpp.cli(`lb as ${vip}/32 protocol tcp port 80 ${links.s1.own} del`)
     await vpp.cli('lb vip 10.78.9.77/32')
     await vpp.cli('lb conf timeout 7')
-    t.equal((await rings())[0]?.drifted, 1)
+    t.equal((await rings()).find(({ vip }) => vip === 'web')?.drifted, 1)
     const repaired = await started.json<{ repaired: Array<{ vip: string }> }>(['vip', 'sync'])
     t.same(repaired.repaired.map(({ vip }) => vip).sort(), ['(settings)', '10.78.9.77/32 any', 'web'], JSON.stringify(repaired))
-    t.equal((await rings())[0]?.drifted, 0)
+    t.same((await rings()).map(({ drifted }) => drifted), [0, 0])
     t.notMatch(await vpp.cli('show lb vips'), /10\.78\.9\.77\/32(?!.*removed)/)
   })
 
@@ -148,7 +172,7 @@ t.test('an agent and a real VPP', { skip: await vppSkip('nft', 'clang', 'ethtool
     await vpp.start()
     await interfaces(vpp)
     await until('connected again', () => events('vpp-connect') === 2)
-    t.match(await rings(), [{ vip: 'web', drifted: 0 }])
+    t.match(await rings(), [{ vip: 'echo', drifted: 0 }, { vip: 'web', drifted: 0 }])
     await load
     const figures = await fetch(100)
     t.same([figures.error, figures.received], [null, 100])

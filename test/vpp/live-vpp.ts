@@ -17,11 +17,18 @@ export async function vppSkip (...tools: string[]): Promise<string | false> {
   return await skipReason(...tools)
 }
 
-/** `/usr/bin/vpp` -> `/usr/lib/x86_64-linux-gnu/vpp_plugins`. */
-function pluginFolder (): string {
+/** `/usr/bin/vpp` -> `/usr/lib/x86_64-linux-gnu/NAME`; `null`: it is not there. */
+function beside (name: string): string | null {
   const lib = join(dirname(program ?? ''), '..', 'lib')
-  const found = ['.', ...existsSync(lib) ? readdirSync(lib) : []].map((name) => join(lib, name, 'vpp_plugins')).find((path) => existsSync(path))
-  if (found === undefined) throw new LockstepError('unavailable', 'LS_LAB_VPP', 'the plugins of VPP are not beside it', { object: program ?? '', expected: `${lib}/*/vpp_plugins` })
+  return ['.', ...existsSync(lib) ? readdirSync(lib) : []].map((folder) => join(lib, folder, name)).find((path) => existsSync(path)) ?? null
+}
+
+/** VPP's own client, if it is installed. */
+export const vppLibrary = (): string | null => beside('libvppapiclient.so')
+
+function pluginFolder (): string {
+  const found = beside('vpp_plugins')
+  if (found === null) throw new LockstepError('unavailable', 'LS_LAB_VPP', 'the plugins of VPP are not beside it', { object: program ?? '', expected: '../lib/*/vpp_plugins' })
   return found
 }
 
@@ -32,6 +39,8 @@ export interface LiveVppOptions {
   /** Of its shared memory. */
   readonly prefix: string
   readonly plugins?: readonly string[]
+  /** Counters of each node too: thousands of entries. */
+  readonly perNode?: boolean
   /** Told the pid, so that a crash of ours leaves none. */
   readonly remember?: (pid: number) => void
 }
@@ -39,6 +48,7 @@ export interface LiveVppOptions {
 export class LiveVpp {
   readonly apiSocket: string
   readonly statsSocket: string
+  version = ''
   private process: Background | null = null
 
   constructor (private readonly o: LiveVppOptions) {
@@ -51,13 +61,13 @@ export class LiveVpp {
 
   /** A life of it; the one before has ended. */
   async start (): Promise<void> {
-    const { directory, netns, prefix, plugins = ['af_packet', 'lb', 'nat44_ei', 'ping'], remember } = this.o
+    const { directory, netns, prefix, plugins = ['af_packet', 'lb', 'nat44_ei', 'ping'], perNode = false, remember } = this.o
     mkdirSync(directory, { recursive: true })
     for (const socket of [this.apiSocket, this.statsSocket, this.cliSocket]) rmSync(socket, { force: true })
     const config = join(directory, 'startup.conf')
     writeFileSync(config, [
       `unix { nodaemon cli-listen ${this.cliSocket} log ${directory}/vpp.log runtime-dir ${directory} poll-sleep-usec 100 }`, `api-segment { prefix ${prefix} }`, `socksvr { socket-name ${this.apiSocket} }`,
-      `statseg { socket-name ${this.statsSocket} update-interval 1 }`, 'memory { main-heap-size 256M main-heap-page-size 4k }', 'buffers { buffers-per-numa 4096 page-size 4k }',
+      `statseg { socket-name ${this.statsSocket} update-interval 1${perNode ? ' per-node-counters on' : ''} }`, 'memory { main-heap-size 256M main-heap-page-size 4k }', 'buffers { buffers-per-numa 4096 page-size 4k }',
       `plugins { path ${pluginFolder()} plugin default { disable } ${plugins.map((name) => `plugin ${name}_plugin.so { enable }`).join(' ')} }`, ''
     ].join('\n'))
     const child = new Background('vpp', netns, [program ?? 'vpp', '-c', config])
@@ -67,6 +77,7 @@ export class LiveVpp {
       if (!child.running || Date.now() > until) throw new LockstepError('unavailable', 'LS_LAB_VPP', 'VPP did not start', { object: config, found: child.output.trim().slice(-1000) })
       await sleep(50)
     }
+    this.version = /v\S+/.exec(await this.cli('show version'))?.[0] ?? ''
   }
 
   async cli (command: string): Promise<string> { return (await must({ netns: null, argv: [join(dirname(program ?? ''), 'vppctl'), '-s', this.cliSocket, ...command.split(' ')] })).trim() }

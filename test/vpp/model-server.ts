@@ -1,6 +1,6 @@
 /**
- * A VPP of which only the load balancer is there: LbModel behind the API socket, in the bytes of the real one (its table of messages is the recorded one). It
- * can be killed, hang, and come back with nothing, as VPP does.
+ * A VPP of which only the load balancer and two interfaces are there: LbModel behind the API socket, in the bytes of the real one (its table of messages is the
+ * recorded one). It can be killed, hang, and come back with nothing, as VPP does.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { rmSync } from 'node:fs'
@@ -27,9 +27,19 @@ function shown ({ prefix, protocol, port, encap, tableLength, sourceIpSticky, in
     [...reals].map(([real, { weight, buckets }]) => `    ${real} weight:${weight} buckets:${buckets} flows:0 dpo:1 used\n`).join('')
 }
 
+interface Interface { readonly name: string, readonly mac: string, flags: number, readonly addresses: readonly string[] }
+const UP = 3
+/** By sw_if_index. Every address is behind the second. */
+const interfaces = (): Interface[] => [{ name: 'local0', mac: '00:00:00:00:00:00', flags: 0, addresses: [] }, { name: 'host-lan', mac: '02:fe:00:00:00:01', flags: UP, addresses: ['10.0.0.1/8', '2001:db8::1/64'] }]
+const WAY = 1
+const noPath = { table_id: 0, rpf_id: 0, weight: 1, preference: 0, type: 0, flags: 0, proto: 0, nh: '::', via_label: 0, obj_id: 0, classify_table_index: 0, n_labels: 0, label_stack: Array.from({ length: 16 }, () => ({ is_uniform: 0, label: 0, ttl: 0, exp: 0 })) }
+
 export class ModelServer {
   readonly path: string
   model = new LbModel()
+  interfaces = interfaces()
+  /** Interfaces that answers of translated reals are looked for on, each time it was said. */
+  readonly natTold: string[] = []
   /** Nothing is answered. */
   hangs = false
   private readonly sockets = new Set<Socket>()
@@ -50,6 +60,7 @@ export class ModelServer {
   /** A life that knows nothing of the one before. */
   async start (): Promise<void> {
     this.model = new LbModel()
+    this.interfaces = interfaces()
     rmSync(this.path, { force: true })
     const server = createServer((socket) => { this.serve(socket) })
     this.server = server
@@ -61,6 +72,13 @@ export class ModelServer {
     this.server = null
     for (const socket of this.sockets) socket.destroy()
     if (server !== null) await new Promise<void>((resolve) => { server.close(() => { resolve() }) })
+  }
+
+  /** Told as an event, of which the flags mean nothing. */
+  flap (index: number, flags: number): void {
+    const one = this.interfaces[index]
+    if (one !== undefined) one.flags = flags
+    for (const socket of this.sockets) socket.write(this.framed('sw_interface_event_2d3d95a7', 0x80000001, { pid: 1, sw_if_index: index, flags: 1, deleted: false }))
   }
 
   private serve (socket: Socket): void {
@@ -92,7 +110,7 @@ export class ModelServer {
     const key = this.keys.get(id) ?? ''
     const context = frame.readUInt32BE(HEADER + 6)
     const say = (answer: AnswerKey, values: Values): void => { socket.write(this.framed(answer, context, values)) }
-    if (key in dumps) for (const values of await this.rows(key as DumpKey)) say(dumps[key as DumpKey].details, values)
+    if (key in dumps) for (const values of await this.rows(key as DumpKey, this.codec.read(dumps[key as DumpKey].fields, frame, HEADER + 10, frame.length))) say(dumps[key as DumpKey].details, values)
     else if (key in requests) {
       const { reply, fields } = requests[key as RequestKey]
       say(reply, await this.answer(key as RequestKey, this.codec.read(fields, frame, HEADER + 10, frame.length)))
@@ -109,11 +127,16 @@ export class ModelServer {
     return out.bytes.subarray(0, out.used)
   }
 
-  private async rows (key: DumpKey): Promise<Values[]> {
+  private async rows (key: DumpKey, asked: Values): Promise<Values[]> {
     const { vips } = await this.model.read()
     const vipOf = ({ prefix: pfx, protocol, port }: ObservedVip): Named => ({ pfx, protocol, port })
     if (key === 'lb_vip_dump_56110cb7') return vips.map((vip) => ({ vip: vipOf(vip), encap: encaps.indexOf(vip.encap), dscp: 0, srv_type: 0, target_port: swapped(vip.targetPort), flow_table_length: vip.tableLength }))
     if (key === 'lb_as_v2_dump_1063f819') return vips.flatMap((vip) => [...vip.reals].map(([app_srv, { weight, buckets }]) => ({ vip: vipOf(vip), app_srv, flags: 1, in_use_since: 0, weight, num_buckets: buckets })))
+    if (key === 'sw_interface_dump_aa610c27') return this.interfaces.map(({ name, mac, flags }, i) => ({ ...noInterface, sw_if_index: i, sup_sw_if_index: i, l2_address: mac, flags, interface_name: name }))
+    if (key === 'ip_address_dump_2d033de4') {
+      const { sw_if_index: index, is_ipv6: six } = asked as { readonly sw_if_index: number, readonly is_ipv6: boolean }
+      return (this.interfaces[index]?.addresses ?? []).filter((prefix) => prefix.includes(':') === six).map((prefix) => ({ sw_if_index: index, prefix }))
+    }
     return []
   }
 
@@ -124,6 +147,11 @@ export class ModelServer {
       case 'show_version_51077d14': return { retval: 0, program: 'vpe', version: '26.10-model', build_date: '', build_directory: '' }
       case 'lb_conf_get_51077d14': return { retval: 0, ip4_src_address: settings.source4, ip6_src_address: settings.source6, sticky_buckets_per_core: settings.stickyBuckets, flow_timeout: settings.flowTimeoutS }
       case 'cli_inband_f8377302': return { retval: 0, reply: (await this.model.read()).vips.map(shown).join('\n') }
+      case 'want_interface_events_476f5a08': return { retval: 0 }
+      case 'ip_route_lookup_710d6471': return { retval: 0, route: { table_id: 0, stats_index: 7, prefix: asked['prefix'], n_paths: 1, paths: [{ ...noPath, sw_if_index: WAY }] } }
+      case 'lb_add_del_intf_nat4_47d6e753': case 'lb_add_del_intf_nat6_47d6e753':
+        this.natTold.push(`${key.slice(16, 20)} ${String(asked['sw_if_index'])}`)
+        return { retval: 0 }
       default: {
         const operation = operationOf(key, asked)
         try {
@@ -138,6 +166,8 @@ export class ModelServer {
     }
   }
 }
+
+const noInterface = { type: 0, link_duplex: 0, link_speed: 0, link_mtu: 9216, mtu: [1500, 0, 0, 0], sub_id: 0, sub_number_of_tags: 0, sub_outer_vlan_id: 0, sub_inner_vlan_id: 0, sub_if_flags: 0, vtr_op: 0, vtr_push_dot1q: 0, vtr_tag1: 0, vtr_tag2: 0, outer_tag: 0, b_dmac: '00:00:00:00:00:00', b_smac: '00:00:00:00:00:00', b_vlanid: 0, i_sid: 0, interface_dev_type: 'model', tag: '' }
 
 function operationOf (key: RequestKey, asked: Values): Operation | null {
   const v = asked as unknown as Named & Readonly<Record<'encap' | 'target_port' | 'new_flows_table_length' | 'weight' | 'sticky_buckets_per_core' | 'flow_timeout', number>> & Readonly<Record<'is_del' | 'is_flush' | 'src_ip_sticky', boolean>> & Readonly<Record<'as_address' | 'ip4_src_address' | 'ip6_src_address', string>>

@@ -66,7 +66,7 @@ export class TableDataPlane implements DataPlane {
   readonly deltas: SessionDeltaSource
   readonly telemetry: Telemetry
   readonly config: ConfigSink = { apply: async (d, generation, signal) => await this.apply(d, generation, signal), lastApplyResult: () => structuredClone(this.last) }
-  readonly links: LinkController = { list: () => this.listLinks(), neighbours: () => this.listNeighbours() }
+  readonly links: LinkController = { list: () => this.forwarder.program?.links() ?? this.listLinks(), neighbours: () => this.listNeighbours() }
   readonly ha: HaController
   readonly announcer: Announcer
   readonly loadBalancer: LoadBalancerSink = {

@@ -15,6 +15,13 @@ export interface VppTransport {
   /** `null`: alive; else why it is not, '' when VPP closed it. */
   readonly over: () => string | null
   readonly close: () => void
+  /** Of a transport that greets VPP itself and has its table of messages, but no list of it. */
+  readonly table?: {
+    /** `null`: not yet, and `ready` is called when it is so; else what events carry in the place of a context. */
+    readonly greeted: () => number | null
+    /** Id of a key, -1: none. */
+    readonly lookup: (key: string) => number
+  }
 }
 
 export interface VppClientOptions {
@@ -70,7 +77,7 @@ export class VppClient {
   private readonly waiting = new Map<number, Waiting>()
   private readonly listeners = new Map<number, { readonly fields: string, readonly call: Set<(event: Values) => void> }>()
   private readonly queue: Array<() => void> = []
-  private ids: ReadonlyMap<string, number> = new Map()
+  private ids = new Map<string, number>()
   private index = 0
   private context = 0
   private out = new Writer()
@@ -99,9 +106,9 @@ export class VppClient {
     return client
   }
 
-  /** Keys of everything that this VPP understands. */
+  /** Keys of everything that this VPP understands; of a transport with a table: of what was asked for. */
   get keys (): ReadonlyMap<string, number> { return this.ids }
-  has (key: string): boolean { return this.ids.has(key) }
+  has (key: string): boolean { return this.find(key) !== undefined }
 
   /** @throws unsupported LS_V_UNKNOWN · unavailable LS_V_SILENT, LS_V_GONE, LS_V_SHORT · VppRefusal */
   async call<K extends RequestKey> (key: K, fields: Question<K>, timeoutMs = this.o.timeoutMs): Promise<ReplyOf<K>> {
@@ -137,29 +144,52 @@ export class VppClient {
 
   close (): void { this.finish('closed') }
 
+  private find (key: string): number | undefined {
+    const known = this.ids.get(key)
+    if (known !== undefined || this.transport.table === undefined || this.over !== null) return known
+    const id = this.transport.table.lookup(key)
+    if (id === -1) return undefined
+    this.ids.set(key, id)
+    return id
+  }
+
   private idOf (key: string): number {
-    const id = this.ids.get(key)
-    if (id === undefined) throw new LockstepError('unsupported', 'LS_V_UNKNOWN', 'this VPP does not have a message', { object: nameOf(key), expected: `${key} in its table of ${this.ids.size}`, next: 'load the plugin it belongs to (vppctl show plugins), or run a release that has it' })
+    const id = this.find(key)
+    if (id === undefined) throw new LockstepError('unsupported', 'LS_V_UNKNOWN', 'this VPP does not have a message', { object: nameOf(key), expected: this.transport.table === undefined ? `${key} in its table of ${this.ids.size}` : `${key} in its table`, next: 'load the plugin it belongs to (vppctl show plugins), or run a release that has it' })
     return id
   }
 
   private async greet (): Promise<void> {
-    const at = this.out.take(HEADER + 6 + NAME_BYTES)
-    this.out.bytes.writeUInt32BE(6 + NAME_BYTES, at + 8)
-    this.out.bytes.writeUInt16BE(SOCKCLNT_CREATE, at + HEADER)
-    this.out.bytes.writeUInt32BE(this.nextContext(), at + HEADER + 2)
-    this.out.bytes.write(this.o.name, at + HEADER + 6)
-    const timer = setTimeout(() => { this.greeted?.reject(this.silent('sockclnt_create', this.o.timeoutMs)) }, this.o.timeoutMs)
+    if (this.transport.table === undefined) this.appendGreeting()
+    const timer = setTimeout(() => { this.greeted?.reject(this.silent(this.transport.table === undefined ? 'sockclnt_create' : 'memclnt_create', this.o.timeoutMs)) }, this.o.timeoutMs)
     try {
       await new Promise<void>((resolve, reject) => {
         this.greeted = { resolve, reject }
         this.flush()
         if (this.over !== null) reject(this.gone())
+        else this.meetTable()
       })
     } finally {
       clearTimeout(timer)
       this.greeted = null
     }
+  }
+
+  private appendGreeting (): void {
+    const at = this.out.take(HEADER + 6 + NAME_BYTES)
+    this.out.bytes.writeUInt32BE(6 + NAME_BYTES, at + 8)
+    this.out.bytes.writeUInt16BE(SOCKCLNT_CREATE, at + HEADER)
+    this.out.bytes.writeUInt32BE(this.nextContext(), at + HEADER + 2)
+    this.out.bytes.write(this.o.name, at + HEADER + 6)
+  }
+
+  /** The transport has greeted VPP. */
+  private meetTable (): void {
+    const index = this.transport.table?.greeted() ?? null
+    if (index === null || this.greeted === null) return
+    this.index = index
+    this.greeted.resolve()
+    this.greeted = null
   }
 
   /** The first frame that comes. */
@@ -181,7 +211,7 @@ export class VppClient {
 
   private nextContext (): number {
     do this.context = this.context === CONTEXT_MAX ? 1 : this.context + 1
-    while (this.waiting.has(this.context))
+    while (this.waiting.has(this.context) || this.context === this.index)
     return this.context
   }
 
@@ -243,6 +273,7 @@ export class VppClient {
     }
     const why = this.transport.over()
     if (why !== null) this.finish(why === '' ? 'VPP closed the connection' : why)
+    else this.meetTable()
   }
 
   private frames (bytes: Buffer): void {

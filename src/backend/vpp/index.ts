@@ -9,11 +9,13 @@ import type { Desired, VppSettings } from '../../contract/desired.js'
 import type { NativeCore, NativeVppStats } from '../../native/binding.js'
 import { native } from '../../native/errors.js'
 import type { Forwarder, Program } from '../table/forwarder.js'
-import { VppClient } from './client.js'
+import { VppClient, type VppTransport } from './client.js'
 import { vppCapabilities } from './capabilities.js'
 import { VppConnection, type VppLife } from './connection.js'
+import { VppInterfaces } from './interfaces.js'
 import { LbSink, type LbSinkOptions, type Tell } from './lb/sink.js'
 import type { WeightOf } from './lb/wanted.js'
+import { sharedTransport } from './shared.js'
 
 const REPLY_MS = 5000
 const STATS_MS = 1000
@@ -27,7 +29,7 @@ export function probeVpp (apiSocket = API_SOCKET): ProbeResult {
 }
 
 export interface VppForwarderOptions {
-  readonly core: Pick<NativeCore, 'VppSocket' | 'VppStats'>
+  readonly core: Pick<NativeCore, 'VppSocket' | 'VppShared' | 'VppStats'>
   readonly settings: VppSettings
   /** Shown by `show api clients`. */
   readonly name: string
@@ -43,11 +45,12 @@ export class VppForwarder implements Forwarder {
   readonly program: Program
   private readonly loadBalancer: LbSink
   private connection: VppConnection<NativeVppStats> | null = null
+  private interfaces: VppInterfaces | null = null
 
   constructor (private readonly o: VppForwarderOptions) {
     const loadBalancer = new LbSink({ nowMs: o.nowMs, random: Math.random, tell: o.tell, count: o.count })
     this.loadBalancer = loadBalancer
-    this.program = { loadBalancer, missing: () => this.connection?.state.state === 'up' ? '' : this.downLine(), follow: async (d, weight) => await this.follow(d, weight), flush: async (reals) => { await loadBalancer.flush(reals) } }
+    this.program = { loadBalancer, links: () => this.interfaces?.list() ?? [], missing: () => this.connection?.state.state === 'up' ? '' : this.downLine(), follow: async (d, weight) => await this.follow(d, weight), flush: async (reals) => { await loadBalancer.flush(reals) } }
   }
 
   probe (): ProbeResult { return probeVpp(this.o.settings.apiSocket) }
@@ -55,13 +58,13 @@ export class VppForwarder implements Forwarder {
 
   /** VPP need not be there yet. */
   async start (): Promise<void> {
-    const { core, settings: { apiSocket, statsSocket }, name, nowMs } = this.o
+    const { core, settings: { statsSocket }, name, nowMs } = this.o
     this.connection ??= new VppConnection({
-      connect: async () => await VppClient.open({ name: name.slice(0, 63), timeoutMs: REPLY_MS, connect: ready => native(() => new core.VppSocket(apiSocket, ready), { next: 'start VPP, or set agent.vpp.api-socket' }) }),
+      connect: async () => await VppClient.open({ name: name.slice(0, 63), timeoutMs: REPLY_MS, connect: ready => this.transport(ready) }),
       attach: () => statsSocket === null ? null : native(() => new core.VppStats(statsSocket, STATS_MS), { object: statsSocket, next: 'set agent.vpp.stats-socket, to null if this VPP has none' }),
       onUp: async (life) => { await this.up(life) },
       onDown: (reason) => {
-        this.loadBalancer.down()
+        this.quiet()
         this.o.tell('vpp-disconnect', { reason })
       },
       nowMs, random: Math.random
@@ -69,10 +72,17 @@ export class VppForwarder implements Forwarder {
     await this.connection.start()
   }
 
+  private transport (ready: () => void): VppTransport {
+    const { core, settings: { apiSocket, transport, library, apiPrefix }, name } = this.o
+    return transport === 'shm'
+      ? native(() => sharedTransport(new core.VppShared(library, apiPrefix, name.slice(0, 63), ready)), { next: 'see agent.vpp.library and api-prefix, or set agent.vpp.transport to socket' })
+      : native(() => new core.VppSocket(apiSocket, ready), { next: 'start VPP, or set agent.vpp.api-socket' })
+  }
+
   /** VPP forwards on. */
   async stop (): Promise<void> {
-    this.loadBalancer.down()
     await this.connection?.close()
+    this.quiet()
     this.connection = null
   }
 
@@ -84,17 +94,27 @@ export class VppForwarder implements Forwarder {
   }
 
   private async up ({ client, stats, identity: { version, pid, messages } }: VppLife<NativeVppStats>): Promise<void> {
+    this.interfaces = await VppInterfaces.open(client, stats, (name, fields) => {
+      this.o.tell(name, fields)
+      void this.loadBalancer.pass().catch(() => undefined) // routes lead elsewhere now
+    })
     await this.loadBalancer.up(client, stats)
     this.o.tell('vpp-connect', { version, pid, messages })
+  }
+
+  private quiet (): void {
+    this.loadBalancer.down()
+    this.interfaces?.close()
+    this.interfaces = null
   }
 
   async guard (d: Desired): Promise<void> { await Promise.resolve(this.loadBalancer.check(d)) }
   async unguard (): Promise<void> { await Promise.resolve() }
 
   private async follow (d: Desired, weight: WeightOf): Promise<string[]> {
-    this.loadBalancer.want(d, weight)
+    const warnings = this.loadBalancer.want(d, weight)
     const pass = await this.loadBalancer.pass()
-    return pass === null ? ['the VIPs follow when VPP is there'] : []
+    return [...warnings, ...pass === null ? ['the VIPs follow when VPP is there'] : []]
   }
 
   degraded (): string[] { return this.connection === null || this.connection.state.state === 'up' ? this.loadBalancer.degraded() : [this.downLine()] }

@@ -29,17 +29,19 @@ function addRun (parent: Command, cli: Cli): void {
     examples: ['run /etc/lockstep/edge.yaml', 'run edge.yaml --backend userspace --socket /tmp/ls.sock', 'quickstart']
   })
     .option('--backend <name>', 'userspace, ebpf, dpdk or vpp (default: as configured)')
+    .option('--vpp-transport <name>', 'socket, shm or auto: how a VPP is spoken to (default: as configured)')
     .option('--socket <path>', 'serve this socket')
     .option('--state <directory>', 'keep generations and the startup configuration here')
     .option('--instance <name>', 'name of this instance when a host runs several')
     .option('--node <name>', 'which node of the file this is (default: agent.node, else the host name)')
     .addOption(new Option('--log-level <level>', 'least severe level that is logged, whatever the file says (default: as configured)').choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal']))
-    .action(action(cli, async (config: string | undefined, o: { backend?: string, socket?: string, state?: string, instance?: string, node?: string, logLevel?: string }) => {
+    .action(action(cli, async (config: string | undefined, o: { backend?: string, vppTransport?: string, socket?: string, state?: string, instance?: string, node?: string, logLevel?: string }) => {
       const { runAgent } = await load('main')
       cli.io.signal.throwIfAborted() // from here on the agent listens to signals itself
       return await runAgent({
         config: config ?? null,
         backend: o.backend ?? null,
+        vppTransport: o.vppTransport ?? null,
         socketPath: socketGiven(cli.io, o),
         stateDirectory: o.state ?? null,
         instance: o.instance ?? null,

@@ -55,8 +55,9 @@ function buildVpp (b: Build, vpp: RawAgent['vpp'] = {}): VppSettings {
   const flowTimeoutMs = parseDuration(vpp['flow-timeout'] ?? '40s') ?? 0
   if (flowTimeoutMs < 1000 || flowTimeoutMs > flowTimeoutMsMax || flowTimeoutMs % 1000 !== 0) b.issue('/agent/vpp/flow-timeout', 'LS_C_VALUE', 'not a usable timeout', vpp['flow-timeout'], 'whole seconds from 1s to 1d')
   return {
-    apiSocket: absolute(b, '/agent/vpp/api-socket', vpp['api-socket'] ?? '/run/vpp/api.sock', socketPathMax), statsSocket: stats === null ? null : absolute(b, '/agent/vpp/stats-socket', stats, socketPathMax),
-    tunnelSource4: source('tunnel-source4', 4), tunnelSource6: source('tunnel-source6', 6), stickyBuckets, flowTimeoutMs
+    apiSocket: absolute(b, '/agent/vpp/api-socket', vpp['api-socket'] ?? '/run/vpp/api.sock', socketPathMax), transport: vpp.transport ?? 'auto', apiPrefix: vpp['api-prefix'] ?? '',
+    library: vpp.library === undefined ? '' : absolute(b, '/agent/vpp/library', vpp.library), statsSocket: stats === null ? null : absolute(b, '/agent/vpp/stats-socket', stats, socketPathMax),
+    tunnelSource4: source('tunnel-source4', 4), tunnelSource6: source('tunnel-source6', 6), natInterfaces: vpp['nat-interfaces'] ?? [], stickyBuckets, flowTimeoutMs
   }
 }
 

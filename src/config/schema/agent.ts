@@ -27,9 +27,13 @@ const settings = {
   }),
   vpp: object('The VPP that `backend: vpp` programs. The sockets are read when the agent starts.', {
     'api-socket': text('Its binary API (`socksvr`).', { default: '/run/vpp/api.sock' }),
+    transport: choice('Of requests: the socket, or shared memory by VPP’s own client library (shm), which is of one release of VPP and no faster from here. auto is the socket. `--vpp-transport` wins.', ['auto', 'socket', 'shm'], 'auto'),
+    'api-prefix': { ...name('Prefix of its shared memory (`api-segment`), for shm. Default: none.'), examples: ['vpp1'] },
+    library: text('Of shm: libvppapiclient.so. Default: searched in the usual folders.', { examples: ['/usr/lib/x86_64-linux-gnu/libvppapiclient.so'] }),
     'stats-socket': { type: ['string', 'null'], default: '/run/vpp/stats.sock', description: 'Its stats segment (`statseg`); null = it has none, and there are no counters.' },
     'tunnel-source4': text('IPv4 source of packets that it encapsulates; VIPs of mode gre with IPv4 reals need it.', { examples: ['192.0.2.254'] }),
     'tunnel-source6': text('The same for IPv6 reals.', { examples: ['2001:db8::254'] }),
+    'nat-interfaces': listOf('Its interfaces behind which the reals of VIPs with mode nat are: it looks there for their answers, and drops everything else that comes in.', name('interface'), { default: [], examples: [['host-eth1']] }),
     'sticky-buckets': integer('Flows that each of its threads remembers, in fours: a power of two.', 16, 1 << 24, { default: 1024 }),
     'flow-timeout': duration('It forgets a flow after so long without a packet; 1s to 1d.', '40s'),
   }),

@@ -10,6 +10,7 @@ import type { NativeVppStats } from '../../../native/binding.js'
 import type { VppClient } from '../client.js'
 import { LbCounters, type Counted, type Four } from './counters.js'
 import { lbDriver } from './driver.js'
+import { NatInterfaces } from './nat-interfaces.js'
 import type { Operation } from './plan.js'
 import { LbReconciler, type Pass } from './reconciler.js'
 import { vipKey, type LbSettings, type Observed, type ObservedVip, type Wanted, type WantedVip } from './state.js'
@@ -37,6 +38,8 @@ export class LbSink implements LoadBalancerSink {
   private observed: Observed | null = null
   private timer: NodeJS.Timeout | null = null
   private counters: LbCounters | null = null
+  private natInterfaces: NatInterfaces | null = null
+  private natNames: readonly string[] = []
   private counting: NodeJS.Timeout | null = null
   private ids: ReadonlyMap<string, number> = new Map()
 
@@ -52,10 +55,11 @@ export class LbSink implements LoadBalancerSink {
     })
   }
 
-  /** What is wanted from now on. */
-  want (d: Desired, weight: WeightOf): void {
-    const { wanted } = wantedOf(d, settingsOf(d.agent.vpp), weight)
+  /** What is wanted from now on. Returns what of it VPP does in its own way. */
+  want (d: Desired, weight: WeightOf): readonly string[] {
+    const { wanted, warnings } = wantedOf(d, settingsOf(d.agent.vpp), weight)
     this.wanted = wanted
+    this.natNames = d.agent.vpp.natInterfaces
     this.ids = new Map(Object.entries(d.ids.vip))
     const byName = new Map<string, WantedVip[]>()
     for (const vip of wanted.vips) byName.set(vip.name, [...byName.get(vip.name) ?? [], vip])
@@ -64,6 +68,7 @@ export class LbSink implements LoadBalancerSink {
       return id === undefined ? [] : [[id, { vips: byName.get(name) ?? [], address }] as const]
     }))))
     this.reconciler?.want(wanted)
+    return warnings
   }
 
   /** Nothing is, and what there is goes with the next pass. */
@@ -81,6 +86,7 @@ export class LbSink implements LoadBalancerSink {
       throw new LockstepError('unsupported', 'LS_V_NO_LB', 'this VPP has no load balancer', { next: 'enable its plugin: plugins { plugin lb_plugin.so { enable } } in startup.conf' })
     }
     this.reconciler = new LbReconciler({ driver, nowMs: this.o.nowMs, random: this.o.random })
+    this.natInterfaces = new NatInterfaces(client)
     if (stats !== null) {
       this.counters = new LbCounters(client, stats)
       this.counting = setInterval(() => { this.count() }, COUNT_MS)
@@ -96,6 +102,7 @@ export class LbSink implements LoadBalancerSink {
       this.count()
     }
     this.counters = null
+    this.natInterfaces = null
     this.counting = null
     this.reconciler = null
     if (this.timer !== null) clearTimeout(this.timer)
@@ -143,6 +150,7 @@ export class LbSink implements LoadBalancerSink {
       this.o.tell('vpp-lb-sync', { operations: pass.done.length, ...countsOf(pass.done), tookMs: Math.round(pass.tookMs * 10) / 10 })
       this.observed = await this.look(reconciler)
     }
+    await this.natInterfaces?.enable(this.natNames)
     await this.counters?.count(this.counted())
     this.again(reconciler)
     return pass

@@ -48,7 +48,7 @@ function refusalsOf (vip: Vip, settings: LbSettings): Refused[] {
   if (vip.mode === 'nat') {
     if (vip.port === 0) refuse('port', 'any', 'it translates VIPs of one port only')
     if (vip.protocol !== UDP) refuse('protocol', vip.protocol === 0 ? 'any' : String(vip.protocol), 'its translation drops everything but UDP')
-    if (ports.size > 1) refuse('pools', [...ports].join(' and '), 'all reals of a translated VIP have one port')
+    if (vip.port !== 0 && [...ports].some(port => port !== vip.port)) refuse('pools', [...ports].join(' and '), 'it does not correct UDP checksums for another port, so translated packets keep the port of the VIP')
   } else if ([...ports].some(port => port !== vip.port)) refuse('pools', [...ports].join(' and '), 'what is encapsulated keeps the port of the VIP')
   if (encap === 'gre4' && settings.source4 === NO_SOURCE4) refuse('mode', vip.mode, 'the outer packets need a source: set vpp.load-balancer.source4')
   if (encap === 'gre6' && settings.source6 === NO_SOURCE6) refuse('mode', vip.mode, 'the outer packets need a source: set vpp.load-balancer.source6')
@@ -82,7 +82,14 @@ function clashes (vips: readonly WantedVip[]): Refused[] {
   })
 }
 
-export function wantedOf (d: Pick<Desired, 'vips'>, settings: LbSettings, weight: WeightOf): { readonly wanted: Wanted, readonly refused: readonly Refused[] } {
+const swapped = (port: number): number => (port & 0xff) << 8 | port >> 8
+
+/** What VPP does that nothing here can change. */
+function warningsOf ({ name, mode, port }: Vip): string[] {
+  return mode === 'nat' && swapped(port) !== port ? [`vips.${name}: VPP sends answers of translated reals from port ${swapped(port)}, the bytes of ${port} swapped: use a port with two equal bytes, or mode gre, if clients wait for answers`] : []
+}
+
+export function wantedOf (d: Pick<Desired, 'vips'>, settings: LbSettings, weight: WeightOf): { readonly wanted: Wanted, readonly refused: readonly Refused[], readonly warnings: readonly string[] } {
   const vips = d.vips.flatMap(vip => wantedVips(vip, weight))
-  return { wanted: { settings, vips }, refused: [...d.vips.flatMap(vip => refusalsOf(vip, settings)), ...clashes(vips)] }
+  return { wanted: { settings, vips }, refused: [...d.vips.flatMap(vip => refusalsOf(vip, settings)), ...clashes(vips)], warnings: d.vips.flatMap(warningsOf) }
 }

@@ -207,12 +207,13 @@ const pools = (...reals: Array<ReturnType<typeof real>>): Vip['pools'] => [{ nam
 const of = (...vips: Vip[]): Pick<Desired, 'vips'> => ({ vips })
 
 t.test('VIPs of the configuration', async (t) => {
-  const { wanted: { vips }, refused } = wantedOf(of(configured(), configured({ name: 'dns', address: '2001:db8::53/128', port: 53, protocol: 0, pools: pools(real('2001:db8::2')) }), configured({ name: 'all', address: '198.51.100.0/24', port: 0, protocol: 0 }), configured({ name: 'nat', address: '192.0.2.7/32', mode: 'nat', protocol: 17, port: 53, pools: pools(real('10.0.0.2', 5353)) })), settings, (_, { name }) => name === 'a' ? 7 : 1)
+  const { wanted: { vips }, refused, warnings } = wantedOf(of(configured(), configured({ name: 'dns', address: '2001:db8::53/128', port: 53, protocol: 0, pools: pools(real('2001:db8::2')) }), configured({ name: 'all', address: '198.51.100.0/24', port: 0, protocol: 0 }), configured({ name: 'nat', address: '192.0.2.7/32', mode: 'nat', protocol: 17, port: 53, pools: pools(real('10.0.0.2', 53)) })), settings, (_, { name }) => name === 'a' ? 7 : 1)
   t.same(refused, [])
+  t.match(warnings, [/vips\.nat: .* port 13568/])
   t.match(vips, [
     { name: 'web', prefix: '192.0.2.1/32', protocol: 6, port: 80, encap: 'gre4', targetPort: 0, tableLength: 65536, reals: new Map([['10.0.0.2', 7], ['10.0.0.3', 1]]) },
     { name: 'dns', prefix: '2001:db8::53/128', protocol: 6, encap: 'gre6' }, { name: 'dns', protocol: 17, encap: 'gre6' }, { name: 'all', prefix: '198.51.100.0/24', protocol: ANY_PROTOCOL, port: 0 },
-    { name: 'nat', encap: 'nat4', targetPort: 5353 }
+    { name: 'nat', encap: 'nat4', targetPort: 53 }
   ])
 })
 
@@ -225,7 +226,7 @@ t.test('what VPP would take and do something else with is refused by name', asyn
     [[configured({ mode: 'nat' })], 'vips.web.protocol', /everything but UDP/],
     [[configured({ mode: 'nat', protocol: 0 })], 'vips.web.protocol', /everything but UDP/],
     [[configured({ mode: 'nat', protocol: 17, port: 0 })], 'vips.web.port', /one port/],
-    [[configured({ mode: 'nat', protocol: 17, pools: pools(real('10.0.0.2', 1), real('10.0.0.3', 2)) })], 'vips.web.pools', /one port/],
+    [[configured({ mode: 'nat', protocol: 17, pools: pools(real('10.0.0.2', 1)) })], 'vips.web.pools', /checksums/],
     [[configured({ mode: 'nat', protocol: 17, pools: pools(real('2001:db8::2')) })], 'vips.web.mode', /translate between/],
     [[configured({ pools: pools(real('10.0.0.2', 8080)) })], 'vips.web.pools', /keeps the port/],
     [[configured({ pools: pools(real('10.0.0.2'), real('2001:db8::2')) })], 'vips.web.pools', /family/],
