@@ -118,7 +118,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     log[event.level]({ event: event.name, ...event.fields }, 'load balancing')
   }
   const balancing = startBalancing({
-    netns: agent.netns === null ? null : netnsPath(agent.netns), netnsPath, stateDirectory: held.directory, inherited: backends.inherited, refresh: async (why) => await refresh(why),
+    netns: agent.netns === null ? null : netnsPath(agent.netns), netnsPath, stateDirectory: held.directory, inherited: backends.inherited || backend === 'vpp', refresh: async (why) => await refresh(why),
     flush: async (reals) => {
       const d = authority.desired()
       const groups = new Map(d?.vips.map(({ name, redundancyGroup }) => [name, redundancyGroup]))

@@ -12,7 +12,7 @@ const family6 = { gre4: false, gre6: true, l3dsr: false, nat4: false, nat6: true
 export class LbModel implements LbDriver {
   readonly weights = true
   settings: LbSettings = { source4: '255.255.255.255', source6: 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', stickyBuckets: 1024, flowTimeoutS: 40 }
-  readonly vips = new Map<string, { readonly vip: VppVip, readonly index: number, readonly reals: Map<string, number> }>()
+  readonly vips = new Map<string, { readonly vip: VppVip, readonly index: number, readonly reals: Map<string, number>, /** Until VPP has collected them: they can be removed again. */ readonly removed: Set<string> }>()
   /** What was done, in order. */
   readonly log: Operation[] = []
   /** Refused whatever it is. */
@@ -49,8 +49,11 @@ export class LbModel implements LbDriver {
         if (known.reals.has(o.real)) return EXISTS
         if (is6(o.real) !== family6[known.vip.encap]) return FAMILY
         known.reals.set(o.real, o.weight)
+        known.removed.delete(o.real)
         return 0
-      case 'real-remove': return known?.reals.delete(o.real) === true ? 0 : NO_ENTRY
+      case 'real-remove':
+        if (known?.reals.delete(o.real) === true) known.removed.add(o.real)
+        return known?.removed.has(o.real) === true ? 0 : NO_ENTRY
       case 'real-weight':
         if (known?.reals.has(o.real) !== true) return NO_ENTRY
         known.reals.set(o.real, o.weight)
@@ -64,7 +67,7 @@ export class LbModel implements LbDriver {
     if (shared.some(({ encap }) => encap !== vip.encap)) return ARGUMENT
     if (!powerOf2(vip.tableLength)) return MEMORY
     if (!is6(vip.prefix) && vip.encap === 'nat6') return FAMILY
-    this.vips.set(vipKey(vip), { vip: { ...vip }, index: this.next++, reals: new Map() })
+    this.vips.set(vipKey(vip), { vip: { ...vip }, index: this.next++, reals: new Map(), removed: new Set() })
     return 0
   }
 }

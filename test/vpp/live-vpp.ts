@@ -77,7 +77,7 @@ export class LiveVpp {
       if (!child.running || Date.now() > until) throw new LockstepError('unavailable', 'LS_LAB_VPP', 'VPP did not start', { object: config, found: child.output.trim().slice(-1000) })
       await sleep(50)
     }
-    this.version = /v\S+/.exec(await this.cli('show version'))?.[0] ?? ''
+    this.version = /v\d\S+/.exec(await this.cli('show version'))?.[0] ?? ''
   }
 
   async cli (command: string): Promise<string> { return (await must({ netns: null, argv: [join(dirname(program ?? ''), 'vppctl'), '-s', this.cliSocket, ...command.split(' ')] })).trim() }

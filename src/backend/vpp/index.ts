@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import type { ProbeResult } from '../../contract/dataplane.js'
 import type { Desired, VppSettings } from '../../contract/desired.js'
+import { LockstepError } from '../../contract/errors.js'
 import type { NativeCore, NativeVppStats } from '../../native/binding.js'
 import { native } from '../../native/errors.js'
 import type { Forwarder, Program } from '../table/forwarder.js'
@@ -89,8 +90,9 @@ export class VppForwarder implements Forwarder {
   /** Its VIPs go. */
   async leave (): Promise<void> {
     this.loadBalancer.wantNothing()
-    await this.loadBalancer.pass()
-    await this.stop()
+    const pass = await this.loadBalancer.pass().finally(async () => { await this.stop() })
+    const [failure] = pass?.failed ?? []
+    if (failure !== undefined) throw new LockstepError('unavailable', 'LS_V_LEFT', 'VPP keeps VIPs that it does not give up', { object: `VIP ${failure.vip}`, found: failure.reason, next: 'remove them by hand: vppctl lb vip ... del' })
   }
 
   private async up ({ client, stats, identity: { version, pid, messages } }: VppLife<NativeVppStats>): Promise<void> {

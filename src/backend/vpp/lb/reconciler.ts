@@ -71,7 +71,8 @@ export class LbReconciler {
   private async run (): Promise<Pass> {
     const began = this.o.nowMs()
     const observed = await this.o.driver.read()
-    const wanted = this.wanted === null ? { settings: observed.settings, vips: [] } : this.shaped(this.wanted)
+    if (this.wanted === null) return { observed, done: [], recreated: new Map(), failed: [], waiting: [], tookMs: this.o.nowMs() - began } // nobody has said what should be
+    const wanted = this.shaped(this.wanted)
     const flushes = new Map([...this.flushes].map(([key, reals]) => [key, new Set(reals)]))
     this.flushes.clear()
     const plan = planBetween(wanted, observed, flushes)

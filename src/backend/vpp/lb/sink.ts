@@ -143,6 +143,7 @@ export class LbSink implements LoadBalancerSink {
     const { reconciler } = this
     if (reconciler === null) return null
     const pass = await reconciler.pass()
+    if (this.reconciler !== reconciler) return pass // of a life that has ended meanwhile
     this.observed = pass.observed
     for (const [vip, because] of pass.recreated) this.o.tell('vpp-lb-vip-recreated', { vip, because })
     for (const { vip, operation, reason, tries } of pass.failed) this.o.tell('vpp-lb-error', { vip, operation, reason, tries })

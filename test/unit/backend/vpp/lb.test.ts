@@ -169,6 +169,13 @@ t.test('what somebody else did is undone', async (t) => {
   t.same((await it.pass()).done, [])
 })
 
+t.test('who has not been told what should be changes nothing', async (t) => {
+  const model = new LbModel()
+  await reach(model, wanted(vip()))
+  t.same((await reconciler(model, { ms: 0 }).pass()).done, [])
+  t.equal(model.vips.size, 1)
+})
+
 t.test('without weights a real is there or not', async (t) => {
   const model = new LbModel()
   Object.defineProperty(model, 'weights', { value: false })
