@@ -180,7 +180,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       return {
         version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
         state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), switches: switches.tally, cluster: clusterEvents.tally(),
-        gateway: (authority.desired()?.agent ?? agent).gateway
+        gateway: (authority.desired()?.agent ?? agent).gateway, program: dataplane.program
       }
     },
     probeAll: async () => await Promise.resolve(probeBackends(agent.vpp.apiSocket)),

@@ -121,6 +121,23 @@ export interface NatUsage {
   readonly failed: number
 }
 
+/** Of a dataplane that is programmed, as VPP. */
+export interface ProgramStatus {
+  readonly up: boolean
+  /** '' unless up. */
+  readonly version: string
+  /** 0 unless up. */
+  readonly pid: number
+  /** Unix ms: since when it is up, or not. */
+  readonly since: number
+  /** Why it is not up; '' when it is. */
+  readonly reason: string
+  /** Lives of it that were brought up. */
+  readonly connects: number
+  /** Messages of all lives; `timedOut`: were not answered in time. */
+  readonly messages: { readonly sent: number, readonly received: number, readonly timedOut: number, readonly events: number }
+}
+
 export interface Telemetry {
   snapshot: () => CounterSnapshot
   readFloodCounters: (zone: number) => Readonly<Record<string, number>>

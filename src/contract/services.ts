@@ -4,7 +4,7 @@
  */
 import type { LoadBalancerControl } from './balancing.js'
 import type { ClusterControl } from './cluster.js'
-import type { BackendName, LinkInfo, ProbeResult, ApplyResult, SessionStore, Telemetry } from './dataplane.js'
+import type { ApplyResult, BackendName, LinkInfo, ProbeResult, ProgramStatus, SessionStore, Telemetry } from './dataplane.js'
 import type { AgentSettings } from './desired.js'
 import type { SessionChange } from './session.js'
 
@@ -117,6 +117,8 @@ export interface AgentInfo {
   readonly cluster: readonly ClusterTally[]
   /** Of the configuration that runs. */
   readonly gateway: AgentSettings['gateway']
+  /** The dataplane that the backend programs; `null`: it forwards by itself. */
+  readonly program: ProgramStatus | null
 }
 
 /** A subscriber to session changes. Bounded: a slow reader loses changes and is told how many (level-triggered, never blocks). */

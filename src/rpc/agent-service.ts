@@ -36,7 +36,8 @@ export function agentImplementation (services: AgentServices, onBug: OnBug): Unt
         eventLoopDelayP99Ms: info.eventLoopDelayP99Ms,
         gatewayGrpc: info.gateway.grpc ?? '',
         gatewayMetrics: info.gateway.metrics ?? '',
-        rpcLoopDelayP99Ms: info.rpcLoopDelayP99Ms
+        rpcLoopDelayP99Ms: info.rpcLoopDelayP99Ms,
+        program: info.program === null ? undefined : { up: info.program.up, version: info.program.version, pid: info.program.pid, sinceMs: BigInt(Math.round(info.program.since)), reason: info.program.reason, connects: BigInt(info.program.connects) }
       }
     }),
 

@@ -8,7 +8,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { ClusterStatus } from '../contract/cluster.js'
-import type { CounterSnapshot, LinkInfo, NatUsage } from '../contract/dataplane.js'
+import type { CounterSnapshot, LinkInfo, NatUsage, ProgramStatus } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices } from '../contract/services.js'
 import { counter as globalCodes } from '../generated/codes.js'
 import { RESOLUTION_MS } from '../lib/loop-delay.js'
@@ -52,6 +52,7 @@ export function createMetrics (source: MetricsSource, nat: Pick<NatUsageReader, 
   const reading = new Reading(source)
   addAgent(registry, reading)
   addGlobal(registry, reading)
+  addProgram(registry, reading)
   addCodes(registry, reading)
   for (const family of objectFamilies) addObjects(registry, reading, family)
   addDevices(registry, reading)
@@ -180,6 +181,36 @@ function addAgent (registry: Registry, reading: Reading): void {
     }
   })
 }
+
+/** Absent unless the backend programs another dataplane. */
+function addProgram (registry: Registry, reading: Reading): void {
+  const of = (name: string, help: string, read: (p: ProgramStatus) => number, labels: (p: ProgramStatus) => Readonly<Record<string, string>> = () => ({})): void => {
+    new Gauge({
+      name, help, labelNames: ['backend', ...Object.keys(labels(noProgram))], registers: [registry], // one without labels would never be absent
+      collect () {
+        this.reset()
+        const { program, backend } = reading.now.info
+        if (program !== null) this.set({ backend, ...labels(program) }, read(program))
+      }
+    })
+  }
+  of('lockstep_program_up', 'Whether the dataplane that is programmed answers', p => p.up ? 1 : 0)
+  of('lockstep_program_since_seconds', 'Unix time since when it is up, or not', p => p.since / 1000)
+  of('lockstep_program_info', 'Its version and process, 1 while it is up', p => p.up ? 1 : 0, ({ version, pid }) => ({ version, pid: String(pid) }))
+  const counter = (name: string, help: string, kinds: (p: ProgramStatus) => Readonly<Record<string, number>>, label: string): void => {
+    new Counter({
+      name, help, labelNames: [label], registers: [registry],
+      collect () {
+        this.reset()
+        const { program } = reading.now.info
+        for (const [kind, n] of Object.entries(program === null ? {} : kinds(program))) this.inc({ [label]: kind }, n)
+      }
+    })
+  }
+  counter('lockstep_program_messages_total', 'Messages to and from it', ({ messages: { sent, received, timedOut, events } }) => ({ sent, received, timed_out: timedOut, event: events }), 'kind')
+  counter('lockstep_program_connects_total', 'Lives of it that were brought up', ({ connects }) => ({ up: connects }), 'result')
+}
+const noProgram: ProgramStatus = { up: false, version: '', pid: 0, since: 0, reason: '', connects: 0, messages: { sent: 0, received: 0, timedOut: 0, events: 0 } }
 
 function addGlobal (registry: Registry, reading: Reading): void {
   globalCodes.forEach((code, id) => {

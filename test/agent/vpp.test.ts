@@ -11,7 +11,7 @@ import { packageRoot } from '../../src/native/load.js'
 import { ModelServer } from '../vpp/model-server.js'
 import { place, plain, refusedStart, startAgent, type Place, type Running } from './agent-process.js'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 /** Beside the server, which is of this process. */
 const cli = async (p: Place, ...args: readonly string[]): Promise<{ readonly code: number, readonly out: string, readonly err: string }> => {
   const [command = '', ...before] = [...plain, process.execPath, join(packageRoot(), 'dist/src/cli/main.js'), ...args, '--socket', p.socket]
@@ -51,6 +51,7 @@ t.test('a hundred VIPs of ten reals, read back, drifted by hand, put right, and 
   const reals = (): number => [...vpp.model.vips.values()].reduce((n, vip) => n + vip.reals.size, 0)
   t.same([vpp.model.vips.size, reals()], [100, 1000], 'there when the agent says that it is ready')
   t.equal((JSON.parse((await cli(p, 'vip', 'readback', '--json')).out) as unknown[]).length, 100)
+  t.match((await cli(p, 'status')).out, /dataplane +26\.10-model, pid 4711, connected \d/)
   await vpp.model.perform({ kind: 'vip-remove', vip: { prefix: '10.9.7.1/32', protocol: 6, port: 443, encap: 'gre4', targetPort: 0, tableLength: 65536, sourceIpSticky: false } })
   await vpp.model.perform({ kind: 'real-remove', vip: { prefix: '10.9.8.1/32', protocol: 6, port: 443 }, real: '10.2.8.3', flush: false })
   t.match(JSON.parse((await cli(p, 'vip', 'readback', '--json')).out), { length: 99 })
@@ -59,7 +60,7 @@ t.test('a hundred VIPs of ten reals, read back, drifted by hand, put right, and 
   t.same([vpp.model.vips.size, reals()], [100, 1000])
   await vpp.kill()
   await until('the agent knows', () => events(agent, 'vpp-disconnect') === 1, agent)
-  t.match((await cli(p, 'status')).out, /degraded[^]*VPP is not connected/)
+  t.match((await cli(p, 'status')).out, /degraded[^]*VPP is not connected[^]*dataplane +not connected for/)
   t.match(await cli(p, 'vip', 'readback'), { code: 1, err: /LS_V_DOWN/ })
   await vpp.start()
   await until('everything is there again', () => reals() === 1000, agent)

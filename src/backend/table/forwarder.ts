@@ -1,5 +1,5 @@
 /** Who moves the packets of a table's dataplane. One per backend that shares the table; it never touches a session or the configuration. */
-import type { BackendName, Capability, LinkInfo, LoadBalancerSink, ProbeResult } from '../../contract/dataplane.js'
+import type { BackendName, Capability, LinkInfo, LoadBalancerSink, ProbeResult, ProgramStatus } from '../../contract/dataplane.js'
 import type { Desired, Real, Vip } from '../../contract/desired.js'
 import type { OpenPort } from './ports.js'
 
@@ -8,6 +8,7 @@ export interface PortFact { readonly device: number, readonly mac: string, reado
 
 /** A dataplane that is programmed: what it has is read back and made what it should be. */
 export interface Program {
+  readonly status: () => ProgramStatus
   /** Its own. */
   readonly links: () => readonly LinkInfo[]
   /** Why it cannot take over now; '': it can. */

@@ -4,7 +4,7 @@
  * forwarding while the agent is away.
  */
 import { existsSync } from 'node:fs'
-import type { ProbeResult } from '../../contract/dataplane.js'
+import type { ProbeResult, ProgramStatus } from '../../contract/dataplane.js'
 import type { Desired, VppSettings } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
 import type { NativeCore, NativeVppStats } from '../../native/binding.js'
@@ -47,11 +47,15 @@ export class VppForwarder implements Forwarder {
   private readonly loadBalancer: LbSink
   private connection: VppConnection<NativeVppStats> | null = null
   private interfaces: VppInterfaces | null = null
+  private client: VppClient | null = null
+  private connects = 0
+  /** Messages of lives that have ended. */
+  private readonly past = { sent: 0, received: 0, timedOut: 0, events: 0 }
 
   constructor (private readonly o: VppForwarderOptions) {
     const loadBalancer = new LbSink({ nowMs: o.nowMs, random: Math.random, tell: o.tell, count: o.count })
     this.loadBalancer = loadBalancer
-    this.program = { loadBalancer, links: () => this.interfaces?.list() ?? [], missing: () => this.connection?.state.state === 'up' ? '' : this.downLine(), follow: async (d, weight) => await this.follow(d, weight), flush: async (reals) => { await loadBalancer.flush(reals) } }
+    this.program = { loadBalancer, status: () => this.status(), links: () => this.interfaces?.list() ?? [], missing: () => this.connection?.state.state === 'up' ? '' : this.downLine(), follow: async (d, weight) => await this.follow(d, weight), flush: async (reals) => { await loadBalancer.flush(reals) } }
   }
 
   probe (): ProbeResult { return probeVpp(this.o.settings.apiSocket) }
@@ -96,15 +100,29 @@ export class VppForwarder implements Forwarder {
   }
 
   private async up ({ client, stats, identity: { version, pid, messages } }: VppLife<NativeVppStats>): Promise<void> {
+    this.client = client
     this.interfaces = await VppInterfaces.open(client, stats, (name, fields) => {
       this.o.tell(name, fields)
       void this.loadBalancer.pass().catch(() => undefined) // routes lead elsewhere now
     })
     await this.loadBalancer.up(client, stats)
+    this.connects++
     this.o.tell('vpp-connect', { version, pid, messages })
   }
 
+  private status (): ProgramStatus {
+    const state = this.connection?.state ?? { state: 'down', reason: 'not started', sinceMs: this.o.nowMs() }
+    const [up, since] = [state.state === 'up', Date.now() - (this.o.nowMs() - state.sinceMs)]
+    const now = this.client?.tally
+    const messages = { sent: this.past.sent + (now?.sent ?? 0), received: this.past.received + (now?.received ?? 0), timedOut: this.past.timedOut + (now?.timedOut ?? 0), events: this.past.events + (now?.events ?? 0) }
+    return { up, since, version: state.state === 'up' ? state.identity.version : '', pid: state.state === 'up' ? state.identity.pid : 0, reason: state.state === 'up' ? '' : state.reason, connects: this.connects, messages }
+  }
+
   private quiet (): void {
+    const { client } = this
+    if (client !== null) for (const key of ['sent', 'received', 'timedOut', 'events'] as const) this.past[key] += client.tally[key]
+    this.client = null
+
     this.loadBalancer.down()
     this.interfaces?.close()
     this.interfaces = null

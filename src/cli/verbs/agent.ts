@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { createColors } from 'picocolors'
 import type { Command } from 'commander'
 import { LockstepError } from '../../contract/errors.js'
-import type { Backend } from '../../generated/proto/lockstep/v1/agent.js'
+import type { Backend, Program } from '../../generated/proto/lockstep/v1/agent.js'
 import { call } from '../client.js'
 import { socketPathOf, withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
@@ -55,6 +55,7 @@ async function status ({ io }: Cli, options: CommonOptions): Promise<number> {
     ['state', state + (info.reasons.length === 0 ? '' : `: ${info.reasons.join('; ')}`), (text) => paint(state) + text.slice(state.length)],
     ['agent', `${info.version}, node ${info.node}, instance ${info.instance}, pid ${info.pid}, up ${duration(Date.now() - Number(info.startedAtMs))}`],
     ['backend', `${info.backend}${info.hugepages ? ', huge pages' : ''}`],
+    ...info.program === undefined ? [] : [['dataplane', programLine(info.program), info.program.up ? undefined : c.yellow] as const],
     ['sessions', `${info.tableLive} of ${info.tableCapacity} (${use.toFixed(1)} %)`],
     ['running', config.running === undefined ? 'no configuration' : generationLine(config.running)],
     ...(config.unconfirmed === undefined ? [] : [['unconfirmed', `rolls back at ${time(config.unconfirmed.confirmByMs ?? 0n)} unless confirmed`, c.yellow] as const]),
@@ -63,6 +64,8 @@ async function status ({ io }: Cli, options: CommonOptions): Promise<number> {
   ]))
   return exitCode.ok
 }
+
+const programLine = ({ up, version, pid, sinceMs, reason }: Program): string => up ? `${version}, pid ${pid}, connected ${duration(Date.now() - Number(sinceMs))}` : `not connected for ${duration(Date.now() - Number(sinceMs))}: ${reason}`
 
 async function backends ({ io }: Cli, options: CommonOptions & { readonly capabilities?: boolean }): Promise<number> {
   const { backends: found } = await withAgent(io, options, async (a) => await call(a.agent, a.agent.listBackends, {}))

@@ -63,7 +63,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     nat,
     info: {
       version: '0.1.0', node: 'edge-1', instance: 'default', pid: process.pid, startedAt: 1_700_000_000_000, backend: 'userspace', generation: 7,
-      state: 'running', reasons: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25, rpcLoopDelayP99Ms: 2.5, switches: { done: 2, refused: 1, failed: 0, lastHandOverUs: 5123 }, cluster: [], gateway: { grpc: '127.0.0.1:50461', metrics: null }
+      state: 'running', reasons: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25, rpcLoopDelayP99Ms: 2.5, switches: { done: 2, refused: 1, failed: 0, lastHandOverUs: 5123 }, cluster: [], gateway: { grpc: '127.0.0.1:50461', metrics: null }, program: null
     },
     publish: (records, lost = 0) => { for (const s of subscribers) s(records, lost) },
     watchers: () => subscribers.size,

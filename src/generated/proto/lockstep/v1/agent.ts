@@ -137,6 +137,24 @@ export interface AgentGetInfoResponse {
   gatewayMetrics: string;
   /** As event_loop_delay_p99_ms, of the thread that serves gRPC. */
   rpcLoopDelayP99Ms: number;
+  /** The dataplane that the backend programs, as VPP; absent when it forwards by itself. */
+  program: Program | undefined;
+}
+
+/** A dataplane that is programmed. */
+export interface Program {
+  /** It answers, and has what it should have or refuses it. */
+  up: boolean;
+  /** Its own version; empty unless up. */
+  version: string;
+  /** Process id; 0 unless up. */
+  pid: number;
+  /** Since when it is up, or not, Unix milliseconds. */
+  sinceMs: bigint;
+  /** Why it is not up; empty when it is. */
+  reason: string;
+  /** Lives of it that were brought up since the agent started. */
+  connects: bigint;
 }
 
 /** Asks for nothing in particular. */
@@ -254,6 +272,7 @@ function createBaseAgentGetInfoResponse(): AgentGetInfoResponse {
     gatewayGrpc: "",
     gatewayMetrics: "",
     rpcLoopDelayP99Ms: 0,
+    program: undefined,
   };
 }
 
@@ -318,6 +337,9 @@ export const AgentGetInfoResponse: MessageFns<AgentGetInfoResponse> = {
     }
     if (message.rpcLoopDelayP99Ms !== 0) {
       writer.uint32(129).double(message.rpcLoopDelayP99Ms);
+    }
+    if (message.program !== undefined) {
+      Program.encode(message.program, writer.uint32(138).fork()).join();
     }
     return writer;
   },
@@ -461,6 +483,121 @@ export const AgentGetInfoResponse: MessageFns<AgentGetInfoResponse> = {
             }
 
             message.rpcLoopDelayP99Ms = reader.double();
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.program = Program.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseProgram(): Program {
+  return { up: false, version: "", pid: 0, sinceMs: 0n, reason: "", connects: 0n };
+}
+
+export const Program: MessageFns<Program> = {
+  encode(message: Program, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.up !== false) {
+      writer.uint32(8).bool(message.up);
+    }
+    if (message.version !== "") {
+      writer.uint32(18).string(message.version);
+    }
+    if (message.pid !== 0) {
+      writer.uint32(24).uint32(message.pid);
+    }
+    if (message.sinceMs !== 0n) {
+      if (BigInt.asUintN(64, message.sinceMs) !== message.sinceMs) {
+        throw new globalThis.Error("value provided for field message.sinceMs of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.sinceMs);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    if (message.connects !== 0n) {
+      if (BigInt.asUintN(64, message.connects) !== message.connects) {
+        throw new globalThis.Error("value provided for field message.connects of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.connects);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Program {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProgram();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.up = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.pid = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sinceMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.connects = reader.uint64() as bigint;
             continue;
           }
         }
