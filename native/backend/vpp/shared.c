@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend/vpp/socket.h" /* LS_VPP_OUTBOX_MAX */
+#include "backend/vpp/outbox.h"
 
 #define PING "control_ping_51077d14"
 #define PONG "control_ping_reply_f6b0b8ca"
@@ -45,8 +45,7 @@ struct ls_vpp_shared {
 	int rx_queue, kick;
 	struct file file;
 	pthread_mutex_t lock; /* of what follows */
-	uint8_t *out;
-	size_t used, room;
+	struct ls_vpp_outbox out;
 	bool greeted, closing, over;
 	int ping_id, pong_id;
 	uint32_t index, written, acked; /* messages that VPP has seen, by its answer to our last ping */
@@ -304,10 +303,9 @@ static uint8_t *outgoing(struct ls_vpp_shared *s, size_t *n)
 	uint8_t *frames;
 
 	pthread_mutex_lock(&s->lock);
-	frames = s->out;
-	*n = s->used;
-	s->out = NULL;
-	s->used = s->room = 0;
+	frames = s->out.bytes;
+	*n = s->out.used;
+	s->out = (struct ls_vpp_outbox){ 0 };
 	pthread_mutex_unlock(&s->lock);
 	return frames;
 }
@@ -467,7 +465,7 @@ static void release(struct ls_vpp_shared *s)
 	close(s->kick);
 	pthread_mutex_destroy(&s->lock);
 	ls_vpp_inbox_free(&s->in);
-	free(s->out);
+	free(s->out.bytes);
 	free(s);
 }
 
@@ -670,28 +668,6 @@ static int check_frames(const uint8_t *frames, size_t n)
 	return 0;
 }
 
-/* Under the lock. */
-static int append(struct ls_vpp_shared *s, const uint8_t *frames, size_t n)
-{
-	size_t room = s->room == 0 ? 4096 : s->room;
-	uint8_t *out;
-
-	if (s->used + n > LS_VPP_OUTBOX_MAX)
-		return ENOBUFS;
-	while (room < s->used + n)
-		room *= 2;
-	if (room != s->room) {
-		out = realloc(s->out, room);
-		if (!out)
-			return ENOMEM;
-		s->out = out;
-		s->room = room;
-	}
-	memcpy(s->out + s->used, frames, n);
-	s->used += n;
-	return 0;
-}
-
 int ls_vpp_shared_send(struct ls_vpp_shared *s, const uint8_t *frames, size_t n)
 {
 	int failed = check_frames(frames, n);
@@ -699,7 +675,7 @@ int ls_vpp_shared_send(struct ls_vpp_shared *s, const uint8_t *frames, size_t n)
 	if (failed != 0)
 		return failed;
 	pthread_mutex_lock(&s->lock);
-	failed = s->over ? EPIPE : !s->greeted ? EAGAIN : append(s, frames, n);
+	failed = s->over ? EPIPE : !s->greeted ? EAGAIN : ls_vpp_outbox_put(&s->out, frames, n);
 	pthread_mutex_unlock(&s->lock);
 	if (failed == 0)
 		kick(s);

@@ -1,4 +1,5 @@
 #include "backend/vpp/socket.h"
+#include "backend/vpp/outbox.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,22 +17,21 @@ struct ls_vpp_socket {
 	int fd, kick;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of what follows */
-	uint8_t *out;
-	size_t from, used, room; /* out[from, used) waits to be written */
+	struct ls_vpp_outbox out;
 	bool closing, over;
 };
 
 /* Under the lock. Writes what the socket takes now. 0 or an errno. */
 static int push(struct ls_vpp_socket *s)
 {
-	while (s->from < s->used) {
-		ssize_t n = send(s->fd, s->out + s->from, s->used - s->from, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (s->out.from < s->out.used) {
+		ssize_t n = send(s->fd, s->out.bytes + s->out.from, s->out.used - s->out.from, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR ? 0 : errno;
-		s->from += (size_t)n;
+		s->out.from += (size_t)n;
 	}
-	s->from = s->used = 0;
+	s->out.from = s->out.used = 0;
 	return 0;
 }
 
@@ -40,7 +40,7 @@ static bool waits(struct ls_vpp_socket *s, bool *closing)
 	bool some;
 
 	pthread_mutex_lock(&s->lock);
-	some = s->from < s->used;
+	some = s->out.from < s->out.used;
 	*closing = s->closing;
 	pthread_mutex_unlock(&s->lock);
 	return some;
@@ -153,33 +153,6 @@ int ls_vpp_socket_open(const char *path, void (*ready)(void *), void *arg, struc
 
 struct ls_vpp_inbox *ls_vpp_socket_inbox(struct ls_vpp_socket *s) { return &s->in; }
 
-/* Under the lock. */
-static int append(struct ls_vpp_socket *s, const uint8_t *frames, size_t n)
-{
-	size_t pending = s->used - s->from, room = s->room == 0 ? 4096 : s->room;
-	uint8_t *out;
-
-	if (pending + n > LS_VPP_OUTBOX_MAX)
-		return ENOBUFS;
-	if (s->from > 0) {
-		memmove(s->out, s->out + s->from, pending);
-		s->from = 0;
-		s->used = pending;
-	}
-	while (room < pending + n)
-		room *= 2;
-	if (room != s->room) {
-		out = realloc(s->out, room);
-		if (!out)
-			return ENOMEM;
-		s->out = out;
-		s->room = room;
-	}
-	memcpy(s->out + s->used, frames, n);
-	s->used += n;
-	return 0;
-}
-
 static void kick(struct ls_vpp_socket *s)
 {
 	uint64_t one = 1;
@@ -194,11 +167,11 @@ int ls_vpp_socket_send(struct ls_vpp_socket *s, const uint8_t *frames, size_t n)
 	int failed;
 
 	pthread_mutex_lock(&s->lock);
-	failed = s->over ? EPIPE : append(s, frames, n);
+	failed = s->over ? EPIPE : ls_vpp_outbox_put(&s->out, frames, n);
 	/* What the socket says against it, the thread is told by the socket too: it says why the link ended, after what had come before. */
 	if (failed == 0 && push(s) != 0)
-		s->from = s->used = 0;
-	rest = s->from < s->used;
+		s->out.from = s->out.used = 0;
+	rest = s->out.from < s->out.used;
 	pthread_mutex_unlock(&s->lock);
 	if (rest)
 		kick(s);
@@ -216,6 +189,6 @@ void ls_vpp_socket_close(struct ls_vpp_socket *s)
 	close(s->kick);
 	pthread_mutex_destroy(&s->lock);
 	ls_vpp_inbox_free(&s->in);
-	free(s->out);
+	free(s->out.bytes);
 	free(s);
 }

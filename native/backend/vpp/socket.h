@@ -5,8 +5,6 @@
 
 #include "backend/vpp/inbox.h"
 
-#define LS_VPP_OUTBOX_MAX ((size_t)16 << 20)
-
 struct ls_vpp_socket;
 
 /* 0 or an errno: ENOENT, ECONNREFUSED nobody listens, EACCES, EAGAIN its queue of connections is full (it hangs), ENAMETOOLONG. `ready` is called on the

