@@ -8,7 +8,7 @@ import type { ProbeResult, ProgramStatus } from '../../contract/dataplane.js'
 import type { Desired, VppSettings } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
 import type { NativeCore, NativeVppStats } from '../../native/binding.js'
-import { native } from '../../native/errors.js'
+import { fromNative, native } from '../../native/errors.js'
 import type { Forwarder, Program } from '../table/forwarder.js'
 import { VppClient, type VppTransport } from './client.js'
 import { vppCapabilities } from './capabilities.js'
@@ -79,9 +79,13 @@ export class VppForwarder implements Forwarder {
 
   private transport (ready: () => void): VppTransport {
     const { core, settings: { apiSocket, transport, library, apiPrefix }, name } = this.o
-    return transport === 'shm'
-      ? native(() => sharedTransport(new core.VppShared(library, apiPrefix, name.slice(0, 63), ready)), { next: 'see agent.vpp.library and api-prefix, or set agent.vpp.transport to socket' })
-      : native(() => new core.VppSocket(apiSocket, ready), { next: 'start VPP, or set agent.vpp.api-socket' })
+    if (transport === 'shm') return native(() => sharedTransport(new core.VppShared(library, apiPrefix, name.slice(0, 63), ready)), { next: 'see agent.vpp.library and api-prefix, or set agent.vpp.transport to socket' })
+    try {
+      return new core.VppSocket(apiSocket, ready)
+    } catch (error) {
+      const denied = fromNative(error).code === 'LS_E_PERMISSION'
+      throw fromNative(error, { next: denied ? 'let the user of the agent into the group of its sockets (VPP: unix { gid vpp })' : 'start VPP, or set agent.vpp.api-socket' })
+    }
   }
 
   /** VPP forwards on. */

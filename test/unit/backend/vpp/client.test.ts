@@ -1,6 +1,6 @@
 /** The client against conversations of a real VPP, and against a VPP that misbehaves. */
 import t, { type Test } from 'tap'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -130,6 +130,13 @@ t.test('nobody there', async (t) => {
   await t.rejects(openClient(t, `${dir}/file`), { code: 'LS_E_SYSTEM', message: /refused/ })
   await t.rejects(openClient(t, `/${'x'.repeat(200)}`), { code: 'LS_E_INVALID' })
   await t.rejects(openClient(t, `${dir}/api.sock`, { name: 'x'.repeat(64) }), { code: 'LS_V_NAME' })
+})
+
+const root = process.getuid?.() === 0
+t.test('a socket that is not for us', { skip: root ? 'root may connect to every socket: needs another user' : false }, async (t) => {
+  const path = await server(t, () => undefined)
+  chmodSync(path, 0)
+  await t.rejects(openClient(t, path), { code: 'LS_E_PERMISSION', errorClass: 'unavailable', message: /Permission denied/ })
 })
 
 t.test('one that accepts and is silent', async (t) => {
