@@ -5,9 +5,11 @@ import { sharedTransport } from '../../src/backend/vpp/shared.js'
 import { fromNative } from '../../src/native/errors.js'
 import { loadCore } from '../../src/native/load.js'
 
-const noted = async (t: Test, name: string, timeoutMs: number, object: string, open: (ready: () => void) => VppTransport): Promise<VppClient> => {
+interface Options { readonly name?: string, readonly timeoutMs?: number, readonly signal?: AbortSignal }
+
+const noted = async (t: Test, { name = 'fixture', timeoutMs = 2000, signal }: Options, object: string, open: (ready: () => void) => VppTransport): Promise<VppClient> => {
   const client = await VppClient.open({
-    name, timeoutMs,
+    name, timeoutMs, ...signal === undefined ? {} : { signal },
     connect: (ready) => {
       try {
         return open(ready)
@@ -20,8 +22,8 @@ const noted = async (t: Test, name: string, timeoutMs: number, object: string, o
   return client
 }
 
-export const openClient = async (t: Test, path: string, { name = 'fixture', timeoutMs = 2000 } = {}): Promise<VppClient> =>
-  await noted(t, name, timeoutMs, path, (ready) => new (loadCore().VppSocket)(path, ready))
+export const openClient = async (t: Test, path: string, o: Options = {}): Promise<VppClient> =>
+  await noted(t, o, path, (ready) => new (loadCore().VppSocket)(path, ready))
 
-export const openShared = async (t: Test, library: string, prefix: string, { name = 'fixture', timeoutMs = 2000 } = {}): Promise<VppClient> =>
-  await noted(t, name, timeoutMs, library, (ready) => sharedTransport(new (loadCore().VppShared)(library, prefix, name, ready)))
+export const openShared = async (t: Test, library: string, prefix: string, o: Options = {}): Promise<VppClient> =>
+  await noted(t, o, library, (ready) => sharedTransport(new (loadCore().VppShared)(library, prefix, o.name ?? 'fixture', ready)))

@@ -31,6 +31,8 @@ export interface VppClientOptions {
   readonly name: string
   /** For each request. */
   readonly timeoutMs: number
+  /** Closes it, whatever it does. */
+  readonly signal?: AbortSignal
 }
 
 /** VPP answered, and the answer is no. */
@@ -97,7 +99,9 @@ export class VppClient {
   static async open (o: VppClientOptions): Promise<VppClient> {
     if (Buffer.byteLength(o.name) >= NAME_BYTES) throw new LockstepError('invalid', 'LS_V_NAME', 'the name is too long for VPP', { found: o.name, expected: `at most ${NAME_BYTES - 1} bytes` })
     const client = new VppClient(o)
+    o.signal?.addEventListener('abort', client.abort)
     try {
+      o.signal?.throwIfAborted()
       await client.greet()
     } catch (error) {
       client.close()
@@ -143,6 +147,8 @@ export class VppClient {
   }
 
   close (): void { this.finish('closed') }
+
+  private readonly abort = (): void => { this.close() }
 
   private find (key: string): number | undefined {
     const known = this.ids.get(key)
@@ -356,6 +362,7 @@ export class VppClient {
   private finish (reason: string): void {
     if (this.over !== null) return
     this.over = reason
+    this.o.signal?.removeEventListener('abort', this.abort)
     this.transport.close()
     if (this.sweeper !== null) clearInterval(this.sweeper)
     const gone = this.gone()

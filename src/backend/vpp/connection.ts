@@ -27,7 +27,8 @@ export interface VppLife<S extends StatsSegment> {
 export type VppState = { readonly state: 'up', readonly identity: VppIdentity, readonly sinceMs: number } | { readonly state: 'down', readonly reason: string, readonly tries: number, readonly sinceMs: number }
 
 export interface VppConnectionOptions<S extends StatsSegment> {
-  readonly connect: () => Promise<VppClient>
+  /** The client is closed with the signal, also while it connects. */
+  readonly connect: (signal: AbortSignal) => Promise<VppClient>
   /** Of the VPP that was just connected; `null`: there is none. @throws why it cannot be had */
   readonly attach: () => S | null
   /** VPP answers. What it throws ends this life. */
@@ -55,8 +56,10 @@ export class VppConnection<S extends StatsSegment> {
   private timer: NodeJS.Timeout | null = null
   private pinger: NodeJS.Timeout | null = null
   private trying: Promise<void> | null = null
-  private closed = false
+  private readonly ending = new AbortController()
   private tries = 0
+
+  private get closed (): boolean { return this.ending.signal.aborted }
 
   constructor (private readonly o: VppConnectionOptions<S>) { this.current = { state: 'down', reason: 'not connected yet', tries: 0, sinceMs: o.nowMs() } }
 
@@ -71,7 +74,7 @@ export class VppConnection<S extends StatsSegment> {
   async start (): Promise<void> { await this.attempt() }
 
   async close (): Promise<void> {
-    this.closed = true
+    this.ending.abort()
     if (this.timer !== null) clearTimeout(this.timer)
     this.down('closed')
     await this.trying
@@ -86,7 +89,7 @@ export class VppConnection<S extends StatsSegment> {
     let client: VppClient | null = null
     let stats: S | null = null
     try {
-      client = await this.o.connect()
+      client = await this.o.connect(this.ending.signal)
       const { version, build_date: buildDate } = await client.call('show_version_51077d14', {})
       const { vpe_pid: pid } = await client.call('control_ping_51077d14', {})
       stats = this.o.attach()

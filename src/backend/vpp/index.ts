@@ -65,7 +65,7 @@ export class VppForwarder implements Forwarder {
   async start (): Promise<void> {
     const { core, settings: { statsSocket }, name, nowMs } = this.o
     this.connection ??= new VppConnection({
-      connect: async () => await VppClient.open({ name: name.slice(0, 63), timeoutMs: REPLY_MS, connect: ready => this.transport(ready) }),
+      connect: async (signal) => await VppClient.open({ signal, name: name.slice(0, 63), timeoutMs: REPLY_MS, connect: ready => this.transport(ready) }),
       attach: () => statsSocket === null ? null : native(() => new core.VppStats(statsSocket, STATS_MS), { object: statsSocket, next: 'set agent.vpp.stats-socket, to null if this VPP has none' }),
       onUp: async (life) => { await this.up(life) },
       onDown: (reason) => {

@@ -19,7 +19,7 @@ function rig (t: Test, path: string, { attach = () => null, onUp = async () => u
   const log: string[] = []
   const segments: Segment[] = []
   const connection = new VppConnection<Segment>({
-    connect: async () => await openClient(t, path, { timeoutMs }),
+    connect: async (signal) => await openClient(t, path, { timeoutMs, signal }),
     attach: () => {
       const refused = attach()
       if (refused !== null) throw new Error(refused)
@@ -132,6 +132,16 @@ t.test('closed in the middle of a connection that comes up', async (t) => {
   await starting
   t.equal(connection.state.state, 'down')
   t.ok(log.includes('down closed'), log.join())
+})
+
+t.test('closed while nobody answers the greeting: at once', async (t) => {
+  const vpp = await replay(t, long, { alter: () => null })
+  const { connection } = rig(t, vpp.path, { timeoutMs: 60_000 })
+  const starting = connection.start()
+  await sleep(50)
+  await connection.close()
+  await starting
+  t.match(connection.state, { state: 'down' })
 })
 
 t.test('waits double up to five seconds, and at least half of each is waited', async (t) => {
