@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { BackendChoice } from './backend/choice.js'
-import { openBackends, probeBackends, requireBackend } from './backend/registry.js'
+import { openBackends, probeBackends, requireBackend, requireStart } from './backend/registry.js'
 import { SwitchWatch } from './backend/switch-watch.js'
 import { TableDataPlane, type Compiler } from './backend/table/index.js'
 import { netnsPath } from './backend/table/ports.js'
@@ -97,7 +97,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const instance = o.instance ?? agent.instance
   const choice = await BackendChoice.open(held.directory)
   const backend = backendOf(o.backend ?? choice.of(agent.backend))
-  if (backend !== 'vpp') requireBackend(backend, agent.vpp.apiSocket) // VPP may come later
+  requireStart(backend)
 
   for (const note of store.notes) log.warn({ note }, 'the state directory was repaired')
 
@@ -118,7 +118,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     log[event.level]({ event: event.name, ...event.fields }, 'load balancing')
   }
   const balancing = startBalancing({
-    netns: agent.netns === null ? null : netnsPath(agent.netns), netnsPath, stateDirectory: held.directory, inherited: backends.inherited || backend === 'vpp', refresh: async (why) => await refresh(why),
+    netns: agent.netns === null ? null : netnsPath(agent.netns), netnsPath, stateDirectory: held.directory, inherited: backends.forwarding, refresh: async (why) => await refresh(why),
     flush: async (reals) => {
       const d = authority.desired()
       const groups = new Map(d?.vips.map(({ name, redundancyGroup }) => [name, redundancyGroup]))

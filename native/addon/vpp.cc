@@ -214,7 +214,6 @@ void InitVpp(Napi::Env env, Napi::Object exports)
 {
 	auto shared = methods<VppShared>();
 
-
 	shared.push_back(Napi::ObjectWrap<VppShared>::InstanceMethod<&VppShared::greeted>("greeted"));
 	shared.push_back(Napi::ObjectWrap<VppShared>::InstanceMethod<&VppShared::lookup>("lookup"));
 	exports.Set("VppSocket", Napi::ObjectWrap<VppSocket>::DefineClass(env, "VppSocket", methods<VppSocket>()));

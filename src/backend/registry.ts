@@ -30,6 +30,8 @@ export interface Backends {
   readonly folder: string | null
   /** A predecessor's programs forward on this table already. */
   readonly inherited: boolean
+  /** Packets may be on their way through what an earlier life left: those programs, or a daemon. */
+  readonly forwarding: boolean
   readonly close: () => void
 }
 
@@ -49,7 +51,13 @@ const notBuilt: readonly ProbeResult[] = (['dpdk'] as const).map(backend => ({ b
 
 export const probeBackends = (vppSocket?: string): readonly ProbeResult[] => [probeUserspace(), probeEbpf(), ...notBuilt, probeVpp(vppSocket)]
 
-/** @throws unsupported LS_A_BACKEND: the backend cannot run here, with what is missing. */
+/** Their packets go through a daemon of its own, which may start after the agent and forwards on without it. */
+const daemons: ReadonlySet<BackendName> = new Set(['vpp'])
+
+/** To begin with. @throws unsupported LS_A_BACKEND */
+export function requireStart (backend: BackendName): void { if (!daemons.has(backend)) requireBackend(backend) }
+
+/** To switch to. @throws unsupported LS_A_BACKEND: the backend cannot run here, with what is missing. */
 export function requireBackend (backend: BackendName, vppSocket?: string): void {
   const all = probeBackends(vppSocket)
   const found = all.find(p => p.backend === backend)
@@ -69,7 +77,7 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
   const ebpf = addon !== null && probeEbpf().available && (o.agent.table.hugepages !== 'on' || o.backend === 'ebpf') ? openMaps(o) : null
   if (ebpf === null) {
     const table = openMemory(o)
-    return { table, forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], vpp(table)]), inherited: false, folder: null, close: () => undefined }
+    return { table, forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], vpp(table)]), inherited: false, forwarding: daemons.has(o.backend), folder: null, close: () => undefined }
   }
   const { existed, links, regions } = ebpf.info()
   const folder = pinFolder(o.instance)
@@ -91,6 +99,7 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
     table,
     forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, new KeeperWatch(folder, netnsPath(o.agent.netns), keeper), o.stateDirectory)], vpp(table)]),
     inherited: existed,
+    forwarding: existed || daemons.has(o.backend),
     folder,
     close: () => { ebpf.close() }
   }

@@ -3,7 +3,7 @@ import t from 'tap'
 import { conformance } from './suite.js'
 import { makeUserspace } from './userspace-rig.js'
 
-const others = { dpdk: 'not built into this version', vpp: 'it forwards by itself, without the session table: test/agent/vpp.test.ts and test/lab/vpp.test.ts' } as const
+const others = { dpdk: 'needs a build with DPDK (libdpdk-dev), which this version has not', vpp: 'it forwards by itself, without the session table: test/agent/vpp.test.ts and test/lab/vpp.test.ts' } as const
 
 const rig = await makeUserspace()
 const found = await rig.dataplane.probe()

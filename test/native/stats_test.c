@@ -101,8 +101,10 @@ static void *serve(void *arg)
 
 static void listen_at(struct server *s, enum answer answer, int passed)
 {
+	const char *folder = getenv("TMPDIR");
+
 	*s = (struct server){ .name = { .sun_family = AF_UNIX }, .answer = answer, .passed = passed };
-	snprintf(s->name.sun_path, sizeof(s->name.sun_path), "/tmp/ls-stats-%d.sock", getpid());
+	snprintf(s->name.sun_path, sizeof(s->name.sun_path), "%s/ls-stats-%d.sock", folder ? folder : P_tmpdir, getpid());
 	unlink(s->name.sun_path);
 	s->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	CHECK(bind(s->fd, (struct sockaddr *)&s->name, sizeof(s->name)) == 0 && listen(s->fd, 1) == 0);

@@ -40,6 +40,8 @@ export class ModelServer {
   interfaces = interfaces()
   /** Interfaces that answers of translated reals are looked for on, each time it was said. */
   readonly natTold: string[] = []
+  /** How often each was asked for. */
+  readonly asked = new Map<string, number>()
   /** Nothing is answered. */
   hangs = false
   private readonly sockets = new Set<Socket>()
@@ -108,6 +110,7 @@ export class ModelServer {
       return
     }
     const key = this.keys.get(id) ?? ''
+    this.asked.set(key, (this.asked.get(key) ?? 0) + 1)
     const context = frame.readUInt32BE(HEADER + 6)
     const say = (answer: AnswerKey, values: Values): void => { socket.write(this.framed(answer, context, values)) }
     if (key in dumps) for (const values of await this.rows(key as DumpKey, this.codec.read(dumps[key as DumpKey].fields, frame, HEADER + 10, frame.length))) say(dumps[key as DumpKey].details, values)

@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "backend/vpp/outbox.h"
+#include "backend/vpp/segment.h"
 
 #define PING "control_ping_51077d14"
 #define PONG "control_ping_reply_f6b0b8ca"
@@ -29,21 +29,14 @@
 #define PREDECESSOR_MS 15000
 #define LEAVE_MS 3000
 #define FAILED_MAX 500u /* each connection that fails leaves a message in VPP's queue of 1024 */
-#define SEGMENT_AT 0x130000000ull /* where every process maps it on x86-64: MAP_FIXED, so what is there would be lost */
-#define SEGMENT_SLACK (16ull * 4096) /* begins up to so much later */
-
-struct file {
-	dev_t dev;
-	ino_t ino;
-};
 
 struct ls_vpp_shared {
 	struct ls_vpp_inbox in;
 	const struct ls_vpp_library *vac;
-	char name[LS_VPP_SHARED_NAME_MAX + 1], segment[128];
+	char name[LS_VPP_SHARED_NAME_MAX + 1];
 	bool prefixed;
 	int rx_queue, kick;
-	struct file file;
+	struct ls_vpp_segment segment;
 	pthread_mutex_t lock; /* of what follows */
 	struct ls_vpp_outbox out;
 	bool greeted, closing, over;
@@ -63,7 +56,7 @@ static struct {
 	struct ls_vpp_shared *owner; /* opened and not closed */
 	bool busy;                   /* a thread is in the library, or between its connect and disconnect */
 	char prefix[LS_VPP_SHARED_PREFIX_MAX + 1]; /* the library keeps the pointer */
-	struct file dead, failed;    /* segment of a VPP that ended; of one that did not answer, `tries` times */
+	struct ls_vpp_file dead, failed; /* segment of a VPP that ended; of one that did not answer, `tries` times */
 	unsigned int tries;
 } the = { .lock = PTHREAD_MUTEX_INITIALIZER, .freed = PTHREAD_COND_INITIALIZER };
 
@@ -112,15 +105,6 @@ static void kick(struct ls_vpp_shared *s)
 
 	while (write(s->kick, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
-}
-
-static bool same_file(struct file a, struct file b) { return a.dev == b.dev && a.ino == b.ino && a.ino != 0; }
-
-static struct file file_of(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 ? (struct file){ st.st_dev, st.st_ino } : (struct file){ 0, 0 };
 }
 
 /* Once; what is said first counts. `ready` is called under the lock: after close() it is not. */
@@ -200,28 +184,9 @@ static void close_gate(const struct ls_vpp_shared *s)
 
 /* ---- the thread */
 
-/* True: that process has the segment mapped, so it is of our pid namespace, and likely VPP. */
-static bool maps_it(int pid, const struct ls_vpp_shared *s)
-{
-	char path[64], line[4608];
-	bool found = false;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	f = pid > 0 && pid != getpid() ? fopen(path, "re") : NULL;
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		unsigned long ino = 0;
-
-		found = sscanf(line, "%*s %*s %*s %*s %lu", &ino) == 1 && ino == s->file.ino && strstr(line, s->segment) != NULL;
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
 static void watch(struct ls_vpp_shared *s)
 {
-	if (!maps_it(s->pid, s))
+	if (!ls_vpp_segment_mapped_by(&s->segment, s->pid))
 		return;
 	s->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
 	if (s->pidfd >= 0)
@@ -231,7 +196,7 @@ static void watch(struct ls_vpp_shared *s)
 static void remember_dead(const struct ls_vpp_shared *s)
 {
 	pthread_mutex_lock(&the.lock);
-	the.dead = s->file;
+	the.dead = s->segment.file;
 	pthread_mutex_unlock(&the.lock);
 }
 
@@ -326,7 +291,7 @@ static void rest(struct ls_vpp_shared *s)
 		s->pidfd = -1;
 		remember_dead(s);
 		end(s, ECONNRESET, why);
-	} else if (n == 0 && !same_file(file_of(s->segment), s->file))
+	} else if (n == 0 && !ls_vpp_segment_stands(&s->segment))
 		end(s, ECONNRESET, "VPP has ended or was started anew: its segment is another");
 }
 
@@ -451,8 +416,8 @@ static bool connect_library(struct ls_vpp_shared *s)
 	snprintf(why, sizeof(why), "vac_connect failed: %d%s%.400s", failed, gate.warning[0] != '\0' ? ", " : "", gate.warning);
 	pthread_mutex_unlock(&gate.lock);
 	pthread_mutex_lock(&the.lock);
-	the.tries = same_file(the.failed, s->file) ? the.tries + 1 : 1;
-	the.failed = s->file;
+	the.tries = ls_vpp_same_file(the.failed, s->segment.file) ? the.tries + 1 : 1;
+	the.failed = s->segment.file;
 	pthread_mutex_unlock(&the.lock);
 	end(s, ECONNREFUSED, why);
 	return false;
@@ -492,65 +457,6 @@ static void *keep(void *arg)
 
 /* ---- the caller's */
 
-/* Whether something of ours lies where the library will map its segment over it. */
-static bool taken(uint64_t from, uint64_t bytes)
-{
-#ifdef __x86_64__
-	char line[4608];
-	bool found = false;
-	FILE *f = fopen("/proc/self/maps", "re");
-
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		unsigned long long start, past;
-
-		found = sscanf(line, "%llx-%llx", &start, &past) == 2 && start < from + bytes && past > from && !strstr(line, "/dev/shm/");
-	}
-	if (f)
-		fclose(f);
-	return found;
-#else
-	return false;
-#endif
-}
-
-static enum ls_status status_of(int failed) { return failed == EACCES || failed == EPERM ? LS_E_PERMISSION : LS_E_SYSTEM; }
-
-/* The library would wait for a segment that is not there, and make one that VPP then cannot. */
-static enum ls_status find_segment(const struct ls_vpp_shared_options *o, struct ls_vpp_shared *s, char why[LS_VPP_WHY])
-{
-	static const char *const parts[] = { "global_vm", "vpe-api" };
-	struct stat st = { 0 };
-
-	for (int i = 0; i < 2; i++) {
-		int fd, failed;
-
-		snprintf(s->segment, sizeof(s->segment), "/dev/shm/%s%s%s", o->prefix ? o->prefix : "", o->prefix ? "-" : "", parts[i]);
-		fd = open(s->segment, O_RDWR | O_CLOEXEC);
-		failed = errno;
-		if (fd < 0 || fstat(fd, &st) != 0) {
-			snprintf(why, LS_VPP_WHY, "%s: %s", s->segment, strerror(failed));
-			if (fd >= 0)
-				close(fd);
-			return status_of(failed);
-		}
-		close(fd);
-		if (i == 0 && taken(SEGMENT_AT, SEGMENT_SLACK + (uint64_t)st.st_size)) {
-			snprintf(why, LS_VPP_WHY, "memory of this process lies at 0x%llx, where the segment of VPP must be", SEGMENT_AT);
-			return LS_E_BUSY;
-		}
-	}
-	s->file = (struct file){ st.st_dev, st.st_ino };
-	if (same_file(s->file, the.dead)) {
-		snprintf(why, LS_VPP_WHY, "%s is of a VPP that has ended", s->segment);
-		return LS_E_SYSTEM;
-	}
-	if (same_file(s->file, the.failed) && the.tries >= FAILED_MAX) {
-		snprintf(why, LS_VPP_WHY, "%s: VPP did not answer %u connections: no more are tried until it is started anew", s->segment, the.tries);
-		return LS_E_SYSTEM;
-	}
-	return LS_OK;
-}
-
 static bool fits(const char *text, size_t most)
 {
 	return text[0] != '\0' && strlen(text) <= most && !strchr(text, '/');
@@ -574,7 +480,19 @@ static enum ls_status check(const struct ls_vpp_shared_options *o, struct ls_vpp
 		return LS_E_BUSY;
 	}
 	status = ls_vpp_library_load(o->library, &s->vac, why);
-	return status == LS_OK ? find_segment(o, s, why) : status;
+	if (status == LS_OK)
+		status = ls_vpp_segment_find(o->prefix, &s->segment, why);
+	if (status != LS_OK)
+		return status;
+	if (ls_vpp_same_file(s->segment.file, the.dead)) {
+		snprintf(why, LS_VPP_WHY, "%s is of a VPP that has ended", s->segment.path);
+		return LS_E_SYSTEM;
+	}
+	if (ls_vpp_same_file(s->segment.file, the.failed) && the.tries >= FAILED_MAX) {
+		snprintf(why, LS_VPP_WHY, "%s: VPP did not answer %u connections: no more are tried until it is started anew", s->segment.path, the.tries);
+		return LS_E_SYSTEM;
+	}
+	return LS_OK;
 }
 
 static int start(struct ls_vpp_shared *s)

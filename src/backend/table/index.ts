@@ -182,9 +182,9 @@ export class TableDataPlane implements DataPlane {
       }
       if (this.desired !== null && this.last !== null && from.program !== null && to.program === null) await this.replace(this.desired, this.last.generation, signal, false) // rings that it picks from
       const ports = this.ports.all()
-      const result = await switchForwarder({ from, to, desired: this.desired, ports, facts: this.facts(ports), sessions: () => this.o.table.info().live, tell: this.tell })
+      const weight = this.desired === null ? () => 0 : this.o.compiler.weight(this.desired)
+      const result = await switchForwarder({ from, to, desired: this.desired, ports, facts: this.facts(ports), weight, sessions: () => this.o.table.info().live, tell: this.tell })
       this.forwarder = to
-      if (this.desired !== null) await to.program?.follow(this.desired, this.o.compiler.weight(this.desired))
       return result
     })
   }
@@ -277,8 +277,8 @@ export class TableDataPlane implements DataPlane {
     await after('new ports', ports.enable)
     await after('old ports', ports.closeStale)
     await after('ports', () => { warnings.push(...this.forwarder.settle(ports.all)) })
+    if (programmed) await after('the dataplane', async () => { warnings.push(...await this.forwarder.program?.follow(d, this.o.compiler.weight(d)) ?? []) })
     warnings.push(...this.degraded())
-    await after('the dataplane', async () => { warnings.push(...await this.forwarder.program?.follow(d, this.o.compiler.weight(d)) ?? []) })
     await after('the other backend', async () => { await this.settleAlone() })
     if (d.reload.policyRematch) await after('sessions were not looked up in the new policies', async () => { await this.o.table.reevaluate() })
     this.last = result()

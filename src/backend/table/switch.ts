@@ -1,6 +1,6 @@
 /** From one forwarder to another, port by port, while traffic flows: each is received from at every moment. */
 import type { BackendName } from '../../contract/dataplane.js'
-import type { Desired } from '../../contract/desired.js'
+import type { Desired, Real, Vip } from '../../contract/desired.js'
 import { classOf, LockstepError } from '../../contract/errors.js'
 import type { SwitchEvent, SwitchResult } from '../../contract/services.js'
 import type { Forwarder, PortFact } from './forwarder.js'
@@ -13,12 +13,14 @@ export interface Switch {
   readonly desired: Desired | null
   readonly ports: readonly OpenPort[]
   readonly facts: Readonly<Record<string, PortFact>>
+  /** Shares of new flows now, for a dataplane that is programmed. */
+  readonly weight: (vip: Vip, real: Real) => number
   readonly sessions: () => number
   readonly tell: (event: SwitchEvent) => void
 }
 
 /** Told as events: begun, each port, and how it ended. @throws what refused it, before anything is touched, or what failed, when the ports are given back. */
-export async function switchForwarder ({ from, to, desired, ports, facts, sessions, tell }: Switch): Promise<SwitchResult> {
+export async function switchForwarder ({ from, to, desired, ports, facts, weight, sessions, tell }: Switch): Promise<SwitchResult> {
   const began = performance.now()
   const way = { from: from.name, to: to.name }
   try {
@@ -34,10 +36,12 @@ export async function switchForwarder ({ from, to, desired, ports, facts, sessio
   tell({ event: 'switch_begin', ...way, ports: ports.map(p => p.port.name) })
   const moved: Array<{ name: string, handOverUs: number }> = []
   const handed: OpenPort[] = []
+  const warnings: string[] = []
   try {
     await to.start()
     const missing = to.program?.missing() ?? ''
     if (missing !== '') throw new LockstepError('unavailable', 'LS_B_SWITCH_DOWN', 'the other backend cannot take over now', { object: `switch from ${from.name} to ${to.name}`, found: missing })
+    if (desired !== null) warnings.push(...await to.program?.follow(desired, weight) ?? []) // it has all of it before the first packet
     for (const port of ports) to.open(port)
     for (const port of ports) {
       const at = performance.now()
@@ -54,7 +58,6 @@ export async function switchForwarder ({ from, to, desired, ports, facts, sessio
     throw error
   }
   // `to` forwards, whatever remains of the other
-  const warnings: string[] = []
   await attempt(warnings, `what ${from.name} left`, async () => {
     for (const port of ports) from.close(port)
     await from.leave()

@@ -107,9 +107,9 @@ export class VppForwarder implements Forwarder {
     this.client = client
     this.interfaces = await VppInterfaces.open(client, stats, (name, fields) => {
       this.o.tell(name, fields)
-      void this.loadBalancer.pass().catch(() => undefined) // routes lead elsewhere now
+      void this.loadBalancer.pass('changed').catch(() => undefined)
     })
-    await this.loadBalancer.up(client, stats)
+    await this.loadBalancer.up(client, stats, () => this.interfaces?.devices ?? [])
     this.connects++
     this.o.tell('vpp-connect', { version, pid, messages })
   }
@@ -126,7 +126,6 @@ export class VppForwarder implements Forwarder {
     const { client } = this
     if (client !== null) for (const key of ['sent', 'received', 'timedOut', 'events'] as const) this.past[key] += client.tally[key]
     this.client = null
-
     this.loadBalancer.down()
     this.interfaces?.close()
     this.interfaces = null

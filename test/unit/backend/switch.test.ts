@@ -2,7 +2,7 @@
 import t from 'tap'
 import { refusal, switchForwarder } from '../../../src/backend/table/switch.js'
 import { SwitchWatch } from '../../../src/backend/switch-watch.js'
-import type { Forwarder } from '../../../src/backend/table/forwarder.js'
+import type { Forwarder, Program } from '../../../src/backend/table/forwarder.js'
 import type { OpenPort } from '../../../src/backend/table/ports.js'
 import type { BackendName } from '../../../src/contract/dataplane.js'
 import { LockstepError } from '../../../src/contract/errors.js'
@@ -34,16 +34,30 @@ function forwarder (name: BackendName, journal: string[], broken: readonly strin
   }
 }
 
+/** A dataplane with tables of its own. */
+function program (journal: string[], broken: readonly string[]): Program {
+  return {
+    missing: () => '', links: () => [], status: () => { throw new Error('not asked') }, flush: async () => { await Promise.resolve() },
+    loadBalancer: { ringHashes: () => new Map(), readBack: async () => await Promise.resolve([]), reconcile: async () => await Promise.reject(new Error('not asked')) },
+    follow: async () => {
+      await Promise.resolve()
+      journal.push('follow')
+      if (broken.includes('follow')) throw new Error('follow: broken')
+      return ['VIP web: refused']
+    }
+  }
+}
+
 interface Ran { readonly journal: string[], readonly lines: Array<{ level: string } & Record<string, unknown>>, readonly error: unknown, readonly watch: SwitchWatch }
 
-async function run (broken: readonly string[] = [], d = kernelOnly): Promise<Ran> {
+async function run (broken: readonly string[] = [], d = kernelOnly, programmed = false): Promise<Ran> {
   const journal: string[] = []
   const lines: Ran['lines'] = []
   const line = (level: string) => (fields: object) => { lines.push({ level, ...fields }) }
   const watch = new SwitchWatch({ info: line('info'), warn: line('warn'), error: line('error') })
   const ports = d.ports.map((port, i): OpenPort => ({ port, device: i + 1, mac: '', mtu: 1500, ifindex: i + 2, spec: {} as OpenPort['spec'] }))
   const error: unknown = await switchForwarder({
-    from: forwarder('userspace', journal, broken), to: forwarder('ebpf', journal, broken, false), desired: d, ports, facts: {}, sessions: () => 7, tell: (e: SwitchEvent) => { watch.tell(e) }
+    from: forwarder('userspace', journal, broken), to: { ...forwarder('ebpf', journal, broken, false), program: programmed ? program(journal, broken) : null }, desired: d, ports, facts: {}, weight: () => 100, sessions: () => 7, tell: (e: SwitchEvent) => { watch.tell(e) }
   }).then(() => null, (e: unknown) => e)
   return { journal, lines, error, watch }
 }
@@ -91,4 +105,13 @@ t.test('what the old one cannot put away is a warning: the new one forwards', as
   const { lines, error } = await run(['userspace leave'])
   t.equal(error, null)
   t.match(lines.at(-1), { event: 'switch_end', warnings: ['what userspace left: userspace leave: broken', 'port lan: slow'] })
+})
+
+t.test('a dataplane that is programmed has everything before the first port is handed over; what it refuses is told, and when it cannot be programmed the other goes on', async (t) => {
+  const { journal, lines } = await run([], kernelOnly, true)
+  t.same(journal.slice(0, 6), ['ebpf guard', 'ebpf start', 'follow', 'ebpf open lan', 'ebpf open wan', 'ebpf enable lan'])
+  t.match(lines.at(-1), { event: 'switch_end', warnings: ['VIP web: refused', 'port lan: slow'] })
+  const failed = await run(['follow'], kernelOnly, true)
+  t.match(failed.lines.at(-1), { event: 'switch_failed', back: [], left: [], reason: 'follow: broken' })
+  t.same(failed.journal.slice(2), ['follow', 'ebpf close lan', 'ebpf close wan', 'ebpf leave'])
 })

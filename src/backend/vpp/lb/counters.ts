@@ -34,20 +34,20 @@ const lookup = 'ip_route_lookup_710d6471'
 
 export class LbCounters {
   private readonly increments = new Increments()
-  /** Prefix -> index of its load-balance object, by which routes are counted. */
-  private routes: ReadonlyMap<string, number> = new Map()
+  /** Prefix -> index of its load-balance object, by which routes are counted; `null`: VPP has no such route. */
+  private routes: ReadonlyMap<string, number | null> = new Map()
   private counted: Counted = { vips: [], reals: [] }
 
   constructor (private readonly client: VppClient, private readonly stats: NativeVppStats) {}
 
-  /** What is counted from now on; routes are looked up again, as they may have changed. */
-  async count (counted: Counted): Promise<void> {
+  /** What is counted from now on. A look at a route stops VPP's packets for a moment: only what `changed`, or was not counted before, is looked up. */
+  async count (counted: Counted, changed: 'all' | ReadonlySet<string>): Promise<void> {
     const prefixes = [...new Set([...counted.vips.map(({ prefix }) => prefix), ...counted.reals.map(({ address }) => hostPrefix(address))])]
-    const found = await Promise.all(prefixes.map(async (prefix) => {
-      const index = await this.client.call(lookup, { table_id: 0, exact: 1, prefix }).then(({ route }) => route.stats_index, () => null)
-      return index === null ? [] : [[prefix, index] as const]
-    }))
-    this.routes = new Map(found.flat())
+    const same = (prefix: string): boolean => changed !== 'all' && !changed.has(prefix)
+    this.routes = new Map(await Promise.all(prefixes.map(async (prefix) => {
+      const known = same(prefix) ? this.routes.get(prefix) : undefined
+      return [prefix, known === undefined ? await this.client.call(lookup, { table_id: 0, exact: 1, prefix }).then(({ route }) => route.stats_index, () => null) : known] as const
+    })))
     this.counted = counted
     const { vips, reals } = this.numbers()
     this.increments.keep(new Map([...vips.map(([id, numbers]) => [`vip ${id}`, numbers] as const), ...reals.map(([id, numbers]) => [`real ${id}`, numbers] as const)]))
@@ -75,12 +75,12 @@ export class LbCounters {
 
   private route (name: '/net/route/to' | '/net/route/via', prefix: string): [number, number] {
     const index = this.routes.get(prefix)
-    const [packets, bytes] = index === undefined ? [] : this.stats.counters([name], index)
+    const [packets, bytes] = index === undefined || index === null ? [] : this.stats.counters([name], index)
     return [known(packets), known(bytes)]
   }
 }
 
-const hostPrefix = (address: string): string => `${address}/${address.includes(':') ? 128 : 32}`
+export const hostPrefix = (address: string): string => `${address}/${address.includes(':') ? 128 : 32}`
 /** The addon's word for none is NaN. */
 const known = (n = 0): number => Number.isNaN(n) ? 0 : n
 const four = ([a = 0, b = 0, c = 0, d = 0]: readonly number[]): Four => [a, b, c, d]

@@ -5,18 +5,15 @@
 import { VppRefusal, type VppClient } from '../client.js'
 
 const messages = ['lb_add_del_intf_nat4_47d6e753', 'lb_add_del_intf_nat6_47d6e753'] as const
-const ALL = 0xffffffff
 
 export class NatInterfaces {
   private readonly told = new Set<number>()
 
   constructor (private readonly client: VppClient) {}
 
-  /** Names that VPP has no interface for are left for later. */
-  async enable (names: readonly string[]): Promise<void> {
-    if (names.length === 0) return
-    const all = await this.client.dump('sw_interface_dump_aa610c27', { sw_if_index: ALL, name_filter_valid: false, name_filter: '' })
-    for (const { interface_name: name, sw_if_index } of all) {
+  /** Of these interfaces of VPP those with these names; what VPP has not yet is left for later. */
+  async enable (names: readonly string[], interfaces: ReadonlyArray<{ readonly name: string, readonly device: number }>): Promise<void> {
+    for (const { name, device: sw_if_index } of interfaces) {
       if (!names.includes(name) || this.told.has(sw_if_index)) continue
       this.told.add(sw_if_index)
       for (const message of messages) {

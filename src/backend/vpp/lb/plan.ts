@@ -3,6 +3,7 @@
  * before others shrink or go; VIPs go last, unless their prefix must be free for one that comes (VPP has one encapsulation for a prefix, and either one VIP
  * of all ports on it or VIPs of single ports). Pure.
  */
+import { groupBy } from '../../../lib/group-by.js'
 import { vipKey, type LbSettings, type Observed, type ObservedVip, type VipKey, type VppVip, type Wanted, type WantedVip } from './state.js'
 
 export type Operation =
@@ -75,15 +76,7 @@ function prefixOperations (wanted: readonly WantedVip[], observed: readonly Obse
   ]
 }
 
-function byPrefix<T extends VipKey> (vips: readonly T[]): Map<string, T[]> {
-  const all = new Map<string, T[]>()
-  for (const vip of vips) {
-    const known = all.get(vip.prefix)
-    if (known === undefined) all.set(vip.prefix, [vip])
-    else known.push(vip)
-  }
-  return all
-}
+const byPrefix = <T extends VipKey>(vips: readonly T[]): Map<string, T[]> => groupBy(vips, ({ prefix }) => prefix)
 
 export function planBetween (wanted: Wanted, observed: Observed, flushes: Flushes = new Map()): Plan {
   const [after, before] = [byPrefix(wanted.vips), byPrefix(observed.vips)]

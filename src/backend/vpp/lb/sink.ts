@@ -6,9 +6,11 @@ import { createHash } from 'node:crypto'
 import type { Drift, LoadBalancerSink, RingReading } from '../../../contract/dataplane.js'
 import type { Desired, VppSettings } from '../../../contract/desired.js'
 import { LockstepError } from '../../../contract/errors.js'
+import { groupBy } from '../../../lib/group-by.js'
 import type { NativeVppStats } from '../../../native/binding.js'
 import type { VppClient } from '../client.js'
-import { LbCounters, type Counted, type Four } from './counters.js'
+import { applied } from './applied.js'
+import { hostPrefix, LbCounters, type Counted, type Four } from './counters.js'
 import { lbDriver } from './driver.js'
 import { NatInterfaces } from './nat-interfaces.js'
 import type { Operation } from './plan.js'
@@ -26,6 +28,9 @@ export interface LbSinkOptions {
   readonly count: (kind: 'vip' | 'real', id: number, counted: Four) => void
 }
 
+/** Those that VPP has. */
+export type Interfaces = () => ReadonlyArray<{ readonly name: string, readonly device: number }>
+
 const COUNT_MS = 1000
 
 const settingsOf = ({ tunnelSource4, tunnelSource6, stickyBuckets, flowTimeoutMs }: VppSettings): LbSettings => ({ source4: tunnelSource4 ?? NO_SOURCE4, source6: tunnelSource6 ?? NO_SOURCE6, stickyBuckets, flowTimeoutS: flowTimeoutMs / 1000 })
@@ -39,6 +44,7 @@ export class LbSink implements LoadBalancerSink {
   private timer: NodeJS.Timeout | null = null
   private counters: LbCounters | null = null
   private natInterfaces: NatInterfaces | null = null
+  private interfaces: Interfaces = () => []
   private natNames: readonly string[] = []
   private counting: NodeJS.Timeout | null = null
   private ids: ReadonlyMap<string, number> = new Map()
@@ -61,8 +67,7 @@ export class LbSink implements LoadBalancerSink {
     this.wanted = wanted
     this.natNames = d.agent.vpp.natInterfaces
     this.ids = new Map(Object.entries(d.ids.vip))
-    const byName = new Map<string, WantedVip[]>()
-    for (const vip of wanted.vips) byName.set(vip.name, [...byName.get(vip.name) ?? [], vip])
+    const byName = groupBy(wanted.vips, ({ name }) => name)
     this.reals = new Map(d.vips.flatMap(({ name, pools }) => pools.flatMap(({ reals }) => reals.flatMap(({ name: real, address }) => {
       const id = d.ids.real[`${name}/${real}`]
       return id === undefined ? [] : [[id, { vips: byName.get(name) ?? [], address }] as const]
@@ -79,7 +84,7 @@ export class LbSink implements LoadBalancerSink {
   }
 
   /** A VPP that knows nothing of us. @throws what the first pass throws; unsupported LS_V_NO_LB */
-  async up (client: VppClient, stats: NativeVppStats | null): Promise<void> {
+  async up (client: VppClient, stats: NativeVppStats | null, interfaces: Interfaces): Promise<void> {
     const driver = lbDriver(client)
     if (driver === null) {
       if ((this.wanted?.vips.length ?? 0) === 0) return
@@ -87,6 +92,7 @@ export class LbSink implements LoadBalancerSink {
     }
     this.reconciler = new LbReconciler({ driver, nowMs: this.o.nowMs, random: this.o.random })
     this.natInterfaces = new NatInterfaces(client)
+    this.interfaces = interfaces
     if (stats !== null) {
       this.counters = new LbCounters(client, stats)
       this.counting = setInterval(() => { this.count() }, COUNT_MS)
@@ -124,40 +130,35 @@ export class LbSink implements LoadBalancerSink {
   /** VIPs with their places in VPP's pool, and reals by address. */
   private counted (): Counted {
     const readings = this.readings()
-    const shared = new Map<string, Set<string>>()
-    for (const { name, vip: { prefix } } of readings) shared.set(prefix, (shared.get(prefix) ?? new Set()).add(name))
-    const names = [...new Set(readings.map(({ name }) => name))]
+    const onPrefix = groupBy(readings, ({ vip: { prefix } }) => prefix)
     return {
-      vips: names.flatMap((name) => {
-        const mine = readings.filter(reading => reading.name === name)
+      vips: [...groupBy(readings, ({ name }) => name)].flatMap(([name, mine]) => {
         const [first] = mine
         const id = this.ids.get(name)
-        return id === undefined || first === undefined ? [] : [{ id, indexes: mine.flatMap(({ vip: { index } }) => index ?? []), prefix: first.vip.prefix, alone: shared.get(first.vip.prefix)?.size === 1 }]
+        if (id === undefined || first === undefined) return []
+        const { vip: { prefix } } = first
+        return [{ id, indexes: mine.flatMap(({ vip: { index } }) => index ?? []), prefix, alone: onPrefix.get(prefix)?.every(other => other.name === name) ?? false }]
       }),
       reals: [...this.reals].map(([id, { address }]) => ({ id, address }))
     }
   }
 
-  /** `null`: VPP is not there. */
-  async pass (): Promise<Pass | null> {
+  /** `routes`: they may lead elsewhere by now. `null`: VPP is not there. */
+  async pass (routes: 'same' | 'changed' = 'same'): Promise<Pass | null> {
     const { reconciler } = this
     if (reconciler === null) return null
     const pass = await reconciler.pass()
     if (this.reconciler !== reconciler) return pass // of a life that has ended meanwhile
-    this.observed = pass.observed
+    // The place of a new VIP in VPP's pool, by which it is counted, is VPP's to say.
+    this.observed = pass.done.some(({ kind }) => kind === 'vip-add') ? await reconciler.read().catch(() => null) : applied(pass.observed, pass.done)
     for (const [vip, because] of pass.recreated) this.o.tell('vpp-lb-vip-recreated', { vip, because })
     for (const { vip, operation, reason, tries } of pass.failed) this.o.tell('vpp-lb-error', { vip, operation, reason, tries })
-    if (pass.done.length > 0) {
-      this.o.tell('vpp-lb-sync', { operations: pass.done.length, ...countsOf(pass.done), tookMs: Math.round(pass.tookMs * 10) / 10 })
-      this.observed = await this.look(reconciler)
-    }
-    await this.natInterfaces?.enable(this.natNames)
-    await this.counters?.count(this.counted())
+    if (pass.done.length > 0) this.o.tell('vpp-lb-sync', { operations: pass.done.length, ...countsOf(pass.done), tookMs: Math.round(pass.tookMs * 10) / 10 })
+    await this.natInterfaces?.enable(this.natNames, this.interfaces())
+    await this.counters?.count(this.counted(), routes === 'changed' ? 'all' : new Set(pass.done.flatMap(prefixesOf)))
     this.again(reconciler)
     return pass
   }
-
-  private async look (reconciler: LbReconciler): Promise<Observed | null> { return await reconciler.read().catch(() => null) }
 
   /** What was refused, when its time has come. */
   private again (reconciler: LbReconciler): void {
@@ -198,7 +199,7 @@ export class LbSink implements LoadBalancerSink {
   }
 
   async reconcile (): Promise<Drift> {
-    const pass = await this.pass()
+    const pass = await this.pass('changed')
     if (pass === null) throw gone()
     const names = new Map(this.wanted?.vips.map(vip => [vipKey(vip), vip.name]))
     const changed = new Map<string, number>()
@@ -231,6 +232,15 @@ function hashOf (vip: ObservedVip): bigint {
 function driftOf (wanted: WantedVip | undefined, { reals }: ObservedVip): number {
   if (wanted === undefined) return reals.size
   return [...wanted.reals].filter(([address, weight]) => reals.get(address)?.weight !== weight).length + [...reals.keys()].filter(address => !wanted.reals.has(address)).length
+}
+
+/** Whose routes an operation makes or takes away. */
+function prefixesOf (operation: Operation): string[] {
+  switch (operation.kind) {
+    case 'vip-add': case 'vip-remove': return [operation.vip.prefix]
+    case 'real-add': case 'real-remove': return [hostPrefix(operation.real)]
+    case 'settings': case 'real-weight': return []
+  }
 }
 
 function countsOf (done: readonly Operation[]): Record<string, number> {

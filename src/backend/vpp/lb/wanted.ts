@@ -75,8 +75,12 @@ function wantedVips (vip: Vip, weight: WeightOf): WantedVip[] {
 
 /** VIPs of one prefix that VPP takes only together with others than these. */
 function clashes (vips: readonly WantedVip[]): Refused[] {
-  return vips.flatMap((vip, i) => {
-    const other = vips.slice(0, i).find(({ prefix, encap, port, name }) => prefix === vip.prefix && name !== vip.name && (encap !== vip.encap || (port === 0) !== (vip.port === 0)))
+  const before = new Map<string, WantedVip[]>()
+  return vips.flatMap((vip) => {
+    const shared = before.get(vip.prefix) ?? []
+    const other = shared.find(({ encap, port, name }) => name !== vip.name && (encap !== vip.encap || (port === 0) !== (vip.port === 0)))
+    before.set(vip.prefix, shared)
+    shared.push(vip)
     if (other === undefined) return []
     return [{ object: `vips.${vip.name}`, found: vip.prefix, reason: other.encap === vip.encap ? `a VIP of all ports and one of a single port (${other.name}) cannot share a prefix` : `VIPs of one prefix have one encapsulation, and ${other.name} has ${other.encap}` }]
   })

@@ -20,6 +20,7 @@ t.test('a link for each, with its addresses', async (t) => {
   await until(1)
   vpp.flap(1, 3)
   await until(2)
+  t.equal(vpp.asked.get('ip_address_dump_2d033de4'), 2 * 2 + 2 * 2, 'of two interfaces at first, then of the one that changed, each time of both families')
   for (let i = 0; i < 20; i++) vpp.flap(1, 3)
   vpp.interfaces = vpp.interfaces.slice(0, 1)
   vpp.flap(0, 0)
