@@ -52,6 +52,9 @@ export const clusterMutations: ReadonlyArray<{ readonly what: string, readonly s
   { what: 'an agent that is away is treated as dead', seed: 2, plant: { hear: (status) => (status.agent === 'away' ? { ...status, restartHoldMs: null } : status) } },
   { what: 'of two owners none gives way', seed: 5, plant: { patch: without(3) } },
   { what: 'an owner keeps an epoch that is behind', seed: 7, plant: { patch: without(4) } },
+  { what: 'a host that slept goes on as if it had listened', seed: 25, plant: { patch: patched(HaNode.prototype as object, 'lapsed', (real) => function (...args) {
+    return (args as unknown as [readonly number[]])[0].length === 0 ? undefined : real.apply(this, args)
+  }) } },
   { what: 'an agent that was held up declares its peer lost before it has read what was heard', seed: 12, plant: { patch: patched(HaNode.prototype as object, 'wake', () => () => undefined) } }
 ]
 

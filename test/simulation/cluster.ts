@@ -163,7 +163,7 @@ class Cluster {
       case 'freeze': wire.frozen = true; break
       case 'agentCrash': this.crashAgent(this.host(a.at), a.ms); break
       case 'agentHang': if (this.host(a.at).ha !== null) this.host(a.at).agentHangsUntilMs = this.nowMs + a.ms; break
-      case 'hostHang': if (this.host(a.at).up) this.host(a.at).hangsUntilMs = this.nowMs + a.ms; break
+      case 'hostHang': if (this.host(a.at).up) this.host(a.at).hang(a.ms); break
       case 'diskFull': this.host(a.at).diskFullUntilMs = this.nowMs + a.ms; break
       case 'hostCrash': this.crash(this.host(a.at), a); break
       case 'backend': {

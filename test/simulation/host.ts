@@ -66,6 +66,7 @@ export class Host extends Dataplane {
   diskFullUntilMs = 0
   agentHangsUntilMs = 0
   hangsUntilMs = 0
+  private hangsFromMs = 0
   /** Since when, in the world's time. */
   agentSinceMs = 0
   agentAwaySinceMs = 0
@@ -90,6 +91,13 @@ export class Host extends Dataplane {
   get engine (): SyncEngine | null { return this.ha?.engine ?? null }
   get hangs (): boolean { return this.worldMs < this.hangsUntilMs }
   get agentHangs (): boolean { return this.hangs || this.worldMs < this.agentHangsUntilMs }
+  /** The machine stops: nothing of it runs, and it hears nothing. */
+  hang (ms: number): void {
+    if (!this.hangs) this.hangsFromMs = this.worldMs
+    this.hangsUntilMs = this.worldMs + ms
+  }
+  /** Since it hung for so long at least; not within this time: Infinity. */
+  awakeMs (hungMs: number): number { return this.hangsUntilMs - this.hangsFromMs < hungMs ? Infinity : this.worldMs - this.hangsUntilMs }
   get reads (): boolean { return !this.agentHangs }
   get index (): number { return this.o.index }
 

@@ -119,6 +119,8 @@ export class Invariants implements Observer {
     if (claim != null && word !== undefined && claims(word.role) && held && valid && claims(role) && nowMs() - claim.atMs > 20 && nowMs() - claim.atMs < detectionMs(timing) - 20 && claim.atMs > host.agentSinceMs) {
       broken(`I6: ${host.name} takes group ${rg} from ${peer.name}, whose heartbeats come and say ${word.role}${away ? ' with its agent away for less than the restart hold' : ''}`)
     }
+    const awakeMs = host.awakeMs(2 * detectionMs(timing))
+    if (awakeMs < detectionMs(timing) - 20 && host.agentSinceMs < nowMs() - awakeMs && valid && claims(role)) broken(`I6: ${host.name} takes group ${rg} ${awakeMs.toFixed(0)} ms after it woke, and has not listened for ${peer.name}, which is its ${role}`)
     const silent = this.silentMs[peer.index - 1] ?? 0
     if (peer.hangs && claim != null && claim.atMs >= silent && silent > host.agentSinceMs && valid && claims(role)) broken(`I6: ${host.name} takes group ${rg} while ${peer.name} hangs and its lease has not ended`)
   }
