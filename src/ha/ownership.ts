@@ -25,7 +25,7 @@ interface Turn {
   readonly out: OwnershipAction[]
   /** Peers whose life ended in this step without silence. */
   readonly rebooted: Set<string>
-  /** A peer is heard that was not: what it said of addresses meanwhile nobody knows. */
+  /** A peer is heard that was not, or in another life: what it said of addresses meanwhile nobody knows. */
   returned: boolean
   /** Groups that a peer gave up, after it had announced their addresses. */
   readonly regained: Set<number>
@@ -143,7 +143,7 @@ function hear (t: Turn, path: string, status: NodeStatus, atMs = t.heardMs): voi
     }
     if (verdict === 'copy') return { ...peer, detector }
     fresh = true
-    t.returned ||= !alive(peer)
+    t.returned ||= !alive(peer) || verdict === 'rebooted'
     const before = verdict === 'rebooted' ? null : peer.status
     for (const { rg, gaveWay } of status.rgs) if (gaveWay > (before?.rgs.find(s => s.rg === rg)?.gaveWay ?? 0n)) t.regained.add(rg)
     return { ...peer, detector, aside: verdict === 'rebooted' ? null : peer.aside, status: newerWord(before, status), awaySinceMs: status.agent === 'present' ? null : peer.awaySinceMs ?? t.heardMs }
@@ -391,8 +391,8 @@ function become (t: Turn, rg: RgState, role: Role, epoch: Epoch, code: ElectionC
   setRole(t, next)
   note(t, { name: 'role', rg: rg.config.rg, from: rg.role, to: role, epoch: next.epoch, code })
   if (claims(rg.role) && !owning) t.out.push({ kind: 'withdraw', rg: rg.config.rg })
-  // By a move the addresses follow when the giver has settled (R22).
-  if (!claims(rg.role) && role === 'owner' && code !== 'move') t.out.push({ kind: 'announce', rg: rg.config.rg })
+  // By a move the addresses follow when the giver has settled (R22). Who used an epoch that is ahead of ours may have announced in it.
+  if (role === 'owner' && (code === 'epoch-behind' || (!claims(rg.role) && code !== 'move'))) t.out.push({ kind: 'announce', rg: rg.config.rg })
   return next
 }
 

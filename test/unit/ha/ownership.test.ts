@@ -215,6 +215,22 @@ t.test('an owner that hears a peer again announces: what that one said of the ad
   t.equal(d.kinds().filter(k => k === 'announce').length, 1)
 })
 
+t.test('an owner announces when its peer was elected unheard and died at once: heard in another life, or by an epoch that is ahead (seed 690005519)', async (t) => {
+  const life = { rgs: [rgStatus({ role: 'init', holds: ['listening'], ready: false, synced: false })] }
+  const d = new Driven().start().run(1000)
+  d.hear(life)
+  d.hear({ ...life, bootId: 'boot-c', seq: 1n })
+  d.clear().run(200)
+  d.hear({ ...life, bootId: 'boot-c', seq: 2n })
+  t.equal(d.role(), 'owner')
+  t.equal(d.kinds().filter(k => k === 'announce').length, 1, 'another life')
+  d.clear().run(100)
+  d.hear({ bootId: 'boot-c', seq: 3n, rgs: [rgStatus({ epoch: makeEpoch(90n, 2) })] })
+  d.run(100)
+  t.ok((d.epoch() ?? 0n) > makeEpoch(90n, 2))
+  t.equal(d.kinds().filter(k => k === 'announce').length, 1, 'an epoch that was used by another')
+})
+
 t.test('who wins by priority with the lower epoch raises it above the loser\'s', async (t) => {
   const d = new Driven().start().run(1000)
   const counter = (d.epoch() ?? 0n) >> 8n
