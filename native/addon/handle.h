@@ -58,6 +58,8 @@ private:
 	Napi::Value rings(const Napi::CallbackInfo &);
 	Napi::Value programs(const Napi::CallbackInfo &);
 	Napi::Value host_flows(const Napi::CallbackInfo &);
+	Napi::Value programmed(const Napi::CallbackInfo &);
+	Napi::Value open(const Napi::CallbackInfo &);
 	Napi::Value start_freer(const Napi::CallbackInfo &);
 	Napi::Value stop_freer(const Napi::CallbackInfo &);
 	Napi::Value work(const Napi::CallbackInfo &info, std::function<void(ls_table *)> run, std::function<Napi::Value(Napi::Env)> done);

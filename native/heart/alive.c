@@ -1,5 +1,5 @@
 /* Does the dataplane live? Programs do while their link is on an interface; packet workers while each that is attached goes on giving signs of life, of which a
- * process that died gives none. */
+ * process that died gives none; a dataplane of its own while the agent hears from it. */
 #include <dirent.h>
 #include <linux/bpf.h>
 #include <stdio.h>
@@ -65,9 +65,12 @@ static bool workers_live(const struct ls_heart_words *words, u64 now_ns)
 	return some;
 }
 
-bool ls_heart_lives(const struct ls_heart_words *words, u64 now_ns) { return workers_live(words, now_ns) || programs_live(words->folder); }
+bool ls_heart_lives(const struct ls_heart_words *words, u64 now_ns)
+{
+	return (words->programmed && LS_LOAD(words->programmed) == LS_PROGRAMMED_LIVES) || workers_live(words, now_ns) || programs_live(words->folder);
+}
 
 void ls_heart_words_of(const struct ls_table *t, struct ls_heart_words *out)
 {
-	*out = (struct ls_heart_words){ .rgs = t->env.rgs, .workers = t->env.workers, .cpus = t->env.header->cpus, .agent = t->env.header->workers - 1 };
+	*out = (struct ls_heart_words){ .rgs = t->env.rgs, .workers = t->env.workers, .cpus = t->env.header->cpus, .agent = t->env.header->workers - 1, .programmed = &t->programmed };
 }

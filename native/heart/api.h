@@ -21,6 +21,7 @@ struct ls_heart_words {
 	struct ls_rg *rgs; /* LS_RGS_MAX of them: the only ones it writes */
 	const struct ls_worker *workers;
 	u32 cpus, agent;    /* workers from cpus on, below agent, are threads */
+	const u32 *programmed; /* enum ls_programmed; NULL: of no table that is held here */
 	const char *folder; /* where links of programs are pinned; NULL: none can be */
 };
 void ls_heart_words_of(const struct ls_table *t, struct ls_heart_words *out);
@@ -29,7 +30,7 @@ void ls_heart_words_of(const struct ls_table *t, struct ls_heart_words *out);
 enum ls_status ls_heart_start(const char *name, const struct ls_heart_words *words, struct ls_heart **out, int *err_no);
 void ls_heart_stop(struct ls_heart *h);
 
-/* Is there anything that forwards: a program's link on an interface, or workers, each with a recent sign of life (R23)? */
+/* Is there anything that forwards: a program's link on an interface, workers, each with a recent sign of life (R23), or a dataplane of its own that answers? */
 bool ls_heart_lives(const struct ls_heart_words *words, u64 now_ns);
 
 #ifdef __cplusplus

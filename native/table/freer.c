@@ -118,7 +118,7 @@ void ls_worker_detach(struct ls_table *t, u32 worker)
 	pthread_mutex_unlock(&t->writer);
 }
 
-static void tell_deleted(struct ls_table *t, const struct ls_session *s, u32 slot, u32 reason)
+void ls_feed_push(struct ls_table *t, const struct ls_session *s, u32 slot, u32 kind, u32 reason)
 {
 	struct ls_feed *f = &t->feed;
 
@@ -129,7 +129,7 @@ static void tell_deleted(struct ls_table *t, const struct ls_session *s, u32 slo
 		} else {
 			struct ls_wire_record *r = &f->record[f->head % LS_FEED];
 
-			ls_wire_pack(s, slot, LS_NOTICE_DELETE, ls_clock_ns(), r);
+			ls_wire_pack(s, slot, kind, ls_clock_ns(), r);
 			r->close_reason = (u8)reason;
 			f->head++;
 		}
@@ -172,11 +172,15 @@ bool ls_session_private(const struct ls_session *s)
 	return flags & (LS_SF_HOST | LS_SF_NO_SYNC) || (flags & LS_SF_LATE && !(LS_STATE_FLOW(LS_LOAD(&s->state)) & LS_FLOW_SHARED));
 }
 
+void ls_table_programmed(struct ls_table *t, enum ls_programmed what) { LS_STORE(&t->programmed, (u32)what); }
+
 /* The owner of a group alone ends its sessions: who stands by has not seen their packets (hazard 29). One that no peer knows of is nobody else's to end. */
 static bool ours(const struct ls_table *t, const struct ls_session *s)
 {
 	u32 rg = LS_LOAD(&s->rg);
 
+	if (LS_LOAD(&t->programmed) && LS_LOAD(&s->flags) & LS_SF_PROGRAM)
+		return false;
 	return rg >= LS_RGS_MAX || LS_LOAD(&t->env.rgs[rg].role) == LS_ROLE_OWNER || ls_session_private(s);
 }
 
@@ -216,7 +220,7 @@ static bool finish_one(struct ls_table *t, u32 slot, u32 reason, u64 chosen_ns)
 	}
 	ls_words_load(&copy, s, sizeof(copy) / 8);
 	if (copy.gen & 1)
-		tell_deleted(t, &copy, slot, reason);
+		ls_feed_push(t, &copy, slot, LS_NOTICE_DELETE, reason);
 	ls_index_clear(e, ls_hash_key(&e->header->hash, &copy.key, e->bucket_mask), LS_REF(slot, LS_FORWARD));
 	ls_index_clear(e, ls_hash_key(&e->header->hash, &copy.reply, e->bucket_mask), LS_REF(slot, LS_REPLY));
 	if (copy.gen & 1)

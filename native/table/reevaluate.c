@@ -34,7 +34,7 @@ void ls_table_reevaluate(struct ls_table *t, struct ls_delete_result *result)
 
 	memset(result, 0, sizeof(*result));
 	for (u32 slot = 0; slot <= t->env.slots; slot++) {
-		if (slot < t->env.slots && ls_session_read(t, slot, &s) && !(s.flags & LS_SF_HOST) && !permitted(c, &s, &policy)) {
+		if (slot < t->env.slots && ls_session_read(t, slot, &s) && !(s.flags & (LS_SF_HOST | LS_SF_PROGRAM)) && !permitted(c, &s, &policy)) {
 			slots[m] = slot;
 			gens[m++] = s.gen;
 		}

@@ -205,8 +205,12 @@ void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, 
 
 		if (i % AHEAD == 0)
 			now = ls_clock_ns();
+		if (flags & LS_INSTALL_TELL)
+			p->image.flags &= ~(u32)LS_SF_PEER;
 		if (done == LS_OK)
 			done = install_one(t, p, flags & LS_INSTALL_MARK, &slot);
+		if (done == LS_OK && flags & LS_INSTALL_TELL)
+			ls_feed_push(t, &t->env.sessions[slot], slot, LS_NOTICE_CREATE, LS_CLOSE_NONE);
 		if (n - i > AHEAD)
 			prepare(t, p, records + (size_t)(i + AHEAD) * stride, AHEAD - 1, now);
 		if (done == LS_OK) {

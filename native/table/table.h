@@ -12,7 +12,7 @@
 #include "table/api.h"
 #include "table/env.h"
 
-/* Deletions leave as packed wire records, because the slot is reused at once. Bounded; a full feed counts and forgets (level-triggered). */
+/* Deletions, and what the agent opened, leave as packed wire records: the slot of a deletion is reused at once. Bounded; a full feed counts and forgets (level-triggered). */
 #define LS_FEED 65536
 struct ls_feed {
 	pthread_mutex_t lock;
@@ -40,6 +40,7 @@ struct ls_table {
 	u64 pass_live;
 	u64 *marks;       /* bitmap of slots received since bulkBegin */
 	struct ls_feed feed;
+	u32 programmed; /* enum ls_programmed */
 	pthread_t freer_thread;
 	atomic_bool freer_run;
 	bool freer_started;
@@ -49,6 +50,7 @@ struct ls_table {
 
 /* The table as worker `worker_id` sees it. */
 void ls_env_worker(const struct ls_table *t, u32 worker_id, struct ls_env *out);
+void ls_feed_push(struct ls_table *t, const struct ls_session *s, u32 slot, u32 kind, u32 reason);
 /* Waits for every run of an XDP program that began before, if any CPU is attached. */
 void ls_programs_grace(const struct ls_table *t);
 /* Frees what a predecessor left DYING or DEAD. The caller holds t->freer. */

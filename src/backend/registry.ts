@@ -72,7 +72,7 @@ export function possibleCpus (): number {
 
 export async function openBackends (o: BackendOptions): Promise<Backends> {
   const { addon } = loadEbpf()
-  const vpp = (table: NativeTable): readonly [BackendName, Forwarder] => ['vpp', new VppForwarder({ core: o.core, settings: o.agent.vpp, name: `lockstep-${o.instance}`, nowMs: monotonicMs, tell: o.tell, count: (kind, id, counted) => { addCounters(table, kind, id, counted) } })]
+  const vpp = (table: NativeTable): readonly [BackendName, Forwarder] => ['vpp', new VppForwarder({ core: o.core, table, settings: o.agent.vpp, name: `lockstep-${o.instance}`, nowMs: monotonicMs, tell: o.tell, count: (kind, id, counted) => { addCounters(table, kind, id, counted) } })]
   // Huge pages are not for maps: who insists on them has a table that cannot be switched.
   const ebpf = addon !== null && probeEbpf().available && (o.agent.table.hugepages !== 'on' || o.backend === 'ebpf') ? openMaps(o) : null
   if (ebpf === null) {

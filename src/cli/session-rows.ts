@@ -12,7 +12,7 @@ const addresses = new Set(['src', 'dst', 'reply_src', 'reply_dst'])
 const kinds: Readonly<Record<string, string>> = { zone_in: 'zone', zone_out: 'zone', policy: 'policy', vip: 'vip', real: 'real', app: 'app', domain: 'domain' }
 const flagNames = [
   [limits.LS_SF_SNAT, 'SNAT'], [limits.LS_SF_DNAT, 'DNAT'], [limits.LS_SF_VIP, 'VIP'], [limits.LS_SF_HALF, 'HALF'], [limits.LS_SF_HOST, 'HOST'],
-  [limits.LS_SF_HAIRPIN, 'HAIRPIN'], [limits.LS_SF_PEER, 'PEER'], [limits.LS_SF_NO_SYNC, 'NO_SYNC'], [limits.LS_SF_STATIC, 'STATIC'], [limits.LS_SF_LATE, 'LATE']
+  [limits.LS_SF_HAIRPIN, 'HAIRPIN'], [limits.LS_SF_PEER, 'PEER'], [limits.LS_SF_NO_SYNC, 'NO_SYNC'], [limits.LS_SF_STATIC, 'STATIC'], [limits.LS_SF_LATE, 'LATE'], [limits.LS_SF_PROGRAM, 'PROGRAM']
 ] as const
 const flowNames = [[1, 'REPLIED'], [2, 'FIN_FORWARD'], [4, 'FIN_REPLY']] as const
 

@@ -87,8 +87,8 @@ export function parseConfig (input: string | Uint8Array, options: ParseOptions):
 function buildDesired (node: string, whole: unknown, shape: Shape, issues: Issues, options: ParseOptions): { readonly b: Build, readonly desired: Desired } {
   const { config: raw, origin } = forNode(shape.config, node)
   const b = new Build(issues, shape, whole, origin)
-  const agent = buildAgent(b, raw, { ...options.host, node })
   const redundancyGroups = buildGroups(raw['redundancy-groups'])
+  const agent = buildAgent(b, raw, { ...options.host, node }, redundancyGroups)
   const screens = buildScreens(b, raw.screens)
   const zones = buildZones(b, raw, redundancyGroups, screens)
   const { ports, interfaces } = buildInterfaces(b, raw, agent, zones, redundancyGroups, options.directory ?? process.cwd())

@@ -194,6 +194,8 @@ export interface HaFacts {
   readonly interfacesDown: readonly string[]
   /** Gateways of routes by its interfaces, and reals of its VIPs that take new flows. */
   readonly nextHopsUnresolved: number
+  /** Why the dataplane forwards nothing, one line each. */
+  readonly alarms: readonly string[]
 }
 
 export interface LoadBalancerSink {

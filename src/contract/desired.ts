@@ -89,6 +89,20 @@ export interface VppSettings {
   /** Each holds four flows; a power of two. */
   readonly stickyBuckets: number
   readonly flowTimeoutMs: number
+  /** Sessions of its NAT44-EI are kept here, and given to a peer; `null`: they are not. */
+  readonly natSessions: VppNatSettings | null
+}
+
+/** IPv4. */
+export interface SocketAddress { readonly address: string, readonly port: number }
+export interface VppNatSettings {
+  /** Where VPP tells of its sessions: of this host, and reached by an interface of VPP. */
+  readonly agent: SocketAddress
+  /** Where VPP takes sessions: of one of its interfaces. */
+  readonly vpp: SocketAddress
+  readonly redundancyGroup: number
+  /** How often VPP tells of counters. */
+  readonly refreshMs: number
 }
 
 export interface ReloadSettings {

@@ -27,6 +27,8 @@ export interface SessionFilter {
   readonly snat?: boolean
   readonly dnat?: boolean
   readonly fromPeer?: boolean
+  /** Of a dataplane with sessions of its own. */
+  readonly program?: boolean
   readonly minIdleMs?: number
   readonly minAgeMs?: number
   readonly maxAgeMs?: number

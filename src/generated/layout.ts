@@ -1094,6 +1094,7 @@ export const limits = {
   LS_SF_STATIC: 512,
   LS_SF_COOKIE: 1024,
   LS_SF_LATE: 2048,
+  LS_SF_PROGRAM: 4096,
   // ls_snat_action
   LS_SNAT_NONE: 0,
   LS_SNAT_POOL: 1,

@@ -110,6 +110,7 @@ function flags (w: Writer, f: SessionFilter): void {
   want(limits.LS_SF_SNAT, f.snat)
   want(limits.LS_SF_DNAT, f.dnat)
   want(limits.LS_SF_PEER, f.fromPeer)
+  want(limits.LS_SF_PROGRAM, f.program)
   if (mask === 0) return
   w.u32(limits.LS_FM_FLAGS, shape.flags_mask.offset, mask)
   w.u32(limits.LS_FM_FLAGS, shape.flags_value.offset, value)

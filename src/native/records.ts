@@ -12,7 +12,7 @@ export const deleteBytes = layout.ls_wire_delete.size
 
 const flagNames: ReadonlyArray<readonly [number, string]> = [
   [limits.LS_SF_SNAT, 'snat'], [limits.LS_SF_DNAT, 'dnat'], [limits.LS_SF_VIP, 'vip'], [limits.LS_SF_HALF, 'half'], [limits.LS_SF_HOST, 'host'],
-  [limits.LS_SF_HAIRPIN, 'hairpin'], [limits.LS_SF_PEER, 'peer'], [limits.LS_SF_NO_SYNC, 'no-sync'], [limits.LS_SF_STATIC, 'static'], [limits.LS_SF_LATE, 'late']
+  [limits.LS_SF_HAIRPIN, 'hairpin'], [limits.LS_SF_PEER, 'peer'], [limits.LS_SF_NO_SYNC, 'no-sync'], [limits.LS_SF_STATIC, 'static'], [limits.LS_SF_LATE, 'late'], [limits.LS_SF_PROGRAM, 'program']
 ]
 
 function address (view: DataView, at: number): string {

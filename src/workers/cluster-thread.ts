@@ -4,6 +4,7 @@
  */
 import { hkdfSync } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import type { HaFacts } from '../contract/dataplane.js'
 import type { ClusterControl, ClusterEvent, ClusterSettings, ClusterStatus } from '../contract/cluster.js'
 import type { Desired } from '../contract/desired.js'
 import { LockstepError } from '../contract/errors.js'
@@ -32,7 +33,7 @@ export interface ClusterThreadOptions {
   readonly heart: string
   readonly stateDirectory: string
   readonly outlives: boolean
-  readonly groupFacts: (rg: number) => { readonly interfacesDown: readonly string[], readonly nextHopsUnresolved: number }
+  readonly groupFacts: (rg: number) => HaFacts
   readonly monitorFacts: MonitorFacts
   /** The addresses of a group are here from now on, or no more. */
   readonly announce: (rg: number, on: boolean) => void
@@ -117,10 +118,10 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
   }
   const face = (): void => {
     const groups: GroupFacts[] = (desired.cluster?.groups ?? []).map(({ rg }) => {
-      const { interfacesDown, nextHopsUnresolved } = o.groupFacts(rg)
+      const { interfacesDown, nextHopsUnresolved, alarms } = o.groupFacts(rg)
       noteLinks(rg, interfacesDown)
       const { lostWeight, down } = monitored.get(rg) ?? { lostWeight: 0, down: [] }
-      return { rg, interfacesDown: interfacesDown.length, nextHopsUnresolved, lostWeight, monitorsDown: down }
+      return { rg, interfacesDown: interfacesDown.length, nextHopsUnresolved, alarms, lostWeight, monitorsDown: down }
     })
     const text = JSON.stringify(groups)
     if (text === factsSaid) return

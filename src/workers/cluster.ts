@@ -38,7 +38,7 @@ export interface ClusterSpec {
 
 /** What a new generation changes. */
 export interface ClusterUpdate { readonly settings: ClusterSettings, readonly descriptions: Readonly<Record<number, string>>, readonly self: Self }
-export interface GroupFacts extends Omit<HostFacts, 'keeperAlive' | 'blockingAlarms'> { readonly rg: number, readonly lostWeight: number, readonly monitorsDown: readonly string[] }
+export interface GroupFacts extends Omit<HostFacts, 'keeperAlive' | 'blockingAlarms'> { readonly rg: number, readonly alarms: readonly string[], readonly lostWeight: number, readonly monitorsDown: readonly string[] }
 
 /** What the main threads of two nodes say to each other. */
 export const peerMessages = ['config', 'configAck', 'rings'] as const
@@ -187,8 +187,8 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   if (ha === null) throw new LockstepError('bug', 'LS_E_BUG', 'a cluster without a node')
 
   const applyFacts = (): void => {
-    for (const { rg, lostWeight, monitorsDown, ...facts } of groups) {
-      ha.facing(rg, { ...facts, keeperAlive: keeper, blockingAlarms: [...alarms] })
+    for (const { rg, lostWeight, monitorsDown, alarms: own, ...facts } of groups) {
+      ha.facing(rg, { ...facts, keeperAlive: keeper, blockingAlarms: [...alarms, ...own] })
       if (begun) ha.monitors(rg, lostWeight)
       down.set(rg, monitorsDown)
     }

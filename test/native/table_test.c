@@ -1712,4 +1712,41 @@ TEST("a table over one object for each region is the same table; a second holder
 		close(region[i]);
 }
 
+TEST("sessions of a dataplane that has its own are told as opened here, end when it says so, and by no policy; without it they end by time")
+{
+	struct ls_config *c = bank_new();
+	struct ls_table *t = table_new(1024);
+	struct ls_wire_record r = record_of(1), other = record_of(2), out[4];
+	struct ls_delete_result gone;
+	u32 slot, gen;
+	u64 overruns;
+
+	for (u32 p = 0; p < LS_PHASES_MAX; p++)
+		c->timeout_ns[0][p] = 0;
+	ls_table_write_config(t, c, sizeof(*c));
+	ls_table_feed(t, true);
+	r.flags = LS_SF_SNAT | LS_SF_PROGRAM;
+	CHECK_EQ(install(t, &r, LS_INSTALL_TELL), LS_OK);
+	CHECK_EQ(install(t, &other, 0), LS_OK);
+	CHECK_EQ(ls_table_drain(t, out, 4, &overruns), 1); /* what a peer sent is not told */
+	CHECK_EQ(out[0].kind, LS_NOTICE_CREATE);
+	CHECK(out[0].id.serial == r.id.serial && !(out[0].flags & LS_SF_PEER));
+	ls_table_programmed(t, LS_PROGRAMMED_LIVES);
+	CHECK_EQ(ls_table_expire(t, t->env.slots), 1);
+	CHECK_EQ(ls_table_find(t, &r.key, &slot, &gen), LS_OK);
+	ls_table_reevaluate(t, &gone); /* no rule permits anything */
+	CHECK_EQ(gone.deleted, 0);
+	r.packets[0] = 77;
+	CHECK_EQ(install(t, &r, LS_INSTALL_TELL), LS_OK); /* the same again */
+	CHECK_EQ(ls_table_drain(t, out, 4, &overruns), 2);
+	CHECK_EQ(out[0].kind + out[1].kind, LS_NOTICE_CREATE + LS_NOTICE_DELETE);
+	ls_table_programmed(t, LS_PROGRAMMED_NOT);
+	CHECK_EQ(ls_table_expire(t, t->env.slots), 1);
+	CHECK_EQ(ls_table_find(t, &r.key, &slot, &gen), LS_E_NOT_FOUND);
+	ls_table_feed(t, false);
+	CHECK_CLEAN(t);
+	ls_table_close(t);
+	free(c);
+}
+
 CHECK_MAIN

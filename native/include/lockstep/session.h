@@ -51,6 +51,7 @@ enum ls_session_flags {
 	LS_SF_STATIC = 1 << 9,   /* static NAT */
 	LS_SF_COOKIE = 1 << 10,  /* sequence numbers are shifted by syn_offset (R21) */
 	LS_SF_LATE = 1 << 11,    /* policy says sync after: a peer is told of it when it is sync_after old */
+	LS_SF_PROGRAM = 1 << 12, /* of a dataplane with sessions of its own, which says when it ends while it is in force */
 };
 
 /* The state word, one u64, compare-and-swap only (R1):

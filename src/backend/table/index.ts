@@ -336,7 +336,7 @@ export class TableDataPlane implements DataPlane {
   haFacts (rg: number): HaFacts {
     const mine = this.desired?.interfaces.filter(i => i.redundancyGroup === rg && i.role === 'data') ?? []
     const up = this.portsUp()
-    return { interfacesDown: mine.filter(i => !up.has(i.port)).map(i => i.name), nextHopsUnresolved: native(() => this.dataplane.unresolved(rg)) }
+    return { interfacesDown: mine.filter(i => !up.has(i.port)).map(i => i.name), nextHopsUnresolved: native(() => this.dataplane.unresolved(rg)), alarms: [this.forwarder.program?.missing() ?? ''].filter(line => line !== '') }
   }
 
   /** False: down, without a carrier, or there is no such interface. */

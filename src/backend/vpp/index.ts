@@ -1,13 +1,13 @@
 /**
  * The VPP backend, START HERE: VPP forwards, this process programs its load balancer and reads its counters. The connection (connection.ts) is a unit of API
- * and statistics; each life of VPP gets everything anew; between lives and after each change lb/ makes what VPP has what it should have. VPP goes on
+ * and statistics; each life of VPP gets everything anew; between lives and after each change lb/ makes what VPP has what it should have; nat/ keeps its sessions. VPP goes on
  * forwarding while the agent is away.
  */
 import { existsSync } from 'node:fs'
 import type { ProbeResult, ProgramStatus } from '../../contract/dataplane.js'
 import type { Desired, VppSettings } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
-import type { NativeCore, NativeVppStats } from '../../native/binding.js'
+import type { NativeCore, NativeTable, NativeVppStats } from '../../native/binding.js'
 import { fromNative, native } from '../../native/errors.js'
 import type { Forwarder, Program } from '../table/forwarder.js'
 import { VppClient, type VppTransport } from './client.js'
@@ -16,6 +16,7 @@ import { VppConnection, type VppLife } from './connection.js'
 import { VppInterfaces } from './interfaces.js'
 import { LbSink, type LbSinkOptions, type Tell } from './lb/sink.js'
 import type { WeightOf } from './lb/wanted.js'
+import { NatSessions, type NatSessionsOptions } from './nat/index.js'
 import { sharedTransport } from './shared.js'
 
 const REPLY_MS = 5000
@@ -31,6 +32,7 @@ export function probeVpp (apiSocket = API_SOCKET): ProbeResult {
 
 export interface VppForwarderOptions {
   readonly core: Pick<NativeCore, 'VppSocket' | 'VppShared' | 'VppStats'>
+  readonly table: NatSessionsOptions['table'] & Pick<NativeTable, 'programmed'>
   readonly settings: VppSettings
   /** Shown by `show api clients`. */
   readonly name: string
@@ -45,6 +47,7 @@ export class VppForwarder implements Forwarder {
   readonly capabilities = vppCapabilities
   readonly program: Program
   private readonly loadBalancer: LbSink
+  private readonly nat: NatSessions | null
   private connection: VppConnection<NativeVppStats> | null = null
   private interfaces: VppInterfaces | null = null
   private client: VppClient | null = null
@@ -55,6 +58,7 @@ export class VppForwarder implements Forwarder {
   constructor (private readonly o: VppForwarderOptions) {
     const loadBalancer = new LbSink({ nowMs: o.nowMs, random: Math.random, tell: o.tell, count: o.count })
     this.loadBalancer = loadBalancer
+    this.nat = o.settings.natSessions === null ? null : new NatSessions({ settings: o.settings.natSessions, table: o.table, tell: o.tell })
     this.program = { loadBalancer, status: () => this.status(), links: () => this.interfaces?.list() ?? [], missing: () => this.connection?.state.state === 'up' ? '' : this.downLine(), follow: async (d, weight) => await this.follow(d, weight), flush: async (reals) => { await loadBalancer.flush(reals) } }
   }
 
@@ -63,6 +67,7 @@ export class VppForwarder implements Forwarder {
 
   /** VPP need not be there yet. */
   async start (): Promise<void> {
+    this.o.table.programmed(true, this.connection?.state.state === 'up')
     const { core, settings: { statsSocket }, name, nowMs } = this.o
     this.connection ??= new VppConnection({
       connect: async (signal) => await VppClient.open({ signal, name: name.slice(0, 63), timeoutMs: REPLY_MS, connect: ready => this.transport(ready) }),
@@ -70,6 +75,7 @@ export class VppForwarder implements Forwarder {
       onUp: async (life) => { await this.up(life) },
       onDown: (reason) => {
         this.quiet()
+        this.o.table.programmed(true, false)
         this.o.tell('vpp-disconnect', { reason })
       },
       nowMs, random: Math.random
@@ -93,12 +99,16 @@ export class VppForwarder implements Forwarder {
     await this.connection?.close()
     this.quiet()
     this.connection = null
+    await this.nat?.stop()
   }
 
   /** Its VIPs go. */
   async leave (): Promise<void> {
     this.loadBalancer.wantNothing()
-    const pass = await this.loadBalancer.pass().finally(async () => { await this.stop() })
+    const pass = await this.loadBalancer.pass().finally(async () => {
+      await this.stop()
+      this.o.table.programmed(false, false)
+    })
     const [failure] = pass?.failed ?? []
     if (failure !== undefined) throw new LockstepError('unavailable', 'LS_V_LEFT', 'VPP keeps VIPs that it does not give up', { object: `VIP ${failure.vip}`, found: failure.reason, next: 'remove them by hand: vppctl lb vip ... del' })
   }
@@ -110,6 +120,9 @@ export class VppForwarder implements Forwarder {
       void this.loadBalancer.pass('changed').catch(() => undefined)
     })
     await this.loadBalancer.up(client, stats, () => this.interfaces?.devices ?? [])
+    await this.nat?.up(client)
+    if (this.client !== client) return // it ended meanwhile
+    this.o.table.programmed(true, true)
     this.connects++
     this.o.tell('vpp-connect', { version, pid, messages })
   }
@@ -127,6 +140,7 @@ export class VppForwarder implements Forwarder {
     if (client !== null) for (const key of ['sent', 'received', 'timedOut', 'events'] as const) this.past[key] += client.tally[key]
     this.client = null
     this.loadBalancer.down()
+    this.nat?.down()
     this.interfaces?.close()
     this.interfaces = null
   }
@@ -140,7 +154,7 @@ export class VppForwarder implements Forwarder {
     return [...warnings, ...pass === null ? ['the VIPs follow when VPP is there'] : []]
   }
 
-  degraded (): string[] { return this.connection === null || this.connection.state.state === 'up' ? this.loadBalancer.degraded() : [this.downLine()] }
+  degraded (): string[] { return this.connection === null || this.connection.state.state === 'up' ? [...this.loadBalancer.degraded(), ...this.nat?.degraded() ?? []] : [this.downLine()] }
 
   private downLine (): string {
     const state = this.connection?.state

@@ -1,15 +1,16 @@
 /** `agent`, `reload` and `timeouts`. */
-import type { AgentSettings, PortRange, ReloadSettings, Timeouts, VppSettings } from '../../contract/desired.js'
+import type { AgentSettings, PortRange, RedundancyGroup, ReloadSettings, SocketAddress, Timeouts, VppNatSettings, VppSettings } from '../../contract/desired.js'
 import { phase } from '../../generated/codes.js'
 import { limits } from '../../generated/layout.js'
-import { familyOf, parseAddress } from '../../lib/address.js'
+import { familyOf, formatAddress, parseAddress, parseEndpoint } from '../../lib/address.js'
 import { pointer } from '../issues.js'
 import type { RawAgent, RawConfig, Scalar } from '../raw.js'
 import { kebab } from '../schema/agent.js'
 import { parseCount, parseDuration, parsePorts } from '../units.js'
 import { entries, type Build, type HostDefaults } from './context.js'
+import { groupOf } from './zones.js'
 
-export function buildAgent (b: Build, raw: RawConfig, host: HostDefaults): AgentSettings {
+export function buildAgent (b: Build, raw: RawConfig, host: HostDefaults, groups: readonly RedundancyGroup[]): AgentSettings {
   const agent = raw.agent ?? {}
   const instance = agent.instance ?? 'default'
   const suffix = instance === 'default' ? '' : `-${instance}`
@@ -31,7 +32,7 @@ export function buildAgent (b: Build, raw: RawConfig, host: HostDefaults): Agent
     },
     manage: agent.manage ?? 'none',
     hostPorts: portRange(b, '/agent/host-ports', agent['host-ports'] ?? '32768-60999', 1024),
-    vpp: buildVpp(b, agent.vpp),
+    vpp: buildVpp(b, agent.vpp, groups),
     gateway: {
       grpc: listener(b, '/agent/gateway/grpc', agent.gateway?.grpc, '127.0.0.1:50461'),
       metrics: listener(b, '/agent/gateway/metrics', agent.gateway?.metrics, '127.0.0.1:9461'),
@@ -41,8 +42,9 @@ export function buildAgent (b: Build, raw: RawConfig, host: HostDefaults): Agent
 
 const socketPathMax = 107 // sun_path, with its zero
 const flowTimeoutMsMax = 86_400_000
+const refreshMsMax = 3_600_000
 
-function buildVpp (b: Build, vpp: RawAgent['vpp'] = {}): VppSettings {
+function buildVpp (b: Build, vpp: RawAgent['vpp'] = {}, groups: readonly RedundancyGroup[]): VppSettings {
   const source = (key: 'tunnel-source4' | 'tunnel-source6', family: 4 | 6): string | null => {
     const text = vpp[key]
     const address = text === undefined ? null : parseAddress(text)
@@ -57,8 +59,24 @@ function buildVpp (b: Build, vpp: RawAgent['vpp'] = {}): VppSettings {
   return {
     apiSocket: absolute(b, '/agent/vpp/api-socket', vpp['api-socket'] ?? '/run/vpp/api.sock', socketPathMax), transport: vpp.transport ?? 'auto', apiPrefix: vpp['api-prefix'] ?? '',
     library: vpp.library === undefined ? '' : absolute(b, '/agent/vpp/library', vpp.library), statsSocket: stats === null ? null : absolute(b, '/agent/vpp/stats-socket', stats, socketPathMax),
-    tunnelSource4: source('tunnel-source4', 4), tunnelSource6: source('tunnel-source6', 6), natInterfaces: vpp['nat-interfaces'] ?? [], stickyBuckets, flowTimeoutMs
+    tunnelSource4: source('tunnel-source4', 4), tunnelSource6: source('tunnel-source6', 6), natInterfaces: vpp['nat-interfaces'] ?? [], stickyBuckets, flowTimeoutMs,
+    natSessions: buildNatSessions(b, '/agent/vpp/nat-sessions', vpp['nat-sessions'], groups)
   }
+}
+
+function buildNatSessions (b: Build, path: string, raw: NonNullable<RawAgent['vpp']>['nat-sessions'], groups: readonly RedundancyGroup[]): VppNatSettings | null {
+  if (raw === undefined) return null
+  const socket = (key: 'agent' | 'vpp'): SocketAddress => {
+    const found = parseEndpoint(raw[key])
+    if (found !== null && familyOf(found.address) === 4 && found.port > 0) return { address: formatAddress(found.address), port: found.port }
+    b.issue(pointer(path, key), 'LS_C_VALUE', 'not an IPv4 address and a port', raw[key], 'address:port like 10.99.0.2:17100')
+    return { address: '0.0.0.0', port: 0 }
+  }
+  const refreshMs = parseDuration(raw.refresh ?? '10s') ?? 0
+  if (refreshMs < 1000 || refreshMs > refreshMsMax || refreshMs % 1000 !== 0) b.issue(pointer(path, 'refresh'), 'LS_C_VALUE', 'not a usable interval', raw.refresh, 'whole seconds from 1s to 1h')
+  const [agent, vpp] = [socket('agent'), socket('vpp')]
+  if (agent.port !== 0 && agent.address === vpp.address) b.issue(pointer(path, 'vpp'), 'LS_C_CONFLICT', 'the agent and VPP have the same address', raw.vpp, 'an address of an interface of VPP')
+  return { agent, vpp, redundancyGroup: groupOf(b, pointer(path, 'redundancy-group'), raw['redundancy-group'], groups), refreshMs }
 }
 
 export function absolute (b: Build, path: string, value: string, max = 4000): string {

@@ -1,7 +1,7 @@
 /** Schema of `agent`, `reload`, `timeouts` and `nodes`: how the daemon itself runs. */
 import { limits } from '../../generated/layout.js'
 import { phase } from '../../generated/codes.js'
-import { choice, duration, flag, integer, listOf, mapOf, name, object, ports, text, type JsonSchema } from './common.js'
+import { choice, duration, flag, integer, listOf, mapOf, name, object, ports, redundancyGroup, text, type JsonSchema } from './common.js'
 import { formatDuration } from '../units.js'
 
 export const kebab = (snake: string): string => snake.replaceAll('_', '-')
@@ -35,6 +35,12 @@ const settings = {
     'tunnel-source6': text('The same for IPv6 reals.', { examples: ['2001:db8::254'] }),
     'nat-interfaces': listOf('Its interfaces behind which the reals of VIPs with mode nat are: it looks there for their answers, and drops everything else that comes in.', name('interface'), { default: [], examples: [['host-eth1']] }),
     'sticky-buckets': integer('Flows that each of its threads remembers, in fours: a power of two.', 16, 1 << 24, { default: 1024 }),
+    'nat-sessions': object('Keep the sessions of its NAT44-EI in the session table, and with it at the peer, whose VPP has them then. Its pools are configured in VPP, the same on both.', {
+      agent: text('IPv4 address and UDP port of this host where VPP tells of its sessions.', { examples: ['10.99.0.2:17100'] }),
+      vpp: text('Address of one of its interfaces, and a UDP port, where it takes sessions: it asks nobody who they are, so keep the link private.', { examples: ['10.99.0.1:17101'] }),
+      'redundancy-group': { ...redundancyGroup, default: 0 },
+      refresh: duration('How often it tells of their counters; 1s to 1h.', '10s'),
+    }, ['agent', 'vpp']),
     'flow-timeout': duration('It forgets a flow after so long without a packet; 1s to 1d.', '40s'),
   }),
   gateway: object('Listeners of `lockstep gateway`, the unprivileged process that serves the network, unless its flags say otherwise. A change holds from its next start.', {
