@@ -203,7 +203,10 @@ class Cluster {
     const start = (): void => {
       if (!host.up || host.boots !== boots) return
       if (host.hangs) this.after(momentMs, start)
-      else host.startAgent()
+      else {
+        host.startAgent()
+        this.beats.forget(host.index - 1)
+      }
     }
     this.after(ms, start)
   }

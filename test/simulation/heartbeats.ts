@@ -17,7 +17,7 @@ export class Heartbeats {
   /** When one of another life was replayed, to each node: who never heard of that life cannot tell that it is over. */
   readonly otherLifeMs = [-Infinity, -Infinity]
 
-  private readonly newest: NodeStatus[] = []
+  private readonly newest: Array<NodeStatus | undefined> = []
 
   /** `arrive`: true when somebody took it. */
   constructor (private readonly random: Random, private readonly arrive: (to: number, path: string, status: NodeStatus) => boolean) {}
@@ -46,6 +46,9 @@ export class Heartbeats {
     if (old !== undefined && old.status.bootId !== this.newest[old.to]?.bootId) this.otherLifeMs[old.to] = nowMs
     if (old !== undefined) this.queue.push({ ...old, path, atMs: nowMs + 1 })
   }
+
+  /** An agent that starts has heard nobody: to it any heartbeat is news (a known limit, docs/design/0011-ownership.md). */
+  forget (to: number): void { this.newest[to] = undefined }
 
   private isNews ({ to, status }: Datagram): boolean {
     const newest = this.newest[to]
