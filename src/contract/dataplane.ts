@@ -136,6 +136,15 @@ export interface ProgramStatus {
   readonly connects: number
   /** Messages of all lives; `timedOut`: were not answered in time. */
   readonly messages: { readonly sent: number, readonly received: number, readonly timedOut: number, readonly events: number }
+  /** Sessions of its NAT that are kept in the session table; `null`: they are not. */
+  readonly nat: ProgramNat | null
+}
+
+export interface ProgramNat {
+  /** That it has. */
+  readonly sessions: number
+  /** Of sessions, since the agent started. opened, ended: here, as it said; injected, withdrawn: there, as the owner said; refused: by the session table; unanswered: by it. */
+  readonly changes: { readonly opened: number, readonly ended: number, readonly injected: number, readonly withdrawn: number, readonly refused: number, readonly unanswered: number }
 }
 
 export interface Telemetry {

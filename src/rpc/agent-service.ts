@@ -37,7 +37,7 @@ export function agentImplementation (services: AgentServices, onBug: OnBug): Unt
         gatewayGrpc: info.gateway.grpc ?? '',
         gatewayMetrics: info.gateway.metrics ?? '',
         rpcLoopDelayP99Ms: info.rpcLoopDelayP99Ms,
-        program: info.program === null ? undefined : { up: info.program.up, version: info.program.version, pid: info.program.pid, sinceMs: BigInt(Math.round(info.program.since)), reason: info.program.reason, connects: BigInt(info.program.connects) }
+        program: info.program === null ? undefined : { up: info.program.up, version: info.program.version, pid: info.program.pid, sinceMs: BigInt(Math.round(info.program.since)), reason: info.program.reason, connects: BigInt(info.program.connects), ...info.program.nat === null ? {} : { natSessions: BigInt(info.program.nat.sessions) } }
       }
     }),
 

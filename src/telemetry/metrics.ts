@@ -196,6 +196,7 @@ function addProgram (registry: Registry, reading: Reading): void {
   }
   of('lockstep_program_up', 'Whether the dataplane that is programmed answers', p => p.up ? 1 : 0)
   of('lockstep_program_since_seconds', 'Unix time since when it is up, or not', p => p.since / 1000)
+  of('lockstep_program_nat_sessions', 'Sessions of its NAT that it has; 0 unless they are kept', p => p.nat?.sessions ?? 0)
   of('lockstep_program_info', 'Its version and process, 1 while it is up', p => p.up ? 1 : 0, ({ version, pid }) => ({ version, pid: String(pid) }))
   const counter = (name: string, help: string, kinds: (p: ProgramStatus) => Readonly<Record<string, number>>, label: string): void => {
     new Counter({
@@ -208,9 +209,10 @@ function addProgram (registry: Registry, reading: Reading): void {
     })
   }
   counter('lockstep_program_messages_total', 'Messages to and from it', ({ messages: { sent, received, timedOut, events } }) => ({ sent, received, timed_out: timedOut, event: events }), 'kind')
+  counter('lockstep_program_nat_changes_total', 'Sessions of its NAT that came and went: here as it said, there as their owner said', ({ nat }) => ({ ...nat?.changes }), 'change')
   counter('lockstep_program_connects_total', 'Lives of it that were brought up', ({ connects }) => ({ up: connects }), 'result')
 }
-const noProgram: ProgramStatus = { up: false, version: '', pid: 0, since: 0, reason: '', connects: 0, messages: { sent: 0, received: 0, timedOut: 0, events: 0 } }
+const noProgram: ProgramStatus = { up: false, version: '', pid: 0, since: 0, reason: '', connects: 0, messages: { sent: 0, received: 0, timedOut: 0, events: 0 }, nat: null }
 
 function addGlobal (registry: Registry, reading: Reading): void {
   globalCodes.forEach((code, id) => {

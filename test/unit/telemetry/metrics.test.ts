@@ -173,7 +173,7 @@ t.test('readings: young ones are given again, those of another dataplane never, 
 t.test('a dataplane that is programmed: whether it is there, and what is said to it; nothing of it where there is none', async (t) => {
   const { services } = createFakeAgent(10)
   t.notMatch(await createMetrics(services).render(), /^lockstep_program_/m)
-  const program = { up: true, version: '26.10', pid: 4711, since: 1_700_000_000_000, reason: '', connects: 2, messages: { sent: 10, received: 9, timedOut: 1, events: 3 } }
+  const program = { up: true, version: '26.10', pid: 4711, since: 1_700_000_000_000, reason: '', connects: 2, messages: { sent: 10, received: 9, timedOut: 1, events: 3 }, nat: { sessions: 5, changes: { opened: 9, ended: 4, injected: 0, withdrawn: 0, refused: 1, unanswered: 0 } } }
   const page = await createMetrics({ ...services, info: async () => ({ ...await services.info(), backend: 'vpp', program }) }).render()
-  for (const line of ['lockstep_program_up{backend="vpp"} 1', 'lockstep_program_since_seconds{backend="vpp"} 1700000000', 'lockstep_program_info{backend="vpp",version="26.10",pid="4711"} 1', 'lockstep_program_messages_total{kind="timed_out"} 1', 'lockstep_program_messages_total{kind="sent"} 10', 'lockstep_program_connects_total{result="up"} 2']) t.ok(page.includes(`${line}\n`), line)
+  for (const line of ['lockstep_program_up{backend="vpp"} 1', 'lockstep_program_since_seconds{backend="vpp"} 1700000000', 'lockstep_program_info{backend="vpp",version="26.10",pid="4711"} 1', 'lockstep_program_messages_total{kind="timed_out"} 1', 'lockstep_program_messages_total{kind="sent"} 10', 'lockstep_program_connects_total{result="up"} 2', 'lockstep_program_nat_sessions{backend="vpp"} 5', 'lockstep_program_nat_changes_total{change="refused"} 1']) t.ok(page.includes(`${line}\n`), line)
 })

@@ -107,6 +107,9 @@ export class HaSender {
     return { datagrams, failed, nextMs: this.nextMs }
   }
 
+  /** Nothing waits, and nothing is on its way. */
+  get idle (): boolean { return this.waiting === 0 && this.outstanding.size === 0 }
+
   /** When something is to be sent again or given up. */
   get nextMs (): number | null {
     let next: number | null = null

@@ -3,6 +3,7 @@
  * (dump.ts), and from then on mirror.ts keeps them and the session table equal.
  */
 import { randomBytes } from 'node:crypto'
+import type { ProgramNat } from '../../../contract/dataplane.js'
 import type { VppNatSettings } from '../../../contract/desired.js'
 import { LockstepError } from '../../../contract/errors.js'
 import type { NativeTable } from '../../../native/binding.js'
@@ -10,7 +11,7 @@ import type { VppClient } from '../client.js'
 import type { Tell } from '../lb/sink.js'
 import { dumpNat } from './dump.js'
 import { HaEndpoint } from './ha-endpoint.js'
-import { HA_PATH_MTU } from './ha-wire.js'
+import { HA_PATH_MTU, type HaEvent } from './ha-wire.js'
 import { NatMirror } from './mirror.js'
 import type { SessionId } from './session.js'
 import { natTable } from './table.js'
@@ -37,18 +38,19 @@ export class NatSessions {
   private client: VppClient | null = null
   private timer: NodeJS.Timeout | null = null
   private problem = ''
-  private missing = false
   private passing = false
   /** As VPP said it; '': not known. */
   private configured = ''
   private looks = 0
-  /** There was a life before this one, whose sessions the table has. */
-  private lived = false
+  private unanswered = 0
 
   constructor (private readonly o: NatSessionsOptions) {
     const origin = randomBytes(8).readBigUInt64LE()
     let serial = 0n
-    this.mirror = new NatMirror({ table: natTable(o.table, o.settings.redundancyGroup), inject: events => events.length === 0 ? 0 : this.endpoint?.inject(events) ?? 0, newId: (): SessionId => ({ origin, serial: ++serial }) })
+    this.mirror = new NatMirror({
+      table: natTable(o.table, o.settings.redundancyGroup), read: async () => await this.read(), inject: events => events.length === 0 ? 0 : this.endpoint?.inject(events) ?? 0,
+      idle: () => this.endpoint?.sender.idle ?? true, newId: (): SessionId => ({ origin, serial: ++serial })
+    })
   }
 
   /** Begins; what is wrong with VPP's side is told and shown, and looked at again with each pass. */
@@ -69,8 +71,8 @@ export class NatSessions {
       const due = this.configured === '' || this.looks++ < LOOKS_AT_FIRST || this.looks % LOOKS_EVERY === 0
       const configured = due ? await this.configure(client) : this.configured
       if (this.client !== client) return
-      if (this.missing || configured !== this.configured) await this.read(client)
-      else await this.mirror.pass()
+      if (configured !== this.configured) this.mirror.doubt()
+      await this.mirror.pass()
       this.configured = configured
       this.problem = ''
     } catch (error) {
@@ -102,27 +104,28 @@ export class NatSessions {
     return await HaEndpoint.open({
       address: agent.address, port: agent.port, peer: vpp, sender: { resendMs: RESEND_MS, resends: RESENDS },
       onEvents: (events) => { this.mirror.told(events) },
-      onMissed: () => { this.missing = true },
+      onMissed: () => { this.mirror.doubt() },
       onFailed: (failed) => {
         const events = [...failed.flatMap(({ events }) => events), ...this.endpoint?.restart() ?? []] // nobody is there: what waits would only fail later
-        this.mirror.failed(events)
+        this.mirror.doubt()
         this.looks = 0
+        this.unanswered += events.length
         this.o.tell('vpp-nat-unanswered', { sessions: events.length })
       }
     })
   }
 
-  private async read (client: VppClient): Promise<void> {
-    this.missing = false
+  private async read (): Promise<readonly HaEvent[]> {
+    const { client } = this
+    if (client === null) throw new LockstepError('unavailable', 'LS_V_DOWN', 'VPP is not connected')
     const { events } = await dumpNat(client)
-    if (this.client !== client) return
-    await this.mirror.began(events, this.lived)
-    this.lived = false
     this.o.tell('vpp-nat-read', { sessions: events.length })
+    return events
   }
 
   down (): void {
-    this.lived ||= this.client !== null && this.configured !== ''
+    if (this.client !== null && this.configured !== '') this.mirror.doubt(true)
+    else this.mirror.doubt()
     this.client = null
     if (this.timer !== null) clearInterval(this.timer)
     this.timer = null
@@ -133,6 +136,11 @@ export class NatSessions {
     this.down()
     await this.endpoint?.close()
     this.endpoint = null
+  }
+
+  get status (): ProgramNat {
+    const { opened, ended, injected, withdrawn, refused } = this.mirror.tally
+    return { sessions: this.mirror.size, changes: { opened, ended, injected, withdrawn, refused, unanswered: this.unanswered } }
   }
 
   degraded (): string[] {

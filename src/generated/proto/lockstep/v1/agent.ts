@@ -155,6 +155,8 @@ export interface Program {
   reason: string;
   /** Lives of it that were brought up since the agent started. */
   connects: bigint;
+  /** Sessions that its NAT has; absent unless they are kept in the session table. */
+  natSessions?: bigint | undefined;
 }
 
 /** Asks for nothing in particular. */
@@ -507,7 +509,7 @@ export const AgentGetInfoResponse: MessageFns<AgentGetInfoResponse> = {
 };
 
 function createBaseProgram(): Program {
-  return { up: false, version: "", pid: 0, sinceMs: 0n, reason: "", connects: 0n };
+  return { up: false, version: "", pid: 0, sinceMs: 0n, reason: "", connects: 0n, natSessions: undefined };
 }
 
 export const Program: MessageFns<Program> = {
@@ -535,6 +537,12 @@ export const Program: MessageFns<Program> = {
         throw new globalThis.Error("value provided for field message.connects of type uint64 too large");
       }
       writer.uint32(48).uint64(message.connects);
+    }
+    if (message.natSessions !== undefined) {
+      if (BigInt.asUintN(64, message.natSessions) !== message.natSessions) {
+        throw new globalThis.Error("value provided for field message.natSessions of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.natSessions);
     }
     return writer;
   },
@@ -598,6 +606,14 @@ export const Program: MessageFns<Program> = {
             }
 
             message.connects = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.natSessions = reader.uint64() as bigint;
             continue;
           }
         }
