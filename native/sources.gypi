@@ -44,6 +44,7 @@
       "native/backend/vpp/inbox.c",
       "native/backend/vpp/socket.c",
       "native/backend/vpp/shared_library.c",
+      "native/backend/vpp/segment.c",
       "native/backend/vpp/shared.c",
       "native/backend/vpp/stats_attach.c",
       "native/backend/vpp/stats.c",

@@ -67,7 +67,7 @@ vips:
 async function interfaces (vpp: LiveVpp): Promise<void> {
   for (const host of hosts) {
     const name = `host-${links[host].port}`
-    await vpp.cli(`create host-interface name ${links[host].port}`)
+    await vpp.cli(`create host-interface name ${links[host].port} hw-addr 02:98:00:00:00:0${hosts.indexOf(host)}`) // the same in each life, as that of a card
     await vpp.cli(`set interface ip address ${name} ${links[host].vpp}/24`)
     await vpp.cli(`set interface state ${name} up`)
   }

@@ -1,10 +1,16 @@
-/** What the bench of VPP drives: a client and the load balancer of a VPP, from JavaScript, as the agent has them. */
+/** What the bench of VPP drives: a client, the load balancer and the NAT of a VPP, from JavaScript, as the agent has them. */
+import { fileURLToPath } from 'node:url'
 import { VppClient, type VppTransport } from '../../src/backend/vpp/client.js'
+import { dumpNat } from '../../src/backend/vpp/nat/dump.js'
+import { HA_PATH_MTU } from '../../src/backend/vpp/nat/ha-wire.js'
 import { lbDriver } from '../../src/backend/vpp/lb/driver.js'
 import { LbReconciler } from '../../src/backend/vpp/lb/reconciler.js'
 import type { WantedVip } from '../../src/backend/vpp/lb/state.js'
 import { sharedTransport } from '../../src/backend/vpp/shared.js'
 import { loadCore } from '../../src/native/load.js'
+import { must } from '../lab/shell.js'
+import type { LiveVpp } from './live-vpp.js'
+import type { NatFillFigures, NatFillOptions } from './nat-fill.js'
 
 /** Control pings a second, one at a time and with a thousand on their way. */
 export interface RequestFigures { readonly pingPerS: number, readonly pipelinedPerS: number }
@@ -80,5 +86,37 @@ export async function measureVpp (apiSocket: string, statsSocket: string, quick:
   } finally {
     client.close()
     stats.close()
+  }
+}
+
+export interface NatFigures {
+  readonly sessions: number
+  /** Read by the API, all of them. */
+  readonly dumpPerS: number
+  /** Put in through the listener and acknowledged. */
+  readonly injectPerS: number
+}
+
+/** Of a VPP with NAT44-EI, an interface `host-va` in its namespace, and `10.99.9.2` on the other end of it. */
+export async function measureNat (vpp: LiveVpp, netns: string, users: number, each: number): Promise<NatFigures> {
+  const port = 17101
+  for (const command of ['create host-interface name va', 'set interface ip address host-va 10.99.9.1/24', 'set interface state host-va up', `nat44 ei plugin enable sessions ${2 * users * each} user-sessions ${each}`, 'nat44 ei add address 10.88.1.1 - 10.88.9.1']) await vpp.cli(command)
+  const core = loadCore()
+  const client = await open((ready) => new core.VppSocket(vpp.apiSocket, ready))
+  try {
+    await client.call('nat44_ei_ha_set_listener_e4a8cb4e', { ip_address: '10.99.9.1', port, path_mtu: HA_PATH_MTU })
+    const options: NatFillOptions = { agent: '10.99.9.2', vpp: '10.99.9.1', port, users, each }
+    const filled = JSON.parse(await must({ netns, argv: [process.execPath, fileURLToPath(new URL('./nat-fill.js', import.meta.url)), JSON.stringify(options)] }, 120_000)) as NatFillFigures
+    const took: number[] = []
+    let sessions = 0
+    for (let i = 0; i < 5; i++) {
+      const began = performance.now()
+      sessions = (await dumpNat(client)).events.length
+      took.push(performance.now() - began)
+    }
+    if (sessions !== users * each) throw new Error(`VPP has ${sessions} of ${users * each} sessions`)
+    return { sessions, dumpPerS: sessions / (took.sort((a, b) => a - b)[2] ?? NaN) * 1000, injectPerS: filled.acknowledged / filled.tookMs * 1000 }
+  } finally {
+    client.close()
   }
 }
