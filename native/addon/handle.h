@@ -60,6 +60,8 @@ private:
 	Napi::Value host_flows(const Napi::CallbackInfo &);
 	Napi::Value programmed(const Napi::CallbackInfo &);
 	Napi::Value open(const Napi::CallbackInfo &);
+	Napi::Value touch(const Napi::CallbackInfo &);
+	Napi::Value install_own(const Napi::CallbackInfo &, u32 flags);
 	Napi::Value start_freer(const Napi::CallbackInfo &);
 	Napi::Value stop_freer(const Napi::CallbackInfo &);
 	Napi::Value work(const Napi::CallbackInfo &info, std::function<void(ls_table *)> run, std::function<Napi::Value(Napi::Env)> done);

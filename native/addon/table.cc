@@ -229,20 +229,21 @@ Napi::Value Table::install(const Napi::CallbackInfo &info)
 	return install_result(info.Env(), result);
 }
 
-/* open(records, status | null): installed as opened here, and told */
-Napi::Value Table::open(const Napi::CallbackInfo &info)
+/* open(records, status): installed as opened here, and told */
+Napi::Value Table::open(const Napi::CallbackInfo &info) { return install_own(info, LS_INSTALL_TELL); }
+/* touch(records, status): counters and last seen of those that are here */
+Napi::Value Table::touch(const Napi::CallbackInfo &info) { return install_own(info, LS_INSTALL_TOUCH); }
+
+Napi::Value Table::install_own(const Napi::CallbackInfo &info, u32 flags)
 {
 	ls_table *t = use();
 	Bytes records = arg_bytes(info, 0, 0, "records");
 	ls_install_result result;
-	u8 *status = nullptr;
 	u32 n = static_cast<u32>(records.size / sizeof(ls_wire_record));
 
 	if (records.size % sizeof(ls_wire_record))
 		throw status_error(info.Env(), LS_E_RECORD, "records: " + std::to_string(records.size) + " bytes are not a multiple of " + std::to_string(sizeof(ls_wire_record)));
-	if (!info[1].IsNull())
-		status = arg_bytes(info, 1, n, "status").data;
-	ls_table_install(t, records.data, sizeof(ls_wire_record), n, LS_INSTALL_TELL, status, NULL, &result);
+	ls_table_install(t, records.data, sizeof(ls_wire_record), n, flags, arg_bytes(info, 1, n, "status").data, NULL, &result);
 	return install_result(info.Env(), result);
 }
 
@@ -598,12 +599,12 @@ Napi::Value Table::rings(const Napi::CallbackInfo &info)
 	return out;
 }
 
-/* programmed(on, lives): a dataplane with sessions of its own is in force. */
+/* programmed(lives, keeps): of a dataplane that is programmed. */
 Napi::Value Table::programmed(const Napi::CallbackInfo &info)
 {
-	bool on = arg_bool(info, 0, "on"), lives = arg_bool(info, 1, "lives");
+	bool lives = arg_bool(info, 0, "lives"), keeps = arg_bool(info, 1, "keeps");
 
-	ls_table_programmed(use(), !on ? LS_PROGRAMMED_NOT : lives ? LS_PROGRAMMED_LIVES : LS_PROGRAMMED_AWAY);
+	ls_table_programmed(use(), lives, keeps);
 	return info.Env().Undefined();
 }
 
@@ -660,7 +661,7 @@ void Table::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Table::write_config>("writeConfig"), InstanceMethod<&Table::read_config>("readConfig"), InstanceMethod<&Table::write_arena>("writeArena"),
 		InstanceMethod<&Table::read_arena>("readArena"), InstanceMethod<&Table::set_role>("setRole"), InstanceMethod<&Table::groups>("groups"), InstanceMethod<&Table::grace>("grace"),
 		InstanceMethod<&Table::counters>("counters"), InstanceMethod<&Table::add_counters>("addCounters"), InstanceMethod<&Table::rates>("rates"), InstanceMethod<&Table::nat_usage>("natUsage"),
-		InstanceMethod<&Table::rings>("rings"), InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::host_flows>("hostFlows"), InstanceMethod<&Table::programmed>("programmed"), InstanceMethod<&Table::open>("open"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
+		InstanceMethod<&Table::rings>("rings"), InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::host_flows>("hostFlows"), InstanceMethod<&Table::programmed>("programmed"), InstanceMethod<&Table::open>("open"), InstanceMethod<&Table::touch>("touch"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
 	}));
 }
 

@@ -67,10 +67,10 @@ static bool workers_live(const struct ls_heart_words *words, u64 now_ns)
 
 bool ls_heart_lives(const struct ls_heart_words *words, u64 now_ns)
 {
-	return (words->programmed && LS_LOAD(words->programmed) == LS_PROGRAMMED_LIVES) || workers_live(words, now_ns) || programs_live(words->folder);
+	return (words->program_lives && LS_LOAD(words->program_lives)) || workers_live(words, now_ns) || programs_live(words->folder);
 }
 
 void ls_heart_words_of(const struct ls_table *t, struct ls_heart_words *out)
 {
-	*out = (struct ls_heart_words){ .rgs = t->env.rgs, .workers = t->env.workers, .cpus = t->env.header->cpus, .agent = t->env.header->workers - 1, .programmed = &t->programmed };
+	*out = (struct ls_heart_words){ .rgs = t->env.rgs, .workers = t->env.workers, .cpus = t->env.header->cpus, .agent = t->env.header->workers - 1, .program_lives = &t->program_lives };
 }

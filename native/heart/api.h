@@ -21,7 +21,7 @@ struct ls_heart_words {
 	struct ls_rg *rgs; /* LS_RGS_MAX of them: the only ones it writes */
 	const struct ls_worker *workers;
 	u32 cpus, agent;    /* workers from cpus on, below agent, are threads */
-	const u32 *programmed; /* enum ls_programmed; NULL: of no table that is held here */
+	const u32 *program_lives; /* NULL: of no table that is held here */
 	const char *folder; /* where links of programs are pinned; NULL: none can be */
 };
 void ls_heart_words_of(const struct ls_table *t, struct ls_heart_words *out);

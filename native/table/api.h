@@ -54,6 +54,7 @@ enum ls_status ls_table_get(const struct ls_table *t, const struct ls_key *key, 
 enum ls_install_flags {
 	LS_INSTALL_MARK = 1 << 0,
 	LS_INSTALL_TELL = 1 << 1, /* opened here: told like those of workers, and not of a peer */
+	LS_INSTALL_TOUCH = 1 << 2, /* counters and last seen of what is here; LS_E_NOT_FOUND: it is not */
 };
 struct ls_install_result {
 	u64 installed, replaced, conflicts, full, invalid;
@@ -74,9 +75,8 @@ void ls_table_delete_filter(struct ls_table *t, const struct ls_filter *f, u32 r
 			    struct ls_delete_result *result);
 /* Sessions of all reals whose bit is set, in one walk. */
 void ls_table_delete_reals(struct ls_table *t, const u64 reals[LS_REALS_MAX / 64], struct ls_delete_result *result);
-/* A dataplane with sessions of its own is in force: those of it (LS_SF_PROGRAM) do not end by time, and no policy of ours is theirs. Leases are kept while it lives. */
-enum ls_programmed { LS_PROGRAMMED_NOT = 0, LS_PROGRAMMED_AWAY = 1, LS_PROGRAMMED_LIVES = 2 };
-void ls_table_programmed(struct ls_table *t, enum ls_programmed what);
+/* Of a dataplane that is programmed. `lives`: leases are kept. `keeps`: its sessions (LS_SF_PROGRAM) do not end by time, it says when; no policy of ours is theirs. */
+void ls_table_programmed(struct ls_table *t, bool lives, bool keeps);
 /* Drains notices and the deletion feed into packed records; *overruns counts what was lost since the last call. */
 u32 ls_table_drain(struct ls_table *t, struct ls_wire_record *out, u32 max, u64 *overruns);
 u32 ls_table_drain_logs(struct ls_table *t, struct ls_log *out, u32 max);

@@ -172,14 +172,18 @@ bool ls_session_private(const struct ls_session *s)
 	return flags & (LS_SF_HOST | LS_SF_NO_SYNC) || (flags & LS_SF_LATE && !(LS_STATE_FLOW(LS_LOAD(&s->state)) & LS_FLOW_SHARED));
 }
 
-void ls_table_programmed(struct ls_table *t, enum ls_programmed what) { LS_STORE(&t->programmed, (u32)what); }
+void ls_table_programmed(struct ls_table *t, bool lives, bool keeps)
+{
+	LS_STORE(&t->program_lives, (u32)lives);
+	LS_STORE(&t->program_keeps, (u32)keeps);
+}
 
 /* The owner of a group alone ends its sessions: who stands by has not seen their packets (hazard 29). One that no peer knows of is nobody else's to end. */
 static bool ours(const struct ls_table *t, const struct ls_session *s)
 {
 	u32 rg = LS_LOAD(&s->rg);
 
-	if (LS_LOAD(&t->programmed) && LS_LOAD(&s->flags) & LS_SF_PROGRAM)
+	if (LS_LOAD(&t->program_keeps) && LS_LOAD(&s->flags) & LS_SF_PROGRAM)
 		return false;
 	return rg >= LS_RGS_MAX || LS_LOAD(&t->env.rgs[rg].role) == LS_ROLE_OWNER || ls_session_private(s);
 }

@@ -161,6 +161,17 @@ static enum ls_status install_one(struct ls_table *t, struct pending *p, bool re
 	return status;
 }
 
+/* Holds the writer. */
+static enum ls_status touch_one(struct ls_table *t, const struct pending *p, u32 *in)
+{
+	u32 gen, ref = ls_index_find(&t->env, p->forward, &p->image.key, LS_SLOT_NONE, &gen);
+
+	if (ref == LS_REF_NONE || LS_REF_DIR(ref) != LS_FORWARD || !refresh(t, LS_REF_SLOT(ref), &p->image))
+		return LS_E_NOT_FOUND;
+	*in = LS_REF_SLOT(ref);
+	return LS_OK;
+}
+
 static void prepare(struct ls_table *t, struct pending *p, const u8 *record, u32 ahead, u64 now)
 {
 	const struct ls_env *e = &t->env;
@@ -208,7 +219,7 @@ void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, 
 		if (flags & LS_INSTALL_TELL)
 			p->image.flags &= ~(u32)LS_SF_PEER;
 		if (done == LS_OK)
-			done = install_one(t, p, flags & LS_INSTALL_MARK, &slot);
+			done = flags & LS_INSTALL_TOUCH ? touch_one(t, p, &slot) : install_one(t, p, flags & LS_INSTALL_MARK, &slot);
 		if (done == LS_OK && flags & LS_INSTALL_TELL)
 			ls_feed_push(t, &t->env.sessions[slot], slot, LS_NOTICE_CREATE, LS_CLOSE_NONE);
 		if (n - i > AHEAD)

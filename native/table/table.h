@@ -40,7 +40,7 @@ struct ls_table {
 	u64 pass_live;
 	u64 *marks;       /* bitmap of slots received since bulkBegin */
 	struct ls_feed feed;
-	u32 programmed; /* enum ls_programmed */
+	u32 program_lives, program_keeps; /* ls_table_programmed */
 	pthread_t freer_thread;
 	atomic_bool freer_run;
 	bool freer_started;

@@ -143,8 +143,8 @@ export interface ProgramStatus {
 export interface ProgramNat {
   /** That it has. */
   readonly sessions: number
-  /** Of sessions, since the agent started. opened, ended: here, as it said; injected, withdrawn: there, as the owner said; refused: by the session table; unanswered: by it. */
-  readonly changes: { readonly opened: number, readonly ended: number, readonly injected: number, readonly withdrawn: number, readonly refused: number, readonly unanswered: number }
+  /** Of sessions, since the agent started. opened, ended: here, as it said; injected, withdrawn: there, as the owner said; unanswered: by it. */
+  readonly changes: { readonly opened: number, readonly ended: number, readonly injected: number, readonly withdrawn: number, readonly unanswered: number }
 }
 
 export interface Telemetry {

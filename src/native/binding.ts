@@ -75,8 +75,10 @@ export interface NativeTable {
   /** Throws LS_E_BUSY while work is in flight. */
   close: () => void
   install: (records: Uint8Array, stride: number, status: Uint8Array | null, mark: boolean) => NativeInstallResult
-  /** As opened here: told as what workers open is. */
-  open: (records: Uint8Array, status: Uint8Array | null) => NativeInstallResult
+  /** As opened here: told as what workers open is. `status`: a byte each, enum ls_status. */
+  open: (records: Uint8Array, status: Uint8Array) => NativeInstallResult
+  /** Counters and last seen of sessions that are here; nothing is opened or told. */
+  touch: (records: Uint8Array, status: Uint8Array) => NativeInstallResult
   /** Whether a live session owns the tuple, a struct ls_key in either direction; then `out` is its record. */
   get: (key: Uint8Array, out: Uint8Array) => boolean
   drain: (out: Uint8Array) => { readonly records: number, readonly overruns: number }
@@ -120,8 +122,8 @@ export interface NativeTable {
   programs: (on: boolean) => void
   /** Programs record what the host opens itself: its replies are known by their sessions, not by their ports. */
   hostFlows: (on: boolean) => void
-  /** A dataplane with sessions of its own is in force: those flagged LS_SF_PROGRAM end when it says so, and by no policy. Leases are kept while it lives. */
-  programmed: (on: boolean, lives: boolean) => void
+  /** Of a dataplane that is programmed. `lives`: leases are kept. `keeps`: sessions flagged LS_SF_PROGRAM do not end by time: it says when. */
+  programmed: (lives: boolean, keeps: boolean) => void
   startFreer: () => void
   stopFreer: () => void
 }

@@ -8,7 +8,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { vipKey } from '../../src/backend/vpp/lb/state.js'
 import { packageRoot } from '../../src/native/load.js'
+import type { HaEvent } from '../../src/backend/vpp/nat/ha-wire.js'
 import { ModelServer } from '../vpp/model-server.js'
+import { NatModel } from '../vpp/nat-model.js'
 import { place, plain, refusedStart, startAgent, type Place, type Running } from './agent-process.js'
 
 t.setTimeout(300_000)
@@ -144,10 +146,53 @@ t.test('answers of translated reals are looked for on the interfaces that are na
 t.test('settings of VPP that cannot be', async (t) => {
   const vpp = new ModelServer(t)
   const p = place(t)
-  for (const [more, expected] of [[', sticky-buckets: 1000', /power of two/], [', flow-timeout: 500ms', /flow-timeout/], [', tunnel-source6: 10.0.0.1', /IPv6/], [', api-socket: x', /duplicate|absolute|api-socket/]] as const) {
+  for (const [more, expected] of [[', sticky-buckets: 1000', /power of two/], [', flow-timeout: 500ms', /flow-timeout/], [', tunnel-source6: 10.0.0.1', /IPv6/], [', api-socket: x', /duplicate|absolute|api-socket/], [', nat-sessions: {agent: "127.0.0.1:1"}', /vpp/], [', nat-sessions: {agent: "[::1]:1", vpp: "10.0.0.1:2"}', /IPv4/],
+    [', nat-sessions: {agent: "10.0.0.1:1", vpp: "10.0.0.1:2"}', /same address/], [', nat-sessions: {agent: "10.0.0.2:1", vpp: "10.0.0.1:2", redundancy-group: 3}', /redundancy group/], [', nat-sessions: {agent: "10.0.0.2:1", vpp: "10.0.0.1:2", refresh: 100ms}', /1s to 1h/]] as const) {
     p.write(config(vpp, web, more))
     const { code, stderr } = await refusedStart(t, p)
     t.not(code, 0)
     t.match(stderr, expected, more)
   }
+})
+
+const translated = (n: number): HaEvent => ({
+  kind: 'add', protocol: 6, static: false, insideAddress: `10.87.0.${n % 200}`, insidePort: 2000 + n, outsideAddress: '10.88.0.1', outsidePort: 3000 + n,
+  externalAddress: '10.86.0.1', externalPort: 443, externalNatAddress: '10.86.0.1', externalNatPort: 443, fibIndex: 0, packets: 0, bytes: 0n
+})
+
+t.test('sessions of its NAT: what was there, what comes and goes, and all of it again for its next life; what is wrong with it is said', async (t) => {
+  const vpp = new ModelServer(t)
+  const nat = vpp.nat = await NatModel.open(t)
+  await vpp.start()
+  for (let n = 0; n < 100; n++) nat.sessions.set(String(n), translated(n))
+  const p = place(t)
+  p.write(config(vpp, web, `, nat-sessions: {agent: "127.0.0.3:17100", vpp: "127.0.0.2:${nat.port}", refresh: 1s}`))
+  const agent = await startAgent(t, p)
+  const count = async (): Promise<number> => (JSON.parse((await cli(p, 'sessions', 'count', '--json')).out) as { count: number }).count
+  const counts = async (n: number): Promise<void> => {
+    for (let i = 0; await count() !== n; i++) if (i === 40) throw new Error(`${await count()} sessions instead of ${n}\n${agent.stderr().slice(-2000)}`)
+  }
+  await counts(100)
+  t.match([nat.listener, nat.failover], [{ ip_address: '127.0.0.2', path_mtu: 259 }, { ip_address: '127.0.0.3', port: 17100, session_refresh_interval: 1 }])
+  nat.open(translated(100), translated(101))
+  nat.end(translated(100))
+  await counts(101)
+  const [row] = JSON.parse((await cli(p, 'sessions', 'list', '--source-port', '2101', '--json')).out) as Array<Record<string, unknown>>
+  t.match(row, { src: '10.87.0.101', sport: 2101, dst: '10.86.0.1', reply_dst: '10.88.0.1', reply_dport: 3101, flags: ['SNAT', 'PROGRAM'], phase: 'TCP_ESTABLISHED' })
+  await vpp.kill()
+  await until('it is told', () => events(agent, 'vpp-disconnect') === 1, agent)
+  nat.silent = true
+  await vpp.start()
+  await until('it does not answer', () => events(agent, 'vpp-nat-unanswered') > 0, agent)
+  nat.silent = false
+  await until('its next life has all of them', () => nat.sessions.size === 101, agent)
+  await counts(101)
+  nat.enabled = false
+  await until('it is off', () => /NAT44-EI is not enabled/.test(agent.stderr()), agent)
+  t.match((await cli(p, 'status')).out, /sessions of VPP's NAT are not kept: .*nat44 ei plugin enable/)
+  Object.assign(nat, { enabled: true, workers: 2 })
+  await until('too many workers', () => /so many workers.*found 2/.test(agent.stderr()), agent)
+  nat.workers = 1
+  for (let i = 0; /not kept/.test((await cli(p, 'status')).out); i++) if (i === 40) throw new Error('still not kept')
+  t.equal(nat.sessions.size, 101)
 })

@@ -1731,7 +1731,7 @@ TEST("sessions of a dataplane that has its own are told as opened here, end when
 	CHECK_EQ(ls_table_drain(t, out, 4, &overruns), 1); /* what a peer sent is not told */
 	CHECK_EQ(out[0].kind, LS_NOTICE_CREATE);
 	CHECK(out[0].id.serial == r.id.serial && !(out[0].flags & LS_SF_PEER));
-	ls_table_programmed(t, LS_PROGRAMMED_LIVES);
+	ls_table_programmed(t, true, true);
 	CHECK_EQ(ls_table_expire(t, t->env.slots), 1);
 	CHECK_EQ(ls_table_find(t, &r.key, &slot, &gen), LS_OK);
 	ls_table_reevaluate(t, &gone); /* no rule permits anything */
@@ -1740,7 +1740,13 @@ TEST("sessions of a dataplane that has its own are told as opened here, end when
 	CHECK_EQ(install(t, &r, LS_INSTALL_TELL), LS_OK); /* the same again */
 	CHECK_EQ(ls_table_drain(t, out, 4, &overruns), 2);
 	CHECK_EQ(out[0].kind + out[1].kind, LS_NOTICE_CREATE + LS_NOTICE_DELETE);
-	ls_table_programmed(t, LS_PROGRAMMED_NOT);
+	r.packets[0] = 78;
+	CHECK_EQ(install(t, &r, LS_INSTALL_TOUCH), LS_OK);
+	CHECK_EQ(ls_table_drain(t, out, 4, &overruns), 0);
+	CHECK_EQ(ls_table_get(t, &r.key, out), LS_OK);
+	CHECK_EQ(out[0].packets[0], 78);
+	CHECK_EQ(install(t, &other, LS_INSTALL_TOUCH), LS_E_NOT_FOUND);
+	ls_table_programmed(t, true, false);
 	CHECK_EQ(ls_table_expire(t, t->env.slots), 1);
 	CHECK_EQ(ls_table_find(t, &r.key, &slot, &gen), LS_E_NOT_FOUND);
 	ls_table_feed(t, false);

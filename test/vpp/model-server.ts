@@ -11,6 +11,7 @@ import type { Operation } from '../../src/backend/vpp/lb/plan.js'
 import { encaps, type ObservedVip } from '../../src/backend/vpp/lb/state.js'
 import { answers, dumps, requests, structures, type AnswerKey, type DumpKey, type RequestKey } from '../../src/backend/vpp/messages.js'
 import { LbModel } from './lb-model.js'
+import type { NatModel } from './nat-model.js'
 import { socketPath } from './replay.js'
 import { transcriptOf } from './transcript.js'
 
@@ -42,6 +43,8 @@ export class ModelServer {
   readonly natTold: string[] = []
   /** How often each was asked for. */
   readonly asked = new Map<string, number>()
+  /** Its NAT44-EI; `null`: it has none. */
+  nat: NatModel | null = null
   /** Nothing is answered. */
   hangs = false
   private readonly sockets = new Set<Socket>()
@@ -62,6 +65,7 @@ export class ModelServer {
   /** A life that knows nothing of the one before. */
   async start (): Promise<void> {
     this.model = new LbModel()
+    this.nat?.restart()
     this.interfaces = interfaces()
     rmSync(this.path, { force: true })
     const server = createServer((socket) => { this.serve(socket) })
@@ -131,6 +135,8 @@ export class ModelServer {
   }
 
   private async rows (key: DumpKey, asked: Values): Promise<Values[]> {
+    const nat = this.nat?.rows(key, asked) ?? null
+    if (nat !== null) return nat
     const { vips } = await this.model.read()
     const vipOf = ({ prefix: pfx, protocol, port }: ObservedVip): Named => ({ pfx, protocol, port })
     if (key === 'lb_vip_dump_56110cb7') return vips.map((vip) => ({ vip: vipOf(vip), encap: encaps.indexOf(vip.encap), dscp: 0, srv_type: 0, target_port: swapped(vip.targetPort), flow_table_length: vip.tableLength }))
@@ -144,6 +150,8 @@ export class ModelServer {
   }
 
   private async answer (key: RequestKey, asked: Values): Promise<Values> {
+    const nat = this.nat?.answer(key, asked) ?? null
+    if (nat !== null) return nat
     const { settings } = this.model
     switch (key) {
       case 'control_ping_51077d14': return { retval: 0, client_index: 1, vpe_pid: 4711 }

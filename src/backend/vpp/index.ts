@@ -58,8 +58,8 @@ export class VppForwarder implements Forwarder {
   constructor (private readonly o: VppForwarderOptions) {
     const loadBalancer = new LbSink({ nowMs: o.nowMs, random: Math.random, tell: o.tell, count: o.count })
     this.loadBalancer = loadBalancer
-    this.nat = o.settings.natSessions === null ? null : new NatSessions({ settings: o.settings.natSessions, table: o.table, tell: o.tell })
-    this.program = { loadBalancer, status: () => this.status(), links: () => this.interfaces?.list() ?? [], missing: () => this.connection?.state.state === 'up' ? '' : this.downLine(), follow: async (d, weight) => await this.follow(d, weight), flush: async (reals) => { await loadBalancer.flush(reals) } }
+    this.nat = o.settings.natSessions === null ? null : new NatSessions({ settings: o.settings.natSessions, table: o.table, tell: o.tell, onBegun: () => { this.o.table.programmed(true, true) } })
+    this.program = { loadBalancer, status: () => this.status(), links: () => this.interfaces?.list() ?? [], missing: () => this.connection?.state.state === 'up' ? this.nat?.missing() ?? '' : this.downLine(), follow: async (d, weight) => await this.follow(d, weight), flush: async (reals) => { await loadBalancer.flush(reals) } }
   }
 
   probe (): ProbeResult { return probeVpp(this.o.settings.apiSocket) }
@@ -67,7 +67,7 @@ export class VppForwarder implements Forwarder {
 
   /** VPP need not be there yet. */
   async start (): Promise<void> {
-    this.o.table.programmed(true, this.connection?.state.state === 'up')
+    if (this.connection === null) this.o.table.programmed(false, this.nat !== null)
     const { core, settings: { statsSocket }, name, nowMs } = this.o
     this.connection ??= new VppConnection({
       connect: async (signal) => await VppClient.open({ signal, name: name.slice(0, 63), timeoutMs: REPLY_MS, connect: ready => this.transport(ready) }),
@@ -75,7 +75,7 @@ export class VppForwarder implements Forwarder {
       onUp: async (life) => { await this.up(life) },
       onDown: (reason) => {
         this.quiet()
-        this.o.table.programmed(true, false)
+        this.o.table.programmed(false, this.nat !== null)
         this.o.tell('vpp-disconnect', { reason })
       },
       nowMs, random: Math.random
@@ -120,9 +120,10 @@ export class VppForwarder implements Forwarder {
       void this.loadBalancer.pass('changed').catch(() => undefined)
     })
     await this.loadBalancer.up(client, stats, () => this.interfaces?.devices ?? [])
-    await this.nat?.up(client)
     if (this.client !== client) return // it ended meanwhile
-    this.o.table.programmed(true, true)
+    if (this.nat === null) this.o.table.programmed(true, false)
+    else await this.nat.up(client, pid)
+    if (this.client !== client) return
     this.connects++
     this.o.tell('vpp-connect', { version, pid, messages })
   }

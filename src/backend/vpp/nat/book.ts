@@ -1,8 +1,8 @@
 /** Sessions by both of their ends: VPP translates an inside in one way at a time, and gives an outside to one at a time. */
-import { haKeyOf, type HaEvent } from './ha-wire.js'
+import { haInsideOf, haKeyOf, type HaEvent } from './ha-wire.js'
 import type { Held } from './table.js'
 
-const insideOf = ({ protocol, insideAddress, insidePort }: HaEvent): string => `${protocol} ${insideAddress}:${insidePort}`
+const insideOf = (event: HaEvent): string => haInsideOf(event) ?? haKeyOf(event)
 
 export class SessionBook {
   private readonly outside = new Map<string, Held>()

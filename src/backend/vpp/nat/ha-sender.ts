@@ -3,11 +3,11 @@
  * state; time comes in as milliseconds of one clock, what to send and when to call again comes out.
  *
  * An ACK says that VPP received, not that it has the session: an ADD whose outside address and port are not free in its pool, or whose FIB it does not have, is
- * answered all the same. VPP applies whatever comes, in whatever order and however often. So events of one session are never in two datagrams that are both on
+ * answered all the same. VPP applies whatever comes, in whatever order and however often. So events of one session, or of one inside, are never in two datagrams that are both on
  * their way: the later one waits for the ACK of the earlier one, and with it all behind it in its thread. What is not answered after the last resend is given
  * back as failed: the caller reads VPP's sessions and repairs.
  */
-import { encodeHa, haEventBytes, haKeyOf, HA_EVENTS_RESENDABLE, HA_RESEND_MS, HA_RESENDS, type HaEvent, type HaPlace } from './ha-wire.js'
+import { encodeHa, haEventBytes, haInsideOf, haKeyOf, HA_EVENTS_RESENDABLE, HA_RESEND_MS, HA_RESENDS, type HaEvent, type HaPlace } from './ha-wire.js'
 
 export interface HaSenderOptions {
   /** The thread of VPP that the session is of: with workers, the one its packets are hashed to. Below 2^32. */
@@ -42,7 +42,9 @@ export interface HaSenderTally { offered: number, refused: number, acknowledged:
 const QUEUE_MAX = 65_536
 const OUTSTANDING_MAX = 16
 
-interface Queued { readonly event: HaEvent, readonly bytes: Buffer, readonly key: string }
+const insidesOf = (event: HaEvent): string[] => [haInsideOf(event)].filter(key => key !== null)
+
+interface Queued { readonly event: HaEvent, readonly bytes: Buffer, /** Its outside, and its inside where it has one: what VPP does to one it does to the other. */ readonly keys: readonly string[] }
 interface Outstanding extends HaPlace { readonly queued: readonly Queued[], readonly datagram: Buffer, dueMs: number, tries: number }
 /** First in, first out; `head` is the place of the first. */
 interface Line { queue: Queued[], head: number }
@@ -65,7 +67,7 @@ export class HaSender {
   /** How many, from the first, were taken: the others found the queue full. Then poll(). @throws invalid LS_V_VALUE, and none was taken */
   offer (events: readonly HaEvent[]): number {
     const room = Math.min(events.length, (this.o.queueMax ?? QUEUE_MAX) - this.waiting)
-    const taken = events.slice(0, room).map(event => ({ thread: (this.o.threadOf?.(event) ?? 0) >>> 0, queued: { event, bytes: haEventBytes(event), key: haKeyOf(event) } }))
+    const taken = events.slice(0, room).map(event => ({ thread: (this.o.threadOf?.(event) ?? 0) >>> 0, queued: { event, bytes: haEventBytes(event), keys: [haKeyOf(event), ...insidesOf(event)] } }))
     for (const { thread, queued } of taken) {
       const line = this.lines.get(thread)
       if (line === undefined) this.lines.set(thread, { queue: [queued], head: 0 })
@@ -135,7 +137,7 @@ export class HaSender {
     if (this.outstanding.size >= (this.o.outstandingMax ?? OUTSTANDING_MAX)) return null
     for (const [thread, { queue, head }] of this.lines) {
       const first = queue[head]
-      if (first !== undefined && !this.busy.has(first.key)) return thread
+      if (first !== undefined && !first.keys.some(key => this.busy.has(key))) return thread
     }
     return null
   }
@@ -145,7 +147,7 @@ export class HaSender {
     const { sequence } = this
     this.sequence = (sequence + 1) >>> 0
     const datagram = encodeHa({ thread, sequence }, queued.map(({ bytes }) => bytes))
-    for (const { key } of queued) this.busy.add(key)
+    for (const { keys } of queued) for (const key of keys) this.busy.add(key)
     this.outstanding.set(sequence, { thread, sequence, queued, datagram, dueMs: nowMs + this.resendMs, tries: 1 })
     this.tally.sent++
     return datagram
@@ -157,7 +159,7 @@ export class HaSender {
     const batchMax = Math.max(1, this.o.batchMax ?? HA_EVENTS_RESENDABLE)
     const taken: Queued[] = []
     if (line === undefined) return taken
-    for (let one = line.queue[line.head]; one !== undefined && !this.busy.has(one.key) && taken.length < batchMax; one = line.queue[line.head]) {
+    for (let one = line.queue[line.head]; one !== undefined && !one.keys.some(key => this.busy.has(key)) && taken.length < batchMax; one = line.queue[line.head]) {
       taken.push(one)
       line.head++
     }
@@ -179,6 +181,6 @@ export class HaSender {
 
   private settle ({ sequence, queued }: Outstanding): void {
     this.outstanding.delete(sequence)
-    for (const { key } of queued) this.busy.delete(key)
+    for (const { keys } of queued) for (const key of keys) this.busy.delete(key)
   }
 }

@@ -147,6 +147,9 @@ export function haRecordOf (event: HaEvent): HaRecord {
 /** The session: events of one key have an order among each other. */
 export const haKeyOf = ({ protocol, outsideAddress, outsidePort }: HaEvent): string => `${protocol} ${outsideAddress}:${outsidePort}`
 
+/** What VPP translates in one way at a time; `null`: the event does not say. */
+export const haInsideOf = ({ protocol, insideAddress, insidePort }: HaEvent): string | null => insideAddress === '0.0.0.0' ? null : `${protocol} ${insideAddress}:${insidePort} in`
+
 export const encodeHaAck = ({ thread, sequence }: HaPlace): Buffer => header(ACK, 0, thread, sequence)
 
 /** `events`: each as haEventBytes() gives it, at most 65535. */

@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto'
 import type { ProgramNat } from '../../../contract/dataplane.js'
 import type { VppNatSettings } from '../../../contract/desired.js'
 import { LockstepError } from '../../../contract/errors.js'
-import type { NativeTable } from '../../../native/binding.js'
 import type { VppClient } from '../client.js'
 import type { Tell } from '../lb/sink.js'
 import { dumpNat } from './dump.js'
@@ -14,12 +13,14 @@ import { HaEndpoint } from './ha-endpoint.js'
 import { HA_PATH_MTU, type HaEvent } from './ha-wire.js'
 import { NatMirror } from './mirror.js'
 import type { SessionId } from './session.js'
-import { natTable } from './table.js'
+import { natTable, type NatNative, type NatTable } from './table.js'
 
 export interface NatSessionsOptions {
   readonly settings: VppNatSettings
-  readonly table: Pick<NativeTable, 'groups' | 'scanRecords' | 'open' | 'deleteIds'>
+  readonly table: NatNative
   readonly tell: Tell
+  /** The sessions of this life are in place, or cannot be. */
+  readonly onBegun: () => void
 }
 
 const PASS_MS = 1000
@@ -34,6 +35,7 @@ const WORKERS_MAX = 1
 
 export class NatSessions {
   private readonly mirror: NatMirror
+  private readonly table: NatTable
   private endpoint: HaEndpoint | null = null
   private client: VppClient | null = null
   private timer: NodeJS.Timeout | null = null
@@ -43,23 +45,32 @@ export class NatSessions {
   private configured = ''
   private looks = 0
   private unanswered = 0
+  private begun = false
+  private cleared = false
+  /** Of the life before. */
+  private pid: number | null = null
 
   constructor (private readonly o: NatSessionsOptions) {
     const origin = randomBytes(8).readBigUInt64LE()
     let serial = 0n
+    this.table = natTable(o.table, o.settings.redundancyGroup)
     this.mirror = new NatMirror({
-      table: natTable(o.table, o.settings.redundancyGroup), read: async () => await this.read(), inject: events => events.length === 0 ? 0 : this.endpoint?.inject(events) ?? 0,
+      table: this.table, read: async () => await this.read(), inject: events => events.length === 0 ? 0 : this.endpoint?.inject(events) ?? 0,
       idle: () => this.endpoint?.sender.idle ?? true, newId: (): SessionId => ({ origin, serial: ++serial })
     })
   }
 
-  /** Begins; what is wrong with VPP's side is told and shown, and looked at again with each pass. */
-  async up (client: VppClient): Promise<void> {
+  /** Begins; what is wrong with VPP's side is told and shown, and looked at again with each pass. `pid`: tells lives of VPP apart from lives of the connection. */
+  async up (client: VppClient, pid: number): Promise<void> {
     this.client = client
     this.configured = ''
     this.looks = 0
+    this.begun = false
     this.endpoint?.restart()
+    this.mirror.doubt(this.pid !== null && this.pid !== pid)
+    this.pid = pid
     await this.pass(client)
+    if (this.timer !== null) clearInterval(this.timer)
     if (this.client === client) this.timer = setInterval(() => { void this.pass(client) }, PASS_MS)
   }
 
@@ -68,19 +79,35 @@ export class NatSessions {
     if (this.passing) return
     this.passing = true
     try {
+      if (!this.cleared) await this.table.clear()
+      this.cleared = true
       const due = this.configured === '' || this.looks++ < LOOKS_AT_FIRST || this.looks % LOOKS_EVERY === 0
       const configured = due ? await this.configure(client) : this.configured
       if (this.client !== client) return
       if (configured !== this.configured) this.mirror.doubt()
       await this.mirror.pass()
+      if (this.client !== client) return
       this.configured = configured
       this.problem = ''
+      if (this.mirror.settled) this.begin()
     } catch (error) {
-      if (this.client === client) this.trouble(error instanceof Error ? error.message : String(error))
+      if (this.client !== client) return
+      this.configured = ''
+      this.trouble(error instanceof Error ? error.message : String(error))
+      this.begin()
     } finally {
       this.passing = false
     }
   }
+
+  private begin (): void {
+    if (this.begun) return
+    this.begun = true
+    this.o.onBegun()
+  }
+
+  /** Why this node should not take the group now; '': it may. */
+  missing (): string { return this.problem !== '' ? `sessions of VPP's NAT are not kept: ${this.problem}` : this.begun ? '' : 'VPP does not have its sessions of NAT yet' }
 
   /** As it should be from here on. What it is: when that changes, sessions may have gone with it. */
   private async configure (client: VppClient): Promise<string> {
@@ -89,14 +116,22 @@ export class NatSessions {
     const workers = threads.filter(({ type }) => type === 'workers').length
     if (workers > WORKERS_MAX) throw new LockstepError('unsupported', 'LS_V_NAT_WORKERS', 'sessions of NAT cannot be put into a VPP with so many workers', { found: String(workers), expected: `at most ${WORKERS_MAX}`, next: 'set cpu { workers 1 } in its startup.conf' })
     const running = await client.call('nat44_ei_show_running_config_51077d14', {})
+    if (running.inside_vrf !== 0 || running.outside_vrf !== 0) throw new LockstepError('unsupported', 'LS_V_NAT_VRF', 'sessions of NAT are kept of the first table only', { found: `inside-vrf ${running.inside_vrf}, outside-vrf ${running.outside_vrf}`, expected: '0', next: 'enable NAT44-EI with vrf 0' })
     if (running.sessions === 0) throw new LockstepError('unavailable', 'LS_V_NAT_OFF', 'NAT44-EI is not enabled in this VPP', { next: 'nat44 ei plugin enable sessions N' })
     this.endpoint ??= await this.open()
     const interval = Math.round(refreshMs / 1000)
     const listener = await client.call('nat44_ei_ha_get_listener_51077d14', {})
-    if (listener.ip_address !== vpp.address || listener.port !== vpp.port || listener.path_mtu !== HA_PATH_MTU) await client.call('nat44_ei_ha_set_listener_e4a8cb4e', { ip_address: vpp.address, port: vpp.port, path_mtu: HA_PATH_MTU })
+    if (listener.ip_address !== vpp.address || listener.port !== vpp.port || listener.path_mtu !== HA_PATH_MTU) {
+      await client.call('nat44_ei_ha_set_listener_e4a8cb4e', { ip_address: vpp.address, port: vpp.port, path_mtu: HA_PATH_MTU })
+      this.mirror.doubt() // it was switched off and on, perhaps
+    }
     const failover = await client.call('nat44_ei_ha_get_failover_51077d14', {})
-    if (failover.ip_address !== agent.address || failover.port !== agent.port || failover.session_refresh_interval !== interval) await client.call('nat44_ei_ha_set_failover_718246af', { ip_address: agent.address, port: agent.port, session_refresh_interval: interval })
-    return JSON.stringify(running)
+    if (failover.ip_address !== agent.address || failover.port !== agent.port || failover.session_refresh_interval !== interval) {
+      await client.call('nat44_ei_ha_set_failover_718246af', { ip_address: agent.address, port: agent.port, session_refresh_interval: interval })
+      this.mirror.doubt()
+    }
+    // An ADD whose pool or FIB is not there is dropped without a word.
+    return JSON.stringify([running, await client.dump('nat44_ei_address_dump_51077d14', {}), await client.dump('nat44_ei_interface_dump_51077d14', {})])
   }
 
   private async open (): Promise<HaEndpoint> {
@@ -124,9 +159,9 @@ export class NatSessions {
   }
 
   down (): void {
-    if (this.client !== null && this.configured !== '') this.mirror.doubt(true)
-    else this.mirror.doubt()
     this.client = null
+    this.begun = false
+    this.mirror.doubt()
     if (this.timer !== null) clearInterval(this.timer)
     this.timer = null
     this.endpoint?.restart()
@@ -139,15 +174,15 @@ export class NatSessions {
   }
 
   get status (): ProgramNat {
-    const { opened, ended, injected, withdrawn, refused } = this.mirror.tally
-    return { sessions: this.mirror.size, changes: { opened, ended, injected, withdrawn, refused, unanswered: this.unanswered } }
+    const { opened, ended, injected, withdrawn } = this.mirror.tally
+    return { sessions: this.mirror.size, changes: { opened, ended, injected, withdrawn, unanswered: this.unanswered } }
   }
 
   degraded (): string[] {
-    const { refused, elsewhere } = this.mirror.tally
+    const { refused, elsewhere } = this.mirror
     return [
       ...this.problem === '' ? [] : [`sessions of VPP's NAT are not kept: ${this.problem}`],
-      ...refused === 0 ? [] : [`${refused} sessions of VPP's NAT did not go into the session table: their tuples are taken, or it is full`],
+      ...refused === 0 ? [] : [`${refused} sessions of VPP's NAT are not in the session table: their tuples are taken, or it is full`],
       ...elsewhere === 0 ? [] : [`${elsewhere} sessions of VPP's NAT are not of the first table (vrf 0), and are not kept`]
     ]
   }

@@ -22,23 +22,40 @@ export interface NatMirrorOptions {
   readonly newId: () => SessionId
 }
 
-/** Since the mirror was made. Of sessions. `refused`: by the table. `elsewhere`: of a FIB that is not the first. */
-export interface NatMirrorTally { opened: number, ended: number, injected: number, withdrawn: number, refused: number, elsewhere: number, united: number, reads: number }
+/** Since the mirror was made. Of sessions; `united`, `reads`: how often. */
+export interface NatMirrorTally { opened: number, ended: number, injected: number, withdrawn: number, united: number, reads: number }
+
+/** Sessions that are named in one way or another; beyond them they are not told apart. */
+const NAMED_MAX = 65_536
 
 const NONE: SessionId = { origin: 0n, serial: 0n }
 const inVpp = (event: HaEvent): Held => ({ id: NONE, event })
+/** Bounded: more are not told apart. */
+function named (names: Set<string>, key: string): void { if (names.size < NAMED_MAX) names.add(key) }
 const sameKeyed = (a: HaEvent, b: HaEvent): boolean => haKeyOf(a) === haKeyOf(b) && sameSession(a, b)
 
 export class NatMirror {
-  readonly tally: NatMirrorTally = { opened: 0, ended: 0, injected: 0, withdrawn: 0, refused: 0, elsewhere: 0, united: 0, reads: 0 }
+  readonly tally: NatMirrorTally = { opened: 0, ended: 0, injected: 0, withdrawn: 0, united: 0, reads: 0 }
   /** What VPP has, as far as it was told or asked. */
   private vpp = new SessionBook()
   /** What the table had when it was looked at, and what was put there since. */
   private held = new SessionBook()
+  /** What VPP is to lose, until it has answered and was seen to have lost it. */
+  private going = new SessionBook()
   private known = false
   private anew = false
-  /** Told while VPP is asked: what it answers may be from before. */
-  private meanwhile: HaEvent[] = []
+  /** Told while VPP is asked: what it answers may be from before. `null`: it is not asked. */
+  private meanwhile: HaEvent[] | null = null
+  /** Ended while nothing was followed. */
+  private readonly endings = new Set<string>()
+  /** Refused by the table now. */
+  private readonly refusals = new Set<string>()
+  /** Of a FIB that is not the first. */
+  private readonly others = new Set<string>()
+  /** The last look was a standby's, and complete. */
+  private stoodBy = false
+  /** Of the table, at that look; '': VPP has changed since. */
+  private version = ''
   private owned = false
   private turns: Promise<void> = Promise.resolve()
 
@@ -46,19 +63,29 @@ export class NatMirror {
 
   /** Sessions that VPP has. */
   get size (): number { return this.vpp.size }
+  /** That the table does not take. */
+  get refused (): number { return this.refusals.size }
+  /** That are not of the first FIB. */
+  get elsewhere (): number { return this.others.size }
+  /** VPP has what it should have, as far as is known. */
+  get settled (): boolean { return this.known && this.o.idle() }
 
   /** VPP said so, in this order. */
   told (events: readonly HaEvent[]): void {
     const here = this.here(events)
     for (const event of here) this.note(event)
-    if (!this.known) this.meanwhile.push(...here)
-    else if (this.owned) void this.turn(async () => { await this.follow(here) }).catch(() => { this.doubt() })
+    this.version = ''
+    this.meanwhile?.push(...here)
+    if (this.known && this.owned) void this.turn(async () => { await this.follow(here) }).catch(() => { this.doubt() })
+    else for (const event of here) if (event.kind === 'delete') named(this.endings, haKeyOf(event)); else if (event.kind === 'add') this.endings.delete(haKeyOf(event))
   }
 
   /** What VPP has is asked anew with the next pass: something got lost, or it begins a life. `anew`: after a restart, so that what it translates otherwise than before gives way. */
   doubt (anew = false): void {
     this.known = false
     this.owned = false
+    this.stoodBy = false
+    this.version = ''
     this.anew ||= anew
   }
 
@@ -73,18 +100,28 @@ export class NatMirror {
 
   private async ask (): Promise<void> {
     this.meanwhile = []
-    const sessions = await this.o.read()
-    this.tally.reads++
-    this.vpp = new SessionBook(this.here(sessions).map(inVpp))
-    for (const event of this.meanwhile.splice(0)) this.note(event)
-    this.known = true
-    if (this.anew && this.o.table.owns()) this.giveWay(new SessionBook(await this.o.table.all()))
+    this.refusals.clear()
+    this.others.clear()
+    try {
+      const sessions = await this.o.read()
+      this.tally.reads++
+      this.vpp = new SessionBook(this.here(sessions).map(inVpp))
+      for (const event of this.meanwhile) this.note(event)
+      this.known = true
+    } finally {
+      this.meanwhile = null
+    }
   }
 
+  /** Of the first FIB. VPP names an end by the FIB of the outside, which may be another: what is known by its key is meant. */
   private here (events: readonly HaEvent[]): HaEvent[] {
-    const here = events.filter(({ fibIndex }) => fibIndex === FIB)
-    this.tally.elsewhere += events.length - here.length
-    return here
+    return events.filter((event) => {
+      const key = haKeyOf(event)
+      const here = event.fibIndex === FIB || (event.kind !== 'add' && this.vpp.has(key))
+      if (here || event.kind === 'delete') this.others.delete(key)
+      else named(this.others, key)
+      return here
+    })
   }
 
   private note (event: HaEvent): void {
@@ -101,39 +138,52 @@ export class NatMirror {
     const owns = this.o.table.owns()
     if (owns && this.owned) return
     this.owned = owns // what is told from here on is followed after this look
+    const version = this.o.table.version()
+    if (!owns && this.version === version && this.o.idle()) return // nothing has changed on either side
+    this.version = version
     const rows = new SessionBook(await this.o.table.all())
-    if (!this.known) this.owned = false
-    else if (owns) await this.unite(rows)
-    else this.give(rows)
+    if (!this.known) { // lost meanwhile
+      this.owned = false
+      return
+    }
+    // Until now the table was right, also about what it had lost when this node took over.
+    if (!owns || this.stoodBy) this.give(rows)
+    if (owns) await this.unite(rows)
+    else this.endings.clear()
+    this.stoodBy = !owns
   }
 
   /** VPP gets what it lacks, and loses what the table had and has no more. */
   private give (rows: SessionBook): void {
-    const left = [...this.held].filter(([key]) => !rows.has(key))
+    const left = [...new SessionBook([...this.going, ...this.held].map(([, held]) => held))].filter(([key]) => !rows.has(key))
     const gone = left.filter(([key]) => this.vpp.has(key)).map(([, held]) => held)
     const other = [...rows].flatMap(([key, { event }]) => [this.vpp.get(key), this.vpp.rivalOf(event)].filter(had => had !== undefined && !sameKeyed(had.event, event)).flatMap(had => had ?? []))
-    const going = this.o.idle() ? gone : left.map(([, held]) => held) // remembered until VPP has answered
-    this.held = new SessionBook([...going, ...[...rows].map(([, held]) => held)])
+    this.going = new SessionBook([...this.o.idle() ? gone : left.map(([, held]) => held), ...other])
+    this.held = rows
     const deletes = [...gone, ...other].map(({ event }): HaEvent => ({ ...event, kind: 'delete' }))
     const taken = this.inject(deletes)
     this.tally.withdrawn += taken
     if (taken === deletes.length) this.inject([...rows].filter(([key]) => !this.vpp.has(key)).map(([, { event }]) => event))
   }
 
-  /** Packets that came before VPP had its sessions again took other ports: theirs end, and the ports of before are in use again. */
-  private giveWay (rows: SessionBook): void {
-    const others = [...this.vpp].filter(([, { event }]) => rows.rivalOf(event) !== undefined).map(([, { event }]): HaEvent => ({ ...event, kind: 'delete' }))
-    this.tally.withdrawn += this.inject(others)
-  }
-
   private async unite (rows: SessionBook): Promise<void> {
     this.held = rows
     this.tally.united++
-    await this.follow([...this.vpp].map(([, { event }]) => event).filter((event) => {
+    const all = [...this.vpp].map(([, { event }]) => event)
+    // Packets that came before VPP had its sessions again took other ports: theirs end, and the ports of before are in use again.
+    const hasty = this.anew ? all.filter(event => rows.rivalOf(event) !== undefined).map((event): HaEvent => ({ ...event, kind: 'delete' })) : []
+    for (const event of hasty) this.going.set(inVpp({ ...event, kind: 'add' }))
+    const withdrawn = this.inject(hasty)
+    this.tally.withdrawn += withdrawn
+    const ended = [...rows].filter(([key]) => this.endings.has(key) && !this.vpp.has(key)).map(([, { event }]): HaEvent => ({ ...event, kind: 'delete' }))
+    this.endings.clear()
+    const other = all.filter((event) => {
       const row = rows.get(haKeyOf(event))
-      return row === undefined || !sameSession(row.event, event)
-    }))
-    this.inject([...this.held].filter(([key]) => !this.vpp.has(key)).map(([, { event }]) => event))
+      return this.vpp.has(haKeyOf(event)) && (row === undefined || !sameSession(row.event, event))
+    })
+    await this.follow([...ended, ...other])
+    const lacking = [...this.held].filter(([key]) => !this.vpp.has(key)).map(([, { event }]) => event)
+    if (withdrawn < hasty.length || this.inject(lacking) < lacking.length) this.owned = false // the rest with the next look
   }
 
   private inject (events: readonly HaEvent[]): number {
@@ -147,8 +197,13 @@ export class NatMirror {
 
   /** The table follows VPP. What a session replaces ends first, as their tuples meet. */
   private async follow (events: readonly HaEvent[]): Promise<void> {
+    if (!this.o.table.owns()) {
+      this.owned = false
+      return
+    }
     const ends = new Map<SessionId, Held>()
     const opens = new Map<string, Held>()
+    const touches = new Map<string, Held>()
     for (const event of events) {
       const key = haKeyOf(event)
       const now = this.held.get(key)
@@ -156,20 +211,30 @@ export class NatMirror {
       for (const one of over) {
         if (one === undefined) continue
         ends.set(one.id, one)
-        opens.delete(haKeyOf(one.event))
+        for (const map of [opens, touches]) map.delete(haKeyOf(one.event))
         this.held.delete(one)
+        this.refusals.delete(haKeyOf(one.event))
       }
-      if (event.kind === 'delete') continue
       const known = this.held.get(key)
-      if (event.kind === 'refresh' && known === undefined) continue // it is read with the next dump
+      if (event.kind === 'delete' || (event.kind === 'refresh' && known === undefined)) continue // a dump has it, if it is one
       const held = known === undefined ? { id: this.o.newId(), event } : { ...known, event: { ...known.event, packets: event.packets, bytes: event.bytes } }
       this.held.set(held)
-      opens.set(key, held)
+      if (known === undefined || opens.has(key)) opens.set(key, held)
+      else touches.set(key, held)
     }
     await this.o.table.end([...ends.values()])
     this.tally.ended += ends.size
-    this.tally.opened += opens.size
-    this.tally.refused += this.o.table.open([...opens.values()])
+    const refused = this.o.table.open([...opens.values()])
+    this.tally.opened += opens.size - refused.length
+    for (const { event } of refused) named(this.refusals, haKeyOf(event))
+    // What an operator took out of the table ends in VPP as well; what the table never took is tried again.
+    const gone = this.o.table.touch([...touches.values()])
+    for (const held of gone) this.held.delete(held)
+    const again = gone.filter(({ event }) => this.refusals.has(haKeyOf(event)))
+    for (const held of again) this.held.set(held)
+    const still = new Set(this.o.table.open(again))
+    for (const held of again) if (!still.has(held)) this.refusals.delete(haKeyOf(held.event))
+    this.tally.withdrawn += this.inject(gone.filter(held => !again.includes(held)).map(({ event }): HaEvent => ({ ...event, kind: 'delete' })))
   }
 
   /** One after the other: what ends is gone before what comes. */

@@ -40,19 +40,26 @@ t.test('a real table: opened as ours and told, the same again is the same sessio
   table.feed(true)
   const nat = natTable(table, 2)
   const held = Array.from({ length: 2000 }, (_, n): Held => ({ id: { origin: 5n, serial: BigInt(n + 1) }, event: session(n) }))
-  t.equal(nat.open(held), 0)
+  t.same(nat.open(held), [])
   const told = new Uint8Array(4096 * recordBytes)
   t.equal(table.drain(told).records, 2000)
   t.equal((await nat.all()).length, 2000)
-  t.equal(nat.open([{ id: { origin: 5n, serial: 1n }, event: session(0, { packets: 9 }) }]), 0)
-  t.equal(nat.open([{ id: { origin: 6n, serial: 1n }, event: session(0) }]), 1, 'its tuple is taken by another')
+  t.same(nat.touch([{ id: { origin: 5n, serial: 1n }, event: session(0, { packets: 9 }) }]), [])
+  t.equal(nat.touch([{ id: { origin: 6n, serial: 1n }, event: session(0) }]).length, 1, 'another')
+  t.equal(nat.open([{ id: { origin: 6n, serial: 1n }, event: session(0) }]).length, 1, 'its tuple is taken by another')
+  t.equal(table.drain(told).records, 0, 'none of this is told')
   t.equal((await nat.all()).find(({ event }) => event.insidePort === 1000)?.event.packets, 9)
   await nat.end(held.slice(0, 1500))
   t.equal((await nat.all()).length, 500)
   t.equal((await natTable(table, 1).all()).length, 0, 'of another group')
+  const before = nat.version()
+  await nat.clear()
+  t.equal(nat.version(), before, 'nothing of another group was there')
   t.ok(nat.owns(), 'a table without a peer owns everything')
   table.setRole(2, limits.LS_ROLE_STANDBY, 1n, 0n)
   t.notOk(nat.owns())
+  await natTable(table, 1).clear()
+  t.equal((await nat.all()).length, 0)
 })
 
 /** A VPP: what is put in and taken out, and that it says what it does itself. */
@@ -90,10 +97,13 @@ class Node {
     const table: NatTable = {
       owns: () => this.owner,
       all: async () => { await Promise.resolve(); return [...this.rows.values()] },
+      version: () => `${++this.serial}`,
       open: (held) => {
         for (const one of held) for (const node of [this, this.peer]) node?.rows.set(`${one.id.origin} ${one.id.serial}`, one)
-        return 0
+        return []
       },
+      touch: held => held.filter(({ id }) => !this.rows.has(`${id.origin} ${id.serial}`)),
+      clear: async () => { await Promise.resolve() },
       end: async (held) => {
         await Promise.resolve()
         for (const { id } of held) for (const node of [this, this.peer]) node?.rows.delete(`${id.origin} ${id.serial}`)
@@ -191,4 +201,36 @@ t.test('an agent that was restarted beside a VPP that lived on: VPP is right abo
   node.vpp.sessions.set(haKeyOf(moved), moved)
   await node.mirror.pass()
   t.same([...node.rows.values()].map(({ event }) => event.insidePort), [1002])
+})
+
+t.test('what an operator ends in the table ends in VPP as well; what VPP ends while it is being asked stays ended', async (t) => {
+  const node = new Node(1n)
+  node.owner = true
+  await node.mirror.pass()
+  for (const n of [1, 2, 3]) node.vpp.open(session(n))
+  await node.mirror.pass()
+  node.rows.delete([...node.rows.keys()][0] ?? '')
+  node.mirror.told([session(1, { kind: 'refresh', packets: 5 })])
+  await node.mirror.pass()
+  t.same(node.translations, ['17 10.10.2.100:20002 1002', '17 10.10.2.100:20003 1003'])
+  node.mirror.doubt()
+  node.vpp.end(session(2))
+  await node.mirror.pass()
+  t.same([node.translations, node.table], [['17 10.10.2.100:20003 1003'], ['17 10.10.2.100:20003 1003']])
+})
+
+t.test('a standby that takes over: the table is right about what changed in the last second; what the new owner opened itself stays', async (t) => {
+  const [a, b] = [new Node(1n), new Node(2n)]
+  ;[a.peer, b.peer, a.owner] = [b, a, true]
+  for (const { mirror } of [a, b]) await mirror.pass()
+  a.vpp.open(session(1))
+  for (const { mirror } of [a, b]) await mirror.pass()
+  a.vpp.end(session(1))
+  a.vpp.open(session(1, { outsidePort: 6000 }))
+  await a.mirror.pass()
+  ;[a.owner, b.owner] = [false, true]
+  b.vpp.open(session(7))
+  await b.mirror.pass()
+  t.same(b.translations, ['17 10.10.2.100:20007 1007', '17 10.10.2.100:6000 1001'])
+  t.same(b.table, b.translations)
 })
