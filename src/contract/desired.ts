@@ -91,10 +91,13 @@ export interface VppSettings {
   readonly flowTimeoutMs: number
   /** Sessions of its NAT44-EI are kept here, and given to a peer; `null`: they are not. */
   readonly natSessions: VppNatSettings | null
+  /** Those of its NAT44-ED are shown in the session table; `null`: they are not. */
+  readonly natEdSessions: VppNatEdSettings | null
 }
 
 /** IPv4. */
 export interface SocketAddress { readonly address: string, readonly port: number }
+export interface VppNatEdSettings { readonly redundancyGroup: number, /** Between two reads. */ readonly intervalMs: number }
 export interface VppNatSettings {
   /** Where VPP tells of its sessions: of this host, and reached by an interface of VPP. */
   readonly agent: SocketAddress

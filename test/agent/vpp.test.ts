@@ -147,7 +147,8 @@ t.test('settings of VPP that cannot be', async (t) => {
   const vpp = new ModelServer(t)
   const p = place(t)
   for (const [more, expected] of [[', sticky-buckets: 1000', /power of two/], [', flow-timeout: 500ms', /flow-timeout/], [', tunnel-source6: 10.0.0.1', /IPv6/], [', api-socket: x', /duplicate|absolute|api-socket/], [', nat-sessions: {agent: "127.0.0.1:1"}', /vpp/], [', nat-sessions: {agent: "[::1]:1", vpp: "10.0.0.1:2"}', /IPv4/],
-    [', nat-sessions: {agent: "10.0.0.1:1", vpp: "10.0.0.1:2"}', /same address/], [', nat-sessions: {agent: "10.0.0.2:1", vpp: "10.0.0.1:2", redundancy-group: 3}', /redundancy group/], [', nat-sessions: {agent: "10.0.0.2:1", vpp: "10.0.0.1:2", refresh: 100ms}', /1s to 1h/]] as const) {
+    [', nat-sessions: {agent: "10.0.0.1:1", vpp: "10.0.0.1:2"}', /same address/], [', nat-sessions: {agent: "10.0.0.2:1", vpp: "10.0.0.1:2", redundancy-group: 3}', /redundancy group/], [', nat-sessions: {agent: "10.0.0.2:1", vpp: "10.0.0.1:2", refresh: 100ms}', /1s to 1h/],
+    [', nat44-ed-sessions: {interval: 2h}', /1s to 1h/], [', nat44-ed-sessions: {}, nat-sessions: {agent: "10.0.0.2:1", vpp: "10.0.0.1:2"}', /sessions of one NAT/]] as const) {
     p.write(config(vpp, web, more))
     const { code, stderr } = await refusedStart(t, p)
     t.not(code, 0)

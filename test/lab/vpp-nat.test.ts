@@ -1,5 +1,6 @@
 /**
- * Two real VPPs that translate (NAT44-EI), two agents that keep their sessions equal: what was opened through one goes on through the other.
+ * Two real VPPs that translate (NAT44-EI), two agents that keep their sessions equal: what was opened through one goes on through the other. And one with
+ * NAT44-ED, whose sessions are shown.
  *
  *     client --- [outside] --- r1: wan VPP lan --- [inside] --- s1
  *                          --- r2: wan VPP lan ---
@@ -52,13 +53,17 @@ redundancy-groups:
   0: {priority: {r1: 200, r2: 100}}
 `
 
-/** As whoever runs VPP has it in its startup commands. */
-async function nat (vpp: LiveVpp, { wan, lan, link }: (typeof vppAddresses)[RouterName]): Promise<void> {
+async function interfaces (vpp: LiveVpp, { wan, lan, link }: (typeof vppAddresses)[RouterName]): Promise<void> {
   for (const [i, [port, address]] of [['wan', wan], ['lan', lan], ['va', `${link}.1`]].entries()) {
     await vpp.cli(`create host-interface name ${port} hw-addr 02:99:00:00:0${link.slice(-1)}:0${i}`) // the same in each life, as that of a card
     await vpp.cli(`set interface ip address host-${port} ${address}/24`)
     await vpp.cli(`set interface state host-${port} up`)
   }
+}
+
+/** As whoever runs VPP has it in its startup commands. */
+async function nat (vpp: LiveVpp, at: (typeof vppAddresses)[RouterName]): Promise<void> {
+  await interfaces(vpp, at)
   await vpp.cli('nat44 ei plugin enable sessions 20000')
   await vpp.cli('set interface nat44 ei in host-wan out host-lan')
   await vpp.cli(`nat44 ei add address ${pool}`)
@@ -160,4 +165,50 @@ t.test('two VPPs and their translations', { skip: await vppSkip('ethtool') }, as
     t.same([figures?.error, figures?.received], [null, 2000], `${JSON.stringify(figures)}\n${said()}`)
     t.comment(`a TCP connection through both deaths: ${figures?.received} echoes, longest gap ${figures?.longestGapMs} ms`)
   })
+})
+
+t.test('sessions of NAT44-ED are shown, and end in VPP when an operator ends them', { skip: await vppSkip('ethtool') }, async (t) => {
+  const prefix = prefixOf('vned')
+  const topology = await Topology.open({ prefix }, plan(prefix))
+  const remember = (pid: number): void => { topology.remember(pid) }
+  const netns = netnsOf(prefix, 'r1')
+  const vpp = new LiveVpp({ directory: join(topology.directory, 'vpp'), netns, prefix: netns, plugins: ['af_packet', 'lb', 'nat', 'ping'], remember })
+  let agent: LabAgent | null = null
+  const server = await startNetServer(topology, 's1', { name: 'one', udpEcho: echo })
+  t.teardown(async () => {
+    await agent?.stop()
+    await server.stop()
+    await vpp.remove()
+    await topology.close()
+    await nothingLeft(prefix, topology.directory)
+  })
+  await vpp.start()
+  await interfaces(vpp, vppAddresses.r1)
+  for (const command of ['nat44 plugin enable sessions 20000', 'set interface nat44 in host-wan out host-lan', `nat44 add address ${pool}`]) await vpp.cli(command)
+  for (const [host, to, via] of [['client', addresses.s1.v4, vppAddresses.r1.wan], ['s1', pool, vppAddresses.r1.lan]] as const) await must({ netns: netnsOf(prefix, host), argv: ['ip', 'route', 'replace', `${to}/32`, 'via', via] })
+  const started = agent = await LabAgent.start({ directory: topology.directory, instance: netns, netns, remember }, `agent:
+  backend: vpp
+  table: {capacity: 4096}
+  gateway: {grpc: null, metrics: null}
+  vpp: {api-socket: ${vpp.apiSocket}, stats-socket: ${vpp.statsSocket}, nat44-ed-sessions: {interval: 1s}}
+`)
+  const query = async (count: number): Promise<void> => {
+    const options: NetClientOptions = { kind: 'dns', host: addresses.s1.v4, port: echo, count, intervalMs: 2, bytes: 64, patienceMs: 1000 }
+    await must({ netns: netnsOf(prefix, 'client'), argv: nodeProgram('net-client', options) }, 60_000)
+  }
+  const ofVpp = async (): Promise<number> => Number(/total sessions: (\d+)|(\d+) sessions/.exec(await vpp.cli('show nat44 sessions'))?.slice(1).find((n) => n !== undefined) ?? -1)
+  const equal = async (least: number): Promise<number> => {
+    for (const end = Date.now() + 15_000; ; await sleep(200)) {
+      const [here, there] = [await started.count(), await ofVpp()]
+      if (here === there && here >= least) return here
+      if (Date.now() > end) throw new Error(`${here} sessions in the table, ${there} in VPP\n${started.log.split('\n').slice(-10).join('\n')}`)
+    }
+  }
+  await query(50)
+  const count = await equal(40)
+  const [first] = await started.sessions()
+  t.match(first, { src: addresses.client.v4, dst: addresses.s1.v4, dport: echo, reply_src: addresses.s1.v4, reply_dst: pool, flags: ['SNAT', 'PROGRAM'] })
+  await started.json(['sessions', 'delete', '--source-port', String(first?.sport), '--yes'])
+  await sleep(2500)
+  t.equal(await equal(1), count - 1, 'one less in both')
 })

@@ -16,7 +16,10 @@ import { VppConnection, type VppLife } from './connection.js'
 import { VppInterfaces } from './interfaces.js'
 import { LbSink, type LbSinkOptions, type Tell } from './lb/sink.js'
 import type { WeightOf } from './lb/wanted.js'
-import { NatSessions, type NatSessionsOptions } from './nat/index.js'
+import { EdSessions } from './nat/ed.js'
+import { NatSessions } from './nat/index.js'
+import type { NatKeeper } from './nat/keeper.js'
+import { natTable, type NatNative } from './nat/table.js'
 import { sharedTransport } from './shared.js'
 
 const REPLY_MS = 5000
@@ -32,7 +35,7 @@ export function probeVpp (apiSocket = API_SOCKET): ProbeResult {
 
 export interface VppForwarderOptions {
   readonly core: Pick<NativeCore, 'VppSocket' | 'VppShared' | 'VppStats'>
-  readonly table: NatSessionsOptions['table'] & Pick<NativeTable, 'programmed'>
+  readonly table: NatNative & Pick<NativeTable, 'programmed'>
   readonly settings: VppSettings
   /** Shown by `show api clients`. */
   readonly name: string
@@ -47,7 +50,7 @@ export class VppForwarder implements Forwarder {
   readonly capabilities = vppCapabilities
   readonly program: Program
   private readonly loadBalancer: LbSink
-  private readonly nat: NatSessions | null
+  private readonly nat: NatKeeper | null
   private connection: VppConnection<NativeVppStats> | null = null
   private interfaces: VppInterfaces | null = null
   private client: VppClient | null = null
@@ -58,8 +61,15 @@ export class VppForwarder implements Forwarder {
   constructor (private readonly o: VppForwarderOptions) {
     const loadBalancer = new LbSink({ nowMs: o.nowMs, random: Math.random, tell: o.tell, count: o.count })
     this.loadBalancer = loadBalancer
-    this.nat = o.settings.natSessions === null ? null : new NatSessions({ settings: o.settings.natSessions, table: o.table, tell: o.tell, onBegun: () => { this.o.table.programmed(true, true) } })
+    this.nat = this.natKeeper()
     this.program = { loadBalancer, status: () => this.status(), links: () => this.interfaces?.list() ?? [], missing: () => this.connection?.state.state === 'up' ? this.nat?.missing() ?? '' : this.downLine(), follow: async (d, weight) => await this.follow(d, weight), flush: async (reals) => { await loadBalancer.flush(reals) } }
+  }
+
+  private natKeeper (): NatKeeper | null {
+    const { settings: { natSessions: ei, natEdSessions: ed }, table, tell } = this.o
+    const onBegun = (): void => { table.programmed(true, true) }
+    if (ei !== null) return new NatSessions({ settings: ei, table: natTable(table, ei.redundancyGroup), tell, onBegun })
+    return ed === null ? null : new EdSessions({ settings: ed, table: natTable(table, ed.redundancyGroup), tell, onBegun })
   }
 
   probe (): ProbeResult { return probeVpp(this.o.settings.apiSocket) }

@@ -1,5 +1,5 @@
 /** `agent`, `reload` and `timeouts`. */
-import type { AgentSettings, PortRange, RedundancyGroup, ReloadSettings, SocketAddress, Timeouts, VppNatSettings, VppSettings } from '../../contract/desired.js'
+import type { AgentSettings, PortRange, RedundancyGroup, ReloadSettings, SocketAddress, Timeouts, VppNatEdSettings, VppNatSettings, VppSettings } from '../../contract/desired.js'
 import { phase } from '../../generated/codes.js'
 import { limits } from '../../generated/layout.js'
 import { familyOf, formatAddress, parseAddress, parseEndpoint } from '../../lib/address.js'
@@ -60,8 +60,22 @@ function buildVpp (b: Build, vpp: RawAgent['vpp'] = {}, groups: readonly Redunda
     apiSocket: absolute(b, '/agent/vpp/api-socket', vpp['api-socket'] ?? '/run/vpp/api.sock', socketPathMax), transport: vpp.transport ?? 'auto', apiPrefix: vpp['api-prefix'] ?? '',
     library: vpp.library === undefined ? '' : absolute(b, '/agent/vpp/library', vpp.library), statsSocket: stats === null ? null : absolute(b, '/agent/vpp/stats-socket', stats, socketPathMax),
     tunnelSource4: source('tunnel-source4', 4), tunnelSource6: source('tunnel-source6', 6), natInterfaces: vpp['nat-interfaces'] ?? [], stickyBuckets, flowTimeoutMs,
-    natSessions: buildNatSessions(b, '/agent/vpp/nat-sessions', vpp['nat-sessions'], groups)
+    natSessions: buildNatSessions(b, '/agent/vpp/nat-sessions', vpp['nat-sessions'], groups), natEdSessions: buildNatEdSessions(b, '/agent/vpp/nat44-ed-sessions', vpp, groups)
   }
+}
+
+/** Whole seconds. */
+function interval (b: Build, path: string, text: Scalar): number {
+  const ms = parseDuration(text) ?? 0
+  if (ms < 1000 || ms > refreshMsMax || ms % 1000 !== 0) b.issue(path, 'LS_C_VALUE', 'not a usable interval', text, 'whole seconds from 1s to 1h')
+  return ms
+}
+
+function buildNatEdSessions (b: Build, path: string, vpp: NonNullable<RawAgent['vpp']>, groups: readonly RedundancyGroup[]): VppNatEdSettings | null {
+  const raw = vpp['nat44-ed-sessions']
+  if (raw === undefined) return null
+  if (vpp['nat-sessions'] !== undefined) b.issue(path, 'LS_C_CONFLICT', 'sessions of one NAT are kept', 'nat-sessions and nat44-ed-sessions', 'the one that VPP has enabled')
+  return { redundancyGroup: groupOf(b, pointer(path, 'redundancy-group'), raw['redundancy-group'], groups), intervalMs: interval(b, pointer(path, 'interval'), raw.interval ?? '30s') }
 }
 
 function buildNatSessions (b: Build, path: string, raw: NonNullable<RawAgent['vpp']>['nat-sessions'], groups: readonly RedundancyGroup[]): VppNatSettings | null {
@@ -72,8 +86,7 @@ function buildNatSessions (b: Build, path: string, raw: NonNullable<RawAgent['vp
     b.issue(pointer(path, key), 'LS_C_VALUE', 'not an IPv4 address and a port', raw[key], 'address:port like 10.99.0.2:17100')
     return { address: '0.0.0.0', port: 0 }
   }
-  const refreshMs = parseDuration(raw.refresh ?? '10s') ?? 0
-  if (refreshMs < 1000 || refreshMs > refreshMsMax || refreshMs % 1000 !== 0) b.issue(pointer(path, 'refresh'), 'LS_C_VALUE', 'not a usable interval', raw.refresh, 'whole seconds from 1s to 1h')
+  const refreshMs = interval(b, pointer(path, 'refresh'), raw.refresh ?? '10s')
   const [agent, vpp] = [socket('agent'), socket('vpp')]
   if (agent.port !== 0 && agent.address === vpp.address) b.issue(pointer(path, 'vpp'), 'LS_C_CONFLICT', 'the agent and VPP have the same address', raw.vpp, 'an address of an interface of VPP')
   return { agent, vpp, redundancyGroup: groupOf(b, pointer(path, 'redundancy-group'), raw['redundancy-group'], groups), refreshMs }

@@ -41,6 +41,10 @@ const settings = {
       'redundancy-group': { ...redundancyGroup, default: 0 },
       refresh: duration('How often it tells of their counters; 1s to 1h.', '10s'),
     }, ['agent', 'vpp']),
+    'nat44-ed-sessions': object('Show the sessions of its NAT44-ED in the session table: VPP gives them to nobody and takes none, so a peer cannot go on with them.', {
+      'redundancy-group': { ...redundancyGroup, default: 0 },
+      interval: duration('Between two reads, which stop its packets for a moment; 1s to 1h.', '30s'),
+    }),
     'flow-timeout': duration('It forgets a flow after so long without a packet; 1s to 1d.', '40s'),
   }),
   gateway: object('Listeners of `lockstep gateway`, the unprivileged process that serves the network, unless its flags say otherwise. A change holds from its next start.', {

@@ -2,7 +2,6 @@
  * The sessions of VPP's NAT44-EI, START HERE: each life of VPP is told to give its sessions to us and to take ours (NAT HA, ha-*.ts), is asked for those that it has
  * (dump.ts), and from then on mirror.ts keeps them and the session table equal.
  */
-import { randomBytes } from 'node:crypto'
 import type { ProgramNat } from '../../../contract/dataplane.js'
 import type { VppNatSettings } from '../../../contract/desired.js'
 import { LockstepError } from '../../../contract/errors.js'
@@ -11,13 +10,14 @@ import type { Tell } from '../lb/sink.js'
 import { dumpNat } from './dump.js'
 import { HaEndpoint } from './ha-endpoint.js'
 import { HA_PATH_MTU, type HaEvent } from './ha-wire.js'
+import { sessionIds } from './ids.js'
+import type { NatKeeper } from './keeper.js'
 import { NatMirror } from './mirror.js'
-import type { SessionId } from './session.js'
-import { natTable, type NatNative, type NatTable } from './table.js'
+import type { NatTable } from './table.js'
 
 export interface NatSessionsOptions {
   readonly settings: VppNatSettings
-  readonly table: NatNative
+  readonly table: NatTable
   readonly tell: Tell
   /** The sessions of this life are in place, or cannot be. */
   readonly onBegun: () => void
@@ -33,9 +33,8 @@ const RESENDS = 7
 /** With more, VPP spreads sessions over its workers by a hash, and takes ours for the worker that we name. */
 const WORKERS_MAX = 1
 
-export class NatSessions {
+export class NatSessions implements NatKeeper {
   private readonly mirror: NatMirror
-  private readonly table: NatTable
   private endpoint: HaEndpoint | null = null
   private client: VppClient | null = null
   private timer: NodeJS.Timeout | null = null
@@ -51,12 +50,9 @@ export class NatSessions {
   private pid: number | null = null
 
   constructor (private readonly o: NatSessionsOptions) {
-    const origin = randomBytes(8).readBigUInt64LE()
-    let serial = 0n
-    this.table = natTable(o.table, o.settings.redundancyGroup)
     this.mirror = new NatMirror({
-      table: this.table, read: async () => await this.read(), inject: events => events.length === 0 ? 0 : this.endpoint?.inject(events) ?? 0,
-      idle: () => this.endpoint?.sender.idle ?? true, newId: (): SessionId => ({ origin, serial: ++serial })
+      table: o.table, read: async () => await this.read(), inject: events => events.length === 0 ? 0 : this.endpoint?.inject(events) ?? 0,
+      idle: () => this.endpoint?.sender.idle ?? true, newId: sessionIds()
     })
   }
 
@@ -79,7 +75,7 @@ export class NatSessions {
     if (this.passing) return
     this.passing = true
     try {
-      if (!this.cleared) await this.table.clear()
+      if (!this.cleared) await this.o.table.clear()
       this.cleared = true
       const due = this.configured === '' || this.looks++ < LOOKS_AT_FIRST || this.looks % LOOKS_EVERY === 0
       const configured = due ? await this.configure(client) : this.configured

@@ -32,7 +32,7 @@ export function recordOf (event: HaEvent, id: SessionId, rg: number): Uint8Array
   view.setBigUint64(shape.id.offset, id.origin, true)
   view.setBigUint64(shape.id.offset + 8, id.serial, true)
   const echo = event.protocol === ICMP // the identifier is the source of a request and the destination of its reply (R19)
-  writeKey(view, shape.key.offset, event.protocol, event.insideAddress, event.insidePort, event.externalAddress, echo ? 0 : event.externalPort)
+  writeKey(view, shape.key.offset, event.protocol, event.insideAddress, event.insidePort, event.externalNatAddress, echo ? 0 : event.externalNatPort)
   writeKey(view, shape.reply.offset, event.protocol, event.externalAddress, echo ? 0 : event.externalPort, event.outsideAddress, event.outsidePort)
   view.setUint32(shape.flags.offset, limits.LS_SF_SNAT | limits.LS_SF_PROGRAM | (event.static ? limits.LS_SF_STATIC : 0), true)
   view.setBigUint64(shape.packets.offset, BigInt(event.packets), true)
@@ -43,12 +43,11 @@ export function recordOf (event: HaEvent, id: SessionId, rg: number): Uint8Array
 /** As the event that makes it. */
 export function eventOf (view: DataView, base: number): HaEvent {
   const [key, reply] = [base + shape.key.offset, base + shape.reply.offset]
-  const [externalAddress, externalPort] = [addressAt(view, key + keyShape.dst.offset), view.getUint16(key + keyShape.dport_be.offset, false)]
   return {
     kind: 'add', protocol: view.getUint8(key + keyShape.proto.offset), static: (view.getUint32(base + shape.flags.offset, true) & limits.LS_SF_STATIC) !== 0,
     insideAddress: addressAt(view, key + keyShape.src.offset), insidePort: view.getUint16(key + keyShape.sport_be.offset, false),
     outsideAddress: addressAt(view, reply + keyShape.dst.offset), outsidePort: view.getUint16(reply + keyShape.dport_be.offset, false),
-    externalAddress, externalPort, externalNatAddress: externalAddress, externalNatPort: externalPort, fibIndex: FIB,
+    externalAddress: addressAt(view, reply + keyShape.src.offset), externalPort: view.getUint16(reply + keyShape.sport_be.offset, false), externalNatAddress: addressAt(view, key + keyShape.dst.offset), externalNatPort: view.getUint16(key + keyShape.dport_be.offset, false), fibIndex: FIB,
     packets: Number(view.getBigUint64(base + shape.packets.offset, true) & 0xffffffffn), bytes: view.getBigUint64(base + shape.bytes.offset, true)
   }
 }
