@@ -126,6 +126,8 @@ export interface ProgramStatus {
   readonly up: boolean
   /** '' unless up. */
   readonly version: string
+  /** When that was built, in its own words; '' unless up. */
+  readonly buildDate: string
   /** 0 unless up. */
   readonly pid: number
   /** Unix ms: since when it is up, or not. */
@@ -134,6 +136,8 @@ export interface ProgramStatus {
   readonly reason: string
   /** Lives of it that were brought up. */
   readonly connects: number
+  /** What was done to it since the agent started, by kind. */
+  readonly operations: Readonly<Record<string, number>>
   /** Messages of all lives; `timedOut`: were not answered in time. */
   readonly messages: { readonly sent: number, readonly received: number, readonly timedOut: number, readonly events: number }
   /** Sessions of its NAT that are kept in the session table; `null`: they are not. */

@@ -17,7 +17,7 @@ import { unary, type OnBug } from './handler.js'
 const NAT_MAX_AGE_MS = 1000
 
 export function telemetryImplementation (services: AgentServices, metrics: MetricsPage, nat: Pick<NatUsageReader, 'read'>, onBug: OnBug): UntypedServiceImplementation {
-  const pages = new Map([['', metrics], ['maglev', createMaglevMetrics(services.loadBalancer)]])
+  const pages = new Map([['', metrics], ['maglev', createMaglevMetrics(services.loadBalancer, async () => (await services.info()).program)]])
   return {
     snapshot: unary<TelemetrySnapshotRequest, TelemetrySnapshotResponse>(onBug, (request) => {
       const unknown = request.blocks.find((name) => !counterBlocks.some((b) => b.name === name))

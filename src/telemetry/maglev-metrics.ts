@@ -5,6 +5,7 @@
  */
 import { Registry } from 'prom-client'
 import type { LoadBalancerControl, RealStatus } from '../contract/balancing.js'
+import type { ProgramStatus } from '../contract/dataplane.js'
 import { healthStates, type TargetStatus } from '../contract/health.js'
 import { addCounter, addGauge, states, type Family, type Series } from './families.js'
 import type { LoadBalancerReading } from './load-balancer-metrics.js'
@@ -20,10 +21,16 @@ export function backendsOf ({ vips, targets }: LoadBalancerReading): Backend[] {
   return all.map(({ vip, real }) => ({ vip, real, target: known.get(real.target ?? ''), labels: { backend: servers.get(real.name)?.size === 1 ? real.name : `${vip}/${real.name}` } }))
 }
 
-export function createMaglevMetrics (lb: Pick<LoadBalancerControl, 'vips' | 'targets'>): MetricsPage {
+/** Theirs of what is done to VPP. */
+const kinds = [['vip-add', 'vip_added'], ['vip-remove', 'vip_removed'], ['real-add', 'as_added'], ['real-remove', 'as_removed'], ['real-weight', 'as_weight_updated']] as const
+
+/** `program`: of VPP, where it is the dataplane. */
+export function createMaglevMetrics (lb: Pick<LoadBalancerControl, 'vips' | 'targets'>, program: () => Promise<ProgramStatus | null>): MetricsPage {
   const registry = new Registry()
+  const ofVpp = new Registry() // what has no labels cannot be left out of a page: its whole part is
   let all: readonly Backend[] = []
   let checked: ReadonlyArray<Backend & { readonly target: TargetStatus }> = []
+  let vpp: readonly ProgramStatus[] = []
   const family = (name: string, help: string, labelNames: readonly string[], series: () => readonly Series[]): Family => ({ prefix: 'maglev', name, help, labelNames, series })
   const gauge = (...f: Parameters<typeof family>): void => { addGauge(registry, family(...f)) }
   const counter = (...f: Parameters<typeof family>): void => { addCounter(registry, family(...f)) }
@@ -38,13 +45,19 @@ export function createMaglevMetrics (lb: Pick<LoadBalancerControl, 'vips' | 'tar
   gauge('probe_duration_seconds_count', 'Probes that ended', ['backend', 'type'], () => checked.map(({ labels, target }) => [{ ...labels, type: target.type }, target.passed + target.failed]))
   counter('backend_transitions', 'Changes of state', ['backend', 'from', 'to'], () => checked.flatMap(({ labels, target }) => target.changes.map(({ from, to, count }): Series => [{ ...labels, from, to }, count])))
 
+  addGauge(ofVpp, family('vpp_connected', 'Whether VPP answers', [], () => vpp.map(({ up }) => [{}, up ? 1 : 0])))
+  addGauge(ofVpp, family('vpp_connected_seconds', 'For how long it does; 0 while it does not', [], () => vpp.map(({ up, since }) => [{}, up ? Math.max(0, (Date.now() - since) / 1000) : 0])))
+  addGauge(ofVpp, family('vpp_info', 'Its version and process', ['version', 'build_date', 'pid'], () => vpp.flatMap(({ up, version, buildDate, pid }) => up ? [[{ version, build_date: buildDate, pid: String(pid) }, 1]] : [])))
+  addCounter(ofVpp, family('vpp_lbsync', 'What was done to its load balancer', ['scope', 'kind'], () => vpp.flatMap(({ operations }) => kinds.map(([kind, name]): Series => [{ scope: 'all', kind: name }, operations[kind] ?? 0]))))
+
   return {
     contentType: registry.contentType,
     render: async () => {
-      const [vips, targets] = await Promise.all([lb.vips(), lb.targets()])
+      const [vips, targets, one] = await Promise.all([lb.vips(), lb.targets(), program()])
+      vpp = one === null ? [] : [one]
       all = backendsOf({ vips, targets })
       checked = [...new Map(all.flatMap(b => b.target === undefined ? [] : [[b.labels.backend, { ...b, target: b.target }]])).values()]
-      return await registry.metrics()
+      return one === null ? await registry.metrics() : `${await registry.metrics()}\n${await ofVpp.metrics()}`
     }
   }
 }

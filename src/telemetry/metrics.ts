@@ -209,10 +209,11 @@ function addProgram (registry: Registry, reading: Reading): void {
     })
   }
   counter('lockstep_program_messages_total', 'Messages to and from it', ({ messages: { sent, received, timedOut, events } }) => ({ sent, received, timed_out: timedOut, event: events }), 'kind')
+  counter('lockstep_program_operations_total', 'What was done to it', ({ operations }) => operations, 'kind')
   counter('lockstep_program_nat_changes_total', 'Sessions of its NAT that came and went: here as it said, there as their owner said', ({ nat }) => ({ ...nat?.changes }), 'change')
   counter('lockstep_program_connects_total', 'Lives of it that were brought up', ({ connects }) => ({ up: connects }), 'result')
 }
-const noProgram: ProgramStatus = { up: false, version: '', pid: 0, since: 0, reason: '', connects: 0, messages: { sent: 0, received: 0, timedOut: 0, events: 0 }, nat: null }
+const noProgram: ProgramStatus = { up: false, version: '', buildDate: '', pid: 0, since: 0, reason: '', connects: 0, operations: {}, messages: { sent: 0, received: 0, timedOut: 0, events: 0 }, nat: null }
 
 function addGlobal (registry: Registry, reading: Reading): void {
   globalCodes.forEach((code, id) => {

@@ -143,7 +143,7 @@ export class VppForwarder implements Forwarder {
     const [up, since] = [state.state === 'up', Date.now() - (this.o.nowMs() - state.sinceMs)]
     const now = this.client?.tally
     const messages = { sent: this.past.sent + (now?.sent ?? 0), received: this.past.received + (now?.received ?? 0), timedOut: this.past.timedOut + (now?.timedOut ?? 0), events: this.past.events + (now?.events ?? 0) }
-    return { up, since, version: state.state === 'up' ? state.identity.version : '', pid: state.state === 'up' ? state.identity.pid : 0, reason: state.state === 'up' ? '' : state.reason, connects: this.connects, messages, nat: this.nat?.status ?? null }
+    return { up, since, ...state.state === 'up' ? { version: state.identity.version, buildDate: state.identity.buildDate, pid: state.identity.pid } : { version: '', buildDate: '', pid: 0 }, reason: state.state === 'up' ? '' : state.reason, connects: this.connects, operations: this.loadBalancer.operations, messages, nat: this.nat?.status ?? null }
   }
 
   private quiet (): void {

@@ -48,6 +48,7 @@ export class LbSink implements LoadBalancerSink {
   private natNames: readonly string[] = []
   private counting: NodeJS.Timeout | null = null
   private ids: ReadonlyMap<string, number> = new Map()
+  private readonly performed: Record<Operation['kind'], number> = { settings: 0, 'vip-add': 0, 'vip-remove': 0, 'real-add': 0, 'real-remove': 0, 'real-weight': 0 }
 
   constructor (private readonly o: LbSinkOptions) {}
 
@@ -153,6 +154,7 @@ export class LbSink implements LoadBalancerSink {
     this.observed = pass.done.some(({ kind }) => kind === 'vip-add') ? await reconciler.read().catch(() => null) : applied(pass.observed, pass.done)
     for (const [vip, because] of pass.recreated) this.o.tell('vpp-lb-vip-recreated', { vip, because })
     for (const { vip, operation, reason, tries } of pass.failed) this.o.tell('vpp-lb-error', { vip, operation, reason, tries })
+    for (const { kind } of pass.done) this.performed[kind]++
     if (pass.done.length > 0) this.o.tell('vpp-lb-sync', { operations: pass.done.length, ...countsOf(pass.done), tookMs: Math.round(pass.tookMs * 10) / 10 })
     await this.natInterfaces?.enable(this.natNames, this.interfaces())
     await this.counters?.count(this.counted(), routes === 'changed' ? 'all' : new Set(pass.done.flatMap(prefixesOf)))
@@ -176,6 +178,9 @@ export class LbSink implements LoadBalancerSink {
     for (const { vips, address } of ids.flatMap(id => this.reals.get(id) ?? [])) for (const vip of vips) reconciler.flush(vip, address)
     await this.pass()
   }
+
+  /** Done since the agent started, by kind. */
+  get operations (): Readonly<Record<Operation['kind'], number>> { return this.performed }
 
   degraded (): string[] { return (this.reconciler?.failures ?? []).map(({ vip, operation, reason, tries }) => `VPP refuses VIP ${vip} (${operation}, ${tries} times): ${reason}`) }
 
