@@ -242,7 +242,8 @@ void ls_table_install(struct ls_table *t, const u8 *records, u32 stride, u32 n, 
 			pthread_mutex_lock(&t->writer);
 		}
 	}
-	t->env.header->installed_total += result->installed;
+	if (!(flags & LS_INSTALL_TOUCH))
+		t->env.header->installed_total += result->installed;
 	pthread_mutex_unlock(&t->writer);
 }
 
