@@ -17,6 +17,7 @@ import { transcriptOf } from './transcript.js'
 
 const HEADER = 16
 const GREETING = 15
+const REALS = 'lb_as_v2_details_90064aae'
 const swapped = (port: number): number => (port & 0xff) << 8 | port >> 8
 
 /** A VIP as requests name it. */
@@ -45,6 +46,8 @@ export class ModelServer {
   readonly asked = new Map<string, number>()
   /** Its NAT44-EI; `null`: it has none. */
   nat: NatModel | null = null
+  /** Another release's layout of the details of reals, under a CRC of its own: fields in the notation of messages.ts, and VPP's description of it. */
+  relaid: { readonly crc: string, readonly fields: string, readonly more: Values, readonly description: unknown } | null = null
   /** Nothing is answered. */
   hangs = false
   private readonly sockets = new Set<Socket>()
@@ -109,6 +112,7 @@ export class ModelServer {
     const id = frame.readUInt16BE(HEADER)
     if (id === GREETING) {
       const copy = Buffer.from(this.greeting)
+      if (this.relaid !== null) copy.write(`lb_as_v2_details_${this.relaid.crc}`, copy.indexOf(REALS), 'latin1')
       frame.copy(copy, HEADER + 6, HEADER + 2, HEADER + 6)
       socket.write(copy)
       return
@@ -127,7 +131,8 @@ export class ModelServer {
   private framed (answer: AnswerKey, context: number, values: Values): Buffer {
     const out = new Writer()
     out.take(HEADER + 6)
-    this.codec.write(out, answers[answer], values)
+    if (answer === REALS && this.relaid !== null) this.codec.write(out, this.relaid.fields, { ...values, ...this.relaid.more })
+    else this.codec.write(out, answers[answer], values)
     out.bytes.writeUInt32BE(out.used - HEADER, 8)
     out.bytes.writeUInt16BE(this.ids.get(answer) ?? 0, HEADER)
     out.bytes.writeUInt32BE(context, HEADER + 2)
@@ -159,6 +164,7 @@ export class ModelServer {
       case 'lb_conf_get_51077d14': return { retval: 0, ip4_src_address: settings.source4, ip6_src_address: settings.source6, sticky_buckets_per_core: settings.stickyBuckets, flow_timeout: settings.flowTimeoutS }
       case 'cli_inband_f8377302': return { retval: 0, reply: (await this.model.read()).vips.map(shown).join('\n') }
       case 'want_interface_events_476f5a08': return { retval: 0 }
+      case 'get_api_json_51077d14': return { retval: 0, json: JSON.stringify([this.relaid?.description ?? {}]) }
       case 'ip_route_lookup_710d6471': return { retval: 0, route: { table_id: 0, stats_index: 7, prefix: asked['prefix'], n_paths: 1, paths: [{ ...noPath, sw_if_index: WAY }] } }
       case 'lb_add_del_intf_nat4_47d6e753': case 'lb_add_del_intf_nat6_47d6e753':
         this.natTold.push(`${key.slice(16, 20)} ${String(asked['sw_if_index'])}`)

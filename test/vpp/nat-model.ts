@@ -71,7 +71,7 @@ export class NatModel {
       }
       case 'nat44_ei_show_running_config_51077d14': {
         const sessions = this.enabled ? 10_000 : 0
-        return { retval: 0, inside_vrf: 0, outside_vrf: 0, users: 0, sessions, user_sessions: 0, user_buckets: 0, translation_buckets: 0, forwarding_enabled: false, ipfix_logging_enabled: false, udp: 300, tcp_established: 7440, tcp_transitory: 240, icmp: 60, log_level: 0, flags: 0 }
+        return { retval: 0, inside_vrf: 0, outside_vrf: 0, users: 0, sessions, user_sessions: 0, user_buckets: 0, translation_buckets: 0, forwarding_enabled: false, ipfix_logging_enabled: false, timeouts: { udp: 300, tcp_established: 7440, tcp_transitory: 240, icmp: 60 }, log_level: 0, flags: 0 }
       }
       case 'nat44_ei_ha_get_listener_51077d14': return { retval: 0, ...this.listener }
       case 'nat44_ei_ha_get_failover_51077d14': return { retval: 0, ...this.failover }

@@ -5,6 +5,7 @@
  */
 import { LockstepError } from '../../contract/errors.js'
 import { Codec, Writer, type Values } from './codec.js'
+import { complete, covers, describe } from './described.js'
 import { answers, dumps, requests, retvals, structures, type Answer, type DetailsOf, type DumpKey, type EventKey, type Question, type ReplyOf, type RequestKey } from './messages.js'
 
 /** Frames, whole and in order: 16 bytes of header, of which the length of the payload at 8 is all that counts, and the payload. */
@@ -50,6 +51,7 @@ const SOCKCLNT_CREATE = 15
 const NAME_BYTES = 64
 const CONTEXT_MAX = 0x7fffffff // an event has our index, of which the highest bit is set, where an answer has its context
 const IN_FLIGHT_MAX = 1024
+const DESCRIPTION = 'get_api_json_51077d14'
 const SWEEP_MS = 100
 const PING = 'control_ping_51077d14'
 const PONG = 'control_ping_reply_f6b0b8ca'
@@ -74,7 +76,10 @@ export class VppClient {
   readonly tally: VppTally = { sent: 0, received: 0, timedOut: 0, late: 0, strange: 0, events: 0 }
   /** Resolves to the reason when the connection is over, however that came. */
   readonly ended: Promise<string>
-  private readonly codec = new Codec(structures)
+  private codec = new Codec(structures)
+  private structures: Readonly<Record<string, string>> = structures
+  /** Layouts of this VPP where they are not ours, by our key. */
+  private readonly described = new Map<string, string>()
   private readonly transport: VppTransport
   private readonly waiting = new Map<number, Waiting>()
   private readonly listeners = new Map<number, { readonly fields: string, readonly call: Set<(event: Values) => void> }>()
@@ -103,6 +108,7 @@ export class VppClient {
     try {
       o.signal?.throwIfAborted()
       await client.greet()
+      await client.describe()
     } catch (error) {
       client.close()
       throw error
@@ -116,9 +122,10 @@ export class VppClient {
 
   /** @throws unsupported LS_V_UNKNOWN · unavailable LS_V_SILENT, LS_V_GONE, LS_V_SHORT · VppRefusal */
   async call<K extends RequestKey> (key: K, fields: Question<K>, timeoutMs = this.o.timeoutMs): Promise<ReplyOf<K>> {
-    const { reply, fields: shape } = requests[key]
+    const { reply, fields: ours } = requests[key]
+    const shape = this.shapeOf(key, ours)
     const last = await new Promise<Values>((resolve, reject) => {
-      this.ask({ key, shape, values: fields as Values, timeoutMs, lastId: this.idOf(reply), last: answers[reply], rowId: -1, row: '', resolve, reject })
+      this.ask({ key, shape, values: fields as Values, timeoutMs, lastId: this.idOf(reply), last: this.shapeOf(reply, answers[reply]), rowId: -1, row: '', resolve, reject })
     })
     const { retval } = last
     if (typeof retval === 'number' && retval < 0) throw new VppRefusal(key, retval)
@@ -127,9 +134,10 @@ export class VppClient {
 
   /** All details; one dump at a time, as VPP keeps what is not read yet in its own memory. */
   async dump<K extends DumpKey> (key: K, fields: Question<K>, timeoutMs = this.o.timeoutMs): Promise<Array<DetailsOf<K>>> {
-    const { details, fields: shape } = dumps[key]
+    const { details, fields: ours } = dumps[key]
+    const shape = this.shapeOf(key, ours)
     const run = async (): Promise<Values[]> => await new Promise((resolve, reject) => {
-      this.ask({ key, shape, values: fields as Values, timeoutMs, lastId: this.idOf(PONG), last: answers[PONG], rowId: this.idOf(details), row: answers[details], resolve: (_, rows) => { resolve(rows) }, reject })
+      this.ask({ key, shape, values: fields as Values, timeoutMs, lastId: this.idOf(PONG), last: answers[PONG], rowId: this.idOf(details), row: this.shapeOf(details, answers[details]), resolve: (_, rows) => { resolve(rows) }, reject })
     })
     const mine = this.dumping.then(run, run)
     this.dumping = mine.catch(() => undefined)
@@ -139,7 +147,7 @@ export class VppClient {
   /** Each event of the kind; what it returns ends that. VPP sends none before it is asked to. */
   on<K extends EventKey> (key: K, call: (event: Answer<K>) => void): () => void {
     const id = this.idOf(key)
-    const known = this.listeners.get(id) ?? { fields: answers[key], call: new Set() }
+    const known = this.listeners.get(id) ?? { fields: this.shapeOf(key, answers[key]), call: new Set() }
     this.listeners.set(id, known)
     const mine = call as (event: Values) => void
     known.call.add(mine)
@@ -215,6 +223,28 @@ export class VppClient {
     this.greeted?.resolve()
   }
 
+  private shapeOf (key: string, ours: string): string { return this.described.get(key) ?? ours }
+
+  /** Messages that this release has in another layout are used in that one, as far as it says all that we need. Without a description they are unknown. */
+  private async describe (): Promise<void> {
+    if (this.transport.table !== undefined || !this.ids.has(DESCRIPTION)) return
+    const known = new Set([...this.ids.keys()].map(nameOf))
+    const ours = new Map<string, string>([...Object.entries(requests).map(([key, { fields }]) => [key, fields] as const), ...Object.entries(dumps).map(([key, { fields }]) => [key, fields] as const), ...Object.entries(answers)])
+    const changed = [...ours].filter(([key]) => !this.ids.has(key) && known.has(nameOf(key)))
+    if (changed.length === 0) return
+    const json = await this.call(DESCRIPTION, {}).then(({ json }) => json, () => '')
+    const { messages, structures: theirs } = describe(json)
+    this.structures = { ...structures, ...theirs }
+    this.codec = new Codec(this.structures)
+    for (const [key, fields] of changed) {
+      const found = messages.get(nameOf(key))
+      const id = found === undefined ? undefined : this.ids.get(`${nameOf(key)}_${found.crc}`)
+      if (found === undefined || id === undefined || !covers(found.fields, fields, this.structures)) continue
+      this.ids.set(key, id)
+      this.described.set(key, found.fields)
+    }
+  }
+
   private nextContext (): number {
     do this.context = this.context === CONTEXT_MAX ? 1 : this.context + 1
     while (this.waiting.has(this.context) || this.context === this.index)
@@ -232,7 +262,7 @@ export class VppClient {
     }
     const context = this.nextContext()
     try {
-      this.append(this.idOf(q.key), context, q.shape, q.values)
+      this.append(this.idOf(q.key), context, q.shape, this.described.has(q.key) ? complete(q.shape, q.values, this.structures) : q.values)
       if (q.rowId !== -1) this.append(this.idOf(PING), context, '', {})
     } catch (error) {
       q.reject(error as LockstepError)

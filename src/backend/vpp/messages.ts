@@ -11,6 +11,8 @@ import type { FieldsOf } from './notation.js'
 /** Types that are made of others. */
 export const structures = {
   lb_vip: 'prefix pfx, u8 protocol, u16 port',
+  prefix_matcher: 'u8 le, u8 ge',
+  nat_timeouts: 'u32 udp, u32 tcp_established, u32 tcp_transitory, u32 icmp',
   table_entry: 'u16 index, string[64] name',
   thread: 'u32 id, string[64] name, string[64] type, u32 pid, u32 cpu_id, u32 core, u32 cpu_socket',
   fib_label: 'u8 is_uniform, u32 label, u8 ttl, u8 exp',
@@ -23,7 +25,7 @@ const vipSettings = 'u32 encap, u8 dscp, u32 type, u16 target_port, u16 node_por
 const natSession = 'ip4 outside_ip_address, u16 outside_port, ip4 inside_ip_address, u16 inside_port, u16 protocol, u8 flags, u64 last_heard'
 const natTotals = 'u64 total_bytes, u32 total_pkts, ip4 ext_host_address, u16 ext_host_port'
 const natUser = 'u32 vrf_id, ip4 ip_address, u32 nsessions, u32 nstaticsessions'
-const natRunning = 'i32 retval, u32 inside_vrf, u32 outside_vrf, u32 users, u32 sessions, u32 user_sessions, u32 user_buckets, u32 translation_buckets, bool forwarding_enabled, bool ipfix_logging_enabled, u32 udp, u32 tcp_established, u32 tcp_transitory, u32 icmp, u8 log_level, u8 flags'
+const natRunning = 'i32 retval, u32 inside_vrf, u32 outside_vrf, u32 users, u32 sessions, u32 user_sessions, u32 user_buckets, u32 translation_buckets, bool forwarding_enabled, bool ipfix_logging_enabled, nat_timeouts timeouts, u8 log_level, u8 flags'
 const retval = 'i32 retval'
 
 /** One reply. */
@@ -65,7 +67,7 @@ export const requests = {
 export const dumps = {
   sw_interface_dump_aa610c27: { fields: 'u32 sw_if_index, bool name_filter_valid, string name_filter', details: 'sw_interface_details_6c221fc7' },
   ip_address_dump_2d033de4: { fields: 'u32 sw_if_index, bool is_ipv6', details: 'ip_address_details_ee29b797' },
-  lb_vip_dump_56110cb7: { fields: 'prefix pfx, u8 le, u8 ge, u8 protocol, u16 port', details: 'lb_vip_details_1329ec9b' },
+  lb_vip_dump_56110cb7: { fields: 'prefix pfx, prefix_matcher pfx_matcher, u8 protocol, u16 port', details: 'lb_vip_details_1329ec9b' },
   lb_as_v2_dump_1063f819: { fields: vip, details: 'lb_as_v2_details_90064aae' },
   nat44_ei_user_dump_51077d14: { fields: '', details: 'nat44_ei_user_details_355896c2' },
   nat44_ei_user_session_v2_dump_e1899c98: { fields: 'ip4 ip_address, u32 vrf_id', details: 'nat44_ei_user_session_v2_details_5bd3e9d6' },

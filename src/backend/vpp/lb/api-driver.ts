@@ -21,7 +21,7 @@ export class ApiDriver implements LbDriver {
   async read (): Promise<Observed> {
     const { client } = this
     const [settings, vips, reals, verbose] = await Promise.all([
-      client.call('lb_conf_get_51077d14', {}), client.dump('lb_vip_dump_56110cb7', { ...all, le: 0, ge: 0 }), client.dump('lb_as_v2_dump_1063f819', all),
+      client.call('lb_conf_get_51077d14', {}), client.dump('lb_vip_dump_56110cb7', { ...all, pfx_matcher: { le: 0, ge: 0 } }), client.dump('lb_as_v2_dump_1063f819', all),
       client.call('cli_inband_f8377302', { cmd: 'show lb vips verbose' })
     ])
     const realsOf = new Map<string, Map<string, ObservedReal>>()

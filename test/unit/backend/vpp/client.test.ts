@@ -17,7 +17,7 @@ const HEADER = 16
 const codec = new Codec(structures)
 const isRequest = (key: string): key is RequestKey => key in requests
 const isDump = (key: string): key is DumpKey => key in dumps
-const everything = { pfx: '0.0.0.0/0', le: 0, ge: 0, protocol: 0, port: 0 }
+const everything = { pfx: '0.0.0.0/0', pfx_matcher: { le: 0, ge: 0 }, protocol: 0, port: 0 }
 
 /** What a conversation asks, in words of the client, and what the real VPP answered. */
 interface Asked { readonly key: RequestKey | DumpKey, readonly fields: Values, readonly answers: readonly Frame[] }

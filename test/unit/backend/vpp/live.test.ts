@@ -4,7 +4,9 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import type { VppClient } from '../../../../src/backend/vpp/client.js'
+import { nameOf, type VppClient } from '../../../../src/backend/vpp/client.js'
+import { covers, describe } from '../../../../src/backend/vpp/described.js'
+import { answers, dumps, requests, structures } from '../../../../src/backend/vpp/messages.js'
 import { openClient, openShared } from '../../../vpp/open-client.js'
 
 const library = process.env['LOCKSTEP_VPP_LIBRARY'] ?? ''
@@ -20,7 +22,7 @@ const ways: readonly Way[] = [
 const awake = setInterval(() => undefined, 1000)
 t.teardown(() => { clearInterval(awake) })
 
-const everything = { pfx: '0.0.0.0/0', le: 0, ge: 0, protocol: 0, port: 0 }
+const everything = { pfx: '0.0.0.0/0', pfx_matcher: { le: 0, ge: 0 }, protocol: 0, port: 0 }
 const residentKb = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1])
 const counts = (): { descriptors: number, threads: number } => ({ descriptors: readdirSync('/proc/self/fd').length, threads: readdirSync('/proc/self/task').length })
 
@@ -73,6 +75,21 @@ for (const { name, skip, open, connections } of ways) {
     client.close()
   })
 }
+
+t.test('socket: what VPP says of its messages is what we say', { skip: socket === '' && 'needs a running VPP: LOCKSTEP_VPP_API_SOCKET' }, async (t) => {
+  const client = await openClient(t, socket, { timeoutMs: 10_000 })
+  const { messages, structures: theirs } = describe((await client.call('get_api_json_51077d14', {})).json)
+  const all = { ...structures, ...theirs }
+  const ours = new Map<string, string>([...Object.entries(requests).map(([key, { fields }]) => [key, fields] as const), ...Object.entries(dumps).map(([key, { fields }]) => [key, fields] as const), ...Object.entries(answers)])
+  let compared = 0
+  for (const [key, fields] of ours) {
+    const found = messages.get(nameOf(key))
+    if (found === undefined || !key.endsWith(found.crc)) continue
+    compared++
+    if (!covers(found.fields, fields, all) || !covers(fields, found.fields, all)) t.fail(`${key}: '${found.fields}' is not '${fields}'`)
+  }
+  t.ok(compared > 25, `${compared} messages, of ${messages.size} that are understood`)
+})
 
 t.test('VPP is killed while requests are out', { skip: skip || (process.env['LOCKSTEP_VPP_KILL'] !== '1' && 'needs LOCKSTEP_VPP_KILL=1: it ends the VPP') }, async (t) => {
   const client = await openShared(t, library, prefix)
