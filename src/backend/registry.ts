@@ -18,7 +18,7 @@ import { KeeperWatch } from './ebpf/keeper-watch.js'
 import type { Forwarder } from './table/forwarder.js'
 import { netnsPath } from './table/ports.js'
 import { probeUserspace, UserspaceForwarder } from './userspace/index.js'
-import { probeVpp, VppForwarder } from './vpp/index.js'
+import { keepsSessions, probeVpp, VppForwarder } from './vpp/index.js'
 
 export { removeInstance }
 
@@ -89,7 +89,7 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
     native(() => { ebpf.freer(5000) }, { object: folder })
     table = new o.core.Table({ regions, created: !existed, programs: links.length > 0 })
     // Programs that forward meanwhile live on what they hold: nobody waits for the rest of the start, and a freer that is silent for long is killed.
-    if (existed && daemons.has(o.backend)) table.programmed(false, (o.agent.vpp.natSessions ?? o.agent.vpp.natEdSessions) !== null) // before anything ends by time
+    if (existed && daemons.has(o.backend)) table.programmed(false, keepsSessions(o.agent.vpp)) // before anything ends by time
     if (existed) native(() => { table.startFreer() }, { object: folder })
   } catch (error) {
     keeper?.leave()

@@ -1,7 +1,7 @@
 /** What the bench of VPP drives: a client, the load balancer and the NAT of a VPP, from JavaScript, as the agent has them. */
 import { fileURLToPath } from 'node:url'
 import { VppClient, type VppTransport } from '../../src/backend/vpp/client.js'
-import { dumpNat } from '../../src/backend/vpp/nat/dump.js'
+import { dumpEi } from '../../src/backend/vpp/nat/dump.js'
 import { HA_PATH_MTU } from '../../src/backend/vpp/nat/ha-wire.js'
 import { lbDriver } from '../../src/backend/vpp/lb/driver.js'
 import { LbReconciler } from '../../src/backend/vpp/lb/reconciler.js'
@@ -111,7 +111,7 @@ export async function measureNat (vpp: LiveVpp, netns: string, users: number, ea
     let sessions = 0
     for (let i = 0; i < 5; i++) {
       const began = performance.now()
-      sessions = (await dumpNat(client)).events.length
+      sessions = (await dumpEi(client)).length
       took.push(performance.now() - began)
     }
     if (sessions !== users * each) throw new Error(`VPP has ${sessions} of ${users * each} sessions`)

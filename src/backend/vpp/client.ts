@@ -6,7 +6,7 @@
 import { LockstepError } from '../../contract/errors.js'
 import { Codec, Writer, type Values } from './codec.js'
 import { complete, covers, describe } from './described.js'
-import { answers, dumps, requests, retvals, structures, type Answer, type DetailsOf, type DumpKey, type EventKey, type Question, type ReplyOf, type RequestKey } from './messages.js'
+import { answers, dumps, layouts, requests, retvals, structures, type Answer, type DetailsOf, type DumpKey, type EventKey, type Question, type ReplyOf, type RequestKey } from './messages.js'
 
 /** Frames, whole and in order: 16 bytes of header, of which the length of the payload at 8 is all that counts, and the payload. */
 export interface VppTransport {
@@ -229,8 +229,7 @@ export class VppClient {
   private async describe (): Promise<void> {
     if (this.transport.table !== undefined || !this.ids.has(DESCRIPTION)) return
     const known = new Set([...this.ids.keys()].map(nameOf))
-    const ours = new Map<string, string>([...Object.entries(requests).map(([key, { fields }]) => [key, fields] as const), ...Object.entries(dumps).map(([key, { fields }]) => [key, fields] as const), ...Object.entries(answers)])
-    const changed = [...ours].filter(([key]) => !this.ids.has(key) && known.has(nameOf(key)))
+    const changed = [...layouts].filter(([key]) => !this.ids.has(key) && known.has(nameOf(key)))
     if (changed.length === 0) return
     const json = await this.call(DESCRIPTION, {}).then(({ json }) => json, () => '')
     const { messages, structures: theirs } = describe(json)

@@ -44,6 +44,9 @@ export interface VppForwarderOptions {
   readonly count: LbSinkOptions['count']
 }
 
+/** Sessions of its NAT stand in the session table, and end when VPP says so. */
+export const keepsSessions = ({ natSessions, natEdSessions }: VppSettings): boolean => (natSessions ?? natEdSessions) !== null
+
 export class VppForwarder implements Forwarder {
   readonly name = 'vpp'
   readonly parks = true
@@ -77,7 +80,10 @@ export class VppForwarder implements Forwarder {
 
   /** VPP need not be there yet. */
   async start (): Promise<void> {
-    if (this.connection === null) this.o.table.programmed(false, this.nat !== null)
+    if (this.connection === null) {
+      this.o.table.programmed(false, this.nat !== null)
+      await this.nat?.table.clear() // what an earlier configuration kept of other groups
+    }
     const { core, settings: { statsSocket }, name, nowMs } = this.o
     this.connection ??= new VppConnection({
       connect: async (signal) => await VppClient.open({ signal, name: name.slice(0, 63), timeoutMs: REPLY_MS, connect: ready => this.transport(ready) }),

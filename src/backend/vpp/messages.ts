@@ -127,6 +127,9 @@ export const answers = {
   sw_interface_event_2d3d95a7: 'u32 pid, u32 sw_if_index, u32 flags, bool deleted'
 } as const
 
+/** Key -> fields, of all. */
+export const layouts: ReadonlyMap<string, string> = new Map([...[...Object.entries(requests), ...Object.entries(dumps)].map(([key, { fields }]) => [key, fields] as const), ...Object.entries(answers)])
+
 export type Structures = typeof structures
 export type RequestKey = keyof typeof requests
 export type DumpKey = keyof typeof dumps

@@ -12,8 +12,8 @@ export class SessionBook {
 
   [Symbol.iterator] (): IterableIterator<[string, Held]> { return this.outside[Symbol.iterator]() }
   has (key: string): boolean { return this.outside.has(key) }
-  /** By its outside, haKeyOf(). */
   get size (): number { return this.outside.size }
+  /** By its outside, haKeyOf(). */
   get (key: string): Held | undefined { return this.outside.get(key) }
   /** Of the same inside, translated otherwise. */
   rivalOf (event: HaEvent): Held | undefined {

@@ -8,10 +8,11 @@ import type { VppNatEdSettings } from '../../../contract/desired.js'
 import { LockstepError } from '../../../contract/errors.js'
 import type { VppClient } from '../client.js'
 import type { Tell } from '../lb/sink.js'
+import { dumpEd } from './dump.js'
 import { sessionIds } from './ids.js'
 import type { HaEvent } from './ha-wire.js'
 import type { NatKeeper } from './keeper.js'
-import { FIB, type SessionId } from './session.js'
+import type { SessionId } from './session.js'
 import type { Held, NatTable } from './table.js'
 
 export interface EdSessionsOptions {
@@ -22,8 +23,7 @@ export interface EdSessionsOptions {
   readonly onBegun: () => void
 }
 
-const [STATIC, INSIDE, EXTERNAL_VALID] = [0x40, 0x20, 0x80]
-const ICMP = 1
+const [INSIDE, EXTERNAL_VALID] = [0x20, 0x80]
 /** A read takes this part of the time at most. */
 const SHARE = 10
 
@@ -34,11 +34,12 @@ export class EdSessions implements NatKeeper {
   private client: VppClient | null = null
   private timer: NodeJS.Timeout | null = null
   private problem = ''
-  private cleared = false
   /** In the table after the last read, as far as they are of this life. */
   private readonly known = new Set<string>()
   private readonly newId: () => SessionId = sessionIds()
   private readonly tally = { sessions: 0, opened: 0, ended: 0, withdrawn: 0, refused: 0 }
+
+  get table (): NatTable { return this.o.table }
 
   constructor (private readonly o: EdSessionsOptions) {}
 
@@ -68,8 +69,6 @@ export class EdSessions implements NatKeeper {
   private async pass (client: VppClient): Promise<void> {
     const began = performance.now()
     try {
-      if (!this.cleared) await this.o.table.clear()
-      this.cleared = true
       if (this.o.table.owns()) await this.follow(client)
       else this.known.clear()
       this.problem = ''
@@ -98,7 +97,7 @@ export class EdSessions implements NatKeeper {
     await table.end(ends)
     const refused = table.open(opens)
     table.touch([...here].flatMap(([key, { id }]) => { const event = there.get(key); return event === undefined ? [] : [{ id, event }] }))
-    for (const event of deleted) await remove(client, event)
+    await Promise.all(deleted.map(async (event) => { await remove(client, event) }))
     this.known.clear()
     for (const [key] of here) if (there.has(key)) this.known.add(key)
     const out = new Set(refused)
@@ -107,25 +106,10 @@ export class EdSessions implements NatKeeper {
   }
 }
 
-/** Of the first table. */
 async function read (client: VppClient): Promise<HaEvent[]> {
   const { sessions } = await client.call('nat44_show_running_config_51077d14', {})
   if (sessions === 0) throw new LockstepError('unavailable', 'LS_V_NAT_OFF', 'NAT44-ED is not enabled in this VPP', { next: 'nat44 plugin enable sessions N' })
-  const users = new Set((await client.dump('nat44_user_dump_51077d14', {})).filter(({ vrf_id }) => vrf_id === 0).map(({ ip_address }) => ip_address)) // each thread lists its own
-  const events: HaEvent[] = []
-  for (const ip_address of users) {
-    for (const one of await client.dump('nat44_user_session_v3_dump_e1899c98', { ip_address, vrf_id: 0 })) {
-      if (one.is_timed_out) continue
-      const twice = one.ext_host_nat_address !== '0.0.0.0'
-      const echo = one.protocol === ICMP
-      events.push({
-        kind: 'add', protocol: one.protocol, static: (one.flags & STATIC) !== 0, insideAddress: one.inside_ip_address, insidePort: one.inside_port, outsideAddress: one.outside_ip_address, outsidePort: one.outside_port,
-        externalAddress: one.ext_host_address, externalPort: echo ? 0 : one.ext_host_port, externalNatAddress: twice ? one.ext_host_nat_address : one.ext_host_address, externalNatPort: echo ? 0 : twice ? one.ext_host_nat_port : one.ext_host_port,
-        fibIndex: FIB, packets: one.total_pkts, bytes: one.total_bytes
-      })
-    }
-  }
-  return events
+  return await dumpEd(client)
 }
 
 /** It may have ended by itself. */

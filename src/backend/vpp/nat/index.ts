@@ -7,7 +7,7 @@ import type { VppNatSettings } from '../../../contract/desired.js'
 import { LockstepError } from '../../../contract/errors.js'
 import type { VppClient } from '../client.js'
 import type { Tell } from '../lb/sink.js'
-import { dumpNat } from './dump.js'
+import { dumpEi } from './dump.js'
 import { HaEndpoint } from './ha-endpoint.js'
 import { HA_PATH_MTU, type HaEvent } from './ha-wire.js'
 import { sessionIds } from './ids.js'
@@ -45,9 +45,10 @@ export class NatSessions implements NatKeeper {
   private looks = 0
   private unanswered = 0
   private begun = false
-  private cleared = false
   /** Of the life before. */
   private pid: number | null = null
+
+  get table (): NatTable { return this.o.table }
 
   constructor (private readonly o: NatSessionsOptions) {
     this.mirror = new NatMirror({
@@ -75,8 +76,6 @@ export class NatSessions implements NatKeeper {
     if (this.passing) return
     this.passing = true
     try {
-      if (!this.cleared) await this.o.table.clear()
-      this.cleared = true
       const due = this.configured === '' || this.looks++ < LOOKS_AT_FIRST || this.looks % LOOKS_EVERY === 0
       const configured = due ? await this.configure(client) : this.configured
       if (this.client !== client) return
@@ -149,7 +148,7 @@ export class NatSessions implements NatKeeper {
   private async read (): Promise<readonly HaEvent[]> {
     const { client } = this
     if (client === null) throw new LockstepError('unavailable', 'LS_V_DOWN', 'VPP is not connected')
-    const { events } = await dumpNat(client)
+    const events = await dumpEi(client)
     this.o.tell('vpp-nat-read', { sessions: events.length })
     return events
   }

@@ -219,22 +219,18 @@ export class NatMirror {
       if (event.kind === 'delete' || (event.kind === 'refresh' && known === undefined)) continue // a dump has it, if it is one
       const held = known === undefined ? { id: this.o.newId(), event } : { ...known, event: { ...known.event, packets: event.packets, bytes: event.bytes } }
       this.held.set(held)
-      if (known === undefined || opens.has(key)) opens.set(key, held)
+      if (known === undefined || opens.has(key) || this.refusals.has(key)) opens.set(key, held) // what was refused is tried again
       else touches.set(key, held)
     }
     await this.o.table.end([...ends.values()])
     this.tally.ended += ends.size
-    const refused = this.o.table.open([...opens.values()])
-    this.tally.opened += opens.size - refused.length
-    for (const { event } of refused) named(this.refusals, haKeyOf(event))
-    // What an operator took out of the table ends in VPP as well; what the table never took is tried again.
+    const refused = new Set(this.o.table.open([...opens.values()]))
+    for (const [key, held] of opens) if (refused.has(held)) named(this.refusals, key); else this.refusals.delete(key)
+    this.tally.opened += opens.size - refused.size
+    // What an operator took out of the table ends in VPP as well.
     const gone = this.o.table.touch([...touches.values()])
     for (const held of gone) this.held.delete(held)
-    const again = gone.filter(({ event }) => this.refusals.has(haKeyOf(event)))
-    for (const held of again) this.held.set(held)
-    const still = new Set(this.o.table.open(again))
-    for (const held of again) if (!still.has(held)) this.refusals.delete(haKeyOf(held.event))
-    this.tally.withdrawn += this.inject(gone.filter(held => !again.includes(held)).map(({ event }): HaEvent => ({ ...event, kind: 'delete' })))
+    this.tally.withdrawn += this.inject(gone.map(({ event }): HaEvent => ({ ...event, kind: 'delete' })))
   }
 
   /** One after the other: what ends is gone before what comes. */
