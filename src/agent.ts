@@ -13,7 +13,7 @@ import { SwitchWatch } from './backend/switch-watch.js'
 import { TableDataPlane, type Compiler } from './backend/table/index.js'
 import { netnsPath } from './backend/table/ports.js'
 import { refusal } from './backend/table/switch.js'
-import { Authority, clusterRestarts, ConfigError, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
+import { Authority, clusterRestarts, ConfigError, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, requiredCapabilities, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
 import { openState, type HeldState } from './config/state-directory.js'
 import type { LoadBalancerEvent } from './contract/balancing.js'
 import type { Desired, VppSettings } from './contract/desired.js'
@@ -147,7 +147,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
-    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first, { starting: () => state === 'starting', onBackend: () => { keepLeases() } }), store, parse, reader: pool.reader, bootId: kernelBootId(), resumes: first.cluster !== null, leads: async () => await authorityElsewhere() === null, capabilities: () => dataplane.capabilities, held: (kind) => heldIds(table, kind),
+    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first, { starting: () => state === 'starting', onBackend: () => { keepLeases() } }), store, parse, reader: pool.reader, bootId: kernelBootId(), resumes: first.cluster !== null, leads: async () => await authorityElsewhere() === null, capabilities: () => dataplane.capabilities.filter(({ name }) => !choice.without(dataplane.name).includes(name)), held: (kind) => heldIds(table, kind),
     onApplied: (applied, desired) => {
       setLevel(desired.agent)
       book = bookOf(desired)
@@ -184,11 +184,11 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       }
     },
     probeAll: async () => await Promise.resolve(probeBackends(agent.vpp.apiSocket)),
-    switchBackend: async (name, signal) => {
+    switchBackend: async (name, force, signal) => {
       const target = takingOver(name)
-      const result = await dataplane.switchTo(target, signal)
+      const result = await dataplane.switchTo(target, signal, force)
       keepLeases()
-      await choice.set(target, (authority.desired()?.agent ?? agent).backend)
+      await choice.set(target, (authority.desired()?.agent ?? agent).backend, result.lost.filter(({ needed }) => needed.some(path => path.startsWith('/'))).map(({ capability }) => capability))
       return result
     },
     links: () => dataplane.links.list(),
@@ -261,7 +261,12 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   /** What waits to be confirmed is of this node alone: its peer runs what was before, and may own with it. */
   const confirmedGeneration = (): number => (store.state.unconfirmed === null ? store.state.running : store.state.unconfirmed.previous) ?? 0
   const shareGeneration = (desired: Desired): void => { cluster?.applied(desired, confirmedGeneration()) }
-  const degraded = (): readonly string[] => [...dataplane.degraded(), ...cluster?.degraded() ?? []]
+  const degraded = (): readonly string[] => [...dataplane.degraded(), ...givenUp(), ...cluster?.degraded() ?? []]
+  const givenUp = (): string[] => {
+    const [desired, without] = [authority.desired(), choice.without(dataplane.name)]
+    const needed = desired === null || without.length === 0 ? [] : requiredCapabilities(desired).filter(({ capability }) => without.includes(capability))
+    return needed.length === 0 ? [] : [`${dataplane.name} forwards without ${needed.map(({ capability, paths }) => `${capability} (${paths.join(', ')})`).join(', ')}: backend switch --force gave it up`]
+  }
   /** After a change of backend: leases are kept by whoever lives as long as it. */
   const keepLeases = (): void => {
     if (dataplane.name === leased) return

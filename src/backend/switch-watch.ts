@@ -10,7 +10,7 @@ const texts = {
 } as const satisfies Record<SwitchEvent['event'], string>
 
 export class SwitchWatch {
-  tally: SwitchTally = { done: 0, refused: 0, failed: 0, lastHandOverUs: 0 }
+  tally: SwitchTally = { done: 0, forced: 0, refused: 0, failed: 0, lastHandOverUs: 0 }
 
   constructor (private readonly log: SwitchLog) {}
 
@@ -19,8 +19,8 @@ export class SwitchWatch {
     const t = this.tally
     switch (e.event) {
       case 'switch_end':
-        this.tally = { ...t, done: t.done + 1, lastHandOverUs: e.longestHandOverUs }
-        return e.warnings.length > 0 ? this.log.warn(e, text) : this.log.info(e, text)
+        this.tally = { ...t, done: t.done + 1, forced: t.forced + (e.lost > 0 ? 1 : 0), lastHandOverUs: e.longestHandOverUs }
+        return e.warnings.length + e.lost > 0 ? this.log.warn(e, text) : this.log.info(e, text)
       case 'switch_refused':
         this.tally = { ...t, refused: t.refused + 1 }
         return this.log.warn(e, text)

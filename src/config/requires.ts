@@ -6,12 +6,13 @@ import { capability } from '../generated/codes.js'
 import { pointer } from './issues.js'
 
 export type CapabilityName = (typeof capability)[number]['name']
-export interface Requirement { readonly capability: CapabilityName, readonly path: string }
+/** `paths`: what asks for it, at least one. */
+export interface Requirement { readonly capability: CapabilityName, readonly paths: readonly string[] }
 
-/** One entry per capability: the first place that asks for it. */
+/** One entry per capability. */
 export function requiredCapabilities (d: Desired): Requirement[] {
-  const out = new Map<CapabilityName, string>()
-  const need = (name: CapabilityName, path: string): void => { if (!out.has(name)) out.set(name, path) }
+  const out = new Map<CapabilityName, string[]>()
+  const need = (name: CapabilityName, path: string): void => { out.set(name, [...out.get(name) ?? [], path]) }
   if (d.zones.length > 0) need('zones', '/zones')
   if (d.agent.workers > 1) need('many_workers', '/agent/workers')
   if (d.agent.table.hugepages === 'on') need('hugepages', '/agent/table/hugepages')
@@ -37,16 +38,16 @@ export function requiredCapabilities (d: Desired): Requirement[] {
   if (d.nat.static.length > 0) need('static_nat', '/nat/static')
   if (d.nat.pools.length > 0) need('address_answers', '/nat/pools')
   for (const vip of d.vips) need(({ nat: 'vip_nat', l2: 'vip_l2', ipip: 'vip_ipip', gre: 'vip_gre' } as const)[vip.mode], pointer('/vips', vip.name, 'mode'))
-  return [...out].map(([name, path]) => ({ capability: name, path }))
+  return [...out].map(([capability, paths]) => ({ capability, paths }))
 }
 
 /** Issues for what these capabilities deny. A capability that is not listed is not judged. */
 export function unsupportedIssues (d: Desired, capabilities: readonly Capability[]): ConfigIssue[] {
   const known = new Map(capabilities.map(c => [c.name, c]))
-  return requiredCapabilities(d).flatMap(({ capability: name, path }) => {
+  return requiredCapabilities(d).flatMap(({ capability: name, paths }) => {
     const found = known.get(name)
     if (found === undefined || found.supported) return []
     const text = capability.find(c => c.name === name)?.text ?? name
-    return [{ path, line: null, column: null, code: 'LS_C_UNSUPPORTED', message: `the backend cannot do this: ${text}`, found: found.reason === '' ? name : found.reason, expected: 'a configuration without it, or another backend' }]
+    return [{ path: paths[0] ?? '', line: null, column: null, code: 'LS_C_UNSUPPORTED', message: `the backend cannot do this: ${text}`, found: found.reason === '' ? name : found.reason, expected: 'a configuration without it, or another backend' }]
   })
 }

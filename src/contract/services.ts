@@ -135,6 +135,9 @@ export interface ServedDataPlane {
   readonly links: () => Promise<readonly LinkInfo[]>
 }
 
+/** A capability that the other backend has not, and what needs it: paths of the configuration, or live sessions. */
+export interface SwitchLoss { readonly capability: string, readonly reason: string, readonly needed: readonly string[] }
+
 export interface SwitchResult {
   readonly from: BackendName
   readonly to: BackendName
@@ -142,23 +145,25 @@ export interface SwitchResult {
   readonly ports: ReadonlyArray<{ readonly name: string, readonly handOverUs: number }>
   /** That went on. */
   readonly sessions: number
+  /** What was given up, as it was told to. */
+  readonly lost: readonly SwitchLoss[]
   readonly totalMs: number
 }
 
 /** What is told of a change of the backend, in this order: refused; or begin, a port each, and end or failed. Names and fields are those of the log. */
 export type SwitchEvent = { readonly from: BackendName, readonly to: BackendName } & (
-  | { readonly event: 'switch_begin', readonly ports: readonly string[] }
+  | { readonly event: 'switch_begin', readonly ports: readonly string[], readonly lost: readonly SwitchLoss[] }
   /** How long both received from it. */
   | { readonly event: 'switch_port', readonly port: string, readonly handOverUs: number }
   /** `warnings`: what is not as it should be now. */
-  | { readonly event: 'switch_end', readonly ports: number, readonly longestHandOverUs: number, readonly sessions: number, readonly totalMs: number, readonly warnings: readonly string[] }
-  /** Nothing was touched. `lost`: capabilities that the configuration needs and the other backend has not, with what needs them. */
-  | { readonly event: 'switch_refused', readonly class: string, readonly reason: string, readonly lost: ReadonlyArray<{ readonly capability: string, readonly reason: string, readonly needed: readonly string[] }> }
+  | { readonly event: 'switch_end', readonly ports: number, readonly longestHandOverUs: number, readonly sessions: number, readonly totalMs: number, /** Capabilities. */ readonly lost: number, readonly warnings: readonly string[] }
+  /** Nothing was touched. `lost`: what would have been. */
+  | { readonly event: 'switch_refused', readonly class: string, readonly reason: string, readonly lost: readonly SwitchLoss[] }
   /** `back`: ports that were given back, last first; `left`: what could not be undone. */
   | { readonly event: 'switch_failed', readonly reason: string, readonly back: readonly string[], readonly left: readonly string[], readonly totalMs: number })
 
-/** Since the agent started. `lastHandOverUs`: the longest of a port at the last one that was done; 0: there was none. */
-export interface SwitchTally { readonly done: number, readonly refused: number, readonly failed: number, readonly lastHandOverUs: number }
+/** Since the agent started; of those done, `forced` lost something. `lastHandOverUs`: the longest of a port at the last one that was done; 0: there was none. */
+export interface SwitchTally { readonly done: number, readonly forced: number, readonly refused: number, readonly failed: number, readonly lastHandOverUs: number }
 
 /** Since the agent started: changes of the role, and how planned moves ended here. */
 export interface ClusterTally { readonly rg: number, readonly roleChanges: number, readonly moves: { readonly done: number, readonly refused: number, readonly failed: number } }
@@ -167,7 +172,8 @@ export interface AgentServices {
   readonly info: () => Promise<AgentInfo>
   readonly dataplane: () => ServedDataPlane
   readonly probeAll: () => Promise<readonly ProbeResult[]>
-  readonly switchBackend: (backend: string, signal: AbortSignal) => Promise<SwitchResult>
+  /** `force`: also when that loses something. */
+  readonly switchBackend: (backend: string, force: boolean, signal: AbortSignal) => Promise<SwitchResult>
   readonly config: ConfigAuthority
   readonly cluster: ClusterControl
   readonly loadBalancer: LoadBalancerControl

@@ -42,8 +42,8 @@ export function agentImplementation (services: AgentServices, onBug: OnBug): Unt
     }),
 
     switchBackend: unary<AgentSwitchBackendRequest, AgentSwitchBackendResponse>(onBug, async (request, { signal }) => {
-      const r = await services.switchBackend(request.backend, signal)
-      return { from: r.from, to: r.to, ports: r.ports.map(p => ({ name: p.name, handOverUs: BigInt(p.handOverUs) })), sessions: BigInt(r.sessions), totalMs: r.totalMs }
+      const r = await services.switchBackend(request.backend, request.force, signal)
+      return { from: r.from, to: r.to, ports: r.ports.map(p => ({ name: p.name, handOverUs: BigInt(p.handOverUs) })), sessions: BigInt(r.sessions), totalMs: r.totalMs, lost: r.lost.map(l => ({ ...l, needed: [...l.needed] })) }
     }),
 
     listBackends: unary<AgentListBackendsRequest, AgentListBackendsResponse>(onBug, async () => {

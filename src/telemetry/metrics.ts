@@ -42,7 +42,7 @@ const NAT_MAX_AGE_MS = 10_000
 const NAT_PATIENCE_MS = 25
 
 const shapes: ReadonlyMap<BlockName, BlockShape> = new Map(counterBlocks.map((b) => [b.name, b]))
-const switchResults = ['done', 'refused', 'failed'] as const
+const switchResults = ['done', 'forced', 'refused', 'failed'] as const
 const agentStates: ReadonlyArray<AgentInfo['state']> = ['starting', 'running', 'degraded', 'stopping']
 
 /** Creates the registry; `collectDefaultMetrics` starts the event-loop and garbage-collection observers of this process. */
@@ -161,7 +161,7 @@ function addAgent (registry: Registry, reading: Reading): void {
   gauge('session_table_slots', 'Capacity of the session table', (i) => i.tableCapacity)
   new Counter({
     name: 'lockstep_backend_switches_total',
-    help: 'Changes of the backend while the agent ran, by result',
+    help: 'Changes of the backend while the agent ran, by result; forced: those of done that gave something up',
     labelNames: ['result'],
     registers,
     collect () {

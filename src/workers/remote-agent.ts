@@ -32,7 +32,7 @@ export function remoteAgent ({ table, main, book, feed, loopDelayP99Ms }: Remote
     info: async () => ({ ...await main.call('info', []), rpcLoopDelayP99Ms: loopDelayP99Ms() }),
     dataplane: () => dataplane,
     probeAll: async () => await main.call('probeAll', []),
-    switchBackend: async (backend, signal) => await main.call('switchBackend', [backend], signal),
+    switchBackend: async (backend, force, signal) => await main.call('switchBackend', [backend, force], signal),
     config: {
       status: async () => await main.call('status', []),
       text: async (which) => await main.call('text', [which]),

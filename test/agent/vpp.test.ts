@@ -129,6 +129,30 @@ t.test('another backend takes its VIPs away', async (t) => {
   t.match((await cli(p, 'status')).out, /backend +userspace/)
 })
 
+t.test('to a VPP that cannot do all of it: refused with the list, or forced, which stays known and can be applied and started again', async (t) => {
+  const { vpp, p, agent } = await running(t, web)
+  t.equal((await cli(p, 'backend', 'switch', 'userspace')).code, 0)
+  p.write(config(vpp, `${web}zones: {lan: {screen: s}}\nscreens: {s: {land: true}}\n`))
+  t.match(await cli(p, 'apply', p.file), { code: 0 }, 'userspace has zones')
+  t.match(await cli(p, 'backend', 'switch', 'vpp'), { code: 1, err: /zones \(\/zones\).*screens \(\/zones\/lan\/screen\).*--force/ })
+  t.equal(vpp.model.vips.size, 0, 'nothing was touched')
+  const forced = await cli(p, 'backend', 'switch', 'vpp', '--force')
+  t.match(forced, { code: 0, out: /lost: zones \(\/zones\): VPP has no zones.*\nlost: screens[^]*userspace -> vpp/ })
+  t.equal(vpp.model.vips.size, 1)
+  t.match((await cli(p, 'status')).out, /degraded[^]*vpp forwards without zones \(\/zones\), screens \(\/zones\/lan\/screen\): backend switch --force/)
+  p.write(config(vpp, `${web.replace('weight: 50', 'weight: 60')}zones: {lan: {screen: s}}\nscreens: {s: {land: true}}\n`))
+  t.match(await cli(p, 'apply', p.file), { code: 0 })
+  await agent.stop()
+  const again = await startAgent(t, p)
+  t.match((await cli(p, 'status')).out, /vpp forwards without zones[^]*backend +vpp/)
+  p.write(config(vpp, `${web}  l2: {address: 192.0.2.9, port: 80, mode: l2, pools: [{reals: [{address: 10.1.0.1}]}]}\n`))
+  t.match(await cli(p, 'apply', p.file), { code: 1, err: /vip_l2|MAC/ }, 'what was not given up is refused as ever')
+  p.write(config(vpp, web))
+  t.match(await cli(p, 'apply', p.file), { code: 0 })
+  t.notMatch((await cli(p, 'status')).out, /without zones/, 'not needed any more')
+  await again.stop()
+})
+
 t.test('answers of translated reals are looked for on the interfaces that are named, and an interface that changes is told', async (t) => {
   const nat = '  dns: {address: 192.0.2.5, port: 257, protocol: udp, mode: nat, pools: [{reals: [{address: 10.1.0.1}, {address: 10.1.0.2}]}]}\n'
   const { vpp, p, agent } = await running(t, web + nat, ', nat-interfaces: [host-lan, host-none]')

@@ -170,20 +170,20 @@ export class TableDataPlane implements DataPlane {
       : `session table: ${limits.LS_MARK_HALF_OPEN} % of ${capacity} were taken: ${early}`]
   }
 
-  /** Who forwards from now on. The table, its configuration and its sessions stay where they are; each port is received from at every moment. */
-  async switchTo (backend: BackendName, signal: AbortSignal): Promise<SwitchResult> {
+  /** Who forwards from now on; `force`: also when that loses something. The table, its configuration and its sessions stay where they are; each port is received from at every moment. */
+  async switchTo (backend: BackendName, signal: AbortSignal, force = false): Promise<SwitchResult> {
     return await this.turn(async () => {
       signal.throwIfAborted()
       const from = this.forwarder
       const to = this.target(backend)
       if (from === to || !this.started) {
         this.forwarder = to
-        return { from: from.name, to: to.name, ports: [], sessions: this.o.table.info().live, totalMs: 0 }
+        return { from: from.name, to: to.name, ports: [], sessions: this.o.table.info().live, lost: [], totalMs: 0 }
       }
       if (this.desired !== null && this.last !== null && from.program !== null && to.program === null) await this.replace(this.desired, this.last.generation, signal, false) // rings that it picks from
       const ports = this.ports.all()
       const weight = this.desired === null ? () => 0 : this.o.compiler.weight(this.desired)
-      const result = await switchForwarder({ from, to, desired: this.desired, ports, facts: this.facts(ports), weight, sessions: () => this.o.table.info().live, tell: this.tell })
+      const result = await switchForwarder({ from, to, desired: this.desired, ports, facts: this.facts(ports), weight, sessions: () => this.o.table.info().live, force, tell: this.tell })
       this.forwarder = to
       return result
     })

@@ -4,6 +4,7 @@ import type { Desired, Real, Vip } from '../../contract/desired.js'
 import { classOf, LockstepError } from '../../contract/errors.js'
 import type { SwitchEvent, SwitchResult } from '../../contract/services.js'
 import type { Forwarder, PortFact } from './forwarder.js'
+import { cannotForce, SwitchLoses, switchLosses } from './losses.js'
 import type { OpenPort } from './ports.js'
 
 export interface Switch {
@@ -15,25 +16,27 @@ export interface Switch {
   readonly facts: Readonly<Record<string, PortFact>>
   /** Shares of new flows now, for a dataplane that is programmed. */
   readonly weight: (vip: Vip, real: Real) => number
+  /** Live ones. */
   readonly sessions: () => number
+  /** Go on with what is lost, and say what it is. */
+  readonly force: boolean
   readonly tell: (event: SwitchEvent) => void
 }
 
 /** Told as events: begun, each port, and how it ended. @throws what refused it, before anything is touched, or what failed, when the ports are given back. */
-export async function switchForwarder ({ from, to, desired, ports, facts, weight, sessions, tell }: Switch): Promise<SwitchResult> {
+export async function switchForwarder ({ from, to, desired, ports, facts, weight, sessions, force, tell }: Switch): Promise<SwitchResult> {
   const began = performance.now()
   const way = { from: from.name, to: to.name }
+  const lost = switchLosses(from, to, desired, sessions())
   try {
-    if (desired !== null) {
-      refuseLosses(from, to, desired)
-      await to.guard(desired, ports, facts)
-    }
+    if (lost.length > 0 && (!force || cannotForce(to, lost))) throw new SwitchLoses(from.name, to.name, lost, force)
+    if (desired !== null) await to.guard(desired, ports, facts)
   } catch (error) {
     await attempt([], to.name, async () => { await to.unguard() })
     tell(refusal(way, error))
     throw error
   }
-  tell({ event: 'switch_begin', ...way, ports: ports.map(p => p.port.name) })
+  tell({ event: 'switch_begin', ...way, ports: ports.map(p => p.port.name), lost })
   const moved: Array<{ name: string, handOverUs: number }> = []
   const handed: OpenPort[] = []
   const warnings: string[] = []
@@ -63,8 +66,8 @@ export async function switchForwarder ({ from, to, desired, ports, facts, weight
     await from.leave()
   })
   if (desired !== null) await attempt(warnings, 'ports', () => { warnings.push(...to.settle(ports)) })
-  const result: SwitchResult = { ...way, ports: moved, sessions: sessions(), totalMs: ms(began) }
-  tell({ event: 'switch_end', ...way, ports: moved.length, longestHandOverUs: Math.max(0, ...moved.map(p => p.handOverUs)), sessions: result.sessions, totalMs: result.totalMs, warnings })
+  const result: SwitchResult = { ...way, ports: moved, sessions: sessions(), lost, totalMs: ms(began) }
+  tell({ event: 'switch_end', ...way, ports: moved.length, longestHandOverUs: Math.max(0, ...moved.map(p => p.handOverUs)), sessions: result.sessions, totalMs: result.totalMs, lost: lost.length, warnings })
   return result
 }
 
@@ -88,27 +91,6 @@ async function attempt (failed: string[], what: string, run: () => void | Promis
 const message = (error: unknown): string => error instanceof Error ? error.message : String(error)
 const ms = (began: number): number => Math.round(performance.now() - began)
 
-class SwitchLoses extends LockstepError {
-  constructor (from: BackendName, to: BackendName, readonly lost: ReadonlyArray<{ readonly capability: string, readonly reason: string, readonly needed: readonly string[] }>) {
-    const needed = lost.flatMap(l => l.needed).join(', ')
-    super('unsupported', 'LS_B_SWITCH_LOSES', 'the configuration needs what the other backend cannot do', {
-      object: `switch from ${from} to ${to}`, found: lost.map(l => `${l.capability} (${l.needed.join(', ')}): ${l.reason}`).join('; '),
-      next: `take ${needed} out of the configuration, or give each a kernel interface as its port, apply that, and switch again`
-    })
-  }
-}
-
 /** As an event, also for one that was refused before there were forwarders to ask. */
 export const refusal = (way: { readonly from: BackendName, readonly to: BackendName }, error: unknown): SwitchEvent =>
   ({ event: 'switch_refused', ...way, class: classOf(error), reason: message(error), lost: error instanceof SwitchLoses ? error.lost : [] })
-
-/** What the configuration needs, `from` has and `to` has not: refused before anything is touched. */
-function refuseLosses (from: Forwarder, to: Forwarder, d: Desired): void {
-  const has = (capability: string): boolean => from.capabilities.some(f => f.name === capability && f.supported)
-  const lost = to.capabilities.filter(c => !c.supported && has(c.name)).flatMap(({ name, reason }) => {
-    const ports = d.ports.filter(p => `ports_${p.kind}` === name).map(p => p.name)
-    const needed = d.interfaces.filter(i => ports.includes(i.port)).map(i => `/interfaces/${i.name}`)
-    return ports.length === 0 ? [] : [{ capability: name, reason, needed }]
-  })
-  if (lost.length > 0) throw new SwitchLoses(from.name, to.name, lost)
-}

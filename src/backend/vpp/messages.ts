@@ -74,6 +74,7 @@ export const dumps = {
   nat44_ei_user_session_dump_e1899c98: { fields: 'ip4 ip_address, u32 vrf_id', details: 'nat44_ei_user_session_details_19b7c0ac' },
   nat44_ei_address_dump_51077d14: { fields: '', details: 'nat44_ei_address_details_318f1202' },
   nat44_ei_interface_dump_51077d14: { fields: '', details: 'nat44_ei_interface_details_f446e508' },
+  nat44_static_mapping_dump_51077d14: { fields: '', details: 'nat44_static_mapping_details_06cb40b2' },
   nat44_user_dump_51077d14: { fields: '', details: 'nat44_user_details_355896c2' },
   nat44_user_session_v3_dump_e1899c98: { fields: 'ip4 ip_address, u32 vrf_id', details: 'nat44_user_session_v3_details_edae926e' }
 } as const
@@ -122,6 +123,7 @@ export const answers = {
   nat44_ei_user_session_details_19b7c0ac: `${natSession}, ${natTotals}`,
   nat44_ei_address_details_318f1202: 'ip4 ip_address, u32 vrf_id',
   nat44_ei_interface_details_f446e508: 'u8 flags, u32 sw_if_index',
+  nat44_static_mapping_details_06cb40b2: 'u8 flags, ip4 local_ip_address, ip4 external_ip_address, u8 protocol, u16 local_port, u16 external_port, u32 external_sw_if_index, u32 vrf_id, string[64] tag',
   nat44_user_details_355896c2: natUser,
   nat44_user_session_v3_details_edae926e: `${natSession}, u64 time_since_last_heard, ${natTotals}, ip4 ext_host_nat_address, u16 ext_host_nat_port, bool is_timed_out`,
   sw_interface_event_2d3d95a7: 'u32 pid, u32 sw_if_index, u32 flags, bool deleted'

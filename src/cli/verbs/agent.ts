@@ -25,8 +25,9 @@ export function addAgent (parent: Command, cli: Cli): void {
     .option('--capabilities', 'every capability with its reason')
     .action(action(cli, async (options: CommonOptions & { readonly capabilities?: boolean }) => await backends(cli, options)))
 
-  onlineVerb(backend, { usage: 'switch <backend>', summary: 'Let another backend forward, while traffic flows', about: 'Sessions stay where they are, each port is received from at every moment. Refused, with a list, when the configuration needs what the other cannot do. Kept over restarts until agent.backend changes in the configuration.', examples: ['backend switch ebpf', 'backend switch userspace --json'] })
-    .action(action(cli, async (name: string, options: CommonOptions) => await switchBackend(cli, name, options)))
+  onlineVerb(backend, { usage: 'switch <backend>', summary: 'Let another backend forward, while traffic flows', about: 'Sessions stay where they are, each port is received from at every moment. Refused, with a list, when the configuration or live sessions need what the other cannot do, unless forced. Kept over restarts until agent.backend changes in the configuration.', examples: ['backend switch ebpf', 'backend switch userspace --json', 'backend switch vpp --force'] })
+    .option('--force', 'also when that loses something, which is then listed; never VIPs, and ports only for a backend that has interfaces of its own')
+    .action(action(cli, async (name: string, options: CommonOptions & { readonly force?: boolean }) => await switchBackend(cli, name, options)))
 
   onlineVerb(parent, { usage: 'stop', summary: 'Stop the agent and wait until it is gone', about: 'Sends SIGTERM to the agent that serves the socket. Forwarding ends or goes on as the backend can.', examples: ['stop', 'stop --timeout 30s'] })
     .option('--timeout <duration>', 'how long to wait', parseWait, 15_000)
@@ -89,11 +90,11 @@ async function backends ({ io }: Cli, options: CommonOptions & { readonly capabi
   return exitCode.ok
 }
 
-async function switchBackend ({ io }: Cli, name: string, options: CommonOptions): Promise<number> {
-  const r = await withAgent(io, options, async (a) => await call(a.agent, a.agent.switchBackend, { backend: name }, { deadlineMs: 60_000 }))
+async function switchBackend ({ io }: Cli, name: string, options: CommonOptions & { readonly force?: boolean }): Promise<number> {
+  const r = await withAgent(io, options, async (a) => await call(a.agent, a.agent.switchBackend, { backend: name, force: options.force === true }, { deadlineMs: 60_000 }))
   if (options.json === true) await io.out(`${toJson(r, 2)}\n`)
   else if (r.from === r.to) await io.out(`${r.to} forwards already\n`)
-  else await io.out(`${r.from} -> ${r.to} in ${r.totalMs.toFixed(0)} ms, ${count(r.sessions)} sessions went on, ${r.ports.length} ports: ${r.ports.map(p => `${p.name} ${p.handOverUs} us`).join(', ')}\n`)
+  else await io.out(r.lost.map(l => `lost: ${l.capability} (${l.needed.join(', ')}): ${l.reason}\n`).join('') + `${r.from} -> ${r.to} in ${r.totalMs.toFixed(0)} ms, ${count(r.sessions)} sessions went on, ${r.ports.length} ports: ${r.ports.map(p => `${p.name} ${p.handOverUs} us`).join(', ')}\n`)
   return exitCode.ok
 }
 

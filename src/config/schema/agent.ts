@@ -41,7 +41,7 @@ const settings = {
       'redundancy-group': { ...redundancyGroup, default: 0 },
       refresh: duration('How often it tells of their counters; 1s to 1h.', '10s'),
     }, ['agent', 'vpp']),
-    'nat44-ed-sessions': object('Show the sessions of its NAT44-ED in the session table: VPP gives them to nobody and takes none, so a peer cannot go on with them.', {
+    'nat44-ed-sessions': object('Keep the sessions of its NAT44-ED in the session table. It tells nobody of them and takes none: they are read in intervals, and at a peer static mappings stand for those of UDP and ICMP.', {
       'redundancy-group': { ...redundancyGroup, default: 0 },
       interval: duration('Between two reads, which stop its packets for a moment; 1s to 1h.', '30s'),
     }),

@@ -4,7 +4,8 @@ import { refusal, switchForwarder } from '../../../src/backend/table/switch.js'
 import { SwitchWatch } from '../../../src/backend/switch-watch.js'
 import type { Forwarder, Program } from '../../../src/backend/table/forwarder.js'
 import type { OpenPort } from '../../../src/backend/table/ports.js'
-import type { BackendName } from '../../../src/contract/dataplane.js'
+import { switchLosses } from '../../../src/backend/table/losses.js'
+import type { BackendName, Capability } from '../../../src/contract/dataplane.js'
 import { LockstepError } from '../../../src/contract/errors.js'
 import type { SwitchEvent } from '../../../src/contract/services.js'
 import { desired } from '../config/support.js'
@@ -50,14 +51,14 @@ function program (journal: string[], broken: readonly string[]): Program {
 
 interface Ran { readonly journal: string[], readonly lines: Array<{ level: string } & Record<string, unknown>>, readonly error: unknown, readonly watch: SwitchWatch }
 
-async function run (broken: readonly string[] = [], d = kernelOnly, programmed = false): Promise<Ran> {
+async function run (broken: readonly string[] = [], d = kernelOnly, programmed = false, force = false): Promise<Ran> {
   const journal: string[] = []
   const lines: Ran['lines'] = []
   const line = (level: string) => (fields: object) => { lines.push({ level, ...fields }) }
   const watch = new SwitchWatch({ info: line('info'), warn: line('warn'), error: line('error') })
   const ports = d.ports.map((port, i): OpenPort => ({ port, device: i + 1, mac: '', mtu: 1500, ifindex: i + 2, spec: {} as OpenPort['spec'] }))
   const error: unknown = await switchForwarder({
-    from: forwarder('userspace', journal, broken), to: { ...forwarder('ebpf', journal, broken, false), program: programmed ? program(journal, broken) : null }, desired: d, ports, facts: {}, weight: () => 100, sessions: () => 7, tell: (e: SwitchEvent) => { watch.tell(e) }
+    from: forwarder('userspace', journal, broken), to: { ...forwarder('ebpf', journal, broken, false), program: programmed ? program(journal, broken) : null }, desired: d, ports, facts: {}, weight: () => 100, sessions: () => 7, force, tell: (e: SwitchEvent) => { watch.tell(e) }
   }).then(() => null, (e: unknown) => e)
   return { journal, lines, error, watch }
 }
@@ -80,10 +81,31 @@ t.test('begin, each port, end; the tally has the longest hand-over', async (t) =
 
 t.test('refused: the list of what would be lost, what needs it, and what to change; nothing is touched', async (t) => {
   const { lines, error, journal, watch } = await run([], withTap)
-  t.match(error, { code: 'LS_B_SWITCH_LOSES', message: /ports_tap \(\/interfaces\/wan\): kernel interfaces only; take \/interfaces\/wan out of the configuration, or give each a kernel interface as its port/ })
-  t.match(lines, [{ level: 'warn', event: 'switch_refused', class: 'unsupported', reason: /LS_B_SWITCH_LOSES/, lost: [{ capability: 'ports_tap', reason: 'kernel interfaces only', needed: ['/interfaces/wan'] }] }])
+  t.match(error, { code: 'LS_B_SWITCH_LOSES', message: /ports_tap \(\/interfaces\/wan\/port\): kernel interfaces only; take \/interfaces\/wan\/port out of the configuration, apply that, and switch again; or accept the losses: lockstep backend switch ebpf --force/ })
+  t.match(lines, [{ level: 'warn', event: 'switch_refused', class: 'unsupported', reason: /LS_B_SWITCH_LOSES/, lost: [{ capability: 'ports_tap', reason: 'kernel interfaces only', needed: ['/interfaces/wan/port'] }] }])
   t.same(journal.filter((l) => l !== 'ebpf unguard'), [])
-  t.match(watch.tally, { done: 0, refused: 1, failed: 0, lastHandOverUs: 0 })
+  t.match(watch.tally, { done: 0, forced: 0, refused: 1, failed: 0, lastHandOverUs: 0 })
+})
+
+t.test('forced: a port that nobody could open is not given up, but for a dataplane with interfaces of its own', async (t) => {
+  const ports = await run([], withTap, false, true)
+  t.match(ports.error, { code: 'LS_B_SWITCH_LOSES', message: /cannot be given up.*: take \/interfaces\/wan\/port out/ })
+  const { error, lines, watch } = await run([], withTap, true, true)
+  t.equal(error, null)
+  t.match(lines[0], { event: 'switch_begin', lost: [{ capability: 'ports_tap', reason: 'kernel interfaces only', needed: ['/interfaces/wan/port'] }] })
+  t.match(lines.at(-1), { level: 'warn', event: 'switch_end', lost: 1 })
+  t.match(watch.tally, { done: 1, forced: 1, refused: 0 })
+})
+
+t.test('sessions of a table mean nothing to a dataplane that has its own, whichever way', async (t) => {
+  const of = (shared: boolean, zones: boolean): { capabilities: Capability[] } => ({ capabilities: [{ name: 'shared_table', supported: shared, reason: shared ? '' : 'own tables' }, { name: 'zones', supported: zones, reason: zones ? '' : 'none' }] })
+  const [table, vpp] = [of(true, true), of(false, false)]
+  const sessions = { capability: 'shared_table', reason: 'own tables', needed: ['7 live sessions'] }
+  t.same(switchLosses(table, table, kernelOnly, 7), [])
+  t.same(switchLosses(table, vpp, kernelOnly, 7), [{ capability: 'zones', reason: 'none', needed: ['/zones'] }, sessions])
+  t.same(switchLosses(table, vpp, null, 7), [sessions])
+  t.same(switchLosses(vpp, table, kernelOnly, 7), [sessions], 'what the other had not either is not lost')
+  t.same(switchLosses(vpp, table, kernelOnly, 0), [])
 })
 
 t.test('refused by a guard that cannot be set, or before there was a forwarder', async (t) => {

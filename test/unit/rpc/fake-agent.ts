@@ -63,16 +63,16 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     nat,
     info: {
       version: '0.1.0', node: 'edge-1', instance: 'default', pid: process.pid, startedAt: 1_700_000_000_000, backend: 'userspace', generation: 7,
-      state: 'running', reasons: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25, rpcLoopDelayP99Ms: 2.5, switches: { done: 2, refused: 1, failed: 0, lastHandOverUs: 5123 }, cluster: [], gateway: { grpc: '127.0.0.1:50461', metrics: null }, program: null
+      state: 'running', reasons: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25, rpcLoopDelayP99Ms: 2.5, switches: { done: 2, forced: 1, refused: 1, failed: 0, lastHandOverUs: 5123 }, cluster: [], gateway: { grpc: '127.0.0.1:50461', metrics: null }, program: null
     },
     publish: (records, lost = 0) => { for (const s of subscribers) s(records, lost) },
     watchers: () => subscribers.size,
     services: {
       info: async () => ({ ...agent.info, cluster: cluster.events.tally() }),
       dataplane: () => dataplane,
-      switchBackend: async (backend) => {
-        if (backend !== 'ebpf') throw new LockstepError('unsupported', 'LS_B_SWITCH_LOSES', 'no', { object: backend })
-        return { from: 'userspace', to: 'ebpf', ports: [{ name: 'lan', handOverUs: 5123 }], sessions: 7, totalMs: 41.5 }
+      switchBackend: async (backend, force) => {
+        if (backend !== 'ebpf' && !force) throw new LockstepError('unsupported', 'LS_B_SWITCH_LOSES', 'no', { object: backend })
+        return { from: 'userspace', to: 'ebpf', ports: [{ name: 'lan', handOverUs: 5123 }], sessions: 7, lost: backend === 'ebpf' ? [] : [{ capability: 'zones', reason: 'none', needed: ['/zones'] }], totalMs: 41.5 }
       },
       probeAll: async () => [
         { backend: 'userspace', available: true, reason: '', capabilities: [{ name: 'snat', supported: true, reason: '' }] },

@@ -24,7 +24,7 @@ t.test('every family is lockstep_*, has help and type, base units and no address
   t.match(page, /^lockstep_agent_state\{state="running"\} 1$/m)
   t.match(page, /^lockstep_build_info\{.*backend="userspace".*\} 1$/m)
   t.match(page, /^lockstep_port_received_packets_total\{port="eth0"\} 10$/m)
-  t.match(page, /^lockstep_backend_switches_total\{result="done"\} 2\nlockstep_backend_switches_total\{result="refused"\} 1\nlockstep_backend_switches_total\{result="failed"\} 0$/m)
+  t.match(page, /^lockstep_backend_switches_total\{result="done"\} 2\nlockstep_backend_switches_total\{result="forced"\} 1\nlockstep_backend_switches_total\{result="refused"\} 1\nlockstep_backend_switches_total\{result="failed"\} 0$/m)
   t.match(page, /^lockstep_backend_switch_last_hand_over_seconds 0\.005123$/m)
   t.match(page, /^lockstep_nodejs_eventloop_lag_p99_seconds /m)
   t.match(page, /^lockstep_process_resident_memory_bytes /m)

@@ -197,6 +197,21 @@ export interface AgentListBackendsResponse {
 export interface AgentSwitchBackendRequest {
   /** userspace, ebpf, dpdk or vpp. */
   backend: string;
+  /**
+   * Also when that loses something: the answer and the log say what. VIPs are not given
+   * up, and ports only for a backend that has interfaces of its own.
+   */
+  force: boolean;
+}
+
+/** What the backend cannot do and was needed. */
+export interface SwitchLoss {
+  /** Name of the capability. */
+  capability: string;
+  /** Why it has it not. */
+  reason: string;
+  /** Paths of the configuration, or live sessions. */
+  needed: string[];
 }
 
 /** One port's change of hands. */
@@ -219,6 +234,8 @@ export interface AgentSwitchBackendResponse {
   sessions: bigint;
   /** Milliseconds from the request to the last port. */
   totalMs: number;
+  /** What was given up, as it was forced; empty otherwise. */
+  lost: SwitchLoss[];
 }
 
 function createBaseAgentGetInfoRequest(): AgentGetInfoRequest {
@@ -869,13 +886,16 @@ export const AgentListBackendsResponse: MessageFns<AgentListBackendsResponse> = 
 };
 
 function createBaseAgentSwitchBackendRequest(): AgentSwitchBackendRequest {
-  return { backend: "" };
+  return { backend: "", force: false };
 }
 
 export const AgentSwitchBackendRequest: MessageFns<AgentSwitchBackendRequest> = {
   encode(message: AgentSwitchBackendRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.backend !== "") {
       writer.uint32(10).string(message.backend);
+    }
+    if (message.force !== false) {
+      writer.uint32(16).bool(message.force);
     }
     return writer;
   },
@@ -899,6 +919,82 @@ export const AgentSwitchBackendRequest: MessageFns<AgentSwitchBackendRequest> = 
             }
 
             message.backend = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.force = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSwitchLoss(): SwitchLoss {
+  return { capability: "", reason: "", needed: [] };
+}
+
+export const SwitchLoss: MessageFns<SwitchLoss> = {
+  encode(message: SwitchLoss, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.capability !== "") {
+      writer.uint32(10).string(message.capability);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    for (const v of message.needed) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SwitchLoss {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSwitchLoss();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.capability = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.needed.push(reader.string());
             continue;
           }
         }
@@ -975,7 +1071,7 @@ export const PortHandOver: MessageFns<PortHandOver> = {
 };
 
 function createBaseAgentSwitchBackendResponse(): AgentSwitchBackendResponse {
-  return { from: "", to: "", ports: [], sessions: 0n, totalMs: 0 };
+  return { from: "", to: "", ports: [], sessions: 0n, totalMs: 0, lost: [] };
 }
 
 export const AgentSwitchBackendResponse: MessageFns<AgentSwitchBackendResponse> = {
@@ -997,6 +1093,9 @@ export const AgentSwitchBackendResponse: MessageFns<AgentSwitchBackendResponse> 
     }
     if (message.totalMs !== 0) {
       writer.uint32(41).double(message.totalMs);
+    }
+    for (const v of message.lost) {
+      SwitchLoss.encode(v!, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1054,6 +1153,14 @@ export const AgentSwitchBackendResponse: MessageFns<AgentSwitchBackendResponse> 
             message.totalMs = reader.double();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.lost.push(SwitchLoss.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1095,8 +1202,8 @@ export const AgentService = {
   },
   /**
    * Another backend forwards from now on, while traffic flows: each port is received from at every moment, the session table stays. Kept over
-   * restarts until agent.backend of the configuration changes. Refused before anything is touched when the backend cannot run here or the
-   * configuration needs what it cannot do.
+   * restarts until agent.backend of the configuration changes. Refused before anything is touched when the backend cannot run here, or, unless
+   * forced, when the configuration or live sessions need what it cannot do.
    */
   switchBackend: {
     path: "/lockstep.v1.Agent/SwitchBackend" as const,
@@ -1118,8 +1225,8 @@ export interface AgentServer extends UntypedServiceImplementation {
   listBackends: handleUnaryCall<AgentListBackendsRequest, AgentListBackendsResponse>;
   /**
    * Another backend forwards from now on, while traffic flows: each port is received from at every moment, the session table stays. Kept over
-   * restarts until agent.backend of the configuration changes. Refused before anything is touched when the backend cannot run here or the
-   * configuration needs what it cannot do.
+   * restarts until agent.backend of the configuration changes. Refused before anything is touched when the backend cannot run here, or, unless
+   * forced, when the configuration or live sessions need what it cannot do.
    */
   switchBackend: handleUnaryCall<AgentSwitchBackendRequest, AgentSwitchBackendResponse>;
 }
@@ -1159,8 +1266,8 @@ export interface AgentClient extends Client {
   ): ClientUnaryCall;
   /**
    * Another backend forwards from now on, while traffic flows: each port is received from at every moment, the session table stays. Kept over
-   * restarts until agent.backend of the configuration changes. Refused before anything is touched when the backend cannot run here or the
-   * configuration needs what it cannot do.
+   * restarts until agent.backend of the configuration changes. Refused before anything is touched when the backend cannot run here, or, unless
+   * forced, when the configuration or live sessions need what it cannot do.
    */
   switchBackend(
     request: AgentSwitchBackendRequest,
