@@ -46,6 +46,8 @@ export interface FailoverBenchOptions {
 
 const DOWNLOADS = 16
 const SETTLE_MS = 90_000
+/** Between planned moves: who takes a group over lets its sessions live for their whole timeout (R8), so moves that follow one another faster fill the table. */
+const REST_MS = 4000
 /** New flows a second, each created and ended: two changes. Tried one after the other until the pair falls behind. */
 const FLOWS_PER_S = [1000, 2500, 5000, 10_000, 20_000, 35_000, 50_000]
 const timings = { slow: { interval: '100ms', count: 3, silentMs: 300 }, fast: { interval: '10ms', count: 5, silentMs: 50 } } as const
@@ -237,7 +239,7 @@ export async function bench (o: FailoverBenchOptions): Promise<SuiteResult> {
     if (o.calibrate) await b.calibrate()
     o.progress(`${o.moves} planned moves under ${DOWNLOADS} downloads`)
     await b.withDownloads(async () => {
-      await b.underChurn(b.carried / 2, async () => { for (let i = 0; i < o.moves; i++, go()) await b.move() })
+      await b.underChurn(b.carried / 2, async () => { for (let i = 0; i < o.moves; i++, go()) { await b.move(); await sleep(REST_MS) } })
     })
     for (const timing of o.timings) {
       if (timing !== o.timings[0]) await b.restart(timing)

@@ -230,6 +230,7 @@ export class Incoming {
     }
     this.counts.cuts++
     if (mine !== null && Buffer.compare(mine.proof, theirs.proof) === 0) {
+      copy.items = theirs.items
       this.equal(frame, copy, nowMs, auditAtMs === null || theirs.auditAgeMs === null ? null : Math.min(auditAtMs, nowMs - theirs.auditAgeMs))
       return true
     }

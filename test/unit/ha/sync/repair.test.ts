@@ -11,7 +11,7 @@ const capacity = 65_536
 
 interface Node { readonly engine: SyncEngine, readonly install: (from: number, n: number) => void, readonly settle: () => void, readonly close: () => void }
 
-interface Pair { readonly standby: Node, readonly connect: () => void, readonly run: () => void }
+interface Pair { readonly owner: Node, readonly standby: Node, readonly connect: () => void, readonly run: () => void }
 
 function pair (t: Test): Pair {
   let now = 1000
@@ -49,7 +49,7 @@ function pair (t: Test): Pair {
   const a: Connection = half(owner, () => [standby, b])
   const b: Connection = half(standby, () => [owner, a])
   return {
-    standby,
+    owner, standby,
     connect: () => {
       owner.engine.connected(a)
       standby.engine.connected(b)
@@ -96,6 +96,19 @@ for (const { each, bulks, way } of [{ each: 1000, bulks: 0, way: 'by its differe
     t.equal(received.repairs, 1 - bulks)
   })
 }
+
+t.test('how many sessions the owner has is known while both stay equal: a standby without room for them was once not ready for ever', async (t) => {
+  const { owner, standby, connect, run } = pair(t)
+  standby.install(0, SESSIONS)
+  run()
+  connect()
+  run()
+  owner.install(SESSIONS, 1000)
+  standby.install(SESSIONS, 1000)
+  run()
+  const [group] = standby.engine.status().groups
+  t.match(group, { state: 'equal', items: SESSIONS + 1000 })
+})
 
 t.test('a group is sent whole when it is asked for, whatever the cuts say', async (t) => {
   const { standby, connect, run } = pair(t)
