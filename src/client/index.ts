@@ -1,0 +1,12 @@
+/**
+ * Lockstep's objects as they are and as they change, for other programs: START HERE for src/client, published as `lockstep/client`. watch() gives batches, follow()
+ * calls back, mirror() keeps a map, watchOne() one object; all of them over connections that break.
+ */
+export type { BeginReason } from '../lib/watch/messages.js'
+export { defaultBackoff, type Backoff } from './clock.js'
+export { FollowerError, ProtocolError, WatchRefused, WatchStalled } from './errors.js'
+export { follow, type Follower } from './follow.js'
+export { mirror, type Store } from './mirror.js'
+export type { Change } from './view.js'
+export { Watch, STALL_MS, type Batch, type Open, type WatchOptions, type WatchStatus } from './watch.js'
+export { watchOne } from './watch-one.js'
