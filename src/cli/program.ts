@@ -17,6 +17,7 @@ import { addOffline } from './verbs/offline.js'
 import { addProbe } from './verbs/probe.js'
 import { addSessions } from './verbs/sessions.js'
 import { addTelemetry } from './verbs/telemetry.js'
+import { addWatch } from './verbs/watch.js'
 import type { Outcome } from './verb.js'
 
 /** Runs one command line (without node and the script); resolves to the exit code, never rejects except with EPIPE. */
@@ -66,6 +67,7 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
   addLoadBalancer(program, cli)
   addSessions(program, cli)
   addTelemetry(program, cli)
+  addWatch(program, cli)
   return program
 }
 

@@ -53,7 +53,7 @@ export function mirror<V> (open: Open<V>, options: WatchOptions<V> = {}): Store<
       if (!either.aborted) await once(either, 'abort')
       if (synced) return
       signal?.throwIfAborted()
-      if (over) throw error ?? new Error('the watch is over')
+      if (over) throw error instanceof Error ? error : new Error(`the watch is over${error === null ? '' : `: ${String(error)}`}`)
     },
     subscribe: (onBatch) => {
       subscribers.add(onBatch)

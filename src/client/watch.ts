@@ -91,6 +91,8 @@ export class Watch<V> implements AsyncIterableIterator<Batch<V>> {
 
   /** One after the other, however many ask. @throws the reason of the signal; WatchRefused */
   async next (): Promise<IteratorResult<Batch<V>, undefined>> {
+    if (this.given !== null) this.finished = this.given
+    this.given = null
     const before = this.turn
     const mine = (async () => { await before; return await this.pull() })()
     this.turn = mine.catch(() => undefined)
@@ -113,8 +115,6 @@ export class Watch<V> implements AsyncIterableIterator<Batch<V>> {
   }
 
   private async pull (): Promise<IteratorResult<Batch<V>, undefined>> {
-    if (this.given !== null) this.finished = this.given
-    this.given = null
     for (;;) {
       if (this.over.signal.aborted) return { done: true, value: undefined }
       if (this.signal.aborted) return this.aborted()
@@ -137,9 +137,10 @@ export class Watch<V> implements AsyncIterableIterator<Batch<V>> {
   }
 
   private aborted (): never {
-    const { reason } = this.signal as { readonly reason: unknown }
+    const { signal } = this
     this.end()
-    throw reason
+    signal.throwIfAborted()
+    throw new Error('it was aborted')
   }
 
   /** `null`: nothing that its reader would see. The first snapshot is one, however empty. */
@@ -170,6 +171,7 @@ export class Watch<V> implements AsyncIterableIterator<Batch<V>> {
   }
 
   private note (message: WatchMessage<V>): void {
+    this.state.problem = ''
     if (message.kind === 'begin') {
       this.state.snapshots = { ...this.state.snapshots, [message.reason]: this.state.snapshots[message.reason] + 1 }
       this.state.state = 'snapshot'

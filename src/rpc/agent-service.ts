@@ -14,32 +14,33 @@ const states = {
   stopping: AgentState.AGENT_STATE_STOPPING
 } as const satisfies Record<AgentInfo['state'], AgentState>
 
+export function infoMessage (info: AgentInfo): AgentGetInfoResponse {
+  return {
+    version: info.version,
+    node: info.node,
+    instance: info.instance,
+    pid: info.pid,
+    startedAtMs: BigInt(Math.round(info.startedAt)),
+    backend: info.backend,
+    generation: BigInt(info.generation),
+    state: states[info.state],
+    reasons: [...info.reasons],
+    tableCapacity: BigInt(info.tableCapacity),
+    tableLive: BigInt(info.tableLive),
+    hugepages: info.hugepages,
+    eventLoopDelayP99Ms: info.eventLoopDelayP99Ms,
+    gatewayGrpc: info.gateway.grpc ?? '',
+    gatewayMetrics: info.gateway.metrics ?? '',
+    rpcLoopDelayP99Ms: info.rpcLoopDelayP99Ms,
+    program: info.program === null ? undefined : { up: info.program.up, version: info.program.version, pid: info.program.pid, sinceMs: BigInt(Math.round(info.program.since)), reason: info.program.reason, connects: BigInt(info.program.connects), ...info.program.nat === null ? {} : { natSessions: BigInt(info.program.nat.sessions) } }
+  }
+}
+
 export function agentImplementation (services: AgentServices, onBug: OnBug): UntypedServiceImplementation {
   // Who asks while a probe is under way gets its result.
   let probing: ReturnType<AgentServices['probeAll']> | null = null
   return {
-    getInfo: unary<AgentGetInfoRequest, AgentGetInfoResponse>(onBug, async () => {
-      const info = await services.info()
-      return {
-        version: info.version,
-        node: info.node,
-        instance: info.instance,
-        pid: info.pid,
-        startedAtMs: BigInt(Math.round(info.startedAt)),
-        backend: info.backend,
-        generation: BigInt(info.generation),
-        state: states[info.state],
-        reasons: [...info.reasons],
-        tableCapacity: BigInt(info.tableCapacity),
-        tableLive: BigInt(info.tableLive),
-        hugepages: info.hugepages,
-        eventLoopDelayP99Ms: info.eventLoopDelayP99Ms,
-        gatewayGrpc: info.gateway.grpc ?? '',
-        gatewayMetrics: info.gateway.metrics ?? '',
-        rpcLoopDelayP99Ms: info.rpcLoopDelayP99Ms,
-        program: info.program === null ? undefined : { up: info.program.up, version: info.program.version, pid: info.program.pid, sinceMs: BigInt(Math.round(info.program.since)), reason: info.program.reason, connects: BigInt(info.program.connects), ...info.program.nat === null ? {} : { natSessions: BigInt(info.program.nat.sessions) } }
-      }
-    }),
+    getInfo: unary<AgentGetInfoRequest, AgentGetInfoResponse>(onBug, async () => infoMessage(await services.info())),
 
     switchBackend: unary<AgentSwitchBackendRequest, AgentSwitchBackendResponse>(onBug, async (request, { signal }) => {
       const r = await services.switchBackend(request.backend, request.force, signal)

@@ -123,7 +123,7 @@ function applied ({ info, result, plan }: Applied): ConfigApplyResponse {
   return { generation: generationMessage(info), plan: plan.map(planMessage), warnings: [...result.warnings], totalMs: result.durations.totalMs }
 }
 
-function generationMessage (g: GenerationInfo): Generation {
+export function generationMessage (g: GenerationInfo): Generation {
   return {
     generation: BigInt(g.generation),
     appliedAtMs: BigInt(Math.round(g.appliedAt)),

@@ -29,11 +29,11 @@ const operations: Readonly<Partial<Record<TargetOperation, HealthInput>>> = {
   [TargetOperation.TARGET_OPERATION_PAUSE]: 'pause', [TargetOperation.TARGET_OPERATION_RESUME]: 'resume', [TargetOperation.TARGET_OPERATION_DISABLE]: 'disable', [TargetOperation.TARGET_OPERATION_ENABLE]: 'enable'
 }
 
-const vipMessage = ({ redundancyGroup, state, pool, reals, ...vip }: VipStatus): VipMessage => ({
+export const vipMessage = ({ redundancyGroup, state, pool, reals, ...vip }: VipStatus): VipMessage => ({
   ...vip, rg: redundancyGroup, state: vipStates[state], pool: pool ?? undefined, reals: reals.map(({ target, ...real }) => ({ ...real, target: target ?? undefined }))
 })
 
-const targetMessage = ({ id, check, address, port, state, count, sharePct, since, last, passed, failed, history }: TargetStatus): CheckTarget => ({
+export const targetMessage = ({ id, check, address, port, state, count, sharePct, since, last, passed, failed, history }: TargetStatus): CheckTarget => ({
   id, check, address, port, count, sharePct, state: targetStates[state], sinceMs: BigInt(since), passed: BigInt(passed), failed: BigInt(failed),
   last: last === null ? undefined : { atMs: BigInt(last.at), ok: last.ok, code: last.code, detail: last.detail, tookMs: last.tookMs },
   history: history.map(({ at, from, to, code, detail }) => ({ atMs: BigInt(at), from: targetStates[from], to: targetStates[to], code, detail }))

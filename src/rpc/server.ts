@@ -8,7 +8,9 @@ import type { AgentServices } from '../contract/services.js'
 import { AgentClient, AgentService } from '../generated/proto/lockstep/v1/agent.js'
 import { ClusterService } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigService } from '../generated/proto/lockstep/v1/config.js'
+import { LinksService } from '../generated/proto/lockstep/v1/links.js'
 import { LoadBalancerService } from '../generated/proto/lockstep/v1/load_balancer.js'
+import { ObjectsService } from '../generated/proto/lockstep/v1/objects.js'
 import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
 import { createMetrics } from '../telemetry/metrics.js'
 import { NatUsageReader } from '../telemetry/nat-usage.js'
@@ -16,7 +18,10 @@ import { agentImplementation } from './agent-service.js'
 import { clusterImplementation } from './cluster-service.js'
 import { configImplementation } from './config-service.js'
 import type { OnBug } from './handler.js'
+import { linksImplementation } from './links-service.js'
 import { loadBalancerImplementation } from './load-balancer-service.js'
+import { sourcesOf } from './objects/kinds.js'
+import { objectsImplementation } from './objects/service.js'
 import { addHealth, addReflection } from './reflection.js'
 import { smallRequests } from './request-size.js'
 import { sessionsDefinition, sessionsImplementation } from './sessions-service.js'
@@ -56,6 +61,9 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   server.addService(sessionsDefinition, sessionsImplementation(services, onBug))
   const nat = new NatUsageReader(services.dataplane)
   server.addService(smallRequests(TelemetryService), telemetryImplementation(services, createMetrics(services, nat), nat, onBug))
+  server.addService(smallRequests(LinksService), linksImplementation(services, onBug))
+  const sources = sourcesOf(services, (error) => { onBug('/lockstep.v1.Objects/Watch', error) })
+  server.addService(smallRequests(ObjectsService), objectsImplementation(sources, onBug))
   const health = addHealth(server)
   addAdminServicesToServer(server)
   await addReflection(server)
@@ -75,6 +83,7 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
     close: async (graceMs = 1000) => {
       health.setServing(false)
       claim.release()
+      for (const source of sources.values()) source.close()
       await shutdown(server, graceMs)
     }
   }

@@ -51,7 +51,7 @@ export function scratch (): { readonly directory: string, readonly remove: () =>
   return { directory, remove: () => { rmSync(directory, { recursive: true, force: true }) } }
 }
 
-export const never = new AbortController().signal
+export const never: AbortSignal = new AbortController().signal
 
 /** Waits for an event of the dataplane; a loaded machine only makes it slower. */
 export async function until (what: string, condition: () => boolean | Promise<boolean>): Promise<void> {

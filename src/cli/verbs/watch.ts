@@ -1,0 +1,89 @@
+/** `lockstep watch KIND`: objects as they are, then what changes, over restarts of the agent. */
+import { credentials } from '@grpc/grpc-js'
+import type { Command } from 'commander'
+import { isKind, kindNames, ObjectsConnection, Watch, WatchRefused, type Change, type Kind, type ObjectOf } from '../../client/index.js'
+import { LockstepError } from '../../contract/errors.js'
+import { socketPathOf, withAgent } from '../agent-link.js'
+import { call, socketTarget } from '../client.js'
+import { exitCode, usageError } from '../exit-codes.js'
+import { count, printable, time } from '../format.js'
+import { enumWord, toJson } from '../json.js'
+import { action, onlineVerb, type Cli } from '../verb.js'
+import { addWatchOptions, type WatchOptions } from '../watching.js'
+
+export function addWatch (parent: Command, cli: Cli): void {
+  addWatchOptions(onlineVerb(parent, {
+    usage: 'watch <kind> [keys...]',
+    summary: 'Show objects, then every change of them',
+    about: `Kinds: ${kindNames.join(', ')}. First all there are (+), then what is new (+), changed (~) or gone (-). Goes on when the agent restarts, and shows what changed meanwhile. --json prints one object a line. Ends with Ctrl-C.`,
+    examples: ['watch vip', 'watch target web/192.0.2.7:80', 'watch group --json --for 1m']
+  }), 'changes')
+    .action(action(cli, async (kind: string, keys: readonly string[], options: WatchOptions) => {
+      if (!isKind(kind)) throw usageError('no such kind of object', kind, kindNames.join(', '))
+      return await watch(cli, kind, keys, options)
+    }))
+}
+
+async function watch<K extends Kind> ({ io }: Cli, kind: K, keys: readonly string[], options: WatchOptions): Promise<number> {
+  await withAgent(io, options, async ({ agent }) => await call(agent, agent.getInfo, {})) // an agent that is not there at the beginning is an error; later it is waited for
+  const objects = new ObjectsConnection({ address: socketTarget(await socketPathOf(io, options)), credentials: credentials.createInsecure() })
+  const over = options.for === undefined ? io.signal : AbortSignal.any([io.signal, AbortSignal.timeout(options.for)])
+  const batches = new Watch(objects.open(kind, keys), { signal: over })
+  let left = options.count ?? Infinity
+  let problem = ''
+  const timer = setInterval(() => {
+    if (batches.status.problem !== problem && batches.status.problem !== '') io.err(`${printable(batches.status.problem)}; trying again\n`)
+    problem = batches.status.problem
+  }, 500)
+  try {
+    for await (const { changes, revision, cause } of batches) {
+      if (cause === 'initial') io.err(`${count(changes.length)} of kind ${kind}; watching, Ctrl-C ends\n`)
+      else if (cause !== null) io.err(`connected again: ${cause === 'resumed' ? 'what was missed' : 'what differs'} follows\n`)
+      for (const change of changes) {
+        if (left-- <= 0) return exitCode.ok
+        await io.out(options.json === true ? `${toJson({ change: change.kind, key: change.key, revision, value: change.kind === 'removed' ? null : plain[kind](change.next) })}\n` : line(kind, change))
+      }
+      if (left <= 0) return exitCode.ok
+    }
+    return exitCode.ok
+  } catch (error) {
+    if (over.aborted) return exitCode.ok
+    if (error instanceof WatchRefused) throw new LockstepError('invalid', 'LS_R_REFUSED', 'the agent refuses this watch', { object: kind, found: error.message })
+    throw error
+  } finally {
+    clearInterval(timer)
+    await batches.return()
+    objects.close()
+  }
+}
+
+const signs = { added: '+', updated: '~', removed: '-' } as const
+
+function line<K extends Kind> (kind: K, change: Change<ObjectOf<K>>): string {
+  const words = change.kind === 'removed' ? (change.finalStateUnknown ? 'gone while nobody listened' : '') : summaries[kind](change.next)
+  return `${time(BigInt(Date.now()))} ${signs[change.kind]} ${printable(`${change.key} ${words}`.trimEnd())}\n`
+}
+
+const [agentState, vipState, targetState, generationState, role, liveness] = ['AGENT_STATE', 'VIP_STATE', 'TARGET_STATE', 'GENERATION_STATE', 'RG_ROLE', 'PEER_LIVENESS'].map(prefix => (value: string) => enumWord(prefix, value)) as [Word, Word, Word, Word, Word, Word]
+type Word = (value: string) => string
+
+/** With enumerations as words. */
+const plain: { readonly [K in Kind]: (value: ObjectOf<K>) => object } = {
+  agent: v => ({ ...v, state: agentState(v.state) }),
+  vip: v => ({ ...v, state: vipState(v.state) }),
+  target: v => ({ ...v, state: targetState(v.state), history: v.history.map(h => ({ ...h, from: targetState(h.from), to: targetState(h.to) })) }),
+  link: v => v,
+  generation: v => ({ ...v, state: generationState(v.state), source: enumWord('GENERATION_SOURCE', v.source) }),
+  group: v => ({ ...v, role: role(v.role), peer: v.peer === undefined ? undefined : { ...v.peer, role: role(v.peer.role) }, history: v.history.map(h => ({ ...h, from: role(h.from), to: role(h.to) })) }),
+  peer: v => ({ ...v, liveness: liveness(v.liveness), paths: v.paths.map(path => ({ ...path, liveness: liveness(path.liveness) })) })
+}
+
+const summaries: { readonly [K in Kind]: (value: ObjectOf<K>) => string } = {
+  agent: ({ state, backend, generation, reasons }) => [agentState(state), backend, `generation ${generation}`, ...reasons].join(', '),
+  vip: ({ state, address, port, reals }) => `${vipState(state)} ${address} port ${port}: ${reals.map(real => `${real.name} ${real.state} ${real.weight}`).join(', ')}`,
+  target: ({ state, address, port, history }) => `${targetState(state)} ${address}:${port} ${history.at(-1)?.detail ?? ''}`,
+  link: ({ up, kind, mtu, addresses }) => [up ? 'up' : 'down', kind, `mtu ${mtu}`, ...addresses].join(' '),
+  generation: ({ state, author, comment }) => `${generationState(state)} by ${author} ${comment}`,
+  group: ({ role: is, owner, ready, reasons }) => [role(is), `owner ${owner === '' ? 'none' : owner}`, ready ? 'ready' : `not ready: ${reasons.join(' ')}`].join(', '),
+  peer: ({ liveness: heard, agent }) => `${liveness(heard)} ${agent}`
+}
