@@ -1,5 +1,5 @@
 /**
- * Who may call what over TCP. A role includes the ones before it; a method that is not listed is for admin, so a new method is
+ * Who may call what over TCP. A role includes the ones before it; every method is in one list, and one that is in none is for admin, so what is new is
  * closed until somebody decides. The unix socket itself has no roles: its group does.
  */
 import type { PeerCertificate } from 'node:tls'
@@ -9,7 +9,7 @@ export type Role = (typeof roles)[number]
 
 export const isRole = (text: string): text is Role => (roles as readonly string[]).includes(text)
 
-const methods: Readonly<Record<Exclude<Role, 'admin'>, readonly string[]>> = {
+export const methods: Readonly<Record<Role, readonly string[]>> = {
   /** Looks; changes nothing and costs the dataplane little. */
   viewer: [
     '/lockstep.v1.Agent/GetInfo', '/lockstep.v1.Agent/ListBackends',
@@ -24,11 +24,13 @@ const methods: Readonly<Record<Exclude<Role, 'admin'>, readonly string[]>> = {
   ],
   /** Works on what flows, and reads the whole configuration. */
   operator: ['/lockstep.v1.Cluster/Verify', '/lockstep.v1.Config/GetText', '/lockstep.v1.LoadBalancer/AdjustReal', '/lockstep.v1.LoadBalancer/DeleteReals', '/lockstep.v1.LoadBalancer/DeleteVip', '/lockstep.v1.LoadBalancer/OperateTarget',
-    '/lockstep.v1.LoadBalancer/PutReals', '/lockstep.v1.LoadBalancer/PutVip', '/lockstep.v1.LoadBalancer/Reconcile', '/lockstep.v1.LoadBalancer/RestoreReal', '/lockstep.v1.Sessions/Delete', '/lockstep.v1.Sessions/Verify']
+    '/lockstep.v1.LoadBalancer/PutReals', '/lockstep.v1.LoadBalancer/PutVip', '/lockstep.v1.LoadBalancer/Reconcile', '/lockstep.v1.LoadBalancer/RestoreReal', '/lockstep.v1.Sessions/Delete', '/lockstep.v1.Sessions/Verify'],
+  /** Says what the node is and who owns what; channelz tells of other callers. */
+  admin: ['/lockstep.v1.Agent/SwitchBackend', '/lockstep.v1.Cluster/Hold', '/lockstep.v1.Cluster/Release', '/lockstep.v1.Cluster/Reset', '/lockstep.v1.Cluster/Switchover', '/lockstep.v1.Config/Apply', '/lockstep.v1.Config/Confirm', '/lockstep.v1.Config/Rollback', '/lockstep.v1.Config/Save']
 }
 
 const needed: ReadonlyMap<string, Role> = new Map(
-  (['viewer', 'operator'] as const).flatMap((role) => methods[role].map((path) => [path, role] as const)))
+  roles.flatMap((role) => methods[role].map((path) => [path, role] as const)))
 
 /** The least role that may call the method. */
 export const roleNeeded = (path: string): Role => needed.get(path) ?? 'admin'

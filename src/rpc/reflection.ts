@@ -1,5 +1,5 @@
 /** Server reflection v1 and v1alpha, the standard health service and what reflection knows of channelz, from the published packages. */
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,15 +8,14 @@ import { load } from '@grpc/proto-loader'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
 
-const files = [...['agent', 'cluster', 'config', 'sessions', 'telemetry'].map((name) => `lockstep/v1/${name}.proto`), 'grpc/health/v1/health.proto', 'channelz.proto']
-
-/** Full names of the services of this package. */
-const serviceNames = ['Agent', 'Cluster', 'Config', 'Sessions', 'Telemetry'].map((name) => `lockstep.v1.${name}`)
+/** All of this package, whatever they are. */
+const ownFiles = (): string[] => readdirSync(join(protoRoot(), 'lockstep/v1')).filter(name => name.endsWith('.proto')).map(name => `lockstep/v1/${name}`)
+const otherFiles = ['grpc/health/v1/health.proto', 'channelz.proto']
 
 /** Reads the .proto files that are installed with the package. They must have no map fields: protobufjs, below proto-loader, names
  * map entries in a way that strict clients (Go) refuse. */
 export async function addReflection (server: Server): Promise<void> {
-  const definition = await load(files, { includeDirs: [protoRoot(), channelzRoot()], keepCase: true, longs: String, enums: String, defaults: true, oneofs: true })
+  const definition = await load([...ownFiles(), ...otherFiles], { includeDirs: [protoRoot(), channelzRoot()], keepCase: true, longs: String, enums: String, defaults: true, oneofs: true })
   new ReflectionService(definition).addToServer(server)
 }
 
@@ -25,8 +24,9 @@ export interface Health {
   setServing: (serving: boolean) => void
 }
 
-export function addHealth (server: Server): Health {
-  const names = ['', ...serviceNames]
+/** `services`: full names. */
+export function addHealth (server: Server, services: readonly string[]): Health {
+  const names = ['', ...services]
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING' as const])))
   health.addToServer(server)
   return { setServing: (serving) => { for (const name of names) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING') } }

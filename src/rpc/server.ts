@@ -3,7 +3,7 @@
  * messages; handler.ts has what they share. Thread: any, and one alone. Everything served here is bounded: message sizes, streams a
  * connection, messages waiting for a slow reader.
  */
-import { addAdminServicesToServer, credentials, Metadata, Server, ServerCredentials } from '@grpc/grpc-js'
+import { addAdminServicesToServer, credentials, Metadata, Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { AgentServices } from '../contract/services.js'
 import { AgentClient, AgentService } from '../generated/proto/lockstep/v1/agent.js'
 import { ClusterService } from '../generated/proto/lockstep/v1/cluster.js'
@@ -54,17 +54,20 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   const { socketPath } = options
   const onBug: OnBug = options.onBug ?? (() => {})
   const server = new Server(serverOptions)
-  server.addService(smallRequests(AgentService), agentImplementation(services, onBug))
-  server.addService(smallRequests(ClusterService), clusterImplementation(services.cluster, onBug))
-  server.addService(smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, onBug))
-  server.addService(ConfigService, configImplementation(services, onBug))
-  server.addService(sessionsDefinition, sessionsImplementation(services, onBug))
   const nat = new NatUsageReader(services.dataplane)
-  server.addService(smallRequests(TelemetryService), telemetryImplementation(services, createMetrics(services, nat), nat, onBug))
-  server.addService(smallRequests(LinksService), linksImplementation(services, onBug))
   const sources = sourcesOf(services, (error) => { onBug('/lockstep.v1.Objects/Watch', error) })
-  server.addService(smallRequests(ObjectsService), objectsImplementation(sources, onBug))
-  const health = addHealth(server)
+  const served: ReadonlyArray<readonly [ServiceDefinition, UntypedServiceImplementation]> = [
+    [smallRequests(AgentService), agentImplementation(services, onBug)],
+    [smallRequests(ClusterService), clusterImplementation(services.cluster, onBug)],
+    [ConfigService, configImplementation(services, onBug)],
+    [smallRequests(LinksService), linksImplementation(services, onBug)],
+    [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, onBug)],
+    [smallRequests(ObjectsService), objectsImplementation(sources, onBug)],
+    [sessionsDefinition, sessionsImplementation(services, onBug)],
+    [smallRequests(TelemetryService), telemetryImplementation(services, createMetrics(services, nat), nat, onBug)]
+  ]
+  for (const [definition, implementation] of served) server.addService(definition, implementation)
+  const health = addHealth(server, served.map(([definition]) => nameOf(definition)))
   addAdminServicesToServer(server)
   await addReflection(server)
 
@@ -88,6 +91,9 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
     }
   }
 }
+
+/** `lockstep.v1.Agent` of its methods' paths. */
+const nameOf = (definition: ServiceDefinition): string => Object.values(definition)[0]?.path.split('/')[1] ?? ''
 
 async function bind (server: Server, address: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {

@@ -1,5 +1,6 @@
 /** The gateway in front of an agent with fabricated sessions: metrics, health, the proxy, roles, TLS. */
-import { writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { connect as connectHttp2 } from 'node:http2'
 import { connect as connectSocket, createServer } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -8,7 +9,8 @@ import { get as httpsGet } from 'node:https'
 import { credentials, Metadata, status } from '@grpc/grpc-js'
 import t, { type Test } from 'tap'
 import { SessionFilter } from '../../../src/generated/proto/lockstep/v1/session.js'
-import { mayCall, roleNeeded } from '../../../src/gateway/roles.js'
+import { mayCall, methods, roleNeeded } from '../../../src/gateway/roles.js'
+import { packageRoot } from '../../../src/native/load.js'
 import { startGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/main.js'
 import { parseListen } from '../../../src/gateway/listen-address.js'
 import { call, connectAgent, messages, type AgentConnection } from '../../../src/cli/client.js'
@@ -226,6 +228,18 @@ t.test('what is not gRPC is refused', async (t) => {
   })
   session.destroy()
   t.equal(answer, 415)
+})
+
+t.test('roles: somebody has decided about every method of the protocol', async (t) => {
+  const own = readdirSync(join(packageRoot(), 'proto/lockstep/v1')).flatMap((file) => {
+    const text = readFileSync(join(packageRoot(), 'proto/lockstep/v1', file), 'utf8')
+    return [...text.matchAll(/^service (\w+) \{([^]*?)^\}/gm)].flatMap(([, service, body = '']) => [...body.matchAll(/^ {2}rpc (\w+)\(/gm)].map(([, method]) => `/lockstep.v1.${service}/${method}`))
+  })
+  const listed = Object.values(methods).flat()
+  t.ok(own.length > 40)
+  t.same(own.filter(method => !listed.includes(method)), [], 'undecided')
+  t.same(listed.filter(method => method.startsWith('/lockstep.') && !own.includes(method)), [], 'of methods that are not there')
+  t.equal(new Set(listed).size, listed.length, 'each once')
 })
 
 t.test('roles: each includes the one before, unknown methods are for admin', async (t) => {
