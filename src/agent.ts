@@ -19,13 +19,14 @@ import type { LoadBalancerEvent } from './contract/balancing.js'
 import type { Desired, VppSettings } from './contract/desired.js'
 import type { BackendName, ConfigSink } from './contract/dataplane.js'
 import { LockstepError } from './contract/errors.js'
-import type { AgentInfo } from './contract/services.js'
+import type { AgentInfo, SwitchEvent } from './contract/services.js'
 import { leaseForeverNs } from './ha/lease.js'
 import { limits } from './generated/layout.js'
 import { ClusterLog } from './ha/event-log.js'
 import { standalone } from './ha/standalone.js'
 import { kernelBootId } from './lib/boot-id.js'
 import { EventLog } from './lib/event-log.js'
+import { Journal } from './telemetry/journal.js'
 import { watchLoopDelay } from './lib/loop-delay.js'
 import type { NativeTable } from './native/binding.js'
 import { fromNative } from './native/errors.js'
@@ -107,6 +108,11 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const backends = await openBackends({ core, agent, instance, stateDirectory: held.directory, workers, backend, tell: (name, fields) => { tellBalancing(balancingEvent(name, fields)) } })
   const { table } = backends
   const switches = new SwitchWatch(log)
+  const journal = new Journal()
+  const tellSwitch = (event: SwitchEvent): void => {
+    switches.tell(event)
+    journal.switched(event)
+  }
   const hearts = new HeartPlace(core, table, `${instance}/${process.pid}`, backends.folder)
   /** Null: standalone, or not open yet. */
   let cluster: ClusterThread | null = null
@@ -115,6 +121,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const balancingEvents = new EventLog(balancingLost)
   const tellBalancing = (event: LoadBalancerEvent): void => {
     balancingEvents.tell(event)
+    journal.balancing(event)
     log[event.level]({ event: event.name, ...event.fields }, 'load balancing')
   }
   const balancing = startBalancing({
@@ -129,7 +136,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     reconcile: async () => await dataplane.loadBalancer.reconcile(), observe: (bounds) => { sync.observe(bounds) },
     onEvent: (event) => { tellBalancing(event) }, onProblem: (what, error) => { problem(what, error) }
   })
-  const dataplane = new TableDataPlane({ onSwitch: (e) => { switches.tell(e) }, core, table, workers, netns: agent.netns, compiler: compilerOf(pool, (d) => balancing.weights(d)), backend, inherited: backends.inherited, forwarders: backends.forwarders })
+  const dataplane = new TableDataPlane({ onSwitch: tellSwitch, core, table, workers, netns: agent.netns, compiler: compilerOf(pool, (d) => balancing.weights(d)), backend, inherited: backends.inherited, forwarders: backends.forwarders })
   const loop = watchLoopDelay()
   /** The backend of this name, if it can take over. */
   const takingOver = (name: string): BackendName => {
@@ -137,13 +144,16 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     try {
       if (to !== dataplane.name) requireBackend(to, agent.vpp.apiSocket)
     } catch (error) {
-      switches.tell(refusal({ from: dataplane.name, to }, error))
+      tellSwitch(refusal({ from: dataplane.name, to }, error))
       throw error
     }
     return to
   }
 
-  const problem = (what: string, error: unknown): void => { log.error({ err: error }, what) }
+  const problem = (what: string, error: unknown): void => {
+    log.error({ err: error }, what)
+    journal.note('agent', 'problem', '', { what, reason: error instanceof Error ? error.message : String(error) }, 'error')
+  }
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
@@ -155,6 +165,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       shareGeneration(desired)
       balancing.configured(desired)
       log.info({ generation: applied.info.generation, author: applied.info.author, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings }, 'configuration in force')
+      journal.note('config', 'config-applied', `generation ${applied.info.generation}`, { by: applied.info.author, comment: applied.info.comment, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings.length })
       scheduleEdge()
     },
     onProblem: problem
@@ -222,6 +233,11 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
         ({ vip, size, hash, drifted, reals: reals.map(({ id, entries }) => ({ name: names.get(id)?.slice(vip.length + 1) ?? (id === 0 ? '(none)' : `#${id}`), entries })) }))
     },
     loadBalancerEvents: balancingEvents.after,
+    events: journal.after,
+    tell: (event) => {
+      journal.tell(event)
+      log.info({ event: event.name, object: event.object, ...event.fields }, event.area)
+    },
     overlay: async () => await Promise.resolve(authority.overlay),
     changeOverlay: async (change, signal) => {
       await refuseElsewhere()
@@ -305,19 +321,18 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       onEvent: (event) => {
         const { at, name, rg, peer, fields } = event
         clusterEvents.tell(event)
+        journal.cluster(event)
         if (name === 'role' && rg !== null && fields['to'] === 'owner') balancing.owns(rg)
         log.info({ event: name, at, ...(rg === null ? {} : { rg }), ...(peer === null ? {} : { peer }), ...fields }, 'cluster')
       }
     })
   }
 
-  let told: readonly string[] = []
   /** A state that `status` shows is in the log too, when it begins and when it ends. */
   const tellDegraded = (): void => {
-    const now = degraded()
-    for (const reason of now) if (!told.includes(reason)) log.warn({ reason }, 'degraded')
-    for (const reason of told) if (!now.includes(reason)) log.info({ reason }, 'no longer degraded')
-    told = now
+    const { begins, ends } = journal.degraded(degraded())
+    for (const reason of begins) log.warn({ reason }, 'degraded')
+    for (const reason of ends) log.info({ reason }, 'no longer degraded')
   }
 
   /** Looks every REFRESH_MS; after a refresh that failed it waits longer each time, up to a minute. */

@@ -9,6 +9,7 @@ import {
 import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
 import { ClusterClient } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigClient } from '../generated/proto/lockstep/v1/config.js'
+import { EventsClient } from '../generated/proto/lockstep/v1/events.js'
 import { LoadBalancerClient } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
 import { TelemetryClient } from '../generated/proto/lockstep/v1/telemetry.js'
@@ -32,6 +33,7 @@ export interface AgentConnection {
   readonly agent: AgentClient
   readonly cluster: ClusterClient
   readonly config: ConfigClient
+  readonly events: EventsClient
   readonly loadBalancer: LoadBalancerClient
   readonly sessions: SessionsClient
   readonly telemetry: TelemetryClient
@@ -45,10 +47,11 @@ export function connectAgent (target: string, channelCredentials: ChannelCredent
   const shared: ClientOptions = { ...options, channelOverride: agent.getChannel() }
   const cluster = new ClusterClient(target, channelCredentials, shared)
   const config = new ConfigClient(target, channelCredentials, shared)
+  const events = new EventsClient(target, channelCredentials, shared)
   const loadBalancer = new LoadBalancerClient(target, channelCredentials, shared)
   const sessions = new SessionsClient(target, channelCredentials, shared)
   const telemetry = new TelemetryClient(target, channelCredentials, shared)
-  return { agent, cluster, config, loadBalancer, sessions, telemetry, close: () => agent.close() }
+  return { agent, cluster, config, events, loadBalancer, sessions, telemetry, close: () => agent.close() }
 }
 
 const cancelOn = (signal: AbortSignal): Interceptor => (options, nextCall) => {

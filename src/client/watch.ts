@@ -186,9 +186,9 @@ export class Watch<V> implements AsyncIterableIterator<Batch<V>> {
     const silence = this.clock.sleep(stallMs, AbortSignal.any([quiet.signal, this.signal])).then(() => { throw new WatchStalled(`silent for ${stallMs} ms`) })
     silence.catch(() => undefined)
     try {
-      const { done, value } = await Promise.race([stream.next(), silence])
-      if (done === true) throw new StreamEnd()
-      return value
+      const step: IteratorResult<ReadonlyArray<WatchMessage<V>>, unknown> = await Promise.race([stream.next(), silence])
+      if (step.done === true) throw new StreamEnd()
+      return step.value
     } finally {
       quiet.abort()
     }

@@ -2,6 +2,7 @@
  * What the surfaces (gRPC, CLI offline verbs, gateway) need from the agent. rpc/ depends on these only, and does not know where they come from: sessions,
  * counters and names are at hand where the surface runs, everything else may be asked of another thread and is awaited.
  */
+import type { AgentEvent, EventJournal } from './events.js'
 import type { LoadBalancerControl } from './balancing.js'
 import type { ClusterControl } from './cluster.js'
 import type { ApplyResult, BackendName, LinkInfo, ProbeResult, ProgramStatus, SessionStore, Telemetry } from './dataplane.js'
@@ -177,6 +178,9 @@ export interface AgentServices {
   readonly config: ConfigAuthority
   readonly cluster: ClusterControl
   readonly loadBalancer: LoadBalancerControl
+  readonly journal: EventJournal
+  /** Into the journal. */
+  readonly tell: (event: AgentEvent) => void
   /** Of the running configuration; never asks another thread. */
   readonly names: NameBook
   readonly feed: SessionFeed

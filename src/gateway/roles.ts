@@ -15,7 +15,7 @@ export const methods: Readonly<Record<Role, readonly string[]>> = {
     '/lockstep.v1.Agent/GetInfo', '/lockstep.v1.Agent/ListBackends',
     '/lockstep.v1.Cluster/GetStatus', '/lockstep.v1.Cluster/Watch',
     '/lockstep.v1.Config/GetStatus', '/lockstep.v1.Config/History', '/lockstep.v1.Config/Compare', '/lockstep.v1.Config/Check',
-    '/lockstep.v1.Links/List', '/lockstep.v1.Objects/Watch',
+    '/lockstep.v1.Events/Watch', '/lockstep.v1.Links/List', '/lockstep.v1.Objects/Watch',
     '/lockstep.v1.LoadBalancer/ListVips', '/lockstep.v1.LoadBalancer/ListTargets', '/lockstep.v1.LoadBalancer/GetOverlay', '/lockstep.v1.LoadBalancer/ReadBack', '/lockstep.v1.LoadBalancer/Watch',
     '/lockstep.v1.Sessions/List', '/lockstep.v1.Sessions/Get', '/lockstep.v1.Sessions/Count', '/lockstep.v1.Sessions/Watch',
     '/lockstep.v1.Telemetry/Snapshot', '/lockstep.v1.Telemetry/FloodCounters', '/lockstep.v1.Telemetry/NatUsage', '/lockstep.v1.Telemetry/Metrics',

@@ -17,12 +17,12 @@ export class EventLog<E> {
   private readonly watchers = new Set<(event: E) => void>()
 
   /** `lost`: what stands where so many events are missing. */
-  constructor (private readonly lost: (n: number) => E) {}
+  constructor (private readonly lost: (n: number) => E, private readonly max: number = EVENTS_MAX) {}
 
   tell (event: E): void {
     this.told++
     this.kept.push(event)
-    if (this.kept.length > EVENTS_MAX) this.kept.shift()
+    if (this.kept.length > this.max) this.kept.shift()
     for (const watcher of [...this.watchers]) watcher(event)
   }
 

@@ -8,6 +8,7 @@ import type { AgentServices } from '../contract/services.js'
 import { AgentClient, AgentService } from '../generated/proto/lockstep/v1/agent.js'
 import { ClusterService } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigService } from '../generated/proto/lockstep/v1/config.js'
+import { EventsService } from '../generated/proto/lockstep/v1/events.js'
 import { LinksService } from '../generated/proto/lockstep/v1/links.js'
 import { LoadBalancerService } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { ObjectsService } from '../generated/proto/lockstep/v1/objects.js'
@@ -17,6 +18,8 @@ import { NatUsageReader } from '../telemetry/nat-usage.js'
 import { agentImplementation } from './agent-service.js'
 import { clusterImplementation } from './cluster-service.js'
 import { configImplementation } from './config-service.js'
+import { auditing } from './audit.js'
+import { eventsImplementation } from './events-service.js'
 import type { OnBug } from './handler.js'
 import { linksImplementation } from './links-service.js'
 import { loadBalancerImplementation } from './load-balancer-service.js'
@@ -53,13 +56,14 @@ const serverOptions = {
 export async function startRpcServer (services: AgentServices, options: RpcServerOptions): Promise<RpcServer> {
   const { socketPath } = options
   const onBug: OnBug = options.onBug ?? (() => {})
-  const server = new Server(serverOptions)
+  const server = new Server({ ...serverOptions, interceptors: [auditing(services.tell)] })
   const nat = new NatUsageReader(services.dataplane)
   const sources = sourcesOf(services, (error) => { onBug('/lockstep.v1.Objects/Watch', error) })
   const served: ReadonlyArray<readonly [ServiceDefinition, UntypedServiceImplementation]> = [
     [smallRequests(AgentService), agentImplementation(services, onBug)],
     [smallRequests(ClusterService), clusterImplementation(services.cluster, onBug)],
     [ConfigService, configImplementation(services, onBug)],
+    [smallRequests(EventsService), eventsImplementation(services.journal, onBug)],
     [smallRequests(LinksService), linksImplementation(services, onBug)],
     [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, onBug)],
     [smallRequests(ObjectsService), objectsImplementation(sources, onBug)],

@@ -1,4 +1,5 @@
 /** Every message between threads. Buffers named `records` and `rows` are transferred, the rest is cloned. */
+import type { AgentEvent } from '../contract/events.js'
 import type { MessagePort } from 'node:worker_threads'
 import type { ClusterControl } from '../contract/cluster.js'
 import type { IdTable } from '../contract/desired.js'
@@ -143,6 +144,8 @@ export interface MainCalls {
   readonly loadBalancerEvents: EventLog<LoadBalancerEvent>['after']
   readonly readBack: LoadBalancerControl['readBack']
   readonly reconcile: LoadBalancerControl['reconcile']
+  readonly events: EventLog<AgentEvent>['after']
+  readonly tell: (event: AgentEvent) => void
   readonly overlay: LoadBalancerControl['overlay']
   readonly changeOverlay: LoadBalancerControl['change']
 }

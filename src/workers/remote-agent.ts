@@ -7,9 +7,11 @@ import type { AgentServices, SessionFeed } from '../contract/services.js'
 import type { NativeTable } from '../native/binding.js'
 import { createSessionStore } from '../native/session-store.js'
 import { createTelemetry } from '../native/telemetry.js'
+import { JOURNAL_MAX } from '../telemetry/journal.js'
 import type { Caller } from './bridge.js'
 import { remoteCluster } from './cluster-bridge.js'
 import { remoteEvents } from './event-bridge.js'
+import { remoteJournal } from './journal-bridge.js'
 import type { Book, MainCalls } from './protocol.js'
 
 export interface RemoteAgentOptions {
@@ -18,11 +20,13 @@ export interface RemoteAgentOptions {
   /** The newest one. */
   readonly book: () => Book
   readonly feed: SessionFeed
+  /** Ends what follows the main thread. */
+  readonly signal: AbortSignal
   /** Of this thread's event loop. */
   readonly loopDelayP99Ms: () => number
 }
 
-export function remoteAgent ({ table, main, book, feed, loopDelayP99Ms }: RemoteAgentOptions): AgentServices {
+export function remoteAgent ({ table, main, book, feed, signal, loopDelayP99Ms }: RemoteAgentOptions): AgentServices {
   const dataplane = {
     sessions: createSessionStore(table, (app, phase) => timeoutOf(book().timeouts, app, phase)),
     telemetry: createTelemetry(table),
@@ -55,6 +59,8 @@ export function remoteAgent ({ table, main, book, feed, loopDelayP99Ms }: Remote
       overlay: async () => await main.call('overlay', []),
       change: async (change, signal) => await main.call('changeOverlay', [change], signal)
     },
+    journal: remoteJournal(async (seen, over) => await main.call('events', [seen], over), JOURNAL_MAX, signal),
+    tell: (event) => { main.call('tell', [event]).catch(() => undefined) },
     names: nameBook(() => book().ids),
     feed
   }

@@ -21,12 +21,14 @@ const table = new (loadCore().Table)({ attach: tableId })
 const loop = watchLoopDelay()
 const main = new Caller<MainCalls>(bridge, (pushed) => { book = pushed as Book })
 const feed = feedOf(listener, (app, phase) => timeoutOf(book.timeouts, app, phase), (error) => { onBug('Sessions.Watch', error) })
-const services = remoteAgent({ table, main, book: () => book, feed, loopDelayP99Ms: () => loop.p99Ms() })
+const over = new AbortController()
+const services = remoteAgent({ table, main, book: () => book, feed, signal: over.signal, loopDelayP99Ms: () => loop.p99Ms() })
 let server: RpcServer | null = null
 
 /** Nothing stays open, so the thread ends; the table is let go by its environment, also under work that is still on its way. */
 async function end (graceMs: number): Promise<void> {
   await server?.close(graceMs)
+  over.abort()
   feed.close()
   main.close()
   loop.stop()

@@ -7,6 +7,8 @@ import type {
 } from '../../../src/contract/services.js'
 import { counter, drop } from '../../../src/generated/codes.js'
 import { layout } from '../../../src/generated/layout.js'
+import { JOURNAL_MAX, Journal } from '../../../src/telemetry/journal.js'
+import { remoteJournal } from '../../../src/workers/journal-bridge.js'
 import { FakeCluster } from './fake-cluster.js'
 import { FakeLoadBalancer } from './fake-load-balancer.js'
 import { decodeFakeRecords, FakeSessions } from './fake-sessions.js'
@@ -17,6 +19,7 @@ export interface FakeAgent {
   readonly config: FakeConfig
   readonly cluster: FakeCluster
   readonly loadBalancer: FakeLoadBalancer
+  readonly journal: Journal
   readonly counters: CounterSnapshot & { readonly blocks: Record<string, Float64Array> }
   /** Change it: names of configured objects by kind and id. */
   readonly names: Record<NameKind, Record<number, string>>
@@ -33,6 +36,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
   const config = new FakeConfig()
   const cluster = new FakeCluster()
   const loadBalancer = new FakeLoadBalancer()
+  const journal = new Journal()
   const subscribers = new Set<(records: Uint8Array, lost: number) => void>()
   const names: FakeAgent['names'] = {
     zone: { 1: 'clients', 2: 'servers' }, policy: { 1: 'allow-web' }, vip: { 1: 'web', 2: 'dns' }, real: { 11: 'web/a', 12: 'dns/a' },
@@ -58,6 +62,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     config,
     cluster,
     loadBalancer,
+    journal,
     counters,
     names,
     nat,
@@ -80,6 +85,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
       ],
       config,
       cluster,
+      journal: remoteJournal(journal.after, JOURNAL_MAX, AbortSignal.timeout(600_000)), tell: (event) => { journal.tell(event) },
       loadBalancer,
       names: {
         name: (kind, id) => names[kind][id] ?? `#${id}`,

@@ -1,19 +1,20 @@
 /** The main thread's side of the bridge, answered by the services of a test double. */
 import { ClusterLog } from '../../../src/ha/event-log.js'
 import { balancingLost } from '../../../src/reconcile/lb/events.js'
+import { Journal } from '../../../src/telemetry/journal.js'
 import { EventLog } from '../../../src/lib/event-log.js'
 import { clusterCalls } from '../../../src/workers/cluster-bridge.js'
 import type { AgentServices } from '../../../src/contract/services.js'
 import type { MainCalls } from '../../../src/workers/protocol.js'
 
-export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config, cluster, loadBalancer: lb }: AgentServices, events = new ClusterLog(), balancing = new EventLog(balancingLost)): MainCalls {
+export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config, cluster, loadBalancer: lb, tell }: AgentServices, events = new ClusterLog(), balancing = new EventLog(balancingLost), journal = new Journal()): MainCalls {
   return {
     info, probeAll, switchBackend, links: async () => await dataplane().links(),
     status: config.status, text: config.text, check: config.check, apply: config.apply, confirm: config.confirm, rollback: config.rollback,
     history: config.history, compare: config.compare, save: config.save,
     vips: async () => await lb.vips(), targets: async () => await lb.targets(), operateTarget: async (id, input) => await lb.operate(id, input),
     loadBalancerEvents: balancing.after, readBack: async () => await lb.readBack(), reconcile: async () => await lb.reconcile(),
-    overlay: async () => await lb.overlay(), changeOverlay: async (change, signal) => await lb.change(change, signal),
+    events: journal.after, tell, overlay: async () => await lb.overlay(), changeOverlay: async (change, signal) => await lb.change(change, signal),
     ...clusterCalls(() => cluster, events)
   }
 }

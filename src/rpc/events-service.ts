@@ -1,0 +1,43 @@
+/** lockstep.v1.Events: the journal as messages. */
+import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import { eventLevels } from '../contract/balancing.js'
+import { LockstepError } from '../contract/errors.js'
+import { eventAreas, journalLost, type EventArea, type EventJournal, type NumberedEvent } from '../contract/events.js'
+import type { Event, EventMessages, EventsWatchRequest } from '../generated/proto/lockstep/v1/events.js'
+import { fieldMessages } from './cluster-message.js'
+import { watchEvents } from './event-watch.js'
+import { streaming, type OnBug } from './handler.js'
+import { Seats } from './turns.js'
+
+const WATCHERS_MAX = 256
+
+export function eventsImplementation (journal: EventJournal, onBug: OnBug): UntypedServiceImplementation {
+  const seats = new Seats('watchers of events', WATCHERS_MAX)
+  return {
+    watch: streaming<EventsWatchRequest, EventMessages>(onBug, async ({ minLevel, areas, names, after }, context) => {
+      const least = eventLevels.findIndex(level => level === (minLevel === '' ? 'info' : minLevel))
+      if (least < 0) throw new LockstepError('invalid', 'LS_R_LEVEL', 'no such level', { object: 'min_level', found: minLevel, expected: eventLevels.join(', ') })
+      const unknown = areas.find(area => !eventAreas.includes(area as EventArea))
+      if (unknown !== undefined) throw new LockstepError('invalid', 'LS_R_AREA', 'no such area', { object: 'areas', found: unknown, expected: eventAreas.join(', ') })
+      let last = 0
+      const wanted = ({ level, area, name }: NumberedEvent): boolean => name === lostName || (eventLevels.indexOf(level) >= least && (areas.length === 0 || areas.includes(area)) && (names.length === 0 || names.includes(name)))
+      const messageOf = (events: readonly NumberedEvent[]): EventMessages => ({ events: events.map(event => eventMessage(journal.epoch, event)) })
+      await seats.hold(async () => {
+        await watchEvents({
+          watch: onEvent => journal.watch(positionOf(after, journal.epoch), (event) => { last = event.seq; onEvent(event) }),
+          lost: n => ({ ...journalLost(n), seq: last }), wanted
+        }, messageOf, context)
+      })
+    })
+  }
+}
+
+const lostName = journalLost(0).name
+
+/** Of an id of this epoch; `null`: of no such. */
+function positionOf (id: string, epoch: string): number | null {
+  const seq = id.startsWith(`${epoch}-`) ? Number(id.slice(epoch.length + 1)) : NaN
+  return Number.isSafeInteger(seq) && seq >= 0 ? seq : null
+}
+
+const eventMessage = (epoch: string, { seq, at, area, name, level, object, fields }: NumberedEvent): Event => ({ id: `${epoch}-${seq}`, atMs: BigInt(Math.round(at)), area, name, level, object, fields: fieldMessages(fields) })
