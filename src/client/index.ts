@@ -8,6 +8,7 @@ export { FollowerError, ProtocolError, WatchRefused, WatchStalled } from './erro
 export { follow, type Follower } from './follow.js'
 export { isKind, kindNames, ObjectsConnection, type Kind, type ObjectOf, type ObjectsOptions } from './grpc.js'
 export { mirror, type Store } from './mirror.js'
+export { enumWord, plainObject, type PlainOf } from './plain.js'
 export type { Change } from './view.js'
 export { Watch, STALL_MS, type Batch, type Open, type WatchOptions, type WatchStatus } from './watch.js'
 export { watchOne } from './watch-one.js'

@@ -1,6 +1,6 @@
 /**
- * /metrics and /healthz over HTTP. Both ask the agent for each request; requests that come while one is under way share its
- * answer. GET and HEAD only. On plain loopback the Host header must be an address or localhost, so that a web page whose name
+ * /metrics and /healthz over HTTP, which ask the agent for each request (requests that come while one is under way share its
+ * answer), and what the agent has as JSON and as server-sent events (live.ts, sse.ts). GET and HEAD only. On plain loopback the Host header must be an address or localhost, so that a web page whose name
  * resolves to 127.0.0.1 cannot read them.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
@@ -10,14 +10,19 @@ import type { TLSSocket } from 'node:tls'
 import { credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js'
 import { HealthCheckResponse_ServingStatus as ServingStatus, HealthClient } from '../generated/proto/grpc/health/v1/health.js'
 import { TelemetryClient, type TelemetryMetricsResponse } from '../generated/proto/lockstep/v1/telemetry.js'
+import { isKind, kindNames } from '../client/index.js'
+import { liveOf } from './live.js'
 import { callerOf } from './roles.js'
+import { serveStream } from './sse.js'
 import type { TlsSettings } from './tls-files.js'
 
 const AGENT_TIMEOUT_MS = 5000
+const CONNECTIONS_MAX = 2048
+const json = 'application/json; charset=utf-8'
 
 export interface HttpSurface {
   readonly server: Server
-  readonly close: () => void
+  readonly close: () => Promise<void>
 }
 
 /** Not listening yet. */
@@ -29,7 +34,15 @@ export function createHttpSurface (socketPath: string, tls: TlsSettings | null):
   const metrics = new Map(['', 'maglev'].map((names) => [names, shared(async () => await fetchMetrics(telemetry, names))]))
   const health = shared(async () => await fetchHealth(agentHealth))
 
-  const pages: Readonly<Record<string, (response: ServerResponse, query: URLSearchParams) => Promise<void>>> = {
+  const live = liveOf(target)
+  const pages: Readonly<Record<string, (response: ServerResponse, query: URLSearchParams, request: IncomingMessage) => Promise<void>>> = {
+    '/api/state': async (response, query) => {
+      const kind = query.get('kind')
+      if (kind === null) send(response, 200, json, `${(await live.state()).json}\n`)
+      else if (isKind(kind)) send(response, 200, json, `${await live.objects(kind)}\n`)
+      else send(response, 404, 'text/plain; charset=utf-8', `no such kind; there are ${kindNames.join(', ')}\n`)
+    },
+    '/api/stream': async (response, _query, request) => { await serveStream(live, request, response) },
     '/metrics': async (response, query) => {
       const page = await metrics.get(query.get('names') ?? '')?.()
       if (page === undefined) send(response, 404, 'text/plain; charset=utf-8', 'no metrics by such names; there is names=maglev\n')
@@ -39,7 +52,7 @@ export function createHttpSurface (socketPath: string, tls: TlsSettings | null):
       const serving = await health()
       send(response, serving ? 200 : 503, 'text/plain; charset=utf-8', serving ? 'SERVING\n' : 'NOT_SERVING\n')
     },
-    '/': async (response) => { send(response, 200, 'text/plain; charset=utf-8', 'lockstep gateway\n/metrics\n/healthz\n') }
+    '/': async (response) => { send(response, 200, 'text/plain; charset=utf-8', 'lockstep gateway\n/metrics\n/healthz\n/api/state\n/api/stream\n') }
   }
 
   const listener: RequestListener = (request, response) => {
@@ -50,16 +63,16 @@ export function createHttpSurface (socketPath: string, tls: TlsSettings | null):
     }
     const [path = '/', query] = (request.url ?? '/').split('?')
     const page = pages[path]
-    if (page === undefined) send(response, 404, 'text/plain; charset=utf-8', 'no such page; there are /metrics and /healthz\n')
-    else page(response, new URLSearchParams(query)).catch((error: unknown) => send(response, 503, 'text/plain; charset=utf-8', `${unreachable(error)}\n`))
+    if (page === undefined) send(response, 404, 'text/plain; charset=utf-8', 'no such page; there are /metrics, /healthz, /api/state and /api/stream\n')
+    else page(response, new URLSearchParams(query), request).catch((error: unknown) => send(response, 503, 'text/plain; charset=utf-8', `${unreachable(error)}\n`))
   }
 
   const limits = { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 60_000, maxHeaderSize: 16_384 }
   const server: Server = tls === null ? createServer(limits, listener) : createTlsServer({ ...limits, handshakeTimeout: 5000, ...tls }, listener)
-  server.maxConnections = 256
+  server.maxConnections = CONNECTIONS_MAX
   // A reader that takes nothing for so long has gone.
   server.timeout = 30_000
-  return { server, close: () => { telemetry.close(); agentHealth.close() } }
+  return { server, close: async () => { telemetry.close(); agentHealth.close(); await live.close() } }
 }
 
 function unreachable (error: unknown): string {

@@ -69,8 +69,8 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
   })
   const close = async (): Promise<void> => {
     for (const session of sessions) session.destroy()
-    surface?.close()
     surface?.server.closeAllConnections()
+    await surface?.close()
     await Promise.all([proxy, surface?.server].map(async (server) => { if (server?.listening === true) await new Promise((resolve) => server.close(resolve)) }))
   }
   try {

@@ -1,13 +1,13 @@
 /** `lockstep watch KIND`: objects as they are, then what changes, over restarts of the agent. */
 import { credentials } from '@grpc/grpc-js'
 import type { Command } from 'commander'
-import { isKind, kindNames, ObjectsConnection, Watch, WatchRefused, type Change, type Kind, type ObjectOf } from '../../client/index.js'
+import { isKind, kindNames, ObjectsConnection, plainObject, Watch, WatchRefused, type Change, type Kind, type ObjectOf, type PlainOf } from '../../client/index.js'
 import { LockstepError } from '../../contract/errors.js'
 import { socketPathOf, withAgent } from '../agent-link.js'
 import { call, socketTarget } from '../client.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { count, printable, time } from '../format.js'
-import { enumWord, toJson } from '../json.js'
+import { toJson } from '../json.js'
 import { action, onlineVerb, type Cli } from '../verb.js'
 import { addWatchOptions, type WatchOptions } from '../watching.js'
 
@@ -41,7 +41,7 @@ async function watch<K extends Kind> ({ io }: Cli, kind: K, keys: readonly strin
       else if (cause !== null) io.err(`connected again: ${cause === 'resumed' ? 'what was missed' : 'what differs'} follows\n`)
       for (const change of changes) {
         if (left-- <= 0) return exitCode.ok
-        await io.out(options.json === true ? `${toJson({ change: change.kind, key: change.key, revision, value: change.kind === 'removed' ? null : plain[kind](change.next) })}\n` : line(kind, change))
+        await io.out(options.json === true ? `${toJson({ change: change.kind, key: change.key, revision, value: change.kind === 'removed' ? null : plainObject(kind, change.next) })}\n` : line(kind, change))
       }
       if (left <= 0) return exitCode.ok
     }
@@ -60,30 +60,16 @@ async function watch<K extends Kind> ({ io }: Cli, kind: K, keys: readonly strin
 const signs = { added: '+', updated: '~', removed: '-' } as const
 
 function line<K extends Kind> (kind: K, change: Change<ObjectOf<K>>): string {
-  const words = change.kind === 'removed' ? (change.finalStateUnknown ? 'gone while nobody listened' : '') : summaries[kind](change.next)
+  const words = change.kind === 'removed' ? (change.finalStateUnknown ? 'gone while nobody listened' : '') : summaries[kind](plainObject(kind, change.next))
   return `${time(BigInt(Date.now()))} ${signs[change.kind]} ${printable(`${change.key} ${words}`.trimEnd())}\n`
 }
 
-const [agentState, vipState, targetState, generationState, role, liveness] = ['AGENT_STATE', 'VIP_STATE', 'TARGET_STATE', 'GENERATION_STATE', 'RG_ROLE', 'PEER_LIVENESS'].map(prefix => (value: string) => enumWord(prefix, value)) as [Word, Word, Word, Word, Word, Word]
-type Word = (value: string) => string
-
-/** With enumerations as words. */
-const plain: { readonly [K in Kind]: (value: ObjectOf<K>) => object } = {
-  agent: v => ({ ...v, state: agentState(v.state) }),
-  vip: v => ({ ...v, state: vipState(v.state) }),
-  target: v => ({ ...v, state: targetState(v.state), history: v.history.map(h => ({ ...h, from: targetState(h.from), to: targetState(h.to) })) }),
-  link: v => v,
-  generation: v => ({ ...v, state: generationState(v.state), source: enumWord('GENERATION_SOURCE', v.source) }),
-  group: v => ({ ...v, role: role(v.role), peer: v.peer === undefined ? undefined : { ...v.peer, role: role(v.peer.role) }, history: v.history.map(h => ({ ...h, from: role(h.from), to: role(h.to) })) }),
-  peer: v => ({ ...v, liveness: liveness(v.liveness), paths: v.paths.map(path => ({ ...path, liveness: liveness(path.liveness) })) })
-}
-
-const summaries: { readonly [K in Kind]: (value: ObjectOf<K>) => string } = {
-  agent: ({ state, backend, generation, reasons }) => [agentState(state), backend, `generation ${generation}`, ...reasons].join(', '),
-  vip: ({ state, address, port, reals }) => `${vipState(state)} ${address} port ${port}: ${reals.map(real => `${real.name} ${real.state} ${real.weight}`).join(', ')}`,
-  target: ({ state, address, port, history }) => `${targetState(state)} ${address}:${port} ${history.at(-1)?.detail ?? ''}`,
+const summaries: { readonly [K in Kind]: (value: PlainOf<K>) => string } = {
+  agent: ({ state, backend, generation, reasons }) => [state, backend, `generation ${generation}`, ...reasons].join(', '),
+  vip: ({ state, address, port, reals }) => `${state} ${address} port ${port}: ${reals.map(real => `${real.name} ${real.state} ${real.weight}`).join(', ')}`,
+  target: ({ state, address, port, history }) => `${state} ${address}:${port} ${history.at(-1)?.detail ?? ''}`,
   link: ({ up, kind, mtu, addresses }) => [up ? 'up' : 'down', kind, `mtu ${mtu}`, ...addresses].join(' '),
-  generation: ({ state, author, comment }) => `${generationState(state)} by ${author} ${comment}`,
-  group: ({ role: is, owner, ready, reasons }) => [role(is), `owner ${owner === '' ? 'none' : owner}`, ready ? 'ready' : `not ready: ${reasons.join(' ')}`].join(', '),
-  peer: ({ liveness: heard, agent }) => `${liveness(heard)} ${agent}`
+  generation: ({ state, author, comment }) => `${state} by ${author} ${comment}`,
+  group: ({ role, owner, ready, reasons }) => [role, `owner ${owner === '' ? 'none' : owner}`, ready ? 'ready' : `not ready: ${reasons.join(' ')}`].join(', '),
+  peer: ({ liveness, agent }) => `${liveness} ${agent}`
 }

@@ -1,0 +1,159 @@
+/** What an agent has as JSON and as server-sent events: everything first, then changes and events within a moment, numbered, resumed, over restarts of the agent. */
+import t, { type Test } from 'tap'
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
+import { startGateway, type Gateway } from '../../../src/gateway/main.js'
+import { liveOf } from '../../../src/gateway/live.js'
+import { startRpcServer } from '../../../src/rpc/server.js'
+import { until, withServer, type Running } from '../rpc/with-server.js'
+
+if (process.getuid?.() === 0) process.getuid = () => 1000 // it would give up this process's own rights
+
+async function withGateway (t: Test): Promise<Running & { gateway: Gateway }> {
+  const running = await withServer(t)
+  const gateway = await startGateway({ http: '127.0.0.1:0', grpc: 'off', role: 'viewer', user: `${process.getuid?.() ?? 0}:0`, socketPath: running.socketPath })
+  t.teardown(async () => { await gateway.close() })
+  return { ...running, gateway }
+}
+
+interface Sent { readonly id: string, readonly event: string, readonly data: Record<string, unknown> }
+interface Reader { readonly sent: Sent[], readonly headers: IncomingMessage['headers'], readonly close: () => void, readonly ended: () => boolean }
+
+async function read (t: Test, { httpAddress }: Gateway, last = ''): Promise<Reader> {
+  return await new Promise((resolve, reject) => {
+    const sent: Sent[] = []
+    let text = ''
+    let over = false
+    const request: ClientRequest = httpRequest(`http://${httpAddress}/api/stream`, { agent: false, headers: last === '' ? {} : { 'last-event-id': last } }, (response) => {
+      response.setEncoding('utf8').on('data', (part: string) => {
+        text += part
+        const blocks = text.split('\n\n')
+        text = blocks.pop() ?? ''
+        for (const block of blocks) {
+          const field = (name: string): string => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1] ?? ''
+          if (field('event') !== '') sent.push({ id: field('id'), event: field('event'), data: JSON.parse(field('data')) as Record<string, unknown> })
+        }
+      }).on('close', () => { over = true })
+      resolve({ sent, headers: response.headers, close: () => { request.destroy() }, ended: () => over })
+    })
+    request.on('error', reject).end()
+    t.teardown(() => { request.destroy() })
+  })
+}
+
+async function get ({ httpAddress }: Gateway, path: string): Promise<{ readonly status: number, readonly body: string }> {
+  const response = await fetch(`http://${httpAddress}${path}`)
+  return { status: response.status, body: await response.text() }
+}
+
+t.test('everything, as JSON', async (t) => {
+  const { gateway, agent } = await withGateway(t)
+  agent.journal.note('agent', 'hello', '', { n: 1 })
+  const { status, body } = await get(gateway, '/api/state')
+  t.equal(status, 200)
+  t.match(JSON.parse(body), { kinds: { vip: { synced: true, connected: true, objects: { web: { state: 'up', reals: [{ name: 'a', weight: 100 }, {}, {}] } } }, target: {}, agent: {}, group: { objects: { 0: {} } }, link: { objects: { eth0: { up: true } } } } })
+  t.match(JSON.parse((await get(gateway, '/api/state?kind=vip')).body), { dns: { state: 'down' }, web: { port: 80 } })
+  t.match(await get(gateway, '/api/state?kind=router'), { status: 404, body: /there are agent, vip/ })
+})
+
+t.test('everything, then what changes and what happens; a name with a line in it stays in its line', async (t) => {
+  const { gateway, agent: { loadBalancer: lb, journal } } = await withGateway(t)
+  const reader = await read(t, gateway)
+  t.match(reader.headers, { 'content-type': 'text/event-stream', 'cache-control': /no-transform/, 'x-accel-buffering': 'no' })
+  t.ok(await until(() => reader.sent.length > 0))
+  t.match(reader.sent[0], { event: 'state', data: { kinds: { vip: { objects: { web: { state: 'up' } } } } } })
+  const began = performance.now()
+  lb.vipList = lb.vipList.map(vip => vip.name === 'web' ? { ...vip, state: 'panic' } : vip)
+  lb.events.tell({ at: Date.now(), name: 'vip-state', level: 'warn', fields: {} })
+  t.ok(await until(() => reader.sent.some(({ event }) => event === 'put')))
+  t.ok(performance.now() - began < 4000, `${Math.round(performance.now() - began)} ms`)
+  t.match(reader.sent.find(({ event }) => event === 'put'), { data: { kind: 'vip', key: 'web', value: { state: 'panic' } } })
+  journal.note('audit', 'call', 'x\n\nevent: state\ndata: {}', {})
+  t.ok(await until(() => reader.sent.some(({ event }) => event === 'event')))
+  t.match(reader.sent.find(({ event }) => event === 'event'), { data: { area: 'audit', object: 'x\n\nevent: state\ndata: {}' } })
+  lb.vipList = lb.vipList.filter(vip => vip.name === 'web')
+  t.ok(await until(() => reader.sent.some(({ event }) => event === 'delete')))
+  const numbers = reader.sent.map(({ id }) => Number(id.split('-')[1]))
+  t.same(numbers, numbers.map((_, i) => (numbers[0] ?? 0) + i), 'without a gap')
+})
+
+t.test('who comes back is told what it missed, once; who comes back too late, or to another gateway, everything', async (t) => {
+  const { gateway, agent: { journal } } = await withGateway(t)
+  const first = await read(t, gateway)
+  t.ok(await until(() => first.sent.length > 0))
+  journal.note('agent', 'one', '', {})
+  t.ok(await until(() => first.sent.some(({ event }) => event === 'event')))
+  const last = first.sent.at(-1)?.id ?? ''
+  first.close()
+  journal.note('agent', 'two', '', {})
+  await new Promise((resolve) => { setTimeout(resolve, 100) })
+  const second = await read(t, gateway, last)
+  t.ok(await until(() => second.sent.length >= 2))
+  t.match(second.sent, [{ event: 'resumed', data: { messages: 1 } }, { event: 'event', data: { event: 'two' } }])
+  for (let i = 1; i <= 2100; i++) {
+    journal.note('agent', 'many', '', {})
+    if (i % 100 === 0) t.ok(await until(() => second.sent.length >= i + 2))
+  }
+  for (const id of [last, 'ffffffffffff-7', `${last.split('-')[0]}-x`, 'x'.repeat(5000)]) {
+    const other = await read(t, gateway, id)
+    t.ok(await until(() => other.sent.length > 0))
+    t.equal(other.sent[0]?.event, 'state', id.slice(0, 20))
+    other.close()
+  }
+})
+
+t.test('the agent restarts: told, and after it what changed', async (t) => {
+  const { gateway, agent, server, socketPath } = await withGateway(t)
+  const reader = await read(t, gateway)
+  t.ok(await until(() => reader.sent.length > 0))
+  await server.close(0)
+  t.ok(await until(() => reader.sent.some(({ event, data }) => event === 'agent' && data['connected'] === false)))
+  t.match(JSON.parse((await get(gateway, '/api/state')).body), { kinds: { vip: { connected: false, objects: { web: {}, dns: {} } } } }, 'served meanwhile')
+  agent.loadBalancer.vipList = agent.loadBalancer.vipList.filter(vip => vip.name === 'web')
+  const again = await startRpcServer(agent.services, { socketPath })
+  t.ok(await until(() => reader.sent.some(({ event, data }) => event === 'delete' && data['key'] === 'dns')))
+  t.ok(await until(() => reader.sent.some(({ event, data }) => event === 'agent' && data['connected'] === true)))
+  await again.close(0)
+})
+
+t.test('three hundred readers hear the same; one that does not read is let go', async (t) => {
+  const { gateway, agent: { journal } } = await withGateway(t)
+  const readers = await Promise.all(Array.from({ length: 300 }, async () => await read(t, gateway)))
+  t.ok(await until(() => readers.every(({ sent }) => sent.length > 0), 20_000))
+  journal.note('agent', 'all', '', {})
+  t.ok(await until(() => readers.every(({ sent }) => sent.some(({ data }) => data['event'] === 'all')), 20_000))
+  for (const reader of readers) reader.close()
+  let dead = false
+  let bytes = 0
+  let resume = (): void => undefined
+  const over = (): void => { dead = true }
+  const slow = httpRequest(`http://${gateway.httpAddress}/api/stream`, { agent: false }, (response) => {
+    response.pause()
+    resume = () => { response.on('data', (part: Buffer) => { bytes += part.length }).resume() }
+    response.on('close', over).on('error', over)
+  })
+  slow.on('error', over).end()
+  await new Promise((resolve) => { setTimeout(resolve, 300) })
+  const text = 'x'.repeat(20_000)
+  for (let i = 0; i < 3000; i++) {
+    journal.note('agent', 'long', '', { text })
+    if (i % 20 === 0) await new Promise((resolve) => { setTimeout(resolve, 10) })
+  }
+  resume()
+  t.ok(await until(() => dead, 20_000), 'its connection is closed')
+  t.ok(bytes < 50_000_000, `${bytes} of 60 MB waited for it`)
+})
+
+t.test('nobody looks: nothing is followed, and who comes back then is told everything', async (t) => {
+  const { agent, socketPath } = await withServer(t)
+  const live = liveOf(`unix:${socketPath}`, { idleMs: 300 })
+  t.teardown(async () => { await live.close() })
+  const { seq } = await live.state()
+  t.same(live.since(seq), [])
+  await new Promise((resolve) => { setTimeout(resolve, 1000) })
+  agent.loadBalancer.vipList = []
+  await live.state()
+  t.equal(live.since(seq), null)
+  const vips = async (): Promise<string> => await live.objects('vip')
+  for (let i = 0; i < 100 && await vips() !== '{}'; i++) await new Promise((resolve) => { setTimeout(resolve, 50) })
+  t.equal(await vips(), '{}')
+})
