@@ -17,6 +17,7 @@ import { addOffline } from './verbs/offline.js'
 import { addProbe } from './verbs/probe.js'
 import { addSessions } from './verbs/sessions.js'
 import { addTelemetry } from './verbs/telemetry.js'
+import { addCompletion } from './verbs/completion.js'
 import { addEvents } from './verbs/events.js'
 import { addWatch } from './verbs/watch.js'
 import type { Outcome } from './verb.js'
@@ -70,6 +71,7 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
   addTelemetry(program, cli)
   addWatch(program, cli)
   addEvents(program, cli)
+  addCompletion(program, cli)
   return program
 }
 

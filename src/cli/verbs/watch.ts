@@ -1,11 +1,11 @@
 /** `lockstep watch KIND`: objects as they are, then what changes, over restarts of the agent. */
 import { credentials } from '@grpc/grpc-js'
-import type { Command } from 'commander'
-import { isKind, kindNames, ObjectsConnection, plainObject, Watch, WatchRefused, type Change, type Kind, type ObjectOf, type PlainOf } from '../../client/index.js'
+import { Argument, type Command } from 'commander'
+import { kindNames, ObjectsConnection, plainObject, Watch, WatchRefused, type Change, type Kind, type ObjectOf, type PlainOf } from '../../client/index.js'
 import { LockstepError } from '../../contract/errors.js'
 import { socketPathOf, withAgent } from '../agent-link.js'
 import { call, socketTarget } from '../client.js'
-import { exitCode, usageError } from '../exit-codes.js'
+import { exitCode } from '../exit-codes.js'
 import { count, printable, time } from '../format.js'
 import { toJson } from '../json.js'
 import { action, onlineVerb, type Cli } from '../verb.js'
@@ -13,13 +13,12 @@ import { addWatchOptions, type WatchOptions } from '../watching.js'
 
 export function addWatch (parent: Command, cli: Cli): void {
   addWatchOptions(onlineVerb(parent, {
-    usage: 'watch <kind> [keys...]',
+    usage: 'watch',
     summary: 'Show objects, then every change of them',
     about: `Kinds: ${kindNames.join(', ')}. First all there are (+), then what is new (+), changed (~) or gone (-). Goes on when the agent restarts, and shows what changed meanwhile. --json prints one object a line. Ends with Ctrl-C.`,
     examples: ['watch vip', 'watch target web/192.0.2.7:80', 'watch group --json --for 1m']
-  }), 'changes')
-    .action(action(cli, async (kind: string, keys: readonly string[], options: WatchOptions) => {
-      if (!isKind(kind)) throw usageError('no such kind of object', kind, kindNames.join(', '))
+  }).addArgument(new Argument('<kind>', 'of objects').choices(kindNames)).argument('[keys...]', 'these only, at most 1000'), 'changes')
+    .action(action(cli, async (kind: Kind, keys: readonly string[], options: WatchOptions) => {
       return await watch(cli, kind, keys, options)
     }))
 }

@@ -31,6 +31,6 @@ t.test('a change and an end are told; a key alone; what it is asked for wrongly'
   t.equal(code, 0)
   t.match(out, /~ web panic[^\n]*\n\S+ \S+ - dns\n$/)
   t.match(await cli('watch vip web --for 200ms'), { code: 0, out: /^[^\n]* \+ web [^\n]*\n$/ })
-  t.match(await cli('watch router'), { code: 2, err: /no such kind of object.*router.*agent, vip, target/ })
+  t.match(await cli('watch router'), { code: 2, err: /'router' is invalid[^]*agent, vip, target/ })
   t.match(await runCli(['watch', 'vip'], { env: { LOCKSTEP_SOCKET: '/nowhere/agent.sock' } }), { code: 3 })
 })
