@@ -364,6 +364,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   let watcher: NodeJS.Timeout | null = null
   const takeDown = async (): Promise<void> => {
     state = 'stopping'
+    journal.note('agent', 'stopping', '', { pid: process.pid })
     if (watcher !== null) clearInterval(watcher)
     if (edge !== null) clearTimeout(edge)
     authority.close()
@@ -407,6 +408,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     o.signal?.throwIfAborted()
     watcher = watchHost()
     state = 'running'
+    journal.note('agent', 'started', '', { version, backend: dataplane.name, pid: process.pid, generation: applied?.info.generation ?? 0 })
     rpc.setServing(true)
     return { socketPath, desired: () => authority.desired(), reload: async () => {
       await refuseElsewhere()

@@ -27,5 +27,13 @@ vips:
     /^agent \S+ userspace AGENT_STATE_\w+$/, 'sessions 0', /^vip web VIP_STATE_\w+ a=\d+ b=\d+$/, 'watched web by hello begin put commit', /^resumed web a=7 by resumed put commit$/,
     `switched userspace -> ${other}`, `switched ${other} -> userspace`, /^refused (INVALID_ARGUMENT|UNAVAILABLE|UNIMPLEMENTED)$/
   ])
+  const { stdout: journal } = await run(process.execPath, [join(root, 'dist/src/cli/main.js'), 'events', '--json', '--for', '1s', '--socket', p.socket], { env: { ...process.env, NODE_OPTIONS: '' } })
+  const events = journal.trim().split('\n').map(line => JSON.parse(line) as { event: string, area: string, object: string, fields: Record<string, unknown> })
+  const names = events.map(({ event, object }) => `${event} ${object}`.trim())
+  t.same(names.filter(name => /^(started|config-applied|overlay-adjust|switch_end|call)/.test(name)), [
+    'config-applied generation 1', 'started', 'config-applied generation 1', 'overlay-adjust vip web', 'call LoadBalancer/AdjustReal', 'config-applied generation 1', 'call LoadBalancer/RestoreReal',
+    ...other === 'userspace' ? ['call Agent/SwitchBackend', 'call Agent/SwitchBackend'] : ['switch_end backend', 'call Agent/SwitchBackend', 'switch_end backend', 'call Agent/SwitchBackend'], 'call Agent/SwitchBackend'
+  ])
+  t.match(events.find(({ event }) => event === 'call')?.fields, { by: 'local', result: 'OK', request: /"real":"a","weight":7/ })
   await agent.stop()
 })
