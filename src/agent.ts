@@ -388,7 +388,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
 
   try {
     rpc = await startRpcThread({
-      socketPath, tableId: table.info().id, calls, book, listener: sync.listener,
+      socketPath, tableId: table.info().id, epoch: journal.epoch, calls, book, listener: sync.listener,
       onBug: (method, error) => { problem(`${method} failed`, error) },
       onDown: (error) => {
         problem('the gRPC worker ended; it is started again', error)

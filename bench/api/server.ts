@@ -23,7 +23,7 @@ const fail = (error: unknown): void => {
 const tableId = table.info().id
 const sync = startSyncThread({ tableId, timeouts: () => 0, onLogs: () => {}, onClosed: () => {}, onProblem: fail })
 const rpc = await startRpcThread({
-  socketPath, tableId, calls: mainCallsOf(createFakeAgent(0).services), book: { ids: emptyIds, timeouts: timeoutTable(null) }, listener: sync.listener,
+  socketPath, tableId, epoch: 'bench', calls: mainCallsOf(createFakeAgent(0).services), book: { ids: emptyIds, timeouts: timeoutTable(null) }, listener: sync.listener,
   onBug: (_method, error) => { fail(error) }, onDown: fail, onUp: () => {}, entry: new URL('./rpc-thread.js', import.meta.url)
 })
 const delay = monitorEventLoopDelay({ resolution: 1 })

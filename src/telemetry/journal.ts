@@ -1,4 +1,5 @@
 /** Every area's events in one order, each as the journal has it: for people and programs that follow the whole agent. */
+import { randomBytes } from 'node:crypto'
 import type { LoadBalancerEvent } from '../contract/balancing.js'
 import type { ClusterEvent } from '../contract/cluster.js'
 import { journalLost, type AgentEvent } from '../contract/events.js'
@@ -10,6 +11,9 @@ export const JOURNAL_MAX = 2000
 type Fields = AgentEvent['fields']
 
 export class Journal extends EventLog<AgentEvent> {
+  /** Of its numbers. */
+  readonly epoch = randomBytes(6).toString('hex')
+
   constructor (private readonly nowMs: () => number = Date.now) { super(journalLost, JOURNAL_MAX) }
 
   /** What an area does not tell by itself. */

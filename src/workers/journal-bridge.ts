@@ -1,5 +1,4 @@
 /** The journal in the rpc worker: one reader of the main thread's, for any number of watchers here. */
-import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { journalLost, type AgentEvent, type EventJournal, type NumberedEvent } from '../contract/events.js'
 import type { EventsAfter } from '../lib/event-log.js'
@@ -7,7 +6,7 @@ import type { EventsAfter } from '../lib/event-log.js'
 const AGAIN_MS = 1000
 
 /** `kept`: as many as the main thread keeps. Follows until the signal fires. */
-export function remoteJournal (after: (seen: number | null, signal: AbortSignal) => Promise<EventsAfter<AgentEvent>>, kept: number, signal: AbortSignal): EventJournal {
+export function remoteJournal (after: (seen: number | null, signal: AbortSignal) => Promise<EventsAfter<AgentEvent>>, kept: number, epoch: string, signal: AbortSignal): EventJournal {
   const events: NumberedEvent[] = []
   const watchers = new Set<(event: NumberedEvent) => void>()
   const take = (event: NumberedEvent): void => {
@@ -29,7 +28,7 @@ export function remoteJournal (after: (seen: number | null, signal: AbortSignal)
   }
   void follow()
   return {
-    epoch: randomBytes(6).toString('hex'),
+    epoch,
     watch: (from, onEvent) => {
       const first = events[0]?.seq ?? 1
       const missing = from === null ? 0 : first - 1 - from

@@ -94,6 +94,8 @@ export interface RpcWorkerData {
   /** Its end of the bridge. */
   readonly bridge: MessagePort
   readonly listener: Listener
+  /** Of the journal: its numbers go on when this thread is started again. */
+  readonly epoch: string
 }
 
 /** Main -> rpc worker. */

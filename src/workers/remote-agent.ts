@@ -20,13 +20,15 @@ export interface RemoteAgentOptions {
   /** The newest one. */
   readonly book: () => Book
   readonly feed: SessionFeed
+  /** Of the journal. */
+  readonly epoch: string
   /** Ends what follows the main thread. */
   readonly signal: AbortSignal
   /** Of this thread's event loop. */
   readonly loopDelayP99Ms: () => number
 }
 
-export function remoteAgent ({ table, main, book, feed, signal, loopDelayP99Ms }: RemoteAgentOptions): AgentServices {
+export function remoteAgent ({ table, main, book, feed, epoch, signal, loopDelayP99Ms }: RemoteAgentOptions): AgentServices {
   const dataplane = {
     sessions: createSessionStore(table, (app, phase) => timeoutOf(book().timeouts, app, phase)),
     telemetry: createTelemetry(table),
@@ -59,7 +61,7 @@ export function remoteAgent ({ table, main, book, feed, signal, loopDelayP99Ms }
       overlay: async () => await main.call('overlay', []),
       change: async (change, signal) => await main.call('changeOverlay', [change], signal)
     },
-    journal: remoteJournal(async (seen, over) => await main.call('events', [seen], over), JOURNAL_MAX, signal),
+    journal: remoteJournal(async (seen, over) => await main.call('events', [seen], over), JOURNAL_MAX, epoch, signal),
     tell: (event) => { main.call('tell', [event]).catch(() => undefined) },
     names: nameBook(() => book().ids),
     feed

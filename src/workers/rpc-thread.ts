@@ -18,6 +18,8 @@ const END_MS = 3000
 export interface RpcThreadOptions {
   readonly socketPath: string
   readonly tableId: number
+  /** Of the journal, for the life of the agent. */
+  readonly epoch: string
   readonly calls: MainCalls
   /** What runs now; later ones are pushed. */
   readonly book: Book
@@ -111,7 +113,7 @@ async function startWorker (o: RpcThreadOptions, book: Book, serving: boolean): 
   const { port1, port2 } = new MessageChannel()
   const bridge = answerCalls(port1, o.calls)
   const listener = o.listener()
-  const workerData: RpcWorkerData = { tableId: o.tableId, socketPath: o.socketPath, serving, book, bridge: port2, listener }
+  const workerData: RpcWorkerData = { tableId: o.tableId, socketPath: o.socketPath, serving, book, bridge: port2, listener, epoch: o.epoch }
   const worker = new Worker(o.entry ?? new URL('./rpc.js', import.meta.url), { workerData, transferList: [port2, listener.port] })
   let failure: unknown = null
   worker.on('error', (error) => { failure = error })

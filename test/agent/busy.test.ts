@@ -77,7 +77,7 @@ t.test('a million sessions over gRPC: every row once; the figure of the main eve
   const tableId = table.info().id
   const sync = startSyncThread({ tableId, timeouts: () => 0, onLogs: () => {}, onClosed: () => {}, onProblem: problem })
   const server = await startRpcThread({
-    socketPath: p.socket, tableId, calls: mainCallsOf(createFakeAgent(0).services), book: { ids: emptyIds, timeouts: timeoutTable(null) }, listener: sync.listener,
+    socketPath: p.socket, tableId, epoch: 'test', calls: mainCallsOf(createFakeAgent(0).services), book: { ids: emptyIds, timeouts: timeoutTable(null) }, listener: sync.listener,
     onBug: (_method, error) => { problem(error) }, onDown: problem, onUp: () => {}
   })
   const run = async (): Promise<{ readonly rows: number, readonly messages: number, readonly ms: number }> => {

@@ -32,7 +32,7 @@ t.test('a pair: status, commands, events and metrics cross the threads', async t
   const problem = (error: unknown): void => { t.fail(String(error)) }
   const sync = startSyncThread({ tableId, timeouts: () => 0, onLogs: () => {}, onClosed: () => {}, onProblem: problem })
   const server = await startRpcThread({
-    socketPath: p.socket, tableId, calls: mainCallsOf(services, cluster.events), book: { ids: emptyIds, timeouts: timeoutTable(null) }, listener: sync.listener,
+    socketPath: p.socket, tableId, epoch: 'test', calls: mainCallsOf(services, cluster.events), book: { ids: emptyIds, timeouts: timeoutTable(null) }, listener: sync.listener,
     onBug: (_method, error) => { problem(error) }, onDown: problem, onUp: () => {}
   })
   const cli = async (command: string): Promise<{ code: number, out: string }> => await runCli(['cluster', ...command.split(' '), '--socket', p.socket])

@@ -1,12 +1,13 @@
 /** The thread that serves gRPC: it answers while the main thread is busy, and when it dies another takes its place, socket, names and all. */
 import { existsSync, readdirSync } from 'node:fs'
 import type { Worker } from 'node:worker_threads'
-import { status as grpc, type ServiceError } from '@grpc/grpc-js'
+import { credentials, status as grpc, type ServiceError } from '@grpc/grpc-js'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { startAgent as startHere } from '../../src/agent.js'
 import { AgentState, type AgentGetInfoResponse } from '../../src/generated/proto/lockstep/v1/agent.js'
 import { ConfigText, type ConfigCheckResponse, type ConfigGetTextResponse } from '../../src/generated/proto/lockstep/v1/config.js'
+import { EventsClient, type EventMessages } from '../../src/generated/proto/lockstep/v1/events.js'
 import type { SessionsCountResponse } from '../../src/generated/proto/lockstep/v1/sessions.js'
 import type { TelemetrySnapshotResponse } from '../../src/generated/proto/lockstep/v1/telemetry.js'
 import { apply, ask, connect, idle, place, sources, until, type Calls, type Place } from './agent-process.js'
@@ -51,11 +52,16 @@ t.test('a worker that dies is told about, and comes back with names and sessions
   const p = place(t)
   const { rpc, lines, calls } = await here(t, p, sources())
   await until('sessions', async () => (await ask<SessionsCountResponse>(done => calls.sessions.count({ filter: undefined }, done))).count > 10n)
+  const events = new EventsClient(`unix:${p.socket}`, credentials.createInsecure(), { 'grpc.initial_reconnect_backoff_ms': 50, 'grpc.max_reconnect_backoff_ms': 100 })
+  t.teardown(() => { events.close() })
+  const first = async (): Promise<string> => await new Promise((resolve, reject) => { const stream = events.watch({ minLevel: '', areas: [], names: ['started'], after: '' }); stream.on('data', ({ events: [event] }: EventMessages) => { if (event !== undefined) { resolve(event.id); stream.cancel() } }).on('error', reject) })
+  const started = await first()
   const watch = calls.sessions.watch({ filter: undefined })
   const cut = new Promise<ServiceError>(resolve => { watch.on('data', () => {}).on('error', resolve) })
   await die(rpc)
   t.equal((await cut).code, grpc.UNAVAILABLE)
   await until('another one', async () => await info(calls).then(() => true, () => false))
+  t.equal(await first(), started, 'the journal goes on, by its numbers')
   t.match(lines.join(''), /the gRPC worker ended; it is started again/)
   t.match(lines.join(''), /the gRPC worker serves again/)
   await until('its recovery to be known', async () => (await info(calls)).state === AgentState.AGENT_STATE_RUNNING)

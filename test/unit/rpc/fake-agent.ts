@@ -85,7 +85,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
       ],
       config,
       cluster,
-      journal: remoteJournal(journal.after, JOURNAL_MAX, AbortSignal.timeout(600_000)), tell: (event) => { journal.tell(event) },
+      journal: remoteJournal(journal.after, JOURNAL_MAX, journal.epoch, AbortSignal.timeout(600_000)), tell: (event) => { journal.tell(event) },
       loadBalancer,
       names: {
         name: (kind, id) => names[kind][id] ?? `#${id}`,
