@@ -12,7 +12,11 @@ export interface Requirement { readonly capability: CapabilityName, readonly pat
 /** One entry per capability. */
 export function requiredCapabilities (d: Desired): Requirement[] {
   const out = new Map<CapabilityName, string[]>()
-  const need = (name: CapabilityName, path: string): void => { out.set(name, [...out.get(name) ?? [], path]) }
+  const need = (name: CapabilityName, path: string): void => {
+    const paths = out.get(name)
+    if (paths === undefined) out.set(name, [path])
+    else paths.push(path)
+  }
   if (d.zones.length > 0) need('zones', '/zones')
   if (d.agent.workers > 1) need('many_workers', '/agent/workers')
   if (d.agent.table.hugepages === 'on') need('hugepages', '/agent/table/hugepages')

@@ -1,6 +1,6 @@
 /**
- * /metrics and /healthz over HTTP, which ask the agent for each request (requests that come while one is under way share its
- * answer), and what the agent has as JSON and as server-sent events (live.ts, sse.ts). GET and HEAD only. On plain loopback the Host header must be an address or localhost, so that a web page whose name
+ * /metrics and /healthz over HTTP, which ask the agent for each request (requests that come while one is under way share its answer), and what agents have as JSON
+ * and as server-sent events (live.ts, sse.ts). GET and HEAD only. On plain loopback the Host header must be an address or localhost, so that a web page whose name
  * resolves to 127.0.0.1 cannot read them.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
@@ -34,7 +34,7 @@ export function createHttpSurface (socketPath: string, tls: TlsSettings | null):
   const metrics = new Map(['', 'maglev'].map((names) => [names, shared(async () => await fetchMetrics(telemetry, names))]))
   const health = shared(async () => await fetchHealth(agentHealth))
 
-  const live = liveOf(target)
+  const live = liveOf(new Map([['local', { address: target }]]))
   const pages: Readonly<Record<string, (response: ServerResponse, query: URLSearchParams, request: IncomingMessage) => Promise<void>>> = {
     '/api/state': async (response, query) => {
       const kind = query.get('kind')

@@ -1,22 +1,7 @@
-/**
- * Who asked for what, and what came of it: an event for every call of a method that may change something, made where all calls pass, so that no method can be
- * forgotten. Methods that only read are named here; one that is not is told.
- */
+/** Who asked for what, and what came of it: an event for every call of a method that may change something, made where all calls pass, so that none can be forgotten. */
 import { ServerInterceptingCall, status, type ServerInterceptor } from '@grpc/grpc-js'
+import { mayChange } from '../contract/access.js'
 import type { AgentEvent } from '../contract/events.js'
-
-const reads: Readonly<Record<string, readonly string[]>> = {
-  Agent: ['GetInfo', 'ListBackends'], Cluster: ['GetStatus', 'Verify', 'Watch'], Config: ['Check', 'Compare', 'GetStatus', 'GetText', 'History'], Events: ['Watch'], Links: ['List'],
-  LoadBalancer: ['GetOverlay', 'ListTargets', 'ListVips', 'ReadBack', 'Watch'], Objects: ['Watch'], Sessions: ['Count', 'Get', 'List', 'Verify', 'Watch'], Telemetry: ['FloodCounters', 'Metrics', 'NatUsage', 'Snapshot']
-}
-const OWN = '/lockstep.v1.'
-
-/** Of another package: nothing there changes anything. */
-export function changes (path: string): boolean {
-  if (!path.startsWith(OWN)) return false
-  const [service = '', method = ''] = path.slice(OWN.length).split('/')
-  return reads[service]?.includes(method) !== true
-}
 
 const VALUE_CHARS = 100
 const REQUEST_CHARS = 500
@@ -32,7 +17,7 @@ export function requestText (request: unknown): string {
 }
 
 export const auditing = (tell: (event: AgentEvent) => void): ServerInterceptor => ({ path }, call) => {
-  if (!changes(path)) return new ServerInterceptingCall(call)
+  if (!mayChange(path)) return new ServerInterceptingCall(call)
   let caller = ''
   let request = ''
   const began = performance.now()
@@ -53,7 +38,7 @@ export const auditing = (tell: (event: AgentEvent) => void): ServerInterceptor =
     sendStatus: (result, next) => {
       const code = status[result.code ?? status.OK]
       tell({
-        at: Date.now(), area: 'audit', name: 'call', level: result.code === status.OK ? 'info' : 'warn', object: path.slice(OWN.length),
+        at: Date.now(), area: 'audit', name: 'call', level: result.code === status.OK ? 'info' : 'warn', object: path.slice(path.lastIndexOf('.') + 1),
         fields: { by: caller === '' ? 'local' : caller, request, result: code, reason: result.code === status.OK ? '' : result.details ?? '', tookMs: Math.round(performance.now() - began) }
       })
       next(result)

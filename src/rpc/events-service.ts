@@ -4,6 +4,7 @@ import { eventLevels } from '../contract/balancing.js'
 import { LockstepError } from '../contract/errors.js'
 import { eventAreas, journalLost, type EventArea, type EventJournal, type NumberedEvent } from '../contract/events.js'
 import type { Event, EventMessages, EventsWatchRequest } from '../generated/proto/lockstep/v1/events.js'
+import { eventId, eventSeq } from '../lib/event-id.js'
 import { fieldMessages } from './cluster-message.js'
 import { watchEvents } from './event-watch.js'
 import { streaming, type OnBug } from './handler.js'
@@ -24,7 +25,7 @@ export function eventsImplementation (journal: EventJournal, onBug: OnBug): Unty
       const messageOf = (events: readonly NumberedEvent[]): EventMessages => ({ events: events.map(event => eventMessage(journal.epoch, event)) })
       await seats.hold(async () => {
         await watchEvents({
-          watch: onEvent => journal.watch(positionOf(after, journal.epoch), (event) => { last = event.seq; onEvent(event) }),
+          watch: onEvent => journal.watch(eventSeq(after, journal.epoch), (event) => { last = event.seq; onEvent(event) }),
           lost: n => ({ ...journalLost(n), seq: last }), wanted
         }, messageOf, context)
       })
@@ -34,10 +35,4 @@ export function eventsImplementation (journal: EventJournal, onBug: OnBug): Unty
 
 const lostName = journalLost(0).name
 
-/** Of an id of this epoch; `null`: of no such. */
-function positionOf (id: string, epoch: string): number | null {
-  const seq = id.startsWith(`${epoch}-`) ? Number(id.slice(epoch.length + 1)) : NaN
-  return Number.isSafeInteger(seq) && seq >= 0 ? seq : null
-}
-
-const eventMessage = (epoch: string, { seq, at, area, name, level, object, fields }: NumberedEvent): Event => ({ id: `${epoch}-${seq}`, atMs: BigInt(Math.round(at)), area, name, level, object, fields: fieldMessages(fields) })
+const eventMessage = (epoch: string, { seq, at, area, name, level, object, fields }: NumberedEvent): Event => ({ id: eventId(epoch, seq), atMs: BigInt(Math.round(at)), area, name, level, object, fields: fieldMessages(fields) })

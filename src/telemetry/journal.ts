@@ -27,7 +27,7 @@ export class Journal extends EventLog<AgentEvent> {
   }
 
   cluster ({ at, name, rg, peer, fields }: ClusterEvent): void {
-    this.tell({ at, area: 'cluster', name, level: worse.has(name) ? 'warn' : 'info', object: rg !== null ? `rg ${rg}` : peer !== null ? `peer ${peer}` : '', fields: { ...fields, ...peer === null ? {} : { peer } } })
+    this.tell({ at, area: 'cluster', name, level: worse.has(name) || fields['to'] === 'lost' ? 'warn' : 'info', object: rg !== null ? `rg ${rg}` : peer !== null ? `peer ${peer}` : '', fields: { ...fields, ...peer === null ? {} : { peer } } })
   }
 
   switched (event: SwitchEvent): void {
@@ -49,4 +49,4 @@ export class Journal extends EventLog<AgentEvent> {
 }
 
 /** Of the cluster: less protection than before. */
-const worse: ReadonlySet<string> = new Set(['move-refused', 'move-failed', 'group.differs', 'events-lost', 'contested'])
+const worse: ReadonlySet<string> = new Set(['move-refused', 'move-failed', 'contested', 'group.differs', 'sync.lost', 'sync.refused', 'sync.differs', 'sync.protocol', 'sync.overrun', 'events-lost'])

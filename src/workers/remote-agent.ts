@@ -7,11 +7,9 @@ import type { AgentServices, SessionFeed } from '../contract/services.js'
 import type { NativeTable } from '../native/binding.js'
 import { createSessionStore } from '../native/session-store.js'
 import { createTelemetry } from '../native/telemetry.js'
-import { JOURNAL_MAX } from '../telemetry/journal.js'
 import type { Caller } from './bridge.js'
 import { remoteCluster } from './cluster-bridge.js'
-import { remoteEvents } from './event-bridge.js'
-import { remoteJournal } from './journal-bridge.js'
+import { remoteEvents, remoteJournal } from './event-bridge.js'
 import type { Book, MainCalls } from './protocol.js'
 
 export interface RemoteAgentOptions {
@@ -61,7 +59,7 @@ export function remoteAgent ({ table, main, book, feed, epoch, signal, loopDelay
       overlay: async () => await main.call('overlay', []),
       change: async (change, signal) => await main.call('changeOverlay', [change], signal)
     },
-    journal: remoteJournal(async (seen, over) => await main.call('events', [seen], over), JOURNAL_MAX, epoch, signal),
+    journal: remoteJournal(async (seen, over) => await main.call('events', [seen], over), epoch, signal),
     tell: (event) => { main.call('tell', [event]).catch(() => undefined) },
     names: nameBook(() => book().ids),
     feed

@@ -17,8 +17,8 @@ export interface CollectionOptions<V> {
 
 interface Change { readonly rev: number, readonly keys: readonly string[], readonly atMs: number }
 
-export const HISTORY_MAX = 4096
-export const HISTORY_MS = 600_000
+const HISTORY_MAX = 4096
+const HISTORY_MS = 600_000
 
 export class Collection<V> {
   readonly epoch: string
@@ -34,7 +34,6 @@ export class Collection<V> {
 
   /** Of the last change; 0: there was none. */
   get rev (): number { return this.revision }
-  get size (): number { return this.entries.size }
   get (key: string): Entry<V> | undefined { return this.entries.get(key) }
   keys (): IterableIterator<string> { return this.entries.keys() }
 

@@ -7,8 +7,7 @@
  */
 
 /** Why everything is told anew: the first time; the history does not reach back; another server, or another life of it. */
-export const beginReasons = ['initial', 'expired', 'epoch'] as const
-export type BeginReason = typeof beginReasons[number]
+export type BeginReason = 'initial' | 'expired' | 'epoch'
 
 export interface Put<V> {
   readonly kind: 'put'

@@ -33,8 +33,6 @@ export class Subscription<V> {
   }
 
   get ready (): boolean { return !this.opened || this.pending.size > 0 }
-  /** Revisions that the reader is behind. */
-  get lag (): number { return this.of.rev - this.told }
 
   /** What is pending now, whole; nothing when nothing is. */
   cut (): Array<WatchMessage<V>> {

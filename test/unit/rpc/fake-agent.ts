@@ -7,8 +7,8 @@ import type {
 } from '../../../src/contract/services.js'
 import { counter, drop } from '../../../src/generated/codes.js'
 import { layout } from '../../../src/generated/layout.js'
-import { JOURNAL_MAX, Journal } from '../../../src/telemetry/journal.js'
-import { remoteJournal } from '../../../src/workers/journal-bridge.js'
+import { Journal } from '../../../src/telemetry/journal.js'
+import { remoteJournal } from '../../../src/workers/event-bridge.js'
 import { FakeCluster } from './fake-cluster.js'
 import { FakeLoadBalancer } from './fake-load-balancer.js'
 import { decodeFakeRecords, FakeSessions } from './fake-sessions.js'
@@ -85,7 +85,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
       ],
       config,
       cluster,
-      journal: remoteJournal(journal.after, JOURNAL_MAX, journal.epoch, AbortSignal.timeout(600_000)), tell: (event) => { journal.tell(event) },
+      journal: remoteJournal(journal.after, journal.epoch, AbortSignal.timeout(600_000)), tell: (event) => { journal.tell(event) },
       loadBalancer,
       names: {
         name: (kind, id) => names[kind][id] ?? `#${id}`,

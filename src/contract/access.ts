@@ -1,0 +1,29 @@
+/** Every method of the protocol: who may call it over TCP, and whether it may change something. One that is in no list is for admin, and may. */
+
+export const roles = ['viewer', 'operator', 'admin'] as const
+export type Role = (typeof roles)[number]
+
+const OWN = '/lockstep.v1.'
+const own = (service: string, ...names: string[]): string[] => names.map(name => `${OWN}${service}/${name}`)
+
+/** Of operators, these read as well: the whole configuration, and what costs the dataplane something. */
+const costly = [...own('Cluster', 'Verify'), ...own('Config', 'GetText'), ...own('Sessions', 'Verify')]
+
+export const methods: Readonly<Record<Role, readonly string[]>> = {
+  /** Looks; changes nothing and costs the dataplane little. */
+  viewer: [
+    ...own('Agent', 'GetInfo', 'ListBackends'), ...own('Cluster', 'GetStatus', 'Watch'), ...own('Config', 'GetStatus', 'History', 'Compare', 'Check'), ...own('Events', 'Watch'), ...own('Links', 'List'),
+    ...own('LoadBalancer', 'ListVips', 'ListTargets', 'GetOverlay', 'ReadBack', 'Watch'), ...own('Objects', 'Watch'), ...own('Sessions', 'List', 'Get', 'Count', 'Watch'), ...own('Telemetry', 'Snapshot', 'FloodCounters', 'NatUsage', 'Metrics'),
+    '/grpc.health.v1.Health/Check', '/grpc.health.v1.Health/Watch', '/grpc.health.v1.Health/List',
+    '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo'
+  ],
+  /** Works on what flows, and reads the whole configuration. */
+  operator: [...costly, ...own('LoadBalancer', 'AdjustReal', 'DeleteReals', 'DeleteVip', 'OperateTarget', 'PutReals', 'PutVip', 'Reconcile', 'RestoreReal'), ...own('Sessions', 'Delete')],
+  /** Says what the node is and who owns what; channelz tells of other callers. */
+  admin: [...own('Agent', 'SwitchBackend'), ...own('Cluster', 'Hold', 'Release', 'Reset', 'Switchover'), ...own('Config', 'Apply', 'Confirm', 'Rollback', 'Save')]
+}
+
+const reads: ReadonlySet<string> = new Set([...methods.viewer, ...costly])
+
+/** Of this package's own: no other changes anything. */
+export const mayChange = (path: string): boolean => path.startsWith(OWN) && !reads.has(path)

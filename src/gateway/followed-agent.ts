@@ -1,0 +1,121 @@
+/** One agent, followed: its objects by kind, its latest events, and whether it can be reached, over connections that break. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { credentials } from '@grpc/grpc-js'
+import { kindNames, mirror, ObjectsConnection, plainObject, type Kind, type ObjectOf, type Store } from '../client/index.js'
+import { EventsClient, type Event, type EventMessages } from '../generated/proto/lockstep/v1/events.js'
+import type { AgentTarget } from './agent-target.js'
+
+/** How soon a connection that broke is told. */
+const LOOK_MS = 250
+const AGAIN_MS = 500
+const EVENTS_MAX = 200
+
+/** What a reader is told: a change of an object, an event of the journal, or whether the agent is reached. */
+export type Told =
+  | { readonly type: 'put', readonly kind: Kind, readonly key: string, readonly value: unknown }
+  | { readonly type: 'delete', readonly kind: Kind, readonly key: string }
+  | ({ readonly type: 'event' } & PlainEvent)
+  | { readonly type: 'agent', readonly connected: boolean }
+
+export interface PlainEvent {
+  readonly id: string
+  /** Unix ms. */
+  readonly at: number
+  readonly area: string
+  readonly event: string
+  readonly level: string
+  readonly object: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+export interface PlainAgent {
+  readonly connected: boolean
+  /** Of each kind, by key; `synced`: whole at least once. */
+  readonly kinds: Readonly<Record<string, { readonly synced: boolean, readonly objects: Readonly<Record<string, unknown>> }>>
+  /** Oldest first. */
+  readonly events: readonly PlainEvent[]
+}
+
+export class FollowedAgent {
+  private readonly over = new AbortController()
+  private readonly objects: ObjectsConnection
+  private readonly journal: EventsClient
+  private readonly stores: ReadonlyMap<Kind, Store<ObjectOf<Kind>>>
+  private readonly reading: Promise<void>
+  private readonly look: NodeJS.Timeout
+  private recent: PlainEvent[] = []
+  private connected = true
+
+  constructor ({ address, channel, ...target }: AgentTarget, private readonly tell: (told: Told) => void) {
+    const patience = { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1000, ...channel }
+    const secure = target.credentials ?? credentials.createInsecure()
+    this.objects = new ObjectsConnection({ address, credentials: secure, channel: patience })
+    this.journal = new EventsClient(address, secure, patience)
+    this.stores = new Map(kindNames.map(kind => [kind, this.follow(kind)]))
+    this.reading = this.readEvents()
+    this.look = setInterval(() => {
+      const now = this.reached()
+      if (now !== this.connected) tell({ type: 'agent', connected: now })
+      this.connected = now
+    }, LOOK_MS).unref()
+  }
+
+  /** Waits for what is not whole yet, until the signal fires. */
+  async whole (signal: AbortSignal): Promise<void> {
+    await Promise.all([...this.stores.values()].map(async (store) => { await store.waitSynced({ signal }).catch(() => undefined) }))
+  }
+
+  /** Sorted by key. */
+  plain (kind: Kind): Record<string, unknown> {
+    return Object.fromEntries([...this.stores.get(kind)?.current() ?? []].sort(([a], [b]) => a < b ? -1 : 1).map(([key, value]) => [key, plainObject(kind, value)]))
+  }
+
+  state (): PlainAgent {
+    return { connected: this.reached(), kinds: Object.fromEntries([...this.stores].map(([kind, { synced }]) => [kind, { synced, objects: this.plain(kind) }])), events: this.recent }
+  }
+
+  async close (): Promise<void> {
+    clearInterval(this.look)
+    this.over.abort()
+    await Promise.all([this.reading, ...[...this.stores.values()].map(async (store) => { await store.close() })])
+    this.journal.close()
+    this.objects.close()
+  }
+
+  private reached (): boolean { return [...this.stores.values()].every(store => store.status().state === 'live') }
+
+  private follow (kind: Kind): Store<ObjectOf<Kind>> {
+    const store = mirror<ObjectOf<Kind>>(this.objects.open(kind), { backoff: { leastMs: 100, mostMs: 1000, healthyMs: 2000 } })
+    store.subscribe(({ changes }) => {
+      for (const change of changes) {
+        if (change.kind === 'removed') this.tell({ type: 'delete', kind, key: change.key })
+        else this.tell({ type: 'put', kind, key: change.key, value: plainObject(kind, change.next) })
+      }
+    })
+    return store
+  }
+
+  /** From where it was. */
+  private async readEvents (): Promise<void> {
+    const { signal } = this.over
+    for (let after = ''; !signal.aborted;) {
+      const call = this.journal.watch({ minLevel: 'info', areas: [], names: [], after })
+      const onAbort = (): void => { call.cancel() }
+      signal.addEventListener('abort', onAbort, { once: true })
+      try {
+        for await (const { events } of call as AsyncIterable<EventMessages>) {
+          for (const event of events) {
+            const plain = plainEvent(event)
+            this.recent = [...this.recent.slice(1 - EVENTS_MAX), plain]
+            this.tell({ type: 'event', ...plain })
+            after = event.id
+          }
+        }
+      } catch { /* it is asked again */ }
+      signal.removeEventListener('abort', onAbort)
+      await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined)
+    }
+  }
+}
+
+const plainEvent = ({ id, atMs, area, name, level, object, fields }: Event): PlainEvent => ({ id, at: Number(atMs), area, event: name, level, object, fields: Object.fromEntries(fields.map(field => [field.name, field.value?.value ?? null])) })
