@@ -26,8 +26,14 @@ import { ClusterLog } from './ha/event-log.js'
 import { standalone } from './ha/standalone.js'
 import { kernelBootId } from './lib/boot-id.js'
 import { EventLog } from './lib/event-log.js'
+import { mainTables } from './telemetry/debug/main-tables.js'
+import { memoryTable, threadTable } from './telemetry/debug/process-tables.js'
+import { DebugRegistry } from './telemetry/debug/registry.js'
+import { workTables, type Pending } from './telemetry/debug/work-tables.js'
 import { Journal } from './telemetry/journal.js'
 import { watchLoopDelay } from './lib/loop-delay.js'
+import { loopUse } from './lib/loop-use.js'
+import { WorkBook } from './lib/work.js'
 import type { NativeTable } from './native/binding.js'
 import { fromNative } from './native/errors.js'
 import { heldIds } from './native/held-ids.js'
@@ -43,6 +49,7 @@ import { startPool, type Pool } from './workers/pool.js'
 import type { Book, MainCalls } from './workers/protocol.js'
 import { startRpcThread, type RpcThread } from './workers/rpc-thread.js'
 import { startSyncThread } from './workers/sync-thread.js'
+import { workCalls } from './workers/work-calls.js'
 
 export interface AgentOptions {
   /** YAML text, and where it came from. `null`: the startup configuration of the state directory. */
@@ -104,8 +111,9 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
 
   const core = loadCore()
   const workers = agent.workers === 0 ? Math.min(availableParallelism(), limits.LS_THREADS_MAX) : agent.workers
-  const pool = startPool()
-  const backends = await openBackends({ core, agent, instance, stateDirectory: held.directory, workers, backend, tell: (name, fields) => { tellBalancing(balancingEvent(name, fields)) } })
+  const work = new WorkBook()
+  const pool = startPool(work)
+  const backends = await openBackends({ core, agent, instance, stateDirectory: held.directory, workers, backend, work, tell: (name, fields) => { tellBalancing(balancingEvent(name, fields)) } })
   const { table } = backends
   const switches = new SwitchWatch(log)
   const journal = new Journal()
@@ -125,15 +133,15 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     log[event.level]({ event: event.name, ...event.fields }, 'load balancing')
   }
   const balancing = startBalancing({
-    netns: agent.netns === null ? null : netnsPath(agent.netns), netnsPath, stateDirectory: held.directory, inherited: backends.forwarding, refresh: async (why) => await refresh(why),
+    netns: agent.netns === null ? null : netnsPath(agent.netns), netnsPath, stateDirectory: held.directory, inherited: backends.forwarding, work, refresh: async (why) => await refresh(why),
     flush: async (reals) => {
       const d = authority.desired()
       const groups = new Map(d?.vips.map(({ name, redundancyGroup }) => [name, redundancyGroup]))
       const mine = table.groups().map(({ role }) => role === limits.LS_ROLE_OWNER)
       const ids = reals.flatMap(({ vip, real }) => mine[groups.get(vip) ?? -1] === true ? d?.ids.real[realIdName(vip, real)] ?? [] : [])
-      if (ids.length > 0) await dataplane.sessions.deleteReals(ids)
+      if (ids.length > 0) await work.run('end sessions', `of ${ids.length} reals`, async () => await dataplane.sessions.deleteReals(ids))
     },
-    reconcile: async () => await dataplane.loadBalancer.reconcile(), observe: (bounds) => { sync.observe(bounds) },
+    reconcile: async () => await work.run('put right', 'dataplane', async () => await dataplane.loadBalancer.reconcile(), false), observe: (bounds) => { sync.observe(bounds) },
     onEvent: (event) => { tellBalancing(event) }, onProblem: (what, error) => { problem(what, error) }
   })
   const dataplane = new TableDataPlane({ onSwitch: tellSwitch, core, table, workers, netns: agent.netns, compiler: compilerOf(pool, (d) => balancing.weights(d)), backend, inherited: backends.inherited, forwarders: backends.forwarders })
@@ -157,7 +165,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
-    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first, { starting: () => state === 'starting', onBackend: () => { keepLeases() } }), store, parse, reader: pool.reader, bootId: kernelBootId(), resumes: first.cluster !== null, leads: async () => await authorityElsewhere() === null, capabilities: () => dataplane.capabilities.filter(({ name }) => !choice.without(dataplane.name).includes(name)), held: (kind) => heldIds(table, kind),
+    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first, { starting: () => state === 'starting', onBackend: () => { keepLeases() } }), store, parse, reader: pool.reader, bootId: kernelBootId(), resumes: first.cluster !== null, leads: async () => await authorityElsewhere() === null, capabilities: () => dataplane.capabilities.filter(({ name }) => !choice.without(dataplane.name).includes(name)), held: (kind) => heldIds(table, kind), work,
     onApplied: (applied, desired) => {
       setLevel(desired.agent)
       book = bookOf(desired)
@@ -184,7 +192,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const clusterEvents = new ClusterLog()
   let state: AgentInfo['state'] = 'starting'
   const startedAt = Date.now()
-  const calls: MainCalls = {
+  const debug = new DebugRegistry()
+  const calls: MainCalls = workCalls(work, {
     info: () => {
       const t = table.info()
       const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...degraded()]
@@ -246,14 +255,15 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       tellBalancing(balancingEvent(`overlay-${kind}`, { vip, ...('real' in change ? { real: change.real } : {}), ...('owner' in change ? { owner: change.owner } : {}), ...('reason' in change ? { reason: change.reason, ttlMs: change.ttlMs } : {}) }))
       return overlay
     },
+    debugCount: debug.count, debugRows: debug.rows,
     ...clusterCalls(() => cluster?.control ?? standalone, clusterEvents)
-  }
+  })
 
   let edge: NodeJS.Timeout | null = null
   /** False: it failed, and what ran goes on. */
   const refresh = async (why: string): Promise<boolean> => {
     try {
-      await dataplane.refresh(AbortSignal.timeout(30_000))
+      await work.run('recompile', why, async () => { await dataplane.refresh(AbortSignal.timeout(30_000)) })
       reasons.delete('refresh')
       log.debug({ why }, 'recompiled')
       return true
@@ -356,10 +366,28 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
         busy = false
         failures = done ? 0 : failures + 1
         pause = done ? 0 : Math.min(2 ** failures, 30)
+        if (done) work.settled('recompile', '')
+        else work.wait('recompile', '', pause * REFRESH_MS, 'it failed after a change of links or addresses')
         if (done) signature = now
       })
     }, REFRESH_MS)
   }
+
+  /** What is waited for without a failure. */
+  const pending = (): readonly Pending[] => {
+    const [desired, { unconfirmed }] = [authority.desired(), authority.status()]
+    const edgeAt = desired === null ? null : nextScheduleEdge(desired, new Date())
+    return [
+      ...unconfirmed?.confirmBy == null ? [] : [{ process: 'rollback', object: `generation ${unconfirmed.generation}`, since: unconfirmed.appliedAt, until: unconfirmed.confirmBy, cause: 'not confirmed yet' }],
+      ...edgeAt === null ? [] : [{ process: 'schedule', object: '', since: startedAt, until: edgeAt.getTime(), cause: 'its next edge: policies are compiled again' }]
+    ]
+  }
+  const busy = loopUse(performance)
+  for (const one of [
+    ...workTables(work, pending, 'main thread'), memoryTable('memory', 'main thread', true),
+    threadTable(() => [{ name: 'main', state: 'running', since: startedAt, busy: busy(), restarts: 0, underWay: 0, most: null, detail: `loop delay p99 ${loop.p99Ms().toFixed(1)} ms` }, ...rpc === null ? [] : [rpc.status()], sync.status(), ...balancing.threads(), pool.status()]),
+    ...mainTables({ neighbours: () => dataplane.links.neighbours(), links: () => dataplane.links.list(), capabilities: () => dataplane.capabilities, desired: () => authority.desired() })
+  ]) debug.register(one)
 
   let watcher: NodeJS.Timeout | null = null
   const takeDown = async (): Promise<void> => {
@@ -388,7 +416,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
 
   try {
     rpc = await startRpcThread({
-      socketPath, tableId: table.info().id, epoch: journal.epoch, calls, book, listener: sync.listener,
+      socketPath, tableId: table.info().id, epoch: journal.epoch, calls, debug: debug.shapes, work, book, listener: sync.listener,
       onBug: (method, error) => { problem(`${method} failed`, error) },
       onDown: (error) => {
         problem('the gRPC worker ended; it is started again', error)

@@ -17,6 +17,7 @@ import { Keeper } from './ebpf/keeper.js'
 import { KeeperWatch } from './ebpf/keeper-watch.js'
 import type { Forwarder } from './table/forwarder.js'
 import { netnsPath } from './table/ports.js'
+import type { WorkBook } from '../lib/work.js'
 import { probeUserspace, UserspaceForwarder } from './userspace/index.js'
 import { keepsSessions, probeVpp, VppForwarder } from './vpp/index.js'
 
@@ -45,6 +46,8 @@ export interface BackendOptions {
   readonly backend: BackendName
   /** What happens to a dataplane that is programmed: name and fields of events. */
   readonly tell: (name: string, fields: Readonly<Record<string, string | number | null>>) => void
+  /** Told of who waits to try again. */
+  readonly work?: WorkBook
 }
 
 const notBuilt: readonly ProbeResult[] = (['dpdk'] as const).map(backend => ({ backend, available: false, reason: 'not built into this version', capabilities: [] }))
@@ -72,7 +75,7 @@ export function possibleCpus (): number {
 
 export async function openBackends (o: BackendOptions): Promise<Backends> {
   const { addon } = loadEbpf()
-  const vpp = (table: NativeTable): readonly [BackendName, Forwarder] => ['vpp', new VppForwarder({ core: o.core, table, settings: o.agent.vpp, name: `lockstep-${o.instance}`, nowMs: monotonicMs, tell: o.tell, count: (kind, id, counted) => { addCounters(table, kind, id, counted) } })]
+  const vpp = (table: NativeTable): readonly [BackendName, Forwarder] => ['vpp', new VppForwarder({ core: o.core, table, settings: o.agent.vpp, name: `lockstep-${o.instance}`, nowMs: monotonicMs, tell: o.tell, ...o.work === undefined ? {} : { work: o.work }, count: (kind, id, counted) => { addCounters(table, kind, id, counted) } })]
   // Huge pages are not for maps: who insists on them has a table that cannot be switched.
   const ebpf = addon !== null && probeEbpf().available && (o.agent.table.hugepages !== 'on' || o.backend === 'ebpf') ? openMaps(o) : null
   if (ebpf === null) {

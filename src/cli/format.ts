@@ -1,6 +1,8 @@
 /** Numbers, times and addresses as people read them, and durations as they write them. */
 import { usageError } from './exit-codes.js'
 
+export { printable } from '../lib/printable.js'
+
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** The longest that a timer of this process can wait. */
@@ -33,13 +35,6 @@ export function parseSmall (text: string): number {
   const value = parseCount(text)
   if (value > 0xffff_ffff) throw usageError('the number is too large', text, 'less than 2^32')
   return value
-}
-
-/** Text of others on a terminal: control characters and direction marks become visible escapes, so that a comment or a name cannot
- * break a table, move the cursor or hide what it says. */
-export function printable (text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (c) =>
-    c === '\n' ? '\\n' : c === '\t' ? '\\t' : `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`)
 }
 
 /** 1536 -> `1.5K`, binary steps. */

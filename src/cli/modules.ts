@@ -54,6 +54,8 @@ export interface GatewayCliOptions {
   readonly tlsCert?: string
   readonly tlsKey?: string
   readonly tlsCa?: string
+  readonly debug?: string
+  readonly debugLinks?: readonly string[] | undefined
   readonly onReady?: (text: string) => void
   readonly onNote?: (text: string) => void
   readonly signal?: AbortSignal

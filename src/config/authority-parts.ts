@@ -68,7 +68,7 @@ export class DeadlineTimer {
   private stop: (() => void) | null = null
   private serial = 0
 
-  constructor (private readonly clock: AuthorityClock, private readonly expire: () => Promise<void>, private readonly failed: (error: unknown) => void) {}
+  constructor (private readonly clock: AuthorityClock, private readonly expire: () => Promise<void>, private readonly failed: (error: unknown, againMs: number) => void, private readonly done: () => void = () => undefined) {}
 
   /** Infinity: never. */
   set (at: number): void {
@@ -80,6 +80,7 @@ export class DeadlineTimer {
     this.serial++
     this.stop?.()
     this.stop = null
+    this.done()
   }
 
   private arm (at: number, serial: number, failures: number): void {
@@ -94,9 +95,11 @@ export class DeadlineTimer {
   private async fire (serial: number, failures: number): Promise<void> {
     try {
       await this.expire()
+      this.done()
     } catch (error) {
-      this.failed(error)
-      if (serial === this.serial) this.arm(this.clock.now() + (retryMs[Math.min(failures, retryMs.length - 1)] ?? 60_000), serial, failures + 1)
+      const wait = retryMs[Math.min(failures, retryMs.length - 1)] ?? 60_000
+      this.failed(error, wait)
+      if (serial === this.serial) this.arm(this.clock.now() + wait, serial, failures + 1)
     }
   }
 }

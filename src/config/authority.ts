@@ -9,6 +9,7 @@ import { LockstepError } from '../contract/errors.js'
 import { noOverlay, type Overlay, type OverlayChange } from '../contract/overlay.js'
 import type { ApplyOptions, CheckResult, ConfigAuthority, ConfigStatus, GenerationInfo, NameBook, PlanStep } from '../contract/services.js'
 import { DeadlineTimer, OneAtATime, RequestMemory, systemClock, type AuthorityClock } from './authority-parts.js'
+import type { WorkBook } from '../lib/work.js'
 import { emptyIds, IdBook, withIds, type Held } from './ids.js'
 import { ConfigError } from './issues.js'
 import { nameBook } from './names.js'
@@ -37,6 +38,8 @@ export interface AuthorityOptions {
   readonly leads?: () => Promise<boolean>
   /** After every change of what runs, also after an automatic rollback. */
   readonly onApplied?: (applied: Applied, desired: Desired) => void
+  /** Told of what is tried again. */
+  readonly work?: WorkBook
   /** Something failed with no caller to tell. */
   readonly onProblem?: (what: string, error: unknown) => void
 }
@@ -74,8 +77,14 @@ export class Authority implements ConfigAuthority {
     this.clock = o.clock ?? systemClock
     this.reader = o.reader ?? readHere
     this.requests = new RequestMemory(this.clock, 600_000, 256)
-    this.deadline = new DeadlineTimer(this.clock, async () => { await this.expire() }, (error) => { o.onProblem?.('automatic rollback failed; it is tried again', error) })
-    this.ends = new DeadlineTimer(this.clock, async () => { await this.endOverlay() }, (error) => { o.onProblem?.('what was put for a time does not end; it is tried again', error) })
+    this.deadline = new DeadlineTimer(this.clock, async () => { await this.expire() }, (error, againMs) => {
+      o.onProblem?.('automatic rollback failed; it is tried again', error)
+      o.work?.wait('rollback', '', againMs, error)
+    }, () => { o.work?.settled('rollback', '') })
+    this.ends = new DeadlineTimer(this.clock, async () => { await this.endOverlay() }, (error, againMs) => {
+      o.onProblem?.('what was put for a time does not end; it is tried again', error)
+      o.work?.wait('end of what was put', '', againMs, error)
+    }, () => { o.work?.settled('end of what was put', '') })
   }
 
   desired (): Desired | null { return this.running?.desired ?? null }

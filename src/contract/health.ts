@@ -126,6 +126,10 @@ export interface TargetStatus {
   readonly last: (ProbeOutcome & { readonly at: number }) | null
   readonly passed: number
   readonly failed: number
+  /** A probe is under way. */
+  readonly probing: boolean
+  /** Unix ms: when the next probe begins, or the one under way is given up; `null`: nobody probes. */
+  readonly nextAt: number | null
   /** Probes that ended, by what they found. */
   readonly results: Readonly<Partial<Record<ProbeCode, number>>>
   /** That all of them took. */

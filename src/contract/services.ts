@@ -5,6 +5,7 @@
 import type { AgentEvent, EventJournal } from './events.js'
 import type { LoadBalancerControl } from './balancing.js'
 import type { ClusterControl } from './cluster.js'
+import type { DebugSource } from './debug.js'
 import type { ApplyResult, BackendName, LinkInfo, ProbeResult, ProgramStatus, SessionStore, Telemetry } from './dataplane.js'
 import type { AgentSettings } from './desired.js'
 import type { SessionChange } from './session.js'
@@ -184,4 +185,6 @@ export interface AgentServices {
   /** Of the running configuration; never asks another thread. */
   readonly names: NameBook
   readonly feed: SessionFeed
+  /** Tables of other threads; those of the surfaces' own thread are made of what stands above. */
+  readonly debug: DebugSource
 }

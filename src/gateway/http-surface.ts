@@ -25,8 +25,14 @@ export interface HttpSurface {
   readonly close: () => Promise<void>
 }
 
+/** Pages of somebody else, by their path. */
+export interface Mounted {
+  readonly owns: (path: string) => boolean
+  readonly answer: RequestListener
+}
+
 /** Not listening yet. */
-export function createHttpSurface (socketPath: string, tls: TlsSettings | null): HttpSurface {
+export function createHttpSurface (socketPath: string, tls: TlsSettings | null, debug: Mounted | null = null): HttpSurface {
   const target = `unix:${socketPath}`
   const options = { 'grpc.max_receive_message_length': 16 << 20, 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1000, 'grpc.service_config_disable_resolution': 1 }
   const telemetry = new TelemetryClient(target, credentials.createInsecure(), options)
@@ -52,27 +58,35 @@ export function createHttpSurface (socketPath: string, tls: TlsSettings | null):
       const serving = await health()
       send(response, serving ? 200 : 503, 'text/plain; charset=utf-8', serving ? 'SERVING\n' : 'NOT_SERVING\n')
     },
-    '/': async (response) => { send(response, 200, 'text/plain; charset=utf-8', 'lockstep gateway\n/metrics\n/healthz\n/api/state\n/api/stream\n') }
+    '/': async (response) => { send(response, 200, 'text/plain; charset=utf-8', `lockstep gateway\n/metrics\n/healthz\n/api/state\n/api/stream\n${debug === null ? '' : '/debug\n'}`) }
   }
 
-  const listener: RequestListener = (request, response) => {
-    const refused = refusal(request, tls !== null)
-    if (refused !== null) {
-      send(response, refused[0], 'text/plain; charset=utf-8', `${refused[1]}\n`)
+  const server = httpServer(tls, (request, response) => {
+    const [path = '/', query] = (request.url ?? '/').split('?')
+    if (debug?.owns(path) === true) {
+      debug.answer(request, response)
       return
     }
-    const [path = '/', query] = (request.url ?? '/').split('?')
     const page = pages[path]
     if (page === undefined) send(response, 404, 'text/plain; charset=utf-8', 'no such page; there are /metrics, /healthz, /api/state and /api/stream\n')
     else page(response, new URLSearchParams(query), request).catch((error: unknown) => send(response, 503, 'text/plain; charset=utf-8', `${unreachable(error)}\n`))
-  }
+  })
+  return { server, close: async () => { telemetry.close(); agentHealth.close(); await live.close() } }
+}
 
+/** Refuses what no page is for, and lets the rest be answered. Not listening yet. */
+export function httpServer (tls: TlsSettings | null, answer: RequestListener): Server {
+  const listener: RequestListener = (request, response) => {
+    const refused = refusal(request, tls !== null)
+    if (refused === null) answer(request, response)
+    else send(response, refused[0], 'text/plain; charset=utf-8', `${refused[1]}\n`)
+  }
   const limits = { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 60_000, maxHeaderSize: 16_384 }
   const server: Server = tls === null ? createServer(limits, listener) : createTlsServer({ ...limits, handshakeTimeout: 5000, ...tls }, listener)
   server.maxConnections = CONNECTIONS_MAX
   // A reader that takes nothing for so long has gone.
   server.timeout = 30_000
-  return { server, close: async () => { telemetry.close(); agentHealth.close(); await live.close() } }
+  return server
 }
 
 function unreachable (error: unknown): string {

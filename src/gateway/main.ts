@@ -7,6 +7,7 @@ import { connect, type AddressInfo, type Server as NetServer, type Socket } from
 import { Server as TlsServer } from 'node:tls'
 import { LockstepError } from '../contract/errors.js'
 import { formatEndpoint } from '../lib/address.js'
+import { createDebugSurface } from './debug/surface.js'
 import { createGrpcProxy } from './grpc-proxy.js'
 import type { Patience } from './reaper.js'
 import { createHttpSurface } from './http-surface.js'
@@ -30,12 +31,18 @@ export interface GatewayOptions {
   readonly tlsKey?: string | undefined
   readonly tlsCa?: string | undefined
   readonly patience?: Patience
+  /** Debug pages: ADDRESS:PORT, `off`, or absent: with what is at `http`. */
+  readonly debug?: string | undefined
+  /** Links out of them. */
+  readonly debugLinks?: readonly string[] | undefined
 }
 
 export interface Gateway {
   /** `127.0.0.1:9461`; `null` when off. */
   readonly httpAddress: string | null
   readonly grpcAddress: string | null
+  /** Of debug pages with a listener of their own. */
+  readonly debugAddress: string | null
   /** Reads the TLS files again: new connections get them. @throws invalid, and the old ones stay. */
   readonly reloadTls: () => void
   readonly close: () => Promise<void>
@@ -47,21 +54,24 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
   const named = options.named ?? { http: '--http', grpc: '--grpc' }
   const http = parseListen(named.http, options.http)
   const grpc = parseListen(named.grpc, options.grpc)
+  const debugAt = options.debug === undefined ? null : parseListen('--debug', options.debug)
   const readFiles = (): TlsSettings | null => readTls({
     ...(options.tlsCert === undefined ? {} : { cert: options.tlsCert }),
     ...(options.tlsKey === undefined ? {} : { key: options.tlsKey }),
     ...(options.tlsCa === undefined ? {} : { ca: options.tlsCa })
   })
   const tls = readFiles()
-  for (const [name, at] of [[named.http, http], [named.grpc, grpc]] as const) {
+  for (const [name, at] of [[named.http, http], [named.grpc, grpc], ['--debug', debugAt]] as const) {
     if (at !== null && !at.loopback && tls === null) {
       throw new LockstepError('invalid', 'LS_G_TLS', 'plain TCP is for loopback only', { object: name, found: `${at.host}:${at.port}`, expected: '127.0.0.1, ::1, or mutual TLS', next: 'give --tls-cert, --tls-key and --tls-ca' })
     }
   }
   const proxy = grpc === null ? null : createGrpcProxy({ socketPath, tls, plainRole: role, ...(options.patience === undefined ? {} : { patience: options.patience }) })
-  const surface = http === null ? null : createHttpSurface(socketPath, tls)
+  const debug = options.debug === 'off' ? null : createDebugSurface({ targets: new Map([['local', { address: `unix:${socketPath}` }]]), links: options.debugLinks ?? [], tls, plainRole: role })
+  const surface = http === null ? null : createHttpSurface(socketPath, tls, debugAt === null ? debug : null)
+  const own = debugAt === null ? null : debug?.server() ?? null
   let serving = false
-  for (const server of [proxy, surface?.server]) server?.prependListener('connection', (socket: Socket) => { if (!serving) socket.destroy() })
+  for (const server of [proxy, surface?.server, own]) server?.prependListener('connection', (socket: Socket) => { if (!serving) socket.destroy() })
   const sessions = new Set<{ destroy: () => void }>()
   proxy?.on('session', (session) => {
     sessions.add(session)
@@ -70,20 +80,23 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
   const close = async (): Promise<void> => {
     for (const session of sessions) session.destroy()
     surface?.server.closeAllConnections()
+    own?.closeAllConnections()
+    debug?.close()
     await surface?.close()
-    await Promise.all([proxy, surface?.server].map(async (server) => { if (server?.listening === true) await new Promise((resolve) => server.close(resolve)) }))
+    await Promise.all([proxy, surface?.server, own].map(async (server) => { if (server?.listening === true) await new Promise((resolve) => server.close(resolve)) }))
   }
   try {
     const grpcAddress = await listen(proxy, grpc, named.grpc)
     const httpAddress = await listen(surface?.server ?? null, http, named.http)
+    const debugAddress = await listen(own, debugAt, '--debug')
     dropPrivileges(options.user, socketPath)
     await reachable(socketPath)
     serving = true
     const reloadTls = (): void => {
       const fresh = readFiles()
-      if (fresh !== null) for (const server of [proxy, surface?.server]) if (server instanceof TlsServer) server.setSecureContext(fresh)
+      if (fresh !== null) for (const server of [proxy, surface?.server, own]) if (server instanceof TlsServer) server.setSecureContext(fresh)
     }
-    return { httpAddress, grpcAddress, reloadTls, close }
+    return { httpAddress, grpcAddress, debugAddress, reloadTls, close }
   } catch (error) {
     await close()
     throw error
@@ -97,6 +110,7 @@ export async function gatewayMain (options: GatewayOptions & { readonly onReady?
   options.onReady?.([
     'gateway ready',
     ...(gateway.httpAddress === null ? [] : [`metrics ${scheme}://${gateway.httpAddress}/metrics`]),
+    ...(options.debug === 'off' || (gateway.debugAddress ?? gateway.httpAddress) === null ? [] : [`debug ${scheme}://${gateway.debugAddress ?? gateway.httpAddress ?? ''}/debug`]),
     ...(gateway.grpcAddress === null ? [] : [`grpc ${gateway.grpcAddress}${options.tlsCert === undefined ? ` (plain, role ${options.role})` : ' (mutual TLS)'}`]),
     `agent ${options.socketPath}`
   ].join('\n  '))

@@ -43,6 +43,8 @@ interface Entry {
   history: readonly HealthTransition[]
   /** Of the heap's entries for this target only those of this turn count. */
   turn: number
+  /** Of this turn. */
+  dueAt: number | null
   beganAt: number
   running: boolean
   cancel: () => void
@@ -108,8 +110,9 @@ export class Checker {
   }
 
   status (): TargetStatus[] {
-    return [...this.entries.values()].map(({ id, target: { check, address, port }, health, sharePct, since, last, results, tookMs, changes, history }) =>
-      ({ id, check: check.name, type: check.type, address, port, state: health.state, count: health.count, sharePct, since, last, ...tally(results), results: { ...results }, tookMs, changes: [...changes.values()], history }))
+    const ahead = this.o.wall() - this.o.now()
+    return [...this.entries.values()].map(({ id, target: { check, address, port }, health, sharePct, since, last, running, dueAt, results, tookMs, changes, history }) =>
+      ({ id, check: check.name, type: check.type, address, port, state: health.state, count: health.count, sharePct, since, last, ...tally(results), probing: running, nextAt: dueAt === null ? null : ahead + dueAt, results: { ...results }, tookMs, changes: [...changes.values()], history }))
   }
 
   close (): void {
@@ -121,19 +124,23 @@ export class Checker {
   private add (id: string, target: CheckTarget, known: HealthState = 'unknown', share = 100): void {
     const { now, wall, random } = this.o
     const health = ofState(known, target.check)
-    const entry: Entry = { id, target, health, sharePct: target.check.agent === null ? 100 : share, observed: false, since: wall(), last: null, results: {}, tookMs: 0, changes: new Map(), history: [], turn: 0, beganAt: 0, running: false, cancel: nothing }
+    const entry: Entry = { id, target, health, sharePct: target.check.agent === null ? 100 : share, observed: false, since: wall(), last: null, results: {}, tookMs: 0, changes: new Map(), history: [], turn: 0, dueAt: null, beganAt: 0, running: false, cancel: nothing }
     this.entries.set(id, entry)
     if (probed(health)) this.plan(entry, now() + firstDelay(target.check, random()))
   }
 
   private stop (entry: Entry): void {
     entry.turn++
+    entry.dueAt = null
     entry.running = false
     entry.cancel()
     entry.cancel = nothing
   }
 
-  private plan (entry: Entry, at: number): void { this.due.push(at, { entry, turn: ++entry.turn, deadline: false }) }
+  private plan (entry: Entry, at: number): void {
+    entry.dueAt = at
+    this.due.push(at, { entry, turn: ++entry.turn, deadline: false })
+  }
 
   private arm (): void {
     const at = this.due.next
@@ -160,7 +167,8 @@ export class Checker {
     const turn = ++entry.turn
     entry.beganAt = now
     entry.running = true
-    this.due.push(now + entry.target.check.timeoutMs, { entry, turn, deadline: true })
+    entry.dueAt = now + entry.target.check.timeoutMs
+    this.due.push(entry.dueAt, { entry, turn, deadline: true })
     const cancel = this.o.probe(entry.target, (outcome) => {
       this.ended(entry, turn, outcome)
       this.arm()

@@ -12,6 +12,7 @@ import { eventMessage, statusMessage, verificationMessage } from './cluster-mess
 import { eventsLost } from '../ha/event-log.js'
 import { watchEvents } from './event-watch.js'
 import { streaming, unary, type OnBug } from './handler.js'
+import type { Subscribers } from './subscribers.js'
 import { Seats, Turnstile } from './turns.js'
 
 export const CLUSTER_WATCHERS_MAX = 32
@@ -20,7 +21,7 @@ const VERIFY_MS_MAX = 600_000
 
 interface Named { readonly rgs: readonly number[], readonly all: boolean }
 
-export function clusterImplementation (cluster: ClusterControl, onBug: OnBug): UntypedServiceImplementation {
+export function clusterImplementation (cluster: ClusterControl, subscribers: Subscribers, onBug: OnBug): UntypedServiceImplementation {
   const watchers = new Seats('watchers of the cluster', CLUSTER_WATCHERS_MAX)
   const commands = new Turnstile('commands to the cluster', 4, 16)
   const verifies = new Turnstile('verifications of groups', 1, 16)
@@ -54,7 +55,7 @@ export function clusterImplementation (cluster: ClusterControl, onBug: OnBug): U
 
     watch: streaming<ClusterWatchRequest, ClusterEvents>(onBug, async (_request, context) => {
       await status()
-      await watchers.hold(async () => { await watchEvents({ watch: cluster.watch, lost: eventsLost }, (events) => ({ events: events.map(eventMessage) }), context) })
+      await watchers.hold(async () => { await watchEvents({ watch: cluster.watch, lost: eventsLost, enter: standing => subscribers.enter('Cluster', 'events', context.caller, () => ({ ...standing(), position: null, resyncs: 0, detail: '' })) }, (events) => ({ events: events.map(eventMessage) }), context) })
     })
   }
 }

@@ -1,6 +1,7 @@
 /** Events to one reader. While it is slow at most PENDING_MAX wait here; what is beyond is counted, and told where it is missing. */
 import { EVENTS_MAX, type Watch } from '../lib/event-log.js'
 import type { StreamContext } from './handler.js'
+import type { Standing } from './subscribers.js'
 
 const PENDING_MAX = 2 * EVENTS_MAX - 1
 const WATCH_PROGRESS_MS = 15_000
@@ -11,12 +12,14 @@ export interface Watched<E> {
   readonly lost: (n: number) => E
   /** Those that the reader asked for. */
   readonly wanted?: (event: E) => boolean
+  /** Tells who reads how far behind it is, until what this returns is called. */
+  readonly enter?: (standing: () => Pick<Standing, 'lag' | 'lost'>) => () => void
 }
 
 /** Without events for a while an empty message says that the watch lives. */
-export async function watchEvents<E, Message> ({ watch, lost: missing, wanted = () => true }: Watched<E>, messageOf: (events: readonly E[]) => Message, { signal, send }: StreamContext<Message>, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
+export async function watchEvents<E, Message> ({ watch, lost: missing, wanted = () => true, enter }: Watched<E>, messageOf: (events: readonly E[]) => Message, { signal, send }: StreamContext<Message>, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
   const pending: E[] = []
-  let lost = 0
+  let [lost, lostInAll] = [0, 0]
   let wake: (() => void) | null = null
   await send(messageOf([]))
   const unsubscribe = watch((event) => {
@@ -25,6 +28,7 @@ export async function watchEvents<E, Message> ({ watch, lost: missing, wanted = 
     else lost++
     wake?.()
   })
+  const leave = enter?.(() => ({ lag: pending.length, lost: lostInAll }))
   const onAbort = (): void => wake?.()
   signal.addEventListener('abort', onAbort)
   try {
@@ -39,10 +43,12 @@ export async function watchEvents<E, Message> ({ watch, lost: missing, wanted = 
       }
       const events = pending.splice(0)
       if (lost > 0) events.push(missing(lost))
+      lostInAll += lost
       lost = 0
       await send(messageOf(events))
     }
   } finally {
+    leave?.()
     signal.removeEventListener('abort', onAbort)
     unsubscribe()
   }

@@ -8,17 +8,21 @@ import type { AgentServices } from '../contract/services.js'
 import { AgentClient, AgentService } from '../generated/proto/lockstep/v1/agent.js'
 import { ClusterService } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigService } from '../generated/proto/lockstep/v1/config.js'
+import { DebugService } from '../generated/proto/lockstep/v1/debug.js'
 import { EventsService } from '../generated/proto/lockstep/v1/events.js'
 import { LinksService } from '../generated/proto/lockstep/v1/links.js'
 import { LoadBalancerService } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { ObjectsService } from '../generated/proto/lockstep/v1/objects.js'
 import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
+import { servedTables } from '../telemetry/debug/index.js'
 import { createMetrics } from '../telemetry/metrics.js'
 import { NatUsageReader } from '../telemetry/nat-usage.js'
 import { agentImplementation } from './agent-service.js'
+import { Calls } from './calls.js'
 import { clusterImplementation } from './cluster-service.js'
 import { configImplementation } from './config-service.js'
 import { auditing } from './audit.js'
+import { debugImplementation } from './debug-service.js'
 import { eventsImplementation } from './events-service.js'
 import type { OnBug } from './handler.js'
 import { linksImplementation } from './links-service.js'
@@ -29,6 +33,7 @@ import { addHealth, addReflection } from './reflection.js'
 import { smallRequests } from './request-size.js'
 import { sessionsDefinition, sessionsImplementation } from './sessions-service.js'
 import { claimSocket } from './socket-claim.js'
+import { Subscribers } from './subscribers.js'
 import { telemetryImplementation } from './telemetry-service.js'
 
 export interface RpcServerOptions {
@@ -56,18 +61,21 @@ const serverOptions = {
 export async function startRpcServer (services: AgentServices, options: RpcServerOptions): Promise<RpcServer> {
   const { socketPath } = options
   const onBug: OnBug = options.onBug ?? (() => {})
-  const server = new Server({ ...serverOptions, interceptors: [auditing(services.tell)] })
+  const [calls, subscribers] = [new Calls(), new Subscribers()]
+  const server = new Server({ ...serverOptions, interceptors: [calls.interceptor, auditing(services.tell)] })
   const nat = new NatUsageReader(services.dataplane)
+  const debug = servedTables(services, nat, [calls.table, subscribers.table])
   const sources = sourcesOf(services, (error) => { onBug('/lockstep.v1.Objects/Watch', error) })
   const served: ReadonlyArray<readonly [ServiceDefinition, UntypedServiceImplementation]> = [
     [smallRequests(AgentService), agentImplementation(services, onBug)],
-    [smallRequests(ClusterService), clusterImplementation(services.cluster, onBug)],
+    [smallRequests(ClusterService), clusterImplementation(services.cluster, subscribers, onBug)],
     [ConfigService, configImplementation(services, onBug)],
-    [smallRequests(EventsService), eventsImplementation(services.journal, onBug)],
+    [smallRequests(DebugService), debugImplementation(debug, services, onBug)],
+    [smallRequests(EventsService), eventsImplementation(services.journal, subscribers, onBug)],
     [smallRequests(LinksService), linksImplementation(services, onBug)],
-    [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, onBug)],
-    [smallRequests(ObjectsService), objectsImplementation(sources, onBug)],
-    [sessionsDefinition, sessionsImplementation(services, onBug)],
+    [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, subscribers, onBug)],
+    [smallRequests(ObjectsService), objectsImplementation(sources, subscribers, onBug)],
+    [sessionsDefinition, sessionsImplementation(services, subscribers, onBug)],
     [smallRequests(TelemetryService), telemetryImplementation(services, createMetrics(services, nat), nat, onBug)]
   ]
   for (const [definition, implementation] of served) server.addService(definition, implementation)

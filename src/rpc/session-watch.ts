@@ -7,6 +7,7 @@ import type { AgentServices } from '../contract/services.js'
 import { layout } from '../generated/layout.js'
 import type { SessionChanges, SessionsWatchRequest } from '../generated/proto/lockstep/v1/sessions.js'
 import { yieldTurn, type StreamContext } from './handler.js'
+import type { Subscribers } from './subscribers.js'
 import { filterOf } from './session-filter.js'
 import { matcherOf } from './session-match.js'
 import { changeMessage } from './session-message.js'
@@ -16,12 +17,12 @@ const CHANGES_MAX = 512
 const PENDING_BYTES_MAX = 4096 * RECORD_BYTES
 const WATCH_PROGRESS_MS = 15_000
 
-export async function watchSessions (services: AgentServices, request: SessionsWatchRequest, { signal, send }: StreamContext<SessionChanges>, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
+export async function watchSessions (services: AgentServices, request: SessionsWatchRequest, { signal, send, caller }: StreamContext<SessionChanges>, subscribers: Subscribers, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
   const filter = filterOf(request.filter, services.names)
   const matches = matcherOf(filter)
   const pending: Uint8Array[] = []
   let pendingBytes = 0
-  let lost = 0
+  let [lost, lostInAll] = [0, 0]
   let wake: (() => void) | null = null
   const unsubscribe = services.feed.subscribe((records, lostBefore) => {
     lost += lostBefore
@@ -32,10 +33,12 @@ export async function watchSessions (services: AgentServices, request: SessionsW
     }
     wake?.()
   })
+  const leave = subscribers.enter('Sessions', Object.keys(filter).length === 0 ? 'all sessions' : JSON.stringify(filter).slice(0, 500), caller, () => ({ position: null, lag: Math.floor(pendingBytes / RECORD_BYTES), lost: lostInAll + lost, resyncs: 0, detail: '' }))
   const onAbort = (): void => wake?.()
   signal.addEventListener('abort', onAbort)
   const takeLost = (): bigint => {
     const n = lost
+    lostInAll += n
     lost = 0
     return BigInt(n)
   }
@@ -70,6 +73,7 @@ export async function watchSessions (services: AgentServices, request: SessionsW
       if (records.length === 0 && lost > 0) await tell([])
     }
   } finally {
+    leave()
     signal.removeEventListener('abort', onAbort)
     unsubscribe()
   }

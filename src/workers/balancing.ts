@@ -10,6 +10,7 @@ import { Balancer, type Changes } from '../reconcile/lb/balancer.js'
 import { balancingEvent } from '../reconcile/lb/events.js'
 import { observedOf } from '../reconcile/lb/targets.js'
 import { monotonicMs } from '../lib/monotonic.js'
+import type { ThreadStatus } from '../telemetry/debug/process-tables.js'
 import { readHealth, writeHealth } from './health-file.js'
 import { startHealthThreads, type HealthThreadsOptions } from './health-thread.js'
 
@@ -23,10 +24,11 @@ export interface Balancing {
   /** Ids of reals that leave flows without an answer. */
   readonly observed: (reals: readonly number[]) => void
   readonly control: BalancingControl
+  readonly threads: () => readonly ThreadStatus[]
   readonly close: () => Promise<void>
 }
 
-export interface BalancingOptions extends Pick<HealthThreadsOptions, 'netns' | 'netnsPath'> {
+export interface BalancingOptions extends Pick<HealthThreadsOptions, 'netns' | 'netnsPath' | 'work'> {
   readonly stateDirectory: string
   /** The dataplane forwarded before this agent came. */
   readonly inherited: boolean
@@ -82,8 +84,9 @@ export function startBalancing (o: BalancingOptions): Balancing {
       stale = false
       if (!await o.refresh('a change of health')) {
         stale = true
+        o.work?.wait('rings', '', AGAIN_MS, 'building them failed')
         await new Promise<void>((resolve) => { later(AGAIN_MS, resolve) })
-      }
+      } else o.work?.settled('rings', '')
     }
     building = false
   }
@@ -127,7 +130,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
   syncAgain()
 
   const threads = startHealthThreads({
-    netns: o.netns, netnsPath: o.netnsPath,
+    netns: o.netns, netnsPath: o.netnsPath, ...o.work === undefined ? {} : { work: o.work },
     onTransitions: (transitions) => {
       for (const { id, transition: { from, to, code, detail } } of transitions) tell('real-transition', { target: id, from, to, code, detail })
       follow(balancer.heard(transitions))
@@ -163,6 +166,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
       reconcile,
       operate: async (id, input) => await Promise.resolve(threads.operate(id, input))
     },
+    threads: threads.status,
     close: async () => {
       closed = true
       for (const timer of timers) clearTimeout(timer)

@@ -72,6 +72,8 @@ export interface Answering {
   /** For the caller's `onPush`, in order with the answers. */
   readonly push: (value: unknown) => void
   readonly close: () => void
+  /** Calls that are not answered yet. */
+  readonly underWay: () => number
 }
 
 /** Answers the calls of a port with `calls`; each gets its arguments, then a signal. When the port closes, calls under way are aborted. */
@@ -98,5 +100,5 @@ export function answerCalls<C extends Calls<C>> (port: MessagePort, calls: C): A
   port.on('close', () => {
     for (const abort of underWay.values()) abort.abort(new LockstepError('unavailable', 'LS_E_CANCELLED', 'the thread that asked is gone'))
   })
-  return { push: (value) => { send({ kind: 'push', value }) }, close: () => { port.close() } }
+  return { push: (value) => { send({ kind: 'push', value }) }, close: () => { port.close() }, underWay: () => underWay.size }
 }

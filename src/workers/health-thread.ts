@@ -2,6 +2,9 @@
 import { Worker } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
 import { nothingKnown, type CheckTarget, type HealthInput, type HealthTransition, type KnownHealth, type TargetStatus } from '../contract/health.js'
+import { loopUse } from '../lib/loop-use.js'
+import type { WorkBook } from '../lib/work.js'
+import type { ThreadStatus } from '../telemetry/debug/process-tables.js'
 import { unpackError } from './errors.js'
 import type { FromHealth, HealthWorkerData, ToHealth } from './protocol.js'
 
@@ -14,6 +17,7 @@ export interface HealthThreads {
   readonly observed: (id: string, detail: string) => void
   readonly report: () => Promise<readonly TargetStatus[]>
   readonly close: () => Promise<void>
+  readonly status: () => readonly ThreadStatus[]
 }
 
 export interface HealthThreadsOptions {
@@ -25,10 +29,13 @@ export interface HealthThreadsOptions {
   readonly onShares: (shares: ReadonlyArray<{ readonly id: string, readonly sharePct: number }>) => void
   /** A thread is gone; it is started again. */
   readonly onProblem: (error: unknown) => void
+  /** Told of the wait before another start. */
+  readonly work?: WorkBook
 }
 
 /** Before a thread that ended is started again. */
 const AGAIN_MS = 1000
+const PROCESS = 'health thread'
 
 class Thread {
   private worker: Worker | null = null
@@ -38,12 +45,19 @@ class Thread {
   private readonly reports: Array<(targets: readonly TargetStatus[]) => void> = []
   private targets: readonly CheckTarget[] = []
   private told = ''
+  private restarts = -1
+  private since = 0
+  private busy: () => number = () => 0
 
   constructor (private readonly netns: string | null, private readonly o: HealthThreadsOptions, private readonly known: () => KnownHealth) { this.start() }
 
   private start (): void {
     this.again = null
     const worker = this.worker = new Worker(new URL('./health.js', import.meta.url), { workerData: { netns: this.netns } satisfies HealthWorkerData })
+    this.restarts++
+    this.since = Date.now()
+    this.busy = loopUse(worker.performance)
+    worker.once('online', () => { this.o.work?.settled(PROCESS, this.name) })
     worker.on('message', (message: FromHealth) => {
       switch (message.kind) {
         case 'transitions': this.o.onTransitions(message.transitions); break
@@ -59,6 +73,7 @@ class Thread {
         for (const answer of this.reports.splice(0)) answer([])
         if (!this.closing) {
           if (code === 0) this.problem(new LockstepError('bug', 'LS_E_BUG', 'a health thread ended', { object: `namespace ${this.netns ?? '(own)'}` }))
+          this.o.work?.wait(PROCESS, this.name, AGAIN_MS, this.told === '' ? 'it ended' : this.told)
           this.again = setTimeout(() => { this.start() }, AGAIN_MS)
         }
         resolve()
@@ -86,8 +101,16 @@ class Thread {
     return await answer
   }
 
+  private get name (): string { return this.netns ?? 'own namespace' }
+
+  status (): ThreadStatus {
+    const runs = this.worker !== null
+    return { name: `health ${this.name}`, state: runs ? 'running' : 'starting again', since: runs ? this.since : null, busy: runs ? this.busy() : null, restarts: this.restarts, underWay: this.reports.length, most: null, detail: `${this.targets.length} targets` }
+  }
+
   async close (): Promise<void> {
     this.closing = true
+    this.o.work?.settled(PROCESS, this.name)
     if (this.again !== null) clearTimeout(this.again)
     this.send({ kind: 'stop' })
     await this.exited
@@ -128,6 +151,7 @@ export function startHealthThreads (o: HealthThreadsOptions): HealthThreads {
     },
     observed: (id, detail) => { placeOf.get(id)?.send({ kind: 'observed', id, detail }) },
     report: async () => (await Promise.all([...threads.values()].map(async (thread) => await thread.report()))).flat(),
+    status: () => [...threads.values()].map(thread => thread.status()),
     close: async () => { await Promise.all([...threads.values()].map(async (thread) => { await thread.close() })) }
   }
 }

@@ -12,7 +12,7 @@ import type { Changes, FromSync, ToListened } from './protocol.js'
 const LOGS = 256
 const LOG_MS = 50
 /** Messages that may wait for one reader: 48 MiB of changes. */
-const UNDER_WAY_MAX = 64
+export const UNDER_WAY_MAX = 64
 
 const shape = layout.ls_wire_record
 

@@ -8,6 +8,8 @@ import { Piscina } from 'piscina'
 import type { CompiledConfig, HostFacts, Reader, Rings } from '../config/index.js'
 import type { Desired } from '../contract/desired.js'
 import { LockstepError } from '../contract/errors.js'
+import { WorkBook } from '../lib/work.js'
+import type { ThreadStatus } from '../telemetry/debug/process-tables.js'
 import { unpackError, type PackedError } from './errors.js'
 import type { FromPool } from './protocol.js'
 
@@ -24,12 +26,14 @@ export interface Pool {
   readonly compile: (job: CompileJob, signal: AbortSignal) => Promise<CompiledConfig>
   readonly reader: Reader
   readonly close: () => Promise<void>
+  readonly status: () => ThreadStatus
 }
 
 const QUEUE_MAX = 64
 const LOADING_MS = 5
 
-export function startPool (): Pool {
+export function startPool (work = new WorkBook()): Pool {
+  const since = Date.now()
   const piscina = new Piscina({
     filename: new URL('./jobs.js', import.meta.url).href, minThreads: 1, maxThreads: 2, idleTimeout: 30_000, maxQueue: QUEUE_MAX,
     // the default would freeze an idle worker's event loop
@@ -48,7 +52,7 @@ export function startPool (): Pool {
     const onAbort = (): void => { void allLoaded().then(() => { cut.abort() }) }
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      outcome = await piscina.run(input, { name, signal: cut.signal }) as Outcome<Out>
+      outcome = await work.run('pool', name, async () => await piscina.run(input, { name, signal: cut.signal }) as Outcome<Out>)
     } catch (error) {
       signal.throwIfAborted() // the caller's own reason, not the pool's word for it
       throw error
@@ -61,6 +65,7 @@ export function startPool (): Pool {
   return {
     compile: job('compileBank'),
     reader: { read: job('read'), check: job('check'), compare: job('compare'), locate: job('locate') },
+    status: () => ({ name: 'pool', state: piscina.threads.length === 0 ? 'idle' : 'running', since, busy: null, restarts: 0, underWay: piscina.queueSize, most: QUEUE_MAX, detail: `${piscina.threads.length} threads, ${piscina.completed} jobs done, ${piscina.queueSize} wait` }),
     close: async () => {
       await allLoaded()
       await piscina.destroy()

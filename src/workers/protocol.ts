@@ -1,5 +1,6 @@
 /** Every message between threads. Buffers named `records` and `rows` are transferred, the rest is cloned. */
 import type { AgentEvent } from '../contract/events.js'
+import type { DebugShape, DebugSource } from '../contract/debug.js'
 import type { MessagePort } from 'node:worker_threads'
 import type { ClusterControl } from '../contract/cluster.js'
 import type { IdTable } from '../contract/desired.js'
@@ -96,6 +97,8 @@ export interface RpcWorkerData {
   readonly listener: Listener
   /** Of the journal: its numbers go on when this thread is started again. */
   readonly epoch: string
+  /** Debug tables of the main thread. */
+  readonly debug: readonly DebugShape[]
 }
 
 /** Main -> rpc worker. */
@@ -150,6 +153,8 @@ export interface MainCalls {
   readonly tell: (event: AgentEvent) => void
   readonly overlay: LoadBalancerControl['overlay']
   readonly changeOverlay: LoadBalancerControl['change']
+  readonly debugCount: DebugSource['count']
+  readonly debugRows: DebugSource['rows']
 }
 
 // --- pool -----------------------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
  * The agent as the rpc worker has it. Sessions, counters and session changes come from shared memory and the sync worker, names from the book that the
  * main thread pushes; the rest is asked of the main thread.
  */
+import type { DebugShape } from '../contract/debug.js'
 import { nameBook, timeoutOf } from '../config/index.js'
 import type { AgentServices, SessionFeed } from '../contract/services.js'
 import type { NativeTable } from '../native/binding.js'
@@ -20,13 +21,15 @@ export interface RemoteAgentOptions {
   readonly feed: SessionFeed
   /** Of the journal. */
   readonly epoch: string
+  /** Debug tables of the main thread. */
+  readonly debug: readonly DebugShape[]
   /** Ends what follows the main thread. */
   readonly signal: AbortSignal
   /** Of this thread's event loop. */
   readonly loopDelayP99Ms: () => number
 }
 
-export function remoteAgent ({ table, main, book, feed, epoch, signal, loopDelayP99Ms }: RemoteAgentOptions): AgentServices {
+export function remoteAgent ({ table, main, book, feed, epoch, debug, signal, loopDelayP99Ms }: RemoteAgentOptions): AgentServices {
   const dataplane = {
     sessions: createSessionStore(table, (app, phase) => timeoutOf(book().timeouts, app, phase)),
     telemetry: createTelemetry(table),
@@ -62,6 +65,7 @@ export function remoteAgent ({ table, main, book, feed, epoch, signal, loopDelay
     journal: remoteJournal(async (seen, over) => await main.call('events', [seen], over), epoch, signal),
     tell: (event) => { main.call('tell', [event]).catch(() => undefined) },
     names: nameBook(() => book().ids),
-    feed
+    feed,
+    debug: { shapes: debug, count: async (name, signal) => await main.call('debugCount', [name], signal), rows: async (name, ask, signal) => await main.call('debugRows', [name, ask], signal) }
   }
 }

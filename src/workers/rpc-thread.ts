@@ -3,8 +3,12 @@
  * and everything else of the agent goes on.
  */
 import { MessageChannel, Worker } from 'node:worker_threads'
+import type { DebugShape } from '../contract/debug.js'
 import { LockstepError } from '../contract/errors.js'
-import { answerCalls, type Answering } from './bridge.js'
+import { loopUse } from '../lib/loop-use.js'
+import type { WorkBook } from '../lib/work.js'
+import type { ThreadStatus } from '../telemetry/debug/process-tables.js'
+import { answerCalls, CALLS_MAX, type Answering } from './bridge.js'
 import { unpackError } from './errors.js'
 import type { Book, FromRpc, Listener, MainCalls, RpcWorkerData, ToRpc } from './protocol.js'
 
@@ -21,6 +25,8 @@ export interface RpcThreadOptions {
   /** Of the journal, for the life of the agent. */
   readonly epoch: string
   readonly calls: MainCalls
+  /** Tables that `calls` reads. */
+  readonly debug?: readonly DebugShape[]
   /** What runs now; later ones are pushed. */
   readonly book: Book
   /** A new listener of session changes, for each start. */
@@ -31,6 +37,8 @@ export interface RpcThreadOptions {
   readonly onDown: (error: unknown) => void
   /** It serves again. */
   readonly onUp: () => void
+  /** Told of the wait before another start. */
+  readonly work?: WorkBook
   /** The thread's program; default: rpc.ts. */
   readonly entry?: URL
 }
@@ -42,7 +50,10 @@ export interface RpcThread {
   readonly setServing: (on: boolean) => void
   /** Refuses new calls, lets running ones end for `graceMs`, then cuts them, removes the socket and ends the thread. */
   readonly close: (graceMs: number) => Promise<void>
+  readonly status: () => ThreadStatus
 }
+
+const PROCESS = 'gRPC worker'
 
 interface Live {
   readonly worker: Worker
@@ -50,6 +61,7 @@ interface Live {
   /** With what ended it. */
   readonly ended: Promise<unknown>
   readonly since: number
+  readonly busy: () => number
 }
 
 /** @throws what startRpcServer throws */
@@ -57,7 +69,7 @@ export async function startRpcThread (o: RpcThreadOptions): Promise<RpcThread> {
   let { book } = o
   let serving = false
   let closing = false
-  let failures = 0
+  let [failures, restarts] = [0, 0]
   let timer: NodeJS.Timeout | null = null
   let live: Live | null = null
   let starting: Promise<void> = Promise.resolve()
@@ -70,20 +82,24 @@ export async function startRpcThread (o: RpcThreadOptions): Promise<RpcThread> {
       if (closing) return
       if (performance.now() - begun.since > STABLE_MS) failures = 0
       o.onDown(error)
-      again()
+      again(error)
     })
+    o.work?.settled(PROCESS, '')
     if (begun.book !== book) begun.bridge.push(book)
     if (begun.serving !== serving) tell(begun, { kind: 'serving', on: serving })
   }
-  const again = (): void => {
+  const again = (cause: unknown): void => {
+    const wait = Math.min(RESTART_MS_MIN * 2 ** failures++, RESTART_MS_MAX)
+    restarts++
+    o.work?.wait(PROCESS, '', wait, cause)
     timer = setTimeout(() => {
       timer = null
       starting = start().then(o.onUp, (error: unknown) => {
         if (closing) return
         o.onDown(error)
-        again()
+        again(error)
       })
-    }, Math.min(RESTART_MS_MIN * 2 ** failures++, RESTART_MS_MAX))
+    }, wait)
   }
   await start()
   return {
@@ -95,6 +111,9 @@ export async function startRpcThread (o: RpcThreadOptions): Promise<RpcThread> {
       serving = on
       if (live !== null) tell(live, { kind: 'serving', on })
     },
+    status: () => ({
+      name: 'rpc', state: live === null ? 'starting again' : 'running', since: live === null ? null : Date.now() - (performance.now() - live.since), busy: live?.busy() ?? null, restarts, underWay: live?.bridge.underWay() ?? 0, most: CALLS_MAX, detail: 'calls to the main thread'
+    }),
     close: async (graceMs) => {
       closing = true
       if (timer !== null) clearTimeout(timer)
@@ -113,7 +132,7 @@ async function startWorker (o: RpcThreadOptions, book: Book, serving: boolean): 
   const { port1, port2 } = new MessageChannel()
   const bridge = answerCalls(port1, o.calls)
   const listener = o.listener()
-  const workerData: RpcWorkerData = { tableId: o.tableId, socketPath: o.socketPath, serving, book, bridge: port2, listener, epoch: o.epoch }
+  const workerData: RpcWorkerData = { tableId: o.tableId, socketPath: o.socketPath, serving, book, bridge: port2, listener, epoch: o.epoch, debug: o.debug ?? [] }
   const worker = new Worker(o.entry ?? new URL('./rpc.js', import.meta.url), { workerData, transferList: [port2, listener.port] })
   let failure: unknown = null
   worker.on('error', (error) => { failure = error })
@@ -131,7 +150,7 @@ async function startWorker (o: RpcThreadOptions, book: Book, serving: boolean): 
     })
   })
   await Promise.race([ready, ended.then((error) => { throw error as Error })])
-  return { worker, bridge, ended, since: performance.now(), book, serving }
+  return { worker, bridge, ended, since: performance.now(), busy: loopUse(worker.performance), book, serving }
 }
 
 async function stop (live: Live, graceMs: number): Promise<void> {

@@ -12,7 +12,7 @@ import type { Book, FromRpc, MainCalls, RpcWorkerData, ToRpc } from './protocol.
 
 const port = parentPort
 if (port === null) throw new Error('rpc.ts runs as a worker thread')
-const { tableId, socketPath, serving, bridge, listener, epoch, ...data } = workerData as RpcWorkerData
+const { tableId, socketPath, serving, bridge, listener, epoch, debug, ...data } = workerData as RpcWorkerData
 const tell = (message: FromRpc): void => { port.postMessage(message) }
 const onBug = (method: string, error: unknown): void => { tell({ kind: 'bug', method, error: packError(error) }) }
 
@@ -22,7 +22,7 @@ const loop = watchLoopDelay()
 const main = new Caller<MainCalls>(bridge, (pushed) => { book = pushed as Book })
 const feed = feedOf(listener, (app, phase) => timeoutOf(book.timeouts, app, phase), (error) => { onBug('Sessions.Watch', error) })
 const over = new AbortController()
-const services = remoteAgent({ table, main, book: () => book, feed, epoch, signal: over.signal, loopDelayP99Ms: () => loop.p99Ms() })
+const services = remoteAgent({ table, main, book: () => book, feed, epoch, debug, signal: over.signal, loopDelayP99Ms: () => loop.p99Ms() })
 let server: RpcServer | null = null
 
 /** Nothing stays open, so the thread ends; the table is let go by its environment, also under work that is still on its way. */

@@ -4,9 +4,12 @@ import { LockstepError } from '../contract/errors.js'
 import type { SessionChange } from '../contract/session.js'
 import { changesOf } from '../native/records.js'
 import type { Timeouts } from '../native/session-store.js'
+import { loopUse } from '../lib/loop-use.js'
+import type { ThreadStatus } from '../telemetry/debug/process-tables.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
 import type { ClusterSpec } from './cluster.js'
 import { packError, unpackError, type PackedError } from './errors.js'
+import { UNDER_WAY_MAX } from './outlets.js'
 import type { PairReport, PairSpec } from './pair.js'
 import type { FromSync, Listener, SyncWorkerData, ToSync } from './protocol.js'
 
@@ -23,6 +26,7 @@ export interface SyncThread {
   /** null: there is no peer. `anew`: lag is counted from here on. */
   readonly report: (anew?: boolean) => Promise<PairReport | null>
   readonly close: () => Promise<void>
+  readonly status: () => ThreadStatus
 }
 
 export interface SyncThreadOptions {
@@ -40,13 +44,19 @@ export interface SyncThreadOptions {
   readonly onProblem: (error: unknown) => void
 }
 
+/** Counters of the latest listeners. */
+const EARS_SHOWN = 4
+
 export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onObserved, onPair, onProblem }: SyncThreadOptions): SyncThread {
   const underWay = new SharedArrayBuffer(4)
   const waiting = new Int32Array(underWay)
   const worker = new Worker(new URL('./sync.js', import.meta.url), { workerData: { tableId, underWay } satisfies SyncWorkerData })
-  let closing = false
+  const [since, busy] = [Date.now(), loopUse(worker.performance)]
+  const ears: Int32Array[] = []
+  let [closing, gone] = [false, false]
   const exited = new Promise<void>(resolve => {
     worker.once('exit', (code) => {
+      gone = true
       if (!closing) onProblem(new LockstepError('bug', 'LS_E_BUG', 'the sync worker ended', { object: 'sync worker', found: `exit code ${code}`, next: 'restart the agent: session changes and policy logs are no longer read' }))
       resolve()
     })
@@ -83,6 +93,8 @@ export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onObserv
     listener: () => {
       const { port1, port2 } = new MessageChannel()
       const counter = new SharedArrayBuffer(4)
+      ears.push(new Int32Array(counter))
+      if (ears.length > EARS_SHOWN) ears.shift()
       worker.postMessage({ kind: 'listener', port: port1, underWay: counter } satisfies ToSync, [port1])
       return { port: port2, underWay: counter }
     },
@@ -104,6 +116,9 @@ export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onObserv
       worker.postMessage({ kind: 'report', anew } satisfies ToSync)
       return await Promise.race([answer, exited.then(() => null)])
     },
+    status: () => ({
+      name: 'sync', state: gone ? 'gone' : 'running', since, busy: gone ? null : busy(), restarts: 0, underWay: Atomics.load(waiting, 0), most: UNDER_WAY_MAX, detail: `messages to the main thread; to listeners: ${ears.map(ear => Atomics.load(ear, 0)).join(', ')}`
+    }),
     close: async () => {
       closing = true
       worker.postMessage({ kind: 'stop' } satisfies ToSync) // to a worker that is gone: nothing happens

@@ -39,6 +39,8 @@ export interface VppConnectionOptions<S extends StatsSegment> {
   /** In [0, 1). */
   readonly random: () => number
   readonly livenessMs?: number
+  /** It is tried again in so long, because of this; `null`: it is up, or nobody tries any more. */
+  readonly onWait?: (wait: { readonly ms: number, readonly reason: string } | null) => void
 }
 
 const FIRST_MS = 100
@@ -77,6 +79,7 @@ export class VppConnection<S extends StatsSegment> {
     this.ending.abort()
     if (this.timer !== null) clearTimeout(this.timer)
     this.down('closed')
+    this.o.onWait?.(null)
     await this.trying
   }
 
@@ -101,6 +104,7 @@ export class VppConnection<S extends StatsSegment> {
       await this.o.onUp(life)
       if (this.life !== life) return
       this.current = { state: 'up', identity, sinceMs: this.o.nowMs() }
+      this.o.onWait?.(null)
       this.pinger = setInterval(() => { client?.call('control_ping_51077d14', {}).catch((error: unknown) => { if (this.life === life) this.down(text(error)) }) }, this.o.livenessMs ?? LIVENESS_MS)
     } catch (error) {
       if (this.life === null || this.life.client !== client) {
@@ -130,6 +134,7 @@ export class VppConnection<S extends StatsSegment> {
     this.current = { state: 'down', reason, tries: this.tries, sinceMs: since }
     if (this.closed) return
     if (this.timer !== null) clearTimeout(this.timer)
+    this.o.onWait?.({ ms: wait, reason })
     this.timer = setTimeout(() => {
       this.timer = null
       void this.attempt()

@@ -12,6 +12,7 @@ import { fromNative, native } from '../../native/errors.js'
 import type { Forwarder, Program } from '../table/forwarder.js'
 import { VppClient, type VppTransport } from './client.js'
 import { vppCapabilities } from './capabilities.js'
+import type { WorkBook } from '../../lib/work.js'
 import { VppConnection, type VppLife } from './connection.js'
 import { VppInterfaces } from './interfaces.js'
 import { LbSink, type LbSinkOptions, type Tell } from './lb/sink.js'
@@ -42,6 +43,8 @@ export interface VppForwarderOptions {
   readonly nowMs: () => number
   readonly tell: Tell
   readonly count: LbSinkOptions['count']
+  /** Told of the wait before it is tried again. */
+  readonly work?: WorkBook
 }
 
 /** Sessions of its NAT stand in the session table, and end when VPP says so. */
@@ -94,7 +97,11 @@ export class VppForwarder implements Forwarder {
         this.o.table.programmed(false, this.nat !== null)
         this.o.tell('vpp-disconnect', { reason })
       },
-      nowMs, random: Math.random
+      nowMs, random: Math.random,
+      onWait: (wait) => {
+        if (wait === null) this.o.work?.settled('vpp', '')
+        else this.o.work?.wait('vpp', '', wait.ms, wait.reason)
+      }
     })
     await this.connection.start()
   }

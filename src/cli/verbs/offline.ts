@@ -59,22 +59,24 @@ function addGateway (parent: Command, cli: Cli): void {
   offlineVerb(parent, {
     usage: 'gateway',
     summary: 'Serve metrics and gRPC over TCP for an agent, without privileges',
-    about: 'HTTP: /metrics and /healthz. gRPC: everything the agent serves. Where it listens is asked of the agent once, unless both --http and --grpc say it. Plain TCP is for loopback only and has the role viewer unless --role says otherwise; other addresses need --tls-cert, --tls-key and --tls-ca, and the role stands in the client certificate as OU (viewer, operator or admin). Started as root it opens its listeners, then becomes --user. SIGHUP reads the TLS files again, if --user may.',
+    about: 'HTTP: /metrics, /healthz and the debug pages at /debug. gRPC: everything the agent serves. Where it listens is asked of the agent once, unless both --http and --grpc say it. Plain TCP is for loopback only and has the role viewer unless --role says otherwise; other addresses need --tls-cert, --tls-key and --tls-ca, and the role stands in the client certificate as OU (viewer, operator or admin). Started as root it opens its listeners, then becomes --user. SIGHUP reads the TLS files again, if --user may.',
     examples: ['gateway', 'gateway --http 0.0.0.0:9461 --grpc 0.0.0.0:50461 --tls-cert gw.crt --tls-key gw.key --tls-ca clients.crt', 'gateway --grpc off']
   })
     .option('--socket <path>', 'socket of the agent')
     .option('--http <address:port>', 'metrics and health; off: none (default: agent.gateway.metrics of the running configuration)')
     .option('--grpc <address:port>', 'gRPC over TCP; off: none (default: agent.gateway.grpc)')
+    .option('--debug <address:port>', 'debug pages by a listener of their own; off: none (default: /debug beside the metrics)')
+    .option('--debug-link <name=url>', 'a link out of the debug pages, [TABLE/]NAME=https://HOST/...{column}; may be repeated', (value: string, before: readonly string[] = []) => [...before, value])
     .option('--role <role>', 'role of callers on plain loopback: viewer, operator or admin', 'viewer')
     .option('--user <name>', 'run as this user when started as root', 'nobody')
     .option('--tls-cert <file>', 'certificate of the gateway (PEM)')
     .option('--tls-key <file>', 'its key (PEM)')
     .option('--tls-ca <file>', 'authorities of client certificates (PEM)')
-    .action(action(cli, async (o: { socket?: string, http?: string, grpc?: string, role: string, user: string, tlsCert?: string, tlsKey?: string, tlsCa?: string }) => {
+    .action(action(cli, async (o: { socket?: string, http?: string, grpc?: string, debug?: string, debugLink?: readonly string[], role: string, user: string, tlsCert?: string, tlsKey?: string, tlsCa?: string }) => {
       const { gatewayMain } = await load('gateway')
       const at = await gatewayListeners(cli.io, o)
       if (at === null) return exitCode.ok
-      return await gatewayMain({ ...o, http: at.http.at, grpc: at.grpc.at, named: { http: at.http.named, grpc: at.grpc.named }, socketPath: await socketPathOf(cli.io, o), // A reader that has gone is no reason to stop serving.
+      return await gatewayMain({ ...o, debugLinks: o.debugLink, http: at.http.at, grpc: at.grpc.at, named: { http: at.http.named, grpc: at.grpc.named }, socketPath: await socketPathOf(cli.io, o), // A reader that has gone is no reason to stop serving.
         onReady: (text) => { cli.io.out(`${text}\n`).catch(() => {}) }, onNote: (text) => { cli.io.err(`${text}\n`) }, signal: cli.io.signal })
     }))
 }

@@ -32,6 +32,10 @@ export class Subscription<V> {
     })
   }
 
+  /** Of the last commit or progress that the reader was told. */
+  get at (): number { return this.told }
+  /** Keys that it was not told of yet. */
+  get lag (): number { return this.pending.size }
   get ready (): boolean { return !this.opened || this.pending.size > 0 }
 
   /** What is pending now, whole; nothing when nothing is. */

@@ -5,6 +5,7 @@ import { ObjectKind, WatchBegin, type ObjectMessage, type ObjectMessages, type O
 import type { BeginReason, WatchMessage } from '../../lib/watch/messages.js'
 import { Subscription } from '../../lib/watch/subscription.js'
 import { streaming, type OnBug, type StreamContext } from '../handler.js'
+import type { Subscribers } from '../subscribers.js'
 import { Seats } from '../turns.js'
 import type { Sources, Watched } from './kinds.js'
 
@@ -17,7 +18,7 @@ const AGE_MS = 20 * 60_000
 
 export interface ObjectsTimes { readonly progressMs: number, readonly ageMs: number }
 
-export function objectsImplementation (sources: Sources, onBug: OnBug, times: ObjectsTimes = { progressMs: PROGRESS_MS, ageMs: AGE_MS }): UntypedServiceImplementation {
+export function objectsImplementation (sources: Sources, subscribers: Subscribers, onBug: OnBug, times: ObjectsTimes = { progressMs: PROGRESS_MS, ageMs: AGE_MS }): UntypedServiceImplementation {
   const seats = new Seats('watchers of objects', WATCHERS_MAX)
   return {
     watch: streaming<ObjectsWatchRequest, ObjectMessages>(onBug, async (request, context) => {
@@ -27,7 +28,7 @@ export function objectsImplementation (sources: Sources, onBug: OnBug, times: Ob
       await seats.hold(async () => {
         const { collection, release } = await source.hold()
         try {
-          await serve(collection, request, context, times)
+          await serve(collection, request, context, subscribers, times)
         } finally {
           release()
         }
@@ -36,10 +37,12 @@ export function objectsImplementation (sources: Sources, onBug: OnBug, times: Ob
   }
 }
 
-async function serve (collection: ConstructorParameters<typeof Subscription<Watched>>[0], { kind, keys, token }: ObjectsWatchRequest, { signal, send }: StreamContext<ObjectMessages>, { progressMs, ageMs }: ObjectsTimes): Promise<void> {
+async function serve (collection: ConstructorParameters<typeof Subscription<Watched>>[0], { kind, keys, token }: ObjectsWatchRequest, { signal, send, caller }: StreamContext<ObjectMessages>, subscribers: Subscribers, { progressMs, ageMs }: ObjectsTimes): Promise<void> {
   let wake: () => void = () => undefined
   const sorted = [...new Set(keys)].sort()
   const of = new Subscription(collection, { keys: sorted.length === 0 ? null : new Set(sorted), scope: JSON.stringify([kind, sorted]), token, onPending: () => { wake() } })
+  let resyncs = 0
+  const leave = subscribers.enter('Objects', `${ObjectKind[kind].replace('OBJECT_KIND_', '').toLowerCase()}${sorted.length === 0 ? '' : ` (${sorted.length} keys)`}`, caller, () => ({ position: of.at, lag: of.lag, lost: 0, resyncs, detail: `epoch ${collection.epoch}` }))
   const onAbort = (): void => { wake() }
   signal.addEventListener('abort', onAbort)
   const until = performance.now() + ageMs * (0.75 + Math.random() / 2)
@@ -55,9 +58,11 @@ async function serve (collection: ConstructorParameters<typeof Subscription<Watc
         wake = () => undefined
         if (!of.ready) steps.push(of.progress())
       }
+      if (steps.some(({ kind }) => kind === 'begin')) resyncs++
       for (let at = 0; at < steps.length; at += STEPS_MAX) await send({ messages: steps.slice(at, at + STEPS_MAX).map(message => ({ message: messageOf(message) })) })
     }
   } finally {
+    leave()
     signal.removeEventListener('abort', onAbort)
     of.close()
   }

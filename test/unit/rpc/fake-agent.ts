@@ -7,6 +7,7 @@ import type {
 } from '../../../src/contract/services.js'
 import { counter, drop } from '../../../src/generated/codes.js'
 import { layout } from '../../../src/generated/layout.js'
+import { DebugRegistry } from '../../../src/telemetry/debug/registry.js'
 import { Journal } from '../../../src/telemetry/journal.js'
 import { remoteJournal } from '../../../src/workers/event-bridge.js'
 import { FakeCluster } from './fake-cluster.js'
@@ -29,6 +30,8 @@ export interface FakeAgent {
   /** Hands records to every watcher. */
   readonly publish: (records: Uint8Array, lost?: number) => void
   readonly watchers: () => number
+  /** Tables of another thread; register before a server starts. */
+  readonly debug: DebugRegistry
 }
 
 export function createFakeAgent (rows = 1000): FakeAgent {
@@ -37,6 +40,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
   const cluster = new FakeCluster()
   const loadBalancer = new FakeLoadBalancer()
   const journal = new Journal()
+  const debug = new DebugRegistry()
   const subscribers = new Set<(records: Uint8Array, lost: number) => void>()
   const names: FakeAgent['names'] = {
     zone: { 1: 'clients', 2: 'servers' }, policy: { 1: 'allow-web' }, vip: { 1: 'web', 2: 'dns' }, real: { 11: 'web/a', 12: 'dns/a' },
@@ -66,6 +70,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     counters,
     names,
     nat,
+    debug,
     info: {
       version: '0.1.0', node: 'edge-1', instance: 'default', pid: process.pid, startedAt: 1_700_000_000_000, backend: 'userspace', generation: 7,
       state: 'running', reasons: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25, rpcLoopDelayP99Ms: 2.5, switches: { done: 2, forced: 1, refused: 1, failed: 0, lastHandOverUs: 5123 }, cluster: [], gateway: { grpc: '127.0.0.1:50461', metrics: null }, program: null
@@ -94,7 +99,8 @@ export function createFakeAgent (rows = 1000): FakeAgent {
       feed: {
         subscribe: (onBatch) => { subscribers.add(onBatch); return () => { subscribers.delete(onBatch) } },
         decode: decodeFakeRecords
-      }
+      },
+      debug
     }
   }
   return agent

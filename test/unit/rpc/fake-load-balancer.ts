@@ -21,8 +21,8 @@ export class FakeLoadBalancer implements LoadBalancerControl {
   ]
 
   targetList: readonly TargetStatus[] = [
-    { id: 'http/10.0.0.2:8080', check: 'http', type: 'http', address: '10.0.0.2', port: 8080, state: 'down', count: 1, sharePct: 75, since: 1_700_000_000_000, last: { ok: false, code: 'status', detail: 'status 503, expected 200-399', tookMs: 1.5, at: 1_700_000_001_000 }, passed: 10, failed: 3, results: { ok: 10, status: 2, timeout: 1 }, tookMs: 26, changes: [{ from: 'up', to: 'down', count: 1 }], history: [{ at: 1_700_000_000_000, from: 'up', to: 'down', code: 'status', detail: 'status 503, expected 200-399' }] },
-    { id: 'dns/10.0.0.1:53', check: 'dns', type: 'dns', address: '10.0.0.1', port: 53, state: 'unknown', count: 0, sharePct: 100, since: 1_700_000_000_000, last: null, passed: 0, failed: 0, results: {}, tookMs: 0, changes: [], history: [] }
+    { id: 'http/10.0.0.2:8080', check: 'http', type: 'http', address: '10.0.0.2', port: 8080, state: 'down', count: 1, sharePct: 75, since: 1_700_000_000_000, last: { ok: false, code: 'status', detail: 'status 503, expected 200-399', tookMs: 1.5, at: 1_700_000_001_000 }, passed: 10, failed: 3, probing: false, nextAt: 1_700_000_002_000, results: { ok: 10, status: 2, timeout: 1 }, tookMs: 26, changes: [{ from: 'up', to: 'down', count: 1 }], history: [{ at: 1_700_000_000_000, from: 'up', to: 'down', code: 'status', detail: 'status 503, expected 200-399' }] },
+    { id: 'dns/10.0.0.1:53', check: 'dns', type: 'dns', address: '10.0.0.1', port: 53, state: 'unknown', count: 0, sharePct: 100, since: 1_700_000_000_000, last: null, passed: 0, failed: 0, probing: false, nextAt: null, results: {}, tookMs: 0, changes: [], history: [] }
   ]
 
   laid: Overlay = noOverlay

@@ -7,7 +7,7 @@ import { clusterCalls } from '../../../src/workers/cluster-bridge.js'
 import type { AgentServices } from '../../../src/contract/services.js'
 import type { MainCalls } from '../../../src/workers/protocol.js'
 
-export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config, cluster, loadBalancer: lb, tell }: AgentServices, events = new ClusterLog(), balancing = new EventLog(balancingLost), journal = new Journal()): MainCalls {
+export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config, cluster, loadBalancer: lb, tell, debug }: AgentServices, events = new ClusterLog(), balancing = new EventLog(balancingLost), journal = new Journal()): MainCalls {
   return {
     info, probeAll, switchBackend, links: async () => await dataplane().links(),
     status: config.status, text: config.text, check: config.check, apply: config.apply, confirm: config.confirm, rollback: config.rollback,
@@ -15,6 +15,7 @@ export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config,
     vips: async () => await lb.vips(), targets: async () => await lb.targets(), operateTarget: async (id, input) => await lb.operate(id, input),
     loadBalancerEvents: balancing.after, readBack: async () => await lb.readBack(), reconcile: async () => await lb.reconcile(),
     events: journal.after, tell, overlay: async () => await lb.overlay(), changeOverlay: async (change, signal) => await lb.change(change, signal),
+    debugCount: debug.count, debugRows: debug.rows,
     ...clusterCalls(() => cluster, events)
   }
 }

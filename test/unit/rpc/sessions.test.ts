@@ -8,6 +8,7 @@ import { SessionFilter } from '../../../src/generated/proto/lockstep/v1/session.
 import { call, messages, type AgentConnection } from '../../../src/cli/client.js'
 import type { RemoteError } from '../../../src/cli/remote-error.js'
 import { SessionBatchEncoder } from '../../../src/rpc/session-batch.js'
+import { Subscribers } from '../../../src/rpc/subscribers.js'
 import { watchSessions } from '../../../src/rpc/session-watch.js'
 import { createFakeAgent } from './fake-agent.js'
 import { fakeId, fakeRecords, fakeRow, packColumns } from './fake-sessions.js'
@@ -283,7 +284,7 @@ t.test('a watcher whose filter hides everything still hears every so often', asy
   const abort = new AbortController()
   const sent: SessionChanges[] = []
   const publish = setInterval(() => agent.publish(fakeRecords([3])), 5)
-  const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' } }, { signal: abort.signal, caller: null, send: async (m) => { sent.push(m) } }, 100)
+  const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' } }, { signal: abort.signal, caller: null, send: async (m) => { sent.push(m) } }, new Subscribers(), 100)
   t.ok(await until(() => sent.length >= 4))
   clearInterval(publish)
   abort.abort(new Error('over'))

@@ -8,7 +8,7 @@ import { createMaglevMetrics } from '../../../src/telemetry/maglev-metrics.js'
 const real = (name: string, address: string, target: string | null): RealStatus => ({ name, pool: 'main', address, port: 80, configuredWeight: 50, weight: 0, state: 'down', target })
 const vip = (name: string, reals: readonly RealStatus[]): VipStatus => ({ name, address: '192.0.2.1/32', port: 80, protocol: 6, mode: 'nat', redundancyGroup: 0, state: 'up', pool: 'main', reals })
 const target = (id: string): TargetStatus => ({
-  id, check: 'web', type: 'http', address: '10.0.0.1', port: 80, state: 'down', count: 2, sharePct: 100, since: 0, last: null, passed: 7, failed: 3, results: { ok: 7, status: 2, timeout: 1 }, tookMs: 1500,
+  id, check: 'web', type: 'http', address: '10.0.0.1', port: 80, state: 'down', count: 2, sharePct: 100, since: 0, last: null, passed: 7, failed: 3, probing: false, nextAt: null, results: { ok: 7, status: 2, timeout: 1 }, tookMs: 1500,
   changes: [{ from: 'unknown', to: 'up', count: 1 }, { from: 'up', to: 'down', count: 2 }], history: []
 })
 
