@@ -9,6 +9,7 @@ import {
 import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
 import { ClusterClient } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigClient } from '../generated/proto/lockstep/v1/config.js'
+import { DebugClient } from '../generated/proto/lockstep/v1/debug.js'
 import { EventsClient } from '../generated/proto/lockstep/v1/events.js'
 import { LoadBalancerClient } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
@@ -33,6 +34,7 @@ export interface AgentConnection {
   readonly agent: AgentClient
   readonly cluster: ClusterClient
   readonly config: ConfigClient
+  readonly debug: DebugClient
   readonly events: EventsClient
   readonly loadBalancer: LoadBalancerClient
   readonly sessions: SessionsClient
@@ -47,11 +49,12 @@ export function connectAgent (target: string, channelCredentials: ChannelCredent
   const shared: ClientOptions = { ...options, channelOverride: agent.getChannel() }
   const cluster = new ClusterClient(target, channelCredentials, shared)
   const config = new ConfigClient(target, channelCredentials, shared)
+  const debug = new DebugClient(target, channelCredentials, shared)
   const events = new EventsClient(target, channelCredentials, shared)
   const loadBalancer = new LoadBalancerClient(target, channelCredentials, shared)
   const sessions = new SessionsClient(target, channelCredentials, shared)
   const telemetry = new TelemetryClient(target, channelCredentials, shared)
-  return { agent, cluster, config, events, loadBalancer, sessions, telemetry, close: () => agent.close() }
+  return { agent, cluster, config, debug, events, loadBalancer, sessions, telemetry, close: () => agent.close() }
 }
 
 const cancelOn = (signal: AbortSignal): Interceptor => (options, nextCall) => {

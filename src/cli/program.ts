@@ -10,6 +10,7 @@ import { Interrupted, type CliIo } from './io.js'
 import { addAgent, packageVersion } from './verbs/agent.js'
 import { addCluster } from './verbs/cluster.js'
 import { addConfig } from './verbs/config.js'
+import { addDebug } from './verbs/debug.js'
 import { addDoctor } from './verbs/doctor.js'
 import { addImport } from './verbs/import.js'
 import { addLoadBalancer } from './verbs/load-balancer.js'
@@ -71,6 +72,7 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
   addTelemetry(program, cli)
   addWatch(program, cli)
   addEvents(program, cli)
+  addDebug(program, cli)
   addCompletion(program, cli)
   return program
 }

@@ -69,7 +69,7 @@ export interface DebugRows {
 
 export interface DebugTable extends DebugShape {
   /** How many, when that costs less than the rows. */
-  readonly count?: () => number | Promise<number>
+  readonly count?: (signal: AbortSignal) => number | Promise<number>
   readonly rows: (ask: DebugAsk, signal: AbortSignal) => DebugRows | Promise<DebugRows>
 }
 

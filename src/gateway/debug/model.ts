@@ -1,8 +1,9 @@
 /** A debug page before it is written: HTML and JSON are made of this, and of nothing else. */
-import { debugTones, debugTypes, type DebugCell, type DebugColumn, type DebugTone, type DebugType } from '../../contract/debug.js'
-import type { DebugCell as CellMessage, DebugColumn as ColumnMessage, DebugListTablesResponse, DebugRow as RowMessage } from '../../generated/proto/lockstep/v1/debug.js'
+import type { ReadRow } from '../../client/debug-reading.js'
+import type { DebugColumn } from '../../contract/debug.js'
+import type { DebugListTablesResponse } from '../../generated/proto/lockstep/v1/debug.js'
 
-export interface Row { readonly key: string, readonly cells: readonly DebugCell[], readonly tone: DebugTone }
+export type Row = ReadRow
 
 /** What the query string asks of a table. */
 export interface Query {
@@ -63,19 +64,3 @@ export interface Page {
 }
 
 export const emptySection = { columns: [], rows: [], error: '', matched: 0, sample: false, unread: 0, tookMs: 0, source: '', query: null, leads: '', external: [], shape: 'table' } as const
-
-const isType = (type: string): type is DebugType => debugTypes.some(one => one === type)
-const isTone = (tone: string): tone is DebugTone => debugTones.some(one => one === tone)
-
-export const columnOf = ({ name, type, tables }: ColumnMessage): DebugColumn => ({ name, type: isType(type) ? type : 'text', tables })
-
-export function rowOf ({ cells, tone }: RowMessage): Row {
-  const values = cells.map(cellOf)
-  const [first = null] = values
-  return { key: typeof first === 'string' || typeof first === 'number' ? String(first) : '', cells: values, tone: isTone(tone) ? tone : '' }
-}
-
-function cellOf ({ value }: CellMessage): DebugCell {
-  if (value === undefined) return null
-  return value.$case === 'links' ? value.value.links : value.value
-}

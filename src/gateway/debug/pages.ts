@@ -3,6 +3,7 @@
  * (here): whoever asks for JSON gets the same cells. Nothing can be changed by a page, and nothing of it needs a script.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { plainRow } from '../../client/debug-reading.js'
 import type { DebugCell } from '../../contract/debug.js'
 import { toJson } from '../../lib/json.js'
 import type { AgentTargets } from '../agent-target.js'
@@ -146,7 +147,7 @@ export function jsonOf ({ title, agent, path, head, error, sections, without }: 
     title, agent, path, schema: head?.schema ?? null, head, error, without,
     sections: sections.map(({ name, about, columns, rows, error, matched, sample, unread, tookMs, at, source, external }) => ({
       name, about, columns, error, matched, sample, unread, tookMs, at, source, external,
-      rows: rows.map(({ key, tone, cells }) => ({ key, tone, cells: Object.fromEntries(columns.map((column, i) => [column.name, cells[i] ?? null])) }))
+      rows: rows.map(row => plainRow(columns, row))
     }))
   })}\n`
 }

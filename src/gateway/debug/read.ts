@@ -1,12 +1,13 @@
 /** What a page shows, asked of an agent: its parts in parallel, each within a second, and what fails stands where it would have been. */
 import { credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js'
+import { columnOf, rowOf } from '../../client/debug-reading.js'
 import type { DebugCell, DebugColumn, DebugLink } from '../../contract/debug.js'
 import { DebugClient, type DebugListTablesResponse, type DebugQuery, type DebugReading, type DebugTableShape } from '../../generated/proto/lockstep/v1/debug.js'
 import { cellText } from '../../lib/debug-text.js'
 import type { AgentTarget } from '../agent-target.js'
 import { roles, type Role } from '../roles.js'
 import { externalsOf, type Template } from './external.js'
-import { columnOf, emptySection, rowOf, type Head, type Page, type Query, type Section } from './model.js'
+import { emptySection, type Head, type Page, type Query, type Section } from './model.js'
 
 /** For each part of a page. */
 export const SECTION_MS = 1000

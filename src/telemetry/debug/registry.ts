@@ -31,7 +31,7 @@ export class DebugRegistry implements DebugSource {
   /** Tables of another thread, too. */
   mount (other: DebugSource): void {
     for (const shape of other.shapes) {
-      this.register({ ...shape, count: async () => await other.count(shape.name, AbortSignal.timeout(this.limitMs)), rows: async (ask, signal) => await other.rows(shape.name, ask, signal) })
+      this.register({ ...shape, count: async (signal) => await other.count(shape.name, signal), rows: async (ask, signal) => await other.rows(shape.name, ask, signal) })
     }
   }
 
@@ -40,7 +40,7 @@ export class DebugRegistry implements DebugSource {
   }
 
   readonly count = async (name: string, signal: AbortSignal): Promise<number> => await this.within(name, signal, async (table, until) => {
-    if (table.count !== undefined) return await table.count()
+    if (table.count !== undefined) return await table.count(until)
     const { rows, more } = await table.rows({ filters: [], key: null, refers: null, most: Infinity }, until)
     return rows.length + (more ?? 0)
   })

@@ -15,7 +15,7 @@ export interface TableSpec<R> {
   /** All there are, or some of them and how many more (`null`: nobody knows). */
   readonly read: (ask: DebugAsk, signal: AbortSignal) => Found<R> | Promise<Found<R>>
   readonly tone?: (row: R) => DebugTone
-  readonly count?: () => number | Promise<number>
+  readonly count?: (signal: AbortSignal) => number | Promise<number>
 }
 export type Found<R> = readonly R[] | { readonly part: readonly R[], readonly more: number | null }
 
