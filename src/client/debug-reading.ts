@@ -17,7 +17,7 @@ export function rowOf ({ cells, tone }: RowMessage): ReadRow {
 }
 
 function cellOf ({ value }: CellMessage): DebugCell {
-  if (value === undefined) return null
+  if (value === undefined || (value.$case === 'number' && !Number.isFinite(value.value))) return null
   return value.$case === 'links' ? value.value.links : value.value
 }
 

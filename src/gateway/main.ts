@@ -35,6 +35,8 @@ export interface GatewayOptions {
   readonly debug?: string | undefined
   /** Links out of them. */
   readonly debugLinks?: readonly string[] | undefined
+  /** For tests: how long a part of such a page may take. */
+  readonly debugMs?: number
 }
 
 export interface Gateway {
@@ -67,7 +69,7 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
     }
   }
   const proxy = grpc === null ? null : createGrpcProxy({ socketPath, tls, plainRole: role, ...(options.patience === undefined ? {} : { patience: options.patience }) })
-  const debug = options.debug === 'off' ? null : createDebugSurface({ targets: new Map([['local', { address: `unix:${socketPath}` }]]), links: options.debugLinks ?? [], tls, plainRole: role })
+  const debug = options.debug === 'off' ? null : createDebugSurface({ targets: new Map([['local', { address: `unix:${socketPath}` }]]), links: options.debugLinks ?? [], tls, plainRole: role, ...(options.debugMs === undefined ? {} : { limitMs: options.debugMs }) })
   const surface = http === null ? null : createHttpSurface(socketPath, tls, debugAt === null ? debug : null)
   const own = debugAt === null ? null : debug?.server() ?? null
   let serving = false

@@ -51,7 +51,7 @@ function sectionHtml (page: Page, section: Section): string {
   const { name, about, error, rows, shape, leads } = section
   const heading = `<h2>${leads === 'rows' ? anchor(hrefOf(page.agent, name), name) : escape(name)} <small>${escape(about)}</small></h2>`
   const body = error !== '' ? `<p class="error">${escape(error)}</p>` : shape === 'object' ? objectHtml(page, section) : rows.length === 0 && section.query === null ? '<p class="none">None.</p>' : tableHtml(page, section)
-  return `<section id="${escape(name)}">${heading}\n${body}\n${footer(section)}</section>`
+  return `<section id="${shape === 'object' ? 'object' : escape(name)}">${heading}\n${body}\n${footer(section)}</section>`
 }
 
 /** Of the page that a row leads to. */

@@ -21,11 +21,12 @@ export interface DebugSurfaceOptions {
   readonly links: readonly string[]
   readonly tls: TlsSettings | null
   readonly plainRole: Role
+  readonly limitMs?: number
 }
 
 /** @throws invalid LS_G_LINK */
-export function createDebugSurface ({ targets, links, tls, plainRole }: DebugSurfaceOptions): DebugSurface {
-  const pages = debugPages({ targets, templates: links.map(parseTemplate) })
+export function createDebugSurface ({ targets, links, tls, plainRole, ...limit }: DebugSurfaceOptions): DebugSurface {
+  const pages = debugPages({ targets, templates: links.map(parseTemplate), ...limit })
   const roleOf = (request: IncomingMessage): Role => tls === null ? plainRole : callerOf((request.socket as TLSSocket).getPeerCertificate())?.role ?? 'viewer'
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     pages.answer(request, response, roleOf(request)).catch((error: unknown) => {
