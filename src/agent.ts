@@ -327,7 +327,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
         },
         renumber: async (least, signal) => { if (await cluster?.authority() === agent.node) await authority.renumber(least, signal) }
       },
-      rings: () => dataplane.loadBalancer.ringHashes(), watch: clusterEvents.watch,
+      rings: () => dataplane.loadBalancer.ringHashes(), watch: clusterEvents.watch, work,
       onEvent: (event) => {
         const { at, name, rg, peer, fields } = event
         clusterEvents.tell(event)

@@ -14,6 +14,7 @@ import { startMonitors, type GroupMonitors, type MonitorFacts } from '../ha/moni
 import type { Self } from '../ha/sync/engine.js'
 import type { Credentials } from '../ha/sync/socket.js'
 import { monotonicMs } from '../lib/monotonic.js'
+import type { WorkBook } from '../lib/work.js'
 import { Caller } from './bridge.js'
 import type { ClusterCalls, ClusterPush, GroupFacts } from './cluster.js'
 import { exchangeConfigs } from './config-exchange.js'
@@ -41,6 +42,8 @@ export interface ClusterThreadOptions {
   /** VIP -> hash of the ring in force. */
   readonly rings: () => ReadonlyMap<string, bigint>
   readonly onEvent: (event: ClusterEvent) => void
+  /** Told of the wait before a refused configuration is sent again. */
+  readonly work?: WorkBook
   /** Of the log that `onEvent` fills. */
   readonly watch: ClusterControl['watch']
 }
@@ -104,7 +107,11 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
       const mine = o.config.shared()
       return s.groups.find(g => g.rg === 0)?.owner === node && (s.sync.state === 'differs' || (s.sync.state === 'up' && (inAnyCase || (mine !== null && s.peers[0]?.generation !== null && s.peers[0]?.generation !== mine.generation))))
     },
-    onAnswer: (generation, refusal) => { tell({ at: Date.now(), name: refusal === '' ? 'config.followed' : 'config.refused', rg: null, peer, fields: { generation, ...(refusal === '' ? {} : { reason: refusal }) } }) },
+    onAnswer: (generation, refusal, againMs) => {
+      if (refusal === '') o.work?.settled('configuration', peer)
+      else o.work?.wait('configuration', peer, againMs, refusal)
+      tell({ at: Date.now(), name: refusal === '' ? 'config.followed' : 'config.refused', rg: null, peer, fields: { generation, ...(refusal === '' ? {} : { reason: refusal }) } })
+    },
     onFollowed: (generation, refusal) => { tell({ at: Date.now(), name: refusal === '' ? 'config.applied' : 'config.failed', rg: null, peer, fields: { generation, ...(refusal === '' ? {} : { reason: refusal }) } }) }
   })
 

@@ -29,8 +29,8 @@ export interface ConfigExchangeOptions {
   readonly say: (type: 'config' | 'configAck', body: Uint8Array) => Promise<boolean>
   /** This node owns group 0, and its peer is connected with another generation or other ids than ours, or in any case. */
   readonly wanted: (inAnyCase: boolean) => Promise<boolean>
-  /** `refusal` '': applied. */
-  readonly onAnswer: (generation: number, refusal: string) => void
+  /** `refusal` '': applied; else it is sent again in so long. */
+  readonly onAnswer: (generation: number, refusal: string, againMs: number) => void
   readonly onFollowed: (generation: number, refusal: string) => void
 }
 
@@ -69,7 +69,7 @@ export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
     sentOverlay = digest
     sentAt = performance.now()
     const body = Config.encode({ generation: BigInt(mine.generation), text: mine.text, author: mine.author, comment: mine.comment, ids: JSON.stringify(mine.ids), overlay }).finish()
-    if (body.length > BODY_MAX) o.onAnswer(mine.generation, `it has ${body.length} bytes with its ids, and ${BODY_MAX} can be sent`)
+    if (body.length > BODY_MAX) o.onAnswer(mine.generation, `it has ${body.length} bytes with its ids, and ${BODY_MAX} can be sent`, pauseMs)
     else await o.say('config', body)
   }
   const look = (): void => {
@@ -118,7 +118,7 @@ export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
       answeredOverlay = ack.overlay
       pauseMs = AGAIN_MS
     } else pauseMs = Math.min(2 * pauseMs, AGAIN_MS_MAX)
-    o.onAnswer(Number(ack.generation), ack.refusal)
+    o.onAnswer(Number(ack.generation), ack.refusal, pauseMs)
   }
 
   const timer = setInterval(look, AGAIN_MS)
