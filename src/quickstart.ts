@@ -180,6 +180,7 @@ ${what}
 
   gRPC       unix:${agent.socketPath}${gateway?.grpc == null ? '' : `   and ${gateway.grpc}`} (reflection on)
 ${gateway?.metrics == null ? '' : `  metrics    http://${gateway.metrics}/metrics
+  debug      http://${gateway.metrics}/debug
 `}
 Try in a second shell:
   npx lockstep sessions list${flags}

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { startAgent as startHere } from '../../src/agent.js'
 import { AgentState, type AgentGetInfoResponse } from '../../src/generated/proto/lockstep/v1/agent.js'
 import { ConfigText, type ConfigCheckResponse, type ConfigGetTextResponse } from '../../src/generated/proto/lockstep/v1/config.js'
+import { DebugClient, type DebugGetTableResponse } from '../../src/generated/proto/lockstep/v1/debug.js'
 import { EventsClient, type EventMessages } from '../../src/generated/proto/lockstep/v1/events.js'
 import type { SessionsCountResponse } from '../../src/generated/proto/lockstep/v1/sessions.js'
 import type { TelemetrySnapshotResponse } from '../../src/generated/proto/lockstep/v1/telemetry.js'
@@ -65,6 +66,16 @@ t.test('a worker that dies is told about, and comes back with names and sessions
   t.match(lines.join(''), /the gRPC worker ended; it is started again/)
   t.match(lines.join(''), /the gRPC worker serves again/)
   await until('its recovery to be known', async () => (await info(calls)).state === AgentState.AGENT_STATE_RUNNING)
+  const debug = new DebugClient(`unix:${p.socket}`, credentials.createInsecure())
+  t.teardown(() => { debug.close() })
+  const cells = async (table: string): Promise<unknown> => {
+    const { reading } = await ask<DebugGetTableResponse>(done => debug.getTable({ query: { table, filters: [], sort: '', offset: 0, limit: 10, key: '', refers: undefined } }, done))
+    return reading?.rows.map(row => row.cells.map(({ value }) => value?.value))
+  }
+  const seen = new Map<string, unknown>()
+  for (const table of ['threads', 'back-offs']) await until(table, async () => await cells(table).then((found) => { seen.set(table, found); return true }, () => false))
+  t.match(seen.get('threads'), [['main'], ['rpc', 'running', Number, Number, 1], ['sync', 'running']], 'a restart is counted')
+  t.same(seen.get('back-offs'), [], 'and nobody waits any more')
   const { blocks } = await ask<TelemetrySnapshotResponse>(done => calls.telemetry.snapshot({ blocks: ['policy'], zeros: false }, done))
   t.ok(blocks[0]?.rows.some(row => row.name === 'one'), 'it knows the names that run')
   await ask(done => calls.config.apply(apply(sources('two')), done))

@@ -4,7 +4,7 @@ import type { LinkInfo } from '../../contract/dataplane.js'
 import type { AgentServices, NameBook, NameKind } from '../../contract/services.js'
 import type { SessionColumns, SessionFilter, SessionRow } from '../../contract/session.js'
 import { column as columnCodes, phase } from '../../generated/codes.js'
-import { addressOfBytes, formatAddress, parseAddress, parsePrefix } from '../../lib/address.js'
+import { formatAddress, parseAddress, parsePrefix } from '../../lib/address.js'
 import { blockRows, counterBlocks } from '../counter-blocks.js'
 import type { NatUsageReader } from '../nat-usage.js'
 import { debugTable, link } from './table.js'
@@ -49,9 +49,8 @@ const named = (kind: NameKind, name: string): ReturnType<typeof link> => kind ==
 const protocols: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmp6' }
 
 function sessionTable ({ dataplane, names, info }: Pick<AgentServices, 'dataplane' | 'names' | 'info'>): DebugTable {
-  type Row = Seen
   const none = (kind: NameKind, id: number): string | null => id === 0 ? null : names.name(kind, id)
-  return debugTable<Row>({
+  return debugTable<Seen>({
     name: 'sessions', group: 'dataplane', about: 'A session; of many, a sample of those that pass the filters', source: 'gRPC thread, shared memory',
     columns: {
       id: ['text', s => s.id], protocol: ['text', s => protocols[s.protocol] ?? String(s.protocol)], source: ['address', s => s.source], sport: ['id', s => s.sourcePort], destination: ['address', s => s.destination], dport: ['id', s => s.destinationPort],
@@ -69,12 +68,12 @@ function sessionTable ({ dataplane, names, info }: Pick<AgentServices, 'dataplan
       }
       const filter = filterOf(ask, names)
       if (filter === null) return []
-      const some: Row[] = []
+      const some: Seen[] = []
       for (let cursor: number | null = 0; cursor !== null;) {
         signal.throwIfAborted()
         if (some.length >= ask.most) return { part: some, more: Object.keys(filter).length === 0 ? Math.max(0, (await info()).tableLive - some.length) : null }
         const batch: SessionColumns = sessions.list(filter, wanted, cursor, Math.min(ask.most - some.length, BATCH_MAX))
-        for (let i = 0; i < batch.rows; i++) some.push(seen(batch, i))
+        some.push(...rowsOf(batch))
         cursor = batch.cursor
         await new Promise<void>((resolve) => { setImmediate(resolve) })
       }
@@ -90,21 +89,29 @@ type Seen = Pick<SessionRow, 'id' | 'slot' | 'protocol' | 'source' | 'sourcePort
 const wanted = ['id', 'src', 'dst', 'sport', 'dport', 'proto', 'reply_src', 'reply_dst', 'reply_sport', 'reply_dport', 'zone_in', 'zone_out', 'policy', 'vip', 'real', 'rg', 'phase', 'bytes_forward', 'bytes_reply', 'idle_ms', 'age_ms', 'expires_ms', 'slot'] as const
 const widths: ReadonlyMap<string, number> = new Map(columnCodes.map(({ name, bytes }) => [name, bytes]))
 
-function seen ({ columns }: SessionColumns, row: number): Seen {
-  const data = (name: typeof wanted[number]): Uint8Array => {
-    const width = widths.get(name) ?? 0
-    return columns.get(name)?.subarray(row * width, (row + 1) * width) ?? new Uint8Array(width)
+/** Reads the rows of a batch: each column is one buffer. */
+function rowsOf ({ rows, columns }: SessionColumns): Seen[] {
+  const view = (name: typeof wanted[number]): DataView => {
+    const data = columns.get(name) ?? new Uint8Array(rows * (widths.get(name) ?? 0))
+    return new DataView(data.buffer, data.byteOffset, data.byteLength)
   }
-  const whole = (name: typeof wanted[number]): bigint => data(name).reduceRight((sum, byte) => sum << 8n | BigInt(byte), 0n)
-  const number = (name: typeof wanted[number]): number => Number(whole(name))
-  const address = (name: typeof wanted[number]): string => formatAddress(addressOfBytes(data(name)))
-  const id = data('id')
-  const hex = (from: number): string => [...id.subarray(from, from + 8)].reverse().map(byte => byte.toString(16).padStart(2, '0')).join('')
-  return {
-    id: hex(0) + hex(8), slot: number('slot'), protocol: number('proto'), source: address('src'), sourcePort: number('sport'), destination: address('dst'), destinationPort: number('dport'), replySource: address('reply_src'), replySourcePort: number('reply_sport'),
-    replyDestination: address('reply_dst'), replyDestinationPort: number('reply_dport'), zoneIn: number('zone_in'), zoneOut: number('zone_out'), policy: number('policy'), vip: number('vip'), real: number('real'), rg: number('rg'), phase: phase[number('phase')]?.name ?? '',
-    bytesForward: whole('bytes_forward'), bytesReply: whole('bytes_reply'), idleMs: number('idle_ms'), ageMs: number('age_ms'), expiresMs: number('expires_ms')
+  const u8 = (name: typeof wanted[number]): ((row: number) => number) => { const of = view(name); return row => of.getUint8(row) }
+  const u16 = (name: typeof wanted[number]): ((row: number) => number) => { const of = view(name); return row => of.getUint16(2 * row, true) }
+  const u32 = (name: typeof wanted[number]): ((row: number) => number) => { const of = view(name); return row => of.getUint32(4 * row, true) }
+  const u64 = (name: typeof wanted[number]): ((row: number) => bigint) => { const of = view(name); return row => of.getBigUint64(8 * row, true) }
+  const address = (name: typeof wanted[number]): ((row: number) => string) => { const of = view(name); return row => formatAddress(of.getBigUint64(16 * row) << 64n | of.getBigUint64(16 * row + 8)) }
+  const ids = view('id')
+  const hex = (at: number): string => ids.getBigUint64(at, true).toString(16).padStart(16, '0')
+  const read = {
+    slot: u32('slot'), protocol: u8('proto'), source: address('src'), sourcePort: u16('sport'), destination: address('dst'), destinationPort: u16('dport'), replySource: address('reply_src'), replySourcePort: u16('reply_sport'),
+    replyDestination: address('reply_dst'), replyDestinationPort: u16('reply_dport'), zoneIn: u16('zone_in'), zoneOut: u16('zone_out'), policy: u16('policy'), vip: u16('vip'), real: u16('real'), rg: u8('rg'), phase: u8('phase'),
+    bytesForward: u64('bytes_forward'), bytesReply: u64('bytes_reply'), idleMs: u32('idle_ms'), ageMs: u32('age_ms'), expiresMs: u32('expires_ms')
   }
+  return Array.from({ length: rows }, (_, i) => ({
+    id: hex(16 * i) + hex(16 * i + 8), slot: read.slot(i), protocol: read.protocol(i), source: read.source(i), sourcePort: read.sourcePort(i), destination: read.destination(i), destinationPort: read.destinationPort(i), replySource: read.replySource(i),
+    replySourcePort: read.replySourcePort(i), replyDestination: read.replyDestination(i), replyDestinationPort: read.replyDestinationPort(i), zoneIn: read.zoneIn(i), zoneOut: read.zoneOut(i), policy: read.policy(i), vip: read.vip(i), real: read.real(i),
+    rg: read.rg(i), phase: phase[read.phase(i)]?.name ?? '', bytesForward: read.bytesForward(i), bytesReply: read.bytesReply(i), idleMs: read.idleMs(i), ageMs: read.ageMs(i), expiresMs: read.expiresMs(i)
+  }))
 }
 
 /** What the walk of the table itself can leave out; the rest of the filters is applied to what it finds. `null`: nothing can pass. */

@@ -287,6 +287,22 @@ t.test('an agent that takes a call and says nothing: the page comes in time, and
   sane(t, answer, 'mute')
 })
 
+t.test('a main thread that does not answer: the header says so, and what other threads know is there', async (t) => {
+  const agent = createFakeAgent(100)
+  const socketPath = `${temporaryDirectory(t)}/a.sock`
+  const silent = async (): Promise<never> => await new Promise<never>(() => undefined)
+  const server = await startRpcServer({ ...agent.services, info: silent, loadBalancer: Object.assign(Object.create(agent.services.loadBalancer) as typeof agent.services.loadBalancer, { vips: silent }) }, { socketPath })
+  const gateway = await startGateway({ http: '127.0.0.1:0', grpc: 'off', role: 'viewer', user: `${process.getuid?.() ?? 0}:0`, socketPath, debugMs: 10_000 })
+  t.teardown(async () => {
+    await gateway.close()
+    await server.close(0)
+  })
+  const answer = await page(gateway.httpAddress, '/debug/local/names/vip%2Fweb')
+  t.match(answer, { status: 200, body: /the main thread does not answer/ })
+  t.match(cellsOf(answer.body, 'object').flat(), ['vip/web', 'vip', '1', 'web', 'web'])
+  t.match((await page(gateway.httpAddress, '/debug/local/vips')).body, /<p class="error">LS_D_SLOW: table vips: the table was not read in time[^<]*main thread, balancer/)
+})
+
 t.test('links out: only where the gateway was told, and nothing of a row gets into the host', (t) => {
   for (const wrong of ['x', 'x=', '=https://a/', 'x=ftp://a/', 'x=javascript:alert(1)', 'x=//a/b', 'x=https://{key}/', 'x=https://a{key}.example/', 'x=https://u:p@a/', 'x=https:///x', 'x=https://a/{', 'x=https://a/{UPPER}', 'T/x=https://a/', '<b>=https://a/']) t.throws(() => parseTemplate(wrong), { code: 'LS_G_LINK' }, wrong)
   const templates = ['graphs=https://graphs.example:8443/d/{table}?q={key}&a={agent}#{state}', 'vips/more=http://wiki.example/{name}'].map(parseTemplate)

@@ -115,6 +115,7 @@ t.test('one who watches is seen, with what he was not told yet, until he goes', 
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
   t.equal(left, 0)
+  t.match(cells(await read(connection, { table: 'calls' })).map(({ method }) => method), ['Debug/GetGuardedTable'], 'nor are their calls under way')
 })
 
 t.test('a table that hangs fails for itself; large rows are cut to what an answer holds', async (t) => {
