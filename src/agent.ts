@@ -373,13 +373,15 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     }, REFRESH_MS)
   }
 
-  /** What is waited for without a failure. */
-  const pending = (): readonly Pending[] => {
+  /** What is waited for, and known where it is. */
+  const pending = async (): Promise<readonly Pending[]> => {
+    const redial = await cluster?.control.status().then(status => status?.sync.redial, () => null) ?? null
     const [desired, { unconfirmed }] = [authority.desired(), authority.status()]
     const edgeAt = desired === null ? null : nextScheduleEdge(desired, new Date())
     return [
       ...unconfirmed?.confirmBy == null ? [] : [{ process: 'rollback', object: `generation ${unconfirmed.generation}`, since: unconfirmed.appliedAt, until: unconfirmed.confirmBy, cause: 'not confirmed yet' }],
-      ...edgeAt === null ? [] : [{ process: 'schedule', object: '', since: startedAt, until: edgeAt.getTime(), cause: 'its next edge: policies are compiled again' }]
+      ...edgeAt === null ? [] : [{ process: 'schedule', object: '', since: startedAt, until: edgeAt.getTime(), cause: 'its next edge: policies are compiled again' }],
+      ...redial === null ? [] : [{ process: 'sync', object: '', since: startedAt, until: redial.until, cause: redial.reason === '' ? 'the peer is dialled' : redial.reason, attempts: 1 }]
     ]
   }
   const busy = loopUse(performance)

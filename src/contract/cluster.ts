@@ -75,6 +75,8 @@ export interface ClusterSync {
   readonly lagMs: number | null
   readonly lag: LagFigures
   readonly aheadBytes: number
+  /** It is dialled again then (Unix ms), because of this; `null`: nothing is waited for. */
+  readonly redial: { readonly until: number, readonly reason: string } | null
   /** Totals since the agent started, by name: rows, sent, bulks, cells, cuts, needed, keys. */
   readonly sent: Readonly<Record<string, number>>
   /** installed, deleted, unknown, waiting, conflicts, full, invalid, refused, cuts, skippedCuts, equalCuts, differences, repairs, bulks, stale. */

@@ -273,7 +273,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   }
 
   const status: ClusterCalls['status'] = () => {
-    const { state, refusal, lagMs, aheadBytes, sent, received, path, lag } = pair.report(false)
+    const { state, refusal, lagMs, aheadBytes, sent, received, path, redial, lag } = pair.report(false)
     const s = ha.ownership
     return {
       node: spec.node, nodeIndex: mine.index, bootId: s.config.bootId, generation: Number(s.config.generation),
@@ -281,7 +281,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
         node: p.node, liveness: p.known, paths: other.heartbeats.map((_, i) => ({ path: String(i), liveness: p.paths.find(path => path.path === String(i))?.known ?? 'unseen' })),
         agent: p.status?.agent ?? null, generation: p.status === null ? null : Number(p.status.generation), bootId: p.detector.bootId
       })),
-      sync: { state, refusal, path, lagMs, lag, aheadBytes, sent, received },
+      sync: { state, refusal, path, lagMs, lag, aheadBytes, redial, sent, received },
       groups: s.rgs.map(rg => groupStatus(ha, rg, spec, { down: down.get(rg.config.rg) ?? [], history: history.get(rg.config.rg) ?? [], sessions: pair.items(rg.config.rg) }))
     }
   }

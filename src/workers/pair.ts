@@ -29,6 +29,8 @@ export interface PairReport extends EngineStatus {
   readonly listening: ReadonlyArray<Endpoint | null>
   /** The path in use; null: there is no connection. */
   readonly path: ReturnType<Sockets['path']>
+  /** When it is dialled again; null: nothing is waited for. */
+  readonly redial: ReturnType<Sockets['waiting']>
   /** From a change to the peer's acknowledgement, of frames since the last report that began anew. */
   readonly lag: { readonly count: number, readonly p50Ms: number, readonly p99Ms: number, readonly maxMs: number }
   /** CPU time of the sync thread. */
@@ -85,7 +87,7 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
     own: (owned, epochs) => { engine.own(owned, epochs) },
     report: (anew) => {
       const report = {
-        ...engine.status(), listening: sockets?.listening() ?? [], path: sockets?.path() ?? null, cpuMs: cpuMs(),
+        ...engine.status(), listening: sockets?.listening() ?? [], path: sockets?.path() ?? null, redial: sockets?.waiting() ?? null, cpuMs: cpuMs(),
         lag: { count: lag.count, p50Ms: lag.percentile(50) / 1000, p99Ms: lag.percentile(99) / 1000, maxMs: lag.count === 0 ? 0 : lag.max / 1000 }
       }
       if (anew) lag.reset()

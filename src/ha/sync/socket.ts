@@ -42,6 +42,8 @@ export interface Sockets {
   readonly listening: () => ReadonlyArray<Endpoint | null>
   /** The path in use, and where it is listened for; null: there is no connection. */
   readonly path: () => { readonly index: number, readonly address: Endpoint } | null
+  /** It dials again then (Unix ms), because of this; null: it does not wait. */
+  readonly waiting: () => { readonly until: number, readonly reason: string } | null
   readonly close: () => Promise<void>
 }
 
@@ -174,6 +176,7 @@ export function openSockets ({ engine, credentials, listen, dial, expected = [],
   /** While there is no connection, one is being made or waited for. */
   const dialling = new Set<TLSSocket>()
   let timer: NodeJS.Timeout | null = null
+  let until = 0
   let delay: number = DIAL_MS[0]
   const call = (index: number): void => {
     const to = dial[index]
@@ -208,10 +211,12 @@ export function openSockets ({ engine, credentials, listen, dial, expected = [],
   }
   const next = (index: number): void => {
     if (closing || current !== null || timer !== null || dialling.size > 0) return
+    const wait = delay * (1 + Math.random() / 3)
+    until = Date.now() + wait
     timer = setTimeout(() => {
       timer = null
       if (current === null) call(index)
-    }, delay * (1 + Math.random() / 3))
+    }, wait)
     if (index === 0) delay = Math.min(2 * delay, DIAL_MS[1])
   }
   call(0)
@@ -223,6 +228,7 @@ export function openSockets ({ engine, credentials, listen, dial, expected = [],
       const at = current === null ? null : dial[current.index] ?? listeners[current.index]?.address()
       return current === null || at == null ? null : { index: current.index, address: at }
     },
+    waiting: () => timer === null ? null : { until, reason: [...told.values()].at(-1) ?? '' },
     close: async () => {
       closing = true
       if (timer !== null) clearTimeout(timer)

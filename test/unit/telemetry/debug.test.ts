@@ -141,7 +141,7 @@ t.test('the book of work: what is under way, what came of it newest first, who w
   book.wait('vpp', '', 200, 'refused again')
   book.wait('rings', '', -120_000, 'long ago')
   const registry = new DebugRegistry()
-  for (const table of workTables(book, () => [{ process: 'rollback', object: 'generation 2', since: 0, until: Date.now() + 60_000, cause: 'not confirmed yet' }], 'here')) registry.register(table)
+  for (const table of workTables(book, async () => [{ process: 'rollback', object: 'generation 2', since: 0, until: Date.now() + 60_000, cause: 'not confirmed yet' }], 'here')) registry.register(table)
   const { rows } = await registry.rows('back-offs', everyRow, never)
   t.match(rows.map(({ cells, tone }) => [cells[0], cells[3], cells[4], tone]), [['vpp', 'refused again', 2, 'warn'], ['rollback: generation 2', 'not confirmed yet', null, undefined]])
   book.settled('vpp', '')
