@@ -39,7 +39,7 @@ export function createDebugSurface ({ targets, links, tls, plainRole, ...limit }
     server: () => httpServer(tls, (request, response) => {
       const [path = '/'] = (request.url ?? '/').split('?')
       if (pages.owns(path)) answer(request, response)
-      else response.writeHead(path === '/' ? 302 : 404, { location: BASE, 'content-type': 'text/plain; charset=utf-8' }).end(`the debug pages are at ${BASE}\n`)
+      else response.writeHead(path === '/' ? 302 : 404, { ...(path === '/' ? { location: BASE } : {}), 'content-type': 'text/plain; charset=utf-8' }).end(`the debug pages are at ${BASE}\n`)
     })
   }
 }

@@ -49,6 +49,9 @@ const named = (kind: NameKind, name: string): ReturnType<typeof link> => kind ==
 const protocols: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 58: 'icmp6' }
 
 function sessionTable ({ dataplane, names, info }: Pick<AgentServices, 'dataplane' | 'names' | 'info'>): DebugTable {
+  let line: Promise<void> = Promise.resolve()
+  /** One step over the table in each turn of the event loop, however many pages are read. */
+  const turn = async (): Promise<void> => { await (line = line.then(async () => { await new Promise<void>((resolve) => { setImmediate(resolve) }) })) }
   const none = (kind: NameKind, id: number): string | null => id === 0 ? null : names.name(kind, id)
   return debugTable<Seen>({
     name: 'sessions', group: 'dataplane', about: 'A session; of many, a sample of those that pass the filters', source: 'gRPC thread, shared memory',
@@ -70,12 +73,12 @@ function sessionTable ({ dataplane, names, info }: Pick<AgentServices, 'dataplan
       if (filter === null) return []
       const some: Seen[] = []
       for (let cursor: number | null = 0; cursor !== null;) {
+        await turn()
         signal.throwIfAborted()
         if (some.length >= ask.most) return { part: some, more: Object.keys(filter).length === 0 ? Math.max(0, (await info()).tableLive - some.length) : null }
         const batch: SessionColumns = sessions.list(filter, wanted, cursor, Math.min(ask.most - some.length, BATCH_MAX))
         some.push(...rowsOf(batch))
         cursor = batch.cursor
-        await new Promise<void>((resolve) => { setImmediate(resolve) })
       }
       return some
     }
