@@ -11,9 +11,10 @@ import { BackendChoice } from './backend/choice.js'
 import { openBackends, probeBackends, requireBackend, requireStart } from './backend/registry.js'
 import { SwitchWatch } from './backend/switch-watch.js'
 import { TableDataPlane, type Compiler } from './backend/table/index.js'
+import { givenUpText, ofConfiguration } from './backend/table/losses.js'
 import { netnsPath } from './backend/table/ports.js'
 import { refusal } from './backend/table/switch.js'
-import { Authority, clusterRestarts, ConfigError, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, requiredCapabilities, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
+import { Authority, clusterRestarts, ConfigError, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
 import { openState, type HeldState } from './config/state-directory.js'
 import type { LoadBalancerEvent } from './contract/balancing.js'
 import type { Desired, VppSettings } from './contract/desired.js'
@@ -199,7 +200,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       const target = takingOver(name)
       const result = await dataplane.switchTo(target, signal, force)
       keepLeases()
-      await choice.set(target, (authority.desired()?.agent ?? agent).backend, result.lost.filter(({ needed }) => needed.some(path => path.startsWith('/'))).map(({ capability }) => capability))
+      await choice.set(target, (authority.desired()?.agent ?? agent).backend, ofConfiguration(result.lost).map(({ capability }) => capability))
       return result
     },
     links: () => dataplane.links.list(),
@@ -277,11 +278,9 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   /** What waits to be confirmed is of this node alone: its peer runs what was before, and may own with it. */
   const confirmedGeneration = (): number => (store.state.unconfirmed === null ? store.state.running : store.state.unconfirmed.previous) ?? 0
   const shareGeneration = (desired: Desired): void => { cluster?.applied(desired, confirmedGeneration()) }
-  const degraded = (): readonly string[] => [...dataplane.degraded(), ...givenUp(), ...cluster?.degraded() ?? []]
-  const givenUp = (): string[] => {
-    const [desired, without] = [authority.desired(), choice.without(dataplane.name)]
-    const needed = desired === null || without.length === 0 ? [] : requiredCapabilities(desired).filter(({ capability }) => without.includes(capability))
-    return needed.length === 0 ? [] : [`${dataplane.name} forwards without ${needed.map(({ capability, paths }) => `${capability} (${paths.join(', ')})`).join(', ')}: backend switch --force gave it up`]
+  const degraded = (): readonly string[] => {
+    const without = givenUpText(dataplane.name, choice.without(dataplane.name), authority.desired())
+    return [...dataplane.degraded(), ...without === null ? [] : [without], ...cluster?.degraded() ?? []]
   }
   /** After a change of backend: leases are kept by whoever lives as long as it. */
   const keepLeases = (): void => {
