@@ -3,14 +3,16 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
 import {
-  SessionsService, type SessionsCountResponse, type SessionsDeleteResponse, type SessionsGetResponse, type SessionsVerifyResponse,
+  SessionsService, type SessionsExportRequest, type SessionsExportResponse, type SessionsTopRequest, type SessionsTopResponse, type SessionsCountResponse, type SessionsDeleteResponse, type SessionsGetResponse, type SessionsVerifyResponse,
   type SessionsCountRequest, type SessionsDeleteRequest, type SessionsGetRequest, type SessionsListRequest, type SessionChanges,
   type SessionsVerifyRequest, type SessionsWatchRequest
 } from '../generated/proto/lockstep/v1/sessions.js'
 import { streaming, unary, type OnBug } from './handler.js'
 import { filterOf, isEmptyFilter, sessionId, tupleOf } from './session-filter.js'
+import { exportSessions } from './session-export.js'
 import { listSessions } from './session-list.js'
 import { sessionMessage } from './session-message.js'
+import { topSessions } from './session-top.js'
 import { watchSessions } from './session-watch.js'
 import { smallRequests } from './request-size.js'
 import { Seats, TableTurns, Turnstile } from './turns.js'
@@ -35,8 +37,11 @@ export function sessionsImplementation (services: AgentServices, onBug: OnBug): 
   const gets = new Turnstile('sessions to get', 1, 256)
   const walks = new Turnstile('walks of the table', 2, 64)
   const deletes = new Turnstile('deletes', 1, 64)
+  const tops = new Seats('measurements of the busiest sessions', 2)
   return {
     list: streaming<SessionsListRequest, Buffer>(onBug, async (request, context) => { await listings.hold(async () => await listSessions(services, request, context, steps)) }),
+    export: streaming<SessionsExportRequest, SessionsExportResponse>(onBug, async (request, context) => { await listings.hold(async () => { await exportSessions(services, request, context, steps) }) }),
+    top: unary<SessionsTopRequest, SessionsTopResponse>(onBug, async (request, context) => await tops.hold(async () => await topSessions(services, request, context, steps))),
     watch: streaming<SessionsWatchRequest, SessionChanges>(onBug, async (request, context) => { await watchers.hold(async () => await watchSessions(services, request, context)) }),
 
     get: unary<SessionsGetRequest, SessionsGetResponse>(onBug, async (request, { signal }) => {

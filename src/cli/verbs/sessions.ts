@@ -12,6 +12,8 @@ import { toJson } from '../json.js'
 import { SessionRows, type SessionCells } from '../session-rows.js'
 import { fields, layOut, tableHead, tableRows, type LaidTable, type TableColumn } from '../table.js'
 import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { addExport } from './sessions-export.js'
+import { addTop } from './sessions-top.js'
 import { addWatch } from './sessions-watch.js'
 
 /** Rows a table shows unless told otherwise; more is for programs (--json, --columns). */
@@ -88,6 +90,8 @@ export function addSessions (parent: Command, cli: Cli): void {
     .option('--all', 'every session')
     .action(action(cli, async (options: DeleteOptions) => await remove(cli, options)))
 
+  addTop(sessions, cli)
+  addExport(sessions, cli)
   addWatch(sessions, cli)
 }
 
