@@ -196,9 +196,10 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       }
     },
     probeAll: async () => await Promise.resolve(probeBackends(agent.vpp.apiSocket)),
-    switchBackend: async (name, force, signal) => {
+    switchBackend: async (name, how, signal) => {
       const target = takingOver(name)
-      const result = await dataplane.switchTo(target, signal, force)
+      const result = await dataplane.switchTo(target, signal, how)
+      if (how.dryRun) return result
       keepLeases()
       await choice.set(target, (authority.desired()?.agent ?? agent).backend, ofConfiguration(result.lost).map(({ capability }) => capability))
       return result
@@ -240,9 +241,10 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       log.info({ event: event.name, object: event.object, ...event.fields }, event.area)
     },
     overlay: async () => await Promise.resolve(authority.overlay),
-    changeOverlay: async (change, signal) => {
+    changeOverlay: async (change, dryRun, signal) => {
       await refuseElsewhere()
-      const overlay = await authority.change(change, signal)
+      const overlay = await authority.change(change, signal, dryRun)
+      if (dryRun) return overlay
       const { kind, vip } = change
       tellBalancing(balancingEvent(`overlay-${kind}`, { vip, ...('real' in change ? { real: change.real } : {}), ...('owner' in change ? { owner: change.owner } : {}), ...('reason' in change ? { reason: change.reason, ttlMs: change.ttlMs } : {}) }))
       return overlay

@@ -139,6 +139,9 @@ export interface ServedDataPlane {
 /** A capability that the other backend has not, and what needs it: paths of the configuration, or live sessions. */
 export interface SwitchLoss { readonly capability: string, readonly reason: string, readonly needed: readonly string[] }
 
+/** `force`: also when that loses something. `dryRun`: what would be lost, or why it is refused; nothing is touched. */
+export interface SwitchTerms { readonly force: boolean, readonly dryRun: boolean }
+
 export interface SwitchResult {
   readonly from: BackendName
   readonly to: BackendName
@@ -173,8 +176,7 @@ export interface AgentServices {
   readonly info: () => Promise<AgentInfo>
   readonly dataplane: () => ServedDataPlane
   readonly probeAll: () => Promise<readonly ProbeResult[]>
-  /** `force`: also when that loses something. */
-  readonly switchBackend: (backend: string, force: boolean, signal: AbortSignal) => Promise<SwitchResult>
+  readonly switchBackend: (backend: string, how: SwitchTerms, signal: AbortSignal) => Promise<SwitchResult>
   readonly config: ConfigAuthority
   readonly cluster: ClusterControl
   readonly loadBalancer: LoadBalancerControl

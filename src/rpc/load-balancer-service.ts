@@ -1,6 +1,6 @@
 /** lockstep.v1.LoadBalancer: VIPs and targets as messages, and operators' words about targets. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
-import { eventLevels, type LoadBalancerControl, type LoadBalancerEvent, type VipState, type VipStatus } from '../contract/balancing.js'
+import { eventLevels, type LoadBalancerControl, type LoadBalancerEvent, type RingStatus, type VipState, type VipStatus } from '../contract/balancing.js'
 import { LockstepError } from '../contract/errors.js'
 import type { HealthInput, HealthState, TargetStatus } from '../contract/health.js'
 import type { OverlayChange } from '../contract/overlay.js'
@@ -10,9 +10,11 @@ import {
   type LoadBalancerEvents, type LoadBalancerReconcileRequest, type LoadBalancerReconcileResponse, type LoadBalancerRestoreRealRequest, type LoadBalancerWatchRequest, type LoadBalancerListTargetsRequest, type LoadBalancerListTargetsResponse, type LoadBalancerListVipsRequest,
   type LoadBalancerListVipsResponse, type LoadBalancerOperateTargetRequest, type LoadBalancerOperateTargetResponse, type VipStatus as VipMessage
 } from '../generated/proto/lockstep/v1/load_balancer.js'
+import type { Mutation } from '../generated/proto/lockstep/v1/mutation.js'
 import { balancingLost } from '../reconcile/lb/events.js'
 import { fieldMessages } from './cluster-message.js'
 import { watchEvents } from './event-watch.js'
+import type { Mutations } from './mutation.js'
 import { Seats } from './turns.js'
 import { streaming, unary, type OnBug } from './handler.js'
 import { termsOf, overlayMessage, realOf, vipOf } from './overlay-message.js'
@@ -48,10 +50,14 @@ function notFound (what: string, found: string): LockstepError {
   return new LockstepError('stale', 'LS_E_NOT_FOUND', `no such ${what}`, { object: what, found, next: `lockstep ${what} list shows them` })
 }
 
-export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBug): UntypedServiceImplementation {
+/** What a reconciliation would put right, of what is read back: rings. */
+const drifted = (rings: readonly RingStatus[]): LoadBalancerReconcileResponse =>
+  ({ vips: rings.length, repaired: rings.filter(ring => ring.drifted > 0).map(({ vip, drifted: entries }) => ({ vip, entries })), configBytes: 0n, tookMs: 0 })
+
+export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBug, mutations: Mutations): UntypedServiceImplementation {
   const watchers = new Seats('watchers of the load balancer', WATCHERS_MAX)
-  const change = <Req>(of: (request: Req) => OverlayChange): ReturnType<typeof unary<Req, object>> => unary<Req, object>(onBug, async (request, { signal }) => {
-    await lb.change(of(request), signal)
+  const change = <Req extends { readonly mutation?: Mutation | undefined }>(of: (request: Req) => OverlayChange): ReturnType<typeof unary<Req, object>> => mutations.method<Req, object>(async (request, { dryRun, signal }) => {
+    await lb.change(of(request), dryRun, signal)
     return {}
   })
   return {
@@ -65,10 +71,10 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBu
       if (id !== '' && targets.length === 0) throw notFound('target', id)
       return { targets: targets.map(targetMessage).sort(byId) }
     }),
-    operateTarget: unary<LoadBalancerOperateTargetRequest, LoadBalancerOperateTargetResponse>(onBug, async ({ id, operation }) => {
+    operateTarget: mutations.method<LoadBalancerOperateTargetRequest, LoadBalancerOperateTargetResponse>(async ({ id, operation }, { dryRun }) => {
       const input = operations[operation]
       if (input === undefined) throw new LockstepError('invalid', 'LS_R_OPERATION', 'no such operation', { object: 'operation', found: String(operation), expected: 'pause, resume, disable or enable' })
-      if (!await lb.operate(id, input)) throw notFound('target', id)
+      if (!(dryRun ? (await lb.targets()).some(target => target.id === id) : await lb.operate(id, input))) throw notFound('target', id)
       return {}
     }),
     watch: streaming<LoadBalancerWatchRequest, LoadBalancerEvents>(onBug, async ({ minLevel, names }, context) => {
@@ -82,7 +88,8 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBu
       if (vip !== '' && rings.length === 0) throw notFound('vip', vip)
       return { rings: rings.map(({ reals, ...ring }) => ({ ...ring, reals: [...reals] })) }
     }),
-    reconcile: unary<LoadBalancerReconcileRequest, LoadBalancerReconcileResponse>(onBug, async () => {
+    reconcile: mutations.method<LoadBalancerReconcileRequest, LoadBalancerReconcileResponse>(async (_request, { dryRun }) => {
+      if (dryRun) return drifted(await lb.readBack())
       const { vips, rings, configBytes, tookMs } = await lb.reconcile()
       return { vips, repaired: [...rings], configBytes: BigInt(configBytes), tookMs }
     }),

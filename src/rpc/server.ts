@@ -22,6 +22,7 @@ import { auditing } from './audit.js'
 import { eventsImplementation } from './events-service.js'
 import type { OnBug } from './handler.js'
 import { linksImplementation } from './links-service.js'
+import { Mutations } from './mutation.js'
 import { loadBalancerImplementation } from './load-balancer-service.js'
 import { sourcesOf } from './objects/kinds.js'
 import { objectsImplementation } from './objects/service.js'
@@ -59,15 +60,16 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   const server = new Server({ ...serverOptions, interceptors: [auditing(services.tell)] })
   const nat = new NatUsageReader(services.dataplane)
   const sources = sourcesOf(services, (error) => { onBug('/lockstep.v1.Objects/Watch', error) })
+  const mutations = (): Mutations => new Mutations(onBug, async () => (await services.config.status()).running?.generation ?? 0)
   const served: ReadonlyArray<readonly [ServiceDefinition, UntypedServiceImplementation]> = [
-    [smallRequests(AgentService), agentImplementation(services, onBug)],
-    [smallRequests(ClusterService), clusterImplementation(services.cluster, onBug)],
-    [ConfigService, configImplementation(services, onBug)],
+    [smallRequests(AgentService), agentImplementation(services, onBug, mutations())],
+    [smallRequests(ClusterService), clusterImplementation(services.cluster, onBug, mutations())],
+    [ConfigService, configImplementation(services, onBug, mutations())],
     [smallRequests(EventsService), eventsImplementation(services.journal, onBug)],
     [smallRequests(LinksService), linksImplementation(services, onBug)],
-    [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, onBug)],
+    [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, onBug, mutations())],
     [smallRequests(ObjectsService), objectsImplementation(sources, onBug)],
-    [sessionsDefinition, sessionsImplementation(services, onBug)],
+    [sessionsDefinition, sessionsImplementation(services, onBug, mutations())],
     [smallRequests(TelemetryService), telemetryImplementation(services, createMetrics(services, nat), nat, onBug)]
   ]
   for (const [definition, implementation] of served) server.addService(definition, implementation)

@@ -12,6 +12,7 @@ import { filterOf, isEmptyFilter, sessionId, tupleOf } from './session-filter.js
 import { exportSessions } from './session-export.js'
 import { listSessions } from './session-list.js'
 import { sessionMessage } from './session-message.js'
+import type { Mutations } from './mutation.js'
 import { topSessions } from './session-top.js'
 import { watchSessions } from './session-watch.js'
 import { smallRequests } from './request-size.js'
@@ -28,7 +29,7 @@ export const sessionsDefinition = {
 export const LISTINGS_MAX = 64
 export const WATCHERS_MAX = 256
 
-export function sessionsImplementation (services: AgentServices, onBug: OnBug): UntypedServiceImplementation {
+export function sessionsImplementation (services: AgentServices, onBug: OnBug, mutations: Mutations): UntypedServiceImplementation {
   const store = (): ReturnType<AgentServices['dataplane']>['sessions'] => services.dataplane().sessions
   const listings = new Seats('listings', LISTINGS_MAX)
   const watchers = new Seats('watchers', WATCHERS_MAX)
@@ -61,11 +62,12 @@ export function sessionsImplementation (services: AgentServices, onBug: OnBug): 
       return { count: BigInt(await walks.run(signal, async () => await store().count(filter))) }
     }),
 
-    delete: unary<SessionsDeleteRequest, SessionsDeleteResponse>(onBug, async (request, { signal }) => {
+    delete: mutations.method<SessionsDeleteRequest, SessionsDeleteResponse>(async (request, { dryRun, signal }) => {
       const filter = filterOf(request.filter, services.names)
       if (isEmptyFilter(filter) && !request.all) {
         throw new LockstepError('invalid', 'LS_R_EMPTY_FILTER', 'an empty filter would end every session', { object: 'filter', next: 'set `all` if that is meant' })
       }
+      if (dryRun) return { matched: BigInt(await walks.run(signal, async () => await store().count(filter))), deleted: 0n }
       const { matched, deleted } = await deletes.run(signal, async () => await store().deleteByFilter(filter, signal))
       return { matched: BigInt(matched), deleted: BigInt(deleted) }
     }),

@@ -36,7 +36,7 @@ export function remoteAgent ({ table, main, book, feed, epoch, signal, loopDelay
     info: async () => ({ ...await main.call('info', []), rpcLoopDelayP99Ms: loopDelayP99Ms() }),
     dataplane: () => dataplane,
     probeAll: async () => await main.call('probeAll', []),
-    switchBackend: async (backend, force, signal) => await main.call('switchBackend', [backend, force], signal),
+    switchBackend: async (backend, how, signal) => await main.call('switchBackend', [backend, how], signal),
     config: {
       status: async () => await main.call('status', []),
       text: async (which) => await main.call('text', [which]),
@@ -57,7 +57,7 @@ export function remoteAgent ({ table, main, book, feed, epoch, signal, loopDelay
       readBack: async () => await main.call('readBack', []),
       reconcile: async () => await main.call('reconcile', []),
       overlay: async () => await main.call('overlay', []),
-      change: async (change, signal) => await main.call('changeOverlay', [change], signal)
+      change: async (change, dryRun, signal) => await main.call('changeOverlay', [change, dryRun], signal)
     },
     journal: remoteJournal(async (seen, over) => await main.call('events', [seen], over), epoch, signal),
     tell: (event) => { main.call('tell', [event]).catch(() => undefined) },

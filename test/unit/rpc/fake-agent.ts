@@ -75,7 +75,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     services: {
       info: async () => ({ ...agent.info, cluster: cluster.events.tally() }),
       dataplane: () => dataplane,
-      switchBackend: async (backend, force) => {
+      switchBackend: async (backend, { force }) => {
         if (backend !== 'ebpf' && !force) throw new LockstepError('unsupported', 'LS_B_SWITCH_LOSES', 'no', { object: backend })
         return { from: 'userspace', to: 'ebpf', ports: [{ name: 'lan', handOverUs: 5123 }], sessions: 7, lost: backend === 'ebpf' ? [] : [{ capability: 'zones', reason: 'none', needed: ['/zones'] }], totalMs: 41.5 }
       },

@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Mutation } from "./mutation.js";
 import { Session, SessionChange, SessionFilter, SessionTuple } from "./session.js";
 
 export const protobufPackage = "lockstep.v1";
@@ -209,6 +210,8 @@ export interface SessionsDeleteRequest {
     | undefined;
   /** Really every session. */
   all: boolean;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** What was ended. */
@@ -1121,7 +1124,7 @@ export const SessionsCountResponse: MessageFns<SessionsCountResponse> = {
 };
 
 function createBaseSessionsDeleteRequest(): SessionsDeleteRequest {
-  return { filter: undefined, all: false };
+  return { filter: undefined, all: false, mutation: undefined };
 }
 
 export const SessionsDeleteRequest: MessageFns<SessionsDeleteRequest> = {
@@ -1131,6 +1134,9 @@ export const SessionsDeleteRequest: MessageFns<SessionsDeleteRequest> = {
     }
     if (message.all !== false) {
       writer.uint32(16).bool(message.all);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -1162,6 +1168,14 @@ export const SessionsDeleteRequest: MessageFns<SessionsDeleteRequest> = {
             }
 
             message.all = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }
