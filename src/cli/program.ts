@@ -16,6 +16,7 @@ import { addLoadBalancer } from './verbs/load-balancer.js'
 import { addOffline } from './verbs/offline.js'
 import { addProbe } from './verbs/probe.js'
 import { addSessions } from './verbs/sessions.js'
+import { addShell } from './verbs/shell.js'
 import { addTelemetry } from './verbs/telemetry.js'
 import { addCompletion } from './verbs/completion.js'
 import { addEvents } from './verbs/events.js'
@@ -71,6 +72,7 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
   addTelemetry(program, cli)
   addWatch(program, cli)
   addEvents(program, cli)
+  addShell(program, cli, cliMain)
   addCompletion(program, cli)
   return program
 }

@@ -16,7 +16,13 @@ export interface VerbSpec {
   readonly about?: string
   /** Command lines without the program's name. */
   readonly examples: readonly string[]
+  /** Why it cannot run inside `lockstep shell`. */
+  readonly alone?: string
 }
+
+const alone = new WeakMap<Command, string>()
+/** `null`: it runs inside the shell as well as outside. */
+export const whyAlone = (command: Command): string | null => alone.get(command) ?? null
 
 /** Where a verb leaves its exit code. */
 export interface Outcome { code: number }
@@ -35,6 +41,7 @@ export function onlineVerb (parent: Command, spec: VerbSpec): Command {
 
 export function offlineVerb (parent: Command, spec: VerbSpec): Command {
   const command = parent.command(spec.usage).summary(spec.summary).description(spec.about === undefined ? `${spec.summary}.` : `${spec.summary}.\n\n${spec.about}`)
+  if (spec.alone !== undefined) alone.set(command, spec.alone)
   command.addHelpText('after', `\nExamples:\n${spec.examples.map((e) => `  lockstep ${e}`).join('\n')}`)
   return command
 }

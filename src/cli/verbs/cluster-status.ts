@@ -1,7 +1,7 @@
 /** The status of a pair as text and JSON. */
 import type { ClusterGetStatusResponse, ClusterGroup, ClusterRings, ClusterSync, ClusterTotal, RgRole, RoleChange } from '../../generated/proto/lockstep/v1/cluster.js'
 import { bytes, duration, time } from '../format.js'
-import { enumWord } from '../json.js'
+import { enumWord } from '../../client/index.js'
 import { fields, table, type TableColumn, type TableStyle } from '../table.js'
 
 const roleWord = (role: RgRole): string => enumWord('RG_ROLE', role)

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { ClusterEvent } from '../../generated/proto/lockstep/v1/cluster.js'
 import { fieldObject, fieldWords } from '../event-fields.js'
 import { printable, time } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { action, onlineVerb, type Cli } from '../verb.js'
 import { addWatchOptions, watching, type WatchOptions } from '../watching.js'
 

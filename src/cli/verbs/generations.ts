@@ -1,7 +1,7 @@
 /** Generations and plan steps as text and JSON, shared by the verbs that show them. */
 import type { ConfigIssue, Generation, PlanStep } from '../../generated/proto/lockstep/v1/config.js'
 import { printable, time } from '../format.js'
-import { enumWord } from '../json.js'
+import { enumWord } from '../../client/index.js'
 import { table, type TableStyle } from '../table.js'
 
 export const stateWord = (g: Generation): string => enumWord('GENERATION_STATE', g.state)

@@ -1,12 +1,13 @@
 /** vip list, target list, pause, resume, disable, enable: who serves behind each VIP, and why. */
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
+import { eventLevels } from '../../contract/balancing.js'
 import { TargetOperation, type CheckTarget, type LoadBalancerEvent, type Ring, type VipReal, type VipStatus } from '../../generated/proto/lockstep/v1/load_balancer.js'
 import { withAgent } from '../agent-link.js'
 import { call } from '../client.js'
 import { fieldObject, fieldWords } from '../event-fields.js'
 import { exitCode } from '../exit-codes.js'
 import { duration, printable, protocolName, time } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { table } from '../table.js'
 import { addWatchOptions, watching, type WatchOptions } from '../watching.js'
 import { addOverlay } from './overlay.js'
@@ -49,7 +50,7 @@ export function addLoadBalancer (parent: Command, cli: Cli): void {
   addWatchOptions(onlineVerb(vip, {
     usage: 'watch', summary: 'Show what happened to VIPs and reals, and what happens',
     about: 'The latest events, at most 256, then those that come. Ends with Ctrl-C. --json prints one object a line. Events are in docs/operations/load-balancing.md.', examples: ['vip watch', 'vip watch --level warn', 'vip watch --event vip-state --json --for 1m']
-  }), 'events').option('--level <level>', 'debug, info, warn or error, and what is above', 'info').option('--event <name...>', 'only events of these names')
+  }), 'events').addOption(new Option('--level <level>', 'this, and what is above').choices(eventLevels).default('info')).option('--event <name...>', 'only events of these names')
     .action(action(cli, async (o: WatchOptions & { readonly level: string, readonly event?: string[] }) =>
       await watching(cli.io, o, ({ loadBalancer }) => loadBalancer.watch({ minLevel: o.level, names: o.event ?? [] }), ({ events }) => events.map(o.json === true ? eventJson : eventLine))))
   addOverlay(vip, parent, cli)

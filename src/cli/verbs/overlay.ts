@@ -6,7 +6,7 @@ import { withAgent } from '../agent-link.js'
 import { call } from '../client.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { duration, parseDuration, parseSmall } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { table } from '../table.js'
 import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
 

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { probe, probeTarget, summary, type ProbeReport, type Quantiles } from '../service-probe.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { parseCount, parseDuration, printable } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { table } from '../table.js'
 import { action, offlineVerb, type Cli } from '../verb.js'
 

@@ -6,7 +6,7 @@ import { call, type AgentConnection } from '../client.js'
 import { withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
 import { parseWait } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { fields, table, type TableColumn } from '../table.js'
 import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
 

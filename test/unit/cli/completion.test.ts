@@ -2,16 +2,18 @@
 import t from 'tap'
 import { execFile } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { packageRoot } from '../../../src/native/load.js'
-import { withServer } from '../rpc/with-server.js'
+import { temporaryDirectory, withServer } from '../rpc/with-server.js'
 import { runCli } from './run-cli.js'
 
 const run = promisify(execFile)
-const shell = await run('bash', ['-c', 'echo ${BASH_VERSINFO[0]}']).then(({ stdout }) => Number(stdout), () => 0)
+const has = async (shell: string): Promise<boolean> => await run(shell, ['-c', ':']).then(() => true, () => false)
+const [bash, zsh] = [await has('bash'), await has('zsh')]
 
-t.test('what bash offers', { skip: shell >= 4 ? false : 'bash 4 or newer' }, async (t) => {
+t.test('what bash offers', { skip: bash ? false : 'needs bash' }, async (t) => {
   const { directory, socketPath } = await withServer(t)
   const script = join(directory, 'completion')
   writeFileSync(script, (await runCli(['completion', 'bash'])).out)
@@ -32,12 +34,23 @@ t.test('what bash offers', { skip: shell >= 4 ? false : 'bash 4 or newer' }, asy
   t.equal(await offered('lockstep vip list --json w'), 'web')
   t.equal(await offered('lockstep watch target h'), 'http/10.0.0.2:8080')
   t.match(await offered('lockstep watch target --'), /--count.*--for/)
+  t.equal(await offered('lockstep events --level w'), 'warn')
+  t.equal(await offered('lockstep sessions list --vip '), 'dns web')
+  t.equal(await offered('lockstep real drain web/'), 'web/a web/b web/sorry')
+  t.equal(await offered('lockstep shell --k'), '--keep-going')
   t.equal(await offered('lockstep nothing '), await offered('lockstep '))
+})
+
+t.test('zsh takes the script', { skip: zsh ? false : 'needs zsh' }, async (t) => {
+  const script = join(temporaryDirectory(t), 'completion')
+  writeFileSync(script, (await runCli(['completion', 'zsh'])).out)
+  const { stdout } = await run('zsh', ['-fc', `autoload -Uz compinit && compinit -D; source '${script}'; echo $(_lockstep_words 'lockstep backend'); whence -w _lockstep; echo $_comps[lockstep]`], { env: { ...process.env, HOME: tmpdir() } })
+  t.match(stdout, /^list switch\n_lockstep: function\n.*_lockstep/)
 })
 
 t.test('without an agent a name is not known, and that is no error; other shells are refused', async (t) => {
   t.match(await runCli(['complete', 'vip'], { env: { LOCKSTEP_SOCKET: '/nowhere/agent.sock' } }), { code: 0, out: '' })
   t.match(await runCli(['complete', 'router']), { code: 0, out: '' })
-  t.match(await runCli(['completion', 'fish']), { code: 2, err: /no such shell.*bash or zsh/ })
+  t.match(await runCli(['completion', 'fish']), { code: 2, err: /'fish' is invalid[^]*bash, zsh/ })
   t.match((await runCli(['completion', 'zsh'])).out, /^autoload .*bashcompinit/m)
 })
