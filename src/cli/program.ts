@@ -12,6 +12,7 @@ import { addCluster } from './verbs/cluster.js'
 import { addConfig } from './verbs/config.js'
 import { addDoctor } from './verbs/doctor.js'
 import { addImport } from './verbs/import.js'
+import { addLinks } from './verbs/links.js'
 import { addLoadBalancer } from './verbs/load-balancer.js'
 import { addOffline } from './verbs/offline.js'
 import { addProbe } from './verbs/probe.js'
@@ -40,7 +41,7 @@ export async function cliMain (argv: readonly string[], io: CliIo): Promise<numb
   }
 }
 
-function buildProgram (io: CliIo, outcome: Outcome, pending: Array<Promise<void>>): Command {
+export function buildProgram (io: CliIo, outcome: Outcome, pending: Array<Promise<void>>): Command {
   const program = new Command('lockstep')
     .description('Dataplane agent for Linux router, firewall and L4 load-balancer hosts.')
     .version(packageVersion(), '-V, --version')
@@ -57,7 +58,8 @@ function buildProgram (io: CliIo, outcome: Outcome, pending: Array<Promise<void>
     .showHelpAfterError('(--help shows what is possible)')
   program.addHelpText('after', `
 Exit codes: 0 ok, 1 refused or failed, 2 wrong usage, 3 no agent reached, 4 not found, 5 not allowed, 6 out of time,
-70 a bug, 128+n ended by signal n. Every verb has --help with examples; those that ask the agent have --json.
+70 a bug, 128+n ended by signal n. Every verb has --help with examples; those that ask the agent have --json,
+those that list --output table|json|jsonl.
 Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
   const cli = { io, outcome }
   addOffline(program, cli)
@@ -68,6 +70,7 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
   addConfig(program, cli)
   addCluster(program, cli)
   addLoadBalancer(program, cli)
+  addLinks(program, cli)
   addSessions(program, cli)
   addTelemetry(program, cli)
   addWatch(program, cli)

@@ -6,12 +6,12 @@ import { messages, type AgentConnection } from './client.js'
 import { exitCode } from './exit-codes.js'
 import { parseCount, parseWait } from './format.js'
 import type { CliIo } from './io.js'
-import type { CommonOptions } from './verb.js'
+import { addStreamOutput, type CommonOptions } from './verb.js'
 
 export interface WatchOptions extends CommonOptions { readonly count?: number, readonly for?: number }
 
 export function addWatchOptions (command: Command, what: string): Command {
-  return command.option('--count <n>', `end after this many ${what}`, parseCount).option('--for <duration>', 'end after this time', parseWait)
+  return addStreamOutput(command).option('--count <n>', `end after this many ${what}`, parseCount).option('--for <duration>', 'end after this time', parseWait)
 }
 
 /** Prints what `linesOf` makes of each message. */

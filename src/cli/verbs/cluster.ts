@@ -8,7 +8,7 @@ import { exitCode, usageError } from '../exit-codes.js'
 import { duration, parseSmall, parseWait, printable } from '../format.js'
 import { toJson } from '../../lib/json.js'
 import { table } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 import { age, changeJson, historyTable, statusJson, statusText, type GroupChange } from './cluster-status.js'
 import { addClusterWatch } from './cluster-watch.js'
 
@@ -35,8 +35,8 @@ export function addCluster (parent: Command, cli: Cli): void {
 
   addClusterWatch(cluster, cli)
 
-  onlineVerb(cluster, { usage: 'history [rg]', summary: 'List changes of roles, newest first', about: 'The latest 32 of each group, since the agent started.', examples: ['cluster history', 'cluster history 1 --json'] })
-    .action(action(cli, async (rg: string | undefined, options: CommonOptions) => await history(cli, rg === undefined ? null : parseSmall(rg), options)))
+  listVerb(cluster, { usage: 'history [rg]', summary: 'List changes of roles, newest first', about: 'The latest 32 of each group, since the agent started.', examples: ['cluster history', 'cluster history 1 --json'] })
+    .action(action(cli, async (rg: string | undefined, options: ListOptions) => await history(cli, rg === undefined ? null : parseSmall(rg), options)))
 
   groupVerb(cluster, {
     usage: 'switchover [rg...]',
@@ -87,12 +87,12 @@ async function statusOf ({ io }: Cli, options: LinkOptions): Promise<ClusterGetS
   return await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.getStatus, {}))
 }
 
-async function history (cli: Cli, rg: number | null, options: CommonOptions): Promise<number> {
+async function history (cli: Cli, rg: number | null, options: ListOptions): Promise<number> {
   const { groups } = await statusOf(cli, options)
   const chosen = groups.filter((g) => rg === null || g.rg === rg)
   if (chosen.length === 0 && rg !== null) throw new LockstepError('invalid', 'LS_U_GROUP', 'no such redundancy group', { found: String(rg), expected: `one of ${groups.map((g) => g.rg).join(' ')}` })
   const changes: GroupChange[] = chosen.flatMap((g) => g.history.map((change) => ({ rg: g.rg, ...change })).reverse()).sort((a, b) => Number(b.atMs - a.atMs))
-  await cli.io.out(options.json === true ? `${toJson(changes.map(changeJson), 2)}\n` : changes.length === 0 ? 'no role has changed\n' : historyTable(changes, cli.io))
+  await printList(cli.io, options, changes.map(changeJson), () => changes.length === 0 ? 'no role has changed\n' : historyTable(changes, cli.io))
   return exitCode.ok
 }
 

@@ -12,7 +12,7 @@ import { duration, parseCount, parseDuration, parseSmall, printable, time } from
 import type { CliIo } from '../io.js'
 import { toJson } from '../../lib/json.js'
 import { table } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 import { generationJson, generationLine, planJson, planText, sourceWord, stateWord } from './generations.js'
 
 interface ApplyOptions extends CommonOptions {
@@ -64,23 +64,23 @@ export function addConfig (parent: Command, cli: Cli): void {
       return exitCode.ok
     }))
 
-  onlineVerb(parent, { usage: 'history', summary: 'List generations, newest first', examples: ['history', 'history --limit 5 --json'] })
+  listVerb(parent, { usage: 'history', summary: 'List generations, newest first', examples: ['history', 'history --limit 5 --json'] })
     .option('--limit <n>', 'at most this many', parseSmall, 0)
-    .action(action(cli, async (options: CommonOptions & { readonly limit: number }) => {
+    .action(action(cli, async (options: ListOptions & { readonly limit: number }) => {
       const { generations } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.history, { limit: options.limit }))
-      await cli.io.out(options.json === true ? `${toJson(generations.map(generationJson), 2)}\n` : generationTable(generations, cli.io))
+      await printList(cli.io, options, generations.map(generationJson), () => generationTable(generations, cli.io))
       return exitCode.ok
     }))
 
-  onlineVerb(parent, {
+  listVerb(parent, {
     usage: 'compare [from] [to]',
     summary: 'Show what changed from one generation to another',
     about: 'Without numbers: from the generation before to the one that runs.',
     examples: ['compare', 'compare 11', 'compare 11 13 --json']
-  }).action(action(cli, async (from: string | undefined, to: string | undefined, options: CommonOptions) => {
+  }).action(action(cli, async (from: string | undefined, to: string | undefined, options: ListOptions) => {
     const request = { fromGeneration: BigInt(from === undefined ? 0 : parseCount(from)), toGeneration: BigInt(to === undefined ? 0 : parseCount(to)) }
     const { plan } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.compare, request))
-    await cli.io.out(options.json === true ? `${toJson(planJson(plan), 2)}\n` : planText(plan, cli.io))
+    await printList(cli.io, options, planJson(plan), () => planText(plan, cli.io))
     return exitCode.ok
   }))
 

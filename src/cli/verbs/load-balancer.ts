@@ -11,31 +11,29 @@ import { toJson } from '../../lib/json.js'
 import { table } from '../table.js'
 import { addWatchOptions, watching, type WatchOptions } from '../watching.js'
 import { addOverlay } from './overlay.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 
 const word = (name: string): string => name.replace(/^(VIP|TARGET)_STATE_/, '').toLowerCase()
 
 export function addLoadBalancer (parent: Command, cli: Cli): void {
   const vip = parent.command('vip').summary('virtual services and their reals').description('Virtual services and their reals.')
-  onlineVerb(vip, {
+  listVerb(vip, {
     usage: 'list [name]',
     summary: 'Show VIPs, and who serves behind them',
     about: 'STATE of a VIP: up, degraded (no pool has its quorum), panic (reals that are down serve too), down, unknown. WEIGHT of a real is what it has now, of what the configuration gives it.',
     examples: ['vip list', 'vip list www', 'vip list --json']
-  }).action(action(cli, async (name: string | undefined, options: CommonOptions) => {
+  }).action(action(cli, async (name: string | undefined, options: ListOptions) => {
     const { vips } = await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.listVips, { name: name ?? '' }))
-    if (options.json === true) await cli.io.out(`${toJson(vips, 2)}\n`)
-    else await cli.io.out(vips.length === 0 ? 'no VIP is configured\n' : vipTable(cli, vips))
+    await printList(cli.io, options, vips, () => vips.length === 0 ? 'no VIP is configured\n' : vipTable(cli, vips))
     return exitCode.ok
   }))
 
-  onlineVerb(vip, {
+  listVerb(vip, {
     usage: 'readback [name]', summary: 'Show rings as the dataplane has them',
     about: 'Read back from its memory: entries of each real, and the hash that the nodes of a pair have in common. DRIFTED: entries that are not what was put there.', examples: ['vip readback', 'vip readback www --json']
-  }).action(action(cli, async (name: string | undefined, options: CommonOptions) => {
+  }).action(action(cli, async (name: string | undefined, options: ListOptions) => {
     const { rings } = await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.readBack, { vip: name ?? '' }))
-    if (options.json === true) await cli.io.out(`${toJson(rings, 2)}\n`)
-    else await cli.io.out(rings.length === 0 ? 'no VIP serves\n' : ringTable(cli, rings))
+    await printList(cli.io, options, rings, () => rings.length === 0 ? 'no VIP serves\n' : ringTable(cli, rings))
     return exitCode.ok
   }))
   onlineVerb(vip, {
@@ -56,15 +54,14 @@ export function addLoadBalancer (parent: Command, cli: Cli): void {
   addOverlay(vip, parent, cli)
 
   const target = parent.command('target').summary('what health checks probe').description('Addresses and ports that health checks probe.')
-  onlineVerb(target, {
+  listVerb(target, {
     usage: 'list [id]',
     summary: 'Show who is probed, and what was found',
     about: 'A target is an address and port under a check: `web/192.0.2.7:80`. Reals of several VIPs may share one. With an id: its latest changes, too.',
     examples: ['target list', 'target list web/192.0.2.7:80', 'target list --json']
-  }).action(action(cli, async (id: string | undefined, options: CommonOptions) => {
+  }).action(action(cli, async (id: string | undefined, options: ListOptions) => {
     const { targets } = await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.listTargets, { id: id ?? '' }))
-    if (options.json === true) await cli.io.out(`${toJson(targets, 2)}\n`)
-    else await cli.io.out(targets.length === 0 ? 'nothing is probed\n' : targetTable(cli, targets) + (id === undefined ? '' : historyTable(cli, targets)))
+    await printList(cli.io, options, targets, () => targets.length === 0 ? 'nothing is probed\n' : targetTable(cli, targets) + (id === undefined ? '' : historyTable(cli, targets)))
     return exitCode.ok
   }))
   for (const [name, operation, summary, about] of [

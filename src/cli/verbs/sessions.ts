@@ -11,7 +11,7 @@ import { bytes, duration, parseCount, protocolName } from '../format.js'
 import { toJson } from '../../lib/json.js'
 import { SessionRows, type SessionCells } from '../session-rows.js'
 import { fields, layOut, tableHead, tableRows, type LaidTable, type TableColumn } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, formatOf, jsonLines, listVerb, onlineVerb, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 import { addWatch } from './sessions-watch.js'
 
 /** Rows a table shows unless told otherwise; more is for programs (--json, --columns). */
@@ -49,20 +49,20 @@ function translation (row: SessionCells): string {
   return parts.join(' ')
 }
 
-interface ListOptions extends CommonOptions, FilterOptions { readonly limit?: number, readonly columns?: string }
+interface SessionListOptions extends ListOptions, FilterOptions { readonly limit?: number, readonly columns?: string }
 interface DeleteOptions extends CommonOptions, FilterOptions { readonly yes?: boolean, readonly all?: boolean }
 
 export function addSessions (parent: Command, cli: Cli): void {
   const sessions = parent.command('sessions').summary('look at and end sessions').description('Sessions of the table: one tracked flow each, both directions.')
-  addFilterOptions(onlineVerb(sessions, {
+  addFilterOptions(listVerb(sessions, {
     usage: 'list',
     summary: 'List sessions',
-    about: `A walk through the table: a session that lives all through it is listed exactly once. The table shows ${TABLE_LIMIT} rows unless --limit says otherwise (0: all); --json has no limit of its own and streams one array.`,
+    about: `A walk through the table: a session that lives all through it is listed exactly once. The table shows ${TABLE_LIMIT} rows unless --limit says otherwise (0: all); --json and --output jsonl have no limit of their own; --json streams one array.`,
     examples: ['sessions list --source 10.0.0.0/8 --phase TCP_ESTABLISHED', 'sessions list --vip web --min-idle 5m', 'sessions list --json --columns src,sport,bytes_reply | jq length']
   }))
     .option('--limit <n>', 'at most this many', parseCount)
     .option('--columns <names>', `these columns, comma separated, of: ${columnCodes.map((c) => c.name).join(' ')}`)
-    .action(action(cli, async (options: ListOptions) => await list(cli, options)))
+    .action(action(cli, async (options: SessionListOptions) => await list(cli, options)))
 
   addFilterOptions(onlineVerb(sessions, { usage: 'count', summary: 'Count sessions', examples: ['sessions count', 'sessions count --zone-in clients --protocol udp'] }))
     .action(action(cli, async (options: CommonOptions & FilterOptions) => {
@@ -91,14 +91,15 @@ export function addSessions (parent: Command, cli: Cli): void {
   addWatch(sessions, cli)
 }
 
-async function list ({ io }: Cli, options: ListOptions): Promise<number> {
+async function list ({ io }: Cli, options: SessionListOptions): Promise<number> {
+  const format = formatOf(options)
   const chosen = options.columns?.split(',').map((c) => c.trim()).filter((c) => c !== '')
-  const columns = chosen ?? (options.json === true ? columnCodes.map((c) => c.name) : tableNeeds)
-  const limit = options.limit ?? (options.json === true ? 0 : TABLE_LIMIT)
+  const columns = chosen ?? (format === 'table' ? tableNeeds : columnCodes.map((c) => c.name))
+  const limit = options.limit ?? (format === 'table' ? TABLE_LIMIT : 0)
   return await withAgent(io, options, async ({ sessions }) => {
     const stream = messages(sessions.list({ filter: filterMessage(options), columns, limit: BigInt(limit), batchRows: 0, withNames: true }), io.signal)
     const rows = new SessionRows()
-    const sink = options.json === true ? new JsonSink(io.out) : new TableSink(io, chosen === undefined ? sessionTable : plainTable(chosen))
+    const sink = format === 'json' ? new JsonSink(io.out) : format === 'jsonl' ? new LineSink(io.out) : new TableSink(io, chosen === undefined ? sessionTable : plainTable(chosen))
     let truncated = false
     for await (const batch of stream) {
       truncated = batch.truncated
@@ -110,7 +111,7 @@ async function list ({ io }: Cli, options: ListOptions): Promise<number> {
       if (chunk.length > 0) await sink.rows(chunk)
     }
     await sink.end()
-    if (truncated && options.json !== true) io.err(`the first ${limit} are shown; --limit 0 shows all, filters show fewer\n`)
+    if (truncated && format === 'table') io.err(`the first ${limit} are shown; --limit 0 shows all, filters show fewer\n`)
     return exitCode.ok
   })
 }
@@ -137,6 +138,13 @@ class JsonSink implements Sink {
   }
 
   async end (): Promise<void> { await this.#out(this.#first ? '[]\n' : '\n]\n') }
+}
+
+/** An object a line. */
+class LineSink implements Sink {
+  constructor (readonly out: (text: string) => Promise<void>) {}
+  async rows (rows: readonly SessionCells[]): Promise<void> { await this.out(jsonLines(rows)) }
+  async end (): Promise<void> { /* every line is whole */ }
 }
 
 /** Widths come from the first chunk. */
