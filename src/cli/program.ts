@@ -21,6 +21,7 @@ import { addShell } from './verbs/shell.js'
 import { addTelemetry } from './verbs/telemetry.js'
 import { addCompletion } from './verbs/completion.js'
 import { addEvents } from './verbs/events.js'
+import { addTop } from './verbs/top.js'
 import { addWatch } from './verbs/watch.js'
 import type { Outcome } from './verb.js'
 
@@ -73,6 +74,7 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
   addLinks(program, cli)
   addSessions(program, cli)
   addTelemetry(program, cli)
+  addTop(program, cli)
   addWatch(program, cli)
   addEvents(program, cli)
   addShell(program, cli, cliMain)

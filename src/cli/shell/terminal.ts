@@ -83,13 +83,17 @@ export class Terminal {
   /** Ctrl-C is a signal meanwhile, and a pager may read keys. */
   private async command (rl: Interface, text: string): Promise<number | null> {
     if (this.closed) return await this.shell.execute(text)
+    const { input } = this.tty
+    const listeners = input.listeners('keypress') as Array<(key: string | undefined) => void>
     rl.pause()
-    this.tty.input.setRawMode(false)
+    input.removeAllListeners('keypress')
+    input.setRawMode(false)
     try {
       return await this.shell.execute(text)
     } finally {
       if (!this.closed) {
-        this.tty.input.setRawMode(true)
+        for (const listener of listeners) input.on('keypress', listener)
+        input.setRawMode(true)
         rl.resume()
       }
     }

@@ -13,7 +13,7 @@ import type { CliIo } from '../io.js'
 import { toJson } from '../../lib/json.js'
 import { table } from '../table.js'
 import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
-import { generationJson, generationLine, planJson, planText, sourceWord, stateWord } from './generations.js'
+import { generationColumns, generationJson, generationLine, planJson, planText } from './generations.js'
 
 interface ApplyOptions extends CommonOptions {
   readonly comment?: string
@@ -68,7 +68,7 @@ export function addConfig (parent: Command, cli: Cli): void {
     .option('--limit <n>', 'at most this many', parseSmall, 0)
     .action(action(cli, async (options: ListOptions & { readonly limit: number }) => {
       const { generations } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.history, { limit: options.limit }))
-      await printList(cli.io, options, generations.map(generationJson), () => generationTable(generations, cli.io))
+      await printList(cli.io, options, generations.map(generationJson), () => generations.length === 0 ? 'no generation yet\n' : table<Generation>(generationColumns, generations, cli.io))
       return exitCode.ok
     }))
 
@@ -149,17 +149,4 @@ async function applied (io: CliIo, options: ApplyOptions, r: ConfigApplyResponse
 
 async function oneGeneration (io: CliIo, options: CommonOptions, what: string, g: Generation | undefined): Promise<void> {
   await io.out(options.json === true ? `${toJson(generationJson(g), 2)}\n` : `${what}: ${g === undefined ? 'nothing' : generationLine(g)}\n`)
-}
-
-function generationTable (generations: readonly Generation[], io: CliIo): string {
-  if (generations.length === 0) return 'no generation yet\n'
-  return table<Generation>([
-    { title: 'GENERATION', value: (g) => String(g.generation), align: 'right' },
-    { title: 'APPLIED', value: (g) => time(g.appliedAtMs) },
-    { title: 'STATE', value: stateWord },
-    { title: 'SOURCE', value: sourceWord, drop: 2 },
-    { title: 'AUTHOR', value: (g) => g.author, drop: 1 },
-    { title: 'HASH', value: (g) => g.hash.slice(0, 12), drop: 3 },
-    { title: 'COMMENT', value: (g) => g.comment }
-  ], generations, io)
 }

@@ -8,7 +8,7 @@ import { fieldObject, fieldWords } from '../event-fields.js'
 import { exitCode } from '../exit-codes.js'
 import { duration, printable, protocolName, time } from '../format.js'
 import { toJson } from '../../lib/json.js'
-import { table } from '../table.js'
+import { table, type TableColumn } from '../table.js'
 import { addWatchOptions, watching, type WatchOptions } from '../watching.js'
 import { addOverlay } from './overlay.js'
 import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
@@ -61,7 +61,7 @@ export function addLoadBalancer (parent: Command, cli: Cli): void {
     examples: ['target list', 'target list web/192.0.2.7:80', 'target list --json']
   }).action(action(cli, async (id: string | undefined, options: ListOptions) => {
     const { targets } = await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.listTargets, { id: id ?? '' }))
-    await printList(cli.io, options, targets, () => targets.length === 0 ? 'nothing is probed\n' : targetTable(cli, targets) + (id === undefined ? '' : historyTable(cli, targets)))
+    await printList(cli.io, options, targets, () => targets.length === 0 ? 'nothing is probed\n' : table<CheckTarget>(targetColumns, targets, cli.io) + (id === undefined ? '' : historyTable(cli, targets)))
     return exitCode.ok
   }))
   for (const [name, operation, summary, about] of [
@@ -79,19 +79,22 @@ export function addLoadBalancer (parent: Command, cli: Cli): void {
   }
 }
 
-function vipTable ({ io }: Cli, vips: readonly VipStatus[]): string {
-  const rows = vips.flatMap((vip): Array<{ readonly vip: VipStatus | null, readonly real: VipReal }> => vip.reals.map((real, i) => ({ vip: i === 0 ? vip : null, real })))
-  return table<typeof rows[number]>([
-    { title: 'VIP', value: ({ vip }) => vip?.name ?? '' },
-    { title: 'ADDRESS', value: ({ vip }) => vip === null ? '' : `${vip.address} ${vip.protocol === 0 ? 'any' : protocolName(vip.protocol)}/${vip.port === 0 ? 'any' : vip.port}`, drop: 2 },
-    { title: 'STATE', value: ({ vip }) => vip === null ? '' : word(vip.state) },
-    { title: 'POOL', value: ({ real }) => real.pool },
-    { title: 'REAL', value: ({ real }) => real.name },
-    { title: 'WEIGHT', value: ({ real }) => real.weight === real.configuredWeight ? String(real.weight) : `${real.weight} of ${real.configuredWeight}`, align: 'right' },
-    { title: 'IS', value: ({ real }) => real.state },
-    { title: 'TARGET', value: ({ real }) => real.target ?? 'not checked', drop: 1 }
-  ], rows, io)
-}
+export interface VipRow { readonly vip: VipStatus | null, readonly real: VipReal }
+/** The VIP stands beside its first real. */
+export const vipRows = (vip: VipStatus): VipRow[] => vip.reals.map((real, i) => ({ vip: i === 0 ? vip : null, real }))
+
+export const vipColumns: ReadonlyArray<TableColumn<VipRow>> = [
+  { title: 'VIP', value: ({ vip }) => vip?.name ?? '' },
+  { title: 'ADDRESS', value: ({ vip }) => vip === null ? '' : `${vip.address} ${vip.protocol === 0 ? 'any' : protocolName(vip.protocol)}/${vip.port === 0 ? 'any' : vip.port}`, drop: 2 },
+  { title: 'STATE', value: ({ vip }) => vip === null ? '' : word(vip.state) },
+  { title: 'POOL', value: ({ real }) => real.pool },
+  { title: 'REAL', value: ({ real }) => real.name },
+  { title: 'WEIGHT', value: ({ real }) => real.weight === real.configuredWeight ? String(real.weight) : `${real.weight} of ${real.configuredWeight}`, align: 'right' },
+  { title: 'IS', value: ({ real }) => real.state },
+  { title: 'TARGET', value: ({ real }) => real.target ?? 'not checked', drop: 1 }
+]
+
+const vipTable = ({ io }: Cli, vips: readonly VipStatus[]): string => table<VipRow>(vipColumns, vips.flatMap(vipRows), io)
 
 const eventJson = ({ atMs, name, level, fields }: LoadBalancerEvent): string => `${toJson({ time: new Date(Number(atMs)).toISOString(), event: name, level, fields: fieldObject(fields) })}\n`
 
@@ -105,17 +108,15 @@ function ringTable ({ io }: Cli, rings: readonly Ring[]): string {
   ], rows, io)
 }
 
-function targetTable ({ io }: Cli, targets: readonly CheckTarget[]): string {
-  return table<CheckTarget>([
-    { title: 'TARGET', value: (r) => r.id },
-    { title: 'STATE', value: (r) => `${word(r.state)}${r.sharePct === 100 ? '' : ` ${r.sharePct} %`}` },
-    { title: 'FOR', value: (r) => duration(Math.max(0, Date.now() - Number(r.sinceMs))), align: 'right' },
-    { title: 'PASSED', value: (r) => String(r.passed), align: 'right', drop: 2 },
-    { title: 'FAILED', value: (r) => String(r.failed), align: 'right', drop: 2 },
-    { title: 'LAST', value: (r) => r.last === undefined ? 'not probed' : `${r.last.code}${r.last.detail === '' ? '' : `: ${r.last.detail}`}` },
-    { title: 'MS', value: (r) => r.last?.tookMs.toFixed(1) ?? '', align: 'right', drop: 1 }
-  ], targets, io)
-}
+export const targetColumns: ReadonlyArray<TableColumn<CheckTarget>> = [
+  { title: 'TARGET', value: (r) => r.id },
+  { title: 'STATE', value: (r) => `${word(r.state)}${r.sharePct === 100 ? '' : ` ${r.sharePct} %`}` },
+  { title: 'FOR', value: (r) => duration(Math.max(0, Date.now() - Number(r.sinceMs))), align: 'right', ticks: true },
+  { title: 'PASSED', value: (r) => String(r.passed), align: 'right', drop: 2 },
+  { title: 'FAILED', value: (r) => String(r.failed), align: 'right', drop: 2 },
+  { title: 'LAST', value: (r) => r.last === undefined ? 'not probed' : `${r.last.code}${r.last.detail === '' ? '' : `: ${r.last.detail}`}` },
+  { title: 'MS', value: (r) => r.last?.tookMs.toFixed(1) ?? '', align: 'right', drop: 1 }
+]
 
 function historyTable ({ io }: Cli, targets: readonly CheckTarget[]): string {
   const rows = targets.flatMap((r) => r.history)

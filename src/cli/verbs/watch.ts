@@ -8,17 +8,19 @@ import { exitCode } from '../exit-codes.js'
 import { count, printable, time } from '../format.js'
 import { toJson } from '../../lib/json.js'
 import { action, onlineVerb, type Cli } from '../verb.js'
-import { addWatchOptions, type WatchOptions } from '../watching.js'
+import { view } from '../view/view.js'
+import { addWatchOptions, viewOption, type WatchOptions } from '../watching.js'
 
 export function addWatch (parent: Command, cli: Cli): void {
   addWatchOptions(onlineVerb(parent, {
     usage: 'watch',
     summary: 'Show objects, then every change of them',
-    about: `Kinds: ${kindNames.join(', ')}. First all there are (+), then what is new (+), changed (~) or gone (-). Goes on when the agent restarts, and shows what changed meanwhile. --json prints one object a line. Ends with Ctrl-C.`,
-    examples: ['watch vip', 'watch target web/192.0.2.7:80', 'watch group --json --for 1m']
+    about: `Kinds: ${kindNames.join(', ')}. First all there are (+), then what is new (+), changed (~) or gone (-). Goes on when the agent restarts, and shows what changed meanwhile. --json prints one object a line. Ends with Ctrl-C. --view: a table on the whole terminal instead, redrawn in place.`,
+    examples: ['watch vip', 'watch target web/192.0.2.7:80', 'watch group --json --for 1m', 'watch target --view']
   }).addArgument(new Argument('<kind>', 'of objects').choices(kindNames)).argument('[keys...]', 'these only, at most 1000'), 'changes')
-    .action(action(cli, async (kind: Kind, keys: readonly string[], options: WatchOptions) => {
-      return await watch(cli, kind, keys, options)
+    .addOption(viewOption())
+    .action(action(cli, async (kind: Kind, keys: readonly string[], options: WatchOptions & { readonly view?: boolean }) => {
+      return options.view === true ? await view(cli.io, options, `watch ${kind}`, [kind], keys) : await watch(cli, kind, keys, options)
     }))
 }
 
