@@ -72,7 +72,7 @@ export class Shell {
     stdin.on('error', () => { /* told to whoever writes */ })
     const forwarded = stdout === null ? null : (async () => { for await (const part of stdout) await io.out(String(part)) })()
     const out = async (text: string): Promise<void> => await new Promise((resolve, reject) => { stdin.write(text, (error) => { if (error instanceof Error) reject(error); else resolve() }) })
-    const code = await this.run(words, { ...io, out, width: null, color: false, terminal: null }).catch((error: unknown) => {
+    const code = await this.run(words, { ...io, out, width: null, color: false, errTerminal: false, terminal: null }).catch((error: unknown) => {
       if (!goneReader(error)) throw error
       return exitCode.ok
     })

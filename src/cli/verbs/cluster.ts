@@ -7,6 +7,7 @@ import { call } from '../client.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { duration, parseSmall, parseWait, printable } from '../format.js'
 import { toJson } from '../../lib/json.js'
+import { withProgress } from '../progress.js'
 import { table } from '../table.js'
 import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 import { age, changeJson, historyTable, statusJson, statusText, type GroupChange } from './cluster-status.js'
@@ -109,7 +110,7 @@ const refusedText = ({ reasons }: GroupRefusal): string => `refused: ${reasons.j
 
 async function verify ({ io }: Cli, rgs: readonly string[], options: GroupOptions & { readonly timeout: number }): Promise<number> {
   const request = { ...namedOf(rgs, options), timeoutMs: options.timeout }
-  const { groups } = await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.verify, request, { deadlineMs: options.timeout + VERIFY_GRACE_MS, signal: io.signal }))
+  const { groups } = await withProgress(io, 'comparing with the owner', async () => await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.verify, request, { deadlineMs: options.timeout + VERIFY_GRACE_MS, signal: io.signal })))
   if (options.json === true) await io.out(`${toJson(groups.map(({ provenEqualAtMs, ...g }) => ({ ...g, provenEqualAtMs: provenEqualAtMs ?? null })), 2)}\n`)
   else if (groups.length === 0) await io.out('this node owns every group: verify at the other node\n')
   else {

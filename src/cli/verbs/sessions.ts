@@ -9,6 +9,7 @@ import { addFilterOptions, filterMessage, isFiltered, type FilterOptions } from 
 import { formatEndpoint } from '../../lib/address.js'
 import { bytes, duration, parseCount, protocolName } from '../format.js'
 import { toJson } from '../../lib/json.js'
+import { Progress, withProgress } from '../progress.js'
 import { SessionRows, type SessionCells } from '../session-rows.js'
 import { fields, layOut, tableHead, tableRows, type LaidTable, type TableColumn } from '../table.js'
 import { action, formatOf, jsonLines, listVerb, onlineVerb, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
@@ -100,15 +101,27 @@ async function list ({ io }: Cli, options: SessionListOptions): Promise<number> 
     const stream = messages(sessions.list({ filter: filterMessage(options), columns, limit: BigInt(limit), batchRows: 0, withNames: true }), io.signal)
     const rows = new SessionRows()
     const sink = format === 'json' ? new JsonSink(io.out) : format === 'jsonl' ? new LineSink(io.out) : new TableSink(io, chosen === undefined ? sessionTable : plainTable(chosen))
+    // A table on a terminal tells by itself how far it is.
+    const progress = new Progress(io, 'sessions')
+    const tells = progress.seen && io.width === null
+    const counted = tells ? await call(sessions, sessions.count, { filter: filterMessage(options) }).then(({ count }) => Number(count), () => null) : null
+    const total = counted === null ? null : limit === 0 ? counted : Math.min(limit, counted)
+    let listed = 0
     let truncated = false
-    for await (const batch of stream) {
-      truncated = batch.truncated
-      let chunk: SessionCells[] = []
-      for (const row of rows.rows(batch)) {
-        chunk.push(row)
-        if (chunk.length === CHUNK_ROWS) { await sink.rows(chunk); chunk = [] }
+    try {
+      for await (const batch of stream) {
+        truncated = batch.truncated
+        let chunk: SessionCells[] = []
+        for (const row of rows.rows(batch)) {
+          chunk.push(row)
+          if (chunk.length === CHUNK_ROWS) { await sink.rows(chunk); chunk = [] }
+        }
+        if (chunk.length > 0) await sink.rows(chunk)
+        listed += batch.rows
+        if (tells) progress.show(listed, total)
       }
-      if (chunk.length > 0) await sink.rows(chunk)
+    } finally {
+      progress.end()
     }
     await sink.end()
     if (truncated && format === 'table') io.err(`the first ${limit} are shown; --limit 0 shows all, filters show fewer\n`)
@@ -176,7 +189,10 @@ async function remove ({ io }: Cli, options: DeleteOptions): Promise<number> {
       io.err(`this ends ${count} ${count === 1n ? 'session' : 'sessions'}; repeat with --yes to do it\n`)
       return exitCode.failed
     }
-    const done = await call(sessions, sessions.delete, { filter, all: options.all === true }, { signal: io.signal, deadlineMs: 300_000 })
+    const left = async (): Promise<number> => Number((await call(sessions, sessions.count, { filter })).count)
+    const before = io.errTerminal ? await left() : 0
+    const done = await withProgress(io, 'ending sessions', async () => await call(sessions, sessions.delete, { filter, all: options.all === true }, { signal: io.signal, deadlineMs: 300_000 }),
+      async () => [Math.max(0, before - await left()), before])
     await io.out(options.json === true ? `${toJson(done)}\n` : `${done.deleted} of ${done.matched} matching sessions ended\n`)
     return filter.id !== '' && done.matched === 0n ? exitCode.notFound : exitCode.ok
   })

@@ -7,6 +7,7 @@ import { withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
 import { parseWait } from '../format.js'
 import { toJson } from '../../lib/json.js'
+import { withProgress } from '../progress.js'
 import { fields, table, type TableColumn } from '../table.js'
 import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 
@@ -114,7 +115,7 @@ function perSecond (before: TelemetrySnapshotResponse, after: TelemetrySnapshotR
 }
 
 async function verify ({ io }: Cli, options: CommonOptions): Promise<number> {
-  const r = await withAgent(io, options, async ({ sessions }) => await call(sessions, sessions.verify, {}, { deadlineMs: 120_000, signal: io.signal }))
+  const r = await withProgress(io, 'checking every slot', async () => await withAgent(io, options, async ({ sessions }) => await call(sessions, sessions.verify, {}, { deadlineMs: 120_000, signal: io.signal })))
   if (options.json === true) await io.out(`${toJson(r, 2)}\n`)
   else {
     await io.out(fields([

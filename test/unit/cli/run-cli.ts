@@ -11,12 +11,14 @@ export interface CliSetup {
   readonly color?: boolean
   readonly stdin?: string
   readonly signal?: AbortSignal
+  /** Standard error is a terminal. */
+  readonly errTerminal?: boolean
 }
 
 /** Of a process without a terminal. */
-export function testIo ({ env = {}, width = null, color = false, stdin = '', signal = new AbortController().signal }: CliSetup, streams: Pick<CliIo, 'out' | 'err'>): CliIo {
+export function testIo ({ env = {}, width = null, color = false, stdin = '', signal = new AbortController().signal, errTerminal = false }: CliSetup, streams: Pick<CliIo, 'out' | 'err'>): CliIo {
   return {
-    ...streams, env: { PATH: '', ...env }, width, color, errColor: color, errTerminal: false, stdin: async () => stdin, input: Readable.from(stdin === '' ? [] : [stdin]), terminal: null, signal, onInterrupt: () => () => { /* nobody presses Ctrl-C */ }
+    ...streams, env: { PATH: '', ...env }, width, color, errColor: color, errTerminal, stdin: async () => stdin, input: Readable.from(stdin === '' ? [] : [stdin]), terminal: null, signal, onInterrupt: () => () => { /* nobody presses Ctrl-C */ }
   }
 }
 
