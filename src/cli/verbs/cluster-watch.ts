@@ -17,7 +17,7 @@ export function addClusterWatch (cluster: Command, cli: Cli): void {
   }), 'events')
     .addOption(viewOption())
     .action(action(cli, async (options: WatchOptions & { readonly view?: boolean }) => options.view === true
-      ? await view(cli.io, options, 'cluster watch', ['group', 'peer'])
+      ? await view(cli.io, options, { title: 'cluster watch', kinds: ['group', 'peer'] })
       : await watching(cli.io, options, ({ cluster: c }) => c.watch({}), ({ events }) => events.map(options.json === true ? eventJson : eventLine))))
 }
 

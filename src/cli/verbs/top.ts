@@ -1,4 +1,4 @@
-/** top: the agent, its pair, VIPs, targets and ports on one screen that follows them. */
+/** top: what goes through, the agent, its pair, VIPs, targets and ports on one screen that follows them. */
 import type { Command } from 'commander'
 import { kindNames, plainObject, Watch, type Kind, type ObjectsConnection } from '../../client/index.js'
 import { toJson } from '../../lib/json.js'
@@ -12,12 +12,12 @@ import { view } from '../view/view.js'
 export function addTop (parent: Command, cli: Cli): void {
   onlineVerb(parent, {
     usage: 'top',
-    summary: 'Show the agent, its pair, VIPs and targets on the whole terminal, redrawn in place',
+    summary: 'Show traffic, the agent, its pair, VIPs and targets on the whole terminal, redrawn in place',
     about: 'What changed is marked for a moment. When the agent is not reached it says so, and how old the rest is. q or Ctrl-C ends, arrows and Page Up and Down scroll. --json prints all objects once, by kind and key.',
     examples: ['top', 'top --json | jq .vip']
   }).option('--for <duration>', 'end after this time', parseWait)
     .action(action(cli, async (options: CommonOptions & { readonly for?: number }) => {
-      if (options.json !== true) return await view(cli.io, options, 'top', ['agent', 'group', 'peer', 'vip', 'target', 'link'])
+      if (options.json !== true) return await view(cli.io, options, { title: 'top', kinds: ['agent', 'group', 'peer', 'vip', 'target', 'link'], traffic: true })
       await withAgent(cli.io, options, async ({ agent }) => await call(agent, agent.getInfo, {}))
       const all = await withObjects(cli.io, options, async objects => await Promise.all(kindNames.map(async kind => [kind, await once(objects, kind, cli.io.signal)] as const)))
       await cli.io.out(`${toJson(Object.fromEntries(all), 2)}\n`)

@@ -20,7 +20,7 @@ export function addWatch (parent: Command, cli: Cli): void {
   }).addArgument(new Argument('<kind>', 'of objects').choices(kindNames)).argument('[keys...]', 'these only, at most 1000'), 'changes')
     .addOption(viewOption())
     .action(action(cli, async (kind: Kind, keys: readonly string[], options: WatchOptions & { readonly view?: boolean }) => {
-      return options.view === true ? await view(cli.io, options, `watch ${kind}`, [kind], keys) : await watch(cli, kind, keys, options)
+      return options.view === true ? await view(cli.io, options, { title: `watch ${kind}`, kinds: [kind], keys }) : await watch(cli, kind, keys, options)
     }))
 }
 

@@ -10,15 +10,27 @@ import { duration, printable, time } from '../format.js'
 import type { CliIo } from '../io.js'
 import { drawable, Screen, type Key } from './screen.js'
 import { sections, type SectionStyle } from './sections.js'
+import { readTraffic, trafficLine, type Reading } from './traffic.js'
 
 /** A cell that changed is marked for so long. */
 const MARK_MS = 3000
 const TICK_MS = 1000
 /** Changes that come together are drawn together. */
 const GATHER_MS = 100
+/** From one reading of counters to the next. */
+const READ_MS = 2000
 const backoff = { leastMs: 100, mostMs: 2000, healthyMs: 2000 }
 
 export interface ViewOptions extends LinkOptions { readonly for?: number }
+
+export interface Viewed {
+  readonly title: string
+  readonly kinds: readonly Kind[]
+  /** Of the one kind; none: all. */
+  readonly keys?: readonly string[]
+  /** With a line of what goes through. */
+  readonly traffic?: boolean
+}
 
 /** What a view has of a kind. */
 export interface Followed { readonly store: Store<unknown>, readonly lines: (style: SectionStyle) => string[] }
@@ -29,7 +41,7 @@ export function follow<K extends Kind> (objects: ObjectsConnection, kind: K, key
 }
 
 /** Ends with q, Ctrl-C, a signal or its time. @throws unsupported without a terminal; unreachable when there is no agent at the beginning */
-export async function view (io: CliIo, options: ViewOptions, title: string, kinds: readonly Kind[], keys: readonly string[] = []): Promise<number> {
+export async function view (io: CliIo, options: ViewOptions, { title, kinds, keys = [], traffic = false }: Viewed): Promise<number> {
   const terminal = drawable(io)
   const { node } = await withAgent(io, options, async ({ agent }) => await call(agent, agent.getInfo, {}))
   return await withObjects(io, options, async (objects) => {
@@ -50,6 +62,7 @@ export async function view (io: CliIo, options: ViewOptions, title: string, kind
       wake()
     })
     const release = io.onInterrupt(() => { over.abort() })
+    const reading = traffic ? readOn({ ...io, signal: ending }, options, page) : null
     screen.start()
     try {
       for (const { store } of parts) store.subscribe(wake)
@@ -68,15 +81,30 @@ export async function view (io: CliIo, options: ViewOptions, title: string, kind
     } finally {
       screen.stop()
       release()
+      over.abort()
+      await reading
       await Promise.all(parts.map(async ({ store }) => { await store.close() }))
     }
   })
+}
+
+/** Until the signal of `io`; what cannot be read is told by the rest of the view. */
+async function readOn (io: CliIo, options: LinkOptions, page: Page): Promise<void> {
+  let before: Reading | null = null
+  while (!io.signal.aborted) {
+    const now: Reading | null = await readTraffic(io, options).catch(() => null)
+    if (now !== null) page.traffic = trafficLine(before, now)
+    before = now ?? before
+    await sleep(READ_MS, undefined, { signal: io.signal }).catch(() => undefined)
+  }
 }
 
 const refused = (error: unknown): unknown => error instanceof WatchRefused ? new LockstepError('invalid', 'LS_R_REFUSED', 'the agent refuses this view', { found: error.message }) : error
 
 /** The text of the screen, of which a part is shown. */
 export class Page {
+  /** Between the head and the objects; '': nothing. */
+  traffic = ''
   private cells = new Map<string, { readonly text: string, readonly atMs: number }>()
   private drawn = false
   private from = 0
@@ -110,7 +138,7 @@ export class Page {
     const more = [...this.from > 0 ? [`${this.from} lines above`] : [], ...below > 0 ? [`${below} lines below`] : []]
     const fit = (text: string): string => text.slice(0, columns)
     const shown = synced && body.length === 0 ? ['there is none'] : body.slice(this.from, this.from + room)
-    return [this.head(columns, nowMs, c), '', ...shown, ...Array<string>(Math.max(0, room - shown.length)).fill(''), c.dim(fit(['q ends', ...more].join(', ')))]
+    return [this.head(columns, nowMs, c), fit(this.traffic), ...shown, ...Array<string>(Math.max(0, room - shown.length)).fill(''), c.dim(fit(['q ends', ...more].join(', ')))]
   }
 
   /** Live, or since when not and why. */

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { credentials } from '@grpc/grpc-js'
 import t, { type Test } from 'tap'
+import { trafficLine, type Reading } from '../../../src/cli/view/traffic.js'
 import { follow, Page } from '../../../src/cli/view/view.js'
 import { socketTarget } from '../../../src/cli/client.js'
 import { ObjectsConnection } from '../../../src/client/index.js'
@@ -53,6 +54,16 @@ t.test('a page: marks for a moment what changed, fits, scrolls, says what is awa
   t.match(plain(page.lines(20, 200, 20_000)).join('\n'), /web .* panic/, 'what is known stays')
 })
 
+t.test('what goes through: rates between two readings of one life of the agent', async (t) => {
+  const reading = (seconds: number, packets: number, startedAtMs = 1n): Reading => ({
+    info: { tableLive: 1500n, tableCapacity: 65_536n, startedAtMs },
+    counters: { timeNs: BigInt(seconds * 1e9), generation: 1n, blocks: [{ name: 'global', fields: ['value'], rows: [['rx_packets', packets], ['rx_bytes', 1000 * packets]].map(([name, value]) => ({ id: 0, name: String(name), text: '', values: [BigInt(value ?? 0)] })) }] }
+  })
+  t.equal(trafficLine(null, reading(1, 10)), '1.5k of 65.5k sessions (2.3 %)')
+  t.equal(trafficLine(reading(1, 1000), reading(3, 5000)), '1.5k of 65.5k sessions (2.3 %), 0 new/s   in 2.0k packets/s 16.0Mbit/s   out 0 packets/s 0bit/s   dropped 0/s')
+  t.equal(trafficLine(reading(1, 1000), reading(3, 5, 2n)), '1.5k of 65.5k sessions (2.3 %)', 'an agent that was started again counts anew')
+})
+
 t.test('without a terminal a view is refused, and says what there is instead', async (t) => {
   const { socketPath } = await withServer(t)
   for (const verb of ['watch vip --view', 'cluster watch --view', 'top']) t.match(await runCli(verb.split(' '), { env: { LOCKSTEP_SOCKET: socketPath } }), { code: 1, out: '', err: /a view needs a terminal.*watch without --view prints lines/ }, verb)
@@ -91,6 +102,7 @@ t.test('on a terminal: Ctrl-C and SIGTERM end it, and the screen is as it was', 
     const { pty } = await viewing(t, argv)
     t.ok(await pty.sees(/live/), pty.text())
     t.match(drawn(pty.text()), /RG +ROLE[^]*PEER +LIVENESS/)
+    if (argv[0] === 'top') t.ok(await until(() => drawn(pty.text()).includes('1.0k of 1.0M sessions'), 20_000))
     ways[i]?.(pty)
     t.equal(await pty.ended, 0)
     t.match(pty.text(), /\x1b\[\?25h\x1b\[\?1049l$/)
