@@ -36,12 +36,13 @@ export class Shell {
     const why = words.includes('--help') ? null : whyAlone(command)
     if (why !== null) return this.refuse(`${command.name()} does not run in this shell: ${why}; in another terminal: lockstep ${words.join(' ')}`)
     const abort = new AbortController()
-    const release = this.io.onInterrupt(() => { abort.abort(new Interrupted(INTERRUPTED)) })
+    // Of a script Ctrl-C ends all.
+    const release = this.io.terminal === null ? null : this.io.onInterrupt(() => { abort.abort(new Interrupted(INTERRUPTED)) })
     const io: CliIo = { ...this.io, signal: AbortSignal.any([this.io.signal, abort.signal]), onInterrupt: () => () => { /* it is the shell's */ }, stdin: noStdin }
     try {
       return line.pipe === null ? await this.run(words, io) : await this.piped(words, line.pipe, io)
     } finally {
-      release()
+      release?.()
     }
   }
 
@@ -71,9 +72,9 @@ export class Shell {
     const { stdin, stdout } = child
     stdin.on('error', () => { /* told to whoever writes */ })
     const forwarded = stdout === null ? null : (async () => { for await (const part of stdout) await io.out(String(part)) })()
-    const out = async (text: string): Promise<void> => await new Promise((resolve, reject) => { stdin.write(text, (error) => { if (error instanceof Error) reject(error); else resolve() }) })
+    const out = async (text: string): Promise<void> => await new Promise((resolve, reject) => { stdin.write(text, (error) => { if (error instanceof Error) reject(new ReaderGone(error)); else resolve() }) })
     const code = await this.run(words, { ...io, out, width: null, color: false, errTerminal: false, terminal: null }).catch((error: unknown) => {
-      if (!goneReader(error)) throw error
+      if (!(error instanceof ReaderGone)) throw error
       return exitCode.ok
     })
     stdin.end()
@@ -83,7 +84,11 @@ export class Shell {
   }
 }
 
-const goneReader = (error: unknown): boolean => ['EPIPE', 'ERR_STREAM_DESTROYED'].includes((error as NodeJS.ErrnoException).code ?? '')
+/** However the stream says it. */
+class ReaderGone extends Error {
+  readonly code = 'EPIPE'
+  constructor (cause: Error) { super('the reader has gone', { cause }) }
+}
 
 const noStdin = async (): Promise<string> => {
   throw new LockstepError('invalid', 'LS_U_USAGE', 'standard input is the shell\'s own', { found: '-', expected: 'the name of a file' })

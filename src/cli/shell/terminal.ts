@@ -21,6 +21,7 @@ export class Terminal {
 
   async run (): Promise<number> {
     const { io } = this.shell
+    io.err('Tab completes, ? helps at any place, Ctrl-D ends\n')
     const prompt = await followPrompt(this.objects, io.color)
     let told = false
     const history = await History.open(historyPath(io.env), (error) => {

@@ -19,8 +19,8 @@ export interface SectionStyle {
 export type Section<V> = (objects: ReadonlyMap<string, V>, style: SectionStyle) => string[]
 
 /** `rowsOf`: a row has a name within its object. */
-const section = <V, Row>(columnsAt: (nowMs: number) => ReadonlyArray<TableColumn<Row>>, rowsOf: (value: V) => ReadonlyArray<readonly [string, Row]>): Section<V> => (objects, { width, color, nowMs, paint }) => {
-  const keyed = [...objects].sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true })).flatMap(([key, value]) => rowsOf(value).map(([name, row]) => ({ key: `${key} ${name}`, row })))
+const section = <V, Row>(columnsAt: (nowMs: number) => ReadonlyArray<TableColumn<Row>>, rowsOf: (value: V) => ReadonlyArray<readonly [string, Row]>, way: 1 | -1 = 1): Section<V> => (objects, { width, color, nowMs, paint }) => {
+  const keyed = [...objects].sort(([a], [b]) => way * a.localeCompare(b, 'en', { numeric: true })).flatMap(([key, value]) => rowsOf(value).map(([name, row]) => ({ key: `${key} ${name}`, row })))
   const laid = layOut(columnsAt(nowMs), keyed.map(({ row }) => row), width)
   const rows = keyed.map(({ key, row }) => tableRows(laid, [row], true, (padded, text, { title, ticks }) => ticks === true ? padded : paint(padded, `${key} ${title}`, text)))
   return [tableHead(laid, { color }), ...rows].map(text => text.trimEnd())
@@ -51,7 +51,7 @@ export const sections: { readonly [K in Kind]: Section<ObjectOf<K>> } = {
   vip: section(() => vipColumns, (vip) => vipRows(vip).map(row => [`${row.real.pool}/${row.real.name}`, row])),
   target: section(() => targetColumns, one),
   link: section(() => linkColumns, one),
-  generation: section(() => generationColumns, one),
+  generation: section(() => generationColumns, one, -1),
   group: section(groupTable, one),
   peer: section(() => peerColumns, one)
 }

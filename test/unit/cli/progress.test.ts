@@ -57,3 +57,17 @@ t.test('verbs: a delete of many asks how many are left; a verification counts se
   const holdVerify = (wait: Promise<void>): void => { Object.assign(agent.sessions, { verify: async () => { await wait; return await verify() } }) }
   t.match(await slow('table verify', true, holdVerify), { seen: true, code: 0, out: /^table +clean/, err: /^\r\x1b\[Kchecking every slot, \d+\.\ds[^]*\r\x1b\[K$/ })
 })
+
+t.test('sessions list into something slow says how many of how many; on a terminal the table itself is enough', async (t) => {
+  const { socketPath } = await withServer(t, 20_000)
+  const list = async (width: number | null): Promise<string> => {
+    let err = ''
+    let waited: Promise<unknown> | null = null
+    const out = async (): Promise<void> => { await (waited ??= new Promise(resolve => { setTimeout(resolve, 1100) })) }
+    const argv = ['sessions', 'list', '--protocol', 'udp', '--limit', '0']
+    t.equal(await cliMain(argv, testIo({ env: { LOCKSTEP_SOCKET: socketPath }, errTerminal: true, width }, { out, err: (text) => { err += text } })), 0)
+    return err
+  }
+  t.match(await list(null), /^\r\x1b\[Ksessions: [\d.]+k of 5\.0k \(\d+ %\), [\d.]+k?\/s[^]*\r\x1b\[K$/)
+  t.equal(await list(100), '')
+})

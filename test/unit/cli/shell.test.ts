@@ -1,4 +1,5 @@
 /** The shell: lines of a script, words as a POSIX shell quotes them, and on a terminal completion, help, history, Ctrl-C, and an agent that goes and comes back. */
+import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -43,6 +44,7 @@ t.test('a script runs line by line over one connection, until one fails', async 
   t.match(await shell('apply -'), { code: 2, err: /standard input is the shell's own/ })
   t.match(await shell('sessions count |'), { code: 2, err: /nothing stands behind/ })
   t.match(await shell('sessions list --limit 0 | head -n 1'), { code: 0, out: /^PROTO[^\n]*\n$/ })
+  t.match(await shell('sessions list --limit 0 | true\nsessions list --limit 0 | exit 3'), { code: 3, err: 'line 2 ended with 3; the rest was not run (--keep-going would)\n' }, 'a reader that goes early is no failure, but its exit code counts')
   t.match(await shell('sessions count | grep nothing'), { code: 1, out: '' })
   t.match(await shell('target ?'), { code: 0, out: /^ {2}list +Show who is probed[^]*pause/ })
   t.match(await shell('vip list ?'), { code: 0, out: /\[name\][^]* {2}web +vip\n[^]*--json/ })
@@ -64,6 +66,19 @@ t.test('an agent that is started again between two lines is reached by the next'
   await restart()
   writeFileSync(`${done}.2`, '')
   t.match(await running, { code: 0, out: '5\n5\n', err: '' })
+})
+
+t.test('Ctrl-C ends a script, not the line alone', async (t) => {
+  const { socketPath, agent } = await withServer(t, 5)
+  const child = spawn(process.execPath, [main, 'shell', '--socket', socketPath, '--keep-going'], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, NODE_OPTIONS: '' } })
+  t.teardown(() => { child.kill('SIGKILL') })
+  let out = ''
+  child.stdout.on('data', (part: Buffer) => { out += part.toString() })
+  child.stdin.write('sessions count\nsessions watch\nsessions count\n')
+  t.ok(await until(() => agent.watchers() === 1, 20_000))
+  child.kill('SIGINT')
+  t.equal(await new Promise(resolve => child.once('close', resolve)), 130)
+  t.equal(out, '5\n')
 })
 
 t.test('history is bounded, of this user alone, and has no repetition and nothing behind a blank', async (t) => {

@@ -54,6 +54,19 @@ t.test('a page: marks for a moment what changed, fits, scrolls, says what is awa
   t.match(plain(page.lines(20, 200, 20_000)).join('\n'), /web .* panic/, 'what is known stays')
 })
 
+t.test('generations stand newest first', async (t) => {
+  const { agent, socketPath } = await withServer(t)
+  for (let i = 0; i < 10; i++) await agent.config.apply(`version: ${i}\n`, { author: 'anna', comment: '', source: 'grpc', confirmWithinMs: null, expectedGeneration: null, dryRun: false, requestId: '' }, new AbortController().signal)
+  const objects = new ObjectsConnection({ address: socketTarget(socketPath), credentials: credentials.createInsecure() })
+  const part = follow(objects, 'generation')
+  t.teardown(async () => {
+    await part.store.close()
+    objects.close()
+  })
+  await part.store.waitSynced()
+  t.match(new Page('', [part], false).lines(20, 100, 0).slice(3, 6), [/^ +11 /, /^ +10 /, /^ +9 /])
+})
+
 t.test('what goes through: rates between two readings of one life of the agent', async (t) => {
   const reading = (seconds: number, packets: number, startedAtMs = 1n): Reading => ({
     info: { tableLive: 1500n, tableCapacity: 65_536n, startedAtMs },
