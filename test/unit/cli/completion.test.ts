@@ -2,24 +2,29 @@
 import t from 'tap'
 import { execFile } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { packageRoot } from '../../../src/native/load.js'
-import { temporaryDirectory, withServer } from '../rpc/with-server.js'
+import { withServer } from '../rpc/with-server.js'
+import { noPty, onTerminal } from './pty.js'
 import { runCli } from './run-cli.js'
 
 const run = promisify(execFile)
 const has = async (shell: string): Promise<boolean> => await run(shell, ['-c', ':']).then(() => true, () => false)
 const [bash, zsh] = [await has('bash'), await has('zsh')]
 
+function programIn (directory: string): string {
+  const program = join(directory, 'lockstep')
+  writeFileSync(program, `#!/bin/sh\nexec env -u NODE_OPTIONS ${process.execPath} ${join(packageRoot(), 'dist/src/cli/main.js')} "$@"\n`)
+  chmodSync(program, 0o755)
+  return program
+}
+
 t.test('what bash offers', { skip: bash ? false : 'needs bash' }, async (t) => {
   const { directory, socketPath } = await withServer(t)
   const script = join(directory, 'completion')
   writeFileSync(script, (await runCli(['completion', 'bash'])).out)
-  const program = join(directory, 'lockstep')
-  writeFileSync(program, `#!/bin/sh\nexec env -u NODE_OPTIONS ${process.execPath} ${join(packageRoot(), 'dist/src/cli/main.js')} "$@"\n`)
-  chmodSync(program, 0o755)
+  const program = programIn(directory)
   const offered = async (line: string): Promise<string> => {
     const words = [program, ...line.split(' ').slice(1)].map(word => `'${word}'`).join(' ')
     const { stdout } = await run('bash', ['--norc', '-c', `source '${script}'; COMP_WORDS=(${words}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _lockstep; echo "\${COMPREPLY[*]}"`], { env: { ...process.env, LOCKSTEP_SOCKET: socketPath } })
@@ -41,11 +46,26 @@ t.test('what bash offers', { skip: bash ? false : 'needs bash' }, async (t) => {
   t.equal(await offered('lockstep nothing '), await offered('lockstep '))
 })
 
-t.test('zsh takes the script', { skip: zsh ? false : 'needs zsh' }, async (t) => {
-  const script = join(temporaryDirectory(t), 'completion')
+/** Said when it edits a line. */
+const READY = /\x1b\[\?2004h/
+
+t.test('what zsh completes, as it is typed', { skip: zsh ? noPty : 'needs zsh' }, async (t) => {
+  const { directory, socketPath } = await withServer(t)
+  const script = join(directory, 'completion')
   writeFileSync(script, (await runCli(['completion', 'zsh'])).out)
-  const { stdout } = await run('zsh', ['-fc', `autoload -Uz compinit && compinit -D; source '${script}'; echo $(_lockstep_words 'lockstep backend'); whence -w _lockstep; echo $_comps[lockstep]`], { env: { ...process.env, HOME: tmpdir() } })
-  t.match(stdout, /^list switch\n_lockstep: function\n.*_lockstep/)
+  programIn(directory)
+  const pty = onTerminal(t, ['zsh', '-f', '-i'], { env: { LOCKSTEP_SOCKET: socketPath, HOME: directory, ZDOTDIR: directory, PATH: `${directory}:${process.env.PATH ?? ''}` } })
+  t.ok(await pty.sees(READY), pty.text())
+  pty.type(`source '${script}'; echo sour''ced\r`)
+  t.ok(await pty.sees(/sourced/))
+  t.ok(await pty.sees(READY))
+  for (const [typed, rest] of [['lockstep backend sw', /itch\x1b/], ['lockstep backend switch --fo', /rce\x1b/], ['lockstep events --level wa', /rn\x1b/], ['lockstep vip list we', /b\x1b/]] as const) {
+    pty.type(typed)
+    t.ok(await pty.sees(new RegExp(`${typed.slice(-2)}`)))
+    pty.type('\t')
+    t.ok(await pty.sees(rest), `${typed}: ${pty.text().slice(-300)}`)
+    pty.type('\x15')
+  }
 })
 
 t.test('without an agent a name is not known, and that is no error; other shells are refused', async (t) => {
