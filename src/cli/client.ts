@@ -3,13 +3,14 @@
  * benches; the published client library is another thing.
  */
 import {
-  credentials, type CallOptions, type ChannelCredentials, type Client, type ClientOptions, type ClientReadableStream, type ClientUnaryCall,
+  credentials, type CallOptions, Channel, type ChannelCredentials, type Client, type ClientOptions, type ClientReadableStream, type ClientUnaryCall,
   InterceptingCall, type Interceptor, Metadata, type ServiceError, status
 } from '@grpc/grpc-js'
 import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
 import { ClusterClient } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigClient } from '../generated/proto/lockstep/v1/config.js'
 import { EventsClient } from '../generated/proto/lockstep/v1/events.js'
+import { LinksClient } from '../generated/proto/lockstep/v1/links.js'
 import { LoadBalancerClient } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
 import { TelemetryClient } from '../generated/proto/lockstep/v1/telemetry.js'
@@ -34,25 +35,33 @@ export interface AgentConnection {
   readonly cluster: ClusterClient
   readonly config: ConfigClient
   readonly events: EventsClient
+  readonly links: LinksClient
   readonly loadBalancer: LoadBalancerClient
   readonly sessions: SessionsClient
   readonly telemetry: TelemetryClient
   readonly close: () => void
 }
 
-/** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. When `signal` fires, every call is cancelled. */
-export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure(), signal?: AbortSignal): AgentConnection {
-  const options: ClientOptions = signal === undefined ? channelOptions : { ...channelOptions, interceptors: [cancelOn(signal)] }
+/** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. When `signal` fires, every call is cancelled. A `channel` that is given is used, and left open. */
+export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure(), signal?: AbortSignal, channel?: Channel): AgentConnection {
+  const options: ClientOptions = { ...channelOptions, ...signal === undefined ? {} : { interceptors: [cancelOn(signal)] }, ...channel === undefined ? {} : { channelOverride: channel } }
   const agent = new AgentClient(target, channelCredentials, options)
   const shared: ClientOptions = { ...options, channelOverride: agent.getChannel() }
   const cluster = new ClusterClient(target, channelCredentials, shared)
   const config = new ConfigClient(target, channelCredentials, shared)
   const events = new EventsClient(target, channelCredentials, shared)
+  const links = new LinksClient(target, channelCredentials, shared)
   const loadBalancer = new LoadBalancerClient(target, channelCredentials, shared)
   const sessions = new SessionsClient(target, channelCredentials, shared)
   const telemetry = new TelemetryClient(target, channelCredentials, shared)
-  return { agent, cluster, config, events, loadBalancer, sessions, telemetry, close: () => agent.close() }
+  return { agent, cluster, config, events, links, loadBalancer, sessions, telemetry, close: () => { if (channel === undefined) agent.close() } }
 }
+
+/** Finds an agent that was started again within half a second. */
+const keptOptions: ClientOptions = { ...channelOptions, 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 500, 'grpc.min_reconnect_backoff_ms': 100 }
+
+/** A connection for many verbs, one after the other. */
+export const keptChannel = (target: string): Channel => new Channel(target, credentials.createInsecure(), keptOptions)
 
 const cancelOn = (signal: AbortSignal): Interceptor => (options, nextCall) => {
   const call = nextCall(options)

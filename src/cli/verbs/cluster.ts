@@ -6,9 +6,10 @@ import { withAgent, type LinkOptions } from '../agent-link.js'
 import { call } from '../client.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { duration, parseSmall, parseWait, printable } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
+import { withProgress } from '../progress.js'
 import { table } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 import { age, changeJson, historyTable, statusJson, statusText, type GroupChange } from './cluster-status.js'
 import { addClusterWatch } from './cluster-watch.js'
 
@@ -35,8 +36,8 @@ export function addCluster (parent: Command, cli: Cli): void {
 
   addClusterWatch(cluster, cli)
 
-  onlineVerb(cluster, { usage: 'history [rg]', summary: 'List changes of roles, newest first', about: 'The latest 32 of each group, since the agent started.', examples: ['cluster history', 'cluster history 1 --json'] })
-    .action(action(cli, async (rg: string | undefined, options: CommonOptions) => await history(cli, rg === undefined ? null : parseSmall(rg), options)))
+  listVerb(cluster, { usage: 'history [rg]', summary: 'List changes of roles, newest first', about: 'The latest 32 of each group, since the agent started.', examples: ['cluster history', 'cluster history 1 --json'] })
+    .action(action(cli, async (rg: string | undefined, options: ListOptions) => await history(cli, rg === undefined ? null : parseSmall(rg), options)))
 
   groupVerb(cluster, {
     usage: 'switchover [rg...]',
@@ -87,12 +88,12 @@ async function statusOf ({ io }: Cli, options: LinkOptions): Promise<ClusterGetS
   return await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.getStatus, {}))
 }
 
-async function history (cli: Cli, rg: number | null, options: CommonOptions): Promise<number> {
+async function history (cli: Cli, rg: number | null, options: ListOptions): Promise<number> {
   const { groups } = await statusOf(cli, options)
   const chosen = groups.filter((g) => rg === null || g.rg === rg)
   if (chosen.length === 0 && rg !== null) throw new LockstepError('invalid', 'LS_U_GROUP', 'no such redundancy group', { found: String(rg), expected: `one of ${groups.map((g) => g.rg).join(' ')}` })
   const changes: GroupChange[] = chosen.flatMap((g) => g.history.map((change) => ({ rg: g.rg, ...change })).reverse()).sort((a, b) => Number(b.atMs - a.atMs))
-  await cli.io.out(options.json === true ? `${toJson(changes.map(changeJson), 2)}\n` : changes.length === 0 ? 'no role has changed\n' : historyTable(changes, cli.io))
+  await printList(cli.io, options, changes.map(changeJson), () => changes.length === 0 ? 'no role has changed\n' : historyTable(changes, cli.io))
   return exitCode.ok
 }
 
@@ -109,7 +110,7 @@ const refusedText = ({ reasons }: GroupRefusal): string => `refused: ${reasons.j
 
 async function verify ({ io }: Cli, rgs: readonly string[], options: GroupOptions & { readonly timeout: number }): Promise<number> {
   const request = { ...namedOf(rgs, options), timeoutMs: options.timeout }
-  const { groups } = await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.verify, request, { deadlineMs: options.timeout + VERIFY_GRACE_MS, signal: io.signal }))
+  const { groups } = await withProgress(io, 'comparing with the owner', async () => await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.verify, request, { deadlineMs: options.timeout + VERIFY_GRACE_MS, signal: io.signal })))
   if (options.json === true) await io.out(`${toJson(groups.map(({ provenEqualAtMs, ...g }) => ({ ...g, provenEqualAtMs: provenEqualAtMs ?? null })), 2)}\n`)
   else if (groups.length === 0) await io.out('this node owns every group: verify at the other node\n')
   else {

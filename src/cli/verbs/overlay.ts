@@ -6,9 +6,9 @@ import { withAgent } from '../agent-link.js'
 import { call } from '../client.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { duration, parseDuration, parseSmall } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { table } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 
 interface TermOptions extends CommonOptions { readonly owner: string, readonly reason: string, readonly ttl?: number }
 
@@ -73,11 +73,11 @@ export function addOverlay (vip: Command, parent: Command, cli: Cli): void {
   }
 
   const overlay = parent.command('overlay').summary('what was put while the agent runs').description('What was put while the agent runs, beside the configuration.')
-  onlineVerb(overlay, { usage: 'list', summary: 'Show VIPs, reals and weights that were put, by whom, why and until when', about: kept, examples: ['overlay list', 'overlay list --json'] })
-    .action(action(cli, async (o: CommonOptions) => {
+  listVerb(overlay, { usage: 'list', summary: 'Show VIPs, reals and weights that were put, by whom, why and until when', about: kept, examples: ['overlay list', 'overlay list --json'] })
+    .action(action(cli, async (o: ListOptions) => {
       const all = await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.getOverlay, {}))
-      if (o.json === true) await cli.io.out(`${toJson(all, 2)}\n`)
-      else await cli.io.out(overlayTable(cli, all))
+      const each = Object.entries(all).flatMap(([what, list]) => (list as readonly object[]).map(one => ({ what, ...one })))
+      await printList(cli.io, o, each, () => overlayTable(cli, all), all)
       return exitCode.ok
     }))
 }

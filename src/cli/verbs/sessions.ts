@@ -8,10 +8,11 @@ import { exitCode, usageError } from '../exit-codes.js'
 import { addFilterOptions, filterMessage, isFiltered, type FilterOptions } from '../filter-options.js'
 import { formatEndpoint } from '../../lib/address.js'
 import { bytes, duration, parseCount, protocolName } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
+import { Progress, withProgress } from '../progress.js'
 import { SessionRows, type SessionCells } from '../session-rows.js'
 import { fields, layOut, tableHead, tableRows, type LaidTable, type TableColumn } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, formatOf, jsonLines, listVerb, onlineVerb, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 import { addExport } from './sessions-export.js'
 import { addTop } from './sessions-top.js'
 import { addWatch } from './sessions-watch.js'
@@ -51,20 +52,20 @@ function translation (row: SessionCells): string {
   return parts.join(' ')
 }
 
-interface ListOptions extends CommonOptions, FilterOptions { readonly limit?: number, readonly columns?: string }
+interface SessionListOptions extends ListOptions, FilterOptions { readonly limit?: number, readonly columns?: string }
 interface DeleteOptions extends CommonOptions, FilterOptions { readonly yes?: boolean, readonly all?: boolean }
 
 export function addSessions (parent: Command, cli: Cli): void {
   const sessions = parent.command('sessions').summary('look at and end sessions').description('Sessions of the table: one tracked flow each, both directions.')
-  addFilterOptions(onlineVerb(sessions, {
+  addFilterOptions(listVerb(sessions, {
     usage: 'list',
     summary: 'List sessions',
-    about: `A walk through the table: a session that lives all through it is listed exactly once. The table shows ${TABLE_LIMIT} rows unless --limit says otherwise (0: all); --json has no limit of its own and streams one array.`,
+    about: `A walk through the table: a session that lives all through it is listed exactly once. The table shows ${TABLE_LIMIT} rows unless --limit says otherwise (0: all); --json and --output jsonl have no limit of their own; --json streams one array.`,
     examples: ['sessions list --source 10.0.0.0/8 --phase TCP_ESTABLISHED', 'sessions list --vip web --min-idle 5m', 'sessions list --json --columns src,sport,bytes_reply | jq length']
   }))
     .option('--limit <n>', 'at most this many', parseCount)
     .option('--columns <names>', `these columns, comma separated, of: ${columnCodes.map((c) => c.name).join(' ')}`)
-    .action(action(cli, async (options: ListOptions) => await list(cli, options)))
+    .action(action(cli, async (options: SessionListOptions) => await list(cli, options)))
 
   addFilterOptions(onlineVerb(sessions, { usage: 'count', summary: 'Count sessions', examples: ['sessions count', 'sessions count --zone-in clients --protocol udp'] }))
     .action(action(cli, async (options: CommonOptions & FilterOptions) => {
@@ -95,26 +96,39 @@ export function addSessions (parent: Command, cli: Cli): void {
   addWatch(sessions, cli)
 }
 
-async function list ({ io }: Cli, options: ListOptions): Promise<number> {
+async function list ({ io }: Cli, options: SessionListOptions): Promise<number> {
+  const format = formatOf(options)
   const chosen = options.columns?.split(',').map((c) => c.trim()).filter((c) => c !== '')
-  const columns = chosen ?? (options.json === true ? columnCodes.map((c) => c.name) : tableNeeds)
-  const limit = options.limit ?? (options.json === true ? 0 : TABLE_LIMIT)
+  const columns = chosen ?? (format === 'table' ? tableNeeds : columnCodes.map((c) => c.name))
+  const limit = options.limit ?? (format === 'table' ? TABLE_LIMIT : 0)
   return await withAgent(io, options, async ({ sessions }) => {
     const stream = messages(sessions.list({ filter: filterMessage(options), columns, limit: BigInt(limit), batchRows: 0, withNames: true }), io.signal)
     const rows = new SessionRows()
-    const sink = options.json === true ? new JsonSink(io.out) : new TableSink(io, chosen === undefined ? sessionTable : plainTable(chosen))
+    const sink = format === 'json' ? new JsonSink(io.out) : format === 'jsonl' ? new LineSink(io.out) : new TableSink(io, chosen === undefined ? sessionTable : plainTable(chosen))
+    // A table on a terminal tells by itself how far it is.
+    const progress = new Progress(io, 'sessions')
+    const tells = progress.seen && io.width === null
+    const counted = tells ? await call(sessions, sessions.count, { filter: filterMessage(options) }).then(({ count }) => Number(count), () => null) : null
+    const total = counted === null ? null : limit === 0 ? counted : Math.min(limit, counted)
+    let listed = 0
     let truncated = false
-    for await (const batch of stream) {
-      truncated = batch.truncated
-      let chunk: SessionCells[] = []
-      for (const row of rows.rows(batch)) {
-        chunk.push(row)
-        if (chunk.length === CHUNK_ROWS) { await sink.rows(chunk); chunk = [] }
+    try {
+      for await (const batch of stream) {
+        truncated = batch.truncated
+        let chunk: SessionCells[] = []
+        for (const row of rows.rows(batch)) {
+          chunk.push(row)
+          if (chunk.length === CHUNK_ROWS) { await sink.rows(chunk); chunk = [] }
+        }
+        if (chunk.length > 0) await sink.rows(chunk)
+        listed += batch.rows
+        if (tells) progress.show(listed, total)
       }
-      if (chunk.length > 0) await sink.rows(chunk)
+    } finally {
+      progress.end()
     }
     await sink.end()
-    if (truncated && options.json !== true) io.err(`the first ${limit} are shown; --limit 0 shows all, filters show fewer\n`)
+    if (truncated && format === 'table') io.err(`the first ${limit} are shown; --limit 0 shows all, filters show fewer\n`)
     return exitCode.ok
   })
 }
@@ -141,6 +155,13 @@ class JsonSink implements Sink {
   }
 
   async end (): Promise<void> { await this.#out(this.#first ? '[]\n' : '\n]\n') }
+}
+
+/** An object a line. */
+class LineSink implements Sink {
+  constructor (readonly out: (text: string) => Promise<void>) {}
+  async rows (rows: readonly SessionCells[]): Promise<void> { await this.out(jsonLines(rows)) }
+  async end (): Promise<void> { /* every line is whole */ }
 }
 
 /** Widths come from the first chunk. */
@@ -172,7 +193,10 @@ async function remove ({ io }: Cli, options: DeleteOptions): Promise<number> {
       io.err(`this ends ${count} ${count === 1n ? 'session' : 'sessions'}; repeat with --yes to do it\n`)
       return exitCode.failed
     }
-    const done = await call(sessions, sessions.delete, { filter, all: options.all === true }, { signal: io.signal, deadlineMs: 300_000 })
+    const left = async (): Promise<number> => Number((await call(sessions, sessions.count, { filter })).count)
+    const before = io.errTerminal ? await left() : 0
+    const done = await withProgress(io, 'ending sessions', async () => await call(sessions, sessions.delete, { filter, all: options.all === true }, { signal: io.signal, deadlineMs: 300_000 }),
+      async () => [Math.max(0, before - await left()), before])
     await io.out(options.json === true ? `${toJson(done)}\n` : `${done.deleted} of ${done.matched} matching sessions ended\n`)
     return filter.id !== '' && done.matched === 0n ? exitCode.notFound : exitCode.ok
   })
