@@ -7,6 +7,7 @@ import { createColors } from 'picocolors'
 import type { Command } from 'commander'
 import { LockstepError } from '../../contract/errors.js'
 import type { Backend, Program } from '../../generated/proto/lockstep/v1/agent.js'
+import { changeVerb, mutationOf, type ChangeOptions } from '../changing.js'
 import { call } from '../client.js'
 import { socketPathOf, withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
@@ -26,7 +27,7 @@ export function addAgent (parent: Command, cli: Cli): void {
     .option('--capabilities', 'every capability with its reason')
     .action(action(cli, async (options: ListOptions & { readonly capabilities?: boolean }) => await backends(cli, options)))
 
-  onlineVerb(backend, { usage: 'switch <backend>', summary: 'Let another backend forward, while traffic flows', about: 'Sessions stay where they are, each port is received from at every moment. Refused, with a list, when the configuration or live sessions need what the other cannot do, unless forced. Kept over restarts until agent.backend changes in the configuration.', examples: ['backend switch ebpf', 'backend switch userspace --json', 'backend switch vpp --force'] })
+  changeVerb(backend, { usage: 'switch <backend>', summary: 'Let another backend forward, while traffic flows', about: 'Sessions stay where they are, each port is received from at every moment. Refused, with a list, when the configuration or live sessions need what the other cannot do, unless forced. Kept over restarts until agent.backend changes in the configuration.', examples: ['backend switch ebpf', 'backend switch vpp --dry-run', 'backend switch userspace --json', 'backend switch vpp --force'] })
     .option('--force', 'also when that loses something, which is then listed; never VIPs, and ports only for a backend that has interfaces of its own')
     .action(action(cli, async (name: string, options: CommonOptions & { readonly force?: boolean }) => await switchBackend(cli, name, options)))
 
@@ -91,8 +92,8 @@ function backendsText (io: Cli['io'], found: readonly Backend[], capabilities: b
   ], rows, io)
 }
 
-async function switchBackend ({ io }: Cli, name: string, options: CommonOptions & { readonly force?: boolean }): Promise<number> {
-  const r = await withAgent(io, options, async (a) => await call(a.agent, a.agent.switchBackend, { backend: name, force: options.force === true }, { deadlineMs: 60_000 }))
+async function switchBackend ({ io }: Cli, name: string, options: ChangeOptions & { readonly force?: boolean }): Promise<number> {
+  const r = await withAgent(io, options, async (a) => await call(a.agent, a.agent.switchBackend, { backend: name, force: options.force === true, ...mutationOf(io, options) }, { deadlineMs: 60_000 }))
   if (options.json === true) await io.out(`${toJson(r, 2)}\n`)
   else if (r.from === r.to) await io.out(`${r.to} forwards already\n`)
   else await io.out(r.lost.map(l => `lost: ${l.capability} (${l.needed.join(', ')}): ${l.reason}\n`).join('') + `${r.from} -> ${r.to} in ${r.totalMs.toFixed(0)} ms, ${count(r.sessions)} sessions went on, ${r.ports.length} ports: ${r.ports.map(p => `${p.name} ${p.handOverUs} us`).join(', ')}\n`)

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { LockstepError } from '../../contract/errors.js'
 import type { ClusterClient, ClusterGetStatusResponse, ClusterHoldResponse, GroupRefusal, GroupVerification } from '../../generated/proto/lockstep/v1/cluster.js'
 import { withAgent, type LinkOptions } from '../agent-link.js'
+import { addChangeOptions, mutationOf, type ChangeOptions } from '../changing.js'
 import { call } from '../client.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { duration, parseSmall, parseWait, printable } from '../format.js'
@@ -39,16 +40,16 @@ export function addCluster (parent: Command, cli: Cli): void {
   listVerb(cluster, { usage: 'history [rg]', summary: 'List changes of roles, newest first', about: 'The latest 32 of each group, since the agent started.', examples: ['cluster history', 'cluster history 1 --json'] })
     .action(action(cli, async (rg: string | undefined, options: ListOptions) => await history(cli, rg === undefined ? null : parseSmall(rg), options)))
 
-  groupVerb(cluster, {
+  addChangeOptions(groupVerb(cluster, {
     usage: 'switchover [rg...]',
     summary: 'Move groups to a node, without losing a packet',
     about: 'Each group is judged and moved for itself; what cannot be moved now stays where it is, with the reasons. A group that was moved is pinned until `cluster reset`, or until it moves otherwise. Exit code 1 when a group was refused.',
-    examples: ['cluster switchover --all', 'cluster switchover 1 2 --to edge-b', 'cluster switchover --all --json | jq .refused']
-  })
+    examples: ['cluster switchover --all', 'cluster switchover 1 2 --to edge-b', 'cluster switchover --all --json | jq .refused', 'cluster switchover 1 --dry-run']
+  }))
     .option('--to <node>', 'node that shall own them (default: the other one)')
-    .action(action(cli, async (rgs: string[], options: GroupOptions & { readonly to?: string }) => {
+    .action(action(cli, async (rgs: string[], options: GroupOptions & ChangeOptions & { readonly to?: string }) => {
       const named = namedOf(rgs, options)
-      const { to, ...result } = await withAgent(cli.io, options, async ({ cluster: c }) => await call(c, c.switchover, { ...named, to: options.to ?? '' }, { deadlineMs: COMMAND_DEADLINE_MS }))
+      const { to, ...result } = await withAgent(cli.io, options, async ({ cluster: c }) => await call(c, c.switchover, { ...named, to: options.to ?? '', ...mutationOf(cli.io, options) }, { deadlineMs: COMMAND_DEADLINE_MS }))
       return await commandResult(cli, options, result, `owned by ${to}`, { to })
     }))
 
@@ -58,9 +59,9 @@ export function addCluster (parent: Command, cli: Cli): void {
     { name: 'reset', done: 'reset', summary: 'Forget what was decided by hand or remembered of others', about: 'Pins, guards, and the highest configuration generation heard of: afterwards a node with an older one may own.', method: (c: ClusterClient) => c.reset }
   ] as const
   for (const { name, done, summary, about, method } of commands) {
-    groupVerb(cluster, { usage: `${name} [rg...]`, summary, about, examples: [`cluster ${name} --all`, `cluster ${name} 1 --json`] })
-      .action(action(cli, async (rgs: string[], options: GroupOptions) => {
-        const named = namedOf(rgs, options)
+    addChangeOptions(groupVerb(cluster, { usage: `${name} [rg...]`, summary, about, examples: [`cluster ${name} --all`, `cluster ${name} 1 --json`] }))
+      .action(action(cli, async (rgs: string[], options: GroupOptions & ChangeOptions) => {
+        const named = { ...namedOf(rgs, options), ...mutationOf(cli.io, options) }
         return await commandResult(cli, options, await withAgent(cli.io, options, async ({ cluster: c }) => await call(c, method(c), named, { deadlineMs: COMMAND_DEADLINE_MS })), done)
       }))
   }

@@ -5,6 +5,7 @@ import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { LockstepError } from '../../contract/errors.js'
 import { ConfigText, type ConfigApplyResponse, type ConfigRollbackResponse, type Generation } from '../../generated/proto/lockstep/v1/config.js'
+import { addChangeOptions, changeVerb, mutationOf, type ChangeOptions } from '../changing.js'
 import { call } from '../client.js'
 import { selfName, withAgent } from '../agent-link.js'
 import { exitCode, usageError } from '../exit-codes.js'
@@ -49,17 +50,17 @@ export function addConfig (parent: Command, cli: Cli): void {
       await applied(cli.io, options, await call(config, config.rollback, { generation: BigInt(number), ...applyFields(options) }, { deadlineMs: APPLY_DEADLINE_MS, signal: cli.io.signal })))
   }))
 
-  onlineVerb(parent, { usage: 'confirm [generation]', summary: 'Keep the generation that waits for its confirmation', examples: ['confirm', 'confirm 13'] })
-    .action(action(cli, async (generation: string | undefined, options: CommonOptions) => {
+  changeVerb(parent, { usage: 'confirm [generation]', summary: 'Keep the generation that waits for its confirmation', examples: ['confirm', 'confirm 13'] })
+    .action(action(cli, async (generation: string | undefined, options: ChangeOptions) => {
       const number = generation === undefined ? 0 : parseCount(generation)
-      const { generation: kept } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.confirm, { generation: BigInt(number) }))
+      const { generation: kept } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.confirm, { generation: BigInt(number), ...mutationOf(cli.io, options) }))
       await oneGeneration(cli.io, options, 'confirmed', kept)
       return exitCode.ok
     }))
 
-  onlineVerb(parent, { usage: 'save', summary: 'Make what runs what is started with', examples: ['save'] })
-    .action(action(cli, async (options: CommonOptions) => {
-      const { generation } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.save, {}))
+  changeVerb(parent, { usage: 'save', summary: 'Make what runs what is started with', examples: ['save'] })
+    .action(action(cli, async (options: ChangeOptions) => {
+      const { generation } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.save, mutationOf(cli.io, options)))
       await oneGeneration(cli.io, options, 'saved', generation)
       return exitCode.ok
     }))
@@ -95,13 +96,10 @@ export function addConfig (parent: Command, cli: Cli): void {
 }
 
 function applyOptions (command: Command): Command {
-  return command
+  return addChangeOptions(command)
     .option('--comment <text>', 'why, kept in the history')
     .option('--author <name>', 'who (default: the user that runs this)')
     .option('--confirm <duration>', 'roll back unless confirmed within this time, for example 5m', parseDuration)
-    .option('--expect <generation>', 'refuse when another generation runs', parseCount)
-    .option('--dry-run', 'show the plan, change nothing')
-    .option('--request-id <id>', 'same id within ten minutes: the first result again')
 }
 
 function applyFields (o: ApplyOptions): { author: string, comment: string, expectedGeneration: bigint | undefined, requestId: string, dryRun: boolean, confirmWithinMs: bigint | undefined } {

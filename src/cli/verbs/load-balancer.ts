@@ -3,6 +3,7 @@ import { Option, type Command } from 'commander'
 import { eventLevels } from '../../contract/balancing.js'
 import { TargetOperation, type CheckTarget, type LoadBalancerEvent, type Ring, type VipReal, type VipStatus } from '../../generated/proto/lockstep/v1/load_balancer.js'
 import { withAgent } from '../agent-link.js'
+import { changeVerb, mutationOf, type ChangeOptions } from '../changing.js'
 import { call } from '../client.js'
 import { fieldObject, fieldWords } from '../event-fields.js'
 import { exitCode } from '../exit-codes.js'
@@ -11,7 +12,7 @@ import { toJson } from '../../lib/json.js'
 import { table, type TableColumn } from '../table.js'
 import { addWatchOptions, watching, type WatchOptions } from '../watching.js'
 import { addOverlay } from './overlay.js'
-import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
+import { action, listVerb, onlineVerb, printList, type Cli, type ListOptions } from '../verb.js'
 
 const word = (name: string): string => name.replace(/^(VIP|TARGET)_STATE_/, '').toLowerCase()
 
@@ -36,11 +37,11 @@ export function addLoadBalancer (parent: Command, cli: Cli): void {
     await printList(cli.io, options, rings, () => rings.length === 0 ? 'no VIP serves\n' : ringTable(cli, rings))
     return exitCode.ok
   }))
-  onlineVerb(vip, {
+  changeVerb(vip, {
     usage: 'sync', summary: 'Put right what the dataplane holds, now',
     about: 'Reads back rings and compiled configuration, and writes again what is not what was put there. It happens every 30 seconds by itself.', examples: ['vip sync']
-  }).action(action(cli, async (options: CommonOptions) => {
-    const found = await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.reconcile, {}))
+  }).action(action(cli, async (options: ChangeOptions) => {
+    const found = await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.reconcile, mutationOf(cli.io, options)))
     const wrong = [...found.repaired.map(r => `${r.vip}: ${r.entries} entries`), ...(found.configBytes === 0n ? [] : [`configuration: ${found.configBytes} bytes`])]
     await cli.io.out(options.json === true ? `${toJson(found, 2)}\n` : `${found.vips} rings in ${found.tookMs.toFixed(1)} ms: ${wrong.length === 0 ? 'as they should be' : `put right: ${wrong.join(', ')}`}\n`)
     return exitCode.ok
@@ -70,9 +71,9 @@ export function addLoadBalancer (parent: Command, cli: Cli): void {
     ['disable', TargetOperation.TARGET_OPERATION_DISABLE, 'Take a target out: no probes, no flows, no sessions', 'Its sessions end.'],
     ['enable', TargetOperation.TARGET_OPERATION_ENABLE, 'Take back a target that was disabled', 'It is unknown until its next probe.']
   ] as const) {
-    onlineVerb(target, { usage: `${name} <id>`, summary, about: `${about} At this node only: the other node of a pair probes for itself.`, examples: [`target ${name} web/192.0.2.7:80`] })
-      .action(action(cli, async (id: string, options: CommonOptions) => {
-        await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.operateTarget, { id, operation }))
+    changeVerb(target, { usage: `${name} <id>`, summary, about: `${about} At this node only: the other node of a pair probes for itself.`, examples: [`target ${name} web/192.0.2.7:80`] })
+      .action(action(cli, async (id: string, options: ChangeOptions) => {
+        await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.operateTarget, { id, operation, ...mutationOf(cli.io, options) }))
         await cli.io.out(options.json === true ? `${toJson({ id, operation: name })}\n` : `${id}: ${name}\n`)
         return exitCode.ok
       }))

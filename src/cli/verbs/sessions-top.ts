@@ -2,16 +2,15 @@
 import { Option, type Command } from 'commander'
 import { TopBy, type TopSession } from '../../generated/proto/lockstep/v1/sessions.js'
 import { formatEndpoint } from '../../lib/address.js'
-import { toJson } from '../../lib/json.js'
 import { withAgent } from '../agent-link.js'
 import { call } from '../client.js'
 import { exitCode } from '../exit-codes.js'
 import { addFilterOptions, filterMessage, type FilterOptions } from '../filter-options.js'
 import { bytes, parseCount, parseDuration, protocolName } from '../format.js'
 import { table, type TableColumn } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, listVerb, printList, type Cli, type ListOptions } from '../verb.js'
 
-interface TopOptions extends CommonOptions, FilterOptions { readonly by: 'bytes' | 'packets', readonly limit?: number, readonly window?: number }
+interface TopOptions extends ListOptions, FilterOptions { readonly by: 'bytes' | 'packets', readonly limit?: number, readonly window?: number }
 
 const rate = (n: number, unit: string): string => `${bytes(Math.round(n))}${unit}`
 
@@ -27,7 +26,7 @@ const columns: ReadonlyArray<TableColumn<TopSession>> = [
 ]
 
 export function addTop (sessions: Command, cli: Cli): void {
-  addFilterOptions(onlineVerb(sessions, {
+  addFilterOptions(listVerb(sessions, {
     usage: 'top',
     summary: 'Show the sessions that move the most',
     about: 'Two readings of the counters, and what lies between them. Sessions that moved nothing are not shown.',
@@ -40,8 +39,7 @@ export function addTop (sessions: Command, cli: Cli): void {
       const answer = await withAgent(cli.io, options, async ({ sessions }) => await call(sessions, sessions.top, {
         filter: filterMessage(options), by: options.by === 'packets' ? TopBy.TOP_BY_PACKETS : TopBy.TOP_BY_BYTES, limit: options.limit ?? 0, windowMs: options.window ?? 0
       }, { signal: cli.io.signal, deadlineMs: 120_000 }))
-      if (options.json === true) await cli.io.out(`${toJson(answer)}\n`)
-      else await cli.io.out(`${answer.sessions.length === 0 ? 'nothing moved\n' : table(columns, answer.sessions, cli.io)}all: ${rate(answer.packetsPerS, ' packets/s')}, ${rate(answer.bitsPerS, 'bit/s')}\n`)
+      await printList(cli.io, options, answer.sessions, () => `${answer.sessions.length === 0 ? 'nothing moved\n' : table(columns, answer.sessions, cli.io)}all: ${rate(answer.packetsPerS, ' packets/s')}, ${rate(answer.bitsPerS, 'bit/s')}\n`, answer)
       return exitCode.ok
     }))
 }

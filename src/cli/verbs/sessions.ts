@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { column as columnCodes } from '../../generated/codes.js'
 import type { Session } from '../../generated/proto/lockstep/v1/session.js'
+import { changeVerb, mutationOf, type ChangeOptions } from '../changing.js'
 import { call, messages } from '../client.js'
 import { withAgent } from '../agent-link.js'
 import { exitCode, usageError } from '../exit-codes.js'
@@ -53,7 +54,7 @@ function translation (row: SessionCells): string {
 }
 
 interface SessionListOptions extends ListOptions, FilterOptions { readonly limit?: number, readonly columns?: string }
-interface DeleteOptions extends CommonOptions, FilterOptions { readonly yes?: boolean, readonly all?: boolean }
+interface DeleteOptions extends ChangeOptions, FilterOptions { readonly yes?: boolean, readonly all?: boolean }
 
 export function addSessions (parent: Command, cli: Cli): void {
   const sessions = parent.command('sessions').summary('look at and end sessions').description('Sessions of the table: one tracked flow each, both directions.')
@@ -81,7 +82,7 @@ export function addSessions (parent: Command, cli: Cli): void {
       return exitCode.ok
     }))
 
-  addFilterOptions(onlineVerb(sessions, {
+  addFilterOptions(changeVerb(sessions, {
     usage: 'delete',
     summary: 'End the sessions that match',
     about: 'Their next packets may open new sessions, if policy permits. Asks for --yes unless the filter is an --id.',
@@ -188,14 +189,14 @@ async function remove ({ io }: Cli, options: DeleteOptions): Promise<number> {
   if (!isFiltered(filter) && options.all !== true) throw usageError('which sessions?', 'no filter', 'a filter such as --id or --source, or --all')
   if (isFiltered(filter) && options.all === true) throw usageError('--all and a filter exclude each other', '--all with a filter', 'one of them')
   return await withAgent(io, options, async ({ sessions }) => {
-    if (filter.id === '' && options.yes !== true) {
+    if (filter.id === '' && options.yes !== true && options.dryRun !== true) {
       const { count } = await call(sessions, sessions.count, { filter })
       io.err(`this ends ${count} ${count === 1n ? 'session' : 'sessions'}; repeat with --yes to do it\n`)
       return exitCode.failed
     }
     const left = async (): Promise<number> => Number((await call(sessions, sessions.count, { filter })).count)
     const before = io.errTerminal ? await left() : 0
-    const done = await withProgress(io, 'ending sessions', async () => await call(sessions, sessions.delete, { filter, all: options.all === true }, { signal: io.signal, deadlineMs: 300_000 }),
+    const done = await withProgress(io, 'ending sessions', async () => await call(sessions, sessions.delete, { filter, all: options.all === true, ...mutationOf(io, options) }, { signal: io.signal, deadlineMs: 300_000 }),
       async () => [Math.max(0, before - await left()), before])
     await io.out(options.json === true ? `${toJson(done)}\n` : `${done.deleted} of ${done.matched} matching sessions ended\n`)
     return filter.id !== '' && done.matched === 0n ? exitCode.notFound : exitCode.ok

@@ -51,6 +51,18 @@ t.test('sessions list: a terminal decides which columns fit, a pipe gets all', a
   t.match((await cli('sessions list')).out, / ID\n/)
 })
 
+t.test('--dry-run: what would be, said to be a trial; --expect: not under another generation', async (t) => {
+  const { cli, agent } = await withCli(t, 100)
+  t.match(await cli('sessions delete --protocol udp --dry-run'), { code: 0, out: '0 of 25 matching sessions ended\n', err: /dry run: nothing is changed/ })
+  t.equal(agent.sessions.deleted.size, 0)
+  t.match(await cli('cluster hold --all --dry-run --json'), { code: 0, out: /"done"/ })
+  t.same(agent.cluster.calls, [])
+  t.match(await cli('cluster hold --all --expect 99'), { code: 1, err: /another generation is running.*generation 1, expected generation 99/s })
+  t.match(await cli('cluster hold --all --expect 1 --request-id a'), { code: 0 })
+  t.match(await cli('cluster hold --all --expect 1 --request-id a'), { code: 0 })
+  t.equal(agent.cluster.calls.length, 1)
+})
+
 t.test('sessions export: a file that is whole or not there; sessions top: who moves', async (t) => {
   const { cli, json } = await withCli(t, 3000)
   const file = join(temporaryDirectory(t), 'sessions.arrows')
