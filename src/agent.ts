@@ -19,7 +19,7 @@ import type { LoadBalancerEvent } from './contract/balancing.js'
 import type { Desired, VppSettings } from './contract/desired.js'
 import type { BackendName, ConfigSink } from './contract/dataplane.js'
 import { LockstepError } from './contract/errors.js'
-import type { AgentInfo, SwitchEvent } from './contract/services.js'
+import type { AgentInfo, SwitchEvent, ThreadStatus } from './contract/services.js'
 import { leaseForeverNs } from './ha/lease.js'
 import { limits } from './generated/layout.js'
 import { ClusterLog } from './ha/event-log.js'
@@ -28,12 +28,14 @@ import { kernelBootId } from './lib/boot-id.js'
 import { EventLog } from './lib/event-log.js'
 import { Journal } from './telemetry/journal.js'
 import { watchLoopDelay } from './lib/loop-delay.js'
+import { heapBytes } from './lib/thread-gauges.js'
 import type { NativeTable } from './native/binding.js'
 import { fromNative } from './native/errors.js'
 import { heldIds } from './native/held-ids.js'
 import { loadCore } from './native/load.js'
 import { version } from './native/version.js'
 import { balancingEvent, balancingLost } from './reconcile/lb/events.js'
+import { ApplyCount } from './telemetry/apply-tally.js'
 import { logClosed, logPolicies } from './telemetry/session-log.js'
 import { startBalancing, type Balancing } from './workers/balancing.js'
 import { clusterCalls } from './workers/cluster-bridge.js'
@@ -109,6 +111,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const { table } = backends
   const switches = new SwitchWatch(log)
   const journal = new Journal()
+  const applies = new ApplyCount()
   const tellSwitch = (event: SwitchEvent): void => {
     switches.tell(event)
     journal.switched(event)
@@ -159,6 +162,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const authority = new Authority({
     sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first, { starting: () => state === 'starting', onBackend: () => { keepLeases() } }), store, parse, reader: pool.reader, bootId: kernelBootId(), resumes: first.cluster !== null, leads: async () => await authorityElsewhere() === null, capabilities: () => dataplane.capabilities.filter(({ name }) => !choice.without(dataplane.name).includes(name)), held: (kind) => heldIds(table, kind),
     onApplied: (applied, desired) => {
+      applies.done(applied.info, applied.result.durations)
       setLevel(desired.agent)
       book = bookOf(desired)
       rpc?.push(book)
@@ -187,10 +191,11 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const calls: MainCalls = {
     info: () => {
       const t = table.info()
+      const threads: ThreadStatus[] = [{ name: 'main', loopDelayP99Ms: loop.p99Ms(), heapBytes: heapBytes(), busy: performance.eventLoopUtilization().utilization }, ...rpc?.gauges() ?? [], sync.gauges(), ...balancing.gauges()]
       const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...degraded()]
       return {
         version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
-        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), switches: switches.tally, cluster: clusterEvents.tally(),
+        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), rpcLoopDelayP99Ms: threads.find(({ name }) => name === 'rpc')?.loopDelayP99Ms ?? 0, switches: switches.tally, cluster: clusterEvents.tally(), applies: applies.tally, events: journal.tally, threads,
         gateway: (authority.desired()?.agent ?? agent).gateway, program: dataplane.program
       }
     },
@@ -208,7 +213,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     check: async (text, signal) => await authority.check(text, signal),
     apply: async (text, options, signal) => {
       await refuseElsewhere()
-      return await authority.apply(text, options, signal)
+      return await applies.watch(async () => await authority.apply(text, options, signal))
     },
     confirm: async (generation) => {
       const info = await authority.confirm(generation)
@@ -218,7 +223,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     },
     rollback: async (generation, options, signal) => {
       await refuseElsewhere()
-      return await authority.rollback(generation, options, signal)
+      return await applies.watch(async () => await authority.rollback(generation, options, signal))
     },
     history: () => authority.history(),
     compare: async (from, to, signal) => await authority.compare(from, to, signal),
@@ -313,7 +318,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
         shared: () => authority.shared(),
         follow: async (peer, signal) => {
           if (await cluster?.authority() === agent.node) throw new LockstepError('stale', 'LS_H_AUTHORITY', 'this node owns group 0, and its configuration is the one of both', { object: `generation ${peer.generation}`, found: agent.node })
-          await authority.follow(peer, signal)
+          await applies.watch(async () => { await authority.follow(peer, signal) })
         },
         renumber: async (least, signal) => { if (await cluster?.authority() === agent.node) await authority.renumber(least, signal) }
       },
@@ -412,7 +417,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     rpc.setServing(true)
     return { socketPath, desired: () => authority.desired(), reload: async () => {
       await refuseElsewhere()
-      await authority.reload(AbortSignal.timeout(60_000))
+      await applies.watch(async () => await authority.reload(AbortSignal.timeout(60_000)))
     }, stop }
   } catch (error) {
     await stop().catch((cause: unknown) => { problem('stopping after a failed start', cause) })

@@ -48,7 +48,7 @@ function notFound (what: string, found: string): LockstepError {
   return new LockstepError('stale', 'LS_E_NOT_FOUND', `no such ${what}`, { object: what, found, next: `lockstep ${what} list shows them` })
 }
 
-export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBug): UntypedServiceImplementation {
+export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBug, onLost: (n: number) => void = () => {}): UntypedServiceImplementation {
   const watchers = new Seats('watchers of the load balancer', WATCHERS_MAX)
   const change = <Req>(of: (request: Req) => OverlayChange): ReturnType<typeof unary<Req, object>> => unary<Req, object>(onBug, async (request, { signal }) => {
     await lb.change(of(request), signal)
@@ -75,7 +75,7 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBu
       const least = eventLevels.findIndex(level => level === (minLevel === '' ? 'info' : minLevel))
       if (least < 0) throw new LockstepError('invalid', 'LS_R_LEVEL', 'no such level', { object: 'min_level', found: minLevel, expected: eventLevels.join(', ') })
       const wanted = ({ name, level }: LoadBalancerEvent): boolean => eventLevels.indexOf(level) >= least && (names.length === 0 || names.includes(name))
-      await watchers.hold(async () => { await watchEvents({ watch: lb.watch, lost: balancingLost, wanted }, (events) => ({ events: events.map(({ at, name, level, fields }) => ({ atMs: BigInt(at), name, level, fields: fieldMessages(fields) })) }), context) })
+      await watchers.hold(async () => { await watchEvents({ watch: lb.watch, lost: (n) => { onLost(n); return balancingLost(n) }, wanted }, (events) => ({ events: events.map(({ at, name, level, fields }) => ({ atMs: BigInt(at), name, level, fields: fieldMessages(fields) })) }), context) })
     }),
     readBack: unary<LoadBalancerReadBackRequest, LoadBalancerReadBackResponse>(onBug, async ({ vip }) => {
       const rings = (await lb.readBack()).filter(ring => vip === '' || ring.vip === vip)

@@ -14,7 +14,7 @@ import { LoadBalancerService } from '../generated/proto/lockstep/v1/load_balance
 import { ObjectsService } from '../generated/proto/lockstep/v1/objects.js'
 import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
 import { createMetrics } from '../telemetry/metrics.js'
-import { NatUsageReader } from '../telemetry/nat-usage.js'
+import { natWalk } from '../telemetry/table-walk.js'
 import { agentImplementation } from './agent-service.js'
 import { clusterImplementation } from './cluster-service.js'
 import { configImplementation } from './config-service.js'
@@ -23,6 +23,7 @@ import { eventsImplementation } from './events-service.js'
 import type { OnBug } from './handler.js'
 import { linksImplementation } from './links-service.js'
 import { loadBalancerImplementation } from './load-balancer-service.js'
+import { measuring } from './measuring.js'
 import { sourcesOf } from './objects/kinds.js'
 import { objectsImplementation } from './objects/service.js'
 import { addHealth, addReflection } from './reflection.js'
@@ -56,21 +57,25 @@ const serverOptions = {
 export async function startRpcServer (services: AgentServices, options: RpcServerOptions): Promise<RpcServer> {
   const { socketPath } = options
   const onBug: OnBug = options.onBug ?? (() => {})
-  const server = new Server({ ...serverOptions, interceptors: [auditing(services.tell)] })
-  const nat = new NatUsageReader(services.dataplane)
+  const nat = natWalk(services.dataplane)
+  const metrics = createMetrics(services, nat)
+  const { served: told } = metrics
+  const server = new Server({ ...serverOptions, interceptors: [measuring(told), auditing(services.tell)] })
   const sources = sourcesOf(services, (error) => { onBug('/lockstep.v1.Objects/Watch', error) })
+  const lostBy = (watch: string) => (n: number): void => { told.lost(watch, n) }
   const served: ReadonlyArray<readonly [ServiceDefinition, UntypedServiceImplementation]> = [
     [smallRequests(AgentService), agentImplementation(services, onBug)],
-    [smallRequests(ClusterService), clusterImplementation(services.cluster, onBug)],
+    [smallRequests(ClusterService), clusterImplementation(services.cluster, onBug, lostBy('Cluster.Watch'))],
     [ConfigService, configImplementation(services, onBug)],
-    [smallRequests(EventsService), eventsImplementation(services.journal, onBug)],
+    [smallRequests(EventsService), eventsImplementation(services.journal, onBug, lostBy('Events.Watch'))],
     [smallRequests(LinksService), linksImplementation(services, onBug)],
-    [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, onBug)],
-    [smallRequests(ObjectsService), objectsImplementation(sources, onBug)],
-    [sessionsDefinition, sessionsImplementation(services, onBug)],
-    [smallRequests(TelemetryService), telemetryImplementation(services, createMetrics(services, nat), nat, onBug)]
+    [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, onBug, lostBy('LoadBalancer.Watch'))],
+    [smallRequests(ObjectsService), objectsImplementation(sources, onBug, (kind, begin) => { told.begun(kind, begin) })],
+    [sessionsDefinition, sessionsImplementation(services, onBug, lostBy('Sessions.Watch'))],
+    [smallRequests(TelemetryService), telemetryImplementation(services, metrics, nat, onBug)]
   ]
   for (const [definition, implementation] of served) server.addService(definition, implementation)
+  told.serves(new Set(served.flatMap(([definition]) => Object.values(definition).map(({ path }) => path))))
   const health = addHealth(server, served.map(([definition]) => nameOf(definition)))
   addAdminServicesToServer(server)
   await addReflection(server)

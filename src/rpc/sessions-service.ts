@@ -26,7 +26,7 @@ export const sessionsDefinition = {
 export const LISTINGS_MAX = 64
 export const WATCHERS_MAX = 256
 
-export function sessionsImplementation (services: AgentServices, onBug: OnBug): UntypedServiceImplementation {
+export function sessionsImplementation (services: AgentServices, onBug: OnBug, onLost: (n: number) => void = () => {}): UntypedServiceImplementation {
   const store = (): ReturnType<AgentServices['dataplane']>['sessions'] => services.dataplane().sessions
   const listings = new Seats('listings', LISTINGS_MAX)
   const watchers = new Seats('watchers', WATCHERS_MAX)
@@ -37,7 +37,7 @@ export function sessionsImplementation (services: AgentServices, onBug: OnBug): 
   const deletes = new Turnstile('deletes', 1, 64)
   return {
     list: streaming<SessionsListRequest, Buffer>(onBug, async (request, context) => { await listings.hold(async () => await listSessions(services, request, context, steps)) }),
-    watch: streaming<SessionsWatchRequest, SessionChanges>(onBug, async (request, context) => { await watchers.hold(async () => await watchSessions(services, request, context)) }),
+    watch: streaming<SessionsWatchRequest, SessionChanges>(onBug, async (request, context) => { await watchers.hold(async () => await watchSessions(services, request, context, onLost)) }),
 
     get: unary<SessionsGetRequest, SessionsGetResponse>(onBug, async (request, { signal }) => {
       const { tuple } = request

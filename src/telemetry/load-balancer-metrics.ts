@@ -23,6 +23,15 @@ export function addLoadBalancer (registry: Registry, read: () => LoadBalancerRea
   target('target_share', 'What the agent of a target said last that it can take, 0 to 100; 100 without an agent', ['target'], ({ id, sharePct }) => [[{ target: id }, sharePct]])
   target('target_probe_seconds', 'How long the latest probe of a target took', ['target'], ({ id, last }): Series[] => last === null ? [] : [[{ target: id }, last.tookMs / 1000]])
   addCounter(registry, {
+    name: 'target_probe_results', help: 'Probes of a target since the agent started, by what they found', labelNames: ['target', 'code'],
+    series: () => read().targets.flatMap(({ id, results }) => Object.entries(results).map(([code, n]): Series => [{ target: id, code }, n]))
+  })
+  addCounter(registry, { name: 'target_probe_duration_seconds', help: 'Time that all probes of a target took since the agent started', labelNames: ['target'], series: () => read().targets.map(({ id, tookMs }): Series => [{ target: id }, tookMs / 1000]) })
+  addCounter(registry, {
+    name: 'target_transitions', help: 'Changes of what is known of a target since the agent started', labelNames: ['target', 'from', 'to'],
+    series: () => read().targets.flatMap(({ id, changes }) => changes.map(({ from, to, count }): Series => [{ target: id, from, to }, count]))
+  })
+  addCounter(registry, {
     name: 'target_probes', help: 'Probes of a target since the agent started, by result', labelNames: ['target', 'result'],
     series: () => read().targets.flatMap(({ id, passed, failed }): Series[] => [[{ target: id, result: 'passed' }, passed], [{ target: id, result: 'failed' }, failed]])
   })

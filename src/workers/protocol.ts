@@ -19,6 +19,8 @@ import type { PairReport, PairSpec } from './pair.js'
 /** Main -> sync worker, as workerData. */
 export interface SyncWorkerData {
   readonly tableId: number
+  /** What the thread writes of itself (lib/thread-gauges.ts), here and below. */
+  readonly gauges: SharedArrayBuffer
   /** One Int32: messages on their way to the main thread. The worker adds, the main thread takes away; full = what comes next is lost and counted. */
   readonly underWay: SharedArrayBuffer
 }
@@ -63,6 +65,7 @@ export interface Changes { readonly records: Uint8Array, readonly lost: number }
 export interface HealthWorkerData {
   /** Path of the namespace that it enters; `null`: it stays in the process's. */
   readonly netns: string | null
+  readonly gauges: SharedArrayBuffer
 }
 
 /** Main -> health worker. */
@@ -88,6 +91,7 @@ export type FromHealth =
 /** Main -> rpc worker, as workerData. */
 export interface RpcWorkerData {
   readonly tableId: number
+  readonly gauges: SharedArrayBuffer
   readonly socketPath: string
   readonly serving: boolean
   readonly book: Book
@@ -120,7 +124,7 @@ export interface Book {
 
 /** What the rpc worker asks of the main thread. A signal, where there is one, stands last and crosses as a cancel message. */
 export interface MainCalls {
-  readonly info: () => Answer<Omit<AgentInfo, 'rpcLoopDelayP99Ms'>>
+  readonly info: () => Answer<AgentInfo>
   readonly probeAll: () => Promise<readonly ProbeResult[]>
   readonly switchBackend: AgentServices['switchBackend']
   readonly links: () => Answer<readonly LinkInfo[]>

@@ -3,7 +3,7 @@ import t from 'tap'
 import { layout, limits } from '../../../src/generated/layout.js'
 import type { NatUsage } from '../../../src/contract/dataplane.js'
 import { createMetrics } from '../../../src/telemetry/metrics.js'
-import { NatUsageReader } from '../../../src/telemetry/nat-usage.js'
+import { natWalk } from '../../../src/telemetry/table-walk.js'
 import { createFakeAgent } from '../rpc/fake-agent.js'
 import { pairStatus, roleEvent } from '../rpc/fake-cluster.js'
 
@@ -107,7 +107,8 @@ t.test('a pair: roles, proofs, peers, replication', async (t) => {
     'proven_equal_timestamp_seconds{rg="1"} 1700000005', 'sessions{rg="0"} 1234', 'role_changes_total{rg="0"} 0', 'role_changes_total{rg="1"} 1', 'moves_total{rg="1",result="failed"} 1', 'moves_total{rg="1",result="done"} 0',
     'peer_liveness{peer="edge-2",state="alive"} 1', 'path_liveness{peer="edge-2",path="path-1",state="lost"} 1', 'path_liveness{peer="edge-2",path="path-1",state="alive"} 0',
     'sync_state{peer="edge-2",state="up"} 1', 'sync_state{peer="edge-2",state="down"} 0', 'sync_path{peer="edge-2"} 1', 'sync_lag_seconds{peer="edge-2"} 0.0004', 'sync_ahead_bytes{peer="edge-2"} 1536',
-    'sync_acknowledge_seconds{peer="edge-2",quantile="0.5"} 0.0008', 'sync_acknowledge_seconds{peer="edge-2",quantile="0.99"} 0.0025', 'sync_sent_total{peer="edge-2",kind="cuts"} 60', 'sync_received_total{peer="edge-2",kind="differences"} 3',
+    'sync_acknowledge_seconds_bucket{peer="edge-2",le="0.0005"} 200', 'sync_acknowledge_seconds_bucket{peer="edge-2",le="0.001"} 480', 'sync_acknowledge_seconds_bucket{peer="edge-2",le="+Inf"} 500', 'sync_acknowledge_seconds_sum{peer="edge-2"} 0.4', 'sync_acknowledge_seconds_count{peer="edge-2"} 500',
+    'generation{node="edge-1"} 7', 'generation{node="edge-2"} 7', 'heartbeats_received_total{peer="edge-2",path="path-1"} 17', 'sync_sent_total{peer="edge-2",kind="cuts"} 60', 'sync_received_total{peer="edge-2",kind="differences"} 3',
     'rings{peer="edge-2",state="equal"} 2', 'rings{peer="edge-2",state="differing"} 1'
   ]) t.ok(page.includes(`\nlockstep_cluster_${line}\n`), line)
   t.notMatch(page, /proven_equal_timestamp_seconds\{rg="0"\}/, 'not known is no series')
@@ -156,15 +157,15 @@ t.test('readings: young ones are given again, those of another dataplane never, 
   const agent = createFakeAgent(10)
   const dataplane = agent.services.dataplane()
   let current = dataplane
-  const reader = new NatUsageReader(() => current)
-  t.equal((await reader.read(1000)).rows.length, 2)
+  const reader = natWalk(() => current)
+  t.equal((await reader.read(1000))?.value.length, 2)
   await reader.read(1000)
   t.equal(agent.nat.walks, 1)
   await reader.read(-1)
   t.equal(agent.nat.walks, 2, 'too old: a new walk')
   current = { ...dataplane, telemetry: { ...dataplane.telemetry, natUsage: async () => [] } }
   t.equal(reader.latest(), null)
-  t.strictSame((await reader.poll(10_000, 25))?.rows, [])
+  t.strictSame((await reader.poll(10_000, 25))?.value, [])
   current = { ...dataplane, telemetry: { ...dataplane.telemetry, natUsage: async () => { throw new Error('closed') } } }
   await t.rejects(reader.read(1000), /closed/)
   t.equal(await reader.poll(10_000, 25), null)
