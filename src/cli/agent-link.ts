@@ -35,7 +35,7 @@ export async function socketPathOf (io: CliIo, options: LinkOptions): Promise<st
 export async function withAgent<T> (io: CliIo, options: LinkOptions, work: (agent: AgentConnection) => Promise<T>): Promise<T> {
   const path = await socketPathOf(io, options)
   await knock(io, path)
-  const connection = connectAgent(socketTarget(path), undefined, io.signal)
+  const connection = connectAgent(socketTarget(path), undefined, io.signal, io.env.TRACEPARENT)
   try {
     return await work(connection)
   } finally {

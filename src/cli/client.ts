@@ -13,6 +13,7 @@ import { EventsClient } from '../generated/proto/lockstep/v1/events.js'
 import { LoadBalancerClient } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
 import { TelemetryClient } from '../generated/proto/lockstep/v1/telemetry.js'
+import { parseTraceparent, TRACEPARENT } from '../lib/trace-context.js'
 import { errorOfStatus } from './remote-error.js'
 
 /** Window of one stream: at 64 KiB, the default, a listing waits for a round trip after each 64 KiB. */
@@ -40,9 +41,9 @@ export interface AgentConnection {
   readonly close: () => void
 }
 
-/** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. When `signal` fires, every call is cancelled. */
-export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure(), signal?: AbortSignal): AgentConnection {
-  const options: ClientOptions = signal === undefined ? channelOptions : { ...channelOptions, interceptors: [cancelOn(signal)] }
+/** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. When `signal` fires, every call is cancelled. `traceparent`: what the calls are part of. */
+export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure(), signal?: AbortSignal, traceparent?: string): AgentConnection {
+  const options: ClientOptions = { ...channelOptions, interceptors: [...signal === undefined ? [] : [cancelOn(signal)], ...parseTraceparent(traceparent) === null ? [] : [partOf(traceparent ?? '')]] }
   const agent = new AgentClient(target, channelCredentials, options)
   const shared: ClientOptions = { ...options, channelOverride: agent.getChannel() }
   const cluster = new ClusterClient(target, channelCredentials, shared)
@@ -53,6 +54,13 @@ export function connectAgent (target: string, channelCredentials: ChannelCredent
   const telemetry = new TelemetryClient(target, channelCredentials, shared)
   return { agent, cluster, config, events, loadBalancer, sessions, telemetry, close: () => agent.close() }
 }
+
+const partOf = (traceparent: string): Interceptor => (options, nextCall) => new InterceptingCall(nextCall(options), {
+  start: (metadata, listener, next) => {
+    metadata.set(TRACEPARENT, traceparent)
+    next(metadata, listener)
+  }
+})
 
 const cancelOn = (signal: AbortSignal): Interceptor => (options, nextCall) => {
   const call = nextCall(options)

@@ -8,6 +8,7 @@ import type { ClusterControl } from './cluster.js'
 import type { ApplyResult, BackendName, LinkInfo, ProbeResult, ProgramStatus, SessionStore, Telemetry } from './dataplane.js'
 import type { AgentSettings } from './desired.js'
 import type { SessionChange } from './session.js'
+import type { TraceTally } from './tracing.js'
 
 /** An answer that may come from another thread: always awaited. */
 export type Answer<T> = T | Promise<T>
@@ -120,6 +121,8 @@ export interface AgentInfo {
   /** Of the journal, by what they are. */
   readonly events: readonly EventTally[]
   readonly threads: readonly ThreadStatus[]
+  /** `null`: nothing is traced. */
+  readonly traces: TraceTally | null
   /** Of the configuration that runs. */
   readonly gateway: AgentSettings['gateway']
   /** The dataplane that the backend programs; `null`: it forwards by itself. */

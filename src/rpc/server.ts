@@ -15,6 +15,7 @@ import { ObjectsService } from '../generated/proto/lockstep/v1/objects.js'
 import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
 import { createMetrics } from '../telemetry/metrics.js'
 import { natWalk } from '../telemetry/table-walk.js'
+import type { Tracer } from '../telemetry/tracer.js'
 import { agentImplementation } from './agent-service.js'
 import { clusterImplementation } from './cluster-service.js'
 import { configImplementation } from './config-service.js'
@@ -30,6 +31,7 @@ import { addHealth, addReflection } from './reflection.js'
 import { smallRequests } from './request-size.js'
 import { sessionsDefinition, sessionsImplementation } from './sessions-service.js'
 import { claimSocket } from './socket-claim.js'
+import { tracing } from './tracing.js'
 import { telemetryImplementation } from './telemetry-service.js'
 
 export interface RpcServerOptions {
@@ -37,6 +39,8 @@ export interface RpcServerOptions {
   readonly socketPath: string
   /** Told about errors that only a bug can cause. */
   readonly onBug?: OnBug
+  /** Of calls that may change something. */
+  readonly tracer?: Tracer
 }
 
 export interface RpcServer {
@@ -60,7 +64,7 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   const nat = natWalk(services.dataplane)
   const metrics = createMetrics(services, nat)
   const { served: told } = metrics
-  const server = new Server({ ...serverOptions, interceptors: [measuring(told), auditing(services.tell)] })
+  const server = new Server({ ...serverOptions, interceptors: [measuring(told), ...options.tracer === undefined ? [] : [tracing(options.tracer)], auditing(services.tell)] })
   const sources = sourcesOf(services, (error) => { onBug('/lockstep.v1.Objects/Watch', error) })
   const lostBy = (watch: string) => (n: number): void => { told.lost(watch, n) }
   const served: ReadonlyArray<readonly [ServiceDefinition, UntypedServiceImplementation]> = [

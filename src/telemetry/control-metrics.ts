@@ -24,6 +24,8 @@ export function addControl (registry: Registry, read: () => ControlReading, name
   gauge('config_drift', 'Whether the running configuration is another than the one the agent starts with', ['node'], ({ info, config }) => config === null ? [] : [[{ node: info.node }, config.drift ? 1 : 0]])
   counter('events', 'Events of the journal, by what they are', ['area', 'name', 'level'], ({ info }) => info.events.map(({ area, name, level, count }) => [{ area, name, level }, count]))
 
+  counter('trace_spans', 'Spans of control operations by what became of them: exported, dropped for want of room, failed at the collector', ['result'], ({ info }) => info.traces === null ? [] : Object.entries(info.traces).map(([result, n]) => [{ result }, n]))
+
   gauge('event_loop_delay_p99_seconds', 'Delay of an event loop of the agent, 99th percentile since its start, by thread', ['thread'], ({ info }) => info.threads.map(t => [{ thread: t.name }, t.loopDelayP99Ms / 1000]))
   gauge('thread_busy_ratio', 'Share of the time since its start that a thread of the agent had work', ['thread'], ({ info }) => info.threads.flatMap((t): Series[] => t.busy === null ? [] : [[{ thread: t.name }, t.busy]]))
   gauge('thread_heap_bytes', 'JavaScript objects of a thread of the agent', ['thread'], ({ info }) => info.threads.map(t => [{ thread: t.name }, t.heapBytes]))

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { timeoutOf } from '../config/index.js'
 import { writeGauges } from '../lib/thread-gauges.js'
 import { loadCore } from '../native/load.js'
+import { Tracer } from '../telemetry/tracer.js'
 import { startRpcServer, type RpcServer } from '../rpc/server.js'
 import { Caller } from './bridge.js'
 import { packError } from './errors.js'
@@ -17,9 +18,14 @@ const tell = (message: FromRpc): void => { port.postMessage(message) }
 const onBug = (method: string, error: unknown): void => { tell({ kind: 'bug', method, error: packError(error) }) }
 
 let book = data.book
+const tracer = new Tracer((span) => { main.call('span', [span]).catch(() => undefined) })
+tracer.sample = book.traced ?? null
 const table = new (loadCore().Table)({ attach: tableId })
 const unwatch = writeGauges(gauges)
-const main = new Caller<MainCalls>(bridge, (pushed) => { book = pushed as Book })
+const main = new Caller<MainCalls>(bridge, (pushed) => {
+  book = pushed as Book
+  tracer.sample = book.traced ?? null
+})
 const feed = feedOf(listener, (app, phase) => timeoutOf(book.timeouts, app, phase), (error) => { onBug('Sessions.Watch', error) })
 const over = new AbortController()
 const services = remoteAgent({ table, main, book: () => book, feed, epoch, signal: over.signal })
@@ -45,7 +51,7 @@ port.on('message', (message: ToRpc) => {
   else void end(message.graceMs)
 })
 try {
-  server = await startRpcServer(services, { socketPath, onBug })
+  server = await startRpcServer(services, { socketPath, onBug, tracer })
   server.setServing(serving)
   tell({ kind: 'ready' })
 } catch (error) {

@@ -74,6 +74,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
       applies: { done: { startup: 1, file: 0, grpc: 3, rollback: 1, peer: 0 }, refused: 2, failed: 0, seconds: { ports: 0.1, compile: 0.2, flip: 0.3, total: 0.75 } },
       events: [{ area: 'config', name: 'config-applied', level: 'info', count: 5 }, { area: 'audit', name: 'call', level: 'warn', count: 2 }],
       threads: [{ name: 'main', loopDelayP99Ms: 1.25, heapBytes: 20e6, busy: 0.125 }, { name: 'sync', loopDelayP99Ms: 0.5, heapBytes: 5e6, busy: null }],
+      traces: { exported: 12, dropped: 1, failed: 2 },
       gateway: { grpc: '127.0.0.1:50461', metrics: null }, program: null
     },
     publish: (records, lost = 0) => { for (const s of subscribers) s(records, lost) },

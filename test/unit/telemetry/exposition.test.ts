@@ -50,7 +50,7 @@ t.test('configurations, events, threads, sessions by what they are, calls, watch
   const page = await metrics.render()
   for (const line of [
     'config_applies_total{source="grpc"} 3', 'config_apply_errors_total{result="refused"} 2', 'config_apply_seconds_total{phase="total"} 0.75', 'config_unconfirmed{node="edge-1"} 0', 'config_drift{node="edge-1"} 1',
-    'events_total{area="audit",name="call",level="warn"} 2', 'event_loop_delay_p99_seconds{thread="sync"} 0.0005', 'thread_heap_bytes{thread="main"} 20000000', 'thread_busy_ratio{thread="main"} 0.125',
+    'events_total{area="audit",name="call",level="warn"} 2', 'event_loop_delay_p99_seconds{thread="sync"} 0.0005', 'trace_spans_total{result="dropped"} 1', 'thread_heap_bytes{thread="main"} 20000000', 'thread_busy_ratio{thread="main"} 0.125',
     'phase_sessions{phase="tcp_established"} 900', 'zone_sessions{zone="clients"} 990', 'zone_sessions{zone="servers"} 0', 'protocol_sessions{protocol="tcp"} 900', 'protocol_sessions{protocol="other"} 10',
     'grpc_calls_total{method="lockstep.v1.Agent/GetInfo",code="OK"} 1', 'grpc_calls_total{method="other",code="UNIMPLEMENTED"} 1', 'grpc_call_duration_seconds_count{method="lockstep.v1.Agent/GetInfo"} 1',
     'watch_begins_total{kind="vip",begin="expired"} 1', 'watch_lost_total{watch="Sessions.Watch"} 7'

@@ -5,7 +5,7 @@ interface Family { readonly name: string, readonly help: string, readonly labelN
 
 /** The first whose pattern fits. What is left is a counter of the dataplane. */
 const parts: ReadonlyArray<readonly [title: string, pattern: RegExp]> = [
-  ['The agent', /^lockstep_(build_info|agent_state|start_time|event_loop_delay|thread_|events_total|traces?_)/],
+  ['The agent', /^lockstep_(build_info|agent_state|start_time|event_loop_delay|thread_|events_total|trace_)/],
   ['Configuration', /^lockstep_config_/],
   ['Backends', /^lockstep_(backend|program)_/],
   ['Sessions', /^lockstep_(sessions|session_table|phase_sessions|zone_sessions|protocol_sessions)/],
