@@ -16,6 +16,7 @@ import { RESOLUTION_MS } from '../lib/loop-delay.js'
 import { addCluster } from './cluster-metrics.js'
 import { addControl } from './control-metrics.js'
 import { blockRows, counterBlocks, objectName, type BlockName, type BlockRow, type BlockShape } from './counter-blocks.js'
+import { addCounter } from './families.js'
 import { addLoadBalancer, type LoadBalancerReading } from './load-balancer-metrics.js'
 import { Served } from './served-metrics.js'
 import { natWalk, sessionWalk, type TableWalk } from './table-walk.js'
@@ -259,19 +260,8 @@ function addCodes (registry: Registry, reading: Reading): void {
   })
 }
 
-function addObjects (registry: Registry, reading: Reading, family: (typeof objectFamilies)[number]): void {
-  family.fields.forEach(([name, help], field) => {
-    new Counter({
-      name: `lockstep_${name}_total`,
-      help,
-      labelNames: [family.label],
-      registers: [registry],
-      collect () {
-        this.reset()
-        for (const row of reading.rows(family.block)) this.inc({ [family.label]: row.name }, row.values[field] ?? 0)
-      }
-    })
-  })
+function addObjects (registry: Registry, reading: Reading, { block, label, fields }: (typeof objectFamilies)[number]): void {
+  fields.forEach(([name, help], field) => { addCounter(registry, { name, help, labelNames: [label], series: () => reading.rows(block).map(row => [{ [label]: row.name }, row.values[field] ?? 0]) }) })
 }
 
 /** Ports as the backend opened them, apart from logical interfaces. */

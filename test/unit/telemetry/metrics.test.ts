@@ -1,5 +1,6 @@
 /** The metrics page: names, labels, series that end with their object, size and time. */
 import t from 'tap'
+import { balanced } from '../../../bench/api/balanced.js'
 import { layout, limits } from '../../../src/generated/layout.js'
 import type { NatUsage } from '../../../src/contract/dataplane.js'
 import { createMetrics } from '../../../src/telemetry/metrics.js'
@@ -40,7 +41,7 @@ t.test('VIPs, reals and targets: states and weights, and they end with their obj
   t.match(page, /^lockstep_real_weight\{vip="web",pool="main",real="b"\} 0$/m)
   t.match(page, /^lockstep_real_configured_weight\{vip="web",pool="main",real="b"\} 100$/m)
   t.match(page, /^lockstep_target_state\{target="http\/10\.0\.0\.2:8080",state="down"\} 1$/m)
-  t.match(page, /^lockstep_target_probes_total\{target="http\/10\.0\.0\.2:8080",result="failed"\} 3$/m)
+  t.match(page, /^lockstep_target_probes_total\{target="http\/10\.0\.0\.2:8080",code="status"\} 2$/m)
   t.match(page, /^lockstep_target_probe_seconds\{target="http\/10\.0\.0\.2:8080"\} 0\.0015$/m)
   t.notMatch(page, /^lockstep_target_probe_seconds\{target="dns/m, 'one that was never probed took no time')
   agent.loadBalancer.vipList = []
@@ -69,9 +70,12 @@ t.test('a series ends when its object is gone, and ids without a name have none'
   t.match(page, /vip="dns"/)
 })
 
-t.test('1000 reals: less than 1 MB', async (t) => {
+t.test('1000 reals under checks: less than 1 MB', async (t) => {
   const agent = createFakeAgent(10)
-  for (let id = 1; id <= 1000; id++) agent.names.real[id] = `pool-${id >> 4}/server-${id}.example.net`
+  const { vips, targets, vipIds, realIds } = balanced(1000)
+  agent.loadBalancer.vipList = vips
+  agent.loadBalancer.targetList = targets
+  for (const [kind, ids] of [['vip', vipIds], ['real', realIds]] as const) agent.names[kind] = Object.fromEntries(Object.entries(ids).map(([name, id]) => [id, name]))
   const metrics = createMetrics(agent.services)
   await metrics.render()
   const started = performance.now()
@@ -79,6 +83,7 @@ t.test('1000 reals: less than 1 MB', async (t) => {
   t.comment(`${page.length} bytes in ${(performance.now() - started).toFixed(1)} ms`)
   t.ok(page.length < 1 << 20)
   t.equal([...page.matchAll(/^lockstep_real_packets_total\{/gm)].length, 1000)
+  t.equal([...page.matchAll(/^lockstep_target_state\{/gm)].length, 1000)
   t.equal(limits.LS_REALS_MAX * layout.ls_counters.real.dims[1], layout.ls_counters.real.count)
 })
 
