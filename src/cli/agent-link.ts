@@ -39,7 +39,7 @@ export async function withAgent<T> (io: CliIo, options: LinkOptions, work: (agen
   const path = await socketPathOf(io, options)
   await knock(io, path)
   const kept = io.kept?.path === path ? io.kept.channel : undefined
-  const connection = connectAgent(socketTarget(path), undefined, io.signal, kept)
+  const connection = connectAgent(socketTarget(path), undefined, { signal: io.signal, traceparent: io.env.TRACEPARENT, channel: kept })
   try {
     if (kept !== undefined) await ready(connection.agent, path)
     return await work(connection)

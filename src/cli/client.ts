@@ -14,6 +14,7 @@ import { LinksClient } from '../generated/proto/lockstep/v1/links.js'
 import { LoadBalancerClient } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
 import { TelemetryClient } from '../generated/proto/lockstep/v1/telemetry.js'
+import { parseTraceparent, TRACEPARENT } from '../lib/trace-context.js'
 import { errorOfStatus } from './remote-error.js'
 
 /** Window of one stream: at 64 KiB, the default, a listing waits for a round trip after each 64 KiB. */
@@ -42,9 +43,19 @@ export interface AgentConnection {
   readonly close: () => void
 }
 
-/** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. When `signal` fires, every call is cancelled. A `channel` that is given is used, and left open. */
-export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure(), signal?: AbortSignal, channel?: Channel): AgentConnection {
-  const options: ClientOptions = { ...channelOptions, ...signal === undefined ? {} : { interceptors: [cancelOn(signal)] }, ...channel === undefined ? {} : { channelOverride: channel } }
+export interface CallsOptions {
+  /** When it fires, every call is cancelled. */
+  readonly signal?: AbortSignal
+  /** What the calls are part of (W3C Trace Context). */
+  readonly traceparent?: string | undefined
+  /** Used, and left open. */
+  readonly channel?: Channel | undefined
+}
+
+/** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. */
+export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure(), { signal, traceparent, channel }: CallsOptions = {}): AgentConnection {
+  const interceptors = [...signal === undefined ? [] : [cancelOn(signal)], ...parseTraceparent(traceparent) === null ? [] : [partOf(traceparent ?? '')]]
+  const options: ClientOptions = { ...channelOptions, interceptors, ...channel === undefined ? {} : { channelOverride: channel } }
   const agent = new AgentClient(target, channelCredentials, options)
   const shared: ClientOptions = { ...options, channelOverride: agent.getChannel() }
   const cluster = new ClusterClient(target, channelCredentials, shared)
@@ -62,6 +73,12 @@ const keptOptions: ClientOptions = { ...channelOptions, 'grpc.initial_reconnect_
 
 /** A connection for many verbs, one after the other. */
 export const keptChannel = (target: string): Channel => new Channel(target, credentials.createInsecure(), keptOptions)
+const partOf = (traceparent: string): Interceptor => (options, nextCall) => new InterceptingCall(nextCall(options), {
+  start: (metadata, listener, next) => {
+    metadata.set(TRACEPARENT, traceparent)
+    next(metadata, listener)
+  }
+})
 
 const cancelOn = (signal: AbortSignal): Interceptor => (options, nextCall) => {
   const call = nextCall(options)

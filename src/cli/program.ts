@@ -61,7 +61,7 @@ export function buildProgram (io: CliIo, outcome: Outcome, pending: Array<Promis
 Exit codes: 0 ok, 1 refused or failed, 2 wrong usage, 3 no agent reached, 4 not found, 5 not allowed, 6 out of time,
 70 a bug, 128+n ended by signal n. Every verb has --help with examples; those that ask the agent have --json,
 those that list --output table|json|jsonl.
-Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
+Environment: LOCKSTEP_SOCKET (socket of the agent), TRACEPARENT (the trace that calls are part of), NO_COLOR.`)
   const cli = { io, outcome }
   addOffline(program, cli)
   addDoctor(program, cli)

@@ -21,7 +21,7 @@ const VERIFY_MS_MAX = 600_000
 
 interface Named { readonly rgs: readonly number[], readonly all: boolean }
 
-export function clusterImplementation (cluster: ClusterControl, onBug: OnBug, mutations: Mutations): UntypedServiceImplementation {
+export function clusterImplementation (cluster: ClusterControl, onBug: OnBug, mutations: Mutations, onLost: (n: number) => void = () => {}): UntypedServiceImplementation {
   const watchers = new Seats('watchers of the cluster', CLUSTER_WATCHERS_MAX)
   const commands = new Turnstile('commands to the cluster', 4, 16)
   const verifies = new Turnstile('verifications of groups', 1, 16)
@@ -57,7 +57,7 @@ export function clusterImplementation (cluster: ClusterControl, onBug: OnBug, mu
 
     watch: streaming<ClusterWatchRequest, ClusterEvents>(onBug, async (_request, context) => {
       await status()
-      await watchers.hold(async () => { await watchEvents({ watch: cluster.watch, lost: eventsLost }, (events) => ({ events: events.map(eventMessage) }), context) })
+      await watchers.hold(async () => { await watchEvents({ watch: cluster.watch, lost: (n) => { onLost(n); return eventsLost(n) } }, (events) => ({ events: events.map(eventMessage) }), context) })
     })
   }
 }

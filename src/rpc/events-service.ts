@@ -12,7 +12,7 @@ import { Seats } from './turns.js'
 
 const WATCHERS_MAX = 256
 
-export function eventsImplementation (journal: EventJournal, onBug: OnBug): UntypedServiceImplementation {
+export function eventsImplementation (journal: EventJournal, onBug: OnBug, onLost: (n: number) => void = () => {}): UntypedServiceImplementation {
   const seats = new Seats('watchers of events', WATCHERS_MAX)
   return {
     watch: streaming<EventsWatchRequest, EventMessages>(onBug, async ({ minLevel, areas, names, after }, context) => {
@@ -26,7 +26,7 @@ export function eventsImplementation (journal: EventJournal, onBug: OnBug): Unty
       await seats.hold(async () => {
         await watchEvents({
           watch: onEvent => journal.watch(eventSeq(after, journal.epoch), (event) => { last = event.seq; onEvent(event) }),
-          lost: n => ({ ...journalLost(n), seq: last }), wanted
+          lost: (n) => { onLost(n); return { ...journalLost(n), seq: last } }, wanted
         }, messageOf, context)
       })
     })

@@ -54,7 +54,7 @@ function notFound (what: string, found: string): LockstepError {
 const drifted = (rings: readonly RingStatus[]): LoadBalancerReconcileResponse =>
   ({ vips: rings.length, repaired: rings.filter(ring => ring.drifted > 0).map(({ vip, drifted: entries }) => ({ vip, entries })), configBytes: 0n, tookMs: 0 })
 
-export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBug, mutations: Mutations): UntypedServiceImplementation {
+export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBug, mutations: Mutations, onLost: (n: number) => void = () => {}): UntypedServiceImplementation {
   const watchers = new Seats('watchers of the load balancer', WATCHERS_MAX)
   const change = <Req extends { readonly mutation?: Mutation | undefined }>(of: (request: Req) => OverlayChange): ReturnType<typeof unary<Req, object>> => mutations.method<Req, object>(async (request, { dryRun, signal }) => {
     await lb.change(of(request), dryRun, signal)
@@ -81,7 +81,7 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, onBug: OnBu
       const least = eventLevels.findIndex(level => level === (minLevel === '' ? 'info' : minLevel))
       if (least < 0) throw new LockstepError('invalid', 'LS_R_LEVEL', 'no such level', { object: 'min_level', found: minLevel, expected: eventLevels.join(', ') })
       const wanted = ({ name, level }: LoadBalancerEvent): boolean => eventLevels.indexOf(level) >= least && (names.length === 0 || names.includes(name))
-      await watchers.hold(async () => { await watchEvents({ watch: lb.watch, lost: balancingLost, wanted }, (events) => ({ events: events.map(({ at, name, level, fields }) => ({ atMs: BigInt(at), name, level, fields: fieldMessages(fields) })) }), context) })
+      await watchers.hold(async () => { await watchEvents({ watch: lb.watch, lost: (n) => { onLost(n); return balancingLost(n) }, wanted }, (events) => ({ events: events.map(({ at, name, level, fields }) => ({ atMs: BigInt(at), name, level, fields: fieldMessages(fields) })) }), context) })
     }),
     readBack: unary<LoadBalancerReadBackRequest, LoadBalancerReadBackResponse>(onBug, async ({ vip }) => {
       const rings = (await lb.readBack()).filter(ring => vip === '' || ring.vip === vip)

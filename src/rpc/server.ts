@@ -14,7 +14,8 @@ import { LoadBalancerService } from '../generated/proto/lockstep/v1/load_balance
 import { ObjectsService } from '../generated/proto/lockstep/v1/objects.js'
 import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
 import { createMetrics } from '../telemetry/metrics.js'
-import { NatUsageReader } from '../telemetry/nat-usage.js'
+import { natWalk } from '../telemetry/table-walk.js'
+import type { Tracer } from '../telemetry/tracer.js'
 import { agentImplementation } from './agent-service.js'
 import { clusterImplementation } from './cluster-service.js'
 import { configImplementation } from './config-service.js'
@@ -24,12 +25,14 @@ import type { OnBug } from './handler.js'
 import { linksImplementation } from './links-service.js'
 import { Mutations } from './mutation.js'
 import { loadBalancerImplementation } from './load-balancer-service.js'
+import { measuring } from './measuring.js'
 import { sourcesOf } from './objects/kinds.js'
 import { objectsImplementation } from './objects/service.js'
 import { addHealth, addReflection } from './reflection.js'
 import { smallRequests } from './request-size.js'
 import { sessionsDefinition, sessionsImplementation } from './sessions-service.js'
 import { claimSocket } from './socket-claim.js'
+import { tracing } from './tracing.js'
 import { telemetryImplementation } from './telemetry-service.js'
 
 export interface RpcServerOptions {
@@ -37,6 +40,8 @@ export interface RpcServerOptions {
   readonly socketPath: string
   /** Told about errors that only a bug can cause. */
   readonly onBug?: OnBug
+  /** Of calls that may change something. */
+  readonly tracer?: Tracer
 }
 
 export interface RpcServer {
@@ -57,22 +62,26 @@ const serverOptions = {
 export async function startRpcServer (services: AgentServices, options: RpcServerOptions): Promise<RpcServer> {
   const { socketPath } = options
   const onBug: OnBug = options.onBug ?? (() => {})
-  const server = new Server({ ...serverOptions, interceptors: [auditing(services.tell)] })
-  const nat = new NatUsageReader(services.dataplane)
+  const nat = natWalk(services.dataplane)
+  const metrics = createMetrics(services, nat)
+  const { served: told } = metrics
+  const server = new Server({ ...serverOptions, interceptors: [measuring(told), ...options.tracer === undefined ? [] : [tracing(options.tracer)], auditing(services.tell)] })
   const sources = sourcesOf(services, (error) => { onBug('/lockstep.v1.Objects/Watch', error) })
   const mutations = (): Mutations => new Mutations(onBug, async () => (await services.config.status()).running?.generation ?? 0)
+  const lostBy = (watch: string) => (n: number): void => { told.lost(watch, n) }
   const served: ReadonlyArray<readonly [ServiceDefinition, UntypedServiceImplementation]> = [
     [smallRequests(AgentService), agentImplementation(services, onBug, mutations())],
-    [smallRequests(ClusterService), clusterImplementation(services.cluster, onBug, mutations())],
+    [smallRequests(ClusterService), clusterImplementation(services.cluster, onBug, mutations(), lostBy('Cluster.Watch'))],
     [ConfigService, configImplementation(services, onBug, mutations())],
-    [smallRequests(EventsService), eventsImplementation(services.journal, onBug)],
+    [smallRequests(EventsService), eventsImplementation(services.journal, onBug, lostBy('Events.Watch'))],
     [smallRequests(LinksService), linksImplementation(services, onBug)],
-    [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, onBug, mutations())],
-    [smallRequests(ObjectsService), objectsImplementation(sources, onBug)],
-    [sessionsDefinition, sessionsImplementation(services, onBug, mutations())],
-    [smallRequests(TelemetryService), telemetryImplementation(services, createMetrics(services, nat), nat, onBug)]
+    [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, onBug, mutations(), lostBy('LoadBalancer.Watch'))],
+    [smallRequests(ObjectsService), objectsImplementation(sources, onBug, (kind, begin) => { told.begun(kind, begin) })],
+    [sessionsDefinition, sessionsImplementation(services, onBug, mutations(), lostBy('Sessions.Watch'))],
+    [smallRequests(TelemetryService), telemetryImplementation(services, metrics, nat, onBug)]
   ]
   for (const [definition, implementation] of served) server.addService(definition, implementation)
+  told.serves(new Set(served.flatMap(([definition]) => Object.values(definition).map(({ path }) => path))))
   const health = addHealth(server, served.map(([definition]) => nameOf(definition)))
   addAdminServicesToServer(server)
   await addReflection(server)

@@ -16,7 +16,7 @@ const CHANGES_MAX = 512
 const PENDING_BYTES_MAX = 4096 * RECORD_BYTES
 const WATCH_PROGRESS_MS = 15_000
 
-export async function watchSessions (services: AgentServices, request: SessionsWatchRequest, { signal, send }: StreamContext<SessionChanges>, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
+export async function watchSessions (services: AgentServices, request: SessionsWatchRequest, { signal, send }: StreamContext<SessionChanges>, onLost: (n: number) => void = () => {}, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
   const filter = filterOf(request.filter, services.names)
   const matches = matcherOf(filter)
   const pending: Uint8Array[] = []
@@ -37,6 +37,7 @@ export async function watchSessions (services: AgentServices, request: SessionsW
   const takeLost = (): bigint => {
     const n = lost
     lost = 0
+    onLost(n)
     return BigInt(n)
   }
   let sentAt = 0

@@ -29,7 +29,7 @@ export const sessionsDefinition = {
 export const LISTINGS_MAX = 64
 export const WATCHERS_MAX = 256
 
-export function sessionsImplementation (services: AgentServices, onBug: OnBug, mutations: Mutations): UntypedServiceImplementation {
+export function sessionsImplementation (services: AgentServices, onBug: OnBug, mutations: Mutations, onLost: (n: number) => void = () => {}): UntypedServiceImplementation {
   const store = (): ReturnType<AgentServices['dataplane']>['sessions'] => services.dataplane().sessions
   const listings = new Seats('listings', LISTINGS_MAX)
   const watchers = new Seats('watchers', WATCHERS_MAX)
@@ -43,7 +43,7 @@ export function sessionsImplementation (services: AgentServices, onBug: OnBug, m
     list: streaming<SessionsListRequest, Buffer>(onBug, async (request, context) => { await listings.hold(async () => await listSessions(services, request, context, steps)) }),
     export: streaming<SessionsExportRequest, SessionsExportResponse>(onBug, async (request, context) => { await listings.hold(async () => { await exportSessions(services, request, context, steps) }) }),
     top: unary<SessionsTopRequest, SessionsTopResponse>(onBug, async (request, context) => await tops.hold(async () => await topSessions(services, request, context, steps))),
-    watch: streaming<SessionsWatchRequest, SessionChanges>(onBug, async (request, context) => { await watchers.hold(async () => await watchSessions(services, request, context)) }),
+    watch: streaming<SessionsWatchRequest, SessionChanges>(onBug, async (request, context) => { await watchers.hold(async () => await watchSessions(services, request, context, onLost)) }),
 
     get: unary<SessionsGetRequest, SessionsGetResponse>(onBug, async (request, { signal }) => {
       const { tuple } = request

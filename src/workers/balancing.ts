@@ -11,7 +11,7 @@ import { balancingEvent } from '../reconcile/lb/events.js'
 import { observedOf } from '../reconcile/lb/targets.js'
 import { monotonicMs } from '../lib/monotonic.js'
 import { readHealth, writeHealth } from './health-file.js'
-import { startHealthThreads, type HealthThreadsOptions } from './health-thread.js'
+import { startHealthThreads, type HealthThreads, type HealthThreadsOptions } from './health-thread.js'
 
 export interface Balancing {
   /** Share of new flows of each real, were this configuration in force now. */
@@ -23,6 +23,8 @@ export interface Balancing {
   /** Ids of reals that leave flows without an answer. */
   readonly observed: (reals: readonly number[]) => void
   readonly control: BalancingControl
+  /** Of the health threads. */
+  readonly gauges: HealthThreads['gauges']
   readonly close: () => Promise<void>
 }
 
@@ -156,6 +158,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
     observed: (reals) => {
       for (const target of reals.flatMap(id => watched.get(id) ?? [])) threads.observed(target.id, `${target.check.passive} flows in a row were refused or not answered`)
     },
+    gauges: threads.gauges,
     owns: (rg) => { end(balancer.owns(rg)) },
     control: {
       vips: async () => await Promise.resolve(balancer.status()),

@@ -2,6 +2,8 @@
 import { Worker } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
 import { nothingKnown, type CheckTarget, type HealthInput, type HealthTransition, type KnownHealth, type TargetStatus } from '../contract/health.js'
+import type { ThreadStatus } from '../contract/services.js'
+import { busyOf, gaugeMemory, readGauges } from '../lib/thread-gauges.js'
 import { unpackError } from './errors.js'
 import type { FromHealth, HealthWorkerData, ToHealth } from './protocol.js'
 
@@ -13,6 +15,8 @@ export interface HealthThreads {
   /** Sessions say that a target does not serve. */
   readonly observed: (id: string, detail: string) => void
   readonly report: () => Promise<readonly TargetStatus[]>
+  /** One for all of them: delay and time of the worst, memory of all; nothing without a thread. */
+  readonly gauges: () => readonly ThreadStatus[]
   readonly close: () => Promise<void>
 }
 
@@ -32,6 +36,7 @@ const AGAIN_MS = 1000
 
 class Thread {
   private worker: Worker | null = null
+  private readonly gauges = gaugeMemory()
   private again: NodeJS.Timeout | null = null
   private exited: Promise<void> = Promise.resolve()
   private closing = false
@@ -43,7 +48,7 @@ class Thread {
 
   private start (): void {
     this.again = null
-    const worker = this.worker = new Worker(new URL('./health.js', import.meta.url), { workerData: { netns: this.netns } satisfies HealthWorkerData })
+    const worker = this.worker = new Worker(new URL('./health.js', import.meta.url), { workerData: { netns: this.netns, gauges: this.gauges } satisfies HealthWorkerData })
     worker.on('message', (message: FromHealth) => {
       switch (message.kind) {
         case 'transitions': this.o.onTransitions(message.transitions); break
@@ -85,6 +90,8 @@ class Thread {
     this.send({ kind: 'report' })
     return await answer
   }
+
+  status (): ThreadStatus[] { return this.worker === null ? [] : [{ name: 'health', ...readGauges(this.gauges), busy: busyOf(this.worker) }] }
 
   async close (): Promise<void> {
     this.closing = true
@@ -128,6 +135,10 @@ export function startHealthThreads (o: HealthThreadsOptions): HealthThreads {
     },
     observed: (id, detail) => { placeOf.get(id)?.send({ kind: 'observed', id, detail }) },
     report: async () => (await Promise.all([...threads.values()].map(async (thread) => await thread.report()))).flat(),
+    gauges: () => {
+      const all = [...threads.values()].flatMap((thread) => thread.status())
+      return all.length === 0 ? [] : [all.reduce((a, b) => ({ ...a, loopDelayP99Ms: Math.max(a.loopDelayP99Ms, b.loopDelayP99Ms), heapBytes: a.heapBytes + b.heapBytes, busy: Math.max(a.busy ?? 0, b.busy ?? 0) }))]
+    },
     close: async () => { await Promise.all([...threads.values()].map(async (thread) => { await thread.close() })) }
   }
 }

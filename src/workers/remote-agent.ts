@@ -22,18 +22,16 @@ export interface RemoteAgentOptions {
   readonly epoch: string
   /** Ends what follows the main thread. */
   readonly signal: AbortSignal
-  /** Of this thread's event loop. */
-  readonly loopDelayP99Ms: () => number
 }
 
-export function remoteAgent ({ table, main, book, feed, epoch, signal, loopDelayP99Ms }: RemoteAgentOptions): AgentServices {
+export function remoteAgent ({ table, main, book, feed, epoch, signal }: RemoteAgentOptions): AgentServices {
   const dataplane = {
     sessions: createSessionStore(table, (app, phase) => timeoutOf(book().timeouts, app, phase)),
     telemetry: createTelemetry(table),
     links: async () => await main.call('links', [])
   }
   return {
-    info: async () => ({ ...await main.call('info', []), rpcLoopDelayP99Ms: loopDelayP99Ms() }),
+    info: async () => await main.call('info', []),
     dataplane: () => dataplane,
     probeAll: async () => await main.call('probeAll', []),
     switchBackend: async (backend, how, signal) => await main.call('switchBackend', [backend, how], signal),

@@ -4,6 +4,8 @@
  */
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
+import type { ThreadStatus } from '../contract/services.js'
+import { busyOf, gaugeMemory, readGauges } from '../lib/thread-gauges.js'
 import { answerCalls, type Answering } from './bridge.js'
 import { unpackError } from './errors.js'
 import type { Book, FromRpc, Listener, MainCalls, RpcWorkerData, ToRpc } from './protocol.js'
@@ -40,12 +42,15 @@ export interface RpcThread {
   readonly push: (book: Book) => void
   /** What the health service answers; NOT_SERVING until set. */
   readonly setServing: (on: boolean) => void
+  /** Nothing while it is started again. */
+  readonly gauges: () => readonly ThreadStatus[]
   /** Refuses new calls, lets running ones end for `graceMs`, then cuts them, removes the socket and ends the thread. */
   readonly close: (graceMs: number) => Promise<void>
 }
 
 interface Live {
   readonly worker: Worker
+  readonly gauges: SharedArrayBuffer
   readonly bridge: Answering
   /** With what ended it. */
   readonly ended: Promise<unknown>
@@ -95,6 +100,7 @@ export async function startRpcThread (o: RpcThreadOptions): Promise<RpcThread> {
       serving = on
       if (live !== null) tell(live, { kind: 'serving', on })
     },
+    gauges: () => live === null ? [] : [{ name: 'rpc', ...readGauges(live.gauges), busy: busyOf(live.worker) }],
     close: async (graceMs) => {
       closing = true
       if (timer !== null) clearTimeout(timer)
@@ -113,7 +119,8 @@ async function startWorker (o: RpcThreadOptions, book: Book, serving: boolean): 
   const { port1, port2 } = new MessageChannel()
   const bridge = answerCalls(port1, o.calls)
   const listener = o.listener()
-  const workerData: RpcWorkerData = { tableId: o.tableId, socketPath: o.socketPath, serving, book, bridge: port2, listener, epoch: o.epoch }
+  const gauges = gaugeMemory()
+  const workerData: RpcWorkerData = { tableId: o.tableId, gauges, socketPath: o.socketPath, serving, book, bridge: port2, listener, epoch: o.epoch }
   const worker = new Worker(o.entry ?? new URL('./rpc.js', import.meta.url), { workerData, transferList: [port2, listener.port] })
   let failure: unknown = null
   worker.on('error', (error) => { failure = error })
@@ -131,7 +138,7 @@ async function startWorker (o: RpcThreadOptions, book: Book, serving: boolean): 
     })
   })
   await Promise.race([ready, ended.then((error) => { throw error as Error })])
-  return { worker, bridge, ended, since: performance.now(), book, serving }
+  return { worker, gauges, bridge, ended, since: performance.now(), book, serving }
 }
 
 async function stop (live: Live, graceMs: number): Promise<void> {

@@ -1,7 +1,9 @@
 /** Main thread's end of the sync worker: policy logs and ended sessions come here, changes go to listeners on whichever thread. */
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
+import type { ThreadStatus } from '../contract/services.js'
 import type { SessionChange } from '../contract/session.js'
+import { busyOf, gaugeMemory, readGauges } from '../lib/thread-gauges.js'
 import { changesOf } from '../native/records.js'
 import type { Timeouts } from '../native/session-store.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
@@ -22,6 +24,7 @@ export interface SyncThread {
   readonly observe: (bounds: ReadonlyMap<number, number>) => void
   /** null: there is no peer. `anew`: lag is counted from here on. */
   readonly report: (anew?: boolean) => Promise<PairReport | null>
+  readonly gauges: () => ThreadStatus
   readonly close: () => Promise<void>
 }
 
@@ -42,8 +45,9 @@ export interface SyncThreadOptions {
 
 export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onObserved, onPair, onProblem }: SyncThreadOptions): SyncThread {
   const underWay = new SharedArrayBuffer(4)
+  const gauges = gaugeMemory()
   const waiting = new Int32Array(underWay)
-  const worker = new Worker(new URL('./sync.js', import.meta.url), { workerData: { tableId, underWay } satisfies SyncWorkerData })
+  const worker = new Worker(new URL('./sync.js', import.meta.url), { workerData: { tableId, gauges, underWay } satisfies SyncWorkerData })
   let closing = false
   const exited = new Promise<void>(resolve => {
     worker.once('exit', (code) => {
@@ -104,6 +108,7 @@ export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onObserv
       worker.postMessage({ kind: 'report', anew } satisfies ToSync)
       return await Promise.race([answer, exited.then(() => null)])
     },
+    gauges: () => ({ name: 'sync', ...readGauges(gauges), busy: closing ? null : busyOf(worker) }),
     close: async () => {
       closing = true
       worker.postMessage({ kind: 'stop' } satisfies ToSync) // to a worker that is gone: nothing happens

@@ -15,6 +15,7 @@ export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config,
     vips: async () => await lb.vips(), targets: async () => await lb.targets(), operateTarget: async (id, input) => await lb.operate(id, input),
     loadBalancerEvents: balancing.after, readBack: async () => await lb.readBack(), reconcile: async () => await lb.reconcile(),
     events: journal.after, tell, overlay: async () => await lb.overlay(), changeOverlay: async (change, dryRun, signal) => await lb.change(change, dryRun, signal),
+    span: () => {},
     ...clusterCalls(() => cluster, events)
   }
 }
