@@ -12,6 +12,7 @@
       "native/table/reconcile.c",
       "native/table/reevaluate.c",
       "native/table/nat_usage.c",
+      "native/table/session_tally.c",
       "native/table/maglev.c",
       "native/sketch/sketch.c",
       "native/sketch/decode.c",

@@ -11,15 +11,19 @@ import { BackendChoice } from './backend/choice.js'
 import { openBackends, probeBackends, requireBackend, requireStart } from './backend/registry.js'
 import { SwitchWatch } from './backend/switch-watch.js'
 import { TableDataPlane, type Compiler } from './backend/table/index.js'
+import { givenUpText, ofConfiguration } from './backend/table/losses.js'
 import { netnsPath } from './backend/table/ports.js'
 import { refusal } from './backend/table/switch.js'
-import { Authority, clusterRestarts, ConfigError, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, requiredCapabilities, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
+import { Authority, clusterRestarts, ConfigError, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
+import type { Applied } from './config/authority.js'
 import { openState, type HeldState } from './config/state-directory.js'
 import type { LoadBalancerEvent } from './contract/balancing.js'
 import type { Desired, VppSettings } from './contract/desired.js'
-import type { BackendName, ConfigSink } from './contract/dataplane.js'
+import type { ApplyResult, BackendName, ConfigSink } from './contract/dataplane.js'
 import { LockstepError } from './contract/errors.js'
-import type { AgentInfo, SwitchEvent } from './contract/services.js'
+import type { AgentEvent } from './contract/events.js'
+import type { SpanAttributes } from './contract/tracing.js'
+import type { AgentInfo, ApplyOptions, SwitchEvent, ThreadStatus } from './contract/services.js'
 import { leaseForeverNs } from './ha/lease.js'
 import { limits } from './generated/layout.js'
 import { ClusterLog } from './ha/event-log.js'
@@ -34,13 +38,16 @@ import { Journal } from './telemetry/journal.js'
 import { watchLoopDelay } from './lib/loop-delay.js'
 import { loopUse } from './lib/loop-use.js'
 import { WorkBook } from './lib/work.js'
+import { heapBytes } from './lib/thread-gauges.js'
 import type { NativeTable } from './native/binding.js'
 import { fromNative } from './native/errors.js'
 import { heldIds } from './native/held-ids.js'
 import { loadCore } from './native/load.js'
 import { version } from './native/version.js'
 import { balancingEvent, balancingLost } from './reconcile/lb/events.js'
+import { ApplyCount } from './telemetry/apply-tally.js'
 import { logClosed, logPolicies } from './telemetry/session-log.js'
+import { Tracer, type Span } from './telemetry/tracer.js'
 import { startBalancing, type Balancing } from './workers/balancing.js'
 import { clusterCalls } from './workers/cluster-bridge.js'
 import { startCluster, type ClusterThread } from './workers/cluster-thread.js'
@@ -50,6 +57,7 @@ import type { Book, MainCalls } from './workers/protocol.js'
 import { startRpcThread, type RpcThread } from './workers/rpc-thread.js'
 import { startSyncThread } from './workers/sync-thread.js'
 import { workCalls } from './workers/work-calls.js'
+import { TraceThread } from './workers/trace-thread.js'
 
 export interface AgentOptions {
   /** YAML text, and where it came from. `null`: the startup configuration of the state directory. */
@@ -117,9 +125,28 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const { table } = backends
   const switches = new SwitchWatch(log)
   const journal = new Journal()
+  const applies = new ApplyCount()
+  const traces = new TraceThread({
+    service: { version, node: agent.node, instance },
+    onCollector: (reason) => {
+      if (reason === null) log.info('the collector takes spans again')
+      else log.warn({ reason }, 'the collector takes no spans: those that it does not take are counted, and lost')
+      journal.note('agent', reason === null ? 'traces-exported' : 'traces-refused', '', { reason }, reason === null ? 'info' : 'warn')
+    },
+    onProblem: (error) => { problem('the trace thread ended; nothing is traced until agent.tracing changes or the agent is started again', error) }
+  })
+  const tracer = new Tracer(traces.emit)
+  const traceAs = ({ tracing }: Desired['agent']): void => {
+    traces.configure(tracing)
+    tracer.sample = tracing?.sample ?? null
+  }
+  traceAs(agent)
+  /** Moves that somebody waits for. */
+  const moving = new Set<Span>()
   const tellSwitch = (event: SwitchEvent): void => {
     switches.tell(event)
     journal.switched(event)
+    if (event.event === 'switch_port') tracer.past('backend.hand-over', event.handOverUs / 1000, { port: event.port, from: event.from, to: event.to })
   }
   const hearts = new HeartPlace(core, table, `${instance}/${process.pid}`, backends.folder)
   /** Null: standalone, or not open yet. */
@@ -141,7 +168,11 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       const ids = reals.flatMap(({ vip, real }) => mine[groups.get(vip) ?? -1] === true ? d?.ids.real[realIdName(vip, real)] ?? [] : [])
       if (ids.length > 0) await work.run('end sessions', `of ${ids.length} reals`, async () => await dataplane.sessions.deleteReals(ids))
     },
-    reconcile: async () => await work.run('put right', 'dataplane', async () => await dataplane.loadBalancer.reconcile(), false), observe: (bounds) => { sync.observe(bounds) },
+    reconcile: async () => await work.run('put right', 'dataplane', async () => {
+      const drift = await dataplane.loadBalancer.reconcile()
+      if (drift.rings.length + drift.configBytes > 0) tracer.past('balancing.reconcile', drift.tookMs, { vips: drift.vips, repaired: drift.rings.length, configBytes: drift.configBytes })
+      return drift
+    }, false), observe: (bounds) => { sync.observe(bounds) },
     onEvent: (event) => { tellBalancing(event) }, onProblem: (what, error) => { problem(what, error) }
   })
   const dataplane = new TableDataPlane({ onSwitch: tellSwitch, core, table, workers, netns: agent.netns, compiler: compilerOf(pool, (d) => balancing.weights(d)), backend, inherited: backends.inherited, forwarders: backends.forwarders })
@@ -165,9 +196,11 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
   const authority = new Authority({
-    sink: sinkOf(dataplane, (configured) => takingOver(o.backend ?? choice.of(configured)), first, { starting: () => state === 'starting', onBackend: () => { keepLeases() } }), store, parse, reader: pool.reader, bootId: kernelBootId(), resumes: first.cluster !== null, leads: async () => await authorityElsewhere() === null, capabilities: () => dataplane.capabilities.filter(({ name }) => !choice.without(dataplane.name).includes(name)), held: (kind) => heldIds(table, kind), work,
+    sink: sinkOf(dataplane, tracer, (configured) => takingOver(o.backend ?? choice.of(configured)), first, { starting: () => state === 'starting', onBackend: () => { keepLeases() } }), store, parse, reader: pool.reader, bootId: kernelBootId(), resumes: first.cluster !== null, leads: async () => await authorityElsewhere() === null, capabilities: () => dataplane.capabilities.filter(({ name }) => !choice.without(dataplane.name).includes(name)), held: (kind) => heldIds(table, kind), work,
     onApplied: (applied, desired) => {
+      applies.done(applied.info, applied.result.durations)
       setLevel(desired.agent)
+      traceAs(desired.agent)
       book = bookOf(desired)
       rpc?.push(book)
       shareGeneration(desired)
@@ -192,23 +225,36 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const clusterEvents = new ClusterLog()
   let state: AgentInfo['state'] = 'starting'
   const startedAt = Date.now()
+  /** What is asked for from outside: counted when it is refused or fails, and traced. */
+  const applying = async (options: ApplyOptions, apply: () => Promise<Applied>): Promise<Applied> =>
+    await applies.watch(async () => await tracer.run('config.apply', { author: options.author, source: options.source, confirmed: options.confirmWithinMs === null }, async (span) => {
+      const applied = await apply()
+      span.set({ generation: applied.info.generation, changes: applied.plan.length, warnings: applied.result.warnings.length })
+      return applied
+    }))
   const debug = new DebugRegistry()
   const calls: MainCalls = workCalls(work, {
     info: () => {
       const t = table.info()
+      const threads: ThreadStatus[] = [{ name: 'main', loopDelayP99Ms: loop.p99Ms(), heapBytes: heapBytes(), busy: performance.eventLoopUtilization().utilization }, ...rpc?.gauges() ?? [], sync.gauges(), ...balancing.gauges()]
       const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...degraded()]
       return {
         version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
-        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), switches: switches.tally, cluster: clusterEvents.tally(),
+        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), rpcLoopDelayP99Ms: threads.find(({ name }) => name === 'rpc')?.loopDelayP99Ms ?? 0, switches: switches.tally, cluster: clusterEvents.tally(), applies: applies.tally, events: journal.tally, threads, traces: traces.tally(),
         gateway: (authority.desired()?.agent ?? agent).gateway, program: dataplane.program
       }
     },
     probeAll: async () => await Promise.resolve(probeBackends(agent.vpp.apiSocket)),
-    switchBackend: async (name, force, signal) => {
-      const target = takingOver(name)
-      const result = await dataplane.switchTo(target, signal, force)
+    switchBackend: async (name, how, signal) => {
+      if (how.dryRun) return await dataplane.switchTo(takingOver(name), signal, how)
+      const result = await tracer.run('backend.switch', { from: dataplane.name, to: name, force: how.force }, async (span) => {
+        const done = await dataplane.switchTo(takingOver(name), signal, how)
+        span.set({ ports: done.ports.length, sessions: done.sessions, lost: done.lost.map(({ capability }) => capability).join(' ') })
+        return done
+      })
+      const target = result.to
       keepLeases()
-      await choice.set(target, (authority.desired()?.agent ?? agent).backend, result.lost.filter(({ needed }) => needed.some(path => path.startsWith('/'))).map(({ capability }) => capability))
+      await choice.set(target, (authority.desired()?.agent ?? agent).backend, ofConfiguration(result.lost).map(({ capability }) => capability))
       return result
     },
     links: () => dataplane.links.list(),
@@ -217,7 +263,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     check: async (text, signal) => await authority.check(text, signal),
     apply: async (text, options, signal) => {
       await refuseElsewhere()
-      return await authority.apply(text, options, signal)
+      if (options.dryRun) return await authority.apply(text, options, signal)
+      return await applying(options, async () => await authority.apply(text, options, signal))
     },
     confirm: async (generation) => {
       const info = await authority.confirm(generation)
@@ -227,7 +274,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     },
     rollback: async (generation, options, signal) => {
       await refuseElsewhere()
-      return await authority.rollback(generation, options, signal)
+      return await applying(options, async () => await authority.rollback(generation, options, signal))
     },
     history: () => authority.history(),
     compare: async (from, to, signal) => await authority.compare(from, to, signal),
@@ -248,22 +295,34 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       log.info({ event: event.name, object: event.object, ...event.fields }, event.area)
     },
     overlay: async () => await Promise.resolve(authority.overlay),
-    changeOverlay: async (change, signal) => {
+    changeOverlay: async (change, dryRun, signal) => {
       await refuseElsewhere()
-      const overlay = await authority.change(change, signal)
+      const overlay = await authority.change(change, signal, dryRun)
+      if (dryRun) return overlay
       const { kind, vip } = change
       tellBalancing(balancingEvent(`overlay-${kind}`, { vip, ...('real' in change ? { real: change.real } : {}), ...('owner' in change ? { owner: change.owner } : {}), ...('reason' in change ? { reason: change.reason, ttlMs: change.ttlMs } : {}) }))
       return overlay
     },
     debugCount: debug.count, debugRows: debug.rows,
-    ...clusterCalls(() => cluster?.control ?? standalone, clusterEvents)
+    span: traces.emit,
+    ...clusterCalls(() => cluster?.control ?? standalone, clusterEvents),
+    clusterSwitchover: async (rgs, to, signal) => await tracer.run('cluster.switchover', { groups: rgs.join(' '), to }, async (span) => {
+      moving.add(span)
+      try {
+        const { done, refused } = await (cluster?.control ?? standalone).switchover(rgs, to, signal)
+        span.set({ done: done.join(' '), refused: refused.map(({ rg, reasons }) => `${rg}: ${reasons.join(' ')}`).join('; ') })
+        return { done, refused }
+      } finally {
+        moving.delete(span)
+      }
+    })
   })
 
   let edge: NodeJS.Timeout | null = null
   /** False: it failed, and what ran goes on. */
   const refresh = async (why: string): Promise<boolean> => {
     try {
-      await work.run('recompile', why, async () => { await dataplane.refresh(AbortSignal.timeout(30_000)) })
+      await work.run('recompile', why, async () => { await tracer.run('dataplane.refresh', { why }, async () => { await dataplane.refresh(AbortSignal.timeout(30_000)) }) })
       reasons.delete('refresh')
       log.debug({ why }, 'recompiled')
       return true
@@ -287,11 +346,9 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   /** What waits to be confirmed is of this node alone: its peer runs what was before, and may own with it. */
   const confirmedGeneration = (): number => (store.state.unconfirmed === null ? store.state.running : store.state.unconfirmed.previous) ?? 0
   const shareGeneration = (desired: Desired): void => { cluster?.applied(desired, confirmedGeneration()) }
-  const degraded = (): readonly string[] => [...dataplane.degraded(), ...givenUp(), ...cluster?.degraded() ?? []]
-  const givenUp = (): string[] => {
-    const [desired, without] = [authority.desired(), choice.without(dataplane.name)]
-    const needed = desired === null || without.length === 0 ? [] : requiredCapabilities(desired).filter(({ capability }) => without.includes(capability))
-    return needed.length === 0 ? [] : [`${dataplane.name} forwards without ${needed.map(({ capability, paths }) => `${capability} (${paths.join(', ')})`).join(', ')}: backend switch --force gave it up`]
+  const degraded = (): readonly string[] => {
+    const without = givenUpText(dataplane.name, choice.without(dataplane.name), authority.desired())
+    return [...dataplane.degraded(), ...without === null ? [] : [without], ...cluster?.degraded() ?? []]
   }
   /** After a change of backend: leases are kept by whoever lives as long as it. */
   const keepLeases = (): void => {
@@ -323,7 +380,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
         shared: () => authority.shared(),
         follow: async (peer, signal) => {
           if (await cluster?.authority() === agent.node) throw new LockstepError('stale', 'LS_H_AUTHORITY', 'this node owns group 0, and its configuration is the one of both', { object: `generation ${peer.generation}`, found: agent.node })
-          await authority.follow(peer, signal)
+          await applies.watch(async () => { await authority.follow(peer, signal) })
         },
         renumber: async (least, signal) => { if (await cluster?.authority() === agent.node) await authority.renumber(least, signal) }
       },
@@ -331,6 +388,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       onEvent: (event) => {
         const { at, name, rg, peer, fields } = event
         clusterEvents.tell(event)
+        if (rg !== null && (name === 'role' || name.startsWith('move-'))) for (const span of moving) span.event(name, { rg, ...attributesOf(fields) })
         journal.cluster(event)
         if (name === 'role' && rg !== null && fields['to'] === 'owner') balancing.owns(rg)
         log.info({ event: name, at, ...(rg === null ? {} : { rg }), ...(peer === null ? {} : { peer }), ...fields }, 'cluster')
@@ -401,7 +459,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     const failed: unknown[] = []
     const steps: ReadonlyArray<() => Promise<void> | void> = [
       async () => { await rpc?.close(500) }, async () => { if (!outlives(dataplane.name)) await cluster?.resign() }, () => { cluster?.close() }, async () => { await balancing.close() }, async () => { await sync.close() }, () => { hearts.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
-      () => { loop.stop() }, held.release
+      () => { loop.stop() }, async () => { await traces.close() }, held.release
     ]
     for (const step of steps) {
       try {
@@ -442,13 +500,16 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     rpc.setServing(true)
     return { socketPath, desired: () => authority.desired(), reload: async () => {
       await refuseElsewhere()
-      await authority.reload(AbortSignal.timeout(60_000))
+      await applies.watch(async () => await authority.reload(AbortSignal.timeout(60_000)))
     }, stop }
   } catch (error) {
     await stop().catch((cause: unknown) => { problem('stopping after a failed start', cause) })
     throw error
   }
 }
+
+/** What is not known is no attribute. */
+const attributesOf = (fields: AgentEvent['fields']): SpanAttributes => Object.fromEntries(Object.entries(fields).flatMap(([key, value]) => value === null ? [] : [[key, value]]))
 
 /** Programs forward on without their agent; packet workers are threads of it. */
 const outlives = (backend: BackendName): boolean => backend === 'ebpf'
@@ -473,13 +534,13 @@ function transportOf (name: string): VppSettings['transport'] {
 const backendNames: readonly BackendName[] = ['userspace', 'ebpf', 'dpdk', 'vpp']
 
 /** The dataplane's sink, and what an apply cannot change while the agent runs: refused when the next start would fail, else a warning. */
-function sinkOf (dataplane: TableDataPlane, backend: (configured: string) => BackendName, started: Desired, { starting, onBackend }: { readonly starting: () => boolean, readonly onBackend: () => void }): ConfigSink {
+function sinkOf (dataplane: TableDataPlane, tracer: Tracer, backend: (configured: string) => BackendName, started: Desired, { starting, onBackend }: { readonly starting: () => boolean, readonly onBackend: () => void }): ConfigSink {
   const settings: ReadonlyArray<readonly [string, (a: Desired['agent']) => unknown]> = [
     ['agent.table.capacity', a => a.table.capacity], ['agent.table.hugepages', a => a.table.hugepages], ['agent.workers', a => a.workers], ['agent.socket', a => a.socketPath], ['agent.state-dir', a => a.stateDir],
     ['agent.instance', a => a.instance], ['agent.node', a => a.node]
   ]
   return {
-    apply: async (desired, generation, signal) => {
+    apply: async (desired, generation, signal) => await tracer.run('dataplane.apply', { generation }, async (span) => {
       if (!starting() && (started.cluster === null) !== (desired.cluster === null)) {
         throw new LockstepError('stale', 'LS_B_RESTART', '`cluster` comes and goes only with a restart', { object: 'cluster', found: desired.cluster === null ? 'none' : 'one', expected: desired.cluster === null ? 'one' : 'none', next: 'stop the agent, edit its startup file, and start it; of a pair one node after the other' })
       }
@@ -489,6 +550,7 @@ function sinkOf (dataplane: TableDataPlane, backend: (configured: string) => Bac
           // userspace has every kind of port: it comes first and goes last
           if (target === 'userspace') await dataplane.switchTo(target, signal)
           const applied = await dataplane.config.apply(desired, generation, signal)
+          tracePhases(tracer, applied.durations)
           if (target !== 'userspace') await dataplane.switchTo(target, signal)
           return applied
         } finally {
@@ -499,9 +561,20 @@ function sinkOf (dataplane: TableDataPlane, backend: (configured: string) => Bac
         ...settings.filter(([, of]) => of(desired.agent) !== of(started.agent)).map(([name, of]) => `${name}: ${String(of(desired.agent))} holds from the next start; ${String(of(started.agent))} until then`),
         ...clusterRestarts(started, desired).map(name => `${name}: holds from the next start`)
       ]
+      span.set({ warnings: result.warnings.length })
       return { ...result, warnings: [...result.warnings, ...later] }
-    },
+    }),
     lastApplyResult: () => dataplane.config.lastApplyResult()
+  }
+}
+
+/** One after the other, and then what follows the flip: routes, ports, sessions looked up again. */
+function tracePhases (tracer: Tracer, { portsMs, compileMs, flipMs, totalMs }: ApplyResult['durations']): void {
+  const phases = [['ports', portsMs], ['compile', compileMs], ['flip', flipMs], ['settle', totalMs - portsMs - compileMs - flipMs]] as const
+  let left = totalMs
+  for (const [name, tookMs] of phases) {
+    left -= tookMs
+    tracer.past(`dataplane.${name}`, tookMs, {}, left)
   }
 }
 
@@ -535,7 +608,7 @@ function compilerOf (pool: Pool, weights: Balancing['weights']): Compiler {
   }
 }
 
-const bookOf = (desired: Desired | null): Book => ({ ids: desired?.ids ?? emptyIds, timeouts: timeoutTable(desired) })
+const bookOf = (desired: Desired | null): Book => ({ ids: desired?.ids ?? emptyIds, timeouts: timeoutTable(desired), ...desired?.agent.tracing == null ? {} : { traced: desired.agent.tracing.sample } })
 
 /** For messages: every issue of a refused configuration, one line each. */
 export function explain (error: unknown): string {

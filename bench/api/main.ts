@@ -3,6 +3,7 @@
  *
  *   rows_per_s         rows received and touched by this process, median of the runs, default columns
  *   rows_per_s_all     the same with every column
+ *   scrape_ms          the metrics page with 1000 reals under checks, asked for and received, median; scrape_kib: its size
  *   loop_delay_p99_ms  99th percentile of the event-loop delay during the listings (1 ms timer, its period included), the larger of two threads:
  *                      main_loop_delay_p99_ms of the main thread, rpc_loop_delay_p99_ms of the one that serves gRPC
  */
@@ -12,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { column as columnCodes } from '../../src/generated/codes.js'
-import { connectAgent, messages, socketTarget, type AgentConnection } from '../../src/cli/client.js'
+import { call, connectAgent, messages, socketTarget, type AgentConnection } from '../../src/cli/client.js'
 import { median } from '../lib/samples.js'
 import type { ServerReport } from './server.js'
 
@@ -27,6 +28,8 @@ export interface ApiFigures {
   readonly rows_per_s: number
   readonly rows_per_s_all: number
   readonly mib_per_s: number
+  readonly scrape_ms: number
+  readonly scrape_kib: number
   readonly loop_delay_p99_ms: number
   readonly main_loop_delay_p99_ms: number
   readonly rpc_loop_delay_p99_ms: number
@@ -52,6 +55,8 @@ export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOpt
       some.push(await list(connection, [], rows, signal))
       all.push(await list(connection, columnCodes.map((c) => c.name), rows, signal))
     }
+    const scrapes: Scrape[] = []
+    for (let i = 0; i < 4 * runs; i++) scrapes.push(await scrape(connection))
     child.send('read')
     const report = await answer(child) as ServerReport
     return {
@@ -59,6 +64,8 @@ export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOpt
       rows_per_s: Math.round(median(some.map((r) => r.rowsPerS))),
       rows_per_s_all: Math.round(median(all.map((r) => r.rowsPerS))),
       mib_per_s: Math.round(median(all.map((r) => r.mibPerS))),
+      scrape_ms: round(median(scrapes.map((s) => s.ms))),
+      scrape_kib: Math.round(median(scrapes.map((s) => s.bytes)) / 1024),
       loop_delay_p99_ms: round(Math.max(report.main.p99Ms, report.rpc.p99Ms)),
       main_loop_delay_p99_ms: round(report.main.p99Ms),
       rpc_loop_delay_p99_ms: round(report.rpc.p99Ms),
@@ -70,6 +77,14 @@ export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOpt
     if (child.connected) child.disconnect()
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+interface Scrape { readonly ms: number, readonly bytes: number }
+
+async function scrape ({ telemetry }: AgentConnection): Promise<Scrape> {
+  const started = performance.now()
+  const { text } = await call(telemetry, telemetry.metrics, { names: '' })
+  return { ms: performance.now() - started, bytes: Buffer.byteLength(text) }
 }
 
 interface Run { readonly rowsPerS: number, readonly mibPerS: number }

@@ -10,7 +10,11 @@ import { startSyncThread } from '../../src/workers/sync-thread.js'
 import { createFakeAgent } from '../../test/unit/rpc/fake-agent.js'
 import { mainCallsOf } from '../../test/unit/rpc/main-calls.js'
 import { filledTable } from './filled-table.js'
+import { balanced } from './balanced.js'
 import { CHANNEL, type LoopReport } from './loop-report.js'
+
+/** Of the page that is scraped. */
+const REALS = 1000
 
 export interface ServerReport { readonly main: LoopReport, readonly rpc: LoopReport, readonly rssMiB: number }
 
@@ -21,9 +25,13 @@ const fail = (error: unknown): void => {
   process.exit(1)
 }
 const tableId = table.info().id
+const agent = createFakeAgent(0)
+const lb = balanced(REALS)
+agent.loadBalancer.vipList = lb.vips
+agent.loadBalancer.targetList = lb.targets
 const sync = startSyncThread({ tableId, timeouts: () => 0, onLogs: () => {}, onClosed: () => {}, onProblem: fail })
 const rpc = await startRpcThread({
-  socketPath, tableId, epoch: 'bench', calls: mainCallsOf(createFakeAgent(0).services), book: { ids: emptyIds, timeouts: timeoutTable(null) }, listener: sync.listener,
+  socketPath, tableId, epoch: 'bench', calls: mainCallsOf(agent.services), book: { ids: { ...emptyIds, vip: lb.vipIds, real: lb.realIds }, timeouts: timeoutTable(null) }, listener: sync.listener,
   onBug: (_method, error) => { fail(error) }, onDown: fail, onUp: () => {}, entry: new URL('./rpc-thread.js', import.meta.url)
 })
 const delay = monitorEventLoopDelay({ resolution: 1 })

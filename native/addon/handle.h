@@ -55,6 +55,7 @@ private:
 	Napi::Value add_counters(const Napi::CallbackInfo &);
 	Napi::Value rates(const Napi::CallbackInfo &);
 	Napi::Value nat_usage(const Napi::CallbackInfo &);
+	Napi::Value session_tally(const Napi::CallbackInfo &);
 	Napi::Value rings(const Napi::CallbackInfo &);
 	Napi::Value programs(const Napi::CallbackInfo &);
 	Napi::Value host_flows(const Napi::CallbackInfo &);

@@ -582,6 +582,29 @@ Napi::Value Table::nat_usage(const Napi::CallbackInfo &info)
 		    });
 }
 
+/* sessionTally() -> {phases, zones, protocols}: live sessions by each, counted in one walk. */
+Napi::Value Table::session_tally(const Napi::CallbackInfo &info)
+{
+	auto tally = std::make_shared<ls_session_tally>();
+
+	return work(info, [tally](ls_table *t) { ls_table_session_tally(t, tally.get()); },
+		    [tally](Napi::Env env) -> Napi::Value {
+			    Napi::Object out = Napi::Object::New(env);
+			    auto column = [&](const char *name, const u64 *from, size_t n) {
+				    Napi::Float64Array to = Napi::Float64Array::New(env, n);
+
+				    for (size_t i = 0; i < n; i++)
+					    to[i] = (double)from[i];
+				    out.Set(name, to);
+			    };
+
+			    column("phases", tally->phase, LS_PHASE_COUNT);
+			    column("zones", tally->zone, LS_ZONES_MAX);
+			    column("protocols", tally->proto, 256);
+			    return out;
+		    });
+}
+
 /* rings() -> [{element, entries}]: what the configuration in force picks from */
 Napi::Value Table::rings(const Napi::CallbackInfo &info)
 {
@@ -660,7 +683,7 @@ void Table::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Table::reconcile>("reconcile"), InstanceMethod<&Table::reevaluate>("reevaluate"),
 		InstanceMethod<&Table::write_config>("writeConfig"), InstanceMethod<&Table::read_config>("readConfig"), InstanceMethod<&Table::write_arena>("writeArena"),
 		InstanceMethod<&Table::read_arena>("readArena"), InstanceMethod<&Table::set_role>("setRole"), InstanceMethod<&Table::groups>("groups"), InstanceMethod<&Table::grace>("grace"),
-		InstanceMethod<&Table::counters>("counters"), InstanceMethod<&Table::add_counters>("addCounters"), InstanceMethod<&Table::rates>("rates"), InstanceMethod<&Table::nat_usage>("natUsage"),
+		InstanceMethod<&Table::counters>("counters"), InstanceMethod<&Table::add_counters>("addCounters"), InstanceMethod<&Table::rates>("rates"), InstanceMethod<&Table::nat_usage>("natUsage"), InstanceMethod<&Table::session_tally>("sessionTally"),
 		InstanceMethod<&Table::rings>("rings"), InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::host_flows>("hostFlows"), InstanceMethod<&Table::programmed>("programmed"), InstanceMethod<&Table::open>("open"), InstanceMethod<&Table::touch>("touch"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
 	}));
 }

@@ -26,7 +26,7 @@ struct ls_heart_words {
 };
 void ls_heart_words_of(const struct ls_table *t, struct ls_heart_words *out);
 
-/* One thread, until it is stopped. It sends and stamps nothing before an agent has said how and what. LS_E_BUSY: another heart has the name. */
+/* Threads of its own, until it is stopped. It sends and stamps nothing before an agent has said how and what. LS_E_BUSY: another heart has the name. */
 enum ls_status ls_heart_start(const char *name, const struct ls_heart_words *words, struct ls_heart **out, int *err_no);
 void ls_heart_stop(struct ls_heart *h);
 

@@ -1,6 +1,9 @@
-/* The heart: one thread that sends heartbeats, hears the peer's, and keeps the leases of what its agent said it owns (R23). The agent may die and come back; what it
- * said last holds meanwhile; a lease is let go of when a peer owns the group in a newer epoch, or asks for it. Everything below runs on that thread but ls_heart_start and
- * ls_heart_stop.
+/* The heart: sends heartbeats, hears the peer's, and keeps the leases of what its agent said it owns (R23). The agent may die and come back; what it said last holds
+ * meanwhile; a lease is let go of when a peer owns the group in a newer epoch, or asks for it.
+ *
+ * A second thread, on other CPUs, does what the first is late with: a kernel that does not preempt itself lets no thread run on a CPU, whatever its priority, while a
+ * neighbour's call there goes on (300 ms were seen while rings of AF_PACKET were made). Everything below but ls_heart_start, ls_heart_stop and the waiting is done under
+ * the lock.
  */
 #include <errno.h>
 #include <poll.h>
@@ -28,10 +31,13 @@
 #define HEAR_MAX 64 /* datagrams of a path in one round: a flood keeps no lease from being renewed */
 
 enum { POLL_STOP, POLL_LISTENER, POLL_AGENT, POLL_PATHS };
+#define POLLS (POLL_PATHS + LS_HEART_PATHS_MAX)
 
 struct ls_heart {
 	struct ls_heart_words words;
-	pthread_t thread;
+	pthread_t thread, spare;
+	bool has_spare;
+	pthread_mutex_t lock; /* of everything below but stop and listener */
 	int stop, listener, agent; /* agent -1: away */
 	u8 boot[16];
 	u64 seq, next_ns;
@@ -57,8 +63,10 @@ struct ls_heart {
 
 static void agent_gone(struct ls_heart *h)
 {
-	if (h->agent >= 0)
+	if (h->agent >= 0) {
+		shutdown(h->agent, SHUT_RDWR); /* while somebody polls it, closing it alone ends nothing */
 		close(h->agent);
+	}
 	h->agent = -1;
 	h->asked = false;
 	h->in_bytes = 0;
@@ -228,6 +236,8 @@ static void hear_path(struct ls_heart *h, u32 index)
 	}
 }
 
+static void spare_start(struct ls_heart *h);
+
 /* --- from the agent ---------------------------------------------------------------------------------------------------------------- */
 
 static const char *setup_fault(const struct ls_heart_setup *s)
@@ -262,8 +272,11 @@ static const char *set_up(struct ls_heart *h, const u8 *at, size_t bytes)
 		h->path[i] = (struct ls_path){ .at = s.path[i], .fd = -1 };
 	}
 	h->setup = s;
-	h->set_up = h->speak = true;
+	h->speak = true;
 	h->next_ns = h->awake_ns = ls_clock_ns();
+	if (!h->set_up)
+		spare_start(h);
+	h->set_up = true;
 	return NULL;
 }
 
@@ -402,6 +415,44 @@ static void tick(struct ls_heart *h, u64 now)
 	report_refused(h, now);
 }
 
+static void all_polls(const struct ls_heart *h, struct pollfd f[POLLS])
+{
+	f[POLL_STOP] = (struct pollfd){ .fd = h->stop, .events = POLLIN };
+	f[POLL_LISTENER] = (struct pollfd){ .fd = h->listener, .events = POLLIN };
+	f[POLL_AGENT] = (struct pollfd){ .fd = h->agent, .events = POLLIN };
+	for (u32 i = 0; i < LS_HEART_PATHS_MAX; i++)
+		f[POLL_PATHS + i] = (struct pollfd){ .fd = h->path[i].fd, .events = POLLIN };
+}
+
+/* What came may have been taken by the other one meanwhile, and its descriptor may be another's: nothing here waits. */
+static void take_turn(struct ls_heart *h, const struct pollfd f[POLLS])
+{
+	u64 now = ls_clock_ns();
+
+	if (h->set_up && now >= h->next_ns) /* first: nothing else may take the time of a lease */
+		tick(h, now);
+	if (f[POLL_AGENT].revents && f[POLL_AGENT].fd == h->agent)
+		hear_agent(h);
+	if (f[POLL_LISTENER].revents)
+		welcome(h);
+	for (u32 i = 0; i < LS_HEART_PATHS_MAX; i++)
+		if (f[POLL_PATHS + i].revents && f[POLL_PATHS + i].fd == h->path[i].fd)
+			hear_path(h, i);
+	if (h->asked)
+		answer(h);
+	if (h->speak && h->set_up && h->said)
+		beat(h, ls_clock_ns());
+}
+
+/* `late_ns` behind what is due next. NULL: until something comes. */
+static const struct timespec *until_due(const struct ls_heart *h, u64 late_ns, struct timespec *t)
+{
+	u64 now = ls_clock_ns(), at = h->next_ns + late_ns, ns = at > now ? at - now : 0;
+
+	*t = (struct timespec){ (time_t)(ns / (1000 * MS)), (long)(ns % (1000 * MS)) };
+	return h->set_up ? t : NULL;
+}
+
 static void *heart_main(void *arg)
 {
 	struct ls_heart *h = arg;
@@ -409,31 +460,79 @@ static void *heart_main(void *arg)
 	pthread_setname_np(pthread_self(), "ls-heart");
 	prefer();
 	for (;;) {
-		struct pollfd f[POLL_PATHS + LS_HEART_PATHS_MAX] = { { .fd = h->stop, .events = POLLIN }, { .fd = h->listener, .events = POLLIN }, { .fd = h->agent, .events = POLLIN } };
-		u64 now = ls_clock_ns(), wait = !h->set_up ? 0 : h->next_ns > now ? h->next_ns - now : 0;
-		struct timespec t = { (time_t)(wait / (1000 * MS)), (long)(wait % (1000 * MS)) };
+		struct pollfd f[POLLS];
+		const struct timespec *wait;
+		struct timespec t;
+		int n;
 
-		for (u32 i = 0; i < LS_HEART_PATHS_MAX; i++)
-			f[POLL_PATHS + i] = (struct pollfd){ .fd = h->path[i].fd, .events = POLLIN };
-		if (ppoll(f, POLL_PATHS + LS_HEART_PATHS_MAX, h->set_up ? &t : NULL, NULL) < 0)
-			continue;
-		if (f[POLL_STOP].revents)
+		pthread_mutex_lock(&h->lock);
+		all_polls(h, f);
+		wait = until_due(h, 0, &t);
+		pthread_mutex_unlock(&h->lock);
+		n = ppoll(f, POLLS, wait, NULL);
+		if (n >= 0 && f[POLL_STOP].revents)
 			return NULL;
-		now = ls_clock_ns();
-		if (h->set_up && now >= h->next_ns) /* first: nothing else may take the time of a lease */
-			tick(h, now);
-		if (f[POLL_AGENT].revents && f[POLL_AGENT].fd == h->agent)
-			hear_agent(h);
-		if (f[POLL_LISTENER].revents)
-			welcome(h);
-		for (u32 i = 0; i < LS_HEART_PATHS_MAX; i++)
-			if (f[POLL_PATHS + i].revents)
-				hear_path(h, i);
-		if (h->asked)
-			answer(h);
-		if (h->speak && h->set_up && h->said)
-			beat(h, ls_clock_ns());
+		if (n < 0)
+			continue;
+		pthread_mutex_lock(&h->lock);
+		take_turn(h, f);
+		pthread_mutex_unlock(&h->lock);
 	}
+}
+
+/* Holds on to no descriptor while it waits. */
+static void *spare_main(void *arg)
+{
+	struct ls_heart *h = arg;
+
+	pthread_setname_np(pthread_self(), "ls-heart-spare");
+	prefer();
+	for (;;) {
+		struct pollfd stop = { .fd = h->stop, .events = POLLIN }, f[POLLS];
+		struct timespec t;
+		u64 late_ns;
+
+		pthread_mutex_lock(&h->lock);
+		late_ns = h->setup.interval_ms * MS / 4;
+		until_due(h, late_ns, &t);
+		pthread_mutex_unlock(&h->lock);
+		if (ppoll(&stop, 1, &t, NULL) > 0)
+			return NULL;
+		pthread_mutex_lock(&h->lock);
+		if (ls_clock_ns() >= h->next_ns + late_ns) {
+			all_polls(h, f);
+			if (poll(f, POLLS, 0) >= 0)
+				take_turn(h, f);
+		}
+		pthread_mutex_unlock(&h->lock);
+	}
+}
+
+/* Every second CPU of those that this process may use, from the `index`th on; NULL: there is one. */
+static const cpu_set_t *half_of_cpus(u32 index, cpu_set_t *out)
+{
+	cpu_set_t may;
+	u32 seen = 0;
+
+	CPU_ZERO(out);
+	if (sched_getaffinity(getpid(), sizeof(may), &may) != 0)
+		return NULL;
+	for (u32 cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &may) && seen++ % 2 == index)
+			CPU_SET(cpu, out);
+	return seen < 2 ? NULL : out;
+}
+
+/* On the heart's thread, when there is something to be late with. Without it the heart goes on as well as one CPU lets it. */
+static void spare_start(struct ls_heart *h)
+{
+	cpu_set_t first, second;
+
+	if (!half_of_cpus(0, &first) || !half_of_cpus(1, &second) || pthread_create(&h->spare, NULL, spare_main, h) != 0)
+		return;
+	h->has_spare = true;
+	pthread_setaffinity_np(h->thread, sizeof(first), &first);
+	pthread_setaffinity_np(h->spare, sizeof(second), &second);
 }
 
 static int listen_as(const char *name)
@@ -460,6 +559,7 @@ static void heart_free(struct ls_heart *h)
 			close(fds[i]);
 	for (u32 i = 0; i < LS_HEART_PATHS_MAX; i++)
 		ls_path_close(&h->path[i]);
+	pthread_mutex_destroy(&h->lock);
 	explicit_bzero(h, sizeof(*h)); /* the key */
 	free(h);
 }
@@ -476,6 +576,7 @@ enum ls_status ls_heart_start(const char *name, const struct ls_heart_words *wor
 	h = calloc(1, sizeof(*h));
 	if (!h)
 		return LS_E_NOMEM;
+	pthread_mutex_init(&h->lock, NULL); /* no inheritance: that hands the lock to whoever waits, who may be the one without a CPU */
 	h->words = *words;
 	h->agent = h->listener = h->stop = -1;
 	for (u32 i = 0; i < LS_HEART_PATHS_MAX; i++)
@@ -509,5 +610,7 @@ void ls_heart_stop(struct ls_heart *h)
 	while (write(h->stop, &one, sizeof(one)) != sizeof(one))
 		;
 	pthread_join(h->thread, NULL);
+	if (h->has_spare)
+		pthread_join(h->spare, NULL);
 	heart_free(h);
 }

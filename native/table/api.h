@@ -97,6 +97,14 @@ struct ls_nat_row {
 };
 u32 ls_table_nat_usage(const struct ls_table *t, struct ls_nat_row *out, u32 max);
 
+/* session_tally.c: live sessions by phase, by id of the zone they came from, by IANA protocol number. Each sums up to the same. */
+struct ls_session_tally {
+	u64 phase[LS_PHASE_COUNT];
+	u64 zone[LS_ZONES_MAX];
+	u64 proto[256];
+};
+void ls_table_session_tally(const struct ls_table *t, struct ls_session_tally *out);
+
 /* freer.c */
 /* Waits until every attached worker has passed a quiescent point (R4). */
 void ls_table_grace(struct ls_table *t);

@@ -5,6 +5,8 @@
 import { accessSync, constants, existsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { delimiter, join } from 'node:path'
+import { credentials, type Client } from '@grpc/grpc-js'
+import { ObjectsConnection } from '../client/index.js'
 import { LockstepError } from '../contract/errors.js'
 import { connectAgent, socketTarget, type AgentConnection } from './client.js'
 import type { CliIo } from './io.js'
@@ -14,6 +16,7 @@ export interface LinkOptions {
   readonly socket?: string
 }
 
+const READY_MS = 5000
 const SYSTEM_SOCKET = '/run/lockstep/agent.sock'
 
 /** What --socket or LOCKSTEP_SOCKET says; `null`: nothing. */
@@ -31,16 +34,40 @@ export async function socketPathOf (io: CliIo, options: LinkOptions): Promise<st
   return existsSync(socketPath) || !existsSync(SYSTEM_SOCKET) ? socketPath : SYSTEM_SOCKET
 }
 
-/** Runs `work` with a connection that is closed afterwards; a signal of the process (Ctrl-C) cancels its calls. */
+/** Runs `work` with a connection that is closed afterwards, unless it is the one that a shell keeps; a signal of the process (Ctrl-C) cancels its calls. */
 export async function withAgent<T> (io: CliIo, options: LinkOptions, work: (agent: AgentConnection) => Promise<T>): Promise<T> {
   const path = await socketPathOf(io, options)
   await knock(io, path)
-  const connection = connectAgent(socketTarget(path), undefined, io.signal)
+  const kept = io.kept?.path === path ? io.kept.channel : undefined
+  const connection = connectAgent(socketTarget(path), undefined, { signal: io.signal, traceparent: io.env.TRACEPARENT, channel: kept })
   try {
+    if (kept !== undefined) await ready(connection.agent, path)
     return await work(connection)
   } finally {
     connection.close()
   }
+}
+
+/** The same for watches of objects, which wait for an agent that is not there. */
+export async function withObjects<T> (io: CliIo, options: LinkOptions, work: (objects: ObjectsConnection) => Promise<T>): Promise<T> {
+  const path = await socketPathOf(io, options)
+  const kept = io.kept?.path === path ? { channelOverride: io.kept.channel } : undefined
+  const objects = new ObjectsConnection({ address: socketTarget(path), credentials: credentials.createInsecure(), ...kept === undefined ? {} : { channel: kept } })
+  try {
+    return await work(objects)
+  } finally {
+    if (kept === undefined) objects.close()
+  }
+}
+
+/** An agent that takes connections again is one whose channel may still wait before it tries. */
+async function ready (client: Client, path: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    client.waitForReady(Date.now() + READY_MS, (cause) => {
+      if (cause === undefined) resolve()
+      else reject(new LockstepError('unavailable', 'LS_U_UNREACHABLE', 'the agent takes connections and does not answer', { object: path, found: `nothing for ${READY_MS} ms`, next: 'look at its log' }, cause))
+    })
+  })
 }
 
 async function knock (io: CliIo, path: string): Promise<void> {

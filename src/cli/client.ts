@@ -3,7 +3,7 @@
  * benches; the published client library is another thing.
  */
 import {
-  credentials, type CallOptions, type ChannelCredentials, type Client, type ClientOptions, type ClientReadableStream, type ClientUnaryCall,
+  credentials, type CallOptions, Channel, type ChannelCredentials, type Client, type ClientOptions, type ClientReadableStream, type ClientUnaryCall,
   InterceptingCall, type Interceptor, Metadata, type ServiceError, status
 } from '@grpc/grpc-js'
 import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
@@ -11,9 +11,11 @@ import { ClusterClient } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigClient } from '../generated/proto/lockstep/v1/config.js'
 import { DebugClient } from '../generated/proto/lockstep/v1/debug.js'
 import { EventsClient } from '../generated/proto/lockstep/v1/events.js'
+import { LinksClient } from '../generated/proto/lockstep/v1/links.js'
 import { LoadBalancerClient } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
 import { TelemetryClient } from '../generated/proto/lockstep/v1/telemetry.js'
+import { parseTraceparent, TRACEPARENT } from '../lib/trace-context.js'
 import { errorOfStatus } from './remote-error.js'
 
 /** Window of one stream: at 64 KiB, the default, a listing waits for a round trip after each 64 KiB. */
@@ -36,26 +38,50 @@ export interface AgentConnection {
   readonly config: ConfigClient
   readonly debug: DebugClient
   readonly events: EventsClient
+  readonly links: LinksClient
   readonly loadBalancer: LoadBalancerClient
   readonly sessions: SessionsClient
   readonly telemetry: TelemetryClient
   readonly close: () => void
 }
 
-/** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. When `signal` fires, every call is cancelled. */
-export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure(), signal?: AbortSignal): AgentConnection {
-  const options: ClientOptions = signal === undefined ? channelOptions : { ...channelOptions, interceptors: [cancelOn(signal)] }
+export interface CallsOptions {
+  /** When it fires, every call is cancelled. */
+  readonly signal?: AbortSignal
+  /** What the calls are part of (W3C Trace Context). */
+  readonly traceparent?: string | undefined
+  /** Used, and left open. */
+  readonly channel?: Channel | undefined
+}
+
+/** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. */
+export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure(), { signal, traceparent, channel }: CallsOptions = {}): AgentConnection {
+  const interceptors = [...signal === undefined ? [] : [cancelOn(signal)], ...parseTraceparent(traceparent) === null ? [] : [partOf(traceparent ?? '')]]
+  const options: ClientOptions = { ...channelOptions, interceptors, ...channel === undefined ? {} : { channelOverride: channel } }
   const agent = new AgentClient(target, channelCredentials, options)
   const shared: ClientOptions = { ...options, channelOverride: agent.getChannel() }
   const cluster = new ClusterClient(target, channelCredentials, shared)
   const config = new ConfigClient(target, channelCredentials, shared)
   const debug = new DebugClient(target, channelCredentials, shared)
   const events = new EventsClient(target, channelCredentials, shared)
+  const links = new LinksClient(target, channelCredentials, shared)
   const loadBalancer = new LoadBalancerClient(target, channelCredentials, shared)
   const sessions = new SessionsClient(target, channelCredentials, shared)
   const telemetry = new TelemetryClient(target, channelCredentials, shared)
-  return { agent, cluster, config, debug, events, loadBalancer, sessions, telemetry, close: () => agent.close() }
+  return { agent, cluster, config, debug, events, links, loadBalancer, sessions, telemetry, close: () => { if (channel === undefined) agent.close() } }
 }
+
+/** Finds an agent that was started again within half a second. */
+const keptOptions: ClientOptions = { ...channelOptions, 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 500, 'grpc.min_reconnect_backoff_ms': 100 }
+
+/** A connection for many verbs, one after the other. */
+export const keptChannel = (target: string): Channel => new Channel(target, credentials.createInsecure(), keptOptions)
+const partOf = (traceparent: string): Interceptor => (options, nextCall) => new InterceptingCall(nextCall(options), {
+  start: (metadata, listener, next) => {
+    metadata.set(TRACEPARENT, traceparent)
+    next(metadata, listener)
+  }
+})
 
 const cancelOn = (signal: AbortSignal): Interceptor => (options, nextCall) => {
   const call = nextCall(options)

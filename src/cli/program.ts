@@ -13,13 +13,16 @@ import { addConfig } from './verbs/config.js'
 import { addDebug } from './verbs/debug.js'
 import { addDoctor } from './verbs/doctor.js'
 import { addImport } from './verbs/import.js'
+import { addLinks } from './verbs/links.js'
 import { addLoadBalancer } from './verbs/load-balancer.js'
 import { addOffline } from './verbs/offline.js'
 import { addProbe } from './verbs/probe.js'
 import { addSessions } from './verbs/sessions.js'
+import { addShell } from './verbs/shell.js'
 import { addTelemetry } from './verbs/telemetry.js'
 import { addCompletion } from './verbs/completion.js'
 import { addEvents } from './verbs/events.js'
+import { addTop } from './verbs/top.js'
 import { addWatch } from './verbs/watch.js'
 import type { Outcome } from './verb.js'
 
@@ -40,7 +43,7 @@ export async function cliMain (argv: readonly string[], io: CliIo): Promise<numb
   }
 }
 
-function buildProgram (io: CliIo, outcome: Outcome, pending: Array<Promise<void>>): Command {
+export function buildProgram (io: CliIo, outcome: Outcome, pending: Array<Promise<void>>): Command {
   const program = new Command('lockstep')
     .description('Dataplane agent for Linux router, firewall and L4 load-balancer hosts.')
     .version(packageVersion(), '-V, --version')
@@ -57,8 +60,9 @@ function buildProgram (io: CliIo, outcome: Outcome, pending: Array<Promise<void>
     .showHelpAfterError('(--help shows what is possible)')
   program.addHelpText('after', `
 Exit codes: 0 ok, 1 refused or failed, 2 wrong usage, 3 no agent reached, 4 not found, 5 not allowed, 6 out of time,
-70 a bug, 128+n ended by signal n. Every verb has --help with examples; those that ask the agent have --json.
-Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
+70 a bug, 128+n ended by signal n. Every verb has --help with examples; those that ask the agent have --json,
+those that list --output table|json|jsonl.
+Environment: LOCKSTEP_SOCKET (socket of the agent), TRACEPARENT (the trace that calls are part of), NO_COLOR.`)
   const cli = { io, outcome }
   addOffline(program, cli)
   addDoctor(program, cli)
@@ -68,11 +72,14 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), NO_COLOR.`)
   addConfig(program, cli)
   addCluster(program, cli)
   addLoadBalancer(program, cli)
+  addLinks(program, cli)
   addSessions(program, cli)
   addTelemetry(program, cli)
+  addTop(program, cli)
   addWatch(program, cli)
   addEvents(program, cli)
   addDebug(program, cli)
+  addShell(program, cli, cliMain)
   addCompletion(program, cli)
   return program
 }

@@ -11,6 +11,8 @@ export interface TableColumn<Row> {
   readonly align?: 'left' | 'right'
   /** Columns with higher numbers go first when the terminal is too narrow; 0, the default: never. */
   readonly drop?: number
+  /** An age: its text changes by itself, which is no news. */
+  readonly ticks?: boolean
 }
 
 export interface TableStyle {
@@ -53,8 +55,11 @@ export function tableHead<Row> ({ columns }: LaidTable<Row>, { color }: Pick<Tab
   return `${createColors(color).bold(line(columns.map((c) => pad(c.title, c.width, c.align)))).trimEnd()}\n`
 }
 
-export function tableRows<Row> ({ columns }: LaidTable<Row>, rows: readonly Row[], cutCells = true): string {
-  return rows.map((row) => `${line(columns.map((c) => pad(clip(cell(c, row), cutCells ? c.width : Infinity), c.width, c.align)))}\n`).join('')
+/** How a cell of the final width looks; `text` is what it says. */
+export type Paint<Row> = (padded: string, text: string, column: TableColumn<Row>) => string
+
+export function tableRows<Row> ({ columns }: LaidTable<Row>, rows: readonly Row[], cutCells = true, paint: Paint<Row> = (padded) => padded): string {
+  return rows.map((row) => `${line(columns.map((c) => paint(pad(clip(cell(c, row), cutCells ? c.width : Infinity), c.width, c.align), cell(c, row), c)))}\n`).join('')
 }
 
 const cell = <Row> (column: TableColumn<Row>, row: Row): string => printable(column.value(row))

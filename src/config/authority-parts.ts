@@ -42,7 +42,7 @@ export class OneAtATime {
 export class RequestMemory<T> {
   private readonly known = new Map<string, { readonly content: string, readonly at: number, readonly result: Promise<T> }>()
 
-  constructor (private readonly clock: AuthorityClock, private readonly ttlMs: number, private readonly max: number) {}
+  constructor (private readonly clock: Pick<AuthorityClock, 'now'>, private readonly ttlMs: number, private readonly max: number) {}
 
   async once (id: string | null, content: string, run: () => Promise<T>): Promise<T> {
     if (id === null) return await run()

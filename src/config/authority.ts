@@ -120,11 +120,12 @@ export class Authority implements ConfigAuthority {
   get overlay (): Overlay { return this.o.store.state.overlay }
 
   /** What is put or taken back while the configuration runs (D8): no generation of its own, and kept over those that follow. */
-  async change (change: OverlayChange, signal: AbortSignal): Promise<Overlay> {
+  async change (change: OverlayChange, signal: AbortSignal, dryRun = false): Promise<Overlay> {
     return await this.turns.run(signal, async () => {
       if (this.running === null) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'there is no running configuration', { object: 'config', next: 'apply one' })
       const overlay = changed(this.overlay, change, this.running.desired.vips, this.clock.now())
       if (change.kind === 'put-vip') await this.refuseUnfit(overlay, change, signal)
+      if (dryRun) return await this.fit(overlay, signal)
       await this.lay(overlay, signal)
       return this.overlay
     })
@@ -388,6 +389,13 @@ export class Authority implements ConfigAuthority {
     const trial = { vip, pool: '', reals: [{ address: settings.address.includes(':') ? '2001:db8::1' : '192.0.2.1' }], owner: '', reason: '', since: 0, until: null }
     const { read } = await this.under(this.text('running'), { ...overlay, reals: [...overlay.reals, trial] }, signal)
     if (read.desired === null) throw new ConfigError(read.issues)
+  }
+
+  /** Would be taken. */
+  private async fit (overlay: Overlay, signal: AbortSignal): Promise<Overlay> {
+    const { read } = await this.under(this.text('running'), overlay, signal)
+    if (read.desired === null) throw new ConfigError(read.issues)
+    return overlay
   }
 
   /** Another overlay under the running configuration. */

@@ -77,5 +77,5 @@ export interface LoadBalancerControl extends BalancingControl {
   /** What was put while the agent runs. */
   readonly overlay: () => Promise<Overlay>
   /** @throws invalid, stale LS_V_*; what a configuration is refused for. */
-  readonly change: (change: OverlayChange, signal: AbortSignal) => Promise<Overlay>
+  readonly change: (change: OverlayChange, dryRun: boolean, signal: AbortSignal) => Promise<Overlay>
 }

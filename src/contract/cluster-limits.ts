@@ -24,3 +24,6 @@ export const clusterDefaults = {
   priority: 100,
   script: { intervalMs: 5000, timeoutMs: 2000 },
 } as const satisfies Pick<ClusterSettings, 'timing' | 'timers'> & Record<string, unknown>
+
+/** Of the histogram of lag on the metrics page. */
+export const lagBoundsMs = [0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1000, 5000] as const

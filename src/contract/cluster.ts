@@ -55,15 +55,16 @@ export type PeerLiveness = 'unseen' | 'alive' | 'suspect' | 'lost'
 export interface ClusterPeer {
   readonly node: string
   readonly liveness: PeerLiveness
-  readonly paths: ReadonlyArray<{ readonly path: string, readonly liveness: PeerLiveness }>
+  /** `heard`: heartbeats. */
+  readonly paths: ReadonlyArray<{ readonly path: string, readonly liveness: PeerLiveness, readonly heard: number }>
   /** `null`: not heard. */
   readonly agent: 'present' | 'away' | null
   readonly generation: number | null
   readonly bootId: string | null
 }
 
-/** A number of ms, from a histogram of frames: from a change to its acknowledgement. */
-export interface LagFigures { readonly count: number, readonly p50Ms: number, readonly p99Ms: number, readonly maxMs: number }
+/** Of frames, from a change to its acknowledgement. `counts`: how many were at most each of lagBoundsMs, and beyond the last one. */
+export interface LagFigures { readonly count: number, readonly p50Ms: number, readonly p99Ms: number, readonly maxMs: number, readonly counts: readonly number[], readonly sumMs: number }
 
 export interface ClusterSync {
   readonly state: 'down' | 'hello' | 'up' | 'differs' | 'refused'

@@ -151,11 +151,16 @@ export interface ProgramNat {
   readonly changes: { readonly opened: number, readonly ended: number, readonly injected: number, readonly withdrawn: number, readonly unanswered: number }
 }
 
+/** Live sessions: a number for each phase (codes.ts `phase`), each id of the zone that they came from, each IANA protocol number. */
+export interface SessionTally { readonly phases: Float64Array, readonly zones: Float64Array, readonly protocols: Float64Array }
+
 export interface Telemetry {
   snapshot: () => CounterSnapshot
   readFloodCounters: (zone: number) => Readonly<Record<string, number>>
   /** Occupancy of each address of each NAT pool; walks the table once. */
   natUsage: () => Promise<readonly NatUsage[]>
+  /** Walks the table once. */
+  sessionTally: () => Promise<SessionTally>
 }
 
 export interface LinkInfo {

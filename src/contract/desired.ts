@@ -8,6 +8,7 @@
 import type { ClusterSettings } from './cluster.js'
 import type { BackendName } from './dataplane.js'
 import type { HealthCheck } from './health.js'
+import type { TracingSettings } from './tracing.js'
 
 export interface Desired {
   readonly agent: AgentSettings
@@ -68,6 +69,8 @@ export interface AgentSettings {
   readonly vpp: VppSettings
   /** Listeners of `lockstep gateway`, `host:port`; `null` = closed. */
   readonly gateway: { readonly grpc: string | null, readonly metrics: string | null }
+  /** Where spans of control operations go; `null` = nothing is traced. */
+  readonly tracing: TracingSettings | null
 }
 
 /** Of the VPP that the vpp backend programs. */

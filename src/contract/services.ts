@@ -2,13 +2,14 @@
  * What the surfaces (gRPC, CLI offline verbs, gateway) need from the agent. rpc/ depends on these only, and does not know where they come from: sessions,
  * counters and names are at hand where the surface runs, everything else may be asked of another thread and is awaited.
  */
-import type { AgentEvent, EventJournal } from './events.js'
-import type { LoadBalancerControl } from './balancing.js'
+import type { AgentEvent, EventArea, EventJournal } from './events.js'
+import type { EventLevel, LoadBalancerControl } from './balancing.js'
 import type { ClusterControl } from './cluster.js'
 import type { DebugSource } from './debug.js'
 import type { ApplyResult, BackendName, LinkInfo, ProbeResult, ProgramStatus, SessionStore, Telemetry } from './dataplane.js'
 import type { AgentSettings } from './desired.js'
 import type { SessionChange } from './session.js'
+import type { TraceTally } from './tracing.js'
 
 /** An answer that may come from another thread: always awaited. */
 export type Answer<T> = T | Promise<T>
@@ -117,6 +118,12 @@ export interface AgentInfo {
   readonly switches: SwitchTally
   /** A row for each group that anything happened to. */
   readonly cluster: readonly ClusterTally[]
+  readonly applies: ApplyTally
+  /** Of the journal, by what they are. */
+  readonly events: readonly EventTally[]
+  readonly threads: readonly ThreadStatus[]
+  /** `null`: nothing is traced. */
+  readonly traces: TraceTally | null
   /** Of the configuration that runs. */
   readonly gateway: AgentSettings['gateway']
   /** The dataplane that the backend programs; `null`: it forwards by itself. */
@@ -139,6 +146,9 @@ export interface ServedDataPlane {
 
 /** A capability that the other backend has not, and what needs it: paths of the configuration, or live sessions. */
 export interface SwitchLoss { readonly capability: string, readonly reason: string, readonly needed: readonly string[] }
+
+/** `force`: also when that loses something. `dryRun`: what would be lost, or why it is refused; nothing is touched. */
+export interface SwitchTerms { readonly force: boolean, readonly dryRun: boolean }
 
 export interface SwitchResult {
   readonly from: BackendName
@@ -170,12 +180,24 @@ export interface SwitchTally { readonly done: number, readonly forced: number, r
 /** Since the agent started: changes of the role, and how planned moves ended here. */
 export interface ClusterTally { readonly rg: number, readonly roleChanges: number, readonly moves: { readonly done: number, readonly refused: number, readonly failed: number } }
 
+/** Since the agent started. `done`: in force, by where they came from; `refused`: nothing was touched; `seconds`: what the phases of those that are done took, all together. */
+export interface ApplyTally {
+  readonly done: Readonly<Record<GenerationInfo['source'], number>>
+  readonly refused: number
+  readonly failed: number
+  readonly seconds: { readonly ports: number, readonly compile: number, readonly flip: number, readonly total: number }
+}
+
+export interface EventTally { readonly area: EventArea, readonly name: string, readonly level: EventLevel, readonly count: number }
+
+/** Of the JavaScript threads of the agent; health threads are one. `busy`: 0 to 1 of the time, since it started; `null`: not known. */
+export interface ThreadStatus { readonly name: 'main' | 'rpc' | 'sync' | 'health', readonly loopDelayP99Ms: number, readonly heapBytes: number, readonly busy: number | null }
+
 export interface AgentServices {
   readonly info: () => Promise<AgentInfo>
   readonly dataplane: () => ServedDataPlane
   readonly probeAll: () => Promise<readonly ProbeResult[]>
-  /** `force`: also when that loses something. */
-  readonly switchBackend: (backend: string, force: boolean, signal: AbortSignal) => Promise<SwitchResult>
+  readonly switchBackend: (backend: string, how: SwitchTerms, signal: AbortSignal) => Promise<SwitchResult>
   readonly config: ConfigAuthority
   readonly cluster: ClusterControl
   readonly loadBalancer: LoadBalancerControl

@@ -116,6 +116,8 @@ export interface NativeTable {
   rates: (zone: number) => number[]
   /** One row per pool address. */
   natUsage: () => Promise<ReadonlyArray<{ readonly address: string, readonly pool: number, readonly ports: number, readonly inUse: number, readonly created: number, readonly failed: number }>>
+  /** Live sessions, each column by code, id or number. */
+  sessionTally: () => Promise<{ readonly phases: Float64Array, readonly zones: Float64Array, readonly protocols: Float64Array }>
   /** What the configuration in force picks from. */
   rings: () => ReadonlyArray<{ readonly element: number, readonly entries: number }>
   /** The workers below `info().cpus` run, or no longer do. */

@@ -25,7 +25,8 @@ export function createTelemetry (table: NativeTable): Telemetry {
       const rates = native(() => table.rates(zone), { object: `zone ${zone}` })
       return Object.fromEntries(screen.map((s, i) => [s.name, rates[i] ?? 0]))
     },
-    natUsage: async () => await table.natUsage()
+    natUsage: async () => await table.natUsage(),
+    sessionTally: async () => await table.sessionTally()
   }
 }
 

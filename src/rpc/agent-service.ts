@@ -6,6 +6,7 @@ import {
   type AgentSwitchBackendRequest, type AgentSwitchBackendResponse
 } from '../generated/proto/lockstep/v1/agent.js'
 import { unary, type OnBug } from './handler.js'
+import type { Mutations } from './mutation.js'
 
 const states = {
   starting: AgentState.AGENT_STATE_STARTING,
@@ -36,14 +37,14 @@ export function infoMessage (info: AgentInfo): AgentGetInfoResponse {
   }
 }
 
-export function agentImplementation (services: AgentServices, onBug: OnBug): UntypedServiceImplementation {
+export function agentImplementation (services: AgentServices, onBug: OnBug, mutations: Mutations): UntypedServiceImplementation {
   // Who asks while a probe is under way gets its result.
   let probing: ReturnType<AgentServices['probeAll']> | null = null
   return {
     getInfo: unary<AgentGetInfoRequest, AgentGetInfoResponse>(onBug, async () => infoMessage(await services.info())),
 
-    switchBackend: unary<AgentSwitchBackendRequest, AgentSwitchBackendResponse>(onBug, async (request, { signal }) => {
-      const r = await services.switchBackend(request.backend, request.force, signal)
+    switchBackend: mutations.method<AgentSwitchBackendRequest, AgentSwitchBackendResponse>(async ({ backend, force }, { dryRun, signal }) => {
+      const r = await services.switchBackend(backend, { force, dryRun }, signal)
       return { from: r.from, to: r.to, ports: r.ports.map(p => ({ name: p.name, handOverUs: BigInt(p.handOverUs) })), sessions: BigInt(r.sessions), totalMs: r.totalMs, lost: r.lost.map(l => ({ ...l, needed: [...l.needed] })) }
     }),
 

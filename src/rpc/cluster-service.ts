@@ -11,8 +11,9 @@ import { noCluster } from '../ha/standalone.js'
 import { eventMessage, statusMessage, verificationMessage } from './cluster-message.js'
 import { eventsLost } from '../ha/event-log.js'
 import { watchEvents } from './event-watch.js'
-import { streaming, unary, type OnBug } from './handler.js'
-import type { Subscribers } from './subscribers.js'
+import { streaming, unary } from './handler.js'
+import type { MutationContext } from './mutation.js'
+import type { ServiceNeeds } from './needs.js'
 import { Seats, Turnstile } from './turns.js'
 
 export const CLUSTER_WATCHERS_MAX = 32
@@ -21,7 +22,7 @@ const VERIFY_MS_MAX = 600_000
 
 interface Named { readonly rgs: readonly number[], readonly all: boolean }
 
-export function clusterImplementation (cluster: ClusterControl, subscribers: Subscribers, onBug: OnBug): UntypedServiceImplementation {
+export function clusterImplementation (cluster: ClusterControl, { onBug, mutations, onLost, subscribers }: ServiceNeeds): UntypedServiceImplementation {
   const watchers = new Seats('watchers of the cluster', CLUSTER_WATCHERS_MAX)
   const commands = new Turnstile('commands to the cluster', 4, 16)
   const verifies = new Turnstile('verifications of groups', 1, 16)
@@ -30,20 +31,22 @@ export function clusterImplementation (cluster: ClusterControl, subscribers: Sub
     if (found === null) throw noCluster()
     return found
   }
-  const command = async (named: Named, signal: AbortSignal, run: (rgs: readonly number[]) => Promise<CommandResult>): Promise<ClusterHoldResponse> => {
-    const rgs = groupsOf(named, await status()).map((g) => g.rg)
-    return resultMessage(await commands.run(signal, async () => await run(rgs)))
+  const command = async (named: Named, { dryRun, signal }: MutationContext, run: (rgs: readonly number[]) => Promise<CommandResult>, trial: (group: ClusterGroupStatus) => readonly string[] = () => []): Promise<ClusterHoldResponse> => {
+    const groups = groupsOf(named, await status())
+    if (dryRun) return resultMessage(tried(groups, trial))
+    return resultMessage(await commands.run(signal, async () => await run(groups.map((g) => g.rg))))
   }
   return {
     getStatus: unary<ClusterGetStatusRequest, ClusterGetStatusResponse>(onBug, async () => statusMessage(await status())),
 
-    switchover: unary<ClusterSwitchoverRequest, ClusterSwitchoverResponse>(onBug, async (request, { signal }) => {
-      const to = targetOf(request.to, await status())
-      return { to, ...await command(request, signal, async (rgs) => await cluster.switchover(rgs, to, signal)) }
+    switchover: mutations.method<ClusterSwitchoverRequest, ClusterSwitchoverResponse>(async (request, context) => {
+      const { node, ...found } = await status()
+      const to = targetOf(request.to, { node, ...found })
+      return { to, ...await command(request, context, async (rgs) => await cluster.switchover(rgs, to, context.signal), (group) => unfit(group, to, node)) }
     }),
-    hold: unary<ClusterHoldRequest, ClusterHoldResponse>(onBug, async (request, { signal }) => await command(request, signal, async (rgs) => await cluster.hold(rgs))),
-    release: unary<ClusterReleaseRequest, ClusterReleaseResponse>(onBug, async (request, { signal }) => await command(request, signal, async (rgs) => await cluster.release(rgs))),
-    reset: unary<ClusterResetRequest, ClusterResetResponse>(onBug, async (request, { signal }) => await command(request, signal, async (rgs) => await cluster.reset(rgs))),
+    hold: mutations.method<ClusterHoldRequest, ClusterHoldResponse>(async (request, context) => await command(request, context, async (rgs) => await cluster.hold(rgs))),
+    release: mutations.method<ClusterReleaseRequest, ClusterReleaseResponse>(async (request, context) => await command(request, context, async (rgs) => await cluster.release(rgs))),
+    reset: mutations.method<ClusterResetRequest, ClusterResetResponse>(async (request, context) => await command(request, context, async (rgs) => await cluster.reset(rgs))),
 
     verify: unary<ClusterVerifyRequest, ClusterVerifyResponse>(onBug, async (request, { signal }) => {
       if (request.timeoutMs > VERIFY_MS_MAX) throw new LockstepError('invalid', 'LS_R_TIMEOUT', 'too long', { object: 'timeout_ms', found: String(request.timeoutMs), expected: `at most ${VERIFY_MS_MAX}` })
@@ -55,7 +58,7 @@ export function clusterImplementation (cluster: ClusterControl, subscribers: Sub
 
     watch: streaming<ClusterWatchRequest, ClusterEvents>(onBug, async (_request, context) => {
       await status()
-      await watchers.hold(async () => { await watchEvents({ watch: cluster.watch, lost: eventsLost, enter: standing => subscribers.enter('Cluster', 'events', context.caller, () => ({ ...standing(), position: null, resyncs: 0, detail: '' })) }, (events) => ({ events: events.map(eventMessage) }), context) })
+      await watchers.hold(async () => { await watchEvents({ watch: cluster.watch, lost: (n) => { onLost(n); return eventsLost(n) }, enter: standing => subscribers.enter('Cluster', 'events', context.caller, () => ({ ...standing(), position: null, resyncs: 0, detail: '' })) }, (events) => ({ events: events.map(eventMessage) }), context) })
     })
   }
 }
@@ -82,6 +85,20 @@ function targetOf (to: string, { node, peers }: ClusterStatus): string {
   const target = to === '' ? peers[0]?.node : nodes.find((n) => n === to)
   if (target === undefined) throw new LockstepError('invalid', 'LS_R_NODE', 'no such node', { object: 'to', found: to, expected: `one of ${nodes.join(' ')}` })
   return target
+}
+
+/** What a command would come to, as far as it is known before. */
+const tried = (groups: readonly ClusterGroupStatus[], trial: (group: ClusterGroupStatus) => readonly string[]): CommandResult => {
+  const judged = groups.map(group => ({ rg: group.rg, reasons: trial(group) }))
+  return { done: judged.filter(({ reasons }) => reasons.length === 0).map(({ rg }) => rg), refused: judged.filter(({ reasons }) => reasons.length > 0) }
+}
+
+/** Why `to` would not take the group over now. */
+function unfit ({ owner, ready, reasons, peer }: ClusterGroupStatus, to: string, node: string): readonly string[] {
+  if (owner === to) return []
+  if (to === node) return ready ? [] : reasons
+  if (peer === null) return ['the peer has not said how it is']
+  return peer.ready ? [] : peer.reasons
 }
 
 const resultMessage = ({ done, refused }: CommandResult): ClusterHoldResponse => ({ done: [...done], refused: refused.map(({ rg, reasons }) => ({ rg, reasons: [...reasons] })) })

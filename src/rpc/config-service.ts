@@ -16,6 +16,7 @@ import {
 } from '../generated/proto/lockstep/v1/config.js'
 import { VIOLATIONS_MAX, type Violation } from './error-status.js'
 import { RefusedError, unary, type CallContext, type OnBug } from './handler.js'
+import type { Mutations } from './mutation.js'
 import { Turnstile } from './turns.js'
 
 /** With room to spare below the 4 MiB that clients receive by default. */
@@ -46,7 +47,7 @@ const actions = {
   keep: PlanAction.PLAN_ACTION_KEEP
 } as const satisfies Record<PlanStep['action'], PlanAction>
 
-export function configImplementation (services: AgentServices, onBug: OnBug): UntypedServiceImplementation {
+export function configImplementation (services: AgentServices, onBug: OnBug, mutations: Mutations): UntypedServiceImplementation {
   const { config } = services
   // Reading a text takes a thread of the agent's pool for as long as the text is; the other one is left to who applies.
   const checks = new Turnstile('checks of a configuration', 1, 16)
@@ -87,13 +88,14 @@ export function configImplementation (services: AgentServices, onBug: OnBug): Un
     rollback: unary<ConfigRollbackRequest, ConfigRollbackResponse>(onBug, async (request, context) =>
       applied(await config.rollback(generationNumber(request.generation), applyOptions(request, context, 'rollback'), context.signal))),
 
-    confirm: unary<ConfigConfirmRequest, ConfigConfirmResponse>(onBug, async (request) => {
+    confirm: mutations.method<ConfigConfirmRequest, ConfigConfirmResponse>(async (request, { dryRun }) => {
       const waiting = (await config.status()).unconfirmed
       const number = request.generation === 0n ? waiting?.generation : generationNumber(request.generation)
       if (number === undefined) {
         throw new LockstepError('stale', 'LS_R_NOTHING_TO_CONFIRM', 'no generation waits for its confirmation', { object: 'config', next: 'look at the history: it may have rolled back' })
       }
-      return { generation: generationMessage(await config.confirm(number)) }
+      if (dryRun && waiting?.generation !== number) throw new LockstepError('stale', 'LS_C_NOT_UNCONFIRMED', 'the generation does not wait for a confirmation', { object: `generation ${number}`, expected: waiting === null ? 'none waits' : `generation ${waiting.generation}` })
+      return { generation: generationMessage(dryRun && waiting !== null ? waiting : await config.confirm(number)) }
     }),
 
     history: unary<ConfigHistoryRequest, ConfigHistoryResponse>(onBug, async (request) => {
@@ -109,8 +111,8 @@ export function configImplementation (services: AgentServices, onBug: OnBug): Un
       return { plan: plan.filter((s) => s.action !== 'keep').map(planMessage) }
     }),
 
-    save: unary<ConfigSaveRequest, ConfigSaveResponse>(onBug, async () => {
-      await config.save()
+    save: mutations.method<ConfigSaveRequest, ConfigSaveResponse>(async (_request, { dryRun }) => {
+      if (!dryRun) await config.save()
       const { running } = await config.status()
       return { generation: running === null ? undefined : generationMessage(running) }
     })

@@ -7,13 +7,13 @@ import type { Event, EventMessages, EventsWatchRequest } from '../generated/prot
 import { eventId, eventSeq } from '../lib/event-id.js'
 import { fieldMessages } from './cluster-message.js'
 import { watchEvents } from './event-watch.js'
-import { streaming, type OnBug } from './handler.js'
-import type { Subscribers } from './subscribers.js'
+import type { ServiceNeeds } from './needs.js'
+import { streaming } from './handler.js'
 import { Seats } from './turns.js'
 
 const WATCHERS_MAX = 256
 
-export function eventsImplementation (journal: EventJournal, subscribers: Subscribers, onBug: OnBug): UntypedServiceImplementation {
+export function eventsImplementation (journal: EventJournal, { onBug, onLost, subscribers }: ServiceNeeds): UntypedServiceImplementation {
   const seats = new Seats('watchers of events', WATCHERS_MAX)
   return {
     watch: streaming<EventsWatchRequest, EventMessages>(onBug, async ({ minLevel, areas, names, after }, context) => {
@@ -27,7 +27,7 @@ export function eventsImplementation (journal: EventJournal, subscribers: Subscr
       await seats.hold(async () => {
         await watchEvents({
           watch: onEvent => journal.watch(eventSeq(after, journal.epoch), (event) => { last = event.seq; onEvent(event) }),
-          lost: n => ({ ...journalLost(n), seq: last }), wanted,
+          lost: (n) => { onLost(n); return { ...journalLost(n), seq: last } }, wanted,
           enter: standing => subscribers.enter('Events', areas.length === 0 ? 'all areas' : areas.join(', '), context.caller, () => ({ ...standing(), position: last, resyncs: 0, detail: `${minLevel === '' ? 'info' : minLevel} and above${names.length === 0 ? '' : `: ${names.join(', ').slice(0, 200)}`}` }))
         }, messageOf, context)
       })

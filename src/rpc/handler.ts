@@ -14,6 +14,8 @@ import { refuseOversized } from './request-size.js'
 const WINDOW = 2
 
 export interface CallContext {
+  /** `/lockstep.v1.Sessions/Delete`. */
+  readonly method: string
   /** Aborted on cancellation, deadline, or a closed connection. */
   readonly signal: AbortSignal
   /** Identity of the caller as the gateway verified it; `null` on the local socket. */
@@ -42,7 +44,7 @@ export function unary<Req, Res> (onBug: OnBug, handle: (request: Req, context: C
   return (call, callback) => {
     const abort = new AbortController()
     call.on('cancelled', () => abort.abort(cancelled()))
-    const run = async (): Promise<Res> => await handle(refuseOversized(call.request), { signal: abort.signal, caller: callerOf(call.metadata) })
+    const run = async (): Promise<Res> => await handle(refuseOversized(call.request), { method: call.getPath(), signal: abort.signal, caller: callerOf(call.metadata) })
     run().then((response) => callback(null, response), (error: unknown) => callback(wireError(call.getPath(), error, onBug)))
   }
 }
@@ -71,7 +73,7 @@ export function streaming<Req, Res> (onBug: OnBug, handle: (request: Req, contex
       }
       abort.signal.throwIfAborted()
     }
-    const run = async (): Promise<void> => { await handle(refuseOversized(call.request), { signal: abort.signal, caller: callerOf(call.metadata), send }) }
+    const run = async (): Promise<void> => { await handle(refuseOversized(call.request), { method: call.getPath(), signal: abort.signal, caller: callerOf(call.metadata), send }) }
     run().then(
       () => { call.end() },
       (error: unknown) => {

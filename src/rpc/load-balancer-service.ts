@@ -1,6 +1,6 @@
 /** lockstep.v1.LoadBalancer: VIPs and targets as messages, and operators' words about targets. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
-import { eventLevels, type LoadBalancerControl, type LoadBalancerEvent, type VipState, type VipStatus } from '../contract/balancing.js'
+import { eventLevels, type LoadBalancerControl, type LoadBalancerEvent, type RingStatus, type VipState, type VipStatus } from '../contract/balancing.js'
 import { LockstepError } from '../contract/errors.js'
 import type { HealthInput, HealthState, TargetStatus } from '../contract/health.js'
 import type { OverlayChange } from '../contract/overlay.js'
@@ -10,12 +10,13 @@ import {
   type LoadBalancerEvents, type LoadBalancerReconcileRequest, type LoadBalancerReconcileResponse, type LoadBalancerRestoreRealRequest, type LoadBalancerWatchRequest, type LoadBalancerListTargetsRequest, type LoadBalancerListTargetsResponse, type LoadBalancerListVipsRequest,
   type LoadBalancerListVipsResponse, type LoadBalancerOperateTargetRequest, type LoadBalancerOperateTargetResponse, type VipStatus as VipMessage
 } from '../generated/proto/lockstep/v1/load_balancer.js'
+import type { Mutation } from '../generated/proto/lockstep/v1/mutation.js'
 import { balancingLost } from '../reconcile/lb/events.js'
 import { fieldMessages } from './cluster-message.js'
 import { watchEvents } from './event-watch.js'
-import type { Subscribers } from './subscribers.js'
+import type { ServiceNeeds } from './needs.js'
 import { Seats } from './turns.js'
-import { streaming, unary, type OnBug } from './handler.js'
+import { streaming, unary } from './handler.js'
 import { termsOf, overlayMessage, realOf, vipOf } from './overlay-message.js'
 
 const vipStates = {
@@ -49,10 +50,14 @@ function notFound (what: string, found: string): LockstepError {
   return new LockstepError('stale', 'LS_E_NOT_FOUND', `no such ${what}`, { object: what, found, next: `lockstep ${what} list shows them` })
 }
 
-export function loadBalancerImplementation (lb: LoadBalancerControl, subscribers: Subscribers, onBug: OnBug): UntypedServiceImplementation {
+/** What a reconciliation would put right, of what is read back: rings. */
+const drifted = (rings: readonly RingStatus[]): LoadBalancerReconcileResponse =>
+  ({ vips: rings.length, repaired: rings.filter(ring => ring.drifted > 0).map(({ vip, drifted: entries }) => ({ vip, entries })), configBytes: 0n, tookMs: 0 })
+
+export function loadBalancerImplementation (lb: LoadBalancerControl, { onBug, mutations, onLost, subscribers }: ServiceNeeds): UntypedServiceImplementation {
   const watchers = new Seats('watchers of the load balancer', WATCHERS_MAX)
-  const change = <Req>(of: (request: Req) => OverlayChange): ReturnType<typeof unary<Req, object>> => unary<Req, object>(onBug, async (request, { signal }) => {
-    await lb.change(of(request), signal)
+  const change = <Req extends { readonly mutation?: Mutation | undefined }>(of: (request: Req) => OverlayChange): ReturnType<typeof unary<Req, object>> => mutations.method<Req, object>(async (request, { dryRun, signal }) => {
+    await lb.change(of(request), dryRun, signal)
     return {}
   })
   return {
@@ -66,24 +71,25 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, subscribers
       if (id !== '' && targets.length === 0) throw notFound('target', id)
       return { targets: targets.map(targetMessage).sort(byId) }
     }),
-    operateTarget: unary<LoadBalancerOperateTargetRequest, LoadBalancerOperateTargetResponse>(onBug, async ({ id, operation }) => {
+    operateTarget: mutations.method<LoadBalancerOperateTargetRequest, LoadBalancerOperateTargetResponse>(async ({ id, operation }, { dryRun }) => {
       const input = operations[operation]
       if (input === undefined) throw new LockstepError('invalid', 'LS_R_OPERATION', 'no such operation', { object: 'operation', found: String(operation), expected: 'pause, resume, disable or enable' })
-      if (!await lb.operate(id, input)) throw notFound('target', id)
+      if (!(dryRun ? (await lb.targets()).some(target => target.id === id) : await lb.operate(id, input))) throw notFound('target', id)
       return {}
     }),
     watch: streaming<LoadBalancerWatchRequest, LoadBalancerEvents>(onBug, async ({ minLevel, names }, context) => {
       const least = eventLevels.findIndex(level => level === (minLevel === '' ? 'info' : minLevel))
       if (least < 0) throw new LockstepError('invalid', 'LS_R_LEVEL', 'no such level', { object: 'min_level', found: minLevel, expected: eventLevels.join(', ') })
       const wanted = ({ name, level }: LoadBalancerEvent): boolean => eventLevels.indexOf(level) >= least && (names.length === 0 || names.includes(name))
-      await watchers.hold(async () => { await watchEvents({ watch: lb.watch, lost: balancingLost, wanted, enter: standing => subscribers.enter('LoadBalancer', 'events', context.caller, () => ({ ...standing(), position: null, resyncs: 0, detail: '' })) }, (events) => ({ events: events.map(({ at, name, level, fields }) => ({ atMs: BigInt(at), name, level, fields: fieldMessages(fields) })) }), context) })
+      await watchers.hold(async () => { await watchEvents({ watch: lb.watch, lost: (n) => { onLost(n); return balancingLost(n) }, wanted, enter: standing => subscribers.enter('LoadBalancer', 'events', context.caller, () => ({ ...standing(), position: null, resyncs: 0, detail: '' })) }, (events) => ({ events: events.map(({ at, name, level, fields }) => ({ atMs: BigInt(at), name, level, fields: fieldMessages(fields) })) }), context) })
     }),
     readBack: unary<LoadBalancerReadBackRequest, LoadBalancerReadBackResponse>(onBug, async ({ vip }) => {
       const rings = (await lb.readBack()).filter(ring => vip === '' || ring.vip === vip)
       if (vip !== '' && rings.length === 0) throw notFound('vip', vip)
       return { rings: rings.map(({ reals, ...ring }) => ({ ...ring, reals: [...reals] })) }
     }),
-    reconcile: unary<LoadBalancerReconcileRequest, LoadBalancerReconcileResponse>(onBug, async () => {
+    reconcile: mutations.method<LoadBalancerReconcileRequest, LoadBalancerReconcileResponse>(async (_request, { dryRun }) => {
+      if (dryRun) return drifted(await lb.readBack())
       const { vips, rings, configBytes, tookMs } = await lb.reconcile()
       return { vips, repaired: [...rings], configBytes: BigInt(configBytes), tookMs }
     }),

@@ -16,7 +16,8 @@ import { ObjectsService } from '../generated/proto/lockstep/v1/objects.js'
 import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
 import { servedTables } from '../telemetry/debug/index.js'
 import { createMetrics } from '../telemetry/metrics.js'
-import { NatUsageReader } from '../telemetry/nat-usage.js'
+import { natWalk } from '../telemetry/table-walk.js'
+import type { Tracer } from '../telemetry/tracer.js'
 import { agentImplementation } from './agent-service.js'
 import { Calls } from './calls.js'
 import { clusterImplementation } from './cluster-service.js'
@@ -26,14 +27,18 @@ import { debugImplementation } from './debug-service.js'
 import { eventsImplementation } from './events-service.js'
 import type { OnBug } from './handler.js'
 import { linksImplementation } from './links-service.js'
+import { Mutations } from './mutation.js'
 import { loadBalancerImplementation } from './load-balancer-service.js'
+import { measuring } from './measuring.js'
 import { sourcesOf } from './objects/kinds.js'
 import { objectsImplementation } from './objects/service.js'
+import type { ServiceNeeds } from './needs.js'
 import { addHealth, addReflection } from './reflection.js'
 import { smallRequests } from './request-size.js'
 import { sessionsDefinition, sessionsImplementation } from './sessions-service.js'
 import { claimSocket } from './socket-claim.js'
 import { Subscribers } from './subscribers.js'
+import { tracing } from './tracing.js'
 import { telemetryImplementation } from './telemetry-service.js'
 
 export interface RpcServerOptions {
@@ -41,6 +46,8 @@ export interface RpcServerOptions {
   readonly socketPath: string
   /** Told about errors that only a bug can cause. */
   readonly onBug?: OnBug
+  /** Of calls that may change something. */
+  readonly tracer?: Tracer
 }
 
 export interface RpcServer {
@@ -62,23 +69,28 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   const { socketPath } = options
   const onBug: OnBug = options.onBug ?? (() => {})
   const [calls, subscribers] = [new Calls(), new Subscribers()]
-  const server = new Server({ ...serverOptions, interceptors: [calls.interceptor, auditing(services.tell)] })
-  const nat = new NatUsageReader(services.dataplane)
+  const nat = natWalk(services.dataplane)
+  const metrics = createMetrics(services, nat)
+  const { served: told } = metrics
   const debug = servedTables(services, nat, [calls.table, subscribers.table])
+  const server = new Server({ ...serverOptions, interceptors: [calls.interceptor, measuring(told), ...options.tracer === undefined ? [] : [tracing(options.tracer)], auditing(services.tell)] })
   const sources = sourcesOf(services, (error) => { onBug('/lockstep.v1.Objects/Watch', error) })
+  const mutations = (): Mutations => new Mutations(onBug, async () => (await services.config.status()).running?.generation ?? 0)
+  const needs = (watch: string): ServiceNeeds => ({ onBug, mutations: mutations(), subscribers, onLost: (n) => { told.lost(watch, n) } })
   const served: ReadonlyArray<readonly [ServiceDefinition, UntypedServiceImplementation]> = [
-    [smallRequests(AgentService), agentImplementation(services, onBug)],
-    [smallRequests(ClusterService), clusterImplementation(services.cluster, subscribers, onBug)],
-    [ConfigService, configImplementation(services, onBug)],
+    [smallRequests(AgentService), agentImplementation(services, onBug, mutations())],
+    [smallRequests(ClusterService), clusterImplementation(services.cluster, needs('Cluster.Watch'))],
+    [ConfigService, configImplementation(services, onBug, mutations())],
     [smallRequests(DebugService), debugImplementation(debug, services, onBug)],
-    [smallRequests(EventsService), eventsImplementation(services.journal, subscribers, onBug)],
+    [smallRequests(EventsService), eventsImplementation(services.journal, needs('Events.Watch'))],
     [smallRequests(LinksService), linksImplementation(services, onBug)],
-    [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, subscribers, onBug)],
-    [smallRequests(ObjectsService), objectsImplementation(sources, subscribers, onBug)],
-    [sessionsDefinition, sessionsImplementation(services, subscribers, onBug)],
-    [smallRequests(TelemetryService), telemetryImplementation(services, createMetrics(services, nat), nat, onBug)]
+    [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, needs('LoadBalancer.Watch'))],
+    [smallRequests(ObjectsService), objectsImplementation(sources, subscribers, onBug, (kind, begin) => { told.begun(kind, begin) })],
+    [sessionsDefinition, sessionsImplementation(services, needs('Sessions.Watch'))],
+    [smallRequests(TelemetryService), telemetryImplementation(services, metrics, nat, onBug)]
   ]
   for (const [definition, implementation] of served) server.addService(definition, implementation)
+  told.serves(new Set(served.flatMap(([definition]) => Object.values(definition).map(({ path }) => path))))
   const health = addHealth(server, served.map(([definition]) => nameOf(definition)))
   addAdminServicesToServer(server)
   await addReflection(server)

@@ -6,7 +6,7 @@
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices, NameKind } from '../contract/services.js'
 import type { SessionColumns } from '../contract/session.js'
-import { column as columnCodes } from '../generated/codes.js'
+import { column as columnCodes, type Column } from '../generated/codes.js'
 import type { IdName, SessionsListRequest } from '../generated/proto/lockstep/v1/sessions.js'
 import type { StreamContext } from './handler.js'
 import { SessionBatchEncoder, type ColumnSpec } from './session-batch.js'
@@ -46,7 +46,7 @@ export async function listSessions (services: AgentServices, request: SessionsLi
   }
 }
 
-function columnSpecs (requested: readonly string[]): ColumnSpec[] {
+export function columnSpecs (requested: readonly string[]): Array<ColumnSpec & { readonly name: Column }> {
   const wanted: readonly string[] = requested.length === 0 ? defaultColumns : requested
   if (new Set(wanted).size !== wanted.length) {
     throw new LockstepError('invalid', 'LS_R_COLUMN', 'a column is asked for twice', { object: 'columns', found: wanted.join(' ') })

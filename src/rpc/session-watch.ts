@@ -6,8 +6,8 @@
 import type { AgentServices } from '../contract/services.js'
 import { layout } from '../generated/layout.js'
 import type { SessionChanges, SessionsWatchRequest } from '../generated/proto/lockstep/v1/sessions.js'
+import type { ServiceNeeds } from './needs.js'
 import { yieldTurn, type StreamContext } from './handler.js'
-import type { Subscribers } from './subscribers.js'
 import { filterOf } from './session-filter.js'
 import { matcherOf } from './session-match.js'
 import { changeMessage } from './session-message.js'
@@ -17,7 +17,7 @@ const CHANGES_MAX = 512
 const PENDING_BYTES_MAX = 4096 * RECORD_BYTES
 const WATCH_PROGRESS_MS = 15_000
 
-export async function watchSessions (services: AgentServices, request: SessionsWatchRequest, { signal, send, caller }: StreamContext<SessionChanges>, subscribers: Subscribers, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
+export async function watchSessions (services: AgentServices, request: SessionsWatchRequest, { signal, send, caller }: StreamContext<SessionChanges>, { onLost, subscribers }: Pick<ServiceNeeds, 'onLost' | 'subscribers'>, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
   const filter = filterOf(request.filter, services.names)
   const matches = matcherOf(filter)
   const pending: Uint8Array[] = []
@@ -40,6 +40,7 @@ export async function watchSessions (services: AgentServices, request: SessionsW
     const n = lost
     lostInAll += n
     lost = 0
+    onLost(n)
     return BigInt(n)
   }
   let sentAt = 0

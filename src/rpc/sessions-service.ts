@@ -3,17 +3,19 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
 import {
-  SessionsService, type SessionsCountResponse, type SessionsDeleteResponse, type SessionsGetResponse, type SessionsVerifyResponse,
+  SessionsService, type SessionsExportRequest, type SessionsExportResponse, type SessionsTopRequest, type SessionsTopResponse, type SessionsCountResponse, type SessionsDeleteResponse, type SessionsGetResponse, type SessionsVerifyResponse,
   type SessionsCountRequest, type SessionsDeleteRequest, type SessionsGetRequest, type SessionsListRequest, type SessionChanges,
   type SessionsVerifyRequest, type SessionsWatchRequest
 } from '../generated/proto/lockstep/v1/sessions.js'
-import { streaming, unary, type OnBug } from './handler.js'
+import type { ServiceNeeds } from './needs.js'
+import { streaming, unary } from './handler.js'
 import { filterOf, isEmptyFilter, sessionId, tupleOf } from './session-filter.js'
+import { exportSessions } from './session-export.js'
 import { listSessions } from './session-list.js'
 import { sessionMessage } from './session-message.js'
+import { topSessions } from './session-top.js'
 import { watchSessions } from './session-watch.js'
 import { smallRequests } from './request-size.js'
-import type { Subscribers } from './subscribers.js'
 import { Seats, TableTurns, Turnstile } from './turns.js'
 
 const small = smallRequests(SessionsService)
@@ -27,7 +29,7 @@ export const sessionsDefinition = {
 export const LISTINGS_MAX = 64
 export const WATCHERS_MAX = 256
 
-export function sessionsImplementation (services: AgentServices, subscribers: Subscribers, onBug: OnBug): UntypedServiceImplementation {
+export function sessionsImplementation (services: AgentServices, { onBug, mutations, onLost, subscribers }: ServiceNeeds): UntypedServiceImplementation {
   const store = (): ReturnType<AgentServices['dataplane']>['sessions'] => services.dataplane().sessions
   const listings = new Seats('listings', LISTINGS_MAX)
   const watchers = new Seats('watchers', WATCHERS_MAX)
@@ -36,9 +38,12 @@ export function sessionsImplementation (services: AgentServices, subscribers: Su
   const gets = new Turnstile('sessions to get', 1, 256)
   const walks = new Turnstile('walks of the table', 2, 64)
   const deletes = new Turnstile('deletes', 1, 64)
+  const tops = new Seats('measurements of the busiest sessions', 2)
   return {
     list: streaming<SessionsListRequest, Buffer>(onBug, async (request, context) => { await listings.hold(async () => await listSessions(services, request, context, steps)) }),
-    watch: streaming<SessionsWatchRequest, SessionChanges>(onBug, async (request, context) => { await watchers.hold(async () => await watchSessions(services, request, context, subscribers)) }),
+    export: streaming<SessionsExportRequest, SessionsExportResponse>(onBug, async (request, context) => { await listings.hold(async () => { await exportSessions(services, request, context, steps) }) }),
+    top: unary<SessionsTopRequest, SessionsTopResponse>(onBug, async (request, context) => await tops.hold(async () => await topSessions(services, request, context, steps))),
+    watch: streaming<SessionsWatchRequest, SessionChanges>(onBug, async (request, context) => { await watchers.hold(async () => await watchSessions(services, request, context, { onLost, subscribers })) }),
 
     get: unary<SessionsGetRequest, SessionsGetResponse>(onBug, async (request, { signal }) => {
       const { tuple } = request
@@ -57,11 +62,12 @@ export function sessionsImplementation (services: AgentServices, subscribers: Su
       return { count: BigInt(await walks.run(signal, async () => await store().count(filter))) }
     }),
 
-    delete: unary<SessionsDeleteRequest, SessionsDeleteResponse>(onBug, async (request, { signal }) => {
+    delete: mutations.method<SessionsDeleteRequest, SessionsDeleteResponse>(async (request, { dryRun, signal }) => {
       const filter = filterOf(request.filter, services.names)
       if (isEmptyFilter(filter) && !request.all) {
         throw new LockstepError('invalid', 'LS_R_EMPTY_FILTER', 'an empty filter would end every session', { object: 'filter', next: 'set `all` if that is meant' })
       }
+      if (dryRun) return { matched: BigInt(await walks.run(signal, async () => await store().count(filter))), deleted: 0n }
       const { matched, deleted } = await deletes.run(signal, async () => await store().deleteByFilter(filter, signal))
       return { matched: BigInt(matched), deleted: BigInt(deleted) }
     }),

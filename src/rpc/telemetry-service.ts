@@ -1,5 +1,6 @@
 /** lockstep.v1.Telemetry: one reading of the counters with names, flood counters, NAT pools, and the metrics page. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import type { NatUsage } from '../contract/dataplane.js'
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
 import { screen } from '../generated/codes.js'
@@ -11,12 +12,12 @@ import type {
 import { blockRows, counterBlocks, objectName } from '../telemetry/counter-blocks.js'
 import { createMaglevMetrics } from '../telemetry/maglev-metrics.js'
 import type { MetricsPage } from '../telemetry/metrics.js'
-import type { NatUsageReader } from '../telemetry/nat-usage.js'
+import type { TableWalk } from '../telemetry/table-walk.js'
 import { unary, type OnBug } from './handler.js'
 
 const NAT_MAX_AGE_MS = 1000
 
-export function telemetryImplementation (services: AgentServices, metrics: MetricsPage, nat: Pick<NatUsageReader, 'read'>, onBug: OnBug): UntypedServiceImplementation {
+export function telemetryImplementation (services: AgentServices, metrics: MetricsPage, nat: Pick<TableWalk<readonly NatUsage[]>, 'read'>, onBug: OnBug): UntypedServiceImplementation {
   const pages = new Map([['', metrics], ['maglev', createMaglevMetrics(services.loadBalancer, async () => (await services.info()).program)]])
   return {
     snapshot: unary<TelemetrySnapshotRequest, TelemetrySnapshotResponse>(onBug, (request) => {
@@ -51,7 +52,7 @@ export function telemetryImplementation (services: AgentServices, metrics: Metri
     }),
 
     natUsage: unary<TelemetryNatUsageRequest, TelemetryNatUsageResponse>(onBug, async (request) => {
-      const { rows, ageMs } = await nat.read(NAT_MAX_AGE_MS)
+      const { value: rows, ageMs } = await nat.read(NAT_MAX_AGE_MS) ?? { value: [], ageMs: 0 }
       const named = rows.map((r) => ({ ...r, name: services.names.name('pool', r.pool) }))
       const wanted = request.pool === '' ? named : named.filter((r) => r.name === request.pool || `#${r.pool}` === request.pool)
       if (wanted.length === 0 && request.pool !== '') throw noSuchPool(request.pool, [...new Set(named.map((r) => r.name))])

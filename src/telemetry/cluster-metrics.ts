@@ -4,9 +4,10 @@
  */
 import type { Registry } from 'prom-client'
 import type { ClusterGroupStatus, ClusterPeer, ClusterStatus, ClusterSync, PeerLiveness } from '../contract/cluster.js'
+import { lagBoundsMs } from '../contract/cluster-limits.js'
 import type { RgRole } from '../contract/dataplane.js'
 import type { ClusterTally } from '../contract/services.js'
-import { addCounter, addGauge, states, type Series } from './families.js'
+import { addCounter, addGauge, addHistogram, states, type Series } from './families.js'
 
 /** As of this scrape. */
 export interface ClusterReading { readonly status: ClusterStatus | null, readonly tallies: readonly ClusterTally[] }
@@ -40,15 +41,19 @@ export function addCluster (registry: Registry, read: () => ClusterReading): voi
   counter('moves', 'Planned moves of a redundancy group that ended at this node, by result', ['rg', 'result'], ({ groups }, tallies) =>
     groups.flatMap((g) => moveResults.map((result): Series => [{ rg: String(g.rg), result }, tallyOf(tallies, g.rg)?.moves[result] ?? 0])))
 
+  gauge('generation', 'Generation of the configuration of a node of the pair, as this node knows it', ['node'], ({ node, generation, peers }) => [[{ node }, generation], ...peers.flatMap((p): Series[] => p.generation === null ? [] : [[{ node: p.node }, p.generation]])])
   gauge('peer_liveness', 'How well a peer is heard: 1 for the state it is in', ['peer', 'state'], ({ peers }) => peers.flatMap((p) => states({ peer: p.node }, 'state', livenesses, p.liveness)))
+  counter('heartbeats_received', 'Heartbeats of a peer that were heard, by path', ['peer', 'path'], ({ peers }) => peers.flatMap(({ node, paths }) => paths.map(({ path, heard }): Series => [{ peer: node, path }, heard])))
   gauge('path_liveness', 'How well a peer is heard over a path of heartbeats: 1 for the state it is in', ['peer', 'path', 'state'], ({ peers }) => peers.flatMap(pathStates))
 
   gauge('sync_state', 'State of the stream of sessions to the peer: 1 for the one it is in', ['peer', 'state'], (s) => states({ peer: peerOf(s) }, 'state', syncStates, s.sync.state))
   sync('path', 'Path that the stream of sessions uses, counted from 0, the preferred one', (s) => s.path?.index ?? null)
   sync('lag_seconds', 'Age of the oldest change that the peer has not acknowledged', (s) => s.lagMs === null ? null : s.lagMs / 1000)
   sync('ahead_bytes', 'Bytes of the stream that the peer has not acknowledged', (s) => s.aheadBytes)
-  gauge('sync_acknowledge_seconds', 'From a change to its acknowledgement by the peer since the agent started, by quantile', ['peer', 'quantile'], (s) =>
-    s.sync.lag.count === 0 ? [] : [[{ peer: peerOf(s), quantile: '0.5' }, s.sync.lag.p50Ms / 1000], [{ peer: peerOf(s), quantile: '0.99' }, s.sync.lag.p99Ms / 1000]])
+  addHistogram(registry, {
+    name: 'cluster_sync_acknowledge_seconds', help: 'From a change to its acknowledgement by the peer', labelNames: ['peer'],
+    series: () => { const { status } = read(); return status === null ? [] : [[{ peer: peerOf(status) }, { bounds: lagBoundsMs.map(ms => ms / 1000), counts: status.sync.lag.counts, sum: status.sync.lag.sumMs / 1000 }]] }
+  })
   gauge('rings', 'VIPs that spread new flows as at the peer, and those that do not', ['peer', 'state'], (s) =>
     s.rings === null ? [] : [[{ peer: peerOf(s), state: 'equal' }, s.rings.equal], [{ peer: peerOf(s), state: 'differing' }, s.rings.differing.length]])
   counter('sync_sent', 'What was sent to the peer, by kind', ['peer', 'kind'], (s) => totals(s, s.sync.sent))

@@ -1,31 +1,52 @@
 /** Families that are emptied and filled again at each scrape, so that a series ends with the object it is about. */
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type MetricValueWithName, type Registry } from 'prom-client'
 
 export type Series = readonly [labels: Readonly<Record<string, string>>, value: number]
 
 /** `name` without its prefix: lockstep, unless it says otherwise. */
 export interface Family { readonly prefix?: string, readonly name: string, readonly help: string, readonly labelNames: readonly string[], readonly series: () => readonly Series[] }
 
-export function addGauge (registry: Registry, { prefix = 'lockstep', name, help, labelNames, series }: Family): void {
-  new Gauge({
-    name: `${prefix}_${name}`, help, labelNames, registers: [registry],
-    collect () {
-      this.reset()
-      for (const [labels, value] of series()) this.set(labels, value)
-    }
-  })
+type Rendered = Promise<{ readonly name: string, readonly help: string, readonly type: string, readonly values: readonly MetricValueWithName<string>[] }>
+
+/** Rendered from what is there: thousands of series need not be kept by label first. */
+class GivenGauge extends Gauge {
+  constructor (private readonly family: Family, registry: Registry) { super({ name: nameOf(family), help: family.help, labelNames: family.labelNames, registers: [registry] }) }
+
+  getForPromString = async (): Rendered => await rendered(this.family, nameOf(this.family), 'gauge')
 }
+class GivenCounter extends Counter {
+  constructor (private readonly family: Family, registry: Registry) { super({ name: `${nameOf(family)}_total`, help: family.help, labelNames: family.labelNames, registers: [registry] }) }
+
+  getForPromString = async (): Rendered => await rendered(this.family, `${nameOf(this.family)}_total`, 'counter')
+}
+const nameOf = ({ prefix = 'lockstep', name }: Family): string => `${prefix}_${name}`
+const rendered = async ({ help, series }: Family, name: string, type: string): Rendered => await Promise.resolve({ name, help, type, values: series().map(([labels, value]) => ({ labels, value })) })
+
+export function addGauge (registry: Registry, family: Family): void { void new GivenGauge(family, registry) }
 
 /** Its name gets the ending `_total`. */
-export function addCounter (registry: Registry, { prefix = 'lockstep', name, help, labelNames, series }: Family): void {
-  new Counter({
-    name: `${prefix}_${name}_total`, help, labelNames, registers: [registry],
-    collect () {
-      this.reset()
-      for (const [labels, value] of series()) this.inc(labels, value)
-    }
-  })
-}
+export function addCounter (registry: Registry, family: Family): void { void new GivenCounter(family, registry) }
 
 /** 1 for the state that it is in. */
 export const states = (labels: Series[0], name: string, all: readonly string[], now: string): Series[] => all.map((state) => [{ ...labels, [name]: state }, state === now ? 1 : 0])
+
+/** How many were at most each bound, and beyond the last one: `counts` has one more than `bounds`, and is not cumulative. */
+export interface Distribution { readonly bounds: readonly number[], readonly counts: readonly number[], readonly sum: number }
+export interface DistributionFamily extends Omit<Family, 'series' | 'prefix'> { readonly series: () => ReadonlyArray<readonly [labels: Series[0], Distribution]> }
+
+/** What somebody else counted. */
+class GivenHistogram extends Histogram {
+  constructor (private readonly family: DistributionFamily, registry: Registry) { super({ name: `lockstep_${family.name}`, help: family.help, labelNames: family.labelNames, registers: [registry] }) }
+
+  getForPromString = async (): Rendered => {
+    const name = `lockstep_${this.family.name}`
+    const values = this.family.series().flatMap(([labels, { bounds, counts, sum }]): Array<MetricValueWithName<string>> => {
+      let below = 0
+      const buckets = counts.map((count, i) => ({ metricName: `${name}_bucket`, labels: { ...labels, le: bounds[i] === undefined ? '+Inf' : String(bounds[i]) }, value: below += count }))
+      return [...buckets, { metricName: `${name}_sum`, labels, value: sum }, { metricName: `${name}_count`, labels, value: below }]
+    })
+    return await Promise.resolve({ name, help: this.family.help, type: 'histogram', values })
+  }
+}
+
+export function addHistogram (registry: Registry, family: DistributionFamily): void { void new GivenHistogram(family, registry) }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { LoadBalancerEvent } from '../contract/balancing.js'
 import type { ClusterEvent } from '../contract/cluster.js'
 import { journalLost, type AgentEvent } from '../contract/events.js'
-import type { SwitchEvent } from '../contract/services.js'
+import type { EventTally, SwitchEvent } from '../contract/services.js'
 import { EventLog } from '../lib/event-log.js'
 
 export const JOURNAL_MAX = 2000
@@ -15,6 +15,18 @@ export class Journal extends EventLog<AgentEvent> {
   readonly epoch = randomBytes(6).toString('hex')
 
   constructor (private readonly nowMs: () => number = Date.now) { super(journalLost, JOURNAL_MAX) }
+
+  private readonly counts = new Map<string, EventTally>()
+
+  /** By what they are, since the agent started. Names are those of the code, and few. */
+  get tally (): readonly EventTally[] { return [...this.counts.values()] }
+
+  override tell (event: AgentEvent, seq?: number): void {
+    super.tell(event, seq)
+    const { area, name, level } = event
+    const key = `${area} ${name} ${level}`
+    this.counts.set(key, { area, name, level, count: (this.counts.get(key)?.count ?? 0) + 1 })
+  }
 
   /** What an area does not tell by itself. */
   note (area: AgentEvent['area'], name: string, object: string, fields: Fields, level: AgentEvent['level'] = 'info'): void {

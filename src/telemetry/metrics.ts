@@ -2,26 +2,30 @@
  * The metrics page. One reading of the dataplane's counters a scrape, taken when the registry collects; no lock, no state kept
  * between scrapes: each family is emptied and filled again, so a series ends with the object it is about. Labels are names of
  * configured objects, addresses of NAT pools and code names only (bounded by limits.h), never addresses of clients or session ids.
- * Occupancy of NAT pools is the one thing that takes a walk: at most one in NAT_MAX_AGE_MS, and no scrape waits for a long one.
- * Families of a pair are in cluster-metrics.ts, those of VIPs and health checks in load-balancer-metrics.ts; when their status fails the page goes without them.
+ * Occupancy of NAT pools and what the sessions are take a walk each: at most one in WALK_MAX_AGE_MS, and no scrape waits for a long one.
+ * Families of a pair are in cluster-metrics.ts, those of VIPs and health checks in load-balancer-metrics.ts, of configurations, events, threads and sessions in
+ * control-metrics.ts; when their status fails the page goes without them. What the gRPC server is asked (served-metrics.ts) is counted as it happens, and kept.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { ClusterStatus } from '../contract/cluster.js'
-import type { CounterSnapshot, LinkInfo, NatUsage, ProgramStatus } from '../contract/dataplane.js'
-import type { AgentInfo, AgentServices } from '../contract/services.js'
+import type { CounterSnapshot, LinkInfo, NatUsage, ProgramStatus, SessionTally } from '../contract/dataplane.js'
+import type { AgentInfo, AgentServices, ConfigStatus } from '../contract/services.js'
 import { counter as globalCodes } from '../generated/codes.js'
 import { RESOLUTION_MS } from '../lib/loop-delay.js'
 import { addCluster } from './cluster-metrics.js'
+import { addControl } from './control-metrics.js'
 import { blockRows, counterBlocks, objectName, type BlockName, type BlockRow, type BlockShape } from './counter-blocks.js'
+import { addCounter } from './families.js'
 import { addLoadBalancer, type LoadBalancerReading } from './load-balancer-metrics.js'
-import { NatUsageReader } from './nat-usage.js'
+import { Served } from './served-metrics.js'
+import { natWalk, sessionWalk, type TableWalk } from './table-walk.js'
 
 /** Prometheus text exposition 0.0.4. */
 export interface MetricsPage { readonly contentType: string, readonly render: () => Promise<string> }
-export interface Metrics extends MetricsPage { readonly registry: Registry }
+export interface Metrics extends MetricsPage { readonly registry: Registry, readonly served: Served }
 
-export type MetricsSource = Pick<AgentServices, 'info' | 'dataplane' | 'cluster' | 'loadBalancer' | 'names'>
+export type MetricsSource = Pick<AgentServices, 'info' | 'dataplane' | 'cluster' | 'config' | 'loadBalancer' | 'names'>
 
 /** Families of one block: field index -> family name and help. `drops` and `global` are apart: their rows are codes. */
 const objectFamilies: ReadonlyArray<{ readonly block: BlockName, readonly label: string, readonly fields: ReadonlyArray<readonly [string, string]> }> = [
@@ -37,19 +41,24 @@ const objectFamilies: ReadonlyArray<{ readonly block: BlockName, readonly label:
 
 /** Longest stretch of rendering before others have their turn. */
 const TURN_MS = 5
-const NAT_MAX_AGE_MS = 10_000
+const WALK_MAX_AGE_MS = 10_000
 /** A walk that takes longer shows in the next scrape. */
-const NAT_PATIENCE_MS = 25
+const WALK_PATIENCE_MS = 25
 
+/** Default ones that are gauges by the name of a counter. */
+const notConventional = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
 const shapes: ReadonlyMap<BlockName, BlockShape> = new Map(counterBlocks.map((b) => [b.name, b]))
 const switchResults = ['done', 'forced', 'refused', 'failed'] as const
 const agentStates: ReadonlyArray<AgentInfo['state']> = ['starting', 'running', 'degraded', 'stopping']
 
 /** Creates the registry; `collectDefaultMetrics` starts the event-loop and garbage-collection observers of this process. */
-export function createMetrics (source: MetricsSource, nat: Pick<NatUsageReader, 'poll'> = new NatUsageReader(source.dataplane)): Metrics {
+export function createMetrics (source: MetricsSource, nat: Pick<TableWalk<readonly NatUsage[]>, 'poll'> = natWalk(source.dataplane)): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'lockstep_', eventLoopMonitoringPrecision: RESOLUTION_MS })
+  for (const name of notConventional) registry.removeSingleMetric(`lockstep_${name}`)
   const reading = new Reading(source)
+  const sessions = sessionWalk(source.dataplane)
+  const served = new Served(registry)
   addAgent(registry, reading)
   addGlobal(registry, reading)
   addProgram(registry, reading)
@@ -58,14 +67,17 @@ export function createMetrics (source: MetricsSource, nat: Pick<NatUsageReader, 
   addDevices(registry, reading)
   addNat(registry, reading)
   addCluster(registry, () => ({ status: reading.now.cluster, tallies: reading.now.info.cluster }))
+  addControl(registry, () => reading.now, source.names)
   addLoadBalancer(registry, () => reading.now.loadBalancer)
   const render = async (): Promise<string> => {
-    await reading.take((await nat.poll(NAT_MAX_AGE_MS, NAT_PATIENCE_MS))?.rows ?? [])
+    const [pools, tally] = await Promise.all([nat.poll(WALK_MAX_AGE_MS, WALK_PATIENCE_MS), sessions.poll(WALK_MAX_AGE_MS, WALK_PATIENCE_MS)])
+    await reading.take(pools?.value ?? [], tally?.value ?? null)
     return await page(registry)
   }
   let running: Promise<string> | null = null
   return {
     registry,
+    served,
     contentType: registry.contentType,
     // Families are filled in turns: two renderings at a time would mix their readings, so who comes meanwhile gets the same page.
     render: async () => await (running ??= render().finally(() => { running = null }))
@@ -90,6 +102,8 @@ interface Taken {
   readonly info: AgentInfo
   readonly links: readonly LinkInfo[]
   readonly nat: readonly NatUsage[]
+  readonly sessions: SessionTally | null
+  readonly config: ConfigStatus | null
   readonly cluster: ClusterStatus | null
   readonly loadBalancer: LoadBalancerReading
 }
@@ -102,11 +116,12 @@ class Reading {
 
   constructor (source: MetricsSource) { this.#source = source }
 
-  async take (nat: readonly NatUsage[]): Promise<void> {
+  async take (nat: readonly NatUsage[], sessions: SessionTally | null): Promise<void> {
     const dataplane = this.#source.dataplane()
     const { cluster: pair, loadBalancer: lb } = this.#source
-    const [info, links, cluster, vips, targets] = await Promise.all([this.#source.info(), dataplane.links(), pair.status().catch(() => null), lb.vips().catch(() => []), lb.targets().catch(() => [])])
-    this.#taken = { snapshot: dataplane.telemetry.snapshot(), info, links, nat, cluster, loadBalancer: { vips, targets } }
+    const configStatus = async (): Promise<ConfigStatus> => await this.#source.config.status()
+    const [info, links, cluster, config, vips, targets] = await Promise.all([this.#source.info(), dataplane.links(), pair.status().catch(() => null), configStatus().catch(() => null), lb.vips().catch(() => []), lb.targets().catch(() => [])])
+    this.#taken = { snapshot: dataplane.telemetry.snapshot(), info, links, nat, sessions, config, cluster, loadBalancer: { vips, targets } }
     this.#rows.clear()
   }
 
@@ -170,16 +185,6 @@ function addAgent (registry: Registry, reading: Reading): void {
     }
   })
   gauge('backend_switch_last_hand_over_seconds', 'Longest hand-over of a port at the last change of the backend that was done; 0: there was none', (i) => i.switches.lastHandOverUs / 1e6)
-  new Gauge({
-    name: 'lockstep_event_loop_delay_p99_seconds',
-    help: 'Delay of an event loop of the agent, 99th percentile since its start, by thread',
-    labelNames: ['thread'],
-    registers,
-    collect () {
-      this.set({ thread: 'main' }, reading.now.info.eventLoopDelayP99Ms / 1000)
-      this.set({ thread: 'rpc' }, reading.now.info.rpcLoopDelayP99Ms / 1000)
-    }
-  })
 }
 
 /** Absent unless the backend programs another dataplane. */
@@ -255,19 +260,8 @@ function addCodes (registry: Registry, reading: Reading): void {
   })
 }
 
-function addObjects (registry: Registry, reading: Reading, family: (typeof objectFamilies)[number]): void {
-  family.fields.forEach(([name, help], field) => {
-    new Counter({
-      name: `lockstep_${name}_total`,
-      help,
-      labelNames: [family.label],
-      registers: [registry],
-      collect () {
-        this.reset()
-        for (const row of reading.rows(family.block)) this.inc({ [family.label]: row.name }, row.values[field] ?? 0)
-      }
-    })
-  })
+function addObjects (registry: Registry, reading: Reading, { block, label, fields }: (typeof objectFamilies)[number]): void {
+  fields.forEach(([name, help], field) => { addCounter(registry, { name, help, labelNames: [label], series: () => reading.rows(block).map(row => [{ [label]: row.name }, row.values[field] ?? 0]) }) })
 }
 
 /** Ports as the backend opened them, apart from logical interfaces. */

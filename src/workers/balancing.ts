@@ -10,9 +10,9 @@ import { Balancer, type Changes } from '../reconcile/lb/balancer.js'
 import { balancingEvent } from '../reconcile/lb/events.js'
 import { observedOf } from '../reconcile/lb/targets.js'
 import { monotonicMs } from '../lib/monotonic.js'
-import type { ThreadStatus } from '../telemetry/debug/process-tables.js'
+import type { ThreadRow } from '../telemetry/debug/process-tables.js'
 import { readHealth, writeHealth } from './health-file.js'
-import { startHealthThreads, type HealthThreadsOptions } from './health-thread.js'
+import { startHealthThreads, type HealthThreads, type HealthThreadsOptions } from './health-thread.js'
 
 export interface Balancing {
   /** Share of new flows of each real, were this configuration in force now. */
@@ -24,7 +24,9 @@ export interface Balancing {
   /** Ids of reals that leave flows without an answer. */
   readonly observed: (reals: readonly number[]) => void
   readonly control: BalancingControl
-  readonly threads: () => readonly ThreadStatus[]
+  readonly threads: () => readonly ThreadRow[]
+  /** Of the health threads. */
+  readonly gauges: HealthThreads['gauges']
   readonly close: () => Promise<void>
 }
 
@@ -159,6 +161,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
     observed: (reals) => {
       for (const target of reals.flatMap(id => watched.get(id) ?? [])) threads.observed(target.id, `${target.check.passive} flows in a row were refused or not answered`)
     },
+    gauges: threads.gauges,
     owns: (rg) => { end(balancer.owns(rg)) },
     control: {
       vips: async () => await Promise.resolve(balancer.status()),

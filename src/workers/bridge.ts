@@ -4,6 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
+import { traceContext, type TraceContext } from '../lib/trace-context.js'
 import { packError, unpackError } from './errors.js'
 import type { BridgeAnswer, BridgeCall } from './protocol.js'
 
@@ -42,11 +43,12 @@ export class Caller<C extends Calls<C>> {
     if (this.#closed) throw gone()
     if (this.#waiting.size >= CALLS_MAX) throw new LockstepError('exhausted', 'LS_R_TOO_MANY', 'too many at once', { object: 'calls to the main thread', found: String(this.#waiting.size), expected: `at most ${CALLS_MAX}`, next: 'try again later' })
     const id = this.#next++
+    const trace = traceContext.getStore()
     const send = (message: BridgeCall): void => { this.#port.postMessage(message) }
     const cancel = (): void => { send({ kind: 'cancel', id, reason: packError(signal?.reason) }) }
     const answer = new Promise<unknown>((resolve, reject) => { this.#waiting.set(id, { resolve, reject }) })
     try {
-      send({ kind: 'call', id, name, args: args as readonly unknown[] })
+      send({ kind: 'call', id, name, args: args as readonly unknown[], ...trace === undefined ? {} : { trace } })
       signal?.addEventListener('abort', cancel)
       return await answer as Awaited<ReturnType<C[N]>>
     } finally {
@@ -80,13 +82,14 @@ export interface Answering {
 export function answerCalls<C extends Calls<C>> (port: MessagePort, calls: C): Answering {
   const underWay = new Map<number, AbortController>()
   const send = (message: BridgeAnswer): void => { port.postMessage(message) }
-  const answer = async (id: number, name: string, args: readonly unknown[]): Promise<void> => {
+  const answer = async (id: number, name: string, args: readonly unknown[], trace?: TraceContext): Promise<void> => {
     const abort = new AbortController()
     underWay.set(id, abort)
     try {
       const run = (Object.hasOwn(calls, name) ? calls[name as keyof C] : undefined) as ((...args: unknown[]) => unknown) | undefined
       if (run === undefined) throw new LockstepError('bug', 'LS_E_BUG', 'no such call', { object: name })
-      send({ kind: 'answer', id, value: await run(...args, abort.signal) })
+      const value = trace === undefined ? await run(...args, abort.signal) : await traceContext.run(trace, async () => await run(...args, abort.signal))
+      send({ kind: 'answer', id, value })
     } catch (error) {
       send({ kind: 'failure', id, error: packError(error) })
     } finally {
@@ -94,7 +97,7 @@ export function answerCalls<C extends Calls<C>> (port: MessagePort, calls: C): A
     }
   }
   port.on('message', (message: BridgeCall) => {
-    if (message.kind === 'call') void answer(message.id, message.name, message.args)
+    if (message.kind === 'call') void answer(message.id, message.name, message.args, message.trace)
     else underWay.get(message.id)?.abort(unpackError(message.reason))
   })
   port.on('close', () => {

@@ -114,6 +114,8 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   const history = new Map<number, RoleChange[]>()
   const down = new Map<number, readonly string[]>()
   const moves = new Moves()
+  /** Heartbeats, by path. */
+  const heard = new Map<string, number>()
   let heart: HeartLink | null = null
   let keeper = false
   let groups: readonly GroupFacts[] = []
@@ -206,7 +208,10 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
       applyFacts()
       heart?.say(statusOf(ha.ownership, 0n))
     },
-    onHeard: (path: string, status: NodeStatus, atMs: number) => { if (begun) ha.heard(path, status, atMs) },
+    onHeard: (path: string, status: NodeStatus, atMs: number) => {
+      heard.set(path, (heard.get(path) ?? 0) + 1)
+      if (begun) ha.heard(path, status, atMs)
+    },
     onLapsed: (rgs) => { ha.lapsed(rgs) },
     onAnswer: (turn, awakeSinceMs) => { ha.caughtUp(turn, awakeSinceMs) },
     onProblem: (text) => { event('heartbeat', { problem: text }) },
@@ -278,7 +283,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
     return {
       node: spec.node, nodeIndex: mine.index, bootId: s.config.bootId, generation: Number(s.config.generation),
       peers: s.peers.map(p => ({
-        node: p.node, liveness: p.known, paths: other.heartbeats.map((_, i) => ({ path: String(i), liveness: p.paths.find(path => path.path === String(i))?.known ?? 'unseen' })),
+        node: p.node, liveness: p.known, paths: other.heartbeats.map((_, i) => ({ path: String(i), liveness: p.paths.find(path => path.path === String(i))?.known ?? 'unseen', heard: heard.get(String(i)) ?? 0 })),
         agent: p.status?.agent ?? null, generation: p.status === null ? null : Number(p.status.generation), bootId: p.detector.bootId
       })),
       sync: { state, refusal, path, lagMs, lag, aheadBytes, redial, sent, received },

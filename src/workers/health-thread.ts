@@ -2,9 +2,11 @@
 import { Worker } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
 import { nothingKnown, type CheckTarget, type HealthInput, type HealthTransition, type KnownHealth, type TargetStatus } from '../contract/health.js'
+import type { ThreadStatus } from '../contract/services.js'
+import { busyOf, gaugeMemory, readGauges } from '../lib/thread-gauges.js'
 import { loopUse } from '../lib/loop-use.js'
 import type { WorkBook } from '../lib/work.js'
-import type { ThreadStatus } from '../telemetry/debug/process-tables.js'
+import type { ThreadRow } from '../telemetry/debug/process-tables.js'
 import { unpackError } from './errors.js'
 import type { FromHealth, HealthWorkerData, ToHealth } from './protocol.js'
 
@@ -16,8 +18,10 @@ export interface HealthThreads {
   /** Sessions say that a target does not serve. */
   readonly observed: (id: string, detail: string) => void
   readonly report: () => Promise<readonly TargetStatus[]>
+  /** One for all of them: delay and time of the worst, memory of all; nothing without a thread. */
+  readonly gauges: () => readonly ThreadStatus[]
   readonly close: () => Promise<void>
-  readonly status: () => readonly ThreadStatus[]
+  readonly status: () => readonly ThreadRow[]
 }
 
 export interface HealthThreadsOptions {
@@ -39,6 +43,7 @@ const PROCESS = 'health thread'
 
 class Thread {
   private worker: Worker | null = null
+  private readonly gauges = gaugeMemory()
   private again: NodeJS.Timeout | null = null
   private exited: Promise<void> = Promise.resolve()
   private closing = false
@@ -53,7 +58,7 @@ class Thread {
 
   private start (): void {
     this.again = null
-    const worker = this.worker = new Worker(new URL('./health.js', import.meta.url), { workerData: { netns: this.netns } satisfies HealthWorkerData })
+    const worker = this.worker = new Worker(new URL('./health.js', import.meta.url), { workerData: { netns: this.netns, gauges: this.gauges } satisfies HealthWorkerData })
     this.restarts++
     this.since = Date.now()
     this.busy = loopUse(worker.performance)
@@ -103,10 +108,11 @@ class Thread {
 
   private get name (): string { return this.netns ?? 'own namespace' }
 
-  status (): ThreadStatus {
+  status (): ThreadRow {
     const runs = this.worker !== null
     return { name: `health ${this.name}`, state: runs ? 'running' : 'starting again', since: runs ? this.since : null, busy: runs ? this.busy() : null, restarts: this.restarts, underWay: this.reports.length, most: null, detail: `${this.targets.length} targets` }
   }
+  measured (): ThreadStatus[] { return this.worker === null ? [] : [{ name: 'health', ...readGauges(this.gauges), busy: busyOf(this.worker) }] }
 
   async close (): Promise<void> {
     this.closing = true
@@ -152,6 +158,10 @@ export function startHealthThreads (o: HealthThreadsOptions): HealthThreads {
     observed: (id, detail) => { placeOf.get(id)?.send({ kind: 'observed', id, detail }) },
     report: async () => (await Promise.all([...threads.values()].map(async (thread) => await thread.report()))).flat(),
     status: () => [...threads.values()].map(thread => thread.status()),
+    gauges: () => {
+      const all = [...threads.values()].flatMap((thread) => thread.measured())
+      return all.length === 0 ? [] : [all.reduce((a, b) => ({ ...a, loopDelayP99Ms: Math.max(a.loopDelayP99Ms, b.loopDelayP99Ms), heapBytes: a.heapBytes + b.heapBytes, busy: Math.max(a.busy ?? 0, b.busy ?? 0) }))]
+    },
     close: async () => { await Promise.all([...threads.values()].map(async (thread) => { await thread.close() })) }
   }
 }

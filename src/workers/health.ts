@@ -7,13 +7,15 @@ import { icmpProbes } from '../health/probes/icmp.js'
 import { probesWith } from '../health/probes/index.js'
 import { tcpProbes } from '../health/probes/tcp.js'
 import { monotonicMs } from '../lib/monotonic.js'
+import { writeGauges } from '../lib/thread-gauges.js'
 import { loadCore } from '../native/load.js'
 import { packError } from './errors.js'
 import type { FromHealth, HealthWorkerData, ToHealth } from './protocol.js'
 
 const port = parentPort
 if (port === null) throw new Error('health.ts runs as a worker thread')
-const { netns } = workerData as HealthWorkerData
+const { netns, gauges } = workerData as HealthWorkerData
+const unwatch = writeGauges(gauges)
 const tell = (message: FromHealth): void => { port.postMessage(message) }
 
 const core = loadCore()
@@ -52,6 +54,7 @@ port.on('message', (message: ToHealth) => {
     case 'observed': checker.observed(message.id, message.detail); break
     case 'report': tell({ kind: 'report', targets: checker.status() }); break
     case 'stop':
+      unwatch()
       checker.close()
       icmp.close()
       tcp.close()

@@ -1,7 +1,8 @@
 /** The sync thread's share of a pair: the engine over the table of this process, the sockets to the peer, its clock. A thin shell. */
 import { createHistogram } from 'node:perf_hooks'
 import { randomBytes } from 'node:crypto'
-import type { Endpoint } from '../contract/cluster.js'
+import type { Endpoint, LagFigures } from '../contract/cluster.js'
+import { lagBoundsMs } from '../contract/cluster-limits.js'
 import { SyncEngine, type EngineOptions, type EngineStatus, type Self } from '../ha/sync/engine.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
 import { openSockets, type Credentials, type Sockets } from '../ha/sync/socket.js'
@@ -32,7 +33,7 @@ export interface PairReport extends EngineStatus {
   /** When it is dialled again; null: nothing is waited for. */
   readonly redial: ReturnType<Sockets['waiting']>
   /** From a change to the peer's acknowledgement, of frames since the last report that began anew. */
-  readonly lag: { readonly count: number, readonly p50Ms: number, readonly p99Ms: number, readonly maxMs: number }
+  readonly lag: LagFigures
   /** CPU time of the sync thread. */
   readonly cpuMs: number
 }
@@ -66,9 +67,18 @@ export type EngineSpec = EngineOptions & { readonly slots: number, readonly onLa
 export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: PairShell, make: (o: EngineSpec) => SyncEngine = (o) => new SyncEngine(o)): Pair {
   const replica = new (loadCore().Replica)(table)
   const lag = createHistogram()
+  const counts = new Array<number>(lagBoundsMs.length + 1).fill(0)
+  let sumMs = 0
+  const onLag = (ms: number): void => {
+    lag.record(Math.max(1, Math.round(ms * 1000)))
+    const at = lagBoundsMs.findIndex(bound => ms <= bound)
+    const bucket = at < 0 ? lagBoundsMs.length : at
+    counts[bucket] = (counts[bucket] ?? 0) + 1
+    sumMs += ms
+  }
   const engine = make({
     world: { replica, nowMs: monotonicMs, random: (n) => randomBytes(n), event: onEvent }, self: spec.self, slots: table.info().slots,
-    ...(spec.windowBytes === null ? {} : { windowBytes: spec.windowBytes }), onLag: (ms) => { lag.record(Math.max(1, Math.round(ms * 1000))) }
+    ...(spec.windowBytes === null ? {} : { windowBytes: spec.windowBytes }), onLag
   })
   engine.own(spec.owned, spec.epochs)
   let sockets: Sockets | null = null
@@ -88,7 +98,7 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
     report: (anew) => {
       const report = {
         ...engine.status(), listening: sockets?.listening() ?? [], path: sockets?.path() ?? null, redial: sockets?.waiting() ?? null, cpuMs: cpuMs(),
-        lag: { count: lag.count, p50Ms: lag.percentile(50) / 1000, p99Ms: lag.percentile(99) / 1000, maxMs: lag.count === 0 ? 0 : lag.max / 1000 }
+        lag: { count: lag.count, p50Ms: lag.percentile(50) / 1000, p99Ms: lag.percentile(99) / 1000, maxMs: lag.count === 0 ? 0 : lag.max / 1000, counts: [...counts], sumMs }
       }
       if (anew) lag.reset()
       return report

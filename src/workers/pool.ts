@@ -9,7 +9,7 @@ import type { CompiledConfig, HostFacts, Reader, Rings } from '../config/index.j
 import type { Desired } from '../contract/desired.js'
 import { LockstepError } from '../contract/errors.js'
 import { WorkBook } from '../lib/work.js'
-import type { ThreadStatus } from '../telemetry/debug/process-tables.js'
+import type { ThreadRow } from '../telemetry/debug/process-tables.js'
 import { unpackError, type PackedError } from './errors.js'
 import type { FromPool } from './protocol.js'
 
@@ -26,7 +26,7 @@ export interface Pool {
   readonly compile: (job: CompileJob, signal: AbortSignal) => Promise<CompiledConfig>
   readonly reader: Reader
   readonly close: () => Promise<void>
-  readonly status: () => ThreadStatus
+  readonly status: () => ThreadRow
 }
 
 const QUEUE_MAX = 64

@@ -8,6 +8,8 @@ import type { LinkInfo, ProbeResult } from '../contract/dataplane.js'
 import type { AgentInfo, AgentServices, Answer, ConfigAuthority } from '../contract/services.js'
 import type { LoadBalancerControl, LoadBalancerEvent } from '../contract/balancing.js'
 import type { CheckTarget, HealthInput, HealthTransition, KnownHealth, TargetStatus } from '../contract/health.js'
+import type { SpanRecord } from '../contract/tracing.js'
+import type { TraceContext } from '../lib/trace-context.js'
 import type { EventLog } from '../lib/event-log.js'
 import type { ClusterLog } from '../ha/event-log.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
@@ -20,6 +22,8 @@ import type { PairReport, PairSpec } from './pair.js'
 /** Main -> sync worker, as workerData. */
 export interface SyncWorkerData {
   readonly tableId: number
+  /** What the thread writes of itself (lib/thread-gauges.ts), here and below. */
+  readonly gauges: SharedArrayBuffer
   /** One Int32: messages on their way to the main thread. The worker adds, the main thread takes away; full = what comes next is lost and counted. */
   readonly underWay: SharedArrayBuffer
 }
@@ -64,6 +68,7 @@ export interface Changes { readonly records: Uint8Array, readonly lost: number }
 export interface HealthWorkerData {
   /** Path of the namespace that it enters; `null`: it stays in the process's. */
   readonly netns: string | null
+  readonly gauges: SharedArrayBuffer
 }
 
 /** Main -> health worker. */
@@ -89,6 +94,7 @@ export type FromHealth =
 /** Main -> rpc worker, as workerData. */
 export interface RpcWorkerData {
   readonly tableId: number
+  readonly gauges: SharedArrayBuffer
   readonly socketPath: string
   readonly serving: boolean
   readonly book: Book
@@ -119,11 +125,13 @@ export interface Book {
   readonly ids: IdTable
   /** timeoutTable() of src/config. */
   readonly timeouts: Float64Array
+  /** Share of the calls that are traced; absent: none. */
+  readonly traced?: number
 }
 
 /** What the rpc worker asks of the main thread. A signal, where there is one, stands last and crosses as a cancel message. */
 export interface MainCalls {
-  readonly info: () => Answer<Omit<AgentInfo, 'rpcLoopDelayP99Ms'>>
+  readonly info: () => Answer<AgentInfo>
   readonly probeAll: () => Promise<readonly ProbeResult[]>
   readonly switchBackend: AgentServices['switchBackend']
   readonly links: () => Answer<readonly LinkInfo[]>
@@ -151,11 +159,31 @@ export interface MainCalls {
   readonly reconcile: LoadBalancerControl['reconcile']
   readonly events: EventLog<AgentEvent>['after']
   readonly tell: (event: AgentEvent) => void
+  /** One that ended there. */
+  readonly span: (span: SpanRecord) => void
   readonly overlay: LoadBalancerControl['overlay']
   readonly changeOverlay: LoadBalancerControl['change']
   readonly debugCount: DebugSource['count']
   readonly debugRows: DebugSource['rows']
 }
+
+// --- trace worker ---------------------------------------------------------------------------------------------------------------------
+
+/** Main -> trace worker, as workerData. */
+export interface TraceWorkerData {
+  /** Where spans go. */
+  readonly endpoint: string
+  readonly queueMax: number
+  /** Int32 at the places of traceCounts. */
+  readonly counts: SharedArrayBuffer
+  readonly service: { readonly version: string, readonly node: string, readonly instance: string }
+}
+/** Main adds to underWay; the worker takes away, and adds to the others. */
+export const traceCounts = { underWay: 0, exported: 1, failed: 2 } as const
+/** Main -> trace worker. */
+export type ToTrace = { readonly kind: 'span', readonly span: SpanRecord } | { readonly kind: 'stop' }
+/** Trace worker -> main: the collector does not take spans, or (null) does again. */
+export interface FromTrace { readonly kind: 'collector', readonly reason: string | null }
 
 // --- pool -----------------------------------------------------------------------------------------------------------------------------
 
@@ -166,7 +194,8 @@ export interface FromPool { readonly loaded: number }
 
 /** Caller -> who answers. */
 export type BridgeCall =
-  | { readonly kind: 'call', readonly id: number, readonly name: string, readonly args: readonly unknown[] }
+  /** `trace`: the span that it is part of. */
+  | { readonly kind: 'call', readonly id: number, readonly name: string, readonly args: readonly unknown[], readonly trace?: TraceContext }
   | { readonly kind: 'cancel', readonly id: number, readonly reason: PackedError }
 
 /** Who answers -> caller. Messages keep their order: what was pushed before an answer is there when the answer is. */

@@ -25,21 +25,19 @@ export interface RemoteAgentOptions {
   readonly debug: readonly DebugShape[]
   /** Ends what follows the main thread. */
   readonly signal: AbortSignal
-  /** Of this thread's event loop. */
-  readonly loopDelayP99Ms: () => number
 }
 
-export function remoteAgent ({ table, main, book, feed, epoch, debug, signal, loopDelayP99Ms }: RemoteAgentOptions): AgentServices {
+export function remoteAgent ({ table, main, book, feed, epoch, debug, signal }: RemoteAgentOptions): AgentServices {
   const dataplane = {
     sessions: createSessionStore(table, (app, phase) => timeoutOf(book().timeouts, app, phase)),
     telemetry: createTelemetry(table),
     links: async () => await main.call('links', [])
   }
   return {
-    info: async () => ({ ...await main.call('info', []), rpcLoopDelayP99Ms: loopDelayP99Ms() }),
+    info: async () => await main.call('info', []),
     dataplane: () => dataplane,
     probeAll: async () => await main.call('probeAll', []),
-    switchBackend: async (backend, force, signal) => await main.call('switchBackend', [backend, force], signal),
+    switchBackend: async (backend, how, signal) => await main.call('switchBackend', [backend, how], signal),
     config: {
       status: async () => await main.call('status', []),
       text: async (which) => await main.call('text', [which]),
@@ -60,7 +58,7 @@ export function remoteAgent ({ table, main, book, feed, epoch, debug, signal, lo
       readBack: async () => await main.call('readBack', []),
       reconcile: async () => await main.call('reconcile', []),
       overlay: async () => await main.call('overlay', []),
-      change: async (change, signal) => await main.call('changeOverlay', [change], signal)
+      change: async (change, dryRun, signal) => await main.call('changeOverlay', [change, dryRun], signal)
     },
     journal: remoteJournal(async (seen, over) => await main.call('events', [seen], over), epoch, signal),
     tell: (event) => { main.call('tell', [event]).catch(() => undefined) },

@@ -5,9 +5,11 @@
 import { MessageChannel, Worker } from 'node:worker_threads'
 import type { DebugShape } from '../contract/debug.js'
 import { LockstepError } from '../contract/errors.js'
+import type { ThreadStatus } from '../contract/services.js'
 import { loopUse } from '../lib/loop-use.js'
+import { busyOf, gaugeMemory, readGauges } from '../lib/thread-gauges.js'
 import type { WorkBook } from '../lib/work.js'
-import type { ThreadStatus } from '../telemetry/debug/process-tables.js'
+import type { ThreadRow } from '../telemetry/debug/process-tables.js'
 import { answerCalls, CALLS_MAX, type Answering } from './bridge.js'
 import { unpackError } from './errors.js'
 import type { Book, FromRpc, Listener, MainCalls, RpcWorkerData, ToRpc } from './protocol.js'
@@ -48,15 +50,18 @@ export interface RpcThread {
   readonly push: (book: Book) => void
   /** What the health service answers; NOT_SERVING until set. */
   readonly setServing: (on: boolean) => void
+  /** Nothing while it is started again. */
+  readonly gauges: () => readonly ThreadStatus[]
   /** Refuses new calls, lets running ones end for `graceMs`, then cuts them, removes the socket and ends the thread. */
   readonly close: (graceMs: number) => Promise<void>
-  readonly status: () => ThreadStatus
+  readonly status: () => ThreadRow
 }
 
 const PROCESS = 'gRPC worker'
 
 interface Live {
   readonly worker: Worker
+  readonly gauges: SharedArrayBuffer
   readonly bridge: Answering
   /** With what ended it. */
   readonly ended: Promise<unknown>
@@ -114,6 +119,7 @@ export async function startRpcThread (o: RpcThreadOptions): Promise<RpcThread> {
     status: () => ({
       name: 'rpc', state: live === null ? 'starting again' : 'running', since: live === null ? null : Date.now() - (performance.now() - live.since), busy: live?.busy() ?? null, restarts, underWay: live?.bridge.underWay() ?? 0, most: CALLS_MAX, detail: 'calls to the main thread'
     }),
+    gauges: () => live === null ? [] : [{ name: 'rpc', ...readGauges(live.gauges), busy: busyOf(live.worker) }],
     close: async (graceMs) => {
       closing = true
       if (timer !== null) clearTimeout(timer)
@@ -132,7 +138,8 @@ async function startWorker (o: RpcThreadOptions, book: Book, serving: boolean): 
   const { port1, port2 } = new MessageChannel()
   const bridge = answerCalls(port1, o.calls)
   const listener = o.listener()
-  const workerData: RpcWorkerData = { tableId: o.tableId, socketPath: o.socketPath, serving, book, bridge: port2, listener, epoch: o.epoch, debug: o.debug ?? [] }
+  const gauges = gaugeMemory()
+  const workerData: RpcWorkerData = { tableId: o.tableId, gauges, socketPath: o.socketPath, serving, book, bridge: port2, listener, epoch: o.epoch, debug: o.debug ?? [] }
   const worker = new Worker(o.entry ?? new URL('./rpc.js', import.meta.url), { workerData, transferList: [port2, listener.port] })
   let failure: unknown = null
   worker.on('error', (error) => { failure = error })
@@ -150,7 +157,7 @@ async function startWorker (o: RpcThreadOptions, book: Book, serving: boolean): 
     })
   })
   await Promise.race([ready, ended.then((error) => { throw error as Error })])
-  return { worker, bridge, ended, since: performance.now(), busy: loopUse(worker.performance), book, serving }
+  return { worker, gauges, bridge, ended, since: performance.now(), busy: loopUse(worker.performance), book, serving }
 }
 
 async function stop (live: Live, graceMs: number): Promise<void> {

@@ -1,8 +1,9 @@
 /** The rpc thread: the gRPC server of src/rpc over the shared table, so that a listing of millions of rows delays nothing of the main thread. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { timeoutOf } from '../config/index.js'
-import { watchLoopDelay } from '../lib/loop-delay.js'
+import { writeGauges } from '../lib/thread-gauges.js'
 import { loadCore } from '../native/load.js'
+import { Tracer } from '../telemetry/tracer.js'
 import { startRpcServer, type RpcServer } from '../rpc/server.js'
 import { Caller } from './bridge.js'
 import { packError } from './errors.js'
@@ -12,17 +13,22 @@ import type { Book, FromRpc, MainCalls, RpcWorkerData, ToRpc } from './protocol.
 
 const port = parentPort
 if (port === null) throw new Error('rpc.ts runs as a worker thread')
-const { tableId, socketPath, serving, bridge, listener, epoch, debug, ...data } = workerData as RpcWorkerData
+const { tableId, socketPath, serving, bridge, listener, epoch, debug, gauges, ...data } = workerData as RpcWorkerData
 const tell = (message: FromRpc): void => { port.postMessage(message) }
 const onBug = (method: string, error: unknown): void => { tell({ kind: 'bug', method, error: packError(error) }) }
 
 let book = data.book
+const tracer = new Tracer((span) => { main.call('span', [span]).catch(() => undefined) })
+tracer.sample = book.traced ?? null
 const table = new (loadCore().Table)({ attach: tableId })
-const loop = watchLoopDelay()
-const main = new Caller<MainCalls>(bridge, (pushed) => { book = pushed as Book })
+const unwatch = writeGauges(gauges)
+const main = new Caller<MainCalls>(bridge, (pushed) => {
+  book = pushed as Book
+  tracer.sample = book.traced ?? null
+})
 const feed = feedOf(listener, (app, phase) => timeoutOf(book.timeouts, app, phase), (error) => { onBug('Sessions.Watch', error) })
 const over = new AbortController()
-const services = remoteAgent({ table, main, book: () => book, feed, epoch, debug, signal: over.signal, loopDelayP99Ms: () => loop.p99Ms() })
+const services = remoteAgent({ table, main, book: () => book, feed, epoch, debug, signal: over.signal })
 let server: RpcServer | null = null
 
 /** Nothing stays open, so the thread ends; the table is let go by its environment, also under work that is still on its way. */
@@ -31,7 +37,7 @@ async function end (graceMs: number): Promise<void> {
   over.abort()
   feed.close()
   main.close()
-  loop.stop()
+  unwatch()
   port?.close()
 }
 
@@ -45,7 +51,7 @@ port.on('message', (message: ToRpc) => {
   else void end(message.graceMs)
 })
 try {
-  server = await startRpcServer(services, { socketPath, onBug })
+  server = await startRpcServer(services, { socketPath, onBug, tracer })
   server.setServing(serving)
   tell({ kind: 'ready' })
 } catch (error) {

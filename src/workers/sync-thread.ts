@@ -1,11 +1,13 @@
 /** Main thread's end of the sync worker: policy logs and ended sessions come here, changes go to listeners on whichever thread. */
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
+import type { ThreadStatus } from '../contract/services.js'
 import type { SessionChange } from '../contract/session.js'
+import { busyOf, gaugeMemory, readGauges } from '../lib/thread-gauges.js'
 import { changesOf } from '../native/records.js'
 import type { Timeouts } from '../native/session-store.js'
 import { loopUse } from '../lib/loop-use.js'
-import type { ThreadStatus } from '../telemetry/debug/process-tables.js'
+import type { ThreadRow } from '../telemetry/debug/process-tables.js'
 import type { SyncEventName } from '../ha/sync/protocol.js'
 import type { ClusterSpec } from './cluster.js'
 import { packError, unpackError, type PackedError } from './errors.js'
@@ -25,8 +27,9 @@ export interface SyncThread {
   readonly observe: (bounds: ReadonlyMap<number, number>) => void
   /** null: there is no peer. `anew`: lag is counted from here on. */
   readonly report: (anew?: boolean) => Promise<PairReport | null>
+  readonly gauges: () => ThreadStatus
   readonly close: () => Promise<void>
-  readonly status: () => ThreadStatus
+  readonly status: () => ThreadRow
 }
 
 export interface SyncThreadOptions {
@@ -49,8 +52,9 @@ const EARS_SHOWN = 4
 
 export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onObserved, onPair, onProblem }: SyncThreadOptions): SyncThread {
   const underWay = new SharedArrayBuffer(4)
+  const gauges = gaugeMemory()
   const waiting = new Int32Array(underWay)
-  const worker = new Worker(new URL('./sync.js', import.meta.url), { workerData: { tableId, underWay } satisfies SyncWorkerData })
+  const worker = new Worker(new URL('./sync.js', import.meta.url), { workerData: { tableId, gauges, underWay } satisfies SyncWorkerData })
   const [since, busy] = [Date.now(), loopUse(worker.performance)]
   const ears: Int32Array[] = []
   let [closing, gone] = [false, false]
@@ -119,6 +123,7 @@ export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onObserv
     status: () => ({
       name: 'sync', state: gone ? 'gone' : 'running', since, busy: gone ? null : busy(), restarts: 0, underWay: Atomics.load(waiting, 0), most: UNDER_WAY_MAX, detail: `messages to the main thread; to listeners: ${ears.map(ear => Atomics.load(ear, 0)).join(', ')}`
     }),
+    gauges: () => ({ name: 'sync', ...readGauges(gauges), busy: closing ? null : busyOf(worker) }),
     close: async () => {
       closing = true
       worker.postMessage({ kind: 'stop' } satisfies ToSync) // to a worker that is gone: nothing happens

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { PassiveWatch } from '../health/passive.js'
+import { writeGauges } from '../lib/thread-gauges.js'
 import { loadCore } from '../native/load.js'
 import { recordBytes } from '../native/records.js'
 import { answerCalls, type Answering } from './bridge.js'
@@ -28,7 +29,8 @@ const GATHERED = 256
 
 const port = parentPort
 if (port === null) throw new Error('sync.ts runs as a worker thread')
-const { tableId, underWay } = workerData as SyncWorkerData
+const { tableId, gauges, underWay } = workerData as SyncWorkerData
+const unwatch = writeGauges(gauges)
 const table = new (loadCore().Table)({ attach: tableId })
 const buffer = new Uint8Array(BATCH * recordBytes)
 const passive = new PassiveWatch()
@@ -107,6 +109,7 @@ async function setCluster ({ spec, calls }: Extract<ToSync, { readonly kind: 'cl
 async function stop (): Promise<void> {
   if (timer !== null) clearTimeout(timer)
   if (immediate !== null) clearImmediate(immediate)
+  unwatch()
   bridge?.close()
   await sender?.close()
   table.feed(false)

@@ -5,8 +5,11 @@
 #include "table/table.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -599,6 +602,97 @@ static void sleep_ms(u32 ms)
 	}
 	raise(SIGSTOP);
 	CHECK_EQ(waitpid(child, NULL, 0), child);
+}
+
+/* Of this process by that name. */
+static u32 threads_of(const char *name, pid_t *out, u32 max)
+{
+	DIR *d = opendir("/proc/self/task");
+	struct dirent *e;
+	u32 n = 0;
+
+	CHECK(d != NULL);
+	while ((e = readdir(d)) && n < max) {
+		char path[300], comm[32] = "";
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", e->d_name);
+		f = fopen(path, "r");
+		if (f && fgets(comm, sizeof(comm), f) && strncmp(comm, name, strlen(name)) == 0)
+			out[n++] = atoi(e->d_name);
+		if (f)
+			fclose(f);
+	}
+	closedir(d);
+	return n;
+}
+
+static void *hog(void *until)
+{
+	while (ls_clock_ns() < *(u64 *)until)
+		;
+	return NULL;
+}
+
+/* The one CPU of a thread is taken by somebody of a higher class for so long. */
+static bool starve(pid_t thread, u32 ms, pthread_t *out, u64 *until)
+{
+	struct sched_param idle = { 0 }, first = { .sched_priority = 20 };
+	pthread_attr_t attr;
+	cpu_set_t cpus, one;
+	u32 cpu = 0;
+	int failed;
+
+	CHECK(sched_getaffinity(thread, sizeof(cpus), &cpus) == 0);
+	while (!CPU_ISSET(cpu, &cpus))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	CHECK(sched_setaffinity(thread, sizeof(one), &one) == 0 && sched_setscheduler(thread, SCHED_IDLE, &idle) == 0);
+	*until = ls_clock_ns() + ms * 1000000ULL;
+	pthread_attr_init(&attr);
+	pthread_attr_setaffinity_np(&attr, sizeof(one), &one);
+	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
+	pthread_attr_setschedparam(&attr, &first);
+	failed = pthread_create(out, &attr, hog, until);
+	pthread_attr_destroy(&attr);
+	return failed == 0;
+}
+
+TEST("a heart beats on while the kernel gives one of its threads no CPU, whichever")
+{
+	for (u32 which = 0; which < 2; which++) {
+		pid_t threads[8];
+		struct ls_heartbeat head;
+		u8 d[LS_HEART_DATAGRAM_MAX];
+		pthread_t busy;
+		u64 until;
+		u32 beats = 0, found = 0;
+		ssize_t n;
+
+		all_close();
+		struct side *a = side_open(0);
+
+		peer_open(a);
+		own(a, 1, 5);
+		say_setup(a);
+		say_word(a, "");
+		PEER_AWAITS(beat.seq);
+		for (u32 i = 0; i < 1000 && (found = threads_of("ls-heart", threads, 8)) < 2; i++) /* they name themselves */
+			sleep_ms(1);
+		if (found != 2 || !starve(threads[which], 700, &busy, &until)) {
+			printf("    skipped: needs two CPUs and the right to SCHED_FIFO\n");
+			all_close();
+			return;
+		}
+		pthread_join(busy, NULL);
+		while ((n = recv(peer.fd, d, sizeof(d), MSG_DONTWAIT)) > 0)
+			beats += ls_heartbeat_open(&peer.key, 99, d, (size_t)n, &head) == LS_HEART_SOUND && head.role[1] == LS_ROLE_OWNER;
+		CHECK(beats >= 3);
+		CHECK_EQ(LS_LOAD(&a->rgs[1].role), LS_ROLE_OWNER);
+		all_close();
+	}
 }
 
 TEST("what was heard before a question comes before its answer, and a heart that slept says since when it is awake")

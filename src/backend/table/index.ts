@@ -10,7 +10,7 @@ import type {
 } from '../../contract/dataplane.js'
 import type { Desired, Real, Vip } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
-import type { SwitchEvent, SwitchResult } from '../../contract/services.js'
+import type { SwitchEvent, SwitchResult, SwitchTerms } from '../../contract/services.js'
 import { limits } from '../../generated/layout.js'
 import type { NativeCore, NativeTable, NativeUserspace } from '../../native/binding.js'
 import { fromNative, native } from '../../native/errors.js'
@@ -170,21 +170,21 @@ export class TableDataPlane implements DataPlane {
       : `session table: ${limits.LS_MARK_HALF_OPEN} % of ${capacity} were taken: ${early}`]
   }
 
-  /** Who forwards from now on; `force`: also when that loses something. The table, its configuration and its sessions stay where they are; each port is received from at every moment. */
-  async switchTo (backend: BackendName, signal: AbortSignal, force = false): Promise<SwitchResult> {
+  /** Who forwards from now on. The table, its configuration and its sessions stay where they are; each port is received from at every moment. */
+  async switchTo (backend: BackendName, signal: AbortSignal, { force, dryRun }: SwitchTerms = { force: false, dryRun: false }): Promise<SwitchResult> {
     return await this.turn(async () => {
       signal.throwIfAborted()
       const from = this.forwarder
       const to = this.target(backend)
       if (from === to || !this.started) {
-        this.forwarder = to
+        if (!dryRun) this.forwarder = to
         return { from: from.name, to: to.name, ports: [], sessions: this.o.table.info().live, lost: [], totalMs: 0 }
       }
-      if (this.desired !== null && this.last !== null && from.program !== null && to.program === null) await this.replace(this.desired, this.last.generation, signal, false) // rings that it picks from
+      if (!dryRun && this.desired !== null && this.last !== null && from.program !== null && to.program === null) await this.replace(this.desired, this.last.generation, signal, false) // rings that it picks from
       const ports = this.ports.all()
       const weight = this.desired === null ? () => 0 : this.o.compiler.weight(this.desired)
-      const result = await switchForwarder({ from, to, desired: this.desired, ports, facts: this.facts(ports), weight, sessions: () => this.o.table.info().live, force, tell: this.tell })
-      this.forwarder = to
+      const result = await switchForwarder({ from, to, desired: this.desired, ports, facts: this.facts(ports), weight, sessions: () => this.o.table.info().live, force, dryRun, tell: this.tell })
+      if (!dryRun) this.forwarder = to
       return result
     })
   }

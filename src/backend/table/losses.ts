@@ -8,7 +8,7 @@ import type { Forwarder } from './forwarder.js'
 
 export class SwitchLoses extends LockstepError {
   constructor (from: BackendName, to: BackendName, readonly lost: readonly SwitchLoss[], forced: boolean) {
-    const paths = lost.flatMap(l => l.needed).filter(needed => needed.startsWith('/')).join(', ')
+    const paths = ofConfiguration(lost).flatMap(l => l.needed).join(', ')
     super('unsupported', 'LS_B_SWITCH_LOSES', 'what runs needs what the other backend cannot do', {
       object: `switch from ${from} to ${to}`, found: lost.map(l => `${l.capability} (${l.needed.join(', ')}): ${l.reason}`).join('; '),
       next: forced ? `VIPs cannot be given up, and ports only for a backend with interfaces of its own: take ${paths} out of the configuration`
@@ -27,6 +27,15 @@ export function switchLosses (from: Pick<Forwarder, 'capabilities'>, to: Pick<Fo
   })
   const apart = lacks(to, 'shared_table') ?? lacks(from, 'shared_table') // sessions of one mean nothing to the other, whichever way
   return apart === undefined || sessions === 0 ? lost : [...lost, { capability: 'shared_table', reason: apart.reason, needed: [`${sessions} live sessions`] }]
+}
+
+/** Those that the configuration asks for: by a JSON pointer, which live sessions have not. */
+export const ofConfiguration = (lost: readonly SwitchLoss[]): SwitchLoss[] => lost.filter(({ needed }) => needed.some(what => what.startsWith('/')))
+
+/** What runs without what the configuration needs, for as long as it needs it. */
+export function givenUpText (backend: BackendName, without: readonly string[], desired: Desired | null): string | null {
+  const needed = desired === null || without.length === 0 ? [] : requiredCapabilities(desired).filter(({ capability }) => without.includes(capability))
+  return needed.length === 0 ? null : `${backend} forwards without ${needed.map(({ capability, paths }) => `${capability} (${paths.join(', ')})`).join(', ')}: backend switch --force gave it up`
 }
 
 /** A VIP would have nobody, and a port too, but for a dataplane that has interfaces of its own. */

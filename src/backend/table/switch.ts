@@ -20,16 +20,23 @@ export interface Switch {
   readonly sessions: () => number
   /** Go on with what is lost, and say what it is. */
   readonly force: boolean
+  /** Say what would be lost, or refuse; touch nothing, tell nobody. */
+  readonly dryRun: boolean
   readonly tell: (event: SwitchEvent) => void
 }
 
 /** Told as events: begun, each port, and how it ended. @throws what refused it, before anything is touched, or what failed, when the ports are given back. */
-export async function switchForwarder ({ from, to, desired, ports, facts, weight, sessions, force, tell }: Switch): Promise<SwitchResult> {
+export async function switchForwarder ({ from, to, desired, ports, facts, weight, sessions, force, dryRun, tell }: Switch): Promise<SwitchResult> {
   const began = performance.now()
   const way = { from: from.name, to: to.name }
   const lost = switchLosses(from, to, desired, sessions())
+  const refused = lost.length > 0 && (!force || cannotForce(to, lost)) ? new SwitchLoses(from.name, to.name, lost, force) : null
+  if (dryRun) {
+    if (refused !== null) throw refused
+    return { ...way, ports: ports.map(p => ({ name: p.port.name, handOverUs: 0 })), sessions: sessions(), lost, totalMs: ms(began) }
+  }
   try {
-    if (lost.length > 0 && (!force || cannotForce(to, lost))) throw new SwitchLoses(from.name, to.name, lost, force)
+    if (refused !== null) throw refused
     if (desired !== null) await to.guard(desired, ports, facts)
   } catch (error) {
     await attempt([], to.name, async () => { await to.unguard() })

@@ -7,13 +7,15 @@ import { createColors } from 'picocolors'
 import type { Command } from 'commander'
 import { LockstepError } from '../../contract/errors.js'
 import type { Backend, Program } from '../../generated/proto/lockstep/v1/agent.js'
+import { changeVerb, mutationOf, type ChangeOptions } from '../changing.js'
 import { call } from '../client.js'
 import { socketPathOf, withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
 import { count, duration, parseWait, time } from '../format.js'
-import { enumWord, toJson } from '../json.js'
+import { enumWord } from '../../client/index.js'
+import { toJson } from '../../lib/json.js'
 import { fields, table } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 import { generationJson, generationLine } from './generations.js'
 
 export function addAgent (parent: Command, cli: Cli): void {
@@ -21,11 +23,11 @@ export function addAgent (parent: Command, cli: Cli): void {
     .action(action(cli, async (options: CommonOptions) => await status(cli, options)))
 
   const backend = parent.command('backend').summary('dataplanes this host can run').description('Backends: the dataplanes that this host can or cannot run, and why.')
-  onlineVerb(backend, { usage: 'list', summary: 'Probe every backend and show what it can do here', examples: ['backend list', 'backend list --capabilities', 'backend list --json'] })
+  listVerb(backend, { usage: 'list', summary: 'Probe every backend and show what it can do here', examples: ['backend list', 'backend list --capabilities', 'backend list --json'] })
     .option('--capabilities', 'every capability with its reason')
-    .action(action(cli, async (options: CommonOptions & { readonly capabilities?: boolean }) => await backends(cli, options)))
+    .action(action(cli, async (options: ListOptions & { readonly capabilities?: boolean }) => await backends(cli, options)))
 
-  onlineVerb(backend, { usage: 'switch <backend>', summary: 'Let another backend forward, while traffic flows', about: 'Sessions stay where they are, each port is received from at every moment. Refused, with a list, when the configuration or live sessions need what the other cannot do, unless forced. Kept over restarts until agent.backend changes in the configuration.', examples: ['backend switch ebpf', 'backend switch userspace --json', 'backend switch vpp --force'] })
+  changeVerb(backend, { usage: 'switch <backend>', summary: 'Let another backend forward, while traffic flows', about: 'Sessions stay where they are, each port is received from at every moment. Refused, with a list, when the configuration or live sessions need what the other cannot do, unless forced. Kept over restarts until agent.backend changes in the configuration.', examples: ['backend switch ebpf', 'backend switch vpp --dry-run', 'backend switch userspace --json', 'backend switch vpp --force'] })
     .option('--force', 'also when that loses something, which is then listed; never VIPs, and ports only for a backend that has interfaces of its own')
     .action(action(cli, async (name: string, options: CommonOptions & { readonly force?: boolean }) => await switchBackend(cli, name, options)))
 
@@ -68,30 +70,30 @@ async function status ({ io }: Cli, options: CommonOptions): Promise<number> {
 
 const programLine = ({ up, version, pid, sinceMs, reason }: Program): string => up ? `${version}, pid ${pid}, connected ${duration(Date.now() - Number(sinceMs))}` : `not connected for ${duration(Date.now() - Number(sinceMs))}: ${reason}`
 
-async function backends ({ io }: Cli, options: CommonOptions & { readonly capabilities?: boolean }): Promise<number> {
+async function backends ({ io }: Cli, options: ListOptions & { readonly capabilities?: boolean }): Promise<number> {
   const { backends: found } = await withAgent(io, options, async (a) => await call(a.agent, a.agent.listBackends, {}))
-  if (options.json === true) {
-    await io.out(`${toJson(found, 2)}\n`)
-    return exitCode.ok
-  }
+  await printList(io, options, found, () => backendsText(io, found, options.capabilities === true))
+  return exitCode.ok
+}
+
+function backendsText (io: Cli['io'], found: readonly Backend[], capabilities: boolean): string {
   const supported = (b: Backend): number => b.capabilities.filter((c) => c.supported).length
-  await io.out(table<Backend>([
+  const list = table<Backend>([
     { title: 'BACKEND', value: (b) => b.name },
     { title: 'HERE', value: (b) => (b.active ? 'active' : b.available ? 'yes' : 'no') },
     { title: 'CAPABILITIES', value: (b) => `${supported(b)} of ${b.capabilities.length}`, drop: 1 },
     { title: 'REASON', value: (b) => b.reason }
-  ], found, io))
-  if (options.capabilities !== true) return exitCode.ok
+  ], found, io)
+  if (!capabilities) return list
   const rows = found.flatMap((b) => b.capabilities.map((c) => ({ backend: b.name, ...c })))
-  await io.out('\n' + table<(typeof rows)[number]>([
+  return list + '\n' + table<(typeof rows)[number]>([
     { title: 'BACKEND', value: (r) => r.backend }, { title: 'CAPABILITY', value: (r) => r.name },
     { title: 'HERE', value: (r) => (r.supported ? 'yes' : 'no') }, { title: 'REASON', value: (r) => r.reason }
-  ], rows, io))
-  return exitCode.ok
+  ], rows, io)
 }
 
-async function switchBackend ({ io }: Cli, name: string, options: CommonOptions & { readonly force?: boolean }): Promise<number> {
-  const r = await withAgent(io, options, async (a) => await call(a.agent, a.agent.switchBackend, { backend: name, force: options.force === true }, { deadlineMs: 60_000 }))
+async function switchBackend ({ io }: Cli, name: string, options: ChangeOptions & { readonly force?: boolean }): Promise<number> {
+  const r = await withAgent(io, options, async (a) => await call(a.agent, a.agent.switchBackend, { backend: name, force: options.force === true, ...mutationOf(io, options) }, { deadlineMs: 60_000 }))
   if (options.json === true) await io.out(`${toJson(r, 2)}\n`)
   else if (r.from === r.to) await io.out(`${r.to} forwards already\n`)
   else await io.out(r.lost.map(l => `lost: ${l.capability} (${l.needed.join(', ')}): ${l.reason}\n`).join('') + `${r.from} -> ${r.to} in ${r.totalMs.toFixed(0)} ms, ${count(r.sessions)} sessions went on, ${r.ports.length} ports: ${r.ports.map(p => `${p.name} ${p.handOverUs} us`).join(', ')}\n`)

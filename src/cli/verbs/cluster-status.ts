@@ -1,11 +1,11 @@
 /** The status of a pair as text and JSON. */
 import type { ClusterGetStatusResponse, ClusterGroup, ClusterRings, ClusterSync, ClusterTotal, RgRole, RoleChange } from '../../generated/proto/lockstep/v1/cluster.js'
 import { bytes, duration, time } from '../format.js'
-import { enumWord } from '../json.js'
+import { enumWord } from '../../client/index.js'
 import { fields, table, type TableColumn, type TableStyle } from '../table.js'
 
 const roleWord = (role: RgRole): string => enumWord('RG_ROLE', role)
-const livenessWord = (liveness: string): string => enumWord('PEER_LIVENESS', liveness)
+export const livenessWord = (liveness: string): string => enumWord('PEER_LIVENESS', liveness)
 
 /** How long ago; `-`: never. */
 export const age = (atMs: bigint | undefined, nowMs: number): string => atMs === undefined ? '-' : `${duration(Math.max(0, nowMs - Number(atMs)))} ago`
@@ -44,14 +44,14 @@ function ringFields (rings: ClusterRings | undefined): Array<readonly [string, s
   return [['rings', rings.differing.length === 0 ? `${rings.equal} equal` : `${rings.equal} equal, ${rings.differing.length} differ: ${some}${rings.differing.length > 8 ? ', ...' : ''}`]]
 }
 
-const groupTable = (nowMs: number): ReadonlyArray<TableColumn<ClusterGroup>> => [
+export const groupTable = (nowMs: number): ReadonlyArray<TableColumn<ClusterGroup>> => [
   { title: 'RG', value: (g) => String(g.rg), align: 'right' },
   { title: 'ROLE', value: roleText },
   { title: 'OWNER', value: (g) => (g.owner === '' ? '-' : g.owner) },
   { title: 'EPOCH', value: (g) => String(g.epoch), align: 'right', drop: 3 },
   { title: 'PRIO', value: (g) => (g.effectivePriority === g.priority ? String(g.priority) : `${g.effectivePriority} of ${g.priority}`), align: 'right', drop: 2 },
   { title: 'READY', value: readyText },
-  { title: 'PROVEN', value: (g) => age(g.provenEqualAtMs, nowMs), align: 'right' },
+  { title: 'PROVEN', value: (g) => age(g.provenEqualAtMs, nowMs), align: 'right', ticks: true },
   { title: 'SESSIONS', value: (g) => String(g.sessions), align: 'right' },
   { title: 'PEER', value: peerText },
   { title: 'DESCRIPTION', value: (g) => g.description, drop: 4 }

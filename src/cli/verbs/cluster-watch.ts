@@ -3,19 +3,22 @@ import type { Command } from 'commander'
 import type { ClusterEvent } from '../../generated/proto/lockstep/v1/cluster.js'
 import { fieldObject, fieldWords } from '../event-fields.js'
 import { printable, time } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { action, onlineVerb, type Cli } from '../verb.js'
-import { addWatchOptions, watching, type WatchOptions } from '../watching.js'
+import { view } from '../view/view.js'
+import { addWatchOptions, viewOption, watching, type WatchOptions } from '../watching.js'
 
 export function addClusterWatch (cluster: Command, cli: Cli): void {
   addWatchOptions(onlineVerb(cluster, {
     usage: 'watch',
     summary: 'Show what happened, and what happens',
-    about: 'The latest events, at most 256, then those that come. Ends with Ctrl-C. --json prints one object a line. An event named events-lost stands where a reader was too slow.',
-    examples: ['cluster watch', 'cluster watch --json --for 30s']
+    about: 'The latest events, at most 256, then those that come. Ends with Ctrl-C. --json prints one object a line. An event named events-lost stands where a reader was too slow. --view: groups and peers on the whole terminal instead, redrawn in place.',
+    examples: ['cluster watch', 'cluster watch --json --for 30s', 'cluster watch --view']
   }), 'events')
-    .action(action(cli, async (options: WatchOptions) =>
-      await watching(cli.io, options, ({ cluster: c }) => c.watch({}), ({ events }) => events.map(options.json === true ? eventJson : eventLine))))
+    .addOption(viewOption())
+    .action(action(cli, async (options: WatchOptions & { readonly view?: boolean }) => options.view === true
+      ? await view(cli.io, options, { title: 'cluster watch', kinds: ['group', 'peer'] })
+      : await watching(cli.io, options, ({ cluster: c }) => c.watch({}), ({ events }) => events.map(options.json === true ? eventJson : eventLine))))
 }
 
 function eventJson ({ atMs, name, rg, peer, fields }: ClusterEvent): string {

@@ -3,12 +3,14 @@ import type { Command } from 'commander'
 import { LockstepError } from '../../contract/errors.js'
 import type { ClusterClient, ClusterGetStatusResponse, ClusterHoldResponse, GroupRefusal, GroupVerification } from '../../generated/proto/lockstep/v1/cluster.js'
 import { withAgent, type LinkOptions } from '../agent-link.js'
+import { addChangeOptions, mutationOf, type ChangeOptions } from '../changing.js'
 import { call } from '../client.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { duration, parseSmall, parseWait, printable } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
+import { withProgress } from '../progress.js'
 import { table } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 import { age, changeJson, historyTable, statusJson, statusText, type GroupChange } from './cluster-status.js'
 import { addClusterWatch } from './cluster-watch.js'
 
@@ -35,19 +37,19 @@ export function addCluster (parent: Command, cli: Cli): void {
 
   addClusterWatch(cluster, cli)
 
-  onlineVerb(cluster, { usage: 'history [rg]', summary: 'List changes of roles, newest first', about: 'The latest 32 of each group, since the agent started.', examples: ['cluster history', 'cluster history 1 --json'] })
-    .action(action(cli, async (rg: string | undefined, options: CommonOptions) => await history(cli, rg === undefined ? null : parseSmall(rg), options)))
+  listVerb(cluster, { usage: 'history [rg]', summary: 'List changes of roles, newest first', about: 'The latest 32 of each group, since the agent started.', examples: ['cluster history', 'cluster history 1 --json'] })
+    .action(action(cli, async (rg: string | undefined, options: ListOptions) => await history(cli, rg === undefined ? null : parseSmall(rg), options)))
 
-  groupVerb(cluster, {
+  addChangeOptions(groupVerb(cluster, {
     usage: 'switchover [rg...]',
     summary: 'Move groups to a node, without losing a packet',
     about: 'Each group is judged and moved for itself; what cannot be moved now stays where it is, with the reasons. A group that was moved is pinned until `cluster reset`, or until it moves otherwise. Exit code 1 when a group was refused.',
-    examples: ['cluster switchover --all', 'cluster switchover 1 2 --to edge-b', 'cluster switchover --all --json | jq .refused']
-  })
+    examples: ['cluster switchover --all', 'cluster switchover 1 2 --to edge-b', 'cluster switchover --all --json | jq .refused', 'cluster switchover 1 --dry-run']
+  }))
     .option('--to <node>', 'node that shall own them (default: the other one)')
-    .action(action(cli, async (rgs: string[], options: GroupOptions & { readonly to?: string }) => {
+    .action(action(cli, async (rgs: string[], options: GroupOptions & ChangeOptions & { readonly to?: string }) => {
       const named = namedOf(rgs, options)
-      const { to, ...result } = await withAgent(cli.io, options, async ({ cluster: c }) => await call(c, c.switchover, { ...named, to: options.to ?? '' }, { deadlineMs: COMMAND_DEADLINE_MS }))
+      const { to, ...result } = await withAgent(cli.io, options, async ({ cluster: c }) => await call(c, c.switchover, { ...named, to: options.to ?? '', ...mutationOf(cli.io, options) }, { deadlineMs: COMMAND_DEADLINE_MS }))
       return await commandResult(cli, options, result, `owned by ${to}`, { to })
     }))
 
@@ -57,9 +59,9 @@ export function addCluster (parent: Command, cli: Cli): void {
     { name: 'reset', done: 'reset', summary: 'Forget what was decided by hand or remembered of others', about: 'Pins, guards, and the highest configuration generation heard of: afterwards a node with an older one may own.', method: (c: ClusterClient) => c.reset }
   ] as const
   for (const { name, done, summary, about, method } of commands) {
-    groupVerb(cluster, { usage: `${name} [rg...]`, summary, about, examples: [`cluster ${name} --all`, `cluster ${name} 1 --json`] })
-      .action(action(cli, async (rgs: string[], options: GroupOptions) => {
-        const named = namedOf(rgs, options)
+    addChangeOptions(groupVerb(cluster, { usage: `${name} [rg...]`, summary, about, examples: [`cluster ${name} --all`, `cluster ${name} 1 --json`] }))
+      .action(action(cli, async (rgs: string[], options: GroupOptions & ChangeOptions) => {
+        const named = { ...namedOf(rgs, options), ...mutationOf(cli.io, options) }
         return await commandResult(cli, options, await withAgent(cli.io, options, async ({ cluster: c }) => await call(c, method(c), named, { deadlineMs: COMMAND_DEADLINE_MS })), done)
       }))
   }
@@ -87,12 +89,12 @@ async function statusOf ({ io }: Cli, options: LinkOptions): Promise<ClusterGetS
   return await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.getStatus, {}))
 }
 
-async function history (cli: Cli, rg: number | null, options: CommonOptions): Promise<number> {
+async function history (cli: Cli, rg: number | null, options: ListOptions): Promise<number> {
   const { groups } = await statusOf(cli, options)
   const chosen = groups.filter((g) => rg === null || g.rg === rg)
   if (chosen.length === 0 && rg !== null) throw new LockstepError('invalid', 'LS_U_GROUP', 'no such redundancy group', { found: String(rg), expected: `one of ${groups.map((g) => g.rg).join(' ')}` })
   const changes: GroupChange[] = chosen.flatMap((g) => g.history.map((change) => ({ rg: g.rg, ...change })).reverse()).sort((a, b) => Number(b.atMs - a.atMs))
-  await cli.io.out(options.json === true ? `${toJson(changes.map(changeJson), 2)}\n` : changes.length === 0 ? 'no role has changed\n' : historyTable(changes, cli.io))
+  await printList(cli.io, options, changes.map(changeJson), () => changes.length === 0 ? 'no role has changed\n' : historyTable(changes, cli.io))
   return exitCode.ok
 }
 
@@ -109,7 +111,7 @@ const refusedText = ({ reasons }: GroupRefusal): string => `refused: ${reasons.j
 
 async function verify ({ io }: Cli, rgs: readonly string[], options: GroupOptions & { readonly timeout: number }): Promise<number> {
   const request = { ...namedOf(rgs, options), timeoutMs: options.timeout }
-  const { groups } = await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.verify, request, { deadlineMs: options.timeout + VERIFY_GRACE_MS, signal: io.signal }))
+  const { groups } = await withProgress(io, 'comparing with the owner', async () => await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.verify, request, { deadlineMs: options.timeout + VERIFY_GRACE_MS, signal: io.signal })))
   if (options.json === true) await io.out(`${toJson(groups.map(({ provenEqualAtMs, ...g }) => ({ ...g, provenEqualAtMs: provenEqualAtMs ?? null })), 2)}\n`)
   else if (groups.length === 0) await io.out('this node owns every group: verify at the other node\n')
   else {

@@ -5,15 +5,16 @@ import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { LockstepError } from '../../contract/errors.js'
 import { ConfigText, type ConfigApplyResponse, type ConfigRollbackResponse, type Generation } from '../../generated/proto/lockstep/v1/config.js'
+import { addChangeOptions, changeVerb, mutationOf, type ChangeOptions } from '../changing.js'
 import { call } from '../client.js'
 import { selfName, withAgent } from '../agent-link.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { duration, parseCount, parseDuration, parseSmall, printable, time } from '../format.js'
 import type { CliIo } from '../io.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { table } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
-import { generationJson, generationLine, planJson, planText, sourceWord, stateWord } from './generations.js'
+import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
+import { generationColumns, generationJson, generationLine, planJson, planText } from './generations.js'
 
 interface ApplyOptions extends CommonOptions {
   readonly comment?: string
@@ -49,38 +50,38 @@ export function addConfig (parent: Command, cli: Cli): void {
       await applied(cli.io, options, await call(config, config.rollback, { generation: BigInt(number), ...applyFields(options) }, { deadlineMs: APPLY_DEADLINE_MS, signal: cli.io.signal })))
   }))
 
-  onlineVerb(parent, { usage: 'confirm [generation]', summary: 'Keep the generation that waits for its confirmation', examples: ['confirm', 'confirm 13'] })
-    .action(action(cli, async (generation: string | undefined, options: CommonOptions) => {
+  changeVerb(parent, { usage: 'confirm [generation]', summary: 'Keep the generation that waits for its confirmation', examples: ['confirm', 'confirm 13'] })
+    .action(action(cli, async (generation: string | undefined, options: ChangeOptions) => {
       const number = generation === undefined ? 0 : parseCount(generation)
-      const { generation: kept } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.confirm, { generation: BigInt(number) }))
+      const { generation: kept } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.confirm, { generation: BigInt(number), ...mutationOf(cli.io, options) }))
       await oneGeneration(cli.io, options, 'confirmed', kept)
       return exitCode.ok
     }))
 
-  onlineVerb(parent, { usage: 'save', summary: 'Make what runs what is started with', examples: ['save'] })
-    .action(action(cli, async (options: CommonOptions) => {
-      const { generation } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.save, {}))
+  changeVerb(parent, { usage: 'save', summary: 'Make what runs what is started with', examples: ['save'] })
+    .action(action(cli, async (options: ChangeOptions) => {
+      const { generation } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.save, mutationOf(cli.io, options)))
       await oneGeneration(cli.io, options, 'saved', generation)
       return exitCode.ok
     }))
 
-  onlineVerb(parent, { usage: 'history', summary: 'List generations, newest first', examples: ['history', 'history --limit 5 --json'] })
+  listVerb(parent, { usage: 'history', summary: 'List generations, newest first', examples: ['history', 'history --limit 5 --json'] })
     .option('--limit <n>', 'at most this many', parseSmall, 0)
-    .action(action(cli, async (options: CommonOptions & { readonly limit: number }) => {
+    .action(action(cli, async (options: ListOptions & { readonly limit: number }) => {
       const { generations } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.history, { limit: options.limit }))
-      await cli.io.out(options.json === true ? `${toJson(generations.map(generationJson), 2)}\n` : generationTable(generations, cli.io))
+      await printList(cli.io, options, generations.map(generationJson), () => generations.length === 0 ? 'no generation yet\n' : table<Generation>(generationColumns, generations, cli.io))
       return exitCode.ok
     }))
 
-  onlineVerb(parent, {
+  listVerb(parent, {
     usage: 'compare [from] [to]',
     summary: 'Show what changed from one generation to another',
     about: 'Without numbers: from the generation before to the one that runs.',
     examples: ['compare', 'compare 11', 'compare 11 13 --json']
-  }).action(action(cli, async (from: string | undefined, to: string | undefined, options: CommonOptions) => {
+  }).action(action(cli, async (from: string | undefined, to: string | undefined, options: ListOptions) => {
     const request = { fromGeneration: BigInt(from === undefined ? 0 : parseCount(from)), toGeneration: BigInt(to === undefined ? 0 : parseCount(to)) }
     const { plan } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.compare, request))
-    await cli.io.out(options.json === true ? `${toJson(planJson(plan), 2)}\n` : planText(plan, cli.io))
+    await printList(cli.io, options, planJson(plan), () => planText(plan, cli.io))
     return exitCode.ok
   }))
 
@@ -95,13 +96,10 @@ export function addConfig (parent: Command, cli: Cli): void {
 }
 
 function applyOptions (command: Command): Command {
-  return command
+  return addChangeOptions(command)
     .option('--comment <text>', 'why, kept in the history')
     .option('--author <name>', 'who (default: the user that runs this)')
     .option('--confirm <duration>', 'roll back unless confirmed within this time, for example 5m', parseDuration)
-    .option('--expect <generation>', 'refuse when another generation runs', parseCount)
-    .option('--dry-run', 'show the plan, change nothing')
-    .option('--request-id <id>', 'same id within ten minutes: the first result again')
 }
 
 function applyFields (o: ApplyOptions): { author: string, comment: string, expectedGeneration: bigint | undefined, requestId: string, dryRun: boolean, confirmWithinMs: bigint | undefined } {
@@ -149,17 +147,4 @@ async function applied (io: CliIo, options: ApplyOptions, r: ConfigApplyResponse
 
 async function oneGeneration (io: CliIo, options: CommonOptions, what: string, g: Generation | undefined): Promise<void> {
   await io.out(options.json === true ? `${toJson(generationJson(g), 2)}\n` : `${what}: ${g === undefined ? 'nothing' : generationLine(g)}\n`)
-}
-
-function generationTable (generations: readonly Generation[], io: CliIo): string {
-  if (generations.length === 0) return 'no generation yet\n'
-  return table<Generation>([
-    { title: 'GENERATION', value: (g) => String(g.generation), align: 'right' },
-    { title: 'APPLIED', value: (g) => time(g.appliedAtMs) },
-    { title: 'STATE', value: stateWord },
-    { title: 'SOURCE', value: sourceWord, drop: 2 },
-    { title: 'AUTHOR', value: (g) => g.author, drop: 1 },
-    { title: 'HASH', value: (g) => g.hash.slice(0, 12), drop: 3 },
-    { title: 'COMMENT', value: (g) => g.comment }
-  ], generations, io)
 }

@@ -9,7 +9,7 @@ import { withAgent } from '../agent-link.js'
 import { call, type AgentConnection } from '../client.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { parseSmall, printable } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { fields, table } from '../table.js'
 import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
 

@@ -1,12 +1,22 @@
 /** Generations and plan steps as text and JSON, shared by the verbs that show them. */
 import type { ConfigIssue, Generation, PlanStep } from '../../generated/proto/lockstep/v1/config.js'
 import { printable, time } from '../format.js'
-import { enumWord } from '../json.js'
-import { table, type TableStyle } from '../table.js'
+import { enumWord } from '../../client/index.js'
+import { table, type TableColumn, type TableStyle } from '../table.js'
 
-export const stateWord = (g: Generation): string => enumWord('GENERATION_STATE', g.state)
-export const sourceWord = (g: Generation): string => enumWord('GENERATION_SOURCE', g.source)
+const stateWord = (g: Generation): string => enumWord('GENERATION_STATE', g.state)
+const sourceWord = (g: Generation): string => enumWord('GENERATION_SOURCE', g.source)
 const actionWord = (s: PlanStep): string => enumWord('PLAN_ACTION', s.action)
+
+export const generationColumns: ReadonlyArray<TableColumn<Generation>> = [
+  { title: 'GENERATION', value: (g) => String(g.generation), align: 'right' },
+  { title: 'APPLIED', value: (g) => time(g.appliedAtMs) },
+  { title: 'STATE', value: stateWord },
+  { title: 'SOURCE', value: sourceWord, drop: 2 },
+  { title: 'AUTHOR', value: (g) => g.author, drop: 1 },
+  { title: 'HASH', value: (g) => g.hash.slice(0, 12), drop: 3 },
+  { title: 'COMMENT', value: (g) => g.comment }
+]
 
 /** `generation 7 by anna at 2026-03-01 12:00:00: new VIP`. */
 export function generationLine (g: Generation): string {

@@ -2,7 +2,7 @@
 import { Argument, type Command } from 'commander'
 import { exitCode } from '../exit-codes.js'
 import { printable } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { load, type ImportFormat, type ImportNote } from '../modules.js'
 import { action, offlineVerb, type Cli } from '../verb.js'
 import { readConfig } from './config.js'

@@ -6,11 +6,13 @@ import { socketGiven, socketPathOf, withAgent } from '../agent-link.js'
 import { gatewayListeners } from '../gateway-listeners.js'
 import { exitCode } from '../exit-codes.js'
 import { printable } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { load } from '../modules.js'
 import { action, offlineVerb, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
 import { readConfig } from './config.js'
 import { issueLine, planJson, planText, type IssueText } from './generations.js'
+
+const takesOver = 'it takes over its process until it ends'
 
 export function addOffline (parent: Command, cli: Cli): void {
   addRun(parent, cli)
@@ -24,6 +26,7 @@ export function addOffline (parent: Command, cli: Cli): void {
 function addRun (parent: Command, cli: Cli): void {
   offlineVerb(parent, {
     usage: 'run [config]',
+    alone: takesOver,
     summary: 'Run the agent in the foreground',
     about: 'Without a file it starts with the startup configuration of its state directory (`lockstep save`). SIGHUP reads the file again, SIGTERM ends it.',
     examples: ['run /etc/lockstep/edge.yaml', 'run edge.yaml --backend userspace --socket /tmp/ls.sock', 'quickstart']
@@ -50,7 +53,7 @@ function addRun (parent: Command, cli: Cli): void {
       })
     }))
 
-  offlineVerb(parent, { usage: 'quickstart', summary: 'Run a small agent with traffic of its own to look at', examples: ['quickstart'] })
+  offlineVerb(parent, { usage: 'quickstart', alone: takesOver, summary: 'Run a small agent with traffic of its own to look at', examples: ['quickstart'] })
     .option('--socket <path>', 'serve this socket')
     .action(action(cli, async (o: { socket?: string }) => await (await load('quickstart')).quickstart({ socketPath: socketGiven(cli.io, o) })))
 }
@@ -58,6 +61,7 @@ function addRun (parent: Command, cli: Cli): void {
 function addGateway (parent: Command, cli: Cli): void {
   offlineVerb(parent, {
     usage: 'gateway',
+    alone: takesOver,
     summary: 'Serve metrics and gRPC over TCP for an agent, without privileges',
     about: 'HTTP: /metrics, /healthz and the debug pages at /debug. gRPC: everything the agent serves. Where it listens is asked of the agent once, unless both --http and --grpc say it. Plain TCP is for loopback only and has the role viewer unless --role says otherwise; other addresses need --tls-cert, --tls-key and --tls-ca, and the role stands in the client certificate as OU (viewer, operator or admin). Started as root it opens its listeners, then becomes --user. SIGHUP reads the TLS files again, if --user may.',
     examples: ['gateway', 'gateway --http 0.0.0.0:9461 --grpc 0.0.0.0:50461 --tls-cert gw.crt --tls-key gw.key --tls-ca clients.crt', 'gateway --grpc off']
@@ -135,7 +139,7 @@ async function offlineCheck (text: string, options: { readonly file: string | nu
 
 /** A verb with a program of its own behind it: all that follows its name goes there, --help too. */
 function passThrough (parent: Command, cli: Cli, name: string, summary: string, examples: readonly string[], run: (argv: string[]) => Promise<number>): void {
-  offlineVerb(parent, { usage: name, summary, examples })
+  offlineVerb(parent, { usage: name, alone: takesOver, summary, examples })
     .argument('[arguments...]', 'see --help')
     .helpOption(false)
     .allowUnknownOption()

@@ -3,14 +3,15 @@ import type { Command } from 'commander'
 import type { LoadBalancerGetOverlayResponse, OverlayHold, OverlayReal, OverlayTerms } from '../../generated/proto/lockstep/v1/load_balancer.js'
 import { formatAddress, parseAddress, parseEndpoint } from '../../lib/address.js'
 import { withAgent } from '../agent-link.js'
+import { changeVerb, mutationOf, type ChangeOptions } from '../changing.js'
 import { call } from '../client.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { duration, parseDuration, parseSmall } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { table } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, listVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 
-interface TermOptions extends CommonOptions { readonly owner: string, readonly reason: string, readonly ttl?: number }
+interface TermOptions extends ChangeOptions { readonly owner: string, readonly reason: string, readonly ttl?: number }
 
 const kept = 'It is kept over applies and restarts until its end, and the other node of a pair has it too.'
 
@@ -24,7 +25,7 @@ export function addOverlay (vip: Command, parent: Command, cli: Cli): void {
     return exitCode.ok
   }
 
-  held(onlineVerb(vip, {
+  held(changeVerb(vip, {
     usage: 'put <name> <address>', summary: 'Put a VIP that the configuration does not have',
     about: `It forwards from its first real on: \`real put\`. ${kept}`, examples: ['vip put api 192.0.2.9 --port 443 --healthcheck tcp', 'vip put api 192.0.2.9 --port 443 --owner controller --ttl 30s']
   })
@@ -32,52 +33,52 @@ export function addOverlay (vip: Command, parent: Command, cli: Cli): void {
     .option('--group <n>', 'redundancy group', parseSmall).option('--healthcheck <name>', 'one of the configured checks').option('--sticky', 'all flows of a client address go to one real'))
     .action(action(cli, async (name: string, address: string, o: TermOptions & { readonly port?: number, readonly protocol: string, readonly mode: string, readonly group?: number, readonly healthcheck?: string, readonly sticky?: boolean }) => {
       await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.putVip, {
-        vip: { name, address, port: o.port ?? 0, protocol: o.protocol, mode: o.mode, rg: o.group ?? 0, sourceIpSticky: o.sticky ?? false, healthcheck: o.healthcheck ?? '' }, terms: termsOf(o)
+        vip: { name, address, port: o.port ?? 0, protocol: o.protocol, mode: o.mode, rg: o.group ?? 0, sourceIpSticky: o.sticky ?? false, healthcheck: o.healthcheck ?? '' }, terms: termsOf(o), ...mutationOf(cli.io, o)
       }))
       return await done(o, `${name}: put`)
     }))
-  onlineVerb(vip, { usage: 'delete <name>', summary: 'Take back a VIP that was put', about: 'With the reals and weights that were put for it.', examples: ['vip delete api', 'vip delete api --owner controller'] })
+  changeVerb(vip, { usage: 'delete <name>', summary: 'Take back a VIP that was put', about: 'With the reals and weights that were put for it.', examples: ['vip delete api', 'vip delete api --owner controller'] })
     .option('--owner <name>', 'who put it', 'operator')
     .action(action(cli, async (name: string, o: TermOptions) => {
-      await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.deleteVip, { name, owner: o.owner }))
+      await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.deleteVip, { name, owner: o.owner, ...mutationOf(cli.io, o) }))
       return await done(o, `${name}: deleted`)
     }))
 
   const real = parent.command('real').summary('servers of VIPs: put, weigh, drain').description('Servers of VIPs, changed while the agent runs.')
-  held(onlineVerb(real, {
+  held(changeVerb(real, {
     usage: 'put <vip> <reals...>', summary: 'Put reals into a VIP, instead of those that this owner put before',
     about: `A real is ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, and may end with =WEIGHT. Those of the configuration and of other owners stay. ${kept}`, examples: ['real put api 10.0.0.7 10.0.0.8=50', 'real put api [2001:db8::7]:8443 --owner controller --ttl 30s']
   }).option('--pool <name>', 'pool of the VIP, made when it is not there; default: the first', ''))
     .action(action(cli, async (name: string, reals: string[], o: TermOptions & { readonly pool: string }) => {
-      await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.putReals, { vip: name, pool: o.pool, reals: reals.map(realOf), terms: termsOf(o) }))
+      await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.putReals, { vip: name, pool: o.pool, reals: reals.map(realOf), terms: termsOf(o), ...mutationOf(cli.io, o) }))
       return await done(o, `${name}: ${reals.length} reals of ${o.owner}`)
     }))
-  onlineVerb(real, { usage: 'delete <vip>', summary: 'Take back the reals that an owner put', about: 'All of them.', examples: ['real delete api', 'real delete api --owner controller'] })
+  changeVerb(real, { usage: 'delete <vip>', summary: 'Take back the reals that an owner put', about: 'All of them.', examples: ['real delete api', 'real delete api --owner controller'] })
     .option('--owner <name>', 'who put them', 'operator')
     .action(action(cli, async (name: string, o: TermOptions) => {
-      await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.deleteReals, { vip: name, owner: o.owner }))
+      await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.deleteReals, { vip: name, owner: o.owner, ...mutationOf(cli.io, o) }))
       return await done(o, `${name}: no reals of ${o.owner}`)
     }))
-  held(onlineVerb(real, { usage: 'weight <real> <weight>', summary: 'Give a real another weight than the configured one', about: `A real is VIP/REAL, as \`vip list\` names them; 0 to 100. ${kept}`, examples: ['real weight www/one 10 --reason "new version" --ttl 1h'] }))
+  held(changeVerb(real, { usage: 'weight <real> <weight>', summary: 'Give a real another weight than the configured one', about: `A real is VIP/REAL, as \`vip list\` names them; 0 to 100. ${kept}`, examples: ['real weight www/one 10 --reason "new version" --ttl 1h'] }))
     .action(action(cli, async (which: string, weight: string, o: TermOptions) => await adjust(which, parseSmall(weight), false, o)))
-  held(onlineVerb(real, { usage: 'drain <real>', summary: 'Send a real no new flows; those that are go on', about: `A real is VIP/REAL, as \`vip list\` names them. ${kept}`, examples: ['real drain www/one --reason "kernel update"'] }))
+  held(changeVerb(real, { usage: 'drain <real>', summary: 'Send a real no new flows; those that are go on', about: `A real is VIP/REAL, as \`vip list\` names them. ${kept}`, examples: ['real drain www/one --reason "kernel update"'] }))
     .action(action(cli, async (which: string, o: TermOptions) => await adjust(which, undefined, true, o)))
-  onlineVerb(real, { usage: 'restore <real>', summary: 'The weight of a real is the configured one again, drained or not', about: 'A real is VIP/REAL.', examples: ['real restore www/one'] })
-    .action(action(cli, async (which: string, o: CommonOptions) => {
-      await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.restoreReal, split(which)))
+  changeVerb(real, { usage: 'restore <real>', summary: 'The weight of a real is the configured one again, drained or not', about: 'A real is VIP/REAL.', examples: ['real restore www/one'] })
+    .action(action(cli, async (which: string, o: ChangeOptions) => {
+      await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.restoreReal, { ...split(which), ...mutationOf(cli.io, o) }))
       return await done(o, `${which}: as configured`)
     }))
   const adjust = async (which: string, weight: number | undefined, drain: boolean, o: TermOptions): Promise<number> => {
-    await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.adjustReal, { ...split(which), weight, drain, terms: termsOf(o) }))
+    await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.adjustReal, { ...split(which), weight, drain, terms: termsOf(o), ...mutationOf(cli.io, o) }))
     return await done(o, `${which}: ${drain ? 'drained' : `weight ${weight ?? ''}`}`)
   }
 
   const overlay = parent.command('overlay').summary('what was put while the agent runs').description('What was put while the agent runs, beside the configuration.')
-  onlineVerb(overlay, { usage: 'list', summary: 'Show VIPs, reals and weights that were put, by whom, why and until when', about: kept, examples: ['overlay list', 'overlay list --json'] })
-    .action(action(cli, async (o: CommonOptions) => {
+  listVerb(overlay, { usage: 'list', summary: 'Show VIPs, reals and weights that were put, by whom, why and until when', about: kept, examples: ['overlay list', 'overlay list --json'] })
+    .action(action(cli, async (o: ListOptions) => {
       const all = await withAgent(cli.io, o, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.getOverlay, {}))
-      if (o.json === true) await cli.io.out(`${toJson(all, 2)}\n`)
-      else await cli.io.out(overlayTable(cli, all))
+      const each = Object.entries(all).flatMap(([what, list]) => (list as readonly object[]).map(one => ({ what, ...one })))
+      await printList(cli.io, o, each, () => overlayTable(cli, all), all)
       return exitCode.ok
     }))
 }

@@ -3,7 +3,8 @@ import type { Command } from 'commander'
 import { probe, probeTarget, summary, type ProbeReport, type Quantiles } from '../service-probe.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { parseCount, parseDuration, printable } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
+import { Progress } from '../progress.js'
 import { table } from '../table.js'
 import { action, offlineVerb, type Cli } from '../verb.js'
 
@@ -24,8 +25,10 @@ export function addProbe (parent: Command, cli: Cli): void {
       if (target === null) throw usageError('not a service', url, 'http://HOST/PATH, https://HOST/PATH or tcp://HOST:PORT')
       if (o.count < 1 || o.parallel < 1 || o.parallel > 1024) throw usageError('nothing to do', `--count ${o.count} --parallel ${o.parallel}`, 'a count of at least 1, and 1 to 1024 at a time')
       const { io } = cli
+      const progress = new Progress(io, 'requests')
       const answers = await probe({ target, count: o.count, intervalMs: o.interval, timeoutMs: o.timeout, parallel: o.parallel, header: o.server === 'body' ? null : o.server.toLowerCase(), verify: o.insecure !== true, signal: io.signal },
-        (_, n) => { if (o.json !== true && n % 100 === 0 && n < o.count) io.err(`${n} of ${o.count}\n`) })
+        (_, n) => { progress.show(n, o.count) })
+      progress.end()
       const report = summary(answers)
       await io.out(o.json === true ? `${toJson(report, 2)}\n` : text(cli, report))
       return report.ok === report.requests && report.requests > 0 ? exitCode.ok : exitCode.failed

@@ -4,7 +4,8 @@ import { type SessionChange } from '../../generated/proto/lockstep/v1/session.js
 import { addFilterOptions, filterMessage, type FilterOptions } from '../filter-options.js'
 import { formatEndpoint } from '../../lib/address.js'
 import { bytes, printable, protocolName, time } from '../format.js'
-import { enumWord, toJson } from '../json.js'
+import { enumWord } from '../../client/index.js'
+import { toJson } from '../../lib/json.js'
 import { action, onlineVerb, type Cli } from '../verb.js'
 import { addWatchOptions, watching, type WatchOptions } from '../watching.js'
 

@@ -2,16 +2,20 @@
 import type { Command } from 'commander'
 import { column as columnCodes } from '../../generated/codes.js'
 import type { Session } from '../../generated/proto/lockstep/v1/session.js'
+import { changeVerb, mutationOf, type ChangeOptions } from '../changing.js'
 import { call, messages } from '../client.js'
 import { withAgent } from '../agent-link.js'
 import { exitCode, usageError } from '../exit-codes.js'
 import { addFilterOptions, filterMessage, isFiltered, type FilterOptions } from '../filter-options.js'
 import { formatEndpoint } from '../../lib/address.js'
 import { bytes, duration, parseCount, protocolName } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
+import { Progress, withProgress } from '../progress.js'
 import { SessionRows, type SessionCells } from '../session-rows.js'
 import { fields, layOut, tableHead, tableRows, type LaidTable, type TableColumn } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, formatOf, jsonLines, listVerb, onlineVerb, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
+import { addExport } from './sessions-export.js'
+import { addTop } from './sessions-top.js'
 import { addWatch } from './sessions-watch.js'
 
 /** Rows a table shows unless told otherwise; more is for programs (--json, --columns). */
@@ -49,20 +53,20 @@ function translation (row: SessionCells): string {
   return parts.join(' ')
 }
 
-interface ListOptions extends CommonOptions, FilterOptions { readonly limit?: number, readonly columns?: string }
-interface DeleteOptions extends CommonOptions, FilterOptions { readonly yes?: boolean, readonly all?: boolean }
+interface SessionListOptions extends ListOptions, FilterOptions { readonly limit?: number, readonly columns?: string }
+interface DeleteOptions extends ChangeOptions, FilterOptions { readonly yes?: boolean, readonly all?: boolean }
 
 export function addSessions (parent: Command, cli: Cli): void {
   const sessions = parent.command('sessions').summary('look at and end sessions').description('Sessions of the table: one tracked flow each, both directions.')
-  addFilterOptions(onlineVerb(sessions, {
+  addFilterOptions(listVerb(sessions, {
     usage: 'list',
     summary: 'List sessions',
-    about: `A walk through the table: a session that lives all through it is listed exactly once. The table shows ${TABLE_LIMIT} rows unless --limit says otherwise (0: all); --json has no limit of its own and streams one array.`,
+    about: `A walk through the table: a session that lives all through it is listed exactly once. The table shows ${TABLE_LIMIT} rows unless --limit says otherwise (0: all); --json and --output jsonl have no limit of their own; --json streams one array.`,
     examples: ['sessions list --source 10.0.0.0/8 --phase TCP_ESTABLISHED', 'sessions list --vip web --min-idle 5m', 'sessions list --json --columns src,sport,bytes_reply | jq length']
   }))
     .option('--limit <n>', 'at most this many', parseCount)
     .option('--columns <names>', `these columns, comma separated, of: ${columnCodes.map((c) => c.name).join(' ')}`)
-    .action(action(cli, async (options: ListOptions) => await list(cli, options)))
+    .action(action(cli, async (options: SessionListOptions) => await list(cli, options)))
 
   addFilterOptions(onlineVerb(sessions, { usage: 'count', summary: 'Count sessions', examples: ['sessions count', 'sessions count --zone-in clients --protocol udp'] }))
     .action(action(cli, async (options: CommonOptions & FilterOptions) => {
@@ -78,7 +82,7 @@ export function addSessions (parent: Command, cli: Cli): void {
       return exitCode.ok
     }))
 
-  addFilterOptions(onlineVerb(sessions, {
+  addFilterOptions(changeVerb(sessions, {
     usage: 'delete',
     summary: 'End the sessions that match',
     about: 'Their next packets may open new sessions, if policy permits. Asks for --yes unless the filter is an --id.',
@@ -88,29 +92,44 @@ export function addSessions (parent: Command, cli: Cli): void {
     .option('--all', 'every session')
     .action(action(cli, async (options: DeleteOptions) => await remove(cli, options)))
 
+  addTop(sessions, cli)
+  addExport(sessions, cli)
   addWatch(sessions, cli)
 }
 
-async function list ({ io }: Cli, options: ListOptions): Promise<number> {
+async function list ({ io }: Cli, options: SessionListOptions): Promise<number> {
+  const format = formatOf(options)
   const chosen = options.columns?.split(',').map((c) => c.trim()).filter((c) => c !== '')
-  const columns = chosen ?? (options.json === true ? columnCodes.map((c) => c.name) : tableNeeds)
-  const limit = options.limit ?? (options.json === true ? 0 : TABLE_LIMIT)
+  const columns = chosen ?? (format === 'table' ? tableNeeds : columnCodes.map((c) => c.name))
+  const limit = options.limit ?? (format === 'table' ? TABLE_LIMIT : 0)
   return await withAgent(io, options, async ({ sessions }) => {
     const stream = messages(sessions.list({ filter: filterMessage(options), columns, limit: BigInt(limit), batchRows: 0, withNames: true }), io.signal)
     const rows = new SessionRows()
-    const sink = options.json === true ? new JsonSink(io.out) : new TableSink(io, chosen === undefined ? sessionTable : plainTable(chosen))
+    const sink = format === 'json' ? new JsonSink(io.out) : format === 'jsonl' ? new LineSink(io.out) : new TableSink(io, chosen === undefined ? sessionTable : plainTable(chosen))
+    // A table on a terminal tells by itself how far it is.
+    const progress = new Progress(io, 'sessions')
+    const tells = progress.seen && io.width === null
+    const counted = tells ? await call(sessions, sessions.count, { filter: filterMessage(options) }).then(({ count }) => Number(count), () => null) : null
+    const total = counted === null ? null : limit === 0 ? counted : Math.min(limit, counted)
+    let listed = 0
     let truncated = false
-    for await (const batch of stream) {
-      truncated = batch.truncated
-      let chunk: SessionCells[] = []
-      for (const row of rows.rows(batch)) {
-        chunk.push(row)
-        if (chunk.length === CHUNK_ROWS) { await sink.rows(chunk); chunk = [] }
+    try {
+      for await (const batch of stream) {
+        truncated = batch.truncated
+        let chunk: SessionCells[] = []
+        for (const row of rows.rows(batch)) {
+          chunk.push(row)
+          if (chunk.length === CHUNK_ROWS) { await sink.rows(chunk); chunk = [] }
+        }
+        if (chunk.length > 0) await sink.rows(chunk)
+        listed += batch.rows
+        if (tells) progress.show(listed, total)
       }
-      if (chunk.length > 0) await sink.rows(chunk)
+    } finally {
+      progress.end()
     }
     await sink.end()
-    if (truncated && options.json !== true) io.err(`the first ${limit} are shown; --limit 0 shows all, filters show fewer\n`)
+    if (truncated && format === 'table') io.err(`the first ${limit} are shown; --limit 0 shows all, filters show fewer\n`)
     return exitCode.ok
   })
 }
@@ -139,6 +158,13 @@ class JsonSink implements Sink {
   async end (): Promise<void> { await this.#out(this.#first ? '[]\n' : '\n]\n') }
 }
 
+/** An object a line. */
+class LineSink implements Sink {
+  constructor (readonly out: (text: string) => Promise<void>) {}
+  async rows (rows: readonly SessionCells[]): Promise<void> { await this.out(jsonLines(rows)) }
+  async end (): Promise<void> { /* every line is whole */ }
+}
+
 /** Widths come from the first chunk. */
 class TableSink implements Sink {
   readonly #io: Cli['io']
@@ -163,12 +189,15 @@ async function remove ({ io }: Cli, options: DeleteOptions): Promise<number> {
   if (!isFiltered(filter) && options.all !== true) throw usageError('which sessions?', 'no filter', 'a filter such as --id or --source, or --all')
   if (isFiltered(filter) && options.all === true) throw usageError('--all and a filter exclude each other', '--all with a filter', 'one of them')
   return await withAgent(io, options, async ({ sessions }) => {
-    if (filter.id === '' && options.yes !== true) {
+    if (filter.id === '' && options.yes !== true && options.dryRun !== true) {
       const { count } = await call(sessions, sessions.count, { filter })
       io.err(`this ends ${count} ${count === 1n ? 'session' : 'sessions'}; repeat with --yes to do it\n`)
       return exitCode.failed
     }
-    const done = await call(sessions, sessions.delete, { filter, all: options.all === true }, { signal: io.signal, deadlineMs: 300_000 })
+    const left = async (): Promise<number> => Number((await call(sessions, sessions.count, { filter })).count)
+    const before = io.errTerminal ? await left() : 0
+    const done = await withProgress(io, 'ending sessions', async () => await call(sessions, sessions.delete, { filter, all: options.all === true, ...mutationOf(io, options) }, { signal: io.signal, deadlineMs: 300_000 }),
+      async () => [Math.max(0, before - await left()), before])
     await io.out(options.json === true ? `${toJson(done)}\n` : `${done.deleted} of ${done.matched} matching sessions ended\n`)
     return filter.id !== '' && done.matched === 0n ? exitCode.notFound : exitCode.ok
   })

@@ -1,19 +1,20 @@
 /** counters, flood, nat, table verify: what the dataplane counts, and whether its table is sound. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import type { CounterBlock, NatAddressUsage, TelemetrySnapshotResponse } from '../../generated/proto/lockstep/v1/telemetry.js'
 import { call, type AgentConnection } from '../client.js'
 import { withAgent } from '../agent-link.js'
 import { exitCode } from '../exit-codes.js'
 import { parseWait } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
+import { withProgress } from '../progress.js'
 import { fields, table, type TableColumn } from '../table.js'
-import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
+import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 
-interface CounterOptions extends CommonOptions { readonly zeros?: boolean, readonly rate?: number }
+interface CounterOptions extends ListOptions { readonly zeros?: boolean, readonly rate?: number }
 
 export function addTelemetry (parent: Command, cli: Cli): void {
-  onlineVerb(parent, {
+  listVerb(parent, {
     usage: 'counters [blocks...]',
     summary: 'Show counters with names',
     about: 'Blocks: global drops zone_in zone_out zone_drops screens iface_rx iface_tx policy vip real; none means all. Rows that never counted are left out unless --zeros. Units: packets, and bytes of layer 3 (the IP packet, as sessions count them), but of whole frames in iface_rx, iface_tx and rx_bytes, tx_bytes of global.',
@@ -23,15 +24,11 @@ export function addTelemetry (parent: Command, cli: Cli): void {
     .option('--rate <duration>', 'read twice and show the change a second', parseWait)
     .action(action(cli, async (blocks: string[], options: CounterOptions) => await counters(cli, blocks, options)))
 
-  onlineVerb(parent, { usage: 'flood [zone]', summary: 'Show what the screens of a zone stopped and see now', about: 'RATE is what a screen saw in the current second, stopped or not: the configured limit is compared with it.', examples: ['flood', 'flood clients --json'] })
-    .action(action(cli, async (zone: string | undefined, options: CommonOptions) => {
+  listVerb(parent, { usage: 'flood [zone]', summary: 'Show what the screens of a zone stopped and see now', about: 'RATE is what a screen saw in the current second, stopped or not: the configured limit is compared with it.', examples: ['flood', 'flood clients --json'] })
+    .action(action(cli, async (zone: string | undefined, options: ListOptions) => {
       const { zones } = await withAgent(cli.io, options, async ({ telemetry }) => await call(telemetry, telemetry.floodCounters, { zone: zone ?? '' }))
-      if (options.json === true) {
-        await cli.io.out(`${toJson(zones, 2)}\n`)
-        return exitCode.ok
-      }
       const rows = zones.flatMap((z) => z.counters.map((c) => ({ zone: z.zone, ...c })))
-      await cli.io.out(rows.length === 0
+      await printList(cli.io, options, zones, () => rows.length === 0
         ? 'no zone is configured\n'
         : table<(typeof rows)[number]>([
           { title: 'ZONE', value: (r) => r.zone }, { title: 'SCREEN', value: (r) => r.screen },
@@ -40,17 +37,24 @@ export function addTelemetry (parent: Command, cli: Cli): void {
       return exitCode.ok
     }))
 
-  onlineVerb(parent, {
+  listVerb(parent, {
     usage: 'nat [pool]',
     summary: 'Show how full NAT pools are, address by address',
     about: 'PORTS is how many ports of an address one destination can see. A port serves many destinations at once, so USED, the sessions in percent of the ports, may pass 100: FAILED says whether flows were refused. Walks the table once.',
     examples: ['nat', 'nat internet', 'nat --json']
-  }).action(action(cli, async (pool: string | undefined, options: CommonOptions) => {
+  }).action(action(cli, async (pool: string | undefined, options: ListOptions) => {
     const { addresses } = await withAgent(cli.io, options, async ({ telemetry }) => await call(telemetry, telemetry.natUsage, { pool: pool ?? '' }))
-    if (options.json === true) await cli.io.out(`${toJson(addresses, 2)}\n`)
-    else await cli.io.out(addresses.length === 0 ? 'no NAT pool is configured\n' : table<NatAddressUsage>(natTable, addresses, cli.io))
+    await printList(cli.io, options, addresses, () => addresses.length === 0 ? 'no NAT pool is configured\n' : table<NatAddressUsage>(natTable, addresses, cli.io))
     return exitCode.ok
   }))
+
+  onlineVerb(parent, { usage: 'metrics', summary: 'Print what Prometheus reads', about: 'The page that the gateway serves as /metrics, for when none runs.', examples: ['metrics | grep lockstep_sessions', 'metrics --names maglev'] })
+    .addOption(new Option('--names <whose>', 'whose names load balancing has (default: ours)').choices(['maglev']))
+    .action(action(cli, async (options: CommonOptions & { readonly names?: string }) => {
+      const { text } = await withAgent(cli.io, options, async ({ telemetry }) => await call(telemetry, telemetry.metrics, { names: options.names ?? '' }))
+      await cli.io.out(options.json === true ? `${toJson({ text })}\n` : text)
+      return exitCode.ok
+    }))
 
   const tableVerb = parent.command('table').summary('the session table itself').description('The session table as a data structure.')
   onlineVerb(tableVerb, {
@@ -81,12 +85,9 @@ async function counters ({ io }: Cli, blocks: readonly string[], options: Counte
     await sleep(rate, undefined, { signal: io.signal })
     return perSecond(first, await read(agent))
   })
-  if (options.json === true) {
-    await io.out(`${toJson({ ...reading, perSecond: rate !== undefined }, 2)}\n`)
-    return exitCode.ok
-  }
   const parts = reading.blocks.filter((b) => b.rows.length > 0).map((b) => `${b.name}${rate === undefined ? '' : ', a second'}\n${blockTable(b, io)}`)
-  await io.out(parts.length === 0 ? 'nothing counted yet\n' : parts.join('\n'))
+  const rows = reading.blocks.flatMap((b) => b.rows.map((r) => ({ block: b.name, id: r.id, name: r.name, ...Object.fromEntries(b.fields.map((field, i) => [field, r.values[i] ?? 0n])) })))
+  await printList(io, options, rows, () => parts.length === 0 ? 'nothing counted yet\n' : parts.join('\n'), { ...reading, perSecond: rate !== undefined })
   return exitCode.ok
 }
 
@@ -114,7 +115,7 @@ function perSecond (before: TelemetrySnapshotResponse, after: TelemetrySnapshotR
 }
 
 async function verify ({ io }: Cli, options: CommonOptions): Promise<number> {
-  const r = await withAgent(io, options, async ({ sessions }) => await call(sessions, sessions.verify, {}, { deadlineMs: 120_000, signal: io.signal }))
+  const r = await withProgress(io, 'checking every slot', async () => await withAgent(io, options, async ({ sessions }) => await call(sessions, sessions.verify, {}, { deadlineMs: 120_000, signal: io.signal })))
   if (options.json === true) await io.out(`${toJson(r, 2)}\n`)
   else {
     await io.out(fields([

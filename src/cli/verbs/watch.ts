@@ -1,33 +1,37 @@
 /** `lockstep watch KIND`: objects as they are, then what changes, over restarts of the agent. */
-import { credentials } from '@grpc/grpc-js'
 import { Argument, type Command } from 'commander'
-import { kindNames, ObjectsConnection, plainObject, Watch, WatchRefused, type Change, type Kind, type ObjectOf, type PlainOf } from '../../client/index.js'
+import { kindNames, plainObject, Watch, WatchRefused, type Change, type Kind, type ObjectOf, type Open, type PlainOf } from '../../client/index.js'
 import { LockstepError } from '../../contract/errors.js'
-import { socketPathOf, withAgent } from '../agent-link.js'
-import { call, socketTarget } from '../client.js'
+import { withAgent, withObjects } from '../agent-link.js'
+import { call } from '../client.js'
 import { exitCode } from '../exit-codes.js'
 import { count, printable, time } from '../format.js'
-import { toJson } from '../json.js'
+import { toJson } from '../../lib/json.js'
 import { action, onlineVerb, type Cli } from '../verb.js'
-import { addWatchOptions, type WatchOptions } from '../watching.js'
+import { view } from '../view/view.js'
+import { addWatchOptions, viewOption, type WatchOptions } from '../watching.js'
 
 export function addWatch (parent: Command, cli: Cli): void {
   addWatchOptions(onlineVerb(parent, {
     usage: 'watch',
     summary: 'Show objects, then every change of them',
-    about: `Kinds: ${kindNames.join(', ')}. First all there are (+), then what is new (+), changed (~) or gone (-). Goes on when the agent restarts, and shows what changed meanwhile. --json prints one object a line. Ends with Ctrl-C.`,
-    examples: ['watch vip', 'watch target web/192.0.2.7:80', 'watch group --json --for 1m']
+    about: `Kinds: ${kindNames.join(', ')}. First all there are (+), then what is new (+), changed (~) or gone (-). Goes on when the agent restarts, and shows what changed meanwhile. --json prints one object a line. Ends with Ctrl-C. --view: a table on the whole terminal instead, redrawn in place.`,
+    examples: ['watch vip', 'watch target web/192.0.2.7:80', 'watch group --json --for 1m', 'watch target --view']
   }).addArgument(new Argument('<kind>', 'of objects').choices(kindNames)).argument('[keys...]', 'these only, at most 1000'), 'changes')
-    .action(action(cli, async (kind: Kind, keys: readonly string[], options: WatchOptions) => {
-      return await watch(cli, kind, keys, options)
+    .addOption(viewOption())
+    .action(action(cli, async (kind: Kind, keys: readonly string[], options: WatchOptions & { readonly view?: boolean }) => {
+      return options.view === true ? await view(cli.io, options, { title: `watch ${kind}`, kinds: [kind], keys }) : await watch(cli, kind, keys, options)
     }))
 }
 
-async function watch<K extends Kind> ({ io }: Cli, kind: K, keys: readonly string[], options: WatchOptions): Promise<number> {
-  await withAgent(io, options, async ({ agent }) => await call(agent, agent.getInfo, {})) // an agent that is not there at the beginning is an error; later it is waited for
-  const objects = new ObjectsConnection({ address: socketTarget(await socketPathOf(io, options)), credentials: credentials.createInsecure() })
+async function watch<K extends Kind> (cli: Cli, kind: K, keys: readonly string[], options: WatchOptions): Promise<number> {
+  await withAgent(cli.io, options, async ({ agent }) => await call(agent, agent.getInfo, {})) // an agent that is not there at the beginning is an error; later it is waited for
+  return await withObjects(cli.io, options, async (objects) => await changes(cli, objects.open(kind, keys), kind, options))
+}
+
+async function changes<K extends Kind> ({ io }: Cli, open: Open<ObjectOf<K>>, kind: K, options: WatchOptions): Promise<number> {
   const over = options.for === undefined ? io.signal : AbortSignal.any([io.signal, AbortSignal.timeout(options.for)])
-  const batches = new Watch(objects.open(kind, keys), { signal: over })
+  const batches = new Watch(open, { signal: over })
   let left = options.count ?? Infinity
   let problem = ''
   const timer = setInterval(() => {
@@ -52,7 +56,6 @@ async function watch<K extends Kind> ({ io }: Cli, kind: K, keys: readonly strin
   } finally {
     clearInterval(timer)
     await batches.return()
-    objects.close()
   }
 }
 

@@ -37,6 +37,7 @@ export function buildAgent (b: Build, raw: RawConfig, host: HostDefaults, groups
       grpc: listener(b, '/agent/gateway/grpc', agent.gateway?.grpc, '127.0.0.1:50461'),
       metrics: listener(b, '/agent/gateway/metrics', agent.gateway?.metrics, '127.0.0.1:9461'),
     },
+    tracing: agent.tracing === undefined ? null : { endpoint: collector(b, '/agent/tracing/endpoint', agent.tracing.endpoint, agent.tracing.plain ?? false), sample: agent.tracing.sample ?? 1 },
   }
 }
 
@@ -124,6 +125,16 @@ function listener (b: Build, path: string, value: string | null | undefined, fal
   if (match === null || Number(match[3]) > 65535 || (host !== 'localhost' && parseAddress(host) === null)) {
     b.issue(path, 'LS_C_VALUE', 'not a listen address', text, 'address:port like 127.0.0.1:9461 or [::]:9461, or null')
   }
+  return text
+}
+
+/** Of a collector. */
+function collector (b: Build, path: string, text: string, plain: boolean): string {
+  const url = URL.canParse(text) ? new URL(text) : null
+  const loopback = url !== null && (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname))
+  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') b.issue(path, 'LS_C_VALUE', 'not the URL of a collector', text, 'a URL like http://127.0.0.1:4318')
+  else if (url.username !== '' || url.password !== '') b.issue(path, 'LS_C_VALUE', 'a URL here must not have a password', url.host, 'no user and no password: let a collector on this host have them')
+  else if (url.protocol === 'http:' && !loopback && !plain) b.issue(path, 'LS_C_VALUE', 'plain http is for loopback', text, 'https, a collector on 127.0.0.1 or [::1], or plain: true')
   return text
 }
 

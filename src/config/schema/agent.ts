@@ -51,6 +51,11 @@ const settings = {
     grpc: { type: ['string', 'null'], default: '127.0.0.1:50461', description: 'Operator API over TCP, host:port; null = closed.' },
     metrics: { type: ['string', 'null'], default: '127.0.0.1:9461', description: 'Prometheus metrics over HTTP, host:port; null = closed.' },
   }),
+  tracing: object('Traces of control operations (OpenTelemetry): calls that may change something, applies and their phases, changes of backend, moves, repairs. Default: nothing is traced.', {
+    endpoint: text('Base URL of a collector, OTLP over HTTP in JSON; spans go to `/v1/traces` below it. http is for loopback, beyond it https.', { examples: ['http://127.0.0.1:4318'] }),
+    sample: { type: 'number', minimum: 0, maximum: 1, default: 1, description: 'Share of the operations that begin here; what a caller traces (`traceparent` in its metadata) is traced as it says.' },
+    plain: flag('Permit http beyond loopback: whoever is on the way reads names, and reasons of errors.', false),
+  }, ['endpoint']),
 }
 export const agent = object('The daemon itself.', {
   node: { ...name('Name of this host in a pair or fleet; selects its entry under `nodes`. Default: the host name. `--node` wins.'), examples: ['edge-1'] },

@@ -16,9 +16,13 @@ const PROGRESS_MS = 15_000
 /** A stream ends after so long, give or take a quarter, so that load moves and what is forgotten goes. */
 const AGE_MS = 20 * 60_000
 
+type WatchBeginName = BeginReason | 'resumed'
+export type OnBegin = (kind: string, begin: WatchBeginName) => void
+
 export interface ObjectsTimes { readonly progressMs: number, readonly ageMs: number }
 
-export function objectsImplementation (sources: Sources, subscribers: Subscribers, onBug: OnBug, times: ObjectsTimes = { progressMs: PROGRESS_MS, ageMs: AGE_MS }): UntypedServiceImplementation {
+/** `onBegin`: a watch began. */
+export function objectsImplementation (sources: Sources, subscribers: Subscribers, onBug: OnBug, onBegin: OnBegin = () => {}, times: ObjectsTimes = { progressMs: PROGRESS_MS, ageMs: AGE_MS }): UntypedServiceImplementation {
   const seats = new Seats('watchers of objects', WATCHERS_MAX)
   return {
     watch: streaming<ObjectsWatchRequest, ObjectMessages>(onBug, async (request, context) => {
@@ -28,7 +32,7 @@ export function objectsImplementation (sources: Sources, subscribers: Subscriber
       await seats.hold(async () => {
         const { collection, release } = await source.hold()
         try {
-          await serve(collection, request, context, subscribers, times)
+          await serve(collection, request, context, subscribers, (begin) => { onBegin(ObjectKind[request.kind].replace('OBJECT_KIND_', '').toLowerCase(), begin) }, times)
         } finally {
           release()
         }
@@ -37,7 +41,7 @@ export function objectsImplementation (sources: Sources, subscribers: Subscriber
   }
 }
 
-async function serve (collection: ConstructorParameters<typeof Subscription<Watched>>[0], { kind, keys, token }: ObjectsWatchRequest, { signal, send, caller }: StreamContext<ObjectMessages>, subscribers: Subscribers, { progressMs, ageMs }: ObjectsTimes): Promise<void> {
+async function serve (collection: ConstructorParameters<typeof Subscription<Watched>>[0], { kind, keys, token }: ObjectsWatchRequest, { signal, send, caller }: StreamContext<ObjectMessages>, subscribers: Subscribers, onBegin: (begin: WatchBeginName) => void, { progressMs, ageMs }: ObjectsTimes): Promise<void> {
   let wake: () => void = () => undefined
   const sorted = [...new Set(keys)].sort()
   const of = new Subscription(collection, { keys: sorted.length === 0 ? null : new Set(sorted), scope: JSON.stringify([kind, sorted]), token, onPending: () => { wake() } })
@@ -50,6 +54,10 @@ async function serve (collection: ConstructorParameters<typeof Subscription<Watc
     while (performance.now() < until) {
       signal.throwIfAborted()
       const steps = of.cut()
+      for (const step of steps) {
+        if (step.kind === 'begin') onBegin(step.reason)
+        else if (step.kind === 'hello' && step.resumed) onBegin('resumed')
+      }
       if (steps.length === 0) {
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, progressMs)

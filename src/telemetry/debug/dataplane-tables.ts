@@ -6,12 +6,13 @@ import type { SessionColumns, SessionFilter, SessionRow } from '../../contract/s
 import { column as columnCodes, phase } from '../../generated/codes.js'
 import { formatAddress, parseAddress, parsePrefix } from '../../lib/address.js'
 import { blockRows, counterBlocks } from '../counter-blocks.js'
-import type { NatUsageReader } from '../nat-usage.js'
+import type { NatUsage } from '../../contract/dataplane.js'
+import type { TableWalk } from '../table-walk.js'
 import { debugTable, link } from './table.js'
 
 const NAT_AGE_MS = 1000
 
-export function dataplaneTables (services: Pick<AgentServices, 'dataplane' | 'names' | 'info'>, nat: Pick<NatUsageReader, 'read'>): readonly DebugTable[] {
+export function dataplaneTables (services: Pick<AgentServices, 'dataplane' | 'names' | 'info'>, nat: Pick<TableWalk<readonly NatUsage[]>, 'read'>): readonly DebugTable[] {
   const { names } = services
   return [
     debugTable<LinkInfo>({
@@ -33,12 +34,12 @@ export function dataplaneTables (services: Pick<AgentServices, 'dataplane' | 'na
         return counterBlocks.flatMap(shape => blockRows(snapshot, shape, names, 'counted').flatMap(({ name, text, values }) => values.flatMap((value, i) => value === 0 ? [] : [{ block: shape.name, kind: shape.kind, name, field: shape.fields[i] ?? '', value, text }])))
       }
     }),
-    debugTable<Awaited<ReturnType<NatUsageReader['read']>>['rows'][number]>({
+    debugTable<NatUsage>({
       name: 'nat-pools', group: 'dataplane', about: 'An address of a NAT pool, and how much of it is in use', source: 'gRPC thread, a walk of the session table at most once a second',
       columns: {
         address: ['address', r => r.address], pool: ['link', r => link('names', `pool/${names.name('pool', r.pool)}`), 'names'], ports: ['number', r => r.ports], 'in-use': ['number', r => r.inUse], created: ['number', r => r.created], failed: ['number', r => r.failed]
       },
-      read: async () => (await nat.read(NAT_AGE_MS)).rows, tone: ({ failed }) => failed > 0 ? 'warn' : ''
+      read: async () => (await nat.read(NAT_AGE_MS))?.value ?? [], tone: ({ failed }) => failed > 0 ? 'warn' : ''
     }),
     sessionTable(services)
   ]

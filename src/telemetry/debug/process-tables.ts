@@ -19,7 +19,7 @@ export function memoryTable (name: string, thread: string, whole: boolean): Debu
 }
 
 /** A thread of the agent and the channel to it. */
-export interface ThreadStatus {
+export interface ThreadRow {
   readonly name: string
   readonly state: 'running' | 'starting again' | 'idle' | 'gone'
   /** Unix ms. */
@@ -33,7 +33,7 @@ export interface ThreadStatus {
   readonly detail: string
 }
 
-export const threadTable = (threads: () => readonly ThreadStatus[]): DebugTable => debugTable<ThreadStatus>({
+export const threadTable = (threads: () => readonly ThreadRow[]): DebugTable => debugTable<ThreadRow>({
   name: 'threads', group: 'process', about: 'A thread of the agent that runs JavaScript, and the channel between it and the main thread', source: 'main thread',
   columns: {
     name: ['text', r => r.name], state: ['text', r => r.state], since: ['time', r => r.since], 'busy-pct': ['number', r => r.busy === null ? null : Math.round(r.busy * 1000) / 10], restarts: ['number', r => r.restarts], 'under-way': ['number', r => r.underWay], most: ['number', r => r.most], detail: ['text', r => r.detail]

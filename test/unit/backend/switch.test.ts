@@ -51,14 +51,14 @@ function program (journal: string[], broken: readonly string[]): Program {
 
 interface Ran { readonly journal: string[], readonly lines: Array<{ level: string } & Record<string, unknown>>, readonly error: unknown, readonly watch: SwitchWatch }
 
-async function run (broken: readonly string[] = [], d = kernelOnly, programmed = false, force = false): Promise<Ran> {
+async function run (broken: readonly string[] = [], d = kernelOnly, programmed = false, force = false, dryRun = false): Promise<Ran> {
   const journal: string[] = []
   const lines: Ran['lines'] = []
   const line = (level: string) => (fields: object) => { lines.push({ level, ...fields }) }
   const watch = new SwitchWatch({ info: line('info'), warn: line('warn'), error: line('error') })
   const ports = d.ports.map((port, i): OpenPort => ({ port, device: i + 1, mac: '', mtu: 1500, ifindex: i + 2, spec: {} as OpenPort['spec'] }))
   const error: unknown = await switchForwarder({
-    from: forwarder('userspace', journal, broken), to: { ...forwarder('ebpf', journal, broken, false), program: programmed ? program(journal, broken) : null }, desired: d, ports, facts: {}, weight: () => 100, sessions: () => 7, force, tell: (e: SwitchEvent) => { watch.tell(e) }
+    from: forwarder('userspace', journal, broken), to: { ...forwarder('ebpf', journal, broken, false), program: programmed ? program(journal, broken) : null }, desired: d, ports, facts: {}, weight: () => 100, sessions: () => 7, force, dryRun, tell: (e: SwitchEvent) => { watch.tell(e) }
   }).then(() => null, (e: unknown) => e)
   return { journal, lines, error, watch }
 }
@@ -95,6 +95,13 @@ t.test('forced: a port that nobody could open is not given up, but for a datapla
   t.match(lines[0], { event: 'switch_begin', lost: [{ capability: 'ports_tap', reason: 'kernel interfaces only', needed: ['/interfaces/wan/port'] }] })
   t.match(lines.at(-1), { level: 'warn', event: 'switch_end', lost: 1 })
   t.match(watch.tally, { done: 1, forced: 1, refused: 0 })
+})
+
+t.test('tried only: what would be lost or why it is refused; nothing is touched or told', async (t) => {
+  const refused = await run([], withTap, false, false, true)
+  t.match(refused, { error: { code: 'LS_B_SWITCH_LOSES' }, journal: [], lines: [] })
+  t.match(await run([], withTap, true, true, true), { error: null, journal: [], lines: [] })
+  t.match(await run([], kernelOnly, false, false, true), { error: null, journal: [], lines: [] })
 })
 
 t.test('sessions of a table mean nothing to a dataplane that has its own, whichever way', async (t) => {

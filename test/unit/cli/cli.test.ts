@@ -1,9 +1,10 @@
 /** The verbs against an agent with fabricated sessions: output for people and programs, exit codes. */
 import { execFile, spawn } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { tableFromIPC } from 'apache-arrow'
 import t, { type Test } from 'tap'
 import { LockstepError } from '../../../src/contract/errors.js'
 import { fakeId, fakeRecords } from '../rpc/fake-sessions.js'
@@ -48,6 +49,32 @@ t.test('sessions list: a terminal decides which columns fit, a pipe gets all', a
   }
   t.notMatch((await cli('sessions list', { width: 100 })).out, / ID\n/)
   t.match((await cli('sessions list')).out, / ID\n/)
+})
+
+t.test('--dry-run: what would be, said to be a trial; --expect: not under another generation', async (t) => {
+  const { cli, agent } = await withCli(t, 100)
+  t.match(await cli('sessions delete --protocol udp --dry-run'), { code: 0, out: '0 of 25 matching sessions ended\n', err: /dry run: nothing is changed/ })
+  t.equal(agent.sessions.deleted.size, 0)
+  t.match(await cli('cluster hold --all --dry-run --json'), { code: 0, out: /"done"/ })
+  t.same(agent.cluster.calls, [])
+  t.match(await cli('cluster hold --all --expect 99'), { code: 1, err: /another generation is running.*generation 1, expected generation 99/s })
+  t.match(await cli('cluster hold --all --expect 1 --request-id a'), { code: 0 })
+  t.match(await cli('cluster hold --all --expect 1 --request-id a'), { code: 0 })
+  t.equal(agent.cluster.calls.length, 1)
+})
+
+t.test('sessions export: a file that is whole or not there; sessions top: who moves', async (t) => {
+  const { cli, json } = await withCli(t, 3000)
+  const file = join(temporaryDirectory(t), 'sessions.arrows')
+  t.match(await cli(`sessions export ${file} --vip web --columns src,vip`), { code: 0, out: '', err: new RegExp(`B to ${file}`) })
+  const table = tableFromIPC(readFileSync(file))
+  t.same([table.numRows, table.get(0)?.toJSON()], [1000, { src: '10.0.0.1', vip: 'web' }])
+  t.match(await cli(`sessions export ${file} --columns colour`), { code: 1, err: /no such column/ })
+  t.equal(tableFromIPC(readFileSync(file)).numRows, 1000, 'what was there stays')
+  t.same(readdirSync(dirname(file)), ['sessions.arrows'])
+  t.match(await cli('sessions export /nonexistent/x'), { code: 1, err: /cannot be written.*ENOENT/s })
+  t.match(await cli('sessions top --window 100ms'), { code: 0, out: 'nothing moved\nall: 0 packets/s, 0bit/s\n' })
+  t.match(await json('sessions top --window 100ms --by packets'), { sessions: [], packetsPerS: 0 })
 })
 
 t.test('sessions list --json: one array, every column, names for ids', async (t) => {

@@ -45,7 +45,7 @@ t.test('status: a peer that was never heard, a move under way, no stream', async
   const [group] = pairStatus.groups
   const alone = {
     ...pairStatus, rings: null, peers: [{ node: 'edge-2', liveness: 'unseen' as const, paths: [], agent: null, generation: null, bootId: null }],
-    sync: { ...pairStatus.sync, state: 'refused' as const, refusal: 'other ids', path: null, lagMs: null, lag: { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 }, received: {} },
+    sync: { ...pairStatus.sync, state: 'refused' as const, refusal: 'other ids', path: null, lagMs: null, lag: { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0, counts: [], sumMs: 0 }, received: {} },
     groups: group === undefined ? [] : [{ ...group, role: 'yield' as const, owner: null, peer: null, move: { id: 'm1', peer: 'edge-2', phase: 'final' } }]
   }
   t.equal(statusText(statusMessage(alone), style, startedAt), `\

@@ -3,7 +3,8 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import { address, bytes, count, duration, parseDuration } from '../../../src/cli/format.js'
 import { formatAddress, formatEndpoint, parseEndpoint } from '../../../src/lib/address.js'
-import { enumWord, toJson } from '../../../src/cli/json.js'
+import { enumWord } from '../../../src/client/index.js'
+import { toJson } from '../../../src/lib/json.js'
 import { layOut, table } from '../../../src/cli/table.js'
 
 t.test('durations both ways', async (t) => {

@@ -7,9 +7,9 @@ import type { CliIo } from '../../../src/cli/io.js'
 import { startRpcServer } from '../../../src/rpc/server.js'
 import { createFakeAgent } from '../rpc/fake-agent.js'
 import { temporaryDirectory, until, withServer } from '../rpc/with-server.js'
+import { testIo } from './run-cli.js'
 
-const io = (signal: AbortSignal, errors: string[] = []): CliIo =>
-  ({ out: async () => undefined, err: (text) => { errors.push(text) }, env: {}, width: null, color: false, errColor: false, stdin: async () => '', signal })
+const io = (signal: AbortSignal, errors: string[] = []): CliIo => testIo({ signal }, { out: async () => undefined, err: (text) => { errors.push(text) } })
 const never = new AbortController().signal
 
 t.test('flags win one by one; what is closed in the file is off', async t => {

@@ -1,4 +1,5 @@
 /** The command line in this process, with captured streams. */
+import { Readable } from 'node:stream'
 import type { CliIo } from '../../../src/cli/io.js'
 import { cliMain } from '../../../src/cli/program.js'
 
@@ -10,21 +11,20 @@ export interface CliSetup {
   readonly color?: boolean
   readonly stdin?: string
   readonly signal?: AbortSignal
+  /** Standard error is a terminal. */
+  readonly errTerminal?: boolean
 }
 
-export async function runCli (argv: readonly string[], { env = {}, width = null, color = false, stdin = '', signal = new AbortController().signal }: CliSetup = {}): Promise<CliResult> {
+/** Of a process without a terminal. */
+export function testIo ({ env = {}, width = null, color = false, stdin = '', signal = new AbortController().signal, errTerminal = false }: CliSetup, streams: Pick<CliIo, 'out' | 'err'>): CliIo {
+  return {
+    ...streams, env: { PATH: '', ...env }, width, color, errColor: color, errTerminal, stdin: async () => stdin, input: Readable.from(stdin === '' ? [] : [stdin]), terminal: null, signal, onInterrupt: () => () => { /* nobody presses Ctrl-C */ }
+  }
+}
+
+export async function runCli (argv: readonly string[], setup: CliSetup = {}): Promise<CliResult> {
   let out = ''
   let err = ''
-  const io: CliIo = {
-    out: async (text) => { out += text },
-    err: (text) => { err += text },
-    env: { PATH: '', ...env },
-    width,
-    color,
-    errColor: color,
-    stdin: async () => stdin,
-    signal
-  }
-  const code = await cliMain(argv, io)
+  const code = await cliMain(argv, testIo(setup, { out: async (text) => { out += text }, err: (text) => { err += text } }))
   return { code, out, err }
 }

@@ -29,6 +29,13 @@ const cases: Case[] = [
   { what: 'a capacity that is too large', yaml: 'agent: {table: {capacity: 64M}}\n', path: '/agent/table/capacity', code: 'LS_C_VALUE' },
   { what: 'a relative state directory', yaml: 'agent: {state-dir: here}\n', path: '/agent/state-dir', code: 'LS_C_VALUE', says: /absolute/ },
   { what: 'a listen address without port', yaml: 'agent: {gateway: {grpc: localhost}}\n', path: '/agent/gateway/grpc', code: 'LS_C_VALUE' },
+  { what: 'a collector without a URL', yaml: 'agent: {tracing: {endpoint: "127.0.0.1:4318"}}\n', path: '/agent/tracing/endpoint', code: 'LS_C_VALUE', says: /not the URL of a collector/, line: 1 },
+  { what: 'a collector of another protocol', yaml: 'agent: {tracing: {endpoint: "grpc://127.0.0.1:4317"}}\n', path: '/agent/tracing/endpoint', code: 'LS_C_VALUE', says: /not the URL of a collector/ },
+  { what: 'plain http to a collector elsewhere', yaml: 'agent: {tracing: {endpoint: "http://192.0.2.7:4318"}}\n', path: '/agent/tracing/endpoint', code: 'LS_C_VALUE', says: /plain http is for loopback/ },
+  { what: 'a name that only looks like loopback', yaml: 'agent: {tracing: {endpoint: "http://127.0.0.1.example.net:4318"}}\n', path: '/agent/tracing/endpoint', code: 'LS_C_VALUE', says: /plain http is for loopback/ },
+  { what: 'a password in a URL', yaml: 'agent: {tracing: {endpoint: "https://user:secret@example.net"}}\n', path: '/agent/tracing/endpoint', code: 'LS_C_VALUE', says: /must not have a password: found "example\.net"/ },
+  { what: 'tracing without a collector', yaml: 'agent: {tracing: {sample: 0.5}}\n', path: '/agent/tracing', code: 'LS_C_REQUIRED' },
+  { what: 'more than all samples', yaml: 'agent: {tracing: {endpoint: "http://127.0.0.1:4318", sample: 2}}\n', path: '/agent/tracing/sample', code: 'LS_C_VALUE' },
   { what: 'a timeout without a unit that exists', yaml: 'timeouts: {udp-new: 5 weeks}\n', path: '/timeouts/udp-new', code: 'LS_C_VALUE', says: /1s to 366d/ },
   { what: 'a timeout of zero', yaml: 'timeouts: {udp-new: 0}\n', path: '/timeouts/udp-new', code: 'LS_C_VALUE' },
   { what: 'an octet beyond 255', yaml: `${base}address-book: {x: 10.0.0.256}\n`, path: '/address-book/x', code: 'LS_C_VALUE', says: /not an address/ },
@@ -147,4 +154,14 @@ t.test('more errors than fit are counted', async t => {
   const { issues } = read(`zones:\n${Array.from({ length: 63 }, (_, i) => `  z${i}: {a: 1, b: 1, c: 1, d: 1}`).join('\n')}\n`)
   t.equal(issues.length, 201)
   t.match(issues.at(-1), { code: 'LS_C_MORE', found: '52' })
+})
+
+t.test('collectors that are taken', async t => {
+  for (const endpoint of ['http://127.0.0.1:4318', 'http://localhost:4318/', 'http://[::1]:4318', 'https://collector.example.net/otlp', 'http://192.0.2.7:4318, plain: true'].map(text => text.split(', '))) {
+    const [url = '', more = ''] = endpoint
+    const { desired, issues } = read(`agent: {tracing: {endpoint: "${url}"${more === '' ? '' : `, ${more}`}}}\n`)
+    t.same(issues, [], url)
+    t.same(desired?.agent.tracing, { endpoint: url, sample: 1 })
+  }
+  t.equal(read('{}\n').desired?.agent.tracing, null, 'off by default')
 })

@@ -45,7 +45,7 @@ const tableCalls: Readonly<Record<string, () => unknown[]>> = {
   deleteIds: () => [wireDelete({ key: tuples(1)[0] ?? never(), serial: 1n })], deleteFilter: () => [new Uint8Array(FILTER), 4], scanColumns: () => [new Uint8Array(FILTER), 1, 0, new Uint8Array(160), 10, 1000],
   scanRecords: () => [new Uint8Array(FILTER), 0, new Uint8Array(RECORD), 1000], count: () => [new Uint8Array(FILTER)], verify: () => [], bulkBegin: () => [], reconcile: () => [1, true, false], reevaluate: () => [],
   writeConfig: () => [new Uint8Array(layout.ls_config.size)], writeArena: () => [1, new Uint8Array(64)], readArena: () => [1, new Uint8Array(64)], setRole: () => [1, 2, 3n, 4n], counters: () => [new Uint8Array(layout.ls_counters.size)],
-  get: () => [new Uint8Array(layout.ls_key.size), new Uint8Array(RECORD)], rates: () => [1], natUsage: () => [], startFreer: () => [], stopFreer: () => []
+  get: () => [new Uint8Array(layout.ls_key.size), new Uint8Array(RECORD)], rates: () => [1], natUsage: () => [], sessionTally: () => [], startFreer: () => [], stopFreer: () => []
 }
 const userspaceCalls: Readonly<Record<string, () => unknown[]>> = {
   addPort: () => [port], enablePort: () => [1], removePort: () => [31], startLinks: () => [''], start: () => [], stop: () => [], ports: () => [], links: () => [], neighbours: () => [], setRoutes: () => [new Uint8Array(40)],
@@ -173,7 +173,7 @@ export const cases: Readonly<Record<string, () => Promise<unknown>>> = {
     for (let round = 0; round < 20; round++) {
       const table = new core.Table({ ...geometry, capacity: 65536 })
       table.install(concat(tuples(5000).map(key => wireRecord({ key }))), RECORD, null, false)
-      const work = [table.verify(), table.count(new Uint8Array(FILTER)), table.deleteFilter(new Uint8Array(FILTER), 4).done, table.natUsage(), table.reconcile(0xffff, true, false), table.reevaluate()]
+      const work = [table.verify(), table.count(new Uint8Array(FILTER)), table.deleteFilter(new Uint8Array(FILTER), 4).done, table.natUsage(), table.sessionTally(), table.reconcile(0xffff, true, false), table.reevaluate()]
       await attempt('close', () => { table.close() })
       await Promise.all(work)
       table.close()

@@ -5,8 +5,8 @@ import { LockstepError } from '../../../src/contract/errors.js'
 import type {
   AgentInfo, AgentServices, ApplyOptions, CheckResult, ConfigAuthority, GenerationInfo, NameKind, PlanStep
 } from '../../../src/contract/services.js'
-import { counter, drop } from '../../../src/generated/codes.js'
-import { layout } from '../../../src/generated/layout.js'
+import { counter, drop, phase } from '../../../src/generated/codes.js'
+import { layout, limits } from '../../../src/generated/layout.js'
 import { DebugRegistry } from '../../../src/telemetry/debug/registry.js'
 import { Journal } from '../../../src/telemetry/journal.js'
 import { remoteJournal } from '../../../src/workers/event-bridge.js'
@@ -56,9 +56,11 @@ export function createFakeAgent (rows = 1000): FakeAgent {
       { pool: 1, address: '2001:db8:7::1', ports: 64_512, inUse: 80_640, created: 90_000, failed: 12 }
     ]
   }
+  const column = (n: number, ...counts: Array<readonly [number, number]>): Float64Array => { const out = new Float64Array(n); for (const [at, count] of counts) out[at] = count; return out }
+  const tally = { phases: column(phase.length, [phase.findIndex(({ name }) => name === 'tcp_established'), 900], [phase.findIndex(({ name }) => name === 'udp_new'), 100]), zones: column(limits.LS_ZONES_MAX, [1, 990], [9, 10]), protocols: column(256, [6, 900], [17, 90], [47, 10]) }
   const dataplane = {
     sessions,
-    telemetry: { snapshot: () => counters, readFloodCounters: (zone: number) => ({ syn_flood: zone * 10 }), natUsage: async () => { nat.walks++; return nat.rows } },
+    telemetry: { snapshot: () => counters, readFloodCounters: (zone: number) => ({ syn_flood: zone * 10 }), natUsage: async () => { nat.walks++; return nat.rows }, sessionTally: async () => tally },
     links: async () => links
   }
   const agent: FakeAgent = {
@@ -73,14 +75,19 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     debug,
     info: {
       version: '0.1.0', node: 'edge-1', instance: 'default', pid: process.pid, startedAt: 1_700_000_000_000, backend: 'userspace', generation: 7,
-      state: 'running', reasons: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25, rpcLoopDelayP99Ms: 2.5, switches: { done: 2, forced: 1, refused: 1, failed: 0, lastHandOverUs: 5123 }, cluster: [], gateway: { grpc: '127.0.0.1:50461', metrics: null }, program: null
+      state: 'running', reasons: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25, rpcLoopDelayP99Ms: 2.5, switches: { done: 2, forced: 1, refused: 1, failed: 0, lastHandOverUs: 5123 }, cluster: [],
+      applies: { done: { startup: 1, file: 0, grpc: 3, rollback: 1, peer: 0 }, refused: 2, failed: 0, seconds: { ports: 0.1, compile: 0.2, flip: 0.3, total: 0.75 } },
+      events: [{ area: 'config', name: 'config-applied', level: 'info', count: 5 }, { area: 'audit', name: 'call', level: 'warn', count: 2 }],
+      threads: [{ name: 'main', loopDelayP99Ms: 1.25, heapBytes: 20e6, busy: 0.125 }, { name: 'sync', loopDelayP99Ms: 0.5, heapBytes: 5e6, busy: null }],
+      traces: { exported: 12, dropped: 1, failed: 2 },
+      gateway: { grpc: '127.0.0.1:50461', metrics: null }, program: null
     },
     publish: (records, lost = 0) => { for (const s of subscribers) s(records, lost) },
     watchers: () => subscribers.size,
     services: {
       info: async () => ({ ...agent.info, cluster: cluster.events.tally() }),
       dataplane: () => dataplane,
-      switchBackend: async (backend, force) => {
+      switchBackend: async (backend, { force }) => {
         if (backend !== 'ebpf' && !force) throw new LockstepError('unsupported', 'LS_B_SWITCH_LOSES', 'no', { object: backend })
         return { from: 'userspace', to: 'ebpf', ports: [{ name: 'lan', handOverUs: 5123 }], sessions: 7, lost: backend === 'ebpf' ? [] : [{ capability: 'zones', reason: 'none', needed: ['/zones'] }], totalMs: 41.5 }
       },

@@ -12,9 +12,9 @@ const group: ClusterGroupStatus = {
 
 export const pairStatus: ClusterStatus = {
   node: 'edge-1', nodeIndex: 1, bootId: 'boot-1', generation: 7,
-  peers: [{ node: 'edge-2', liveness: 'alive', paths: [{ path: 'path-0', liveness: 'alive' }, { path: 'path-1', liveness: 'lost' }], agent: 'present', generation: 7, bootId: 'boot-2' }],
+  peers: [{ node: 'edge-2', liveness: 'alive', paths: [{ path: 'path-0', liveness: 'alive', heard: 600 }, { path: 'path-1', liveness: 'lost', heard: 17 }], agent: 'present', generation: 7, bootId: 'boot-2' }],
   sync: {
-    state: 'up', refusal: '', path: { index: 1, address: { host: '2001:db8::1', port: 7000 } }, lagMs: 0.4, lag: { count: 500, p50Ms: 0.8, p99Ms: 2.5, maxMs: 9 }, aheadBytes: 1536, redial: null,
+    state: 'up', refusal: '', path: { index: 1, address: { host: '2001:db8::1', port: 7000 } }, lagMs: 0.4, lag: { count: 500, p50Ms: 0.8, p99Ms: 2.5, maxMs: 9, counts: [200, 280, 10, 5, 5, 0, 0, 0, 0, 0, 0, 0], sumMs: 400 }, aheadBytes: 1536, redial: null,
     sent: { rows: 10, sent: 9, bulks: 0, cells: 0, cuts: 60, needed: 0 }, received: { installed: 20, conflicts: 0, differences: 3, repairs: 1, bulks: 1 }
   },
   rings: { equal: 2, differing: ['www'] },

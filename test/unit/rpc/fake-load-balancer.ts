@@ -34,8 +34,8 @@ export class FakeLoadBalancer implements LoadBalancerControl {
   async readBack (): Promise<readonly RingStatus[]> { return await Promise.resolve(this.rings) }
   async reconcile (): Promise<Drift> { return await Promise.resolve({ vips: 2, rings: [{ vip: 'web', entries: 1 }], configBytes: 4, tookMs: 1.25 }) }
   async overlay (): Promise<Overlay> { return await Promise.resolve(this.laid) }
-  async change (change: OverlayChange): Promise<Overlay> {
-    this.changes.push(change)
+  async change (change: OverlayChange, dryRun = false): Promise<Overlay> {
+    if (!dryRun) this.changes.push(change)
     return await this.overlay()
   }
 

@@ -14,8 +14,8 @@ export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config,
     history: config.history, compare: config.compare, save: config.save,
     vips: async () => await lb.vips(), targets: async () => await lb.targets(), operateTarget: async (id, input) => await lb.operate(id, input),
     loadBalancerEvents: balancing.after, readBack: async () => await lb.readBack(), reconcile: async () => await lb.reconcile(),
-    events: journal.after, tell, overlay: async () => await lb.overlay(), changeOverlay: async (change, signal) => await lb.change(change, signal),
-    debugCount: debug.count, debugRows: debug.rows,
+    events: journal.after, tell, overlay: async () => await lb.overlay(), changeOverlay: async (change, dryRun, signal) => await lb.change(change, dryRun, signal),
+    debugCount: debug.count, debugRows: debug.rows, span: () => {},
     ...clusterCalls(() => cluster, events)
   }
 }

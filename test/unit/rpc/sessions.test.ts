@@ -284,7 +284,7 @@ t.test('a watcher whose filter hides everything still hears every so often', asy
   const abort = new AbortController()
   const sent: SessionChanges[] = []
   const publish = setInterval(() => agent.publish(fakeRecords([3])), 5)
-  const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' } }, { signal: abort.signal, caller: null, send: async (m) => { sent.push(m) } }, new Subscribers(), 100)
+  const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' } }, { method: '', signal: abort.signal, caller: null, send: async (m) => { sent.push(m) } }, { onLost: () => {}, subscribers: new Subscribers() }, 100)
   t.ok(await until(() => sent.length >= 4))
   clearInterval(publish)
   abort.abort(new Error('over'))

@@ -1,9 +1,10 @@
 /** The metrics page: names, labels, series that end with their object, size and time. */
 import t from 'tap'
+import { balanced } from '../../../bench/api/balanced.js'
 import { layout, limits } from '../../../src/generated/layout.js'
 import type { NatUsage } from '../../../src/contract/dataplane.js'
 import { createMetrics } from '../../../src/telemetry/metrics.js'
-import { NatUsageReader } from '../../../src/telemetry/nat-usage.js'
+import { natWalk } from '../../../src/telemetry/table-walk.js'
 import { createFakeAgent } from '../rpc/fake-agent.js'
 import { pairStatus, roleEvent } from '../rpc/fake-cluster.js'
 
@@ -40,7 +41,7 @@ t.test('VIPs, reals and targets: states and weights, and they end with their obj
   t.match(page, /^lockstep_real_weight\{vip="web",pool="main",real="b"\} 0$/m)
   t.match(page, /^lockstep_real_configured_weight\{vip="web",pool="main",real="b"\} 100$/m)
   t.match(page, /^lockstep_target_state\{target="http\/10\.0\.0\.2:8080",state="down"\} 1$/m)
-  t.match(page, /^lockstep_target_probes_total\{target="http\/10\.0\.0\.2:8080",result="failed"\} 3$/m)
+  t.match(page, /^lockstep_target_probes_total\{target="http\/10\.0\.0\.2:8080",code="status"\} 2$/m)
   t.match(page, /^lockstep_target_probe_seconds\{target="http\/10\.0\.0\.2:8080"\} 0\.0015$/m)
   t.notMatch(page, /^lockstep_target_probe_seconds\{target="dns/m, 'one that was never probed took no time')
   agent.loadBalancer.vipList = []
@@ -69,9 +70,12 @@ t.test('a series ends when its object is gone, and ids without a name have none'
   t.match(page, /vip="dns"/)
 })
 
-t.test('1000 reals: less than 1 MB', async (t) => {
+t.test('1000 reals under checks: less than 1 MB', async (t) => {
   const agent = createFakeAgent(10)
-  for (let id = 1; id <= 1000; id++) agent.names.real[id] = `pool-${id >> 4}/server-${id}.example.net`
+  const { vips, targets, vipIds, realIds } = balanced(1000)
+  agent.loadBalancer.vipList = vips
+  agent.loadBalancer.targetList = targets
+  for (const [kind, ids] of [['vip', vipIds], ['real', realIds]] as const) agent.names[kind] = Object.fromEntries(Object.entries(ids).map(([name, id]) => [id, name]))
   const metrics = createMetrics(agent.services)
   await metrics.render()
   const started = performance.now()
@@ -79,6 +83,7 @@ t.test('1000 reals: less than 1 MB', async (t) => {
   t.comment(`${page.length} bytes in ${(performance.now() - started).toFixed(1)} ms`)
   t.ok(page.length < 1 << 20)
   t.equal([...page.matchAll(/^lockstep_real_packets_total\{/gm)].length, 1000)
+  t.equal([...page.matchAll(/^lockstep_target_state\{/gm)].length, 1000)
   t.equal(limits.LS_REALS_MAX * layout.ls_counters.real.dims[1], layout.ls_counters.real.count)
 })
 
@@ -107,7 +112,8 @@ t.test('a pair: roles, proofs, peers, replication', async (t) => {
     'proven_equal_timestamp_seconds{rg="1"} 1700000005', 'sessions{rg="0"} 1234', 'role_changes_total{rg="0"} 0', 'role_changes_total{rg="1"} 1', 'moves_total{rg="1",result="failed"} 1', 'moves_total{rg="1",result="done"} 0',
     'peer_liveness{peer="edge-2",state="alive"} 1', 'path_liveness{peer="edge-2",path="path-1",state="lost"} 1', 'path_liveness{peer="edge-2",path="path-1",state="alive"} 0',
     'sync_state{peer="edge-2",state="up"} 1', 'sync_state{peer="edge-2",state="down"} 0', 'sync_path{peer="edge-2"} 1', 'sync_lag_seconds{peer="edge-2"} 0.0004', 'sync_ahead_bytes{peer="edge-2"} 1536',
-    'sync_acknowledge_seconds{peer="edge-2",quantile="0.5"} 0.0008', 'sync_acknowledge_seconds{peer="edge-2",quantile="0.99"} 0.0025', 'sync_sent_total{peer="edge-2",kind="cuts"} 60', 'sync_received_total{peer="edge-2",kind="differences"} 3',
+    'sync_acknowledge_seconds_bucket{peer="edge-2",le="0.0005"} 200', 'sync_acknowledge_seconds_bucket{peer="edge-2",le="0.001"} 480', 'sync_acknowledge_seconds_bucket{peer="edge-2",le="+Inf"} 500', 'sync_acknowledge_seconds_sum{peer="edge-2"} 0.4', 'sync_acknowledge_seconds_count{peer="edge-2"} 500',
+    'generation{node="edge-1"} 7', 'generation{node="edge-2"} 7', 'heartbeats_received_total{peer="edge-2",path="path-1"} 17', 'sync_sent_total{peer="edge-2",kind="cuts"} 60', 'sync_received_total{peer="edge-2",kind="differences"} 3',
     'rings{peer="edge-2",state="equal"} 2', 'rings{peer="edge-2",state="differing"} 1'
   ]) t.ok(page.includes(`\nlockstep_cluster_${line}\n`), line)
   t.notMatch(page, /proven_equal_timestamp_seconds\{rg="0"\}/, 'not known is no series')
@@ -156,15 +162,15 @@ t.test('readings: young ones are given again, those of another dataplane never, 
   const agent = createFakeAgent(10)
   const dataplane = agent.services.dataplane()
   let current = dataplane
-  const reader = new NatUsageReader(() => current)
-  t.equal((await reader.read(1000)).rows.length, 2)
+  const reader = natWalk(() => current)
+  t.equal((await reader.read(1000))?.value.length, 2)
   await reader.read(1000)
   t.equal(agent.nat.walks, 1)
   await reader.read(-1)
   t.equal(agent.nat.walks, 2, 'too old: a new walk')
   current = { ...dataplane, telemetry: { ...dataplane.telemetry, natUsage: async () => [] } }
   t.equal(reader.latest(), null)
-  t.strictSame((await reader.poll(10_000, 25))?.rows, [])
+  t.strictSame((await reader.poll(10_000, 25))?.value, [])
   current = { ...dataplane, telemetry: { ...dataplane.telemetry, natUsage: async () => { throw new Error('closed') } } }
   await t.rejects(reader.read(1000), /closed/)
   t.equal(await reader.poll(10_000, 25), null)

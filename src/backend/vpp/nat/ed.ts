@@ -89,9 +89,8 @@ export class EdSessions implements NatKeeper {
   private async pass (client: VppClient): Promise<void> {
     const began = performance.now()
     try {
-      const timeouts = await this.timeouts(client)
       if (this.stage === 'new') await this.mappings.read(client)
-      if (this.o.table.owns()) await this.follow(client, timeouts)
+      if (this.o.table.owns()) await this.follow(client)
       else await this.standBy(client)
       this.problem = ''
     } catch (error) {
@@ -116,6 +115,7 @@ export class EdSessions implements NatKeeper {
     const { table } = this.o
     const version = table.version()
     if (this.stage !== 'standby' || version !== this.mappedVersion) {
+      await this.timeouts(client) // a mapping in a NAT that is not enabled would be refused for another reason
       const sessions = await table.all()
       if (this.client !== client || table.owns()) return
       const { added, removed } = await this.mappings.follow(client, mappingsFor(sessions.map(({ event }) => event)), true)
@@ -130,8 +130,9 @@ export class EdSessions implements NatKeeper {
     this.lost = false
   }
 
-  private async follow (client: VppClient, timeouts: { readonly udp: number, readonly icmp: number }): Promise<void> {
+  private async follow (client: VppClient): Promise<void> {
     const { table, mappings } = this
+    const timeouts = await this.timeouts(client)
     const there = new Map((await dumpEd(client)).map(event => [keyOf(event), mappings.stands(event) ? { ...event, static: false } : event]))
     const here = new Map((await table.all()).map(held => [keyOf(held.event), held]))
     if (this.client !== client || !table.owns()) return
@@ -159,7 +160,7 @@ export class EdSessions implements NatKeeper {
     this.known.clear()
     for (const [key] of here) if (there.has(key)) this.known.add(key)
     for (const held of opens) if (!refused.has(held)) this.known.add(keyOf(held.event))
-    await mappings.follow(client, mappingsFor([...here.values(), ...opens].map(({ event }) => event)), false) // those of sessions that ended
+    if (mappings.some) await mappings.follow(client, mappingsFor([...here.values(), ...opens].map(({ event }) => event)), false) // those of sessions that ended
     Object.assign(this.tally, { sessions: there.size - deleted.length, refused: refused.size, opened: this.tally.opened + opens.length - refused.size, ended: this.tally.ended + ends.length, withdrawn: this.tally.withdrawn + deleted.length })
   }
 }

@@ -23,6 +23,7 @@ export class Mappings {
   /** VPP did not take so many at the last time: another mapping has their inside or outside. */
   refused = 0
 
+  get some (): boolean { return this.have.size > 0 }
   stands (session: Mapping): boolean { return this.have.has(keyOf(session)) }
 
   /** What is there. @throws what a call throws */

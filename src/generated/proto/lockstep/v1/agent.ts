@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Mutation } from "./mutation.js";
 
 export const protobufPackage = "lockstep.v1";
 
@@ -202,6 +203,8 @@ export interface AgentSwitchBackendRequest {
    * up, and ports only for a backend that has interfaces of its own.
    */
   force: boolean;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** What the backend cannot do and was needed. */
@@ -886,7 +889,7 @@ export const AgentListBackendsResponse: MessageFns<AgentListBackendsResponse> = 
 };
 
 function createBaseAgentSwitchBackendRequest(): AgentSwitchBackendRequest {
-  return { backend: "", force: false };
+  return { backend: "", force: false, mutation: undefined };
 }
 
 export const AgentSwitchBackendRequest: MessageFns<AgentSwitchBackendRequest> = {
@@ -896,6 +899,9 @@ export const AgentSwitchBackendRequest: MessageFns<AgentSwitchBackendRequest> = 
     }
     if (message.force !== false) {
       writer.uint32(16).bool(message.force);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -927,6 +933,14 @@ export const AgentSwitchBackendRequest: MessageFns<AgentSwitchBackendRequest> = 
             }
 
             message.force = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }

@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Mutation } from "./mutation.js";
 
 export const protobufPackage = "lockstep.v1";
 
@@ -432,6 +433,8 @@ export interface ClusterSwitchoverRequest {
   all: boolean;
   /** Name of the node that shall own them; empty: the node that is not this one. */
   to: string;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** What became of it. */
@@ -450,6 +453,8 @@ export interface ClusterHoldRequest {
   rgs: number[];
   /** Every group. */
   all: boolean;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** What became of it. */
@@ -466,6 +471,8 @@ export interface ClusterReleaseRequest {
   rgs: number[];
   /** Every group. */
   all: boolean;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** What became of it. */
@@ -482,6 +489,8 @@ export interface ClusterResetRequest {
   rgs: number[];
   /** Every group. */
   all: boolean;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** What became of it. */
@@ -1851,7 +1860,7 @@ export const GroupRefusal: MessageFns<GroupRefusal> = {
 };
 
 function createBaseClusterSwitchoverRequest(): ClusterSwitchoverRequest {
-  return { rgs: [], all: false, to: "" };
+  return { rgs: [], all: false, to: "", mutation: undefined };
 }
 
 export const ClusterSwitchoverRequest: MessageFns<ClusterSwitchoverRequest> = {
@@ -1868,6 +1877,9 @@ export const ClusterSwitchoverRequest: MessageFns<ClusterSwitchoverRequest> = {
     }
     if (message.to !== "") {
       writer.uint32(26).string(message.to);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -1917,6 +1929,14 @@ export const ClusterSwitchoverRequest: MessageFns<ClusterSwitchoverRequest> = {
             }
 
             message.to = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2015,7 +2035,7 @@ export const ClusterSwitchoverResponse: MessageFns<ClusterSwitchoverResponse> = 
 };
 
 function createBaseClusterHoldRequest(): ClusterHoldRequest {
-  return { rgs: [], all: false };
+  return { rgs: [], all: false, mutation: undefined };
 }
 
 export const ClusterHoldRequest: MessageFns<ClusterHoldRequest> = {
@@ -2029,6 +2049,9 @@ export const ClusterHoldRequest: MessageFns<ClusterHoldRequest> = {
     }
     if (message.all !== false) {
       writer.uint32(16).bool(message.all);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2070,6 +2093,14 @@ export const ClusterHoldRequest: MessageFns<ClusterHoldRequest> = {
             }
 
             message.all = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2157,7 +2188,7 @@ export const ClusterHoldResponse: MessageFns<ClusterHoldResponse> = {
 };
 
 function createBaseClusterReleaseRequest(): ClusterReleaseRequest {
-  return { rgs: [], all: false };
+  return { rgs: [], all: false, mutation: undefined };
 }
 
 export const ClusterReleaseRequest: MessageFns<ClusterReleaseRequest> = {
@@ -2171,6 +2202,9 @@ export const ClusterReleaseRequest: MessageFns<ClusterReleaseRequest> = {
     }
     if (message.all !== false) {
       writer.uint32(16).bool(message.all);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2212,6 +2246,14 @@ export const ClusterReleaseRequest: MessageFns<ClusterReleaseRequest> = {
             }
 
             message.all = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2299,7 +2341,7 @@ export const ClusterReleaseResponse: MessageFns<ClusterReleaseResponse> = {
 };
 
 function createBaseClusterResetRequest(): ClusterResetRequest {
-  return { rgs: [], all: false };
+  return { rgs: [], all: false, mutation: undefined };
 }
 
 export const ClusterResetRequest: MessageFns<ClusterResetRequest> = {
@@ -2313,6 +2355,9 @@ export const ClusterResetRequest: MessageFns<ClusterResetRequest> = {
     }
     if (message.all !== false) {
       writer.uint32(16).bool(message.all);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2354,6 +2399,14 @@ export const ClusterResetRequest: MessageFns<ClusterResetRequest> = {
             }
 
             message.all = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }

@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Mutation } from "./mutation.js";
 
 export const protobufPackage = "lockstep.v1";
 
@@ -398,6 +399,8 @@ export interface ConfigApplyResponse {
 export interface ConfigConfirmRequest {
   /** Its number; 0: whichever waits. */
   generation: bigint;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** Result of a confirmation. */
@@ -468,6 +471,8 @@ export interface ConfigCompareResponse {
 
 /** Asks for nothing in particular. */
 export interface ConfigSaveRequest {
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** Saved. */
@@ -1345,7 +1350,7 @@ export const ConfigApplyResponse: MessageFns<ConfigApplyResponse> = {
 };
 
 function createBaseConfigConfirmRequest(): ConfigConfirmRequest {
-  return { generation: 0n };
+  return { generation: 0n, mutation: undefined };
 }
 
 export const ConfigConfirmRequest: MessageFns<ConfigConfirmRequest> = {
@@ -1355,6 +1360,9 @@ export const ConfigConfirmRequest: MessageFns<ConfigConfirmRequest> = {
         throw new globalThis.Error("value provided for field message.generation of type uint64 too large");
       }
       writer.uint32(8).uint64(message.generation);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -1378,6 +1386,14 @@ export const ConfigConfirmRequest: MessageFns<ConfigConfirmRequest> = {
             }
 
             message.generation = reader.uint64() as bigint;
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1849,11 +1865,14 @@ export const ConfigCompareResponse: MessageFns<ConfigCompareResponse> = {
 };
 
 function createBaseConfigSaveRequest(): ConfigSaveRequest {
-  return {};
+  return { mutation: undefined };
 }
 
 export const ConfigSaveRequest: MessageFns<ConfigSaveRequest> = {
-  encode(_: ConfigSaveRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ConfigSaveRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
+    }
     return writer;
   },
 
@@ -1870,6 +1889,14 @@ export const ConfigSaveRequest: MessageFns<ConfigSaveRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;

@@ -21,6 +21,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { EventField } from "./cluster.js";
+import { Mutation } from "./mutation.js";
 
 export const protobufPackage = "lockstep.v1";
 
@@ -345,6 +346,8 @@ export interface LoadBalancerOperateTargetRequest {
   id: string;
   /** What. */
   operation: TargetOperation;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** It was said. What follows from it shows in the lists and events. */
@@ -468,7 +471,11 @@ export interface LoadBalancerPutVipRequest {
     | OverlayVip
     | undefined;
   /** By whom. */
-  terms: OverlayTerms | undefined;
+  terms:
+    | OverlayTerms
+    | undefined;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** It is in force. */
@@ -481,6 +488,8 @@ export interface LoadBalancerDeleteVipRequest {
   name: string;
   /** Who put it. */
   owner: string;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** It is gone. */
@@ -496,7 +505,11 @@ export interface LoadBalancerPutRealsRequest {
   /** At least one. */
   reals: OverlayReal[];
   /** By whom. */
-  terms: OverlayTerms | undefined;
+  terms:
+    | OverlayTerms
+    | undefined;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** They are in force. */
@@ -509,6 +522,8 @@ export interface LoadBalancerDeleteRealsRequest {
   vip: string;
   /** Whose. */
   owner: string;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** They are gone. */
@@ -528,7 +543,11 @@ export interface LoadBalancerAdjustRealRequest {
   /** Takes no new flows. */
   drain: boolean;
   /** By whom. */
-  terms: OverlayTerms | undefined;
+  terms:
+    | OverlayTerms
+    | undefined;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** It is in force. */
@@ -541,6 +560,8 @@ export interface LoadBalancerRestoreRealRequest {
   vip: string;
   /** Name of the real. */
   real: string;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** It is as configured. */
@@ -583,6 +604,8 @@ export interface LoadBalancerReadBackResponse {
 
 /** Asks to put right what differs. */
 export interface LoadBalancerReconcileRequest {
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** What differed, and is right again. */
@@ -599,7 +622,7 @@ export interface LoadBalancerReconcileResponse {
   vips: number;
   /** Rings that were wrong. */
   repaired: RingRepair[];
-  /** Bytes of the compiled configuration that were wrong. */
+  /** Bytes of the compiled configuration that were wrong; a dry run does not look at them. */
   configBytes: bigint;
   /** Milliseconds. */
   tookMs: number;
@@ -1464,7 +1487,7 @@ export const LoadBalancerListTargetsResponse: MessageFns<LoadBalancerListTargets
 };
 
 function createBaseLoadBalancerOperateTargetRequest(): LoadBalancerOperateTargetRequest {
-  return { id: "", operation: TargetOperation.TARGET_OPERATION_UNSPECIFIED };
+  return { id: "", operation: TargetOperation.TARGET_OPERATION_UNSPECIFIED, mutation: undefined };
 }
 
 export const LoadBalancerOperateTargetRequest: MessageFns<LoadBalancerOperateTargetRequest> = {
@@ -1474,6 +1497,9 @@ export const LoadBalancerOperateTargetRequest: MessageFns<LoadBalancerOperateTar
     }
     if (message.operation !== TargetOperation.TARGET_OPERATION_UNSPECIFIED) {
       writer.uint32(16).int32(targetOperationToNumber(message.operation));
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -1505,6 +1531,14 @@ export const LoadBalancerOperateTargetRequest: MessageFns<LoadBalancerOperateTar
             }
 
             message.operation = targetOperationFromJSON(reader.int32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2254,7 +2288,7 @@ export const LoadBalancerGetOverlayResponse: MessageFns<LoadBalancerGetOverlayRe
 };
 
 function createBaseLoadBalancerPutVipRequest(): LoadBalancerPutVipRequest {
-  return { vip: undefined, terms: undefined };
+  return { vip: undefined, terms: undefined, mutation: undefined };
 }
 
 export const LoadBalancerPutVipRequest: MessageFns<LoadBalancerPutVipRequest> = {
@@ -2264,6 +2298,9 @@ export const LoadBalancerPutVipRequest: MessageFns<LoadBalancerPutVipRequest> = 
     }
     if (message.terms !== undefined) {
       OverlayTerms.encode(message.terms, writer.uint32(18).fork()).join();
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2295,6 +2332,14 @@ export const LoadBalancerPutVipRequest: MessageFns<LoadBalancerPutVipRequest> = 
             }
 
             message.terms = OverlayTerms.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2346,7 +2391,7 @@ export const LoadBalancerPutVipResponse: MessageFns<LoadBalancerPutVipResponse> 
 };
 
 function createBaseLoadBalancerDeleteVipRequest(): LoadBalancerDeleteVipRequest {
-  return { name: "", owner: "" };
+  return { name: "", owner: "", mutation: undefined };
 }
 
 export const LoadBalancerDeleteVipRequest: MessageFns<LoadBalancerDeleteVipRequest> = {
@@ -2356,6 +2401,9 @@ export const LoadBalancerDeleteVipRequest: MessageFns<LoadBalancerDeleteVipReque
     }
     if (message.owner !== "") {
       writer.uint32(18).string(message.owner);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2387,6 +2435,14 @@ export const LoadBalancerDeleteVipRequest: MessageFns<LoadBalancerDeleteVipReque
             }
 
             message.owner = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2438,7 +2494,7 @@ export const LoadBalancerDeleteVipResponse: MessageFns<LoadBalancerDeleteVipResp
 };
 
 function createBaseLoadBalancerPutRealsRequest(): LoadBalancerPutRealsRequest {
-  return { vip: "", pool: "", reals: [], terms: undefined };
+  return { vip: "", pool: "", reals: [], terms: undefined, mutation: undefined };
 }
 
 export const LoadBalancerPutRealsRequest: MessageFns<LoadBalancerPutRealsRequest> = {
@@ -2454,6 +2510,9 @@ export const LoadBalancerPutRealsRequest: MessageFns<LoadBalancerPutRealsRequest
     }
     if (message.terms !== undefined) {
       OverlayTerms.encode(message.terms, writer.uint32(34).fork()).join();
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2501,6 +2560,14 @@ export const LoadBalancerPutRealsRequest: MessageFns<LoadBalancerPutRealsRequest
             }
 
             message.terms = OverlayTerms.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2552,7 +2619,7 @@ export const LoadBalancerPutRealsResponse: MessageFns<LoadBalancerPutRealsRespon
 };
 
 function createBaseLoadBalancerDeleteRealsRequest(): LoadBalancerDeleteRealsRequest {
-  return { vip: "", owner: "" };
+  return { vip: "", owner: "", mutation: undefined };
 }
 
 export const LoadBalancerDeleteRealsRequest: MessageFns<LoadBalancerDeleteRealsRequest> = {
@@ -2562,6 +2629,9 @@ export const LoadBalancerDeleteRealsRequest: MessageFns<LoadBalancerDeleteRealsR
     }
     if (message.owner !== "") {
       writer.uint32(18).string(message.owner);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2593,6 +2663,14 @@ export const LoadBalancerDeleteRealsRequest: MessageFns<LoadBalancerDeleteRealsR
             }
 
             message.owner = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2644,7 +2722,7 @@ export const LoadBalancerDeleteRealsResponse: MessageFns<LoadBalancerDeleteReals
 };
 
 function createBaseLoadBalancerAdjustRealRequest(): LoadBalancerAdjustRealRequest {
-  return { vip: "", real: "", weight: undefined, drain: false, terms: undefined };
+  return { vip: "", real: "", weight: undefined, drain: false, terms: undefined, mutation: undefined };
 }
 
 export const LoadBalancerAdjustRealRequest: MessageFns<LoadBalancerAdjustRealRequest> = {
@@ -2663,6 +2741,9 @@ export const LoadBalancerAdjustRealRequest: MessageFns<LoadBalancerAdjustRealReq
     }
     if (message.terms !== undefined) {
       OverlayTerms.encode(message.terms, writer.uint32(42).fork()).join();
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2720,6 +2801,14 @@ export const LoadBalancerAdjustRealRequest: MessageFns<LoadBalancerAdjustRealReq
             message.terms = OverlayTerms.decode(reader, reader.uint32());
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2769,7 +2858,7 @@ export const LoadBalancerAdjustRealResponse: MessageFns<LoadBalancerAdjustRealRe
 };
 
 function createBaseLoadBalancerRestoreRealRequest(): LoadBalancerRestoreRealRequest {
-  return { vip: "", real: "" };
+  return { vip: "", real: "", mutation: undefined };
 }
 
 export const LoadBalancerRestoreRealRequest: MessageFns<LoadBalancerRestoreRealRequest> = {
@@ -2779,6 +2868,9 @@ export const LoadBalancerRestoreRealRequest: MessageFns<LoadBalancerRestoreRealR
     }
     if (message.real !== "") {
       writer.uint32(18).string(message.real);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2810,6 +2902,14 @@ export const LoadBalancerRestoreRealRequest: MessageFns<LoadBalancerRestoreRealR
             }
 
             message.real = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -3100,11 +3200,14 @@ export const LoadBalancerReadBackResponse: MessageFns<LoadBalancerReadBackRespon
 };
 
 function createBaseLoadBalancerReconcileRequest(): LoadBalancerReconcileRequest {
-  return {};
+  return { mutation: undefined };
 }
 
 export const LoadBalancerReconcileRequest: MessageFns<LoadBalancerReconcileRequest> = {
-  encode(_: LoadBalancerReconcileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: LoadBalancerReconcileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
+    }
     return writer;
   },
 
@@ -3121,6 +3224,14 @@ export const LoadBalancerReconcileRequest: MessageFns<LoadBalancerReconcileReque
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;

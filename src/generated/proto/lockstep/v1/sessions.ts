@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Mutation } from "./mutation.js";
 import { Session, SessionChange, SessionFilter, SessionTuple } from "./session.js";
 
 export const protobufPackage = "lockstep.v1";
@@ -27,6 +28,49 @@ export const protobufPackage = "lockstep.v1";
 export const protobufFileName = "lockstep/v1/sessions.proto";
 
 /** The session table. Bulk rows travel as columns: one message holds thousands of rows and costs as much as one small message. */
+
+/** By what sessions are sorted. */
+export enum TopBy {
+  /** TOP_BY_UNSPECIFIED - Same as BYTES. */
+  TOP_BY_UNSPECIFIED = "TOP_BY_UNSPECIFIED",
+  /** TOP_BY_BYTES - Bytes of both directions. */
+  TOP_BY_BYTES = "TOP_BY_BYTES",
+  /** TOP_BY_PACKETS - Packets of both directions. */
+  TOP_BY_PACKETS = "TOP_BY_PACKETS",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function topByFromJSON(object: any): TopBy {
+  switch (object) {
+    case 0:
+    case "TOP_BY_UNSPECIFIED":
+      return TopBy.TOP_BY_UNSPECIFIED;
+    case 1:
+    case "TOP_BY_BYTES":
+      return TopBy.TOP_BY_BYTES;
+    case 2:
+    case "TOP_BY_PACKETS":
+      return TopBy.TOP_BY_PACKETS;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return TopBy.UNRECOGNIZED;
+  }
+}
+
+export function topByToNumber(object: TopBy): number {
+  switch (object) {
+    case TopBy.TOP_BY_UNSPECIFIED:
+      return 0;
+    case TopBy.TOP_BY_BYTES:
+      return 1;
+    case TopBy.TOP_BY_PACKETS:
+      return 2;
+    case TopBy.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
 
 /** What to list. */
 export interface SessionsListRequest {
@@ -76,6 +120,62 @@ export interface SessionBatch {
   truncated: boolean;
 }
 
+/** What to export. */
+export interface SessionsExportRequest {
+  /** Which sessions. */
+  filter:
+    | SessionFilter
+    | undefined;
+  /** Which columns, by the names in docs/grpc.md; none: all but the slot. */
+  columns: string[];
+  /** At most this many rows; 0: all. */
+  limit: bigint;
+}
+
+/** Some bytes of the stream. */
+export interface SessionsExportResponse {
+  /** Whole record batches, at most 4 MiB; the first begins with the schema. */
+  arrow: Buffer;
+}
+
+/** What to measure. */
+export interface SessionsTopRequest {
+  /** Which sessions. */
+  filter:
+    | SessionFilter
+    | undefined;
+  /** By what. */
+  by: TopBy;
+  /** How many, 1 to 1000; 0: 20. */
+  limit: number;
+  /** For how long, 100 to 60000 ms; 0: 1000. */
+  windowMs: number;
+}
+
+/** A session and what moved. */
+export interface TopSession {
+  /** As it is at the end of the window. */
+  session:
+    | Session
+    | undefined;
+  /** Packets a second of both directions in the window. */
+  packetsPerS: number;
+  /** Layer-3 bits a second of both directions in the window. */
+  bitsPerS: number;
+}
+
+/** The busiest. */
+export interface SessionsTopResponse {
+  /** Busiest first; sessions that moved nothing are not among them. */
+  sessions: TopSession[];
+  /** Between the two readings. */
+  windowMs: number;
+  /** Of all sessions that matched. */
+  packetsPerS: number;
+  /** Of all sessions that matched. */
+  bitsPerS: number;
+}
+
 /** Which session. */
 export interface SessionsGetRequest {
   /** 32 hexadecimal digits. */
@@ -110,6 +210,8 @@ export interface SessionsDeleteRequest {
     | undefined;
   /** Really every session. */
   all: boolean;
+  /** How it is to be made. */
+  mutation?: Mutation | undefined;
 }
 
 /** What was ended. */
@@ -480,6 +582,349 @@ export const SessionBatch: MessageFns<SessionBatch> = {
   },
 };
 
+function createBaseSessionsExportRequest(): SessionsExportRequest {
+  return { filter: undefined, columns: [], limit: 0n };
+}
+
+export const SessionsExportRequest: MessageFns<SessionsExportRequest> = {
+  encode(message: SessionsExportRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.filter !== undefined) {
+      SessionFilter.encode(message.filter, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.columns) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.limit !== 0n) {
+      if (BigInt.asUintN(64, message.limit) !== message.limit) {
+        throw new globalThis.Error("value provided for field message.limit of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionsExportRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionsExportRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.filter = SessionFilter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.columns.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.limit = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSessionsExportResponse(): SessionsExportResponse {
+  return { arrow: Buffer.alloc(0) };
+}
+
+export const SessionsExportResponse: MessageFns<SessionsExportResponse> = {
+  encode(message: SessionsExportResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.arrow.length !== 0) {
+      writer.uint32(10).bytes(message.arrow);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionsExportResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionsExportResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.arrow = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSessionsTopRequest(): SessionsTopRequest {
+  return { filter: undefined, by: TopBy.TOP_BY_UNSPECIFIED, limit: 0, windowMs: 0 };
+}
+
+export const SessionsTopRequest: MessageFns<SessionsTopRequest> = {
+  encode(message: SessionsTopRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.filter !== undefined) {
+      SessionFilter.encode(message.filter, writer.uint32(10).fork()).join();
+    }
+    if (message.by !== TopBy.TOP_BY_UNSPECIFIED) {
+      writer.uint32(16).int32(topByToNumber(message.by));
+    }
+    if (message.limit !== 0) {
+      writer.uint32(24).uint32(message.limit);
+    }
+    if (message.windowMs !== 0) {
+      writer.uint32(32).uint32(message.windowMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionsTopRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionsTopRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.filter = SessionFilter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.by = topByFromJSON(reader.int32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.windowMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTopSession(): TopSession {
+  return { session: undefined, packetsPerS: 0, bitsPerS: 0 };
+}
+
+export const TopSession: MessageFns<TopSession> = {
+  encode(message: TopSession, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.session !== undefined) {
+      Session.encode(message.session, writer.uint32(10).fork()).join();
+    }
+    if (message.packetsPerS !== 0) {
+      writer.uint32(17).double(message.packetsPerS);
+    }
+    if (message.bitsPerS !== 0) {
+      writer.uint32(25).double(message.bitsPerS);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TopSession {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTopSession();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.session = Session.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.packetsPerS = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.bitsPerS = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSessionsTopResponse(): SessionsTopResponse {
+  return { sessions: [], windowMs: 0, packetsPerS: 0, bitsPerS: 0 };
+}
+
+export const SessionsTopResponse: MessageFns<SessionsTopResponse> = {
+  encode(message: SessionsTopResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.sessions) {
+      TopSession.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.windowMs !== 0) {
+      writer.uint32(17).double(message.windowMs);
+    }
+    if (message.packetsPerS !== 0) {
+      writer.uint32(25).double(message.packetsPerS);
+    }
+    if (message.bitsPerS !== 0) {
+      writer.uint32(33).double(message.bitsPerS);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionsTopResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionsTopResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessions.push(TopSession.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.windowMs = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.packetsPerS = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.bitsPerS = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseSessionsGetRequest(): SessionsGetRequest {
   return { id: "", tuple: undefined };
 }
@@ -679,7 +1124,7 @@ export const SessionsCountResponse: MessageFns<SessionsCountResponse> = {
 };
 
 function createBaseSessionsDeleteRequest(): SessionsDeleteRequest {
-  return { filter: undefined, all: false };
+  return { filter: undefined, all: false, mutation: undefined };
 }
 
 export const SessionsDeleteRequest: MessageFns<SessionsDeleteRequest> = {
@@ -689,6 +1134,9 @@ export const SessionsDeleteRequest: MessageFns<SessionsDeleteRequest> = {
     }
     if (message.all !== false) {
       writer.uint32(16).bool(message.all);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -720,6 +1168,14 @@ export const SessionsDeleteRequest: MessageFns<SessionsDeleteRequest> = {
             }
 
             message.all = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1244,6 +1700,35 @@ export const SessionsService = {
     responseDeserialize: (value: Buffer): SessionsDeleteResponse => SessionsDeleteResponse.decode(value),
   },
   /**
+   * Sessions as an Apache Arrow IPC stream, for pandas, Polars, DuckDB and others: the bytes of all messages, one behind the other, are the stream. Ids of zones, policies, VIPs,
+   * reals, applications and domains are names in it, addresses text, the phase its name. Begins with the schema, also when there is no session. As in List, what is made or ends
+   * meanwhile may be in it or not, and nothing is in it twice. INVALID_ARGUMENT: as for List.
+   */
+  export: {
+    path: "/lockstep.v1.Sessions/Export" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: SessionsExportRequest): Buffer =>
+      Buffer.from(SessionsExportRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SessionsExportRequest => SessionsExportRequest.decode(value),
+    responseSerialize: (value: SessionsExportResponse): Buffer =>
+      Buffer.from(SessionsExportResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SessionsExportResponse => SessionsExportResponse.decode(value),
+  },
+  /**
+   * The sessions that moved the most, busiest first: two readings of the table, and what lies between them. It takes as long as it measures, and a list of counters of the whole table
+   * meanwhile (24 bytes a session). RESOURCE_EXHAUSTED: two others measure.
+   */
+  top: {
+    path: "/lockstep.v1.Sessions/Top" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SessionsTopRequest): Buffer => Buffer.from(SessionsTopRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SessionsTopRequest => SessionsTopRequest.decode(value),
+    responseSerialize: (value: SessionsTopResponse): Buffer => Buffer.from(SessionsTopResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SessionsTopResponse => SessionsTopResponse.decode(value),
+  },
+  /**
    * Changes as they happen, newest state wins; nothing before the call. The first message is empty and says that the watch is in
    * force; an empty message follows every 15 s of silence. A reader that is too slow loses changes and is told how many; a
    * lister after that is up to date again. The dataplane never waits for a reader.
@@ -1291,6 +1776,17 @@ export interface SessionsServer extends UntypedServiceImplementation {
    * INVALID_ARGUMENT: the filter is empty and `all` is not set.
    */
   delete: handleUnaryCall<SessionsDeleteRequest, SessionsDeleteResponse>;
+  /**
+   * Sessions as an Apache Arrow IPC stream, for pandas, Polars, DuckDB and others: the bytes of all messages, one behind the other, are the stream. Ids of zones, policies, VIPs,
+   * reals, applications and domains are names in it, addresses text, the phase its name. Begins with the schema, also when there is no session. As in List, what is made or ends
+   * meanwhile may be in it or not, and nothing is in it twice. INVALID_ARGUMENT: as for List.
+   */
+  export: handleServerStreamingCall<SessionsExportRequest, SessionsExportResponse>;
+  /**
+   * The sessions that moved the most, busiest first: two readings of the table, and what lies between them. It takes as long as it measures, and a list of counters of the whole table
+   * meanwhile (24 bytes a session). RESOURCE_EXHAUSTED: two others measure.
+   */
+  top: handleUnaryCall<SessionsTopRequest, SessionsTopResponse>;
   /**
    * Changes as they happen, newest state wins; nothing before the call. The first message is empty and says that the watch is in
    * force; an empty message follows every 15 s of silence. A reader that is too slow loses changes and is told how many; a
@@ -1367,6 +1863,36 @@ export interface SessionsClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SessionsDeleteResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Sessions as an Apache Arrow IPC stream, for pandas, Polars, DuckDB and others: the bytes of all messages, one behind the other, are the stream. Ids of zones, policies, VIPs,
+   * reals, applications and domains are names in it, addresses text, the phase its name. Begins with the schema, also when there is no session. As in List, what is made or ends
+   * meanwhile may be in it or not, and nothing is in it twice. INVALID_ARGUMENT: as for List.
+   */
+  export(request: SessionsExportRequest, options?: Partial<CallOptions>): ClientReadableStream<SessionsExportResponse>;
+  export(
+    request: SessionsExportRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<SessionsExportResponse>;
+  /**
+   * The sessions that moved the most, busiest first: two readings of the table, and what lies between them. It takes as long as it measures, and a list of counters of the whole table
+   * meanwhile (24 bytes a session). RESOURCE_EXHAUSTED: two others measure.
+   */
+  top(
+    request: SessionsTopRequest,
+    callback: (error: ServiceError | null, response: SessionsTopResponse) => void,
+  ): ClientUnaryCall;
+  top(
+    request: SessionsTopRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SessionsTopResponse) => void,
+  ): ClientUnaryCall;
+  top(
+    request: SessionsTopRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SessionsTopResponse) => void,
   ): ClientUnaryCall;
   /**
    * Changes as they happen, newest state wins; nothing before the call. The first message is empty and says that the watch is in

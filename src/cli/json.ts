@@ -1,3 +1,0 @@
-/** What verbs print for programs. */
-export { enumWord } from '../client/plain.js'
-export { toJson } from '../lib/json.js'
