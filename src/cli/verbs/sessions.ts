@@ -9,7 +9,7 @@ import { addFilterOptions, filterMessage, isFiltered, type FilterOptions } from 
 import { formatEndpoint } from '../../lib/address.js'
 import { bytes, duration, parseCount, protocolName } from '../format.js'
 import { toJson } from '../json.js'
-import { SessionRows, type SessionCells } from '../session-rows.js'
+import { SessionRows, type SessionCells } from '../../client/session-rows.js'
 import { fields, layOut, tableHead, tableRows, type LaidTable, type TableColumn } from '../table.js'
 import { action, onlineVerb, type Cli, type CommonOptions } from '../verb.js'
 import { addWatch } from './sessions-watch.js'
@@ -96,7 +96,7 @@ async function list ({ io }: Cli, options: ListOptions): Promise<number> {
   const columns = chosen ?? (options.json === true ? columnCodes.map((c) => c.name) : tableNeeds)
   const limit = options.limit ?? (options.json === true ? 0 : TABLE_LIMIT)
   return await withAgent(io, options, async ({ sessions }) => {
-    const stream = messages(sessions.list({ filter: filterMessage(options), columns, limit: BigInt(limit), batchRows: 0, withNames: true }), io.signal)
+    const stream = messages(sessions.list({ filter: filterMessage(options), columns, limit: BigInt(limit), batchRows: 0, withNames: true, fromSlot: 0 }), io.signal)
     const rows = new SessionRows()
     const sink = options.json === true ? new JsonSink(io.out) : new TableSink(io, chosen === undefined ? sessionTable : plainTable(chosen))
     let truncated = false
