@@ -38,7 +38,10 @@ export function App (): JSX.Element {
   const { label, View } = views[view]
   const known = store.names
   const shown = agent !== '' && known.includes(agent) ? [agent] : known
-  useEffect(() => { document.title = `${label} – Lockstep` }, [label])
+  useEffect(() => {
+    document.title = `${label} – Lockstep`
+    document.querySelector('nav a[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+  }, [label])
   useLayoutEffect(() => {
     const { dataset } = document.documentElement
     Object.assign(dataset, { condition: page.stream.condition, seq: String(store.seq), epoch: store.epoch, gaps: String(store.gaps), connections: String(page.stream.connections), checks: String(page.drift.checks), drifts: String(page.drift.drifts) })

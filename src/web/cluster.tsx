@@ -7,7 +7,7 @@ import { Age, Flash, Freshness, Panel, State, Table, useFeed, usePage, useStore,
 
 const groupColumns: readonly Column[] = [
   { name: 'group', label: 'Group', wide: 8 }, { name: 'role', label: 'Role here', wide: 7 }, { name: 'owner', label: 'Owner', wide: 6 }, { name: 'ready', label: 'Ready', wide: 20 }, { name: 'copy', label: 'Copy', wide: 7, minor: true }, { name: 'equal', label: 'Proven equal', number: true, wide: 7 },
-  { name: 'priority', label: 'Priority', number: true, wide: 6, minor: true }, { name: 'epoch', label: 'Epoch', number: true, wide: 5, minor: true }, { name: 'sessions', label: 'Sessions', number: true, wide: 6 }, { name: 'peer', label: 'Peer', wide: 11, minor: true }, { name: 'move', label: '', wide: 8 }
+  { name: 'priority', label: 'Priority', number: true, wide: 7, minor: true }, { name: 'epoch', label: 'Epoch', number: true, wide: 5, minor: true }, { name: 'sessions', label: 'Sessions', number: true, wide: 6 }, { name: 'peer', label: 'Peer', wide: 11, minor: true }, { name: 'move', label: '', wide: 8 }
 ]
 const peerColumns: readonly Column[] = [{ name: 'node', label: 'Peer', wide: 8 }, { name: 'liveness', label: 'Heard', wide: 7 }, { name: 'paths', label: 'Paths', wide: 20 }, { name: 'agent', label: 'Agent', wide: 7 }, { name: 'generation', label: 'Generation', number: true, wide: 7 }]
 

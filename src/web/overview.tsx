@@ -65,7 +65,7 @@ function AgentCard ({ agent }: { readonly agent: string }): JSX.Element {
           <dt>Node</dt><dd>{info.node}{info.instance === 'default' ? '' : ` / ${info.instance}`}</dd>
           <dt>Backend</dt><dd>{info.backend}{info.program === undefined ? '' : ` ${info.program.up ? info.program.version : '(away)'}`} <span class="faint">{info.version}</span></dd>
           <dt>Generation</dt><dd><Flash value={info.generation}>{info.generation}</Flash></dd>
-          <dt>Event loop p99</dt><dd>{now.reading.value === null ? '–' : `${now.reading.value.eventLoopDelayP99Ms.toFixed(1)} ms`} <Freshness reading={now.reading} /></dd>
+          <dt>Loop p99</dt><dd>{now.reading.value === null ? '–' : `${now.reading.value.eventLoopDelayP99Ms.toFixed(1)} ms`} <Freshness reading={now.reading} /></dd>
           <dt>Running for</dt><dd><Age at={info.startedAtMs} /></dd>
           <dt>Last contact</dt><dd>{connected ? <span>now</span> : <><Age at={view?.contactAt} /> ago</>}</dd>
           <dt>Sessions</dt><dd title={`of ${count(info.tableCapacity)} slots`}><meter min={0} max={100} high={85} value={percent} aria-label="session table" /> {count(live)} <span class="faint">{percent < 0.05 ? '' : `${percent.toFixed(1)} %`}</span></dd>

@@ -154,7 +154,7 @@ export function Table<R> ({ caption, columns, rows, keyOf, row, classOf, empty }
     <div class="scroll">
       <table aria-rowcount={rows.length + 1}>
         <caption class="hidden">{caption}</caption>
-        <colgroup>{columns.map(({ name, wide, minor, tiny }) => <col key={name} class={classNames(minor === true && 'minor', tiny === true && 'tiny')} style={wide === undefined ? undefined : { width: `${wide}rem` }} />)}</colgroup>
+        <colgroup>{columns.map(({ name, wide, minor, tiny }) => <col key={name} class={classNames(wide !== undefined && wide >= 10 && 'roomy', minor === true && 'minor', tiny === true && 'tiny')} style={wide === undefined ? undefined : { width: `${wide}rem` }} />)}</colgroup>
         <thead><tr aria-rowindex={1}>{columns.map(({ name, label, number, minor, tiny }) => <th key={name} scope="col" class={classNames(number === true && 'number', minor === true && 'minor', tiny === true && 'tiny')}>{label ?? name}</th>)}</tr></thead>
         <tbody ref={body}>
           {from > 0 && <tr key="(above)" aria-hidden="true" style={{ height: `${from * ROW_PX}px` }}><td colSpan={columns.length} /></tr>}

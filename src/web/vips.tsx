@@ -8,7 +8,7 @@ import { Age, Flash, Freshness, Panel, Spark, State, Table, useFeed, useStore, t
 
 const columns: readonly Column[] = [
   { name: 'name', label: 'VIP / real', wide: 13 }, { name: 'address', label: 'Address', wide: 14, tiny: true }, { name: 'state', label: 'State', wide: 8 }, { name: 'weight', label: 'Weight', number: true, wide: 4.5, minor: true }, { name: 'effective', label: 'Effective', number: true, wide: 5 },
-  { name: 'since', label: 'For', number: true, wide: 7 }, { name: 'packets', label: 'Packets', number: true, wide: 6 }, { name: 'bytes', label: 'Bytes', number: true, wide: 6.5, minor: true }, { name: 'sessions', label: 'New sessions', number: true, wide: 7, minor: true },
+  { name: 'since', label: 'For / pool', number: true, wide: 7 }, { name: 'packets', label: 'Packets', number: true, wide: 6 }, { name: 'bytes', label: 'Bytes', number: true, wide: 6.5, minor: true }, { name: 'sessions', label: 'New sessions', number: true, wide: 7, minor: true },
   { name: 'total', label: 'Packets in all', number: true, wide: 8, minor: true }, { name: 'trend', label: 'Trend', wide: 7, minor: true }
 ]
 

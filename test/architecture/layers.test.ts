@@ -64,6 +64,11 @@ t.test('every package that src imports is installed with Lockstep; the web page 
   t.same(lost, [])
 })
 
+t.test('the web page takes types of the rest and no code, which would not run in a browser', async (t) => {
+  const taken = sources.filter((file) => file.startsWith('src/web/')).flatMap((file) => [...read(file).matchAll(/^import (?!type )[^']*'(\.\.\/[^']+)'/gm)].map(([, target]) => `${file} imports ${target}`))
+  t.same(taken, [])
+})
+
 t.test('only src/native loads native code', async (t) => {
   const loads = /\/[\w.-]+\.node['"`]|node-gyp-build|process\.dlopen/
   t.same(sources.filter((file) => !file.startsWith('src/native/') && loads.test(read(file))), [])
