@@ -106,7 +106,7 @@ export async function gatewayMain (options: GatewayOptions & { readonly onReady?
   const scheme = options.tlsCert === undefined ? 'http' : 'https'
   options.onReady?.([
     'gateway ready',
-    ...(gateway.httpAddress === null ? [] : [`metrics ${scheme}://${gateway.httpAddress}/metrics`]),
+    ...(gateway.httpAddress === null ? [] : [`web ${scheme}://${gateway.httpAddress}/`, `metrics ${scheme}://${gateway.httpAddress}/metrics`]),
     ...(gateway.grpcAddress === null ? [] : [`grpc ${gateway.grpcAddress}${options.tlsCert === undefined ? ` (plain, role ${options.role})` : ' (mutual TLS)'}`]),
     ...(options.servers ?? [options.socketPath]).map(server => `agent ${server}`)
   ].join('\n  '))

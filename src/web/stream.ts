@@ -9,6 +9,8 @@ import type { Change, LiveStore } from './store.js'
 /** The gateway says something every 15 s. */
 const SILENCE_MS = 20_000
 const LOOK_MS = 1000
+/** A page that nobody looks at lets its connection go: a browser has six to a gateway, for all its tabs. */
+const HIDDEN_MS = 60_000
 /** Between looks: this page was frozen, or its host asleep. */
 const FROZEN_MS = 5000
 const BACKOFF_MS = [0, 250, 500, 1000, 2000, 5000] as const
@@ -25,6 +27,7 @@ export class Stream {
   private failures = 0
   private lookedAt = Date.now()
   private wake: () => void = () => undefined
+  private hiddenAt = 0
 
   constructor (private readonly store: LiveStore, private readonly onConnect: () => void = () => undefined) {}
 
@@ -34,11 +37,15 @@ export class Stream {
       const now = Date.now()
       const frozen = now - this.lookedAt > FROZEN_MS && document.visibilityState === 'visible'
       this.lookedAt = now
-      if (frozen) this.again('the page was frozen')
+      if (this.unseen() && this.condition === 'live') this.call.abort()
+      else if (frozen) this.again('the page was frozen')
       else if (this.condition === 'live' && now - this.heardAt > SILENCE_MS) this.again('the gateway is silent')
       this.store.touch()
     }, LOOK_MS)
-    const back = (): void => { if (document.visibilityState === 'visible' && (Date.now() - this.lookedAt > FROZEN_MS || this.condition !== 'live')) this.again('the page is back') }
+    const back = (): void => {
+      this.hiddenAt = document.visibilityState === 'hidden' ? Date.now() : 0
+      if (document.visibilityState === 'visible' && (Date.now() - this.lookedAt > FROZEN_MS || this.condition !== 'live')) this.again('the page is back')
+    }
     document.addEventListener('visibilitychange', back)
     document.addEventListener('resume', () => { this.again('the page was frozen') })
     window.addEventListener('pageshow', ({ persisted }) => { if (persisted) this.again('the page is back') })
@@ -62,6 +69,7 @@ export class Stream {
 
   private async run (): Promise<never> {
     for (;;) {
+      while (this.unseen()) await new Promise<void>((resolve) => { this.wake = resolve })
       this.call = new AbortController()
       try {
         await this.read(this.call.signal)
@@ -79,6 +87,8 @@ export class Stream {
       })
     }
   }
+
+  private unseen (): boolean { return this.hiddenAt !== 0 && Date.now() - this.hiddenAt > HIDDEN_MS }
 
   private async read (signal: AbortSignal): Promise<void> {
     const { epoch, seq } = this.store

@@ -1,5 +1,5 @@
 /** Debian's Chromium, driven by playwright-core, and where screenshots go. Nothing is left: its profile is in the test's own folder. */
-import { existsSync, mkdirSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium, type Browser, type BrowserContextOptions, type CDPSession, type Page } from 'playwright-core'
 import type { Test } from 'tap'
@@ -36,9 +36,12 @@ export async function openTab (t: Test, browser: Browser, url: string, options: 
   return { page, cdp: await context.newCDPSession(page), problems, says: async name => await page.evaluate(`document.documentElement.dataset[${JSON.stringify(name)}]`) }
 }
 
-/** Into .cache/screenshots, to be looked at. */
+/** Into .cache/screenshots, to be looked at; nowhere when this user may not write there. */
 export async function shoot (page: Page, name: string): Promise<void> {
   const directory = join(root, '.cache/screenshots')
-  mkdirSync(directory, { recursive: true })
+  try {
+    mkdirSync(directory, { recursive: true })
+    accessSync(directory, constants.W_OK)
+  } catch { return }
   await page.screenshot({ path: join(directory, `${name}.png`) })
 }

@@ -150,6 +150,25 @@ t.test('the page', { skip: noBrowser }, async (t) => {
     await lossless(t, now)
   })
 
+  await t.test('a tab that nobody looks at lets its connection go, and is up to date when it is shown', async (t) => {
+    const show = async (state: string): Promise<void> => { await tab.page.evaluate(`Object.defineProperty(document, 'visibilityState', { value: '${state}', configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`) }
+    await show('hidden')
+    await new Promise((resolve) => { setTimeout(resolve, 1500) })
+    t.equal(await tab.says('condition'), 'live', 'not at once')
+    const epoch = await tab.says('epoch')
+    await tab.page.evaluate('{ const now = Date.now.bind(Date); Date.now = () => now() + 61_000 }') // a minute passes
+    await until('it to let go', async () => await tab.says('condition') !== 'live')
+    one.kill(alpha)
+    await until('the gateway to know', async () => (await (await fetch(`http://${now.gateway().address}/api/state?kind=target`)).text()).includes('"down"'))
+    t.match(await real(tab, 'edge-1', 'alpha').innerText(), /serving/)
+    await show('visible')
+    await sees(tab, 'edge-1', 'alpha', /down/)
+    t.equal(await tab.says('epoch'), epoch, 'resumed')
+    one.revive(alpha)
+    await sees(tab, 'edge-1', 'alpha', /serving/)
+    await lossless(t, now)
+  })
+
   await t.test('the page is frozen, as in a sleep, and wakes', async (t) => {
     const before = Number(await tab.says('connections'))
     // nothing of it runs: neither timers nor what comes over the network, as on a laptop whose lid is shut
