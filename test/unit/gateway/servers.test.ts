@@ -1,8 +1,10 @@
 /** Several agents behind one gateway: by name in every page, each with its own health and metrics; what is no name or address is refused. */
+import { get as httpsGet } from 'node:https'
 import t, { type Test } from 'tap'
 import { startGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/main.js'
 import { parseServers, targetsOf } from '../../../src/gateway/servers.js'
-import { withServer, type Running } from '../rpc/with-server.js'
+import { temporaryDirectory, withServer, type Running } from '../rpc/with-server.js'
+import { createAuthority, hasOpenssl, read } from './certificates.js'
 
 if (process.getuid?.() === 0) process.getuid = () => 1000 // it would give up this process's own rights
 
@@ -66,6 +68,34 @@ t.test('an agent behind the gRPC of another gateway', async (t) => {
   t.teardown(async () => { await gateway.close() })
   t.match(await get(gateway, '/metrics'), { status: 200, body: /^lockstep_sessions 300$/m })
   t.match(JSON.parse((await get(gateway, '/api/state?kind=vip')).body), { far: { web: { state: 'up' } } })
+})
+
+t.test('an agent beyond this host: over mutual TLS, with the certificate of the gateway', { skip: hasOpenssl() ? false : 'the openssl command is missing' }, async (t) => {
+  const directory = temporaryDirectory(t)
+  const authority = createAuthority(directory)
+  const { socketPath } = await withServer(t, 300)
+  const tlsOf = (name: string, subject: string, from = authority): Pick<GatewayOptions, 'tlsCert' | 'tlsKey' | 'tlsCa'> => {
+    const { cert, key } = from.issue(name, subject)
+    return { tlsCert: cert, tlsKey: key, tlsCa: from.ca }
+  }
+  const far = await startGateway({ ...options, socketPath, http: 'off', grpc: '127.0.0.1:0', ...tlsOf('far', '/CN=far') })
+  t.teardown(async () => { await far.close() })
+  const own = authority.issue('browser', '/OU=viewer/CN=vera')
+  const ask = async (address: string | null, path: string, ca: string, pair = own): Promise<string> => await new Promise((resolve, reject) => {
+    httpsGet(`https://${address ?? ''}${path}`, { agent: false, ca: read(ca), cert: read(pair.cert), key: read(pair.key) }, (response) => {
+      let body = ''
+      response.setEncoding('utf8').on('data', (part: string) => { body += part }).on('end', () => { resolve(body) })
+    }).on('error', reject)
+  })
+  const near = await startGateway({ ...options, servers: [`far=${far.grpcAddress}`], ...tlsOf('near', '/OU=viewer/CN=near') })
+  t.teardown(async () => { await near.close() })
+  t.match(await ask(near.httpAddress, '/metrics', authority.ca), /^lockstep_sessions 300$/m)
+  t.match(await ask(near.httpAddress, '/api/state?kind=vip', authority.ca), /"far":\{.*"web"/)
+  t.match(await ask(near.httpAddress, '/api/targets', authority.ca), /"__scheme__":"https"/)
+  const other = createAuthority(directory, 'other')
+  const stranger = await startGateway({ ...options, servers: [`far=${far.grpcAddress}`], ...tlsOf('stranger', '/OU=admin/CN=stranger', other) })
+  t.teardown(async () => { await stranger.close() })
+  t.equal(await ask(stranger.httpAddress, '/healthz', other.ca, other.issue('fred', '/OU=admin/CN=fred')), 'NOT_SERVING\n', 'a certificate of another authority does not get in')
 })
 
 t.test('names and addresses: a table', async (t) => {
