@@ -179,7 +179,8 @@ Lockstep runs on ${file}
 ${what}
 
   gRPC       unix:${agent.socketPath}${gateway?.grpc == null ? '' : `   and ${gateway.grpc}`} (reflection on)
-${gateway?.metrics == null ? '' : `  metrics    http://${gateway.metrics}/metrics
+${gateway?.metrics == null ? '' : `  web page   http://${gateway.metrics}/
+  metrics    http://${gateway.metrics}/metrics
   debug      http://${gateway.metrics}/debug
 `}
 Try in a second shell:

@@ -4,6 +4,8 @@
  *   rows_per_s         rows received and touched by this process, median of the runs, default columns
  *   rows_per_s_all     the same with every column
  *   scrape_ms          the metrics page with 1000 reals under checks, asked for and received, median; scrape_kib: its size
+ *   events_per_s       changes of sessions to one subscriber; events_lost: counted as lost to it; events_uncounted: neither told nor counted
+ *   rss_growth_mb      of the server, while 200 subscribers read nothing and a reader is told as many changes
  *   loop_delay_p99_ms  99th percentile of the event-loop delay during the listings (1 ms timer, its period included), the larger of two threads:
  *                      main_loop_delay_p99_ms of the main thread, rpc_loop_delay_p99_ms of the one that serves gRPC
  */
@@ -15,6 +17,7 @@ import { fileURLToPath } from 'node:url'
 import { column as columnCodes } from '../../src/generated/codes.js'
 import { call, connectAgent, messages, socketTarget, type AgentConnection } from '../../src/cli/client.js'
 import { median } from '../lib/samples.js'
+import { deaf, SLICE, told } from './events.js'
 import type { ServerReport } from './server.js'
 
 export interface ApiBenchOptions {
@@ -30,12 +33,22 @@ export interface ApiFigures {
   readonly mib_per_s: number
   readonly scrape_ms: number
   readonly scrape_kib: number
+  readonly scrape_bytes: number
+  readonly events_per_s: number
+  readonly events_lost: number
+  readonly events_uncounted: number
+  readonly rss_growth_mb: number
   readonly loop_delay_p99_ms: number
   readonly main_loop_delay_p99_ms: number
   readonly rpc_loop_delay_p99_ms: number
   readonly loop_delay_max_ms: number
   readonly server_rss_mib: number
 }
+
+/** Subscribers that read nothing. */
+const DEAF = 200
+/** Of changes that are told, twice. */
+const SLICES = 48
 
 const serverFile = fileURLToPath(new URL('./server.js', import.meta.url))
 
@@ -59,6 +72,17 @@ export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOpt
     for (let i = 0; i < 4 * runs; i++) scrapes.push(await scrape(connection))
     child.send('read')
     const report = await answer(child) as ServerReport
+    const slices = Math.min(SLICES, Math.floor(rows / SLICE / 4))
+    const alone = await told(connection, 0, slices, signal)
+    const rss = async (): Promise<number> => {
+      child.send('read')
+      return (await answer(child) as ServerReport).rssMiB
+    }
+    const before = await rss()
+    const end = deaf(connection, DEAF)
+    const beside = await told(connection, slices, slices, signal)
+    const after = await rss()
+    end()
     return {
       rows,
       rows_per_s: Math.round(median(some.map((r) => r.rowsPerS))),
@@ -66,6 +90,11 @@ export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOpt
       mib_per_s: Math.round(median(all.map((r) => r.mibPerS))),
       scrape_ms: round(median(scrapes.map((s) => s.ms))),
       scrape_kib: Math.round(median(scrapes.map((s) => s.bytes)) / 1024),
+      scrape_bytes: median(scrapes.map((s) => s.bytes)),
+      events_per_s: Math.round(alone.perS),
+      events_lost: alone.lost,
+      events_uncounted: alone.uncounted + beside.uncounted,
+      rss_growth_mb: Math.round((after - before) * 1.048576),
       loop_delay_p99_ms: round(Math.max(report.main.p99Ms, report.rpc.p99Ms)),
       main_loop_delay_p99_ms: round(report.main.p99Ms),
       rpc_loop_delay_p99_ms: round(report.rpc.p99Ms),
@@ -95,7 +124,7 @@ async function list ({ sessions }: AgentConnection, columns: string[], expected:
   let rows = 0
   let bytes = 0
   let sum = 0
-  for await (const batch of messages(sessions.list({ filter: undefined, columns, limit: 0n, batchRows: 0, withNames: false }), signal)) {
+  for await (const batch of messages(sessions.list({ filter: undefined, columns, limit: 0n, batchRows: 0, withNames: false, fromSlot: 0 }), signal)) {
     rows += batch.rows
     for (const { data } of batch.columns) {
       bytes += data.length

@@ -34,6 +34,7 @@ const tools = [
   { pkg: 'libbpf-dev', for: 'test', why: 'ebpf backend, peer programs of benches', has: inPkgConfig('libbpf') },
   { pkg: 'python3-grpcio', for: 'test', why: 'the API from Python', has: () => probe('/usr/bin/python3', ['-c', 'import grpc']).ok },
   { pkg: 'prometheus', for: 'test', why: 'scrapes an agent, reads rules', has: () => onPath('prometheus')() && onPath('promtool')() },
+  { pkg: 'chromium', for: 'test', why: 'the web page in a browser', has: isFile('/usr/bin/chromium') },
   { pkg: 'spin', for: 'test', why: 'model of the table protocols', has: onPath('spin') },
 ]
 const lost = { build: 'nothing can be built', lab: 'the lab is off or reduced', test: 'some tests are skipped and say so' }

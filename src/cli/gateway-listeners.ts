@@ -1,4 +1,4 @@
-/** Where `lockstep gateway` listens: its flags, and for what they leave open the `agent.gateway` of the configuration that runs. */
+/** Where `lockstep gateway` listens: its flags, and for what they leave open the `agent.gateway` of the configuration that runs; with --server nobody is asked. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LockstepError } from '../contract/errors.js'
 import { AgentState } from '../generated/proto/lockstep/v1/agent.js'
@@ -15,10 +15,13 @@ export interface Listener {
 export interface Listeners { readonly http: Listener, readonly grpc: Listener }
 
 const RETRY_MS = 500
+/** Of several agents none says where to listen. */
+const httpDefault = '127.0.0.1:9461'
 
 /** An agent that does not run yet is waited for, and told of once; `null` when the process is ended meanwhile. */
-export async function gatewayListeners (io: CliIo, o: LinkOptions & { readonly http?: string, readonly grpc?: string }): Promise<Listeners | null> {
+export async function gatewayListeners (io: CliIo, o: LinkOptions & { readonly http?: string, readonly grpc?: string, readonly server?: readonly string[] }): Promise<Listeners | null> {
   const flag = (at: string, named: string): Listener => ({ at, named })
+  if (o.server !== undefined) return { http: flag(o.http ?? httpDefault, '--http'), grpc: flag(o.grpc ?? 'off', '--grpc') }
   if (o.http !== undefined && o.grpc !== undefined) return { http: flag(o.http, '--http'), grpc: flag(o.grpc, '--grpc') }
   for (let told = false; !io.signal.aborted; told = true) {
     let why = 'the agent is starting'

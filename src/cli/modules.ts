@@ -46,6 +46,7 @@ export interface ImportSource {
 
 export interface GatewayCliOptions {
   readonly socketPath: string
+  readonly servers?: readonly string[] | undefined
   readonly http: string
   readonly grpc: string
   readonly named?: { readonly http: string, readonly grpc: string }

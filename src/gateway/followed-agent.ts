@@ -15,7 +15,7 @@ export type Told =
   | { readonly type: 'put', readonly kind: Kind, readonly key: string, readonly value: unknown }
   | { readonly type: 'delete', readonly kind: Kind, readonly key: string }
   | ({ readonly type: 'event' } & PlainEvent)
-  | { readonly type: 'agent', readonly connected: boolean }
+  | { readonly type: 'agent', readonly connected: boolean, readonly contactAt: number }
 
 export interface PlainEvent {
   readonly id: string
@@ -30,6 +30,8 @@ export interface PlainEvent {
 
 export interface PlainAgent {
   readonly connected: boolean
+  /** When it was last reached, Unix ms; 0: never. */
+  readonly contactAt: number
   /** Of each kind, by key; `synced`: whole at least once. */
   readonly kinds: Readonly<Record<string, { readonly synced: boolean, readonly objects: Readonly<Record<string, unknown>> }>>
   /** Oldest first. */
@@ -45,6 +47,7 @@ export class FollowedAgent {
   private readonly look: NodeJS.Timeout
   private recent: PlainEvent[] = []
   private connected = true
+  private contactAt = 0
 
   constructor ({ address, channel, ...target }: AgentTarget, private readonly tell: (told: Told) => void) {
     const patience = { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1000, ...channel }
@@ -55,7 +58,8 @@ export class FollowedAgent {
     this.reading = this.readEvents()
     this.look = setInterval(() => {
       const now = this.reached()
-      if (now !== this.connected) tell({ type: 'agent', connected: now })
+      if (now) this.contactAt = Date.now()
+      if (now !== this.connected) tell({ type: 'agent', connected: now, contactAt: this.contactAt })
       this.connected = now
     }, LOOK_MS).unref()
   }
@@ -71,7 +75,7 @@ export class FollowedAgent {
   }
 
   state (): PlainAgent {
-    return { connected: this.reached(), kinds: Object.fromEntries([...this.stores].map(([kind, { synced }]) => [kind, { synced, objects: this.plain(kind) }])), events: this.recent }
+    return { connected: this.reached(), contactAt: this.reached() ? Date.now() : this.contactAt, kinds: Object.fromEntries([...this.stores].map(([kind, { synced }]) => [kind, { synced, objects: this.plain(kind) }])), events: this.recent }
   }
 
   async close (): Promise<void> {

@@ -1,24 +1,30 @@
 /**
- * /metrics and /healthz over HTTP, which ask the agent for each request (requests that come while one is under way share its answer), and what agents have as JSON
- * and as server-sent events (live.ts, sse.ts). GET and HEAD only. On plain loopback the Host header must be an address or localhost, so that a web page whose name
- * resolves to 127.0.0.1 cannot read them.
+ * HTTP for browsers and for Prometheus: routes, who may come in, and what each route asks. /metrics and /healthz ask the agent for each request; what agents have comes
+ * as JSON and as server-sent events (live.ts, sse.ts). GET and HEAD only, but for one path (switchover.ts). On plain loopback the Host header must be an address or localhost, so that a web page whose
+ * name resolves to 127.0.0.1 cannot read them.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js'
-import { HealthCheckResponse_ServingStatus as ServingStatus, HealthClient } from '../generated/proto/grpc/health/v1/health.js'
-import { TelemetryClient, type TelemetryMetricsResponse } from '../generated/proto/lockstep/v1/telemetry.js'
 import { isKind, kindNames } from '../client/index.js'
+import { toJson } from '../lib/json.js'
+import { agentCalls, explain, type AgentCalls } from './agent-calls.js'
+import type { AgentTargets } from './agent-target.js'
+import { mime, refuse, send, sendJson } from './http-answer.js'
 import { liveOf } from './live.js'
-import { callerOf } from './roles.js'
+import { Refusals } from './refusals.js'
+import { callerOf, mayCall, roleNeeded, type Caller, type Role } from './roles.js'
+import { discovery } from './service-discovery.js'
+import { BadQuery, sessionCount, sessionPage } from './session-pages.js'
 import { serveStream } from './sse.js'
+import { BODY_MAX, foreign, MOVE_MS, readBody, switchover, SWITCHOVER, wantedOf } from './switchover.js'
 import type { TlsSettings } from './tls-files.js'
+import { readWebFiles, sendFile } from './web-files.js'
 
-const AGENT_TIMEOUT_MS = 5000
 const CONNECTIONS_MAX = 2048
-const json = 'application/json; charset=utf-8'
+/** Walks of tables that browsers wait for. */
+const SEARCHES_MAX = 8
 
 export interface HttpSurface {
   readonly server: Server
@@ -31,56 +37,144 @@ export interface Mounted {
   readonly answer: RequestListener
 }
 
-/** Not listening yet. */
-export function createHttpSurface (socketPath: string, tls: TlsSettings | null, debug: Mounted | null = null): HttpSurface {
-  const target = `unix:${socketPath}`
-  const options = { 'grpc.max_receive_message_length': 16 << 20, 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1000, 'grpc.service_config_disable_resolution': 1 }
-  const telemetry = new TelemetryClient(target, credentials.createInsecure(), options)
-  const agentHealth = new HealthClient(target, credentials.createInsecure(), options)
-  const metrics = new Map(['', 'maglev'].map((names) => [names, shared(async () => await fetchMetrics(telemetry, names))]))
-  const health = shared(async () => await fetchHealth(agentHealth))
-
-  const live = liveOf(new Map([['local', { address: target }]]))
-  const pages: Readonly<Record<string, (response: ServerResponse, query: URLSearchParams, request: IncomingMessage) => Promise<void>>> = {
-    '/api/state': async (response, query) => {
-      const kind = query.get('kind')
-      if (kind === null) send(response, 200, json, `${(await live.state()).json}\n`)
-      else if (isKind(kind)) send(response, 200, json, `${await live.objects(kind)}\n`)
-      else send(response, 404, 'text/plain; charset=utf-8', `no such kind; there are ${kindNames.join(', ')}\n`)
-    },
-    '/api/stream': async (response, _query, request) => { await serveStream(live, request, response) },
-    '/metrics': async (response, query) => {
-      const page = await metrics.get(query.get('names') ?? '')?.()
-      if (page === undefined) send(response, 404, 'text/plain; charset=utf-8', 'no metrics by such names; there is names=maglev\n')
-      else send(response, 200, page.contentType, page.text)
-    },
-    '/healthz': async (response) => {
-      const serving = await health()
-      send(response, serving ? 200 : 503, 'text/plain; charset=utf-8', serving ? 'SERVING\n' : 'NOT_SERVING\n')
-    },
-    '/': async (response) => { send(response, 200, 'text/plain; charset=utf-8', `lockstep gateway\n/metrics\n/healthz\n/api/state\n/api/stream\n${debug === null ? '' : '/debug\n'}`) }
-  }
-
-  const server = httpServer(tls, (request, response) => {
-    const [path = '/', query] = (request.url ?? '/').split('?')
-    if (debug?.owns(path) === true) {
-      debug.answer(request, response)
-      return
-    }
-    const page = pages[path]
-    if (page === undefined) send(response, 404, 'text/plain; charset=utf-8', 'no such page; there are /metrics, /healthz, /api/state and /api/stream\n')
-    else page(response, new URLSearchParams(query), request).catch((error: unknown) => send(response, 503, 'text/plain; charset=utf-8', `${unreachable(error)}\n`))
-  })
-  return { server, close: async () => { telemetry.close(); agentHealth.close(); await live.close() } }
+export interface HttpSurfaceOptions {
+  readonly targets: AgentTargets
+  readonly tls: TlsSettings | null
+  /** Role of callers without TLS. */
+  readonly plainRole: Role
+  /** GET and HEAD only. */
+  readonly debug?: Mounted | null
 }
 
-/** Refuses what no page is for, and lets the rest be answered. Not listening yet. */
-export function httpServer (tls: TlsSettings | null, answer: RequestListener): Server {
-  const listener: RequestListener = (request, response) => {
-    const refused = refusal(request, tls !== null)
-    if (refused === null) answer(request, response)
-    else send(response, refused[0], 'text/plain; charset=utf-8', `${refused[1]}\n`)
+interface Visit { readonly request: IncomingMessage, readonly response: ServerResponse, readonly query: URLSearchParams, readonly caller: Caller }
+type Page = (visit: Visit) => Promise<void> | void
+
+const SESSIONS_LIST = '/lockstep.v1.Sessions/List'
+
+/** Not listening yet. */
+export function createHttpSurface ({ targets, tls, plainRole, debug }: HttpSurfaceOptions): HttpSurface {
+  const agents: ReadonlyMap<string, AgentCalls> = new Map([...targets].map(([name, target]) => [name, agentCalls(target)]))
+  const live = liveOf(targets)
+  const names = [...agents.keys()]
+  const files = readWebFiles()
+  const refusals = new Refusals()
+  let searches = 0
+
+  /** The agent that is asked about; with one there is no need to name it. */
+  const ofAgent = (page: (agent: AgentCalls, visit: Visit) => Promise<void> | void): Page => async (visit) => {
+    const name = visit.query.get('agent') ?? (names.length === 1 ? names[0] ?? '' : '')
+    const agent = agents.get(name)
+    if (agent === undefined) refuse(visit.response, 404, `${name === '' ? 'which agent? say' : 'no such agent; there are'} ${names.map(known => `agent=${known}`).join(', ')}`)
+    else await page(agent, visit)
   }
+
+  /** A walk of the table, which ends when the browser goes. */
+  const search = (walk: (agent: AgentCalls, query: URLSearchParams, signal: AbortSignal) => Promise<unknown>): Page => ofAgent(async (agent, { response, query, caller }) => {
+    if (!mayCall(caller.role, SESSIONS_LIST)) return refuse(response, 403, `needs the role ${roleNeeded(SESSIONS_LIST)}`)
+    if (searches >= SEARCHES_MAX) return refuse(response, 429, `${SEARCHES_MAX} searches run already; try again`, { 'retry-after': '1' })
+    searches++
+    const over = new AbortController()
+    response.on('close', () => { over.abort() })
+    try {
+      sendJson(response, toJson(await walk(agent, query, over.signal)))
+    } catch (error) {
+      if (!(error instanceof BadQuery)) throw error
+      refuse(response, 400, error.message)
+    } finally { searches-- }
+  })
+
+  const pages: Readonly<Record<string, Page>> = {
+    '/api/state': async ({ response, query }) => {
+      const kind = query.get('kind')
+      if (kind === null) sendJson(response, (await live.state()).json)
+      else if (isKind(kind)) sendJson(response, await live.objects(kind))
+      else refuse(response, 404, `no such kind; there are ${kindNames.join(', ')}`)
+    },
+    '/api/stream': async ({ request, response }) => { await serveStream(live, request, response) },
+    '/api/whoami': ({ response, caller: { name, role } }) => { sendJson(response, toJson({ name, role, may: { switchover: mayCall(role, SWITCHOVER) } })) },
+    '/api/readings': ofAgent(async (agent, { response, query }) => {
+      const read = agent.readings.get(query.get('of') ?? '')
+      if (read === undefined) refuse(response, 404, `no such readings; there are ${[...agent.readings.keys()].map(name => `of=${name}`).join(', ')}`)
+      else sendJson(response, toJson({ value: await read(), at: Date.now() }))
+    }),
+    '/api/sessions': search(async ({ sessions }, query, signal) => await sessionPage(sessions, query, signal)),
+    '/api/sessions/count': search(async ({ sessions }, query, signal) => ({ count: await sessionCount(sessions, query, signal) })),
+    '/api/targets': ({ request, response }) => { sendJson(response, discovery(names, request, tls !== null)) },
+    '/metrics': ofAgent(async (agent, { response, query }) => {
+      const page = await agent.metrics.get(query.get('names') ?? '')?.()
+      if (page === undefined) refuse(response, 404, 'no metrics by such names; there is names=maglev')
+      else send(response, 200, page.contentType, page.text)
+    }),
+    '/healthz': async (visit) => {
+      const { response, query } = visit
+      if (names.length === 1 || query.has('agent')) await ofAgent(async (agent) => { tellServing(response, await agent.serving() ? [] : ['']) })(visit)
+      else {
+        const serving = await Promise.all([...agents].map(async ([name, agent]) => ({ name, serving: await agent.serving() })))
+        tellServing(response, serving.filter(one => !one.serving).map(({ name }) => name))
+      }
+    }
+  }
+  const paths = Object.keys(pages)
+
+  const move: Page = async ({ request, response, caller }) => {
+    const address = request.socket.remoteAddress ?? ''
+    const deny = (code: number, why: string, headers: Readonly<Record<string, string>> = {}): void => {
+      refusals.add(address)
+      refuse(response, code, why, { connection: 'close', ...headers })
+    }
+    const wait = refusals.waitS(address)
+    if (wait > 0) return refuse(response, 429, `refused too often; try again in ${wait} s`, { 'retry-after': String(wait), connection: 'close' })
+    if (!mayCall(caller.role, SWITCHOVER)) return deny(403, `needs the role ${roleNeeded(SWITCHOVER)}; ${caller.name ?? 'plain loopback'} has ${caller.role}`)
+    const stranger = foreign(request, tls !== null)
+    if (stranger !== null) return deny(403, `not from a page of this gateway: ${stranger}`)
+    const body = await readBody(request)
+    if (body === null) return deny(413, `the body is not whole, or longer than ${BODY_MAX} bytes`)
+    const wanted = wantedOf(body)
+    if (typeof wanted === 'string') return deny(400, wanted)
+    const agent = agents.get(wanted.agent)
+    if (agent === undefined) return deny(404, 'no such agent')
+    request.socket.setTimeout(2 * MOVE_MS) // it is quiet meanwhile, and not gone
+    response.setHeader('connection', 'close')
+    sendJson(response, toJson(await switchover(agent.cluster, wanted, caller)))
+  }
+
+  const listener: RequestListener = (request, response) => {
+    const caller = tls === null ? { name: null, role: plainRole } : callerOf((request.socket as TLSSocket).getPeerCertificate())
+    const [path = '/', query] = (request.url ?? '/').split('?')
+    const look = request.method === 'GET' || request.method === 'HEAD'
+    const page = look ? (Object.hasOwn(pages, path) ? pages[path] : undefined) : request.method === 'POST' && path === '/api/switchover' ? move : null
+    const file = page === undefined ? files.get(path) : undefined
+    if (page === null) refuse(response, 405, 'GET and HEAD only', { allow: path === '/api/switchover' ? 'POST' : 'GET, HEAD' })
+    else if (caller === null) refuse(response, 403, noRole)
+    else if (tls === null && !isOwnHost(request)) refuse(response, 421, foreignHost)
+    else if (debug?.owns(path) === true) debug.answer(request, response)
+    else if (file !== undefined) sendFile(request, response, file)
+    else if (page !== undefined) Promise.resolve(page({ request, response, query: new URLSearchParams(query), caller })).catch((error: unknown) => { refuse(response, ...explain(error)) })
+    else if (path === '/') send(response, 200, mime.text, `lockstep gateway; the web page was not built (npm run build)\n${paths.join('\n')}\n`)
+    else refuse(response, 404, path === '/api/switchover' ? 'POST only' : `no such page; there are ${paths.join(', ')}`)
+  }
+
+  const close = async (): Promise<void> => {
+    for (const agent of agents.values()) agent.close()
+    await live.close()
+  }
+  return { server: serverOf(tls, listener), close }
+}
+
+/** Of pages that are only looked at; not listening yet. */
+export function lookingServer (tls: TlsSettings | null, answer: RequestListener): Server {
+  return serverOf(tls, (request, response) => {
+    if (request.method !== 'GET' && request.method !== 'HEAD') refuse(response, 405, 'GET and HEAD only', { allow: 'GET, HEAD' })
+    else if (tls !== null && callerOf((request.socket as TLSSocket).getPeerCertificate()) === null) refuse(response, 403, noRole)
+    else if (tls === null && !isOwnHost(request)) refuse(response, 421, foreignHost)
+    else answer(request, response)
+  })
+}
+
+const noRole = 'the client certificate names no role: its OU must be viewer, operator or admin'
+const foreignHost = 'the Host header must be an address or localhost'
+
+function serverOf (tls: TlsSettings | null, listener: RequestListener): Server {
   const limits = { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 60_000, maxHeaderSize: 16_384 }
   const server: Server = tls === null ? createServer(limits, listener) : createTlsServer({ ...limits, handshakeTimeout: 5000, ...tls }, listener)
   server.maxConnections = CONNECTIONS_MAX
@@ -89,42 +183,13 @@ export function httpServer (tls: TlsSettings | null, answer: RequestListener): S
   return server
 }
 
-function unreachable (error: unknown): string {
-  const { code, message } = error as Partial<ServiceError>
-  return code === status.UNAVAILABLE ? 'the agent cannot be reached: is it running?' : `the agent did not answer: ${message ?? String(error)}`
-}
-
-function refusal (request: IncomingMessage, secure: boolean): [number, string] | null {
-  if (request.method !== 'GET' && request.method !== 'HEAD') return [405, 'GET and HEAD only']
-  if (secure) return callerOf((request.socket as TLSSocket).getPeerCertificate()) === null ? [403, 'the client certificate names no role: its OU must be viewer, operator or admin'] : null
+function isOwnHost (request: IncomingMessage): boolean {
   const host = (request.headers.host ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
-  return host === 'localhost' || isIP(host) !== 0 ? null : [421, 'the Host header must be an address or localhost']
+  return host === 'localhost' || isIP(host) !== 0
 }
 
-function send (response: ServerResponse, code: number, type: string, body: string): void {
-  if (response.headersSent) return
-  response.writeHead(code, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', ...(code === 405 ? { allow: 'GET, HEAD' } : {}) })
-  response.end(response.req.method === 'HEAD' ? undefined : body)
-}
-
-/** One call at a time; whoever asks meanwhile gets the same result. */
-function shared<T> (work: () => Promise<T>): () => Promise<T> {
-  let running: Promise<T> | null = null
-  return async () => {
-    running ??= work().finally(() => { running = null })
-    return await running
-  }
-}
-
-async function fetchMetrics (client: TelemetryClient, names: string): Promise<TelemetryMetricsResponse> {
-  return await new Promise((resolve, reject) => {
-    client.metrics({ names }, new Metadata({ waitForReady: false }), { deadline: Date.now() + AGENT_TIMEOUT_MS }, (error, page) => { if (error === null) resolve(page); else reject(error) })
-  })
-}
-
-/** Health of the agent as a whole; not reached is not serving. */
-async function fetchHealth (client: HealthClient): Promise<boolean> {
-  return await new Promise((resolve) => {
-    client.check({ service: '' }, new Metadata(), { deadline: Date.now() + AGENT_TIMEOUT_MS }, (error, answer) => resolve(error === null && answer.status === ServingStatus.SERVING))
-  })
+/** `missing`: names of agents that do not serve. */
+function tellServing (response: ServerResponse, missing: readonly string[]): void {
+  if (missing.length === 0) send(response, 200, mime.text, 'SERVING\n')
+  else refuse(response, 503, `NOT_SERVING${missing.map(name => name === '' ? '' : `\n${name}`).join('')}`)
 }

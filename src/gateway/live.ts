@@ -69,7 +69,7 @@ export function liveOf (targets: AgentTargets, o: { readonly nowMs?: () => numbe
     state: async () => {
       const of = await followed()
       const seq = log.told
-      return { seq, json: toJson({ epoch, seq, kinds: kindNames, agents: byName(of, agent => agent.state()) }) }
+      return { seq, json: toJson({ epoch, seq, at: Date.now(), kinds: kindNames, agents: byName(of, agent => agent.state()) }) }
     },
     objects: async kind => toJson(byName(await followed(), agent => agent.plain(kind))),
     reaches: seq => log.reaches(seq),

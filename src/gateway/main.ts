@@ -1,5 +1,5 @@
 /**
- * `lockstep gateway`: START HERE. A process without privileges between the network and the agent (D14, R30): the agent holds
+ * `lockstep gateway`: START HERE. A process without privileges between the network and the agent, or several (D14, R30): the agent holds
  * the rights and serves only its unix socket; this one parses what strangers send and holds nothing. Order matters:
  * read TLS files, open listeners, drop root, then serve.
  */
@@ -14,10 +14,13 @@ import { createHttpSurface } from './http-surface.js'
 import { parseListen, type ListenAddress } from './listen-address.js'
 import { dropPrivileges } from './privileges.js'
 import { isRole, roles } from './roles.js'
+import { parseServers, targetsOf, type Server } from './servers.js'
 import { readTls, type TlsSettings } from './tls-files.js'
 
 export interface GatewayOptions {
   readonly socketPath: string
+  /** NAME=ADDRESS, agents in place of the one behind the socket. */
+  readonly servers?: readonly string[] | undefined
   /** ADDRESS:PORT or `off`. */
   readonly http: string
   readonly grpc: string
@@ -51,7 +54,9 @@ export interface Gateway {
 }
 
 export async function startGateway (options: GatewayOptions): Promise<Gateway> {
-  const { socketPath, role } = options
+  const { role } = options
+  const servers: readonly Server[] = options.servers === undefined ? [{ name: 'local', path: options.socketPath }] : parseServers(options.servers)
+  const sockets = servers.flatMap(server => 'path' in server ? [server.path] : [])
   if (!isRole(role)) throw new LockstepError('invalid', 'LS_G_ROLE', 'no such role', { object: '--role', found: role, expected: roles.join(', ') })
   const named = options.named ?? { http: '--http', grpc: '--grpc' }
   const http = parseListen(named.http, options.http)
@@ -68,9 +73,14 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
       throw new LockstepError('invalid', 'LS_G_TLS', 'plain TCP is for loopback only', { object: name, found: `${at.host}:${at.port}`, expected: '127.0.0.1, ::1, or mutual TLS', next: 'give --tls-cert, --tls-key and --tls-ca' })
     }
   }
-  const proxy = grpc === null ? null : createGrpcProxy({ socketPath, tls, plainRole: role, ...(options.patience === undefined ? {} : { patience: options.patience }) })
-  const debug = options.debug === 'off' ? null : createDebugSurface({ targets: new Map([['local', { address: `unix:${socketPath}` }]]), links: options.debugLinks ?? [], tls, plainRole: role, ...(options.debugMs === undefined ? {} : { limitMs: options.debugMs }) })
-  const surface = http === null ? null : createHttpSurface(socketPath, tls, debugAt === null ? debug : null)
+  const [socketPath] = sockets
+  if (grpc !== null && (servers.length !== 1 || socketPath === undefined)) {
+    throw new LockstepError('invalid', 'LS_G_SERVER', 'gRPC is passed to one agent of this host', { object: named.grpc, found: servers.map(({ name }) => name).join(', '), expected: 'one --server, by unix:/PATH', next: `${named.grpc} off, and a gateway for gRPC beside each agent` })
+  }
+  const targets = targetsOf(servers, tls)
+  const proxy = grpc === null ? null : createGrpcProxy({ socketPath: socketPath ?? '', tls, plainRole: role, ...(options.patience === undefined ? {} : { patience: options.patience }) })
+  const debug = options.debug === 'off' ? null : createDebugSurface({ targets, links: options.debugLinks ?? [], tls, plainRole: role, ...(options.debugMs === undefined ? {} : { limitMs: options.debugMs }) })
+  const surface = http === null ? null : createHttpSurface({ targets, tls, plainRole: role, debug: debugAt === null ? debug : null })
   const own = debugAt === null ? null : debug?.server() ?? null
   let serving = false
   for (const server of [proxy, surface?.server, own]) server?.prependListener('connection', (socket: Socket) => { if (!serving) socket.destroy() })
@@ -91,8 +101,8 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
     const grpcAddress = await listen(proxy, grpc, named.grpc)
     const httpAddress = await listen(surface?.server ?? null, http, named.http)
     const debugAddress = await listen(own, debugAt, '--debug')
-    dropPrivileges(options.user, socketPath)
-    await reachable(socketPath)
+    dropPrivileges(options.user, sockets)
+    await Promise.all(sockets.map(reachable))
     serving = true
     const reloadTls = (): void => {
       const fresh = readFiles()
@@ -111,10 +121,10 @@ export async function gatewayMain (options: GatewayOptions & { readonly onReady?
   const scheme = options.tlsCert === undefined ? 'http' : 'https'
   options.onReady?.([
     'gateway ready',
-    ...(gateway.httpAddress === null ? [] : [`metrics ${scheme}://${gateway.httpAddress}/metrics`]),
+    ...(gateway.httpAddress === null ? [] : [`web ${scheme}://${gateway.httpAddress}/`, `metrics ${scheme}://${gateway.httpAddress}/metrics`]),
     ...(options.debug === 'off' || (gateway.debugAddress ?? gateway.httpAddress) === null ? [] : [`debug ${scheme}://${gateway.debugAddress ?? gateway.httpAddress ?? ''}/debug`]),
     ...(gateway.grpcAddress === null ? [] : [`grpc ${gateway.grpcAddress}${options.tlsCert === undefined ? ` (plain, role ${options.role})` : ' (mutual TLS)'}`]),
-    `agent ${options.socketPath}`
+    ...(options.servers ?? [options.socketPath]).map(server => `agent ${server}`)
   ].join('\n  '))
   const { signal, onNote = () => {} } = options
   const reload = (): void => {

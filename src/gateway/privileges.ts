@@ -1,6 +1,6 @@
 /**
  * Gives up root for good (D14). Called after the listeners are open, before the first byte of a stranger is read. What is kept
- * is one supplementary group: that of the agent's socket, or the gateway could not reach the agent any more.
+ * are supplementary groups: those of the agents' sockets, or the gateway could not reach the agents any more.
  */
 import { readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -9,12 +9,12 @@ import { LockstepError } from '../contract/errors.js'
 export interface Identity { readonly uid: number, readonly gid: number }
 
 /** Does nothing unless the process is root. Returns what it became. */
-export function dropPrivileges (user: string, socketPath: string): Identity | null {
+export function dropPrivileges (user: string, sockets: readonly string[]): Identity | null {
   const { getuid, setuid, setgid, setgroups } = process
   if (getuid === undefined || setuid === undefined || setgid === undefined || setgroups === undefined || getuid() !== 0) return null
   const identity = lookUp(user)
   if (identity.uid === 0) throw new LockstepError('invalid', 'LS_G_USER', 'the gateway does not run as root', { object: '--user', found: user, expected: 'an unprivileged user' })
-  setgroups(socketGroups(socketPath))
+  setgroups([...new Set(sockets.flatMap(socketGroup))])
   setgid(identity.gid)
   setuid(identity.uid)
   let regained = true
@@ -24,7 +24,7 @@ export function dropPrivileges (user: string, socketPath: string): Identity | nu
 }
 
 /** Group of the socket, or of its directory while the agent is not there yet. */
-function socketGroups (socketPath: string): number[] {
+function socketGroup (socketPath: string): number[] {
   for (const path of [socketPath, dirname(socketPath)]) {
     try { return [statSync(path).gid] } catch { /* not there yet */ }
   }

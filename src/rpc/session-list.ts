@@ -36,7 +36,7 @@ export async function listSessions (services: AgentServices, request: SessionsLi
   const names = request.withNames ? new NameScan(services, columns) : null
   const wanted = columns.map((c) => c.name)
   let left = request.limit === 0n ? Infinity : Number(request.limit)
-  let cursor: number | null = 0
+  let cursor: number | null = request.fromSlot
   while (cursor !== null && left > 0) {
     await turns.next(signal)
     const batch: SessionColumns = services.dataplane().sessions.list(filter, wanted, cursor, Math.min(rowsMax, left))

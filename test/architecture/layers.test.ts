@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { offences } from './layers.js'
 import { filesBelow, importsOf, read, root } from './repo.js'
 
-const sources = filesBelow('src', ['.ts'])
+const sources = filesBelow('src', ['.ts', '.tsx'])
 
 t.test('the rule refuses what it should and allows what it should', async (t) => {
   const verdict = (file: string, specifier: string) => offences(file, `import { x } from '${specifier}'`).length === 0
@@ -35,6 +35,8 @@ t.test('the rule refuses what it should and allows what it should', async (t) =>
     ['src/cli/modules.ts', '../main.js', true],
     ['src/cli/modules.ts', '../ha/rg.js', false],
     ['src/lib/clock.ts', '../cli/main.js', false],
+    ['src/web/model.ts', '../client/plain.js', true],
+    ['src/web/model.ts', '../gateway/live.js', false],
     ['src/novelty/x.ts', '../lib/clock.js', false],
   ]
   for (const [file, specifier, allowed] of table) t.equal(verdict(file, specifier), allowed, `${file} -> ${specifier}: ${allowed ? 'allowed' : 'refused'}`)
@@ -48,18 +50,23 @@ t.test('no file of src or bench breaks it', async (t) => {
 
 t.test('every relative import names a file that exists', async (t) => {
   const lost = sources.flatMap((file) => importsOf(file)
-    .filter(({ file: target }) => target?.endsWith('.ts') === true && !existsSync(join(root, target)))
+    .filter(({ file: target }) => target !== null && /\.tsx?$/.test(target) && !existsSync(join(root, target)))
     .map(({ specifier, line }) => `${file}:${line} imports ${specifier}`))
   t.same(lost, [])
 })
 
-t.test('every package that src imports is installed with Lockstep', async (t) => {
-  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> }
+t.test('every package that src imports is installed with Lockstep; the web page has its own in the bundle', async (t) => {
+  const { dependencies, devDependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string>, devDependencies: Record<string, string> }
   const packageOf = (specifier: string) => specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
   const lost = sources.flatMap((file) => importsOf(file)
-    .filter(({ specifier, file: target }) => target === null && !specifier.startsWith('node:') && !(packageOf(specifier) in dependencies))
+    .filter(({ specifier, file: target }) => target === null && !specifier.startsWith('node:') && !(packageOf(specifier) in dependencies) && !(file.startsWith('src/web/') && packageOf(specifier) in devDependencies))
     .map(({ specifier, line }) => `${file}:${line} imports ${specifier}: not in dependencies`))
   t.same(lost, [])
+})
+
+t.test('the web page takes types of the rest and no code, which would not run in a browser', async (t) => {
+  const taken = sources.filter((file) => file.startsWith('src/web/')).flatMap((file) => [...read(file).matchAll(/^import (?!type )[^']*'(\.\.\/[^']+)'/gm)].map(([, target]) => `${file} imports ${target}`))
+  t.same(taken, [])
 })
 
 t.test('only src/native loads native code', async (t) => {

@@ -25,13 +25,19 @@ export interface Import {
   line: number
 }
 
+/** `x.js` is written in x.ts or x.tsx. */
+function sourceOf(file: string): string {
+  const [plain, jsx] = [file.replace(/\.js$/, '.ts'), file.replace(/\.js$/, '.tsx')]
+  return !existsSync(join(root, plain)) && existsSync(join(root, jsx)) ? jsx : plain
+}
+
 /** Every static, dynamic and type import, and every `new URL('./x.js', import.meta.url)` (worker entries). */
 export function importsOf(file: string, text: string = read(file)): Import[] {
   const found = ts.preProcessFile(text, true, true).importedFiles.map(({ fileName, pos }) => ({ specifier: fileName, pos }))
   for (const match of text.matchAll(/new URL\(\s*['"](\.[^'"]+\.js)['"]\s*,\s*import\.meta\.url/g)) found.push({ specifier: match[1] ?? '', pos: match.index })
   return found.map(({ specifier, pos }) => ({
     specifier,
-    file: specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier).replace(/\.js$/, '.ts') : null,
+    file: specifier.startsWith('.') ? sourceOf(posix.join(posix.dirname(file), specifier)) : null,
     line: text.slice(0, pos).split('\n').length,
   }))
 }

@@ -62,12 +62,13 @@ function addGateway (parent: Command, cli: Cli): void {
   offlineVerb(parent, {
     usage: 'gateway',
     alone: takesOver,
-    summary: 'Serve metrics and gRPC over TCP for an agent, without privileges',
-    about: 'HTTP: /metrics, /healthz and the debug pages at /debug. gRPC: everything the agent serves. Where it listens is asked of the agent once, unless both --http and --grpc say it. Plain TCP is for loopback only and has the role viewer unless --role says otherwise; other addresses need --tls-cert, --tls-key and --tls-ca, and the role stands in the client certificate as OU (viewer, operator or admin). Started as root it opens its listeners, then becomes --user. SIGHUP reads the TLS files again, if --user may.',
-    examples: ['gateway', 'gateway --http 0.0.0.0:9461 --grpc 0.0.0.0:50461 --tls-cert gw.crt --tls-key gw.key --tls-ca clients.crt', 'gateway --grpc off']
+    summary: 'Serve the web page, metrics and gRPC over TCP for agents, without privileges',
+    about: 'HTTP: the web page, /metrics, /healthz, /api and the debug pages at /debug. gRPC: everything the agent serves. Where it listens is asked of the agent once, unless both --http and --grpc say it. Plain TCP is for loopback only and has the role viewer unless --role says otherwise; other addresses need --tls-cert, --tls-key and --tls-ca, and the role stands in the client certificate as OU (viewer, operator or admin). Started as root it opens its listeners, then becomes --user. With --server it shows several agents, and gRPC is off; agents beyond this host are reached with the TLS files as client certificate. SIGHUP reads the TLS files again, if --user may.',
+    examples: ['gateway', 'gateway --http 0.0.0.0:9461 --grpc 0.0.0.0:50461 --tls-cert gw.crt --tls-key gw.key --tls-ca clients.crt', 'gateway --grpc off', 'gateway --server edge-1=unix:/run/lockstep/agent.sock,edge-2=10.0.0.2:50461 --tls-cert gw.crt --tls-key gw.key --tls-ca ca.crt']
   })
     .option('--socket <path>', 'socket of the agent')
-    .option('--http <address:port>', 'metrics and health; off: none (default: agent.gateway.metrics of the running configuration)')
+    .addOption(new Option('--server <name=address...>', 'these agents instead: unix:/path, or host:port of the gRPC of their gateways').conflicts('socket'))
+    .option('--http <address:port>', 'web page, metrics and health; off: none (default: agent.gateway.metrics of the running configuration; with --server 127.0.0.1:9461)')
     .option('--grpc <address:port>', 'gRPC over TCP; off: none (default: agent.gateway.grpc)')
     .option('--debug <address:port>', 'debug pages by a listener of their own; off: none (default: /debug beside the metrics)')
     .option('--debug-link <name=url>', 'a link out of the debug pages, [TABLE/]NAME=https://HOST/...{column}; may be repeated', (value: string, before: readonly string[] = []) => [...before, value])
@@ -76,11 +77,11 @@ function addGateway (parent: Command, cli: Cli): void {
     .option('--tls-cert <file>', 'certificate of the gateway (PEM)')
     .option('--tls-key <file>', 'its key (PEM)')
     .option('--tls-ca <file>', 'authorities of client certificates (PEM)')
-    .action(action(cli, async (o: { socket?: string, http?: string, grpc?: string, debug?: string, debugLink?: readonly string[], role: string, user: string, tlsCert?: string, tlsKey?: string, tlsCa?: string }) => {
+    .action(action(cli, async (o: { socket?: string, server?: string[], http?: string, grpc?: string, debug?: string, debugLink?: readonly string[], role: string, user: string, tlsCert?: string, tlsKey?: string, tlsCa?: string }) => {
       const { gatewayMain } = await load('gateway')
       const at = await gatewayListeners(cli.io, o)
       if (at === null) return exitCode.ok
-      return await gatewayMain({ ...o, debugLinks: o.debugLink, http: at.http.at, grpc: at.grpc.at, named: { http: at.http.named, grpc: at.grpc.named }, socketPath: await socketPathOf(cli.io, o), // A reader that has gone is no reason to stop serving.
+      return await gatewayMain({ ...o, debugLinks: o.debugLink, http: at.http.at, grpc: at.grpc.at, named: { http: at.http.named, grpc: at.grpc.named }, socketPath: o.server === undefined ? await socketPathOf(cli.io, o) : '', servers: o.server, // A reader that has gone is no reason to stop serving.
         onReady: (text) => { cli.io.out(`${text}\n`).catch(() => {}) }, onNote: (text) => { cli.io.err(`${text}\n`) }, signal: cli.io.signal })
     }))
 }

@@ -11,7 +11,7 @@ import { formatEndpoint } from '../../lib/address.js'
 import { bytes, duration, parseCount, protocolName } from '../format.js'
 import { toJson } from '../../lib/json.js'
 import { Progress, withProgress } from '../progress.js'
-import { SessionRows, type SessionCells } from '../session-rows.js'
+import { SessionRows, type SessionCells } from '../../client/session-rows.js'
 import { fields, layOut, tableHead, tableRows, type LaidTable, type TableColumn } from '../table.js'
 import { action, formatOf, jsonLines, listVerb, onlineVerb, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 import { addExport } from './sessions-export.js'
@@ -103,7 +103,7 @@ async function list ({ io }: Cli, options: SessionListOptions): Promise<number> 
   const columns = chosen ?? (format === 'table' ? tableNeeds : columnCodes.map((c) => c.name))
   const limit = options.limit ?? (format === 'table' ? TABLE_LIMIT : 0)
   return await withAgent(io, options, async ({ sessions }) => {
-    const stream = messages(sessions.list({ filter: filterMessage(options), columns, limit: BigInt(limit), batchRows: 0, withNames: true }), io.signal)
+    const stream = messages(sessions.list({ filter: filterMessage(options), columns, limit: BigInt(limit), batchRows: 0, withNames: true, fromSlot: 0 }), io.signal)
     const rows = new SessionRows()
     const sink = format === 'json' ? new JsonSink(io.out) : format === 'jsonl' ? new LineSink(io.out) : new TableSink(io, chosen === undefined ? sessionTable : plainTable(chosen))
     // A table on a terminal tells by itself how far it is.

@@ -2,7 +2,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { AgentTargets } from '../agent-target.js'
-import { httpServer, type Mounted } from '../http-surface.js'
+import { lookingServer, type Mounted } from '../http-surface.js'
 import { callerOf, type Role } from '../roles.js'
 import type { TlsSettings } from '../tls-files.js'
 import { parseTemplate } from './external.js'
@@ -36,7 +36,7 @@ export function createDebugSurface ({ targets, links, tls, plainRole, ...limit }
   }
   return {
     owns: pages.owns, answer, close: pages.close,
-    server: () => httpServer(tls, (request, response) => {
+    server: () => lookingServer(tls, (request, response) => {
       const [path = '/'] = (request.url ?? '/').split('?')
       if (pages.owns(path)) answer(request, response)
       else response.writeHead(path === '/' ? 302 : 404, { ...(path === '/' ? { location: BASE } : {}), 'content-type': 'text/plain; charset=utf-8' }).end(`the debug pages are at ${BASE}\n`)

@@ -1,7 +1,8 @@
 /** Numbers, times, addresses, tables. */
 import { inspect } from 'node:util'
 import t from 'tap'
-import { address, bytes, count, duration, parseDuration } from '../../../src/cli/format.js'
+import { bytes, count, duration, parseDuration } from '../../../src/cli/format.js'
+import { addressText } from '../../../src/lib/address-text.js'
 import { formatAddress, formatEndpoint, parseEndpoint } from '../../../src/lib/address.js'
 import { enumWord } from '../../../src/client/index.js'
 import { toJson } from '../../../src/lib/json.js'
@@ -26,7 +27,7 @@ t.test('addresses as RFC 5952 wants them', async (t) => {
     ['00000000000000000000000000000001', '::1'], ['20010db8000000010000000000000000', '2001:db8:0:1::'], ['20010db8000000010001000100010001', '2001:db8:0:1:1:1:1:1'],
     ['20010000000000010000000000000001', '2001:0:0:1::1'], ['fe800000000000000000000000000abc', 'fe80::abc']
   ]
-  for (const [hex, text] of cases) t.equal(address(Buffer.from(`ff${hex}`, 'hex'), 1), text)
+  for (const [hex, text] of cases) t.equal(addressText(Buffer.from(`ff${hex}`, 'hex'), 1), text)
   t.equal(formatEndpoint('::1', 5), '[::1]:5')
 })
 

@@ -88,7 +88,7 @@ export class FakeSessions implements SessionStore {
     this.#check()
     if (Object.keys(filter).length > 0 || this.deleted.size > 0) return this.#filtered(filter, columns, cursor, maxRows)
     const start = cursor % TEMPLATE_ROWS
-    const rows = Math.min(maxRows, this.listMax, this.rows - cursor, TEMPLATE_ROWS - start)
+    const rows = Math.max(0, Math.min(maxRows, this.listMax, this.rows - cursor, TEMPLATE_ROWS - start))
     const next = cursor + rows
     const out = new Map<string, Uint8Array>()
     for (const name of columns) {

@@ -16,7 +16,7 @@ import { until, withServer } from './with-server.js'
 
 const emptyFilter = SessionFilter.decode(new Uint8Array())
 const request = (over: Partial<SessionsListRequest> = {}): SessionsListRequest =>
-  ({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, ...over })
+  ({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, fromSlot: 0, ...over })
 
 async function list (c: AgentConnection, over: Partial<SessionsListRequest> = {}): Promise<SessionBatch[]> {
   const out: SessionBatch[] = []
@@ -51,6 +51,19 @@ t.test('a listing returns every session once, in the columns asked for', async (
   t.equal(slots.size, 20_000)
 })
 
+t.test('a listing goes on behind the last row of the one before; behind the last slot is nothing', async (t) => {
+  const { connection } = await withServer(t, 1000)
+  const slots: number[] = []
+  for (let fromSlot = 0, more = true; more; fromSlot = (slots.at(-1) ?? 0) + 1) {
+    const batches = await list(connection, { columns: ['slot'], limit: 300n, fromSlot })
+    for (const { rows, columns: [column] } of batches) for (let i = 0; i < rows; i++) slots.push(column?.data.readUInt32LE(4 * i) ?? -1)
+    more = batches.at(-1)?.truncated === true
+  }
+  t.same(slots, Array.from({ length: 1000 }, (_, i) => i))
+  t.equal(rowsOf(await list(connection, { fromSlot: 1000 })), 0)
+  t.equal(rowsOf(await list(connection, { fromSlot: 0xffff_ffff })), 0)
+})
+
 t.test('without columns the default set comes, and a batch has 8k to 32k rows', async (t) => {
   const { connection } = await withServer(t, 100_000)
   const batches = await list(connection)
@@ -74,7 +87,7 @@ t.test('a limit cuts the listing and says so', async (t) => {
 t.test('names of ids come with the batch in which an id appears first', async (t) => {
   const { connection, agent } = await withServer(t, 100)
   agent.sessions.listMax = 10
-  const batches = await list(connection, { columns: ['zone_in', 'vip', 'real', 'app'], withNames: true })
+  const batches = await list(connection, { columns: ['zone_in', 'vip', 'real', 'app'], withNames: true, fromSlot: 0 })
   t.strictSame(batches[0]?.names, [
     { kind: 'zone', id: 1, name: 'clients' }, { kind: 'vip', id: 1, name: 'web' }, { kind: 'vip', id: 2, name: 'dns' },
     { kind: 'real', id: 11, name: 'web/a' }, { kind: 'real', id: 12, name: 'dns/a' }, { kind: 'app', id: 0, name: 'any' }

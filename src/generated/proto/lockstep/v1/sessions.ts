@@ -86,6 +86,8 @@ export interface SessionsListRequest {
   batchRows: number;
   /** Send the names behind the ids of the chosen columns (SessionBatch.names). */
   withNames: boolean;
+  /** Walk from this slot on. One more than the column `slot` of the last row goes on behind it; what comes after the last slot is nothing. */
+  fromSlot: number;
 }
 
 /** One column of a batch. */
@@ -275,7 +277,7 @@ export interface SessionsVerifyResponse {
 }
 
 function createBaseSessionsListRequest(): SessionsListRequest {
-  return { filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false };
+  return { filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, fromSlot: 0 };
 }
 
 export const SessionsListRequest: MessageFns<SessionsListRequest> = {
@@ -297,6 +299,9 @@ export const SessionsListRequest: MessageFns<SessionsListRequest> = {
     }
     if (message.withNames !== false) {
       writer.uint32(40).bool(message.withNames);
+    }
+    if (message.fromSlot !== 0) {
+      writer.uint32(48).uint32(message.fromSlot);
     }
     return writer;
   },
@@ -352,6 +357,14 @@ export const SessionsListRequest: MessageFns<SessionsListRequest> = {
             }
 
             message.withNames = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.fromSlot = reader.uint32();
             continue;
           }
         }

@@ -2,7 +2,7 @@
 import { phase } from '../generated/codes.js'
 import { limits } from '../generated/layout.js'
 import type { SessionBatch } from '../generated/proto/lockstep/v1/sessions.js'
-import { address } from './format.js'
+import { addressText } from '../lib/address-text.js'
 
 /** A cell: numbers while exact, names for ids once known, text for addresses and ids. */
 export type Cell = string | number | readonly string[]
@@ -32,7 +32,7 @@ export class SessionRows {
 
   #cell (name: string, width: number, data: Buffer, at: number): Cell {
     if (name === 'id') return hex64(data.readBigUInt64LE(at)) + hex64(data.readBigUInt64LE(at + 8))
-    if (addresses.has(name)) return address(data, at)
+    if (addresses.has(name)) return addressText(data, at)
     if (width === 8) {
       const value = data.readBigUInt64LE(at)
       return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : String(value)
