@@ -50,7 +50,7 @@ function filterOf (text: string): { readonly column: string, readonly text: stri
 
 async function read (debug: AgentConnection['debug'], query: Partial<DebugQuery>): Promise<DebugReading> {
   const { reading } = await call(debug, debug.getGuardedTable, { query: { table: '', filters: [], sort: '', offset: 0, limit: 0, key: '', refers: undefined, ...query } })
-  if (reading === undefined) throw new LockstepError('bug', 'LS_E_BUG', 'the agent answered without a reading')
+  if (reading === undefined) throw new LockstepError('unavailable', 'LS_U_ANSWER', 'the agent answered without a reading', { object: query.table ?? '' })
   return reading
 }
 
