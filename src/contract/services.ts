@@ -132,7 +132,7 @@ export interface AgentInfo {
 
 /** A subscriber to session changes. Bounded: a slow reader loses changes and is told how many (level-triggered, never blocks). */
 export interface SessionFeed {
-  /** Calls back with batches of packed wire records; returns the unsubscribe function. */
+  /** Calls back with batches of packed wire records, which all subscribers share and nobody changes; returns the unsubscribe function. */
   subscribe: (onBatch: (records: Uint8Array, lost: number) => void) => () => void
   decode: (records: Uint8Array) => SessionChange[]
 }

@@ -28,7 +28,7 @@ export async function watchSessions (services: AgentServices, request: SessionsW
     lost += lostBefore
     if (pendingBytes + records.length > PENDING_BYTES_MAX) lost += Math.floor(records.length / RECORD_BYTES)
     else if (records.length > 0) {
-      pending.push(records.slice())
+      pending.push(records)
       pendingBytes += records.length
     }
     wake?.()
