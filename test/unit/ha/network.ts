@@ -15,8 +15,8 @@ const timing = defaultTiming
 const timers: HaTimers = { ...defaultTimers, degradedAfterMs: 3000, restartHoldMs: 4000, betterAfterMs: 500 }
 const paths = ['x', 'y']
 
-/** Listening at the longest, then the wait of nodes that are not ready, a move that fails, a guard; a second for loss on the way. */
-export const unownedBoundMs = maxLeaseMs + timers.degradedAfterMs + timers.moveTimeoutMs + timers.resignGuardMs + 2 * detectionMs(timing) + 1000
+/** Listening at the longest, twice (who is not ready leaves it to a ready peer that began anew meanwhile), then the wait of nodes that are not ready, a move that fails, a guard; a second for loss on the way. */
+export const unownedBoundMs = 2 * maxLeaseMs + timers.degradedAfterMs + timers.moveTimeoutMs + timers.resignGuardMs + 2 * detectionMs(timing) + 1000
 /** Two owners that hear each other: a heartbeat must get through. */
 export const contestedBoundMs = 2 * detectionMs(timing) + 500
 
