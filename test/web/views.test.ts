@@ -77,13 +77,15 @@ t.test('sessions: searched, walked through, and a mistake is explained', { skip:
   const { page } = await openTab(t, await withBrowser(t), `${url}/#/sessions`)
   const says = async (text: RegExp): Promise<void> => { await until(text.source, async () => text.test(await page.locator('main').innerText())) }
   await says(/200\D000 match; page 1, 100 rows/)
-  const first = await page.locator('tbody tr').first().innerText()
+  const firstRow = async (): Promise<string> => await page.locator('tbody tr').first().innerText()
+  await until('rows', async () => /10\.0\.0\.0:1024/.test(await firstRow()))
+  const first = await firstRow()
   await page.getByRole('button', { name: 'Next 100' }).click()
   await says(/page 2, 100 rows/)
-  t.not(await page.locator('tbody tr').first().innerText(), first)
+  await until('other rows', async () => await firstRow() !== first) // the text above them may be painted before they are
   await page.getByRole('button', { name: 'Back' }).click()
   await says(/page 1, 100 rows/)
-  t.equal(await page.locator('tbody tr').first().innerText(), first)
+  await until('the rows of before', async () => await firstRow() === first)
   await page.getByLabel('Any address').fill('not an address')
   await page.keyboard.press('Enter')
   await says(/filter\.address.*an address or a prefix/)
