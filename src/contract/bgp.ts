@@ -1,0 +1,99 @@
+/**
+ * BGP sessions of this host: what a routing daemon says of them (readings), what that makes of each neighbour (status), and who wants to know
+ * (subjects and sinks). Durations are milliseconds, moments Unix milliseconds.
+ *
+ * A status is three-valued. Only a daemon that answers makes a session `up` or `down`; a reading that failed leaves what was known, and `unknown`
+ * is never turned into `down`.
+ */
+
+/** RFC 4271, section 8.2.2; the last two are FRR's. */
+export type BgpFsm = 'idle' | 'connect' | 'active' | 'open-sent' | 'open-confirm' | 'established' | 'clearing' | 'deleted'
+export type BgpState = 'up' | 'down' | 'unknown'
+export type BgpSource = 'frr' | 'bird' | 'gobgp' | 'bmp' | 'kernel'
+
+/** One session as one source tells it. What the source does not tell is `null`. */
+export interface BgpNeighbour {
+  readonly source: BgpSource
+  /** `default`, or the name of a VRF. */
+  readonly vrf: string
+  /** Canonical text; an IPv4-mapped address is written as IPv4. */
+  readonly peer: string
+  readonly local: string | null
+  readonly remoteAs: number | null
+  readonly localAs: number | null
+  readonly established: boolean
+  readonly fsm: BgpFsm | null
+  /** Somebody has shut it down on this side. */
+  readonly adminDown: boolean
+  /** When it came into its present state. */
+  readonly since: number | null
+  /** Times that it left Established since the daemon began; a smaller number is a daemon that began anew. */
+  readonly drops: number | null
+  /** Why it left it last, in the daemon's words. */
+  readonly reason: string | null
+  readonly description: string | null
+  readonly prefixesReceived: number | null
+  /** Smoothed round trip of the TCP connection, nanoseconds. */
+  readonly rttNs: number | null
+  /** Of its socket, as the kernel counts them: another number is another connection. */
+  readonly cookie: bigint | null
+}
+
+/** What one source says of one scope: the whole of it, or why there is nothing to say. */
+export type BgpReading = {
+  readonly source: BgpSource
+  /** What was asked: a VRF, a namespace, or the daemon. Readings of a scope replace each other whole. */
+  readonly scope: string
+  readonly at: number
+} & ({ readonly ok: true, readonly neighbours: readonly BgpNeighbour[] } | { readonly ok: false, readonly reason: string })
+
+/** What is known of a neighbour over all readings. */
+export interface BgpNeighbourStatus extends BgpNeighbour {
+  readonly state: BgpState
+  /** When a source last told of it. */
+  readonly seenAt: number
+  /** When `state` last changed here. */
+  readonly changedAt: number
+  /** Times that it left `up`, as counted here; over restarts of the daemon. */
+  readonly flaps: number
+  /** Why it is unknown; `null` otherwise. */
+  readonly unknownBecause: string | null
+}
+
+/** Somebody whose session is told to a sink: a user of a ledger, a row of a webhook. */
+export interface BgpSubject {
+  /** Unique within its sink. */
+  readonly id: string
+  /** Whose session it is; `null`: nobody can say now (its tunnel is not here). */
+  readonly peer: string | null
+  readonly vrf: string | null
+  /** What the sink has on record; `unknown`: nothing yet. */
+  readonly recorded: BgpState
+  /** When the record was written, by the sink's own clock; `null`: it does not tell. */
+  readonly recordedAt: number | null
+  /** Differs when another subject has taken the id over. */
+  readonly incarnation: string
+}
+
+/** What is to be told of a subject. */
+export interface BgpReport {
+  readonly subject: string
+  readonly state: 'up' | 'down'
+  /** 0: no sample. Always 0 with `down`. */
+  readonly rttNs: number
+  /** Why now. */
+  readonly cause: 'changed' | 'refresh' | 'first'
+  readonly decidedAt: number
+}
+
+/** A report on its way to its sink. */
+export interface BgpPending extends BgpReport {
+  readonly sink: string
+  readonly queuedAt: number
+  readonly attempts: number
+  /** Not before this moment; `null`: as soon as its turn comes. */
+  readonly retryAt: number | null
+  readonly lastError: string | null
+  /** `uncertain`: it was sent, and nobody knows yet whether it landed; it is not sent again before that is known. */
+  readonly stage: 'queued' | 'in-flight' | 'uncertain'
+}
