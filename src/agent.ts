@@ -7,6 +7,10 @@
 import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
+import { backendOf, transportOf } from './agent/names.js'
+import { closeTable } from './agent/close-table.js'
+import { sinkOf } from './agent/config-sink.js'
+import { watchHost } from './agent/host-watch.js'
 import { BackendChoice } from './backend/choice.js'
 import { openBackends, probeBackends, requireBackend, requireStart } from './backend/registry.js'
 import { SwitchWatch } from './backend/switch-watch.js'
@@ -14,15 +18,13 @@ import { TableDataPlane, type Compiler } from './backend/table/index.js'
 import { givenUpText, ofConfiguration } from './backend/table/losses.js'
 import { netnsPath } from './backend/table/ports.js'
 import { refusal } from './backend/table/switch.js'
-import { Authority, clusterRestarts, ConfigError, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
+import { Authority, ConfigError, emptyIds, formatIssue, hostDefaults, nextScheduleEdge, parseConfig, realIdName, ringInputs, timeoutOf, timeoutTable, type ParseOptions } from './config/index.js'
 import type { Applied } from './config/authority.js'
 import { openState, type HeldState } from './config/state-directory.js'
 import type { LoadBalancerEvent } from './contract/balancing.js'
-import type { Desired, VppSettings } from './contract/desired.js'
-import type { ApplyResult, BackendName, ConfigSink } from './contract/dataplane.js'
+import type { Desired } from './contract/desired.js'
+import type { BackendName } from './contract/dataplane.js'
 import { LockstepError } from './contract/errors.js'
-import type { AgentEvent } from './contract/events.js'
-import type { SpanAttributes } from './contract/tracing.js'
 import type { AgentInfo, ApplyOptions, SwitchEvent, ThreadStatus } from './contract/services.js'
 import { leaseForeverNs } from './ha/lease.js'
 import { limits } from './generated/layout.js'
@@ -40,14 +42,13 @@ import { loopUse } from './lib/loop-use.js'
 import { WorkBook } from './lib/work.js'
 import { heapBytes } from './lib/thread-gauges.js'
 import type { NativeTable } from './native/binding.js'
-import { fromNative } from './native/errors.js'
 import { heldIds } from './native/held-ids.js'
 import { loadCore } from './native/load.js'
 import { version } from './native/version.js'
 import { balancingEvent, balancingLost } from './reconcile/lb/events.js'
 import { ApplyCount } from './telemetry/apply-tally.js'
 import { logClosed, logPolicies } from './telemetry/session-log.js'
-import { Tracer, type Span } from './telemetry/tracer.js'
+import { attributesOf, Tracer, type Span } from './telemetry/tracer.js'
 import { startBalancing, type Balancing } from './workers/balancing.js'
 import { clusterCalls } from './workers/cluster-bridge.js'
 import { startCluster, type ClusterThread } from './workers/cluster-thread.js'
@@ -83,8 +84,6 @@ export interface Agent {
   readonly reload: () => Promise<void>
   readonly stop: () => Promise<void>
 }
-
-const REFRESH_MS = 2000
 
 export async function startAgent (o: AgentOptions): Promise<Agent> {
   const defaults = hostDefaults()
@@ -388,7 +387,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       onEvent: (event) => {
         const { at, name, rg, peer, fields } = event
         clusterEvents.tell(event)
-        if (rg !== null && (name === 'role' || name.startsWith('move-'))) for (const span of moving) span.event(name, { rg, ...attributesOf(fields) })
+        if (rg !== null && (name === 'role' || name.startsWith('move-'))) for (const span of moving) span.event(name, attributesOf({ rg, ...fields }))
         journal.cluster(event)
         if (name === 'role' && rg !== null && fields['to'] === 'owner') balancing.owns(rg)
         log.info({ event: name, at, ...(rg === null ? {} : { rg }), ...(peer === null ? {} : { peer }), ...fields }, 'cluster')
@@ -401,34 +400,6 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     const { begins, ends } = journal.degraded(degraded())
     for (const reason of begins) log.warn({ reason }, 'degraded')
     for (const reason of ends) log.info({ reason }, 'no longer degraded')
-  }
-
-  /** Looks every REFRESH_MS; after a refresh that failed it waits longer each time, up to a minute. */
-  const watchHost = (): NodeJS.Timeout => {
-    let signature = dataplane.hostSignature()
-    let [failures, pause, busy] = [0, 0, false]
-    return setInterval(() => {
-      tellDegraded()
-      if (busy || pause-- > 0) return
-      let now: string
-      try {
-        now = dataplane.hostSignature()
-      } catch (error) {
-        problem('the links cannot be read', error)
-        pause = 30
-        return
-      }
-      if (now === signature) return
-      busy = true
-      void refresh('a change of links or addresses').then((done) => {
-        busy = false
-        failures = done ? 0 : failures + 1
-        pause = done ? 0 : Math.min(2 ** failures, 30)
-        if (done) work.settled('recompile', '')
-        else work.wait('recompile', '', pause * REFRESH_MS, 'it failed after a change of links or addresses')
-        if (done) signature = now
-      })
-    }, REFRESH_MS)
   }
 
   /** What is waited for, and known where it is. */
@@ -449,11 +420,11 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     ...mainTables({ neighbours: () => dataplane.links.neighbours(), links: () => dataplane.links.list(), capabilities: () => dataplane.capabilities, desired: () => authority.desired() })
   ]) debug.register(one)
 
-  let watcher: NodeJS.Timeout | null = null
+  let unwatchHost = (): void => undefined
   const takeDown = async (): Promise<void> => {
     state = 'stopping'
     journal.note('agent', 'stopping', '', { pid: process.pid })
-    if (watcher !== null) clearInterval(watcher)
+    unwatchHost()
     if (edge !== null) clearTimeout(edge)
     authority.close()
     const failed: unknown[] = []
@@ -494,7 +465,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     if (applied === null) log.warn('no configuration: apply one with `lockstep apply FILE`')
     await openCluster()
     o.signal?.throwIfAborted()
-    watcher = watchHost()
+    unwatchHost = watchHost({ signature: () => dataplane.hostSignature(), refresh, work, onUnreadable: (error) => { problem('the links cannot be read', error) }, onLook: tellDegraded })
     state = 'running'
     journal.note('agent', 'started', '', { version, backend: dataplane.name, pid: process.pid, generation: applied?.info.generation ?? 0 })
     rpc.setServing(true)
@@ -508,9 +479,6 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   }
 }
 
-/** What is not known is no attribute. */
-const attributesOf = (fields: AgentEvent['fields']): SpanAttributes => Object.fromEntries(Object.entries(fields).flatMap(([key, value]) => value === null ? [] : [[key, value]]))
-
 /** Programs forward on without their agent; packet workers are threads of it. */
 const outlives = (backend: BackendName): boolean => backend === 'ebpf'
 
@@ -519,76 +487,6 @@ function originOf (table: NativeTable): Uint8Array {
   const bytes = new Uint8Array(16)
   new DataView(bytes.buffer).setBigUint64(0, table.info().origin, true)
   return bytes
-}
-
-function backendOf (name: string): BackendName {
-  const found = backendNames.find(b => b === name)
-  if (found === undefined) throw new LockstepError('invalid', 'LS_A_BACKEND', 'there is no such backend', { object: 'agent.backend', found: name, expected: backendNames.join(', ') })
-  return found
-}
-function transportOf (name: string): VppSettings['transport'] {
-  const found = (['auto', 'socket', 'shm'] as const).find(t => t === name)
-  if (found === undefined) throw new LockstepError('invalid', 'LS_A_TRANSPORT', 'there is no such transport to VPP', { object: '--vpp-transport', found: name, expected: 'auto, socket or shm' })
-  return found
-}
-const backendNames: readonly BackendName[] = ['userspace', 'ebpf', 'dpdk', 'vpp']
-
-/** The dataplane's sink, and what an apply cannot change while the agent runs: refused when the next start would fail, else a warning. */
-function sinkOf (dataplane: TableDataPlane, tracer: Tracer, backend: (configured: string) => BackendName, started: Desired, { starting, onBackend }: { readonly starting: () => boolean, readonly onBackend: () => void }): ConfigSink {
-  const settings: ReadonlyArray<readonly [string, (a: Desired['agent']) => unknown]> = [
-    ['agent.table.capacity', a => a.table.capacity], ['agent.table.hugepages', a => a.table.hugepages], ['agent.workers', a => a.workers], ['agent.socket', a => a.socketPath], ['agent.state-dir', a => a.stateDir],
-    ['agent.instance', a => a.instance], ['agent.node', a => a.node]
-  ]
-  return {
-    apply: async (desired, generation, signal) => await tracer.run('dataplane.apply', { generation }, async (span) => {
-      if (!starting() && (started.cluster === null) !== (desired.cluster === null)) {
-        throw new LockstepError('stale', 'LS_B_RESTART', '`cluster` comes and goes only with a restart', { object: 'cluster', found: desired.cluster === null ? 'none' : 'one', expected: desired.cluster === null ? 'one' : 'none', next: 'stop the agent, edit its startup file, and start it; of a pair one node after the other' })
-      }
-      const target = backend(desired.agent.backend)
-      const result = await (async () => {
-        try {
-          // userspace has every kind of port: it comes first and goes last
-          if (target === 'userspace') await dataplane.switchTo(target, signal)
-          const applied = await dataplane.config.apply(desired, generation, signal)
-          tracePhases(tracer, applied.durations)
-          if (target !== 'userspace') await dataplane.switchTo(target, signal)
-          return applied
-        } finally {
-          onBackend()
-        }
-      })()
-      const later = [
-        ...settings.filter(([, of]) => of(desired.agent) !== of(started.agent)).map(([name, of]) => `${name}: ${String(of(desired.agent))} holds from the next start; ${String(of(started.agent))} until then`),
-        ...clusterRestarts(started, desired).map(name => `${name}: holds from the next start`)
-      ]
-      span.set({ warnings: result.warnings.length })
-      return { ...result, warnings: [...result.warnings, ...later] }
-    }),
-    lastApplyResult: () => dataplane.config.lastApplyResult()
-  }
-}
-
-/** One after the other, and then what follows the flip: routes, ports, sessions looked up again. */
-function tracePhases (tracer: Tracer, { portsMs, compileMs, flipMs, totalMs }: ApplyResult['durations']): void {
-  const phases = [['ports', portsMs], ['compile', compileMs], ['flip', flipMs], ['settle', totalMs - portsMs - compileMs - flipMs]] as const
-  let left = totalMs
-  for (const [name, tookMs] of phases) {
-    left -= tookMs
-    tracer.past(`dataplane.${name}`, tookMs, {}, left)
-  }
-}
-
-/** Work of a call that was cut may still be on its way: a verify of a large table takes a second. */
-async function closeTable (table: NativeTable): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      table.close()
-      return
-    } catch (error) {
-      if (fromNative(error).code !== 'LS_E_BUSY' || tries === 300) throw fromNative(error, { object: 'session table' })
-      await new Promise(resolve => { setTimeout(resolve, 10) })
-    }
-  }
 }
 
 /** The settings that must be known before anything is opened; the authority parses again and applies. */

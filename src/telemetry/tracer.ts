@@ -3,7 +3,7 @@
  * of follows awaits and calls between threads (lib/trace-context.ts). Thread: any, each its own.
  */
 import { randomBytes } from 'node:crypto'
-import type { SpanAttributes, SpanRecord } from '../contract/tracing.js'
+import type { SpanAttributes, SpanRecord, SpanValue } from '../contract/tracing.js'
 import { traceContext, type TraceContext } from '../lib/trace-context.js'
 
 const EVENTS_MAX = 64
@@ -81,3 +81,6 @@ export class Tracer {
     this.emit({ traceId: span?.traceId ?? randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex'), parentId: span?.spanId ?? null, name, kind: 'internal', startMs: endMs - tookMs, endMs, attributes, events: [], error: null })
   }
 }
+
+/** Fields of an event as attributes: what is not known is none. */
+export const attributesOf = (fields: Readonly<Record<string, SpanValue | null>>): SpanAttributes => Object.fromEntries(Object.entries(fields).flatMap(([key, value]) => value === null ? [] : [[key, value]]))
