@@ -39,6 +39,8 @@ private:
 	Napi::Value delete_reals(const Napi::CallbackInfo &);
 	Napi::Value scan_columns(const Napi::CallbackInfo &);
 	Napi::Value scan_records(const Napi::CallbackInfo &);
+	Napi::Value select_records(const Napi::CallbackInfo &);
+	Napi::Value record_columns(const Napi::CallbackInfo &);
 	Napi::Value count(const Napi::CallbackInfo &);
 	Napi::Value verify(const Napi::CallbackInfo &);
 	Napi::Value bulk_begin(const Napi::CallbackInfo &);

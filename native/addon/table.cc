@@ -339,17 +339,23 @@ Napi::Value Table::delete_reals(const Napi::CallbackInfo &info)
 		    [result](Napi::Env env) { return delete_result(env, *result); });
 }
 
+static u32 columns_width(u32 columns)
+{
+	u32 width = 0;
+
+	for (u32 c = 0; c < LS_COLUMN_COUNT; c++)
+		width += columns >> c & 1 ? ls_column_bytes(c) : 0;
+	return width;
+}
+
 /* scanColumns(filter, columns, cursor, out, maxRows, maxNs) -> {rows, cursor | null} */
 Napi::Value Table::scan_columns(const Napi::CallbackInfo &info)
 {
 	ls_table *t = use();
 	ls_filter f = arg_filter(info, 0);
 	u32 columns = arg_u32(info, 1, "columns"), cursor = arg_u32(info, 2, "cursor"), rows = arg_u32(info, 4, "maxRows", 1u << 20);
-	u32 max_ns = arg_u32(info, 5, "maxNs"), width = 0;
-
-	for (u32 c = 0; c < LS_COLUMN_COUNT; c++)
-		width += columns >> c & 1 ? ls_column_bytes(c) : 0;
-	Bytes out = arg_bytes(info, 3, static_cast<size_t>(width) * rows, "out");
+	u32 max_ns = arg_u32(info, 5, "maxNs");
+	Bytes out = arg_bytes(info, 3, static_cast<size_t>(columns_width(columns)) * rows, "out");
 
 	rows = ls_scan_columns(t, &f, columns, &cursor, out.data, rows, max_ns);
 	Napi::Object o = Napi::Object::New(info.Env());
@@ -370,6 +376,29 @@ Napi::Value Table::scan_records(const Napi::CallbackInfo &info)
 	o.Set("rows", number(info.Env(), rows));
 	o.Set("cursor", cursor == 0xffffffff ? info.Env().Null() : Napi::Value(number(info.Env(), cursor)));
 	return o;
+}
+
+/* selectRecords(filter, records, out) -> how many matched; they stand at `out`, in order. */
+Napi::Value Table::select_records(const Napi::CallbackInfo &info)
+{
+	ls_filter f = arg_filter(info, 0);
+	Bytes records = arg_bytes(info, 1, 0, "records");
+	Bytes out = arg_bytes(info, 2, records.size, "out");
+
+	return number(info.Env(), ls_records_select(&f, reinterpret_cast<const ls_wire_record *>(records.data), static_cast<u32>(records.size / sizeof(ls_wire_record)),
+						    reinterpret_cast<ls_wire_record *>(out.data)));
+}
+
+/* recordColumns(records, columns, out): one row a record. */
+Napi::Value Table::record_columns(const Napi::CallbackInfo &info)
+{
+	ls_table *t = use();
+	Bytes records = arg_bytes(info, 0, 0, "records");
+	u32 columns = arg_u32(info, 1, "columns"), n = static_cast<u32>(records.size / sizeof(ls_wire_record));
+	Bytes out = arg_bytes(info, 2, static_cast<size_t>(columns_width(columns)) * n, "out");
+
+	ls_records_columns(t, reinterpret_cast<const ls_wire_record *>(records.data), n, columns, out.data);
+	return info.Env().Undefined();
 }
 
 Napi::Value Table::count(const Napi::CallbackInfo &info)
@@ -679,6 +708,7 @@ void Table::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Table::get>("get"), InstanceMethod<&Table::drain>("drain"), InstanceMethod<&Table::drain_logs>("drainLogs"), InstanceMethod<&Table::feed>("feed"),
 		InstanceMethod<&Table::delete_ids>("deleteIds"), InstanceMethod<&Table::delete_filter>("deleteFilter"), InstanceMethod<&Table::delete_reals>("deleteReals"),
 		InstanceMethod<&Table::scan_columns>("scanColumns"), InstanceMethod<&Table::scan_records>("scanRecords"),
+		InstanceMethod<&Table::select_records>("selectRecords"), InstanceMethod<&Table::record_columns>("recordColumns"),
 		InstanceMethod<&Table::count>("count"), InstanceMethod<&Table::verify>("verify"), InstanceMethod<&Table::bulk_begin>("bulkBegin"),
 		InstanceMethod<&Table::reconcile>("reconcile"), InstanceMethod<&Table::reevaluate>("reevaluate"),
 		InstanceMethod<&Table::write_config>("writeConfig"), InstanceMethod<&Table::read_config>("readConfig"), InstanceMethod<&Table::write_arena>("writeArena"),

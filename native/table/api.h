@@ -138,6 +138,10 @@ u32 ls_scan_columns(const struct ls_table *t, const struct ls_filter *f, u32 col
 /* The same as packed wire records. */
 u32 ls_scan_records(const struct ls_table *t, const struct ls_filter *f, u32 *cursor, struct ls_wire_record *out, u32 max_rows,
 		    u64 max_ns);
+/* Records that match, in order, at `out`, which may be where they are; how many. */
+u32 ls_records_select(const struct ls_filter *f, const struct ls_wire_record *records, u32 n, struct ls_wire_record *out);
+/* Records as ls_scan_columns would give their sessions: room for `n` rows. What ends is told as it was last. */
+void ls_records_columns(const struct ls_table *t, const struct ls_wire_record *records, u32 n, u32 columns, u8 *out);
 u64 ls_scan_count(const struct ls_table *t, const struct ls_filter *f, const u32 *cancel);
 u32 ls_column_bytes(u32 column);
 /* Walks all three lines of every live record; the sum of packets, so that nothing is optimised away. */

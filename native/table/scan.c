@@ -1,4 +1,5 @@
 /* Reading many sessions: filters, columns for listings, packed records, counts. Plain loads; no lock, no system call, no copy but the result's. */
+#include "table/image.h"
 #include "table/table.h"
 
 #include <string.h>
@@ -143,26 +144,38 @@ static u32 next_match(const struct ls_table *t, const struct ls_filter *f, u32 *
 
 static u64 stop_at(u64 now, u64 max_ns) { return max_ns > ~0ULL - now ? ~0ULL : now + max_ns; }
 
-u32 ls_scan_columns(const struct ls_table *t, const struct ls_filter *f, u32 columns, u32 *cursor, u8 *out, u32 max_rows, u64 max_ns)
+/* Where each column of a batch with room for `rows` begins. */
+static void column_offsets(u32 columns, u32 rows, u64 *offset)
 {
-	u64 now = ls_clock_ns(), offset[LS_COLUMN_COUNT], at = 0;
-	struct ls_session s;
-	u32 rows = 0;
+	u64 at = 0;
 
 	for (u32 c = 0; c < LS_COLUMN_COUNT; c++) {
 		offset[c] = at;
 		if (columns >> c & 1)
-			at += (u64)column_bytes[c] * max_rows;
+			at += (u64)column_bytes[c] * rows;
 	}
+}
+
+static void row_put(const struct ls_table *t, u32 columns, const u64 *offset, u32 row, const struct ls_session *s, u32 slot, u64 now, u8 *out)
+{
+	for (u32 c = 0; c < LS_COLUMN_COUNT; c++)
+		if (columns >> c & 1)
+			column_put(t, c, s, slot, now, out + offset[c] + (u64)row * column_bytes[c]);
+}
+
+u32 ls_scan_columns(const struct ls_table *t, const struct ls_filter *f, u32 columns, u32 *cursor, u8 *out, u32 max_rows, u64 max_ns)
+{
+	u64 now = ls_clock_ns(), offset[LS_COLUMN_COUNT];
+	struct ls_session s;
+	u32 rows = 0;
+
+	column_offsets(columns, max_rows, offset);
 	while (rows < max_rows && *cursor != 0xffffffff) {
 		u32 slot = next_match(t, f, cursor, now, stop_at(now, max_ns), &s);
 
 		if (slot == 0xffffffff)
 			break;
-		for (u32 c = 0; c < LS_COLUMN_COUNT; c++)
-			if (columns >> c & 1)
-				column_put(t, c, &s, slot, now, out + offset[c] + (u64)rows * column_bytes[c]);
-		rows++;
+		row_put(t, columns, offset, rows++, &s, slot, now, out);
 	}
 	return rows;
 }
@@ -181,6 +194,37 @@ u32 ls_scan_records(const struct ls_table *t, const struct ls_filter *f, u32 *cu
 		ls_wire_pack(&s, slot, LS_NOTICE_NONE, now, &out[rows++]);
 	}
 	return rows;
+}
+
+static void as_live(const struct ls_wire_record *r, u64 now, struct ls_session *s)
+{
+	ls_wire_unpack(r, now, r->flags, LS_STATE_MAKE(LS_LIVE, r->phase, 0, r->close_reason, r->flow), s);
+}
+
+u32 ls_records_select(const struct ls_filter *f, const struct ls_wire_record *records, u32 n, struct ls_wire_record *out)
+{
+	u64 now = ls_clock_ns();
+	struct ls_session s;
+	u32 rows = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		as_live(&records[i], now, &s);
+		if (ls_filter_match(f, &s, now))
+			out[rows++] = records[i];
+	}
+	return rows;
+}
+
+void ls_records_columns(const struct ls_table *t, const struct ls_wire_record *records, u32 n, u32 columns, u8 *out)
+{
+	u64 now = ls_clock_ns(), offset[LS_COLUMN_COUNT];
+	struct ls_session s;
+
+	column_offsets(columns, n, offset);
+	for (u32 i = 0; i < n; i++) {
+		as_live(&records[i], now, &s);
+		row_put(t, columns, offset, i, &s, records[i].slot, now, out);
+	}
 }
 
 u64 ls_scan_count(const struct ls_table *t, const struct ls_filter *f, const u32 *cancel)

@@ -1,4 +1,5 @@
 /* The agent's operations on sessions: find, install, delete, drain. Batches; the writer is held for at most LS_WRITER_BATCH records (R7). */
+#include "table/image.h"
 #include "table/table.h"
 
 #include <stdlib.h>
@@ -57,34 +58,11 @@ struct pending {
 };
 #define AHEAD 16 /* records fetched ahead; a power of two. 4 bucket lines and 3 record lines each: about what the memory system keeps in flight */
 
-/* Member by member: a compound literal is cleared by a string instruction whose bytes the copy into the table then has to wait for. */
 static void image_from(const struct ls_wire_record *r, u64 now, struct ls_session *s)
 {
-	s->gen = 0;
-	s->flags = r->flags | LS_SF_PEER;
-	s->key = r->key;
-	s->zone_in = r->zone_in;
-	s->zone_out = r->zone_out;
-	s->rg = r->rg;
-	s->pad0 = 0;
-	s->sync_after = 0;
-	s->created_ns = now > r->age_ns ? now - r->age_ns : 0;
-	s->reply = r->reply;
-	s->id = r->id;
-	s->policy = r->policy;
-	s->vip = r->vip;
-	s->real = r->real;
-	s->app = r->app;
-	s->pad1 = 0;
-	s->state = LS_STATE_MAKE(LS_CREATING, r->phase, 0, r->close_reason, (r->flow & ~LS_FLOW_ADMIN) | (r->flags & LS_SF_LATE ? LS_FLOW_SHARED : 0));
-	s->last_seen_ns = now > r->idle_ns ? now - r->idle_ns : 0;
-	for (u32 d = 0; d < 2; d++) {
-		s->packets[d] = r->packets[d];
-		s->bytes[d] = r->bytes[d];
-		s->ack[d] = r->ack[d];
-	}
-	s->syn_offset = r->syn_offset;
-	s->pad2 = 0;
+	u32 flow = (r->flow & ~LS_FLOW_ADMIN) | (r->flags & LS_SF_LATE ? LS_FLOW_SHARED : 0);
+
+	ls_wire_unpack(r, now, r->flags | LS_SF_PEER, LS_STATE_MAKE(LS_CREATING, r->phase, 0, r->close_reason, flow), s);
 }
 
 /* The same session again: take over its newer state, keep the slot. */

@@ -76,6 +76,10 @@ export interface SessionStore {
   find: (tuple: SessionTuple) => SessionRow | null
   /** Resumable: pass the cursor of the last batch, 0 first. Bounded time per call. */
   list: (filter: SessionFilter, columns: readonly string[], cursor: number, maxRows: number) => SessionColumns
+  /** Packed wire records of the feed that match, in order. */
+  select: (filter: SessionFilter, records: Uint8Array) => Uint8Array
+  /** Packed wire records as rows, one each. */
+  columnsOf: (records: Uint8Array, columns: readonly string[]) => SessionColumns
   count: (filter: SessionFilter) => Promise<number>
   forEachBatch: (filter: SessionFilter, columns: readonly string[], signal: AbortSignal) => AsyncIterable<SessionColumns>
   /** Packed wire records (wire.h). At most LS_WRITER_BATCH a call, which runs on the caller's thread: `exhausted`

@@ -134,6 +134,8 @@ export interface AgentInfo {
 export interface SessionFeed {
   /** Calls back with batches of packed wire records, which all subscribers share and nobody changes; returns the unsubscribe function. */
   subscribe: (onBatch: (records: Uint8Array, lost: number) => void) => () => void
+  /** Resolves when every change from then on comes to those who have subscribed, or is counted. */
+  listening: () => Promise<void>
   decode: (records: Uint8Array) => SessionChange[]
 }
 

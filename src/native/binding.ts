@@ -93,6 +93,10 @@ export interface NativeTable {
   deleteFilter: (filter: Uint8Array, reason: number) => { readonly done: Promise<NativeDeleteResult>, readonly cancel: () => void }
   scanColumns: (filter: Uint8Array, columns: number, cursor: number, out: Uint8Array, maxRows: number, maxNs: number) => { readonly rows: number, readonly cursor: number | null }
   scanRecords: (filter: Uint8Array, cursor: number, out: Uint8Array, maxNs: number) => { readonly rows: number, readonly cursor: number | null }
+  /** Records that match, in order, at the head of `out`, which has room for all of them; how many. */
+  selectRecords: (filter: Uint8Array, records: Uint8Array, out: Uint8Array) => number
+  /** One row a record, as scanColumns would give its session. */
+  recordColumns: (records: Uint8Array, columns: number, out: Uint8Array) => void
   count: (filter: Uint8Array) => Promise<number>
   verify: () => Promise<NativeVerifyReport>
   bulkBegin: () => void

@@ -29,6 +29,8 @@ export function createSessionStore (table: NativeTable, timeouts: Timeouts): Ses
       return native(() => table.get(keyOf(tuple), out)) ? rowOf(new DataView(out.buffer), 0, timeouts) : null
     },
     list: (filter, columns, cursor, maxRows) => list(table, packFilter(filter), columns, cursor, maxRows),
+    select: (filter, records) => select(table, filter, records),
+    columnsOf: (records, columns) => columnsOf(table, records, columns),
     count: async (filter) => await rejecting(() => table.count(packFilter(filter))),
     forEachBatch: (filter, columns, signal) => batches(table, filter, columns, signal),
     install: (records, status) => install(records, status, false),
@@ -121,13 +123,30 @@ function list (table: NativeTable, filter: Uint8Array, columns: readonly string[
   const rowsMax = Math.max(1, Math.min(maxRows, BATCH_ROWS))
   const out = new Uint8Array(wanted.width * rowsMax)
   const step = native(() => table.scanColumns(filter, wanted.mask, cursor, out, rowsMax, SCAN_MAX_NS))
-  const map = new Map<string, Uint8Array>()
+  return { rows: step.rows, columns: partsOf(wanted, out, rowsMax, step.rows), cursor: step.cursor }
+}
+
+/** Columns of a buffer with room for `room` rows, of which `rows` are there. */
+function partsOf ({ parts }: Wanted, out: Uint8Array, room: number, rows: number): Map<string, Uint8Array> {
   let at = 0
-  for (const { name, bytes } of wanted.parts) {
-    map.set(name, out.subarray(at, at + bytes * step.rows))
-    at += bytes * rowsMax
-  }
-  return { rows: step.rows, columns: map, cursor: step.cursor }
+  return new Map(parts.map(({ name, bytes }) => {
+    const part = out.subarray(at, at + bytes * rows)
+    at += bytes * room
+    return [name, part]
+  }))
+}
+
+function select (table: NativeTable, filter: SessionFilter, records: Uint8Array): Uint8Array {
+  const out = new Uint8Array(records.length)
+  return out.subarray(0, native(() => table.selectRecords(packFilter(filter), records, out)) * recordBytes)
+}
+
+function columnsOf (table: NativeTable, records: Uint8Array, columns: readonly string[]): SessionColumns {
+  const wanted = wantedOf(columns)
+  const rows = records.length / recordBytes
+  const out = new Uint8Array(wanted.width * rows)
+  native(() => { table.recordColumns(records, wanted.mask, out) })
+  return { rows, columns: partsOf(wanted, out, rows, rows), cursor: null }
 }
 
 async function * batches (table: NativeTable, filter: SessionFilter, columns: readonly string[], signal: AbortSignal): AsyncIterable<SessionColumns> {

@@ -59,6 +59,14 @@ export class SessionBatchEncoder {
   }
 }
 
+/** Bytes that are a message, as a field of another: its tag and length, and the bytes. */
+export function embedded (field: number, bytes: Buffer): [Buffer, Buffer] {
+  const head = Buffer.allocUnsafe(1 + varintSize(bytes.length))
+  head[0] = field << 3 | 2
+  putVarint(head, 1, bytes.length)
+  return [head, bytes]
+}
+
 function varintSize (value: number): number {
   let n = 1
   for (; value >= 0x80; value = Math.floor(value / 128)) n++

@@ -5,7 +5,7 @@
  */
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices, NameKind } from '../contract/services.js'
-import type { SessionColumns } from '../contract/session.js'
+import type { SessionColumns, SessionFilter } from '../contract/session.js'
 import { column as columnCodes, type Column } from '../generated/codes.js'
 import type { IdName, SessionsListRequest } from '../generated/proto/lockstep/v1/sessions.js'
 import type { StreamContext } from './handler.js'
@@ -34,15 +34,23 @@ export async function listSessions (services: AgentServices, request: SessionsLi
   const rowsMax = batchRows(request.batchRows, columns)
   const encoder = new SessionBatchEncoder(columns)
   const names = request.withNames ? new NameScan(services, columns) : null
-  const wanted = columns.map((c) => c.name)
-  let left = request.limit === 0n ? Infinity : Number(request.limit)
-  let cursor: number | null = request.fromSlot
-  while (cursor !== null && left > 0) {
+  const limit = request.limit === 0n ? Infinity : Number(request.limit)
+  let listed = 0
+  for await (const batch of walkColumns(services, filter, columns, turns, signal, { from: request.fromSlot, rowsMax, limit })) {
+    listed += batch.rows
+    await send(encoder.encode(batch, names?.fresh(batch) ?? [], listed >= limit && batch.cursor !== null))
+  }
+}
+
+/** All rows that match, in batches that have some; each step waits for its turn. */
+export async function * walkColumns (services: AgentServices, filter: SessionFilter, columns: readonly ColumnSpec[], turns: TableTurns, signal: AbortSignal, { from = 0, rowsMax = batchRows(0, columns), limit = Infinity } = {}): AsyncGenerator<SessionColumns> {
+  const wanted = columns.map(({ name }) => name)
+  for (let cursor: number | null = from, left = limit; cursor !== null && left > 0;) {
     await turns.next(signal)
     const batch: SessionColumns = services.dataplane().sessions.list(filter, wanted, cursor, Math.min(rowsMax, left))
     cursor = batch.cursor
     left -= batch.rows
-    if (batch.rows > 0) await send(encoder.encode(batch, names?.fresh(batch) ?? [], left <= 0 && cursor !== null))
+    if (batch.rows > 0) yield batch
   }
 }
 

@@ -1,7 +1,8 @@
 /** SessionRow and SessionChange -> messages, names resolved. For rows that a person or a filter asked for, one at a time. */
 import type { NameBook } from '../contract/services.js'
 import type { SessionChange, SessionRow } from '../contract/session.js'
-import { SessionChangeKind, type Session, type SessionChange as ChangeMessage } from '../generated/proto/lockstep/v1/session.js'
+import { notice } from '../generated/codes.js'
+import { SessionChangeKind, sessionChangeKindToNumber, type Session, type SessionChange as ChangeMessage } from '../generated/proto/lockstep/v1/session.js'
 
 const kinds = {
   create: SessionChangeKind.SESSION_CHANGE_KIND_CREATE,
@@ -9,6 +10,9 @@ const kinds = {
   recreate: SessionChangeKind.SESSION_CHANGE_KIND_RECREATE,
   delete: SessionChangeKind.SESSION_CHANGE_KIND_DELETE
 } as const satisfies Record<SessionChange['kind'], SessionChangeKind>
+
+/** Numbers of SessionChangeKind by the kind of a notice, as records have it. */
+export const changeKinds: readonly number[] = notice.map(({ name }) => sessionChangeKindToNumber(name === 'none' ? kinds.update : kinds[name]))
 
 export function sessionMessage (row: SessionRow, names: NameBook): Session {
   return {

@@ -4,7 +4,7 @@ import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
 import {
   SessionsService, type SessionsExportRequest, type SessionsExportResponse, type SessionsTopRequest, type SessionsTopResponse, type SessionsCountResponse, type SessionsDeleteResponse, type SessionsGetResponse, type SessionsVerifyResponse,
-  type SessionsCountRequest, type SessionsDeleteRequest, type SessionsGetRequest, type SessionsListRequest, type SessionChanges,
+  type SessionsCountRequest, type SessionsDeleteRequest, type SessionsGetRequest, type SessionsListRequest,
   type SessionsVerifyRequest, type SessionsWatchRequest
 } from '../generated/proto/lockstep/v1/sessions.js'
 import type { ServiceNeeds } from './needs.js'
@@ -19,11 +19,9 @@ import { smallRequests } from './request-size.js'
 import { Seats, TableTurns, Turnstile } from './turns.js'
 
 const small = smallRequests(SessionsService)
-/** As generated, except that List's messages arrive as wire bytes. */
-export const sessionsDefinition = {
-  ...small,
-  list: { ...small.list, responseSerialize: (bytes: Buffer): Buffer => bytes }
-}
+const responseSerialize = (bytes: Buffer): Buffer => bytes
+/** As generated, except that messages of List and Watch arrive as wire bytes. */
+export const sessionsDefinition = { ...small, list: { ...small.list, responseSerialize }, watch: { ...small.watch, responseSerialize } }
 
 /** A listing holds about 2 MiB for a reader that does not read, a watcher about 1 MiB. */
 export const LISTINGS_MAX = 64
@@ -43,7 +41,7 @@ export function sessionsImplementation (services: AgentServices, { onBug, mutati
     list: streaming<SessionsListRequest, Buffer>(onBug, async (request, context) => { await listings.hold(async () => await listSessions(services, request, context, steps)) }),
     export: streaming<SessionsExportRequest, SessionsExportResponse>(onBug, async (request, context) => { await listings.hold(async () => { await exportSessions(services, request, context, steps) }) }),
     top: unary<SessionsTopRequest, SessionsTopResponse>(onBug, async (request, context) => await tops.hold(async () => await topSessions(services, request, context, steps))),
-    watch: streaming<SessionsWatchRequest, SessionChanges>(onBug, async (request, context) => { await watchers.hold(async () => await watchSessions(services, request, context, { onLost, subscribers })) }),
+    watch: streaming<SessionsWatchRequest, Buffer>(onBug, async (request, context) => { await watchers.hold(async () => { await watchSessions(services, request, context, { onLost, subscribers, turns: steps, listings }) }) }),
 
     get: unary<SessionsGetRequest, SessionsGetResponse>(onBug, async (request, { signal }) => {
       const { tuple } = request

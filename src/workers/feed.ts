@@ -13,8 +13,15 @@ export function feedOf ({ port, underWay }: Listener, timeouts: Timeouts, onProb
   const waiting = new Int32Array(underWay)
   const subscribers = new Set<(records: Uint8Array, lost: number) => void>()
   const tell = (message: ToListened): void => { port.postMessage(message) }
+  let [asked, answered] = [0, 0]
+  const hopeful: Array<() => void> = []
   port.on('message', ({ records, lost }: Changes) => {
     Atomics.sub(waiting, 0, 1)
+    if (records.length === 0 && lost === 0) {
+      if (++answered < asked) return // of a time when somebody else listened
+      for (const tellThem of hopeful.splice(0)) tellThem()
+      return
+    }
     for (const run of [...subscribers]) {
       try {
         run(records, lost)
@@ -26,11 +33,15 @@ export function feedOf ({ port, underWay }: Listener, timeouts: Timeouts, onProb
   return {
     subscribe: (onBatch) => {
       subscribers.add(onBatch)
-      if (subscribers.size === 1) tell({ listen: true })
+      if (subscribers.size === 1) {
+        asked++
+        tell({ listen: true })
+      }
       return () => {
         if (subscribers.delete(onBatch) && subscribers.size === 0) tell({ listen: false })
       }
     },
+    listening: async () => { if (answered < asked) await new Promise<void>((resolve) => { hopeful.push(resolve) }) },
     decode: (records) => changesOf(records, timeouts),
     close: () => { port.close() }
   }

@@ -72,6 +72,9 @@ export class Outlets {
     from.on('message', ({ listen }: ToListened) => {
       ear.listens = listen
       ear.lost = 0
+      if (!listen) return
+      Atomics.add(ear.waiting, 0, 1)
+      from.postMessage({ records: new Uint8Array(), lost: 0 } satisfies Changes)
     })
     from.on('close', () => { this.ears.delete(ear) })
   }

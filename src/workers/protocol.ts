@@ -59,7 +59,7 @@ export type FromSync =
 export interface Listener { readonly port: MessagePort, readonly underWay: SharedArrayBuffer }
 /** Listener -> sync worker. */
 export interface ToListened { readonly listen: boolean }
-/** Sync worker -> listener: packed struct ls_wire_record; `lost` changes came before them and are gone. */
+/** Sync worker -> listener: packed struct ls_wire_record; `lost` changes came before them and are gone. Neither: it listens now, and hears all from here on. */
 export interface Changes { readonly records: Uint8Array, readonly lost: number }
 
 // --- health workers -------------------------------------------------------------------------------------------------------------------

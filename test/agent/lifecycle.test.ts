@@ -168,7 +168,7 @@ t.test('SIGTERM with calls in flight: they end, and so does the agent', async t 
   p.write(sources('one', 0).replace('16k', '1M'))
   const agent = await startAgent(t, p)
   const calls = Array.from({ length: 40 }, async (_, i) => await ask(done => i % 2 === 0 ? agent.calls.sessions.verify({}, done) : agent.calls.config.apply(apply(sources(`p${i}`)), done)).then(() => 'done', (error: { code: number }) => `code ${error.code}`))
-  const watch = agent.calls.sessions.watch({ filter: undefined, kinds: [], withNames: false } as never)
+  const watch = agent.calls.sessions.watch({ filter: undefined, columns: [], snapshot: false })
   const watched = new Promise<void>(resolve => { watch.on('data', () => {}).on('error', () => { resolve() }).on('end', () => { resolve() }) })
   await new Promise(resolve => setTimeout(resolve, 30))
   t.same(await agent.stop(), clean, agent.stderr())

@@ -57,7 +57,7 @@ t.test('a worker that dies is told about, and comes back with names and sessions
   t.teardown(() => { events.close() })
   const first = async (): Promise<string> => await new Promise((resolve, reject) => { const stream = events.watch({ minLevel: '', areas: [], names: ['started'], after: '' }); stream.on('data', ({ events: [event] }: EventMessages) => { if (event !== undefined) { resolve(event.id); stream.cancel() } }).on('error', reject) })
   const started = await first()
-  const watch = calls.sessions.watch({ filter: undefined })
+  const watch = calls.sessions.watch({ filter: undefined, columns: [], snapshot: false })
   const cut = new Promise<ServiceError>(resolve => { watch.on('data', () => {}).on('error', resolve) })
   await die(rpc)
   t.equal((await cut).code, grpc.UNAVAILABLE)
@@ -83,7 +83,7 @@ t.test('a worker that dies is told about, and comes back with names and sessions
   t.ok(after.blocks[0]?.rows.some(row => row.name === 'two'), 'a name is there as soon as its apply is answered')
   // this client lost its connection: until it tries again its calls are refused
   await until('sessions again', async () => await ask<SessionsCountResponse>(done => calls.sessions.count({ filter: undefined }, done)).then(answer => answer.count > 10n, () => false))
-  const changes = calls.sessions.watch({ filter: undefined })
+  const changes = calls.sessions.watch({ filter: undefined, columns: [], snapshot: false })
   await new Promise<void>(resolve => { changes.on('error', () => {}).on('data', (m: { changes: unknown[] }) => { if (m.changes.length > 0) resolve() }) })
   changes.cancel()
 })

@@ -1221,6 +1221,41 @@ TEST("columns: every field, resumed by cursor, never twice")
 	ls_table_close(t);
 }
 
+TEST("records as rows are what a scan gives of their sessions; a filter picks the same ones")
+{
+	struct ls_table *t = table_new(1 << 10);
+	struct ls_filter all = { .match = 0 }, some = { .match = LS_FM_SPORT };
+	u32 columns = ((1u << LS_COL_IDLE_MS) - 1) | 1u << LS_COL_SLOT, n = 100, cursor = 0, width = 0;
+	struct ls_wire_record *records = malloc(sizeof(*records) * n);
+	u8 *rows, *scanned;
+
+	for (u32 i = 0; i < n; i++) {
+		struct ls_wire_record r = record_of(i);
+
+		CHECK_EQ(install(t, &r, 0), LS_OK);
+	}
+	for (u32 c = 0; c < LS_COLUMN_COUNT; c++)
+		width += columns >> c & 1 ? ls_column_bytes(c) : 0;
+	rows = calloc(n, width);
+	scanned = calloc(n, width);
+	CHECK_EQ(ls_scan_records(t, &all, &cursor, records, n, ~0ULL), n);
+	cursor = 0;
+	CHECK_EQ(ls_scan_columns(t, &all, columns, &cursor, scanned, n, ~0ULL), n);
+	ls_records_columns(t, records, n, columns, rows);
+	CHECK(memcmp(rows, scanned, (size_t)n * width) == 0);
+	some.sport_be = records[7].key.sport_be;
+	cursor = 0;
+	u32 matching = ls_records_select(&some, records, n, records);
+	CHECK(matching > 0 && matching < n);
+	for (u32 i = 0; i < matching; i++)
+		CHECK_EQ(records[i].key.sport_be, some.sport_be);
+	CHECK_EQ(ls_scan_columns(t, &some, 1u << LS_COL_SLOT, &cursor, scanned, n, ~0ULL), matching);
+	free(records);
+	free(rows);
+	free(scanned);
+	ls_table_close(t);
+}
+
 TEST("a scan without time moves on all the same, and ends")
 {
 	struct ls_table *t = table_new(1 << 16);

@@ -20,7 +20,7 @@ export function addWatch (sessions: Command, cli: Cli): void {
 }
 
 async function watch ({ io }: Cli, options: WatchOptions & FilterOptions): Promise<number> {
-  return await watching(io, options, ({ sessions }) => sessions.watch({ filter: filterMessage(options) }), async ({ changes, lost }) => {
+  return await watching(io, options, ({ sessions }) => sessions.watch({ filter: filterMessage(options), columns: [], snapshot: false }), async ({ changes, lost }) => {
     if (lost > 0n) await lostLine(io, lost, options.json === true)
     return changes.map(options.json === true ? jsonLine : textLine)
   })

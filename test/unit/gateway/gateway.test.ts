@@ -122,7 +122,7 @@ t.test('cancellation and deadlines reach the agent', async (t) => {
   setTimeout(() => abort.abort(), 50)
   t.equal((await running).grpcCode, status.CANCELLED)
   t.ok(await aborted(), 'cancellation')
-  const stream = messages(tcp.sessions.watch({ filter: undefined }))
+  const stream = messages(tcp.sessions.watch({ filter: undefined, columns: [], snapshot: false }))
   await stream.next()
   t.equal(agent.watchers(), 1)
   await stream.return(undefined)
@@ -170,7 +170,7 @@ t.test('strangers who say nothing, idle connections and stalled readers lose the
 
   const { tcp } = await withGateway(t, { patience: { pingMs: 50, idleMs: 100, stalledMs: 100 } })
   const over = new AbortController()
-  const watch = messages(tcp.sessions.watch({ filter: undefined }), over.signal)
+  const watch = messages(tcp.sessions.watch({ filter: undefined, columns: [], snapshot: false }), over.signal)
   await watch.next()
   const slow = watch.next()
   await new Promise((resolve) => setTimeout(resolve, 500))
@@ -189,7 +189,7 @@ t.test('an agent that hangs: its calls end, also those without a deadline', asyn
   const gateway = await startGateway({ ...defaults, socketPath: `${directory}/deaf.sock`, patience: { pingMs: 100, idleMs: 10_000, stalledMs: 10_000 } })
   const tcp = connectAgent(gateway.grpcAddress ?? '')
   t.teardown(async () => { tcp.close(); await gateway.close(); deaf.close() })
-  const e = await refusal(messages(tcp.sessions.watch({ filter: undefined })).next())
+  const e = await refusal(messages(tcp.sessions.watch({ filter: undefined, columns: [], snapshot: false })).next())
   t.equal(e.grpcCode, status.UNAVAILABLE)
 })
 

@@ -105,6 +105,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
       },
       feed: {
         subscribe: (onBatch) => { subscribers.add(onBatch); return () => { subscribers.delete(onBatch) } },
+        listening: async () => {},
         decode: decodeFakeRecords
       },
       debug

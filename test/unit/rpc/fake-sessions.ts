@@ -7,7 +7,7 @@ import type { SessionStore } from '../../../src/contract/dataplane.js'
 import type { SessionChange, SessionColumns, SessionFilter, SessionRow, SessionTuple, VerifyReport } from '../../../src/contract/session.js'
 import { column as columnCodes, phase } from '../../../src/generated/codes.js'
 import { layout } from '../../../src/generated/layout.js'
-import { matcherOf } from '../../../src/rpc/session-match.js'
+import { matcherOf } from './session-match.js'
 
 const TEMPLATE_ROWS = 1 << 15
 export const ORIGIN = 0x1122334455667788n
@@ -126,6 +126,17 @@ export class FakeSessions implements SessionStore {
     this.#check()
     const live = this.rows - this.deleted.size
     return { ok: this.verifyFaults.length === 0, slots: 1 << 20, live, creating: 0, dying: 0, dead: 0, free: (1 << 20) - live, entries: 2 * live, faults: this.verifyFaults, durationMs: 1.5 }
+  }
+
+  select = (filter: SessionFilter, records: Uint8Array): Uint8Array => {
+    const matches = matcherOf(filter)
+    const size = layout.ls_wire_record.size
+    return Buffer.concat(decodeFakeRecords(records).flatMap(({ session }, i) => matches(session) ? [records.subarray(i * size, (i + 1) * size)] : []))
+  }
+
+  columnsOf = (records: Uint8Array, columns: readonly string[]): SessionColumns => {
+    const rows = decodeFakeRecords(records).map(({ session }) => session)
+    return { rows: rows.length, columns: packColumns(rows, columns), cursor: null }
   }
 
   install = (): never => this.#unsupported()

@@ -3,13 +3,14 @@ import t from 'tap'
 import { status } from '@grpc/grpc-js'
 import { LockstepError } from '../../../src/contract/errors.js'
 import { column as columnCodes } from '../../../src/generated/codes.js'
-import { SessionBatch, type SessionChanges, type SessionsListRequest } from '../../../src/generated/proto/lockstep/v1/sessions.js'
+import { SessionBatch, SessionChanges, SnapshotMark, type SessionsListRequest, type SessionsWatchRequest } from '../../../src/generated/proto/lockstep/v1/sessions.js'
 import { SessionFilter } from '../../../src/generated/proto/lockstep/v1/session.js'
 import { call, messages, type AgentConnection } from '../../../src/cli/client.js'
 import type { RemoteError } from '../../../src/cli/remote-error.js'
 import { SessionBatchEncoder } from '../../../src/rpc/session-batch.js'
 import { Subscribers } from '../../../src/rpc/subscribers.js'
 import { watchSessions } from '../../../src/rpc/session-watch.js'
+import { Seats, TableTurns } from '../../../src/rpc/turns.js'
 import { createFakeAgent } from './fake-agent.js'
 import { fakeId, fakeRecords, fakeRow, packColumns } from './fake-sessions.js'
 import { until, withServer } from './with-server.js'
@@ -250,9 +251,9 @@ t.test('a deadline ends a call and the work behind it', async (t) => {
 
 t.test('watch: first an empty message, then changes, filtered, with the number lost', async (t) => {
   const { connection, agent } = await withServer(t, 100)
-  const stream = messages(connection.sessions.watch({ filter: { ...emptyFilter, protocol: 'tcp' } }))
+  const stream = messages(connection.sessions.watch({ filter: { ...emptyFilter, protocol: 'tcp' }, columns: [], snapshot: false }))
   const next = async (): Promise<SessionChanges> => (await stream.next()).value as SessionChanges
-  t.same(await next(), { changes: [], lost: 0n })
+  t.same(await next(), SessionChanges.decode(new Uint8Array()))
   agent.publish(fakeRecords([1, 3, 4]))
   const first = await next()
   t.strictSame(first.changes.map((c) => c.session?.slot), [1, 4], 'row 3 is UDP')
@@ -265,7 +266,7 @@ t.test('watch: first an empty message, then changes, filtered, with the number l
 
 t.test('watch: the domain is a filter like any other, and is told', async (t) => {
   const { connection, agent } = await withServer(t, 100)
-  const stream = messages(connection.sessions.watch({ filter: { ...emptyFilter, domain: '#1' } }))
+  const stream = messages(connection.sessions.watch({ filter: { ...emptyFilter, domain: '#1' }, columns: [], snapshot: false }))
   await stream.next()
   agent.publish(fakeRecords([1, 2, 3, 4]))
   const { changes } = (await stream.next()).value as SessionChanges
@@ -275,7 +276,7 @@ t.test('watch: the domain is a filter like any other, and is told', async (t) =>
 
 t.test('a slow watcher loses changes and is told how many', async (t) => {
   const { connection, agent } = await withServer(t, 100_000)
-  const stream = messages(connection.sessions.watch({ filter: undefined }))
+  const stream = messages(connection.sessions.watch({ filter: undefined, columns: [], snapshot: false }))
   await stream.next()
   const published = 50_000
   for (let at = 0; at < published; at += 1000) agent.publish(fakeRecords(Array.from({ length: 1000 }, (_, i) => at + i)))
@@ -297,12 +298,55 @@ t.test('a watcher whose filter hides everything still hears every so often', asy
   const abort = new AbortController()
   const sent: SessionChanges[] = []
   const publish = setInterval(() => agent.publish(fakeRecords([3])), 5)
-  const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' } }, { method: '', signal: abort.signal, caller: null, send: async (m) => { sent.push(m) } }, { onLost: () => {}, subscribers: new Subscribers() }, 100)
+  const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' }, columns: [], snapshot: false }, { method: '', signal: abort.signal, caller: null, send: async (m) => { sent.push(SessionChanges.decode(m)) } }, { onLost: () => {}, subscribers: new Subscribers(), turns: new TableTurns(), listings: new Seats('listings', 1), progressMs: 100 })
   t.ok(await until(() => sent.length >= 4))
   clearInterval(publish)
   abort.abort(new Error('over'))
   await t.rejects(watching, /over/)
   t.ok(sent.every((m) => m.changes.length === 0))
+})
+
+const watchRequest = (over: Partial<SessionsWatchRequest>): SessionsWatchRequest => ({ filter: undefined, columns: [], snapshot: false, ...over })
+const slots = (batch: SessionBatch | undefined): number[] => {
+  const data = batch?.columns.find(({ name }) => name === 'slot')?.data ?? Buffer.alloc(0)
+  return Array.from({ length: data.length / 4 }, (_, i) => data.readUInt32LE(4 * i))
+}
+
+t.test('a watch in columns tells the same changes as one in rows', async (t) => {
+  const { agent, connection } = await withServer(t, 100)
+  const stream = messages(connection.sessions.watch(watchRequest({ columns: ['slot', 'proto', 'src'], filter: { ...emptyFilter, protocol: 'tcp' } })))
+  t.same((await stream.next()).value, SessionChanges.decode(new Uint8Array()), 'first an empty one')
+  agent.publish(fakeRecords([1, 3, 4]), 2)
+  const { batch, lost, kinds, closeReasons, changes } = (await stream.next()).value as SessionChanges
+  t.same([slots(batch), lost, [...kinds], [...closeReasons], changes], [[1, 4], 2n, [2, 2], [0, 0], []])
+  t.same(batch?.columns.map(({ name, width, data }) => [name, width, data.length]), [['slot', 4, 8], ['proto', 1, 2], ['src', 16, 32]], 'in the order asked for')
+  await stream.return(undefined)
+})
+
+t.test('a watch with a snapshot begins with what there is; after a loss it comes again', async (t) => {
+  const { agent, connection } = await withServer(t, 20_000)
+  const e = await refusal(messages(connection.sessions.watch(watchRequest({ snapshot: true }))).next())
+  t.same([e.code, e.detail.object], ['LS_R_SNAPSHOT', 'snapshot'])
+  const stream = messages(connection.sessions.watch(watchRequest({ snapshot: true, columns: ['slot'] })))
+  const take = async (): Promise<{ readonly rows: number[], readonly lost: bigint }> => {
+    const first = (await stream.next()).value as SessionChanges
+    t.equal(first.mark, SnapshotMark.SNAPSHOT_MARK_BEGIN)
+    const rows: number[] = []
+    for (;;) {
+      const message = (await stream.next()).value as SessionChanges
+      t.equal(message.kinds.length, 0, 'no changes in it')
+      if (message.mark === SnapshotMark.SNAPSHOT_MARK_SYNCED) return { rows, lost: first.lost }
+      rows.push(...slots(message.batch))
+    }
+  }
+  t.same((await take()).rows, Array.from({ length: 20_000 }, (_, i) => i))
+  agent.publish(fakeRecords([7]))
+  t.same(slots(((await stream.next()).value as SessionChanges).batch), [7], 'then changes')
+  agent.publish(fakeRecords([8]), 5)
+  const again = await take()
+  t.same([again.rows.length, again.lost], [20_000, 5n])
+  await stream.return(undefined)
+  t.ok(await until(() => agent.watchers() === 0))
 })
 
 t.test('a huge request is refused before it is decoded; a phase said often counts once', async (t) => {
@@ -312,7 +356,7 @@ t.test('a huge request is refused before it is decoded; a phase said often count
   const attempts: Array<() => Promise<unknown>> = [
     async () => await call(sessions, sessions.count, { filter: { ...emptyFilter, phases } }),
     async () => await call(telemetry, telemetry.snapshot, { blocks: phases, zeros: false }),
-    async () => await messages(sessions.watch({ filter: { ...emptyFilter, phases } })).next()
+    async () => await messages(sessions.watch({ filter: { ...emptyFilter, phases }, columns: [], snapshot: false })).next()
   ]
   for (const attempt of attempts) {
     t.match(await refusal(attempt()), { grpcCode: status.RESOURCE_EXHAUSTED, code: 'LS_R_REQUEST_SIZE' })

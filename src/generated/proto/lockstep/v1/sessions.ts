@@ -72,6 +72,49 @@ export function topByToNumber(object: TopBy): number {
   }
 }
 
+/** Where a watch with a snapshot is. */
+export enum SnapshotMark {
+  /** SNAPSHOT_MARK_UNSPECIFIED - In the midst of it, or without one. */
+  SNAPSHOT_MARK_UNSPECIFIED = "SNAPSHOT_MARK_UNSPECIFIED",
+  /** SNAPSHOT_MARK_BEGIN - A snapshot begins: what was told before holds no longer, unless it is told again. */
+  SNAPSHOT_MARK_BEGIN = "SNAPSHOT_MARK_BEGIN",
+  /** SNAPSHOT_MARK_SYNCED - It was told whole. */
+  SNAPSHOT_MARK_SYNCED = "SNAPSHOT_MARK_SYNCED",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function snapshotMarkFromJSON(object: any): SnapshotMark {
+  switch (object) {
+    case 0:
+    case "SNAPSHOT_MARK_UNSPECIFIED":
+      return SnapshotMark.SNAPSHOT_MARK_UNSPECIFIED;
+    case 1:
+    case "SNAPSHOT_MARK_BEGIN":
+      return SnapshotMark.SNAPSHOT_MARK_BEGIN;
+    case 2:
+    case "SNAPSHOT_MARK_SYNCED":
+      return SnapshotMark.SNAPSHOT_MARK_SYNCED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return SnapshotMark.UNRECOGNIZED;
+  }
+}
+
+export function snapshotMarkToNumber(object: SnapshotMark): number {
+  switch (object) {
+    case SnapshotMark.SNAPSHOT_MARK_UNSPECIFIED:
+      return 0;
+    case SnapshotMark.SNAPSHOT_MARK_BEGIN:
+      return 1;
+    case SnapshotMark.SNAPSHOT_MARK_SYNCED:
+      return 2;
+    case SnapshotMark.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 /** What to list. */
 export interface SessionsListRequest {
   /** Which sessions. */
@@ -227,7 +270,13 @@ export interface SessionsDeleteResponse {
 /** What to watch. */
 export interface SessionsWatchRequest {
   /** Empty: all. */
-  filter: SessionFilter | undefined;
+  filter:
+    | SessionFilter
+    | undefined;
+  /** Tell changes as columns, by the names in docs/grpc.md: for more than some ten thousand a second. None: one message for each. */
+  columns: string[];
+  /** Begin with the sessions that there are. */
+  snapshot: boolean;
 }
 
 /** Some changes. */
@@ -236,6 +285,16 @@ export interface SessionChanges {
   changes: SessionChange[];
   /** Changes lost before these because the reader was slow or a ring was full; counted before the filter. */
   lost: bigint;
+  /** Instead of `changes` when columns were asked for: sessions of the snapshot, or sessions after their changes. */
+  batch:
+    | SessionBatch
+    | undefined;
+  /** One SessionChangeKind a row of `batch`; empty in a snapshot. */
+  kinds: Buffer;
+  /** One code a row of `batch`: why it ended (docs/grpc.md); empty in a snapshot. */
+  closeReasons: Buffer;
+  /** With `snapshot`: where it is. */
+  mark: SnapshotMark;
 }
 
 /** Asks for nothing in particular. */
@@ -1268,13 +1327,19 @@ export const SessionsDeleteResponse: MessageFns<SessionsDeleteResponse> = {
 };
 
 function createBaseSessionsWatchRequest(): SessionsWatchRequest {
-  return { filter: undefined };
+  return { filter: undefined, columns: [], snapshot: false };
 }
 
 export const SessionsWatchRequest: MessageFns<SessionsWatchRequest> = {
   encode(message: SessionsWatchRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.filter !== undefined) {
       SessionFilter.encode(message.filter, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.columns) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.snapshot !== false) {
+      writer.uint32(24).bool(message.snapshot);
     }
     return writer;
   },
@@ -1300,6 +1365,22 @@ export const SessionsWatchRequest: MessageFns<SessionsWatchRequest> = {
             message.filter = SessionFilter.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.columns.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.snapshot = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1314,7 +1395,14 @@ export const SessionsWatchRequest: MessageFns<SessionsWatchRequest> = {
 };
 
 function createBaseSessionChanges(): SessionChanges {
-  return { changes: [], lost: 0n };
+  return {
+    changes: [],
+    lost: 0n,
+    batch: undefined,
+    kinds: Buffer.alloc(0),
+    closeReasons: Buffer.alloc(0),
+    mark: SnapshotMark.SNAPSHOT_MARK_UNSPECIFIED,
+  };
 }
 
 export const SessionChanges: MessageFns<SessionChanges> = {
@@ -1327,6 +1415,18 @@ export const SessionChanges: MessageFns<SessionChanges> = {
         throw new globalThis.Error("value provided for field message.lost of type uint64 too large");
       }
       writer.uint32(16).uint64(message.lost);
+    }
+    if (message.batch !== undefined) {
+      SessionBatch.encode(message.batch, writer.uint32(26).fork()).join();
+    }
+    if (message.kinds.length !== 0) {
+      writer.uint32(34).bytes(message.kinds);
+    }
+    if (message.closeReasons.length !== 0) {
+      writer.uint32(42).bytes(message.closeReasons);
+    }
+    if (message.mark !== SnapshotMark.SNAPSHOT_MARK_UNSPECIFIED) {
+      writer.uint32(48).int32(snapshotMarkToNumber(message.mark));
     }
     return writer;
   },
@@ -1358,6 +1458,38 @@ export const SessionChanges: MessageFns<SessionChanges> = {
             }
 
             message.lost = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.batch = SessionBatch.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.kinds = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.closeReasons = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.mark = snapshotMarkFromJSON(reader.int32());
             continue;
           }
         }
@@ -1745,7 +1877,9 @@ export const SessionsService = {
    * Changes as they happen, newest state wins; nothing before the call. The first message is empty and says that the watch is in
    * force; an empty message follows every 15 s of silence. A reader that is too slow loses changes and is told how many; a
    * lister after that is up to date again. The dataplane never waits for a reader.
-   * UNIMPLEMENTED: a filter by domain.
+   * With `snapshot` it begins with the sessions that there are: BEGIN, rows, SYNCED, and then changes. Whoever keeps rows by their id has the table: a change
+   * may tell again what the snapshot told, and end what it did not. After a loss the snapshot comes again, and what is not in it is gone.
+   * INVALID_ARGUMENT: `snapshot` without `columns`. RESOURCE_EXHAUSTED: too many watch or list.
    */
   watch: {
     path: "/lockstep.v1.Sessions/Watch" as const,
@@ -1804,7 +1938,9 @@ export interface SessionsServer extends UntypedServiceImplementation {
    * Changes as they happen, newest state wins; nothing before the call. The first message is empty and says that the watch is in
    * force; an empty message follows every 15 s of silence. A reader that is too slow loses changes and is told how many; a
    * lister after that is up to date again. The dataplane never waits for a reader.
-   * UNIMPLEMENTED: a filter by domain.
+   * With `snapshot` it begins with the sessions that there are: BEGIN, rows, SYNCED, and then changes. Whoever keeps rows by their id has the table: a change
+   * may tell again what the snapshot told, and end what it did not. After a loss the snapshot comes again, and what is not in it is gone.
+   * INVALID_ARGUMENT: `snapshot` without `columns`. RESOURCE_EXHAUSTED: too many watch or list.
    */
   watch: handleServerStreamingCall<SessionsWatchRequest, SessionChanges>;
   /** Checks every slot and index entry of the table against its rules. Reads all of it; forwarding goes on. */
@@ -1911,7 +2047,9 @@ export interface SessionsClient extends Client {
    * Changes as they happen, newest state wins; nothing before the call. The first message is empty and says that the watch is in
    * force; an empty message follows every 15 s of silence. A reader that is too slow loses changes and is told how many; a
    * lister after that is up to date again. The dataplane never waits for a reader.
-   * UNIMPLEMENTED: a filter by domain.
+   * With `snapshot` it begins with the sessions that there are: BEGIN, rows, SYNCED, and then changes. Whoever keeps rows by their id has the table: a change
+   * may tell again what the snapshot told, and end what it did not. After a loss the snapshot comes again, and what is not in it is gone.
+   * INVALID_ARGUMENT: `snapshot` without `columns`. RESOURCE_EXHAUSTED: too many watch or list.
    */
   watch(request: SessionsWatchRequest, options?: Partial<CallOptions>): ClientReadableStream<SessionChanges>;
   watch(

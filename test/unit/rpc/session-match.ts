@@ -1,6 +1,6 @@
-/** A SessionFilter over one decoded row: what Watch needs. Listings, counts and deletes filter in native code (filter.h). */
+/** A SessionFilter over one row, as filter.h has it: for a table of the tests. */
 import { BlockList } from 'node:net'
-import type { SessionFilter, SessionRow } from '../contract/session.js'
+import type { SessionFilter, SessionRow } from '../../../src/contract/session.js'
 
 /** Compiles the filter once; the result holds no reference to it. */
 export function matcherOf (filter: SessionFilter): (row: SessionRow) => boolean {
