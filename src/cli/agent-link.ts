@@ -14,6 +14,8 @@ import { load } from './modules.js'
 
 export interface LinkOptions {
   readonly socket?: string
+  /** Leave when what was asked for has begun. */
+  readonly detach?: boolean
 }
 
 const READY_MS = 5000
@@ -34,15 +36,24 @@ export async function socketPathOf (io: CliIo, options: LinkOptions): Promise<st
   return existsSync(socketPath) || !existsSync(SYSTEM_SOCKET) ? socketPath : SYSTEM_SOCKET
 }
 
+/** It goes on without us. */
+export class Detached extends Error {
+  constructor (readonly operation: string) { super(`operation ${operation}`) }
+}
+
 /** Runs `work` with a connection that is closed afterwards, unless it is the one that a shell keeps; a signal of the process (Ctrl-C) cancels its calls. */
 export async function withAgent<T> (io: CliIo, options: LinkOptions, work: (agent: AgentConnection) => Promise<T>): Promise<T> {
   const path = await socketPathOf(io, options)
   await knock(io, path)
   const kept = io.kept?.path === path ? io.kept.channel : undefined
-  const connection = connectAgent(socketTarget(path), undefined, { signal: io.signal, traceparent: io.env.TRACEPARENT, channel: kept })
+  const left = new AbortController()
+  const onOperation = options.detach === true ? (id: string): void => { left.abort(new Detached(id)) } : undefined
+  const connection = connectAgent(socketTarget(path), undefined, { signal: AbortSignal.any([io.signal, left.signal]), traceparent: io.env.TRACEPARENT, onOperation, channel: kept })
   try {
     if (kept !== undefined) await ready(connection.agent, path)
     return await work(connection)
+  } catch (error) {
+    throw left.signal.aborted ? left.signal.reason : error
   } finally {
     connection.close()
   }

@@ -13,6 +13,7 @@ import { DebugClient } from '../generated/proto/lockstep/v1/debug.js'
 import { EventsClient } from '../generated/proto/lockstep/v1/events.js'
 import { LinksClient } from '../generated/proto/lockstep/v1/links.js'
 import { LoadBalancerClient } from '../generated/proto/lockstep/v1/load_balancer.js'
+import { OperationsClient } from '../generated/proto/lockstep/v1/operations.js'
 import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
 import { TelemetryClient } from '../generated/proto/lockstep/v1/telemetry.js'
 import { parseTraceparent, TRACEPARENT } from '../lib/trace-context.js'
@@ -40,6 +41,7 @@ export interface AgentConnection {
   readonly events: EventsClient
   readonly links: LinksClient
   readonly loadBalancer: LoadBalancerClient
+  readonly operations: OperationsClient
   readonly sessions: SessionsClient
   readonly telemetry: TelemetryClient
   readonly close: () => void
@@ -50,13 +52,15 @@ export interface CallsOptions {
   readonly signal?: AbortSignal
   /** What the calls are part of (W3C Trace Context). */
   readonly traceparent?: string | undefined
+  /** The call is an operation of this id. */
+  readonly onOperation?: ((id: string) => void) | undefined
   /** Used, and left open. */
   readonly channel?: Channel | undefined
 }
 
 /** Opens lazily: errors show at the first call. `target` is `unix:/path` or `host:port`. */
-export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure(), { signal, traceparent, channel }: CallsOptions = {}): AgentConnection {
-  const interceptors = [...signal === undefined ? [] : [cancelOn(signal)], ...parseTraceparent(traceparent) === null ? [] : [partOf(traceparent ?? '')]]
+export function connectAgent (target: string, channelCredentials: ChannelCredentials = credentials.createInsecure(), { signal, traceparent, onOperation, channel }: CallsOptions = {}): AgentConnection {
+  const interceptors = [...signal === undefined ? [] : [cancelOn(signal)], ...parseTraceparent(traceparent) === null ? [] : [partOf(traceparent ?? '')], ...onOperation === undefined ? [] : [toldOperation(onOperation)]]
   const options: ClientOptions = { ...channelOptions, interceptors, ...channel === undefined ? {} : { channelOverride: channel } }
   const agent = new AgentClient(target, channelCredentials, options)
   const shared: ClientOptions = { ...options, channelOverride: agent.getChannel() }
@@ -66,9 +70,10 @@ export function connectAgent (target: string, channelCredentials: ChannelCredent
   const events = new EventsClient(target, channelCredentials, shared)
   const links = new LinksClient(target, channelCredentials, shared)
   const loadBalancer = new LoadBalancerClient(target, channelCredentials, shared)
+  const operations = new OperationsClient(target, channelCredentials, shared)
   const sessions = new SessionsClient(target, channelCredentials, shared)
   const telemetry = new TelemetryClient(target, channelCredentials, shared)
-  return { agent, cluster, config, debug, events, links, loadBalancer, sessions, telemetry, close: () => { if (channel === undefined) agent.close() } }
+  return { agent, cluster, config, debug, events, links, loadBalancer, operations, sessions, telemetry, close: () => { if (channel === undefined) agent.close() } }
 }
 
 /** Finds an agent that was started again within half a second. */
@@ -80,6 +85,20 @@ const partOf = (traceparent: string): Interceptor => (options, nextCall) => new 
   start: (metadata, listener, next) => {
     metadata.set(TRACEPARENT, traceparent)
     next(metadata, listener)
+  }
+})
+
+/** Initial metadata of a call that changes something (proto/lockstep/v1/operations.proto). */
+const OPERATION_METADATA = 'lockstep-operation'
+const toldOperation = (tell: (id: string) => void): Interceptor => (options, nextCall) => new InterceptingCall(nextCall(options), {
+  start: (metadata, listener, next) => {
+    next(metadata, {
+      onReceiveMetadata: (received, pass) => {
+        const [id] = received.get(OPERATION_METADATA)
+        pass(received)
+        if (typeof id === 'string') tell(id)
+      }
+    })
   }
 })
 

@@ -14,6 +14,7 @@ import { addDebug } from './verbs/debug.js'
 import { addDoctor } from './verbs/doctor.js'
 import { addImport } from './verbs/import.js'
 import { addLinks } from './verbs/links.js'
+import { addOperations } from './verbs/operations.js'
 import { addLoadBalancer } from './verbs/load-balancer.js'
 import { addOffline } from './verbs/offline.js'
 import { addProbe } from './verbs/probe.js'
@@ -77,6 +78,7 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), TRACEPARENT (the trace that 
   addTelemetry(program, cli)
   addTop(program, cli)
   addWatch(program, cli)
+  addOperations(program, cli)
   addEvents(program, cli)
   addDebug(program, cli)
   addShell(program, cli, cliMain)

@@ -1,6 +1,7 @@
 /** How every verb is made: the options all have, examples in its help, and its exit code handed to the caller. */
 import { Option, type Command } from 'commander'
 import { toJson } from '../lib/json.js'
+import { Detached } from './agent-link.js'
 import { exitCode } from './exit-codes.js'
 import type { CliIo } from './io.js'
 
@@ -73,7 +74,17 @@ export function offlineVerb (parent: Command, spec: VerbSpec): Command {
   return command
 }
 
-/** Wraps a verb's work: what it returns is the exit code, nothing means 0. */
+/** Wraps a verb's work: what it returns is the exit code, nothing means 0. What goes on by itself (--detach) is named. */
 export function action<Args extends unknown[]> (cli: Cli, work: (...args: Args) => Promise<number | undefined>): (...args: Args) => Promise<void> {
-  return async (...args) => { cli.outcome.code = await work(...args) ?? exitCode.ok }
+  return async (...args) => {
+    try {
+      cli.outcome.code = await work(...args) ?? exitCode.ok
+    } catch (error) {
+      if (!(error instanceof Detached)) throw error
+      const { operation } = error
+      const json = args.some(arg => typeof arg === 'object' && arg !== null && 'json' in arg && arg.json === true)
+      await cli.io.out(json ? `${toJson({ operation })}\n` : `${operation}\n`)
+      cli.io.err(`it goes on: lockstep operation wait ${operation}\n`)
+    }
+  }
 }

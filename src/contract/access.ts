@@ -7,7 +7,7 @@ const OWN = '/lockstep.v1.'
 const own = (service: string, ...names: string[]): string[] => names.map(name => `${OWN}${service}/${name}`)
 
 /** Of operators, these read as well: the whole configuration, what costs the dataplane something, and what tells of other callers. */
-const costly = [...own('Cluster', 'Verify'), ...own('Config', 'GetText'), ...own('Debug', 'GetGuardedTable'), ...own('Sessions', 'Verify')]
+const costly = [...own('Cluster', 'Verify'), ...own('Config', 'GetText'), ...own('Debug', 'GetGuardedTable'), ...own('Operations', 'List', 'Get', 'Watch'), ...own('Sessions', 'Verify')]
 
 export const methods: Readonly<Record<Role, readonly string[]>> = {
   /** Looks; changes nothing and costs the dataplane little. */
@@ -18,7 +18,7 @@ export const methods: Readonly<Record<Role, readonly string[]>> = {
     '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo'
   ],
   /** Works on what flows, and reads the whole configuration. */
-  operator: [...costly, ...own('LoadBalancer', 'AdjustReal', 'DeleteReals', 'DeleteVip', 'OperateTarget', 'PutReals', 'PutVip', 'Reconcile', 'RestoreReal'), ...own('Sessions', 'Delete')],
+  operator: [...costly, ...own('Operations', 'Cancel'), ...own('LoadBalancer', 'AdjustReal', 'DeleteReals', 'DeleteVip', 'OperateTarget', 'PutReals', 'PutVip', 'Reconcile', 'RestoreReal'), ...own('Sessions', 'Delete')],
   /** Says what the node is and who owns what; channelz tells of other callers. */
   admin: [...own('Agent', 'SwitchBackend'), ...own('Cluster', 'Hold', 'Release', 'Reset', 'Switchover'), ...own('Config', 'Apply', 'Confirm', 'Rollback', 'Save')]
 }

@@ -5,8 +5,8 @@ import {
   AgentState, type AgentGetInfoRequest, type AgentGetInfoResponse, type AgentListBackendsRequest, type AgentListBackendsResponse,
   type AgentSwitchBackendRequest, type AgentSwitchBackendResponse
 } from '../generated/proto/lockstep/v1/agent.js'
-import { unary, type OnBug } from './handler.js'
-import type { Mutations } from './mutation.js'
+import { unary } from './handler.js'
+import type { ServiceNeeds } from './needs.js'
 
 const states = {
   starting: AgentState.AGENT_STATE_STARTING,
@@ -37,7 +37,7 @@ export function infoMessage (info: AgentInfo): AgentGetInfoResponse {
   }
 }
 
-export function agentImplementation (services: AgentServices, onBug: OnBug, mutations: Mutations): UntypedServiceImplementation {
+export function agentImplementation (services: AgentServices, { onBug, mutations }: ServiceNeeds): UntypedServiceImplementation {
   // Who asks while a probe is under way gets its result.
   let probing: ReturnType<AgentServices['probeAll']> | null = null
   return {

@@ -15,8 +15,8 @@ import {
   type ConfigSaveResponse, type Generation, type PlanStep as PlanStepMessage
 } from '../generated/proto/lockstep/v1/config.js'
 import { VIOLATIONS_MAX, type Violation } from './error-status.js'
-import { RefusedError, unary, type CallContext, type OnBug } from './handler.js'
-import type { Mutations } from './mutation.js'
+import { RefusedError, unary, type CallContext } from './handler.js'
+import type { ServiceNeeds } from './needs.js'
 import { Turnstile } from './turns.js'
 
 /** With room to spare below the 4 MiB that clients receive by default. */
@@ -47,7 +47,7 @@ const actions = {
   keep: PlanAction.PLAN_ACTION_KEEP
 } as const satisfies Record<PlanStep['action'], PlanAction>
 
-export function configImplementation (services: AgentServices, onBug: OnBug, mutations: Mutations): UntypedServiceImplementation {
+export function configImplementation (services: AgentServices, { onBug, mutations }: ServiceNeeds): UntypedServiceImplementation {
   const { config } = services
   // Reading a text takes a thread of the agent's pool for as long as the text is; the other one is left to who applies.
   const checks = new Turnstile('checks of a configuration', 1, 16)
@@ -76,7 +76,7 @@ export function configImplementation (services: AgentServices, onBug: OnBug, mut
       }
     }),
 
-    apply: unary<ConfigApplyRequest, ConfigApplyResponse>(onBug, async (request, context) => {
+    apply: mutations.operation<ConfigApplyRequest, ConfigApplyResponse>(async (request, context) => {
       const text = boundedText(request.text)
       try {
         return applied(await config.apply(text, applyOptions(request, context, 'grpc'), context.signal))
@@ -85,7 +85,7 @@ export function configImplementation (services: AgentServices, onBug: OnBug, mut
       }
     }),
 
-    rollback: unary<ConfigRollbackRequest, ConfigRollbackResponse>(onBug, async (request, context) =>
+    rollback: mutations.operation<ConfigRollbackRequest, ConfigRollbackResponse>(async (request, context) =>
       applied(await config.rollback(generationNumber(request.generation), applyOptions(request, context, 'rollback'), context.signal))),
 
     confirm: mutations.method<ConfigConfirmRequest, ConfigConfirmResponse>(async (request, { dryRun }) => {

@@ -5,7 +5,7 @@
  * Back-pressure: at most WINDOW messages of one stream wait in this process. grpc-js alone would hold sixteen, which at 1 MiB
  * a message is too much for a slow reader.
  */
-import type { handleServerStreamingCall, handleUnaryCall, Metadata } from '@grpc/grpc-js'
+import { Metadata, type handleServerStreamingCall, type handleUnaryCall } from '@grpc/grpc-js'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LockstepError } from '../contract/errors.js'
 import { statusOfError, type Violation } from './error-status.js'
@@ -20,9 +20,11 @@ export interface CallContext {
   readonly signal: AbortSignal
   /** Identity of the caller as the gateway verified it; `null` on the local socket. */
   readonly caller: string | null
+  /** Metadata that goes out at once, before the answer. Once a call. */
+  readonly announce: (name: string, value: string) => void
 }
 
-export interface StreamContext<Res> extends CallContext {
+export interface StreamContext<Res> extends Omit<CallContext, 'announce'> {
   /** Resolves when the next message may be made; rejects once the call is over. */
   readonly send: (message: Res) => Promise<void>
 }
@@ -44,7 +46,12 @@ export function unary<Req, Res> (onBug: OnBug, handle: (request: Req, context: C
   return (call, callback) => {
     const abort = new AbortController()
     call.on('cancelled', () => abort.abort(cancelled()))
-    const run = async (): Promise<Res> => await handle(refuseOversized(call.request), { method: call.getPath(), signal: abort.signal, caller: callerOf(call.metadata) })
+    const announce = (name: string, value: string): void => {
+      const metadata = new Metadata()
+      metadata.set(name, value)
+      call.sendMetadata(metadata)
+    }
+    const run = async (): Promise<Res> => await handle(refuseOversized(call.request), { method: call.getPath(), signal: abort.signal, caller: callerOf(call.metadata), announce })
     run().then((response) => callback(null, response), (error: unknown) => callback(wireError(call.getPath(), error, onBug)))
   }
 }

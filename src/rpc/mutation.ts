@@ -6,6 +6,7 @@ import { LockstepError } from '../contract/errors.js'
 import type { Mutation } from '../generated/proto/lockstep/v1/mutation.js'
 import { toJson } from '../lib/json.js'
 import { unary, type CallContext, type OnBug } from './handler.js'
+import type { Operations } from './operations.js'
 
 const ID_BYTES_MAX = 128
 const TTL_MS = 600_000
@@ -21,16 +22,21 @@ export class Mutations {
   private readonly memory = new RequestMemory<unknown>({ now: () => performance.now() }, TTL_MS, KNOWN_MAX)
 
   /** `generation`: that runs, 0 before the first. */
-  constructor (private readonly onBug: OnBug, private readonly generation: () => Promise<number>) {}
+  constructor (private readonly onBug: OnBug, private readonly operations: Operations, private readonly generation: () => Promise<number>) {}
+
+  /** A change whose request has its own words for what Mutation says. */
+  operation<Req extends { readonly requestId: string, readonly detached?: boolean | undefined }, Res> (handle: (request: Req, context: CallContext) => Promise<Res>): handleUnaryCall<Req, Res> {
+    return unary<Req, Res>(this.onBug, async (request, context) => await this.operations.run(context, { requestId: request.requestId, detached: request.detached ?? false, request }, async (signal) => await handle(request, { ...context, signal })))
+  }
 
   method<Req extends { readonly mutation?: Mutation | undefined }, Res> (handle: (request: Req, context: MutationContext) => Res | Promise<Res>): handleUnaryCall<Req, Res> {
     return unary<Req, Res>(this.onBug, async (request, context) => {
-      const { expectedGeneration, dryRun = false, requestId = '' } = request.mutation ?? {}
+      const { expectedGeneration, dryRun = false, requestId = '', detached = false } = request.mutation ?? {}
       if (Buffer.byteLength(requestId) > ID_BYTES_MAX) throw new LockstepError('invalid', 'LS_R_TOO_LONG', 'the text is too long', { object: 'mutation.request_id', found: `${Buffer.byteLength(requestId)} bytes`, expected: `at most ${ID_BYTES_MAX}` })
-      const make = async (): Promise<Res> => {
+      const make = async (): Promise<Res> => await this.operations.run(context, { requestId, detached, request }, async (signal) => {
         if (expectedGeneration !== undefined) await this.expect(expectedGeneration)
-        return await handle(request, { ...context, dryRun })
-      }
+        return await handle(request, { ...context, signal, dryRun })
+      })
       if (dryRun || requestId === '') return await make()
       const content = createHash('sha256').update(toJson([context.method, request])).digest('hex')
       return await this.memory.once(`${context.caller ?? ''} ${requestId}`, content, make) as Res

@@ -13,6 +13,7 @@ import { EventsService } from '../generated/proto/lockstep/v1/events.js'
 import { LinksService } from '../generated/proto/lockstep/v1/links.js'
 import { LoadBalancerService } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { ObjectsService } from '../generated/proto/lockstep/v1/objects.js'
+import { OperationsService } from '../generated/proto/lockstep/v1/operations.js'
 import { TelemetryService } from '../generated/proto/lockstep/v1/telemetry.js'
 import { servedTables } from '../telemetry/debug/index.js'
 import { createMetrics } from '../telemetry/metrics.js'
@@ -33,6 +34,8 @@ import { measuring } from './measuring.js'
 import { sourcesOf } from './objects/kinds.js'
 import { objectsImplementation } from './objects/service.js'
 import type { ServiceNeeds } from './needs.js'
+import { Operations } from './operations.js'
+import { operationsImplementation } from './operations-service.js'
 import { addHealth, addReflection } from './reflection.js'
 import { smallRequests } from './request-size.js'
 import { sessionsDefinition, sessionsImplementation } from './sessions-service.js'
@@ -72,23 +75,26 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   const nat = natWalk(services.dataplane)
   const metrics = createMetrics(services, nat)
   const { served: told } = metrics
-  const debug = servedTables(services, nat, [calls.table, subscribers.table])
   const server = new Server({ ...serverOptions, interceptors: [calls.interceptor, measuring(told), ...options.tracer === undefined ? [] : [tracing(options.tracer)], auditing(services.tell)] })
   const sources = sourcesOf(services, (error) => { onBug('/lockstep.v1.Objects/Watch', error) })
-  const mutations = (): Mutations => new Mutations(onBug, async () => (await services.config.status()).running?.generation ?? 0)
+  const operations = new Operations((method, response) => serializers.get(method)?.(response) ?? Buffer.alloc(0))
+  const debug = servedTables(services, nat, [calls.table, subscribers.table, operations.table])
+  const mutations = (): Mutations => new Mutations(onBug, operations, async () => (await services.config.status()).running?.generation ?? 0)
   const needs = (watch: string): ServiceNeeds => ({ onBug, mutations: mutations(), subscribers, onLost: (n) => { told.lost(watch, n) } })
   const served: ReadonlyArray<readonly [ServiceDefinition, UntypedServiceImplementation]> = [
-    [smallRequests(AgentService), agentImplementation(services, onBug, mutations())],
+    [smallRequests(AgentService), agentImplementation(services, needs('Agent'))],
     [smallRequests(ClusterService), clusterImplementation(services.cluster, needs('Cluster.Watch'))],
-    [ConfigService, configImplementation(services, onBug, mutations())],
+    [ConfigService, configImplementation(services, needs('Config'))],
     [smallRequests(DebugService), debugImplementation(debug, services, onBug)],
     [smallRequests(EventsService), eventsImplementation(services.journal, needs('Events.Watch'))],
     [smallRequests(LinksService), linksImplementation(services, onBug)],
     [smallRequests(LoadBalancerService), loadBalancerImplementation(services.loadBalancer, needs('LoadBalancer.Watch'))],
     [smallRequests(ObjectsService), objectsImplementation(sources, subscribers, onBug, (kind, begin) => { told.begun(kind, begin) })],
+    [smallRequests(OperationsService), operationsImplementation(operations, needs('Operations.Watch'))],
     [sessionsDefinition, sessionsImplementation(services, needs('Sessions.Watch'))],
     [smallRequests(TelemetryService), telemetryImplementation(services, metrics, nat, onBug)]
   ]
+  const serializers = new Map(served.flatMap(([definition]) => Object.values(definition).map(({ path, responseSerialize }) => [path, responseSerialize] as const)))
   for (const [definition, implementation] of served) server.addService(definition, implementation)
   told.serves(new Set(served.flatMap(([definition]) => Object.values(definition).map(({ path }) => path))))
   const health = addHealth(server, served.map(([definition]) => nameOf(definition)))

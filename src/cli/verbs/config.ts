@@ -23,6 +23,7 @@ interface ApplyOptions extends CommonOptions {
   readonly expect?: number
   readonly dryRun?: boolean
   readonly requestId?: string
+  readonly detach?: boolean
 }
 
 /** An apply compiles, writes and waits for graces: more than the usual deadline. */
@@ -102,12 +103,13 @@ function applyOptions (command: Command): Command {
     .option('--confirm <duration>', 'roll back unless confirmed within this time, for example 5m', parseDuration)
 }
 
-function applyFields (o: ApplyOptions): { author: string, comment: string, expectedGeneration: bigint | undefined, requestId: string, dryRun: boolean, confirmWithinMs: bigint | undefined } {
+function applyFields (o: ApplyOptions): { author: string, comment: string, expectedGeneration: bigint | undefined, requestId: string, dryRun: boolean, detached: boolean, confirmWithinMs: bigint | undefined } {
   return {
     author: o.author ?? userName(),
     comment: o.comment ?? '',
     expectedGeneration: o.expect === undefined ? undefined : BigInt(o.expect),
     requestId: o.requestId ?? randomUUID(),
+    detached: o.detach ?? false,
     dryRun: o.dryRun === true,
     confirmWithinMs: o.confirm === undefined ? undefined : BigInt(o.confirm)
   }

@@ -378,7 +378,11 @@ export interface ConfigApplyRequest {
   /** Plan only. */
   dryRun: boolean;
   /** Roll back unless confirmed within this time, 1 s to 24 h. */
-  confirmWithinMs?: bigint | undefined;
+  confirmWithinMs?:
+    | bigint
+    | undefined;
+  /** It goes on when the caller leaves (Mutation.detached). */
+  detached?: boolean | undefined;
 }
 
 /** Result of an apply. */
@@ -426,7 +430,11 @@ export interface ConfigRollbackRequest {
   /** Plan only. */
   dryRun: boolean;
   /** Roll back unless confirmed within this time, 1 s to 24 h. */
-  confirmWithinMs?: bigint | undefined;
+  confirmWithinMs?:
+    | bigint
+    | undefined;
+  /** It goes on when the caller leaves (Mutation.detached). */
+  detached?: boolean | undefined;
 }
 
 /** Result of a rollback. */
@@ -1153,6 +1161,7 @@ function createBaseConfigApplyRequest(): ConfigApplyRequest {
     requestId: "",
     dryRun: false,
     confirmWithinMs: undefined,
+    detached: undefined,
   };
 }
 
@@ -1184,6 +1193,9 @@ export const ConfigApplyRequest: MessageFns<ConfigApplyRequest> = {
         throw new globalThis.Error("value provided for field message.confirmWithinMs of type uint64 too large");
       }
       writer.uint32(56).uint64(message.confirmWithinMs);
+    }
+    if (message.detached !== undefined) {
+      writer.uint32(64).bool(message.detached);
     }
     return writer;
   },
@@ -1255,6 +1267,14 @@ export const ConfigApplyRequest: MessageFns<ConfigApplyRequest> = {
             }
 
             message.confirmWithinMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.detached = reader.bool();
             continue;
           }
         }
@@ -1464,6 +1484,7 @@ function createBaseConfigRollbackRequest(): ConfigRollbackRequest {
     requestId: "",
     dryRun: false,
     confirmWithinMs: undefined,
+    detached: undefined,
   };
 }
 
@@ -1498,6 +1519,9 @@ export const ConfigRollbackRequest: MessageFns<ConfigRollbackRequest> = {
         throw new globalThis.Error("value provided for field message.confirmWithinMs of type uint64 too large");
       }
       writer.uint32(56).uint64(message.confirmWithinMs);
+    }
+    if (message.detached !== undefined) {
+      writer.uint32(64).bool(message.detached);
     }
     return writer;
   },
@@ -1569,6 +1593,14 @@ export const ConfigRollbackRequest: MessageFns<ConfigRollbackRequest> = {
             }
 
             message.confirmWithinMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.detached = reader.bool();
             continue;
           }
         }

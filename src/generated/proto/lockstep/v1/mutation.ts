@@ -26,10 +26,15 @@ export interface Mutation {
    * be retried. INVALID_ARGUMENT: it was used for another request. The last 1000 of a service are remembered, until the agent ends.
    */
   requestId: string;
+  /**
+   * Once it has begun it goes on when the caller leaves or its deadline passes; the answer is kept for whoever asks (Operations). The id that Operations know it by is in the initial
+   * metadata of the call, `lockstep-operation`.
+   */
+  detached?: boolean | undefined;
 }
 
 function createBaseMutation(): Mutation {
-  return { expectedGeneration: undefined, dryRun: false, requestId: "" };
+  return { expectedGeneration: undefined, dryRun: false, requestId: "", detached: undefined };
 }
 
 export const Mutation: MessageFns<Mutation> = {
@@ -45,6 +50,9 @@ export const Mutation: MessageFns<Mutation> = {
     }
     if (message.requestId !== "") {
       writer.uint32(26).string(message.requestId);
+    }
+    if (message.detached !== undefined) {
+      writer.uint32(32).bool(message.detached);
     }
     return writer;
   },
@@ -84,6 +92,14 @@ export const Mutation: MessageFns<Mutation> = {
             }
 
             message.requestId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.detached = reader.bool();
             continue;
           }
         }
