@@ -18,7 +18,7 @@ export const methods: Readonly<Record<Role, readonly string[]>> = {
     '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo'
   ],
   /** Works on what flows, and reads the whole configuration. */
-  operator: [...costly, ...own('Operations', 'Cancel'), ...own('LoadBalancer', 'AdjustReal', 'DeleteReals', 'DeleteVip', 'OperateTarget', 'PutReals', 'PutVip', 'Reconcile', 'RestoreReal'), ...own('Sessions', 'Delete')],
+  operator: [...costly, ...own('Cluster', 'Resync'), ...own('Operations', 'Cancel'), ...own('LoadBalancer', 'AdjustReal', 'DeleteReals', 'DeleteVip', 'OperateTarget', 'PutReals', 'PutVip', 'Reconcile', 'RestoreReal'), ...own('Sessions', 'Delete')],
   /** Says what the node is and who owns what; channelz tells of other callers. */
   admin: [...own('Agent', 'SwitchBackend'), ...own('Cluster', 'Hold', 'Release', 'Reset', 'Switchover'), ...own('Config', 'Apply', 'Confirm', 'Rollback', 'Save')]
 }

@@ -173,6 +173,8 @@ export interface ClusterControl {
   readonly reset: (rgs: readonly number[]) => Promise<CommandResult>
   /** Another cut of groups that this node does not own, compared and repaired; resolves when they are equal or the signal ends it. */
   readonly verify: (rgs: readonly number[], signal: AbortSignal) => Promise<readonly VerifyResult[]>
+  /** The whole of groups that this node does not own from their owner; resolves as `verify` does. @throws unavailable LS_H_PEER */
+  readonly resync: (rgs: readonly number[], signal: AbortSignal) => Promise<readonly VerifyResult[]>
   /** The last events and those that come. Calls back at once with what is kept (at most 256). Returns the unsubscribe function. */
   readonly watch: (onEvent: (event: ClusterEvent) => void) => () => void
 }

@@ -63,6 +63,9 @@ export function verificationMessage ({ rg, equal, sessions, differences, provenE
   return { rg, equal, sessions: whole(sessions), differences: whole(differences), provenEqualAtMs: wholeOrNone(provenEqualAt), tookMs }
 }
 
+/** How a copy stands when nobody has compared it just now. */
+export const standing = ({ rg, copy, sessions, provenEqualAt }: ClusterGroupStatus): GroupVerification => ({ rg, equal: copy === 'equal', sessions: whole(sessions), differences: 0n, provenEqualAtMs: wholeOrNone(provenEqualAt), tookMs: 0 })
+
 export function eventMessage ({ at, name, rg, peer, fields }: ClusterEvent): EventMessage {
   return { atMs: whole(at), name, rg: rg ?? undefined, peer: peer ?? '', fields: fieldMessages(fields) }
 }

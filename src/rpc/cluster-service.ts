@@ -3,12 +3,12 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { ClusterControl, ClusterGroupStatus, ClusterStatus, CommandResult } from '../contract/cluster.js'
 import { LockstepError } from '../contract/errors.js'
 import type {
-  ClusterEvents, ClusterGetStatusRequest, ClusterGetStatusResponse, ClusterHoldRequest, ClusterHoldResponse, ClusterReleaseRequest, ClusterReleaseResponse, ClusterResetRequest,
+  ClusterEvents, ClusterGetStatusRequest, ClusterGetStatusResponse, ClusterHoldRequest, ClusterHoldResponse, ClusterReleaseRequest, ClusterReleaseResponse, ClusterResetRequest, ClusterResyncRequest, ClusterResyncResponse,
   ClusterResetResponse, ClusterSwitchoverRequest, ClusterSwitchoverResponse, ClusterVerifyRequest, ClusterVerifyResponse, ClusterWatchRequest
 } from '../generated/proto/lockstep/v1/cluster.js'
 import { claims } from '../ha/rg.js'
 import { noCluster } from '../ha/standalone.js'
-import { eventMessage, statusMessage, verificationMessage } from './cluster-message.js'
+import { eventMessage, standing, statusMessage, verificationMessage } from './cluster-message.js'
 import { eventsLost } from '../ha/event-log.js'
 import { watchEvents } from './event-watch.js'
 import { streaming, unary } from './handler.js'
@@ -36,6 +36,13 @@ export function clusterImplementation (cluster: ClusterControl, { onBug, mutatio
     if (dryRun) return resultMessage(tried(groups, trial))
     return resultMessage(await commands.run(signal, async () => await run(groups.map((g) => g.rg))))
   }
+  const compared = async (request: ClusterVerifyRequest, signal: AbortSignal, run: ClusterControl['verify']): Promise<ClusterVerifyResponse> => {
+    if (request.timeoutMs > VERIFY_MS_MAX) throw new LockstepError('invalid', 'LS_R_TIMEOUT', 'too long', { object: 'timeout_ms', found: String(request.timeoutMs), expected: `at most ${VERIFY_MS_MAX}` })
+    const copies = copiesOf(request, await status())
+    if (copies.length === 0) return { groups: [] }
+    const results = await verifies.run(signal, async () => await run(copies, AbortSignal.any([signal, AbortSignal.timeout(request.timeoutMs === 0 ? VERIFY_MS : request.timeoutMs)])))
+    return { groups: results.map(verificationMessage) }
+  }
   return {
     getStatus: unary<ClusterGetStatusRequest, ClusterGetStatusResponse>(onBug, async () => statusMessage(await status())),
 
@@ -48,12 +55,12 @@ export function clusterImplementation (cluster: ClusterControl, { onBug, mutatio
     release: mutations.method<ClusterReleaseRequest, ClusterReleaseResponse>(async (request, context) => await command(request, context, async (rgs) => await cluster.release(rgs))),
     reset: mutations.method<ClusterResetRequest, ClusterResetResponse>(async (request, context) => await command(request, context, async (rgs) => await cluster.reset(rgs))),
 
-    verify: unary<ClusterVerifyRequest, ClusterVerifyResponse>(onBug, async (request, { signal }) => {
-      if (request.timeoutMs > VERIFY_MS_MAX) throw new LockstepError('invalid', 'LS_R_TIMEOUT', 'too long', { object: 'timeout_ms', found: String(request.timeoutMs), expected: `at most ${VERIFY_MS_MAX}` })
-      const copies = copiesOf(request, await status())
-      if (copies.length === 0) return { groups: [] }
-      const results = await verifies.run(signal, async () => await cluster.verify(copies, AbortSignal.any([signal, AbortSignal.timeout(request.timeoutMs === 0 ? VERIFY_MS : request.timeoutMs)])))
-      return { groups: results.map(verificationMessage) }
+    verify: unary<ClusterVerifyRequest, ClusterVerifyResponse>(onBug, async (request, { signal }) => await compared(request, signal, cluster.verify)),
+    resync: mutations.method<ClusterResyncRequest, ClusterResyncResponse>(async (request, { dryRun, signal }) => {
+      if (!dryRun) return await compared(request, signal, cluster.resync)
+      const found = await status()
+      const copies = copiesOf(request, found)
+      return { groups: found.groups.filter(({ rg }) => copies.includes(rg)).map(standing) }
     }),
 
     watch: streaming<ClusterWatchRequest, ClusterEvents>(onBug, async (_request, context) => {

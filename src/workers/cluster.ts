@@ -52,6 +52,7 @@ export interface ClusterCalls {
   readonly hold: (rgs: readonly number[]) => CommandResult
   readonly release: (rgs: readonly number[]) => CommandResult
   readonly reset: (rgs: readonly number[]) => CommandResult
+  readonly resync: (rgs: readonly number[], signal: AbortSignal) => Promise<readonly VerifyResult[]>
   readonly verify: (rgs: readonly number[], signal: AbortSignal) => Promise<readonly VerifyResult[]>
   /** This node ends: groups go to the peer if they can, and leases end if they cannot. */
   readonly resign: (signal: AbortSignal) => Promise<void>
@@ -265,16 +266,24 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
     return { done: [...there, ...result.done].sort((a, b) => a - b), refused: [...refused, ...result.refused] }
   }
 
-  const verify = async (rg: number, signal: AbortSignal): Promise<VerifyResult> => {
+  const compare = async (rg: number, whole: boolean, signal: AbortSignal): Promise<VerifyResult> => {
     const began = monotonicMs()
     const before = pair.report(false).received.differences
     const group = ha.ownership.rgs.find(r => r.config.rg === rg)
     if (group !== undefined && claims(group.role)) throw new LockstepError('invalid', 'LS_H_OWNER', 'this node owns the group: whoever does not compares', { object: `group ${rg}`, found: group.role, next: `ask ${other.name}` })
-    ha.engine.wantCut(rg)
+    if (!whole) ha.engine.wantCut(rg)
+    else if (ha.engine.state === 'up') ha.engine.bulk(rg)
+    else throw new LockstepError('unavailable', 'LS_H_PEER', 'the peer is not connected: there is nobody to take the group from', { object: `group ${rg}`, found: `sync ${ha.engine.state}`, next: 'lockstep cluster status says why' })
     const equal = (): boolean => (ha.engine.group(rg)?.equalAtMs ?? -1) >= began
     while (!equal() && !signal.aborted) await new Promise(resolve => { setTimeout(resolve, 10) })
     const copy = ha.engine.group(rg)
     return { rg, equal: equal(), sessions: pair.items(rg), differences: pair.report(false).received.differences - before, provenEqualAt: copy?.provenAtMs == null ? null : wall(copy.provenAtMs), tookMs: monotonicMs() - began }
+  }
+
+  /** Those named, or every group that this node does not own. */
+  const copies = (rgs: readonly number[]): readonly number[] => {
+    const { done } = known(rgs)
+    return rgs.length > 0 ? done : done.filter(rg => ownerOf(ha, rg) !== mine.name)
   }
 
   const status: ClusterCalls['status'] = () => {
@@ -294,10 +303,8 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   return {
     calls: {
       status, switchover, hold: plainly('hold'), release: plainly('release'), reset: plainly('reset'),
-      verify: async (rgs, signal) => {
-        const { done } = known(rgs)
-        return await Promise.all((rgs.length > 0 ? done : done.filter(rg => ownerOf(ha, rg) !== mine.name)).map(async rg => await verify(rg, signal)))
-      },
+      verify: async (rgs, signal) => await Promise.all(copies(rgs).map(async rg => await compare(rg, false, signal))),
+      resync: async (rgs, signal) => await Promise.all(copies(rgs).map(async rg => await compare(rg, true, signal))),
       resign: async (signal) => {
         const owned = ha.ownership.rgs.filter(rg => claims(rg.role)).map(rg => rg.config.rg)
         if (owned.length > 0 && ha.engine.state === 'up') await switchover(owned, other.name, signal).catch(() => undefined)

@@ -149,6 +149,7 @@ export interface MainCalls {
   readonly clusterHold: ClusterControl['hold']
   readonly clusterRelease: ClusterControl['release']
   readonly clusterReset: ClusterControl['reset']
+  readonly clusterResync: ClusterControl['resync']
   readonly clusterVerify: ClusterControl['verify']
   readonly clusterEvents: ClusterLog['after']
   readonly vips: LoadBalancerControl['vips']

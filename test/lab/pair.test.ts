@@ -38,6 +38,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
         return mine.length > 0 && ids(mine) === ids(theirs) ? null : `${mine.length} and ${theirs.length} sessions`
       }, 5000)
       t.match(await lab.agent('r2').json(['cluster', 'verify', '--all']), [{ rg: 0, equal: true, differences: 0 }])
+      t.match(await lab.agent('r2').json(['cluster', 'resync', '--all']), [{ rg: 0, equal: true }], 'the whole group once more')
     })
 
     await t.test('what reaches the standby crosses the fabric to the owner', async (t) => {

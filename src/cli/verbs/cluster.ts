@@ -74,6 +74,15 @@ export function addCluster (parent: Command, cli: Cli): void {
   })
     .option('--timeout <duration>', 'how long to try, at most 10m', parseWait, 30_000)
     .action(action(cli, async (rgs: string[], options: GroupOptions & { readonly timeout: number }) => await verify(cli, rgs, options)))
+
+  addChangeOptions(groupVerb(cluster, {
+    usage: 'resync [rg...]',
+    summary: 'Take whole groups from their owner anew, whatever this node has of them',
+    about: 'Of groups that this node does not own, for who does not trust the copy: `verify` repairs what differs, and is enough otherwise. Exit code 1 when a group is not equal within the time.',
+    examples: ['cluster resync 1', 'cluster resync --all --timeout 2m', 'cluster resync --all --dry-run']
+  }))
+    .option('--timeout <duration>', 'how long to try, at most 10m', parseWait, 30_000)
+    .action(action(cli, async (rgs: string[], options: GroupOptions & ChangeOptions & { readonly timeout: number }) => await resync(cli, rgs, options)))
 }
 
 function groupVerb (parent: Command, spec: Parameters<typeof onlineVerb>[1]): Command {
@@ -112,8 +121,18 @@ const refusedText = ({ reasons }: GroupRefusal): string => `refused: ${reasons.j
 async function verify ({ io }: Cli, rgs: readonly string[], options: GroupOptions & { readonly timeout: number }): Promise<number> {
   const request = { ...namedOf(rgs, options), timeoutMs: options.timeout }
   const { groups } = await withProgress(io, 'comparing with the owner', async () => await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.verify, request, { deadlineMs: options.timeout + VERIFY_GRACE_MS, signal: io.signal })))
+  return await verified(io, options, groups)
+}
+
+async function resync ({ io }: Cli, rgs: readonly string[], options: GroupOptions & ChangeOptions & { readonly timeout: number }): Promise<number> {
+  const request = { ...namedOf(rgs, options), timeoutMs: options.timeout, ...mutationOf(io, options) }
+  const { groups } = await withProgress(io, 'taking groups from their owner', async () => await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.resync, request, { deadlineMs: options.timeout + VERIFY_GRACE_MS, signal: io.signal })))
+  return await verified(io, options, groups)
+}
+
+async function verified (io: Cli['io'], options: CommonOptions, groups: readonly GroupVerification[]): Promise<number> {
   if (options.json === true) await io.out(`${toJson(groups.map(({ provenEqualAtMs, ...g }) => ({ ...g, provenEqualAtMs: provenEqualAtMs ?? null })), 2)}\n`)
-  else if (groups.length === 0) await io.out('this node owns every group: verify at the other node\n')
+  else if (groups.length === 0) await io.out('this node owns every group: ask at the other node\n')
   else {
     const now = Date.now()
     await io.out(table<GroupVerification>([

@@ -107,7 +107,7 @@ t.test('verify: a table, and 1 for a group that is not equal in time', async (t)
   agent.cluster.unequal = [1]
   t.match(await cli('verify 1 --timeout 20ms'), { code: 1, out: / 1 +NO +77 +3 +- / })
   agent.cluster.now = { ...pairStatus, groups: pairStatus.groups.slice(0, 1) }
-  t.match(await cli('verify --all'), { code: 0, out: 'this node owns every group: verify at the other node\n' })
+  t.match(await cli('verify --all'), { code: 0, out: 'this node owns every group: ask at the other node\n' })
 })
 
 t.test('history: all groups or one, newest first', async (t) => {

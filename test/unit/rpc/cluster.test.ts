@@ -57,6 +57,17 @@ t.test('hold, release, reset: groups that are named, or all', async (t) => {
   t.same(agent.cluster.calls, [['hold', [1]], ['release', [1]], ['reset', [1]]])
 })
 
+t.test('resync: copies only, by an operator; a trial says how they stand', async (t) => {
+  const { connection: { cluster: stub }, agent } = await withServer(t)
+  const dry = { dryRun: true, requestId: '' }
+  t.match(await call(stub, stub.resync, { rgs: [], all: true, timeoutMs: 0, mutation: dry }), { groups: [{ rg: 1, tookMs: 0 }] })
+  t.same(agent.cluster.calls, [])
+  t.match(await call(stub, stub.resync, { rgs: [], all: true, timeoutMs: 0 }), { groups: [{ rg: 1, equal: true, sessions: 77n, tookMs: 300 }] })
+  t.same(agent.cluster.calls, [['resync', [1]]])
+  await t.rejects(call(stub, stub.resync, { rgs: [0], all: false, timeoutMs: 0 }), { code: 'LS_R_GROUP_OWNED' })
+  await t.rejects(call(stub, stub.resync, { rgs: [1], all: false, timeoutMs: 600_001 }), { code: 'LS_R_TIMEOUT' })
+})
+
 t.test('verify: copies only; when the time is over the answer says what is not equal', async (t) => {
   const { connection: { cluster: stub }, agent } = await withServer(t)
   t.match(await call(stub, stub.verify, { rgs: [], all: true, timeoutMs: 0 }), { groups: [{ rg: 1, equal: true, sessions: 77n, differences: 3n, provenEqualAtMs: BigInt(startedAt + 6000), tookMs: 120 }] })

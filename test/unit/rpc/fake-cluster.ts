@@ -46,6 +46,11 @@ export class FakeCluster implements ClusterControl {
     return rgs.map((rg) => ({ rg, equal: !this.unequal.includes(rg), sessions: 77, differences: 3, provenEqualAt: equal ? startedAt + 6000 : null, tookMs: 120 }))
   }
 
+  resync = async (rgs: readonly number[]): Promise<VerifyResult[]> => {
+    this.#run('resync', rgs)
+    return rgs.map((rg) => ({ rg, equal: true, sessions: 77, differences: 0, provenEqualAt: startedAt + 6000, tookMs: 300 }))
+  }
+
   watch = (onEvent: (event: ClusterEvent) => void): (() => void) => this.events.watch(onEvent)
 
   #run (name: string, rgs: readonly number[], ...more: unknown[]): CommandResult {

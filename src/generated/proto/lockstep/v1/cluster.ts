@@ -535,6 +535,24 @@ export interface ClusterVerifyResponse {
   groups: GroupVerification[];
 }
 
+/** Which groups, and for how long. */
+export interface ClusterResyncRequest {
+  /** Numbers of groups. */
+  rgs: number[];
+  /** Every group that this node does not own. */
+  all: boolean;
+  /** Milliseconds after which it ends, equal or not; 0: 30 000. At most 600 000. */
+  timeoutMs: number;
+  /** How it is to be made. Of a trial the answer is how the groups stand now. */
+  mutation?: Mutation | undefined;
+}
+
+/** What was taken. */
+export interface ClusterResyncResponse {
+  /** By number; none when this node owns every group. */
+  groups: GroupVerification[];
+}
+
 /** Asks for nothing in particular. */
 export interface ClusterWatchRequest {
 }
@@ -2731,6 +2749,145 @@ export const ClusterVerifyResponse: MessageFns<ClusterVerifyResponse> = {
   },
 };
 
+function createBaseClusterResyncRequest(): ClusterResyncRequest {
+  return { rgs: [], all: false, timeoutMs: 0, mutation: undefined };
+}
+
+export const ClusterResyncRequest: MessageFns<ClusterResyncRequest> = {
+  encode(message: ClusterResyncRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rgs.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.rgs) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.all !== false) {
+      writer.uint32(16).bool(message.all);
+    }
+    if (message.timeoutMs !== 0) {
+      writer.uint32(24).uint32(message.timeoutMs);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterResyncRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterResyncRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.rgs.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.rgs.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.all = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.timeoutMs = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseClusterResyncResponse(): ClusterResyncResponse {
+  return { groups: [] };
+}
+
+export const ClusterResyncResponse: MessageFns<ClusterResyncResponse> = {
+  encode(message: ClusterResyncResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.groups) {
+      GroupVerification.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterResyncResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterResyncResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.groups.push(GroupVerification.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseClusterWatchRequest(): ClusterWatchRequest {
   return {};
 }
@@ -3059,6 +3216,21 @@ export const ClusterService = {
     responseDeserialize: (value: Buffer): ClusterVerifyResponse => ClusterVerifyResponse.decode(value),
   },
   /**
+   * Takes whole groups from their owner anew, whatever this node has of them, and answers when they are equal or the time is over: for who does not trust the copy.
+   * What the owner does not have ends here. `all`: every group that this node does not own.
+   * INVALID_ARGUMENT: this node owns a group that is named, or the time is too long. UNAVAILABLE: the peer is not connected.
+   */
+  resync: {
+    path: "/lockstep.v1.Cluster/Resync" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ClusterResyncRequest): Buffer => Buffer.from(ClusterResyncRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ClusterResyncRequest => ClusterResyncRequest.decode(value),
+    responseSerialize: (value: ClusterResyncResponse): Buffer =>
+      Buffer.from(ClusterResyncResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ClusterResyncResponse => ClusterResyncResponse.decode(value),
+  },
+  /**
    * Events as they happen: first those that are kept, at most 256, then live ones. The first message is empty and says that the watch is in force; an empty message follows
    * every 15 s of silence. Where events are missing because the reader was too slow stands one named `events-lost`.
    * RESOURCE_EXHAUSTED: 32 watch already.
@@ -3095,6 +3267,12 @@ export interface ClusterServer extends UntypedServiceImplementation {
    * INVALID_ARGUMENT: this node owns a group that is named, or the time is too long.
    */
   verify: handleUnaryCall<ClusterVerifyRequest, ClusterVerifyResponse>;
+  /**
+   * Takes whole groups from their owner anew, whatever this node has of them, and answers when they are equal or the time is over: for who does not trust the copy.
+   * What the owner does not have ends here. `all`: every group that this node does not own.
+   * INVALID_ARGUMENT: this node owns a group that is named, or the time is too long. UNAVAILABLE: the peer is not connected.
+   */
+  resync: handleUnaryCall<ClusterResyncRequest, ClusterResyncResponse>;
   /**
    * Events as they happen: first those that are kept, at most 256, then live ones. The first message is empty and says that the watch is in force; an empty message follows
    * every 15 s of silence. Where events are missing because the reader was too slow stands one named `events-lost`.
@@ -3207,6 +3385,26 @@ export interface ClusterClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ClusterVerifyResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Takes whole groups from their owner anew, whatever this node has of them, and answers when they are equal or the time is over: for who does not trust the copy.
+   * What the owner does not have ends here. `all`: every group that this node does not own.
+   * INVALID_ARGUMENT: this node owns a group that is named, or the time is too long. UNAVAILABLE: the peer is not connected.
+   */
+  resync(
+    request: ClusterResyncRequest,
+    callback: (error: ServiceError | null, response: ClusterResyncResponse) => void,
+  ): ClientUnaryCall;
+  resync(
+    request: ClusterResyncRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ClusterResyncResponse) => void,
+  ): ClientUnaryCall;
+  resync(
+    request: ClusterResyncRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ClusterResyncResponse) => void,
   ): ClientUnaryCall;
   /**
    * Events as they happen: first those that are kept, at most 256, then live ones. The first message is empty and says that the watch is in force; an empty message follows
