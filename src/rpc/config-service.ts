@@ -7,15 +7,16 @@ import { ConfigError } from '../config/index.js'
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices, ApplyOptions, ConfigAuthority, GenerationInfo, PlanStep } from '../contract/services.js'
 import {
-  ConfigText, GenerationSource, GenerationState, PlanAction,
+  ConfigText, Generation, GenerationSource, GenerationState, PlanAction,
   type ConfigApplyRequest, type ConfigApplyResponse, type ConfigCheckRequest, type ConfigCheckResponse, type ConfigCompareRequest,
   type ConfigCompareResponse, type ConfigConfirmRequest, type ConfigConfirmResponse, type ConfigGetStatusRequest,
   type ConfigGetStatusResponse, type ConfigGetTextRequest, type ConfigGetTextResponse, type ConfigHistoryRequest,
   type ConfigHistoryResponse, type ConfigRollbackRequest, type ConfigRollbackResponse, type ConfigSaveRequest,
-  type ConfigSaveResponse, type Generation, type PlanStep as PlanStepMessage
+  type ConfigSaveResponse, type PlanStep as PlanStepMessage
 } from '../generated/proto/lockstep/v1/config.js'
 import { VIOLATIONS_MAX, type Violation } from './error-status.js'
 import { RefusedError, unary, type CallContext } from './handler.js'
+import { listed } from './listing.js'
 import type { ServiceNeeds } from './needs.js'
 import { Turnstile } from './turns.js'
 
@@ -100,7 +101,8 @@ export function configImplementation (services: AgentServices, { onBug, mutation
 
     history: unary<ConfigHistoryRequest, ConfigHistoryResponse>(onBug, async (request) => {
       const all = [...await config.history()].sort((a, b) => b.generation - a.generation)
-      return { generations: (request.limit === 0 ? all : all.slice(0, request.limit)).map(generationMessage) }
+      const { rows: generations, nextPageToken } = listed((request.limit === 0 ? all : all.slice(0, request.limit)).map(generationMessage), g => String(g.generation), request.listing, nothing)
+      return { generations, nextPageToken }
     }),
 
     compare: unary<ConfigCompareRequest, ConfigCompareResponse>(onBug, async (request, { signal }) => {
@@ -118,6 +120,8 @@ export function configImplementation (services: AgentServices, { onBug, mutation
     })
   }
 }
+
+const nothing = Generation.decode(new Uint8Array())
 
 type Applied = Awaited<ReturnType<ConfigAuthority['apply']>>
 

@@ -5,15 +5,16 @@ import { LockstepError } from '../contract/errors.js'
 import type { HealthInput, HealthState, TargetStatus } from '../contract/health.js'
 import type { OverlayChange } from '../contract/overlay.js'
 import {
-  TargetOperation, TargetState, VipState as VipStateMessage, type CheckTarget, type LoadBalancerAdjustRealRequest, type LoadBalancerDeleteRealsRequest, type LoadBalancerDeleteVipRequest,
+  CheckTarget, TargetOperation, TargetState, VipState as VipStateMessage, VipStatus as VipMessage, type LoadBalancerAdjustRealRequest, type LoadBalancerDeleteRealsRequest, type LoadBalancerDeleteVipRequest,
   type LoadBalancerGetOverlayRequest, type LoadBalancerGetOverlayResponse, type LoadBalancerPutRealsRequest, type LoadBalancerPutVipRequest, type LoadBalancerReadBackRequest, type LoadBalancerReadBackResponse,
   type LoadBalancerEvents, type LoadBalancerReconcileRequest, type LoadBalancerReconcileResponse, type LoadBalancerRestoreRealRequest, type LoadBalancerWatchRequest, type LoadBalancerListTargetsRequest, type LoadBalancerListTargetsResponse, type LoadBalancerListVipsRequest,
-  type LoadBalancerListVipsResponse, type LoadBalancerOperateTargetRequest, type LoadBalancerOperateTargetResponse, type VipStatus as VipMessage
+  type LoadBalancerListVipsResponse, type LoadBalancerOperateTargetRequest, type LoadBalancerOperateTargetResponse
 } from '../generated/proto/lockstep/v1/load_balancer.js'
 import type { Mutation } from '../generated/proto/lockstep/v1/mutation.js'
 import { balancingLost } from '../reconcile/lb/events.js'
 import { fieldMessages } from './cluster-message.js'
 import { watchEvents } from './event-watch.js'
+import { listed } from './listing.js'
 import type { ServiceNeeds } from './needs.js'
 import { Seats } from './turns.js'
 import { streaming, unary } from './handler.js'
@@ -54,6 +55,9 @@ function notFound (what: string, found: string): LockstepError {
 const drifted = (rings: readonly RingStatus[]): LoadBalancerReconcileResponse =>
   ({ vips: rings.length, repaired: rings.filter(ring => ring.drifted > 0).map(({ vip, drifted: entries }) => ({ vip, entries })), configBytes: 0n, tookMs: 0 })
 
+const noVip = VipMessage.decode(new Uint8Array())
+const noTarget = CheckTarget.decode(new Uint8Array())
+
 export function loadBalancerImplementation (lb: LoadBalancerControl, { onBug, mutations, onLost, subscribers }: ServiceNeeds): UntypedServiceImplementation {
   const watchers = new Seats('watchers of the load balancer', WATCHERS_MAX)
   const change = <Req extends { readonly mutation?: Mutation | undefined }>(of: (request: Req) => OverlayChange): ReturnType<typeof unary<Req, object>> => mutations.method<Req, object>(async (request, { dryRun, signal }) => {
@@ -61,15 +65,17 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, { onBug, mu
     return {}
   })
   return {
-    listVips: unary<LoadBalancerListVipsRequest, LoadBalancerListVipsResponse>(onBug, async ({ name }) => {
-      const vips = (await lb.vips()).filter(vip => name === '' || vip.name === name)
-      if (name !== '' && vips.length === 0) throw notFound('vip', name)
-      return { vips: vips.map(vipMessage) }
+    listVips: unary<LoadBalancerListVipsRequest, LoadBalancerListVipsResponse>(onBug, async ({ name, listing }) => {
+      const found = (await lb.vips()).filter(vip => name === '' || vip.name === name)
+      if (name !== '' && found.length === 0) throw notFound('vip', name)
+      const { rows: vips, nextPageToken } = listed(found.map(vipMessage), vip => vip.name, listing, noVip)
+      return { vips, nextPageToken }
     }),
-    listTargets: unary<LoadBalancerListTargetsRequest, LoadBalancerListTargetsResponse>(onBug, async ({ id }) => {
-      const targets = (await lb.targets()).filter(target => id === '' || target.id === id)
-      if (id !== '' && targets.length === 0) throw notFound('target', id)
-      return { targets: targets.map(targetMessage).sort(byId) }
+    listTargets: unary<LoadBalancerListTargetsRequest, LoadBalancerListTargetsResponse>(onBug, async ({ id, listing }) => {
+      const found = (await lb.targets()).filter(target => id === '' || target.id === id)
+      if (id !== '' && found.length === 0) throw notFound('target', id)
+      const { rows: targets, nextPageToken } = listed(found.map(targetMessage).sort(byId), target => target.id, listing, noTarget)
+      return { targets, nextPageToken }
     }),
     operateTarget: mutations.method<LoadBalancerOperateTargetRequest, LoadBalancerOperateTargetResponse>(async ({ id, operation }, { dryRun }) => {
       const input = operations[operation]

@@ -1,23 +1,27 @@
 /** lockstep.v1.Operations. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import {
-  OperationState, type OperationsCancelRequest, type OperationsCancelResponse, type OperationsGetRequest, type OperationsGetResponse, type OperationsListRequest, type OperationsListResponse, type OperationsWatchRequest,
+  Operation, OperationState, type OperationsCancelRequest, type OperationsCancelResponse, type OperationsGetRequest, type OperationsGetResponse, type OperationsListRequest, type OperationsListResponse, type OperationsWatchRequest,
   type OperationsWatchResponse
 } from '../generated/proto/lockstep/v1/operations.js'
 import { streaming, unary } from './handler.js'
+import { listed } from './listing.js'
 import type { ServiceNeeds } from './needs.js'
 import type { Operations } from './operations.js'
 import { Seats } from './turns.js'
 
+const nothing = Operation.decode(new Uint8Array())
 const WATCHERS_MAX = 256
 const WATCH_PROGRESS_MS = 15_000
 
 export function operationsImplementation (operations: Operations, { onBug, mutations }: ServiceNeeds): UntypedServiceImplementation {
   const seats = new Seats('watchers of operations', WATCHERS_MAX)
   return {
-    list: unary<OperationsListRequest, OperationsListResponse>(onBug, ({ running, requestId }) => ({
-      operations: operations.list().filter(o => (!running || o.state === OperationState.OPERATION_STATE_RUNNING) && (requestId === '' || o.requestId === requestId))
-    })),
+    list: unary<OperationsListRequest, OperationsListResponse>(onBug, ({ running, requestId, listing }) => {
+      const found = operations.list().filter(o => (!running || o.state === OperationState.OPERATION_STATE_RUNNING) && (requestId === '' || o.requestId === requestId))
+      const { rows, nextPageToken } = listed(found, o => o.id, listing, nothing)
+      return { operations: rows, nextPageToken }
+    }),
     get: unary<OperationsGetRequest, OperationsGetResponse>(onBug, ({ id }) => ({ operation: operations.get(id) })),
     watch: streaming<OperationsWatchRequest, OperationsWatchResponse>(onBug, async ({ id }, { signal, send }) => {
       await seats.hold(async () => {

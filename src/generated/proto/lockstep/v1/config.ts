@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Listing } from "./listing.js";
 import { Mutation } from "./mutation.js";
 
 export const protobufPackage = "lockstep.v1";
@@ -455,12 +456,16 @@ export interface ConfigRollbackResponse {
 export interface ConfigHistoryRequest {
   /** At most this many; 0: all that are kept. */
   limit: number;
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** The history. */
 export interface ConfigHistoryResponse {
   /** Newest first. */
   generations: Generation[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** Names two generations. */
@@ -1696,13 +1701,16 @@ export const ConfigRollbackResponse: MessageFns<ConfigRollbackResponse> = {
 };
 
 function createBaseConfigHistoryRequest(): ConfigHistoryRequest {
-  return { limit: 0 };
+  return { limit: 0, listing: undefined };
 }
 
 export const ConfigHistoryRequest: MessageFns<ConfigHistoryRequest> = {
   encode(message: ConfigHistoryRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.limit !== 0) {
       writer.uint32(8).uint32(message.limit);
+    }
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -1728,6 +1736,14 @@ export const ConfigHistoryRequest: MessageFns<ConfigHistoryRequest> = {
             message.limit = reader.uint32();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1742,13 +1758,16 @@ export const ConfigHistoryRequest: MessageFns<ConfigHistoryRequest> = {
 };
 
 function createBaseConfigHistoryResponse(): ConfigHistoryResponse {
-  return { generations: [] };
+  return { generations: [], nextPageToken: "" };
 }
 
 export const ConfigHistoryResponse: MessageFns<ConfigHistoryResponse> = {
   encode(message: ConfigHistoryResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.generations) {
       Generation.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1772,6 +1791,14 @@ export const ConfigHistoryResponse: MessageFns<ConfigHistoryResponse> = {
             }
 
             message.generations.push(Generation.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }

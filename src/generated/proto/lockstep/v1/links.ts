@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Listing } from "./listing.js";
 
 export const protobufPackage = "lockstep.v1";
 
@@ -29,6 +30,8 @@ export const protobufFileName = "lockstep/v1/links.proto";
 export interface LinksListRequest {
   /** This one only; empty: all. NOT_FOUND when there is none of the name. */
   name: string;
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** A port of the dataplane, or an interface of the dataplane that the backend programs. Its counters: Telemetry.Snapshot, block port. */
@@ -55,16 +58,21 @@ export interface Link {
 export interface LinksListResponse {
   /** By name. */
   links: Link[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 function createBaseLinksListRequest(): LinksListRequest {
-  return { name: "" };
+  return { name: "", listing: undefined };
 }
 
 export const LinksListRequest: MessageFns<LinksListRequest> = {
   encode(message: LinksListRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.name !== "") {
       writer.uint32(10).string(message.name);
+    }
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -88,6 +96,14 @@ export const LinksListRequest: MessageFns<LinksListRequest> = {
             }
 
             message.name = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -227,13 +243,16 @@ export const Link: MessageFns<Link> = {
 };
 
 function createBaseLinksListResponse(): LinksListResponse {
-  return { links: [] };
+  return { links: [], nextPageToken: "" };
 }
 
 export const LinksListResponse: MessageFns<LinksListResponse> = {
   encode(message: LinksListResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.links) {
       Link.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -257,6 +276,14 @@ export const LinksListResponse: MessageFns<LinksListResponse> = {
             }
 
             message.links.push(Link.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }

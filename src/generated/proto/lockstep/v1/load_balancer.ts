@@ -21,6 +21,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { EventField } from "./cluster.js";
+import { Listing } from "./listing.js";
 import { Mutation } from "./mutation.js";
 
 export const protobufPackage = "lockstep.v1";
@@ -218,6 +219,8 @@ export function targetOperationToNumber(object: TargetOperation): number {
 export interface LoadBalancerListVipsRequest {
   /** Only this one; empty: all. */
   name: string;
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** A real server of a VIP. */
@@ -268,12 +271,16 @@ export interface VipStatus {
 export interface LoadBalancerListVipsResponse {
   /** Each with its reals. */
   vips: VipStatus[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** Asks for targets. */
 export interface LoadBalancerListTargetsRequest {
   /** Only this one; empty: all. */
   id: string;
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** What a probe found. */
@@ -338,6 +345,8 @@ export interface CheckTarget {
 export interface LoadBalancerListTargetsResponse {
   /** Each once. */
   targets: CheckTarget[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** Says something of a target. */
@@ -655,13 +664,16 @@ export interface LoadBalancerEvents {
 }
 
 function createBaseLoadBalancerListVipsRequest(): LoadBalancerListVipsRequest {
-  return { name: "" };
+  return { name: "", listing: undefined };
 }
 
 export const LoadBalancerListVipsRequest: MessageFns<LoadBalancerListVipsRequest> = {
   encode(message: LoadBalancerListVipsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.name !== "") {
       writer.uint32(10).string(message.name);
+    }
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -685,6 +697,14 @@ export const LoadBalancerListVipsRequest: MessageFns<LoadBalancerListVipsRequest
             }
 
             message.name = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -968,13 +988,16 @@ export const VipStatus: MessageFns<VipStatus> = {
 };
 
 function createBaseLoadBalancerListVipsResponse(): LoadBalancerListVipsResponse {
-  return { vips: [] };
+  return { vips: [], nextPageToken: "" };
 }
 
 export const LoadBalancerListVipsResponse: MessageFns<LoadBalancerListVipsResponse> = {
   encode(message: LoadBalancerListVipsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.vips) {
       VipStatus.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1000,6 +1023,14 @@ export const LoadBalancerListVipsResponse: MessageFns<LoadBalancerListVipsRespon
             message.vips.push(VipStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1014,13 +1045,16 @@ export const LoadBalancerListVipsResponse: MessageFns<LoadBalancerListVipsRespon
 };
 
 function createBaseLoadBalancerListTargetsRequest(): LoadBalancerListTargetsRequest {
-  return { id: "" };
+  return { id: "", listing: undefined };
 }
 
 export const LoadBalancerListTargetsRequest: MessageFns<LoadBalancerListTargetsRequest> = {
   encode(message: LoadBalancerListTargetsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.id !== "") {
       writer.uint32(10).string(message.id);
+    }
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -1044,6 +1078,14 @@ export const LoadBalancerListTargetsRequest: MessageFns<LoadBalancerListTargetsR
             }
 
             message.id = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1441,13 +1483,16 @@ export const CheckTarget: MessageFns<CheckTarget> = {
 };
 
 function createBaseLoadBalancerListTargetsResponse(): LoadBalancerListTargetsResponse {
-  return { targets: [] };
+  return { targets: [], nextPageToken: "" };
 }
 
 export const LoadBalancerListTargetsResponse: MessageFns<LoadBalancerListTargetsResponse> = {
   encode(message: LoadBalancerListTargetsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.targets) {
       CheckTarget.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1471,6 +1516,14 @@ export const LoadBalancerListTargetsResponse: MessageFns<LoadBalancerListTargets
             }
 
             message.targets.push(CheckTarget.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }

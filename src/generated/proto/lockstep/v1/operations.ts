@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Listing } from "./listing.js";
 import { Mutation } from "./mutation.js";
 
 export const protobufPackage = "lockstep.v1";
@@ -131,12 +132,16 @@ export interface OperationsListRequest {
   running: boolean;
   /** Only of this request id; empty: any. */
   requestId: string;
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** Some operations. */
 export interface OperationsListResponse {
   /** Newest first. */
   operations: Operation[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** Which one. */
@@ -429,7 +434,7 @@ export const Operation: MessageFns<Operation> = {
 };
 
 function createBaseOperationsListRequest(): OperationsListRequest {
-  return { running: false, requestId: "" };
+  return { running: false, requestId: "", listing: undefined };
 }
 
 export const OperationsListRequest: MessageFns<OperationsListRequest> = {
@@ -439,6 +444,9 @@ export const OperationsListRequest: MessageFns<OperationsListRequest> = {
     }
     if (message.requestId !== "") {
       writer.uint32(18).string(message.requestId);
+    }
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -472,6 +480,14 @@ export const OperationsListRequest: MessageFns<OperationsListRequest> = {
             message.requestId = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -486,13 +502,16 @@ export const OperationsListRequest: MessageFns<OperationsListRequest> = {
 };
 
 function createBaseOperationsListResponse(): OperationsListResponse {
-  return { operations: [] };
+  return { operations: [], nextPageToken: "" };
 }
 
 export const OperationsListResponse: MessageFns<OperationsListResponse> = {
   encode(message: OperationsListResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.operations) {
       Operation.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -516,6 +535,14 @@ export const OperationsListResponse: MessageFns<OperationsListResponse> = {
             }
 
             message.operations.push(Operation.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }
