@@ -32,6 +32,7 @@ import { ClusterLog } from './ha/event-log.js'
 import { standalone } from './ha/standalone.js'
 import { kernelBootId } from './lib/boot-id.js'
 import { EventLog } from './lib/event-log.js'
+import { FirstSeen } from './lib/first-seen.js'
 import { mainTables } from './telemetry/debug/main-tables.js'
 import { memoryTable, threadTable } from './telemetry/debug/process-tables.js'
 import { DebugRegistry } from './telemetry/debug/registry.js'
@@ -222,6 +223,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   })
 
   const clusterEvents = new ClusterLog()
+  const seen = new FirstSeen()
+  const allReasons = (): readonly string[] => [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...degraded()]
   let state: AgentInfo['state'] = 'starting'
   const startedAt = Date.now()
   /** What is asked for from outside: counted when it is refused or fails, and traced. */
@@ -236,10 +239,10 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     info: () => {
       const t = table.info()
       const threads: ThreadStatus[] = [{ name: 'main', loopDelayP99Ms: loop.p99Ms(), heapBytes: heapBytes(), busy: performance.eventLoopUtilization().utilization }, ...rpc?.gauges() ?? [], sync.gauges(), ...balancing.gauges()]
-      const why = [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...degraded()]
+      const why = allReasons()
       return {
         version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
-        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), rpcLoopDelayP99Ms: threads.find(({ name }) => name === 'rpc')?.loopDelayP99Ms ?? 0, switches: switches.tally, cluster: clusterEvents.tally(), applies: applies.tally, events: journal.tally, threads, traces: traces.tally(),
+        state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, reasonsSince: seen.of(why), tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), rpcLoopDelayP99Ms: threads.find(({ name }) => name === 'rpc')?.loopDelayP99Ms ?? 0, switches: switches.tally, cluster: clusterEvents.tally(), applies: applies.tally, events: journal.tally, threads, traces: traces.tally(),
         gateway: (authority.desired()?.agent ?? agent).gateway, program: dataplane.program
       }
     },
@@ -397,6 +400,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
 
   /** A state that `status` shows is in the log too, when it begins and when it ends. */
   const tellDegraded = (): void => {
+    seen.of(allReasons())
     const { begins, ends } = journal.degraded(degraded())
     for (const reason of begins) log.warn({ reason }, 'degraded')
     for (const reason of ends) log.info({ reason }, 'no longer degraded')

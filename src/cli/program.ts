@@ -13,6 +13,7 @@ import { addConfig } from './verbs/config.js'
 import { addDebug } from './verbs/debug.js'
 import { addDoctor } from './verbs/doctor.js'
 import { addImport } from './verbs/import.js'
+import { addAlarms } from './verbs/alarms.js'
 import { addLinks } from './verbs/links.js'
 import { addOperations } from './verbs/operations.js'
 import { addLoadBalancer } from './verbs/load-balancer.js'
@@ -73,6 +74,7 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), TRACEPARENT (the trace that 
   addConfig(program, cli)
   addCluster(program, cli)
   addLoadBalancer(program, cli)
+  addAlarms(program, cli)
   addLinks(program, cli)
   addSessions(program, cli)
   addTelemetry(program, cli)

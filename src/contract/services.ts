@@ -108,6 +108,8 @@ export interface AgentInfo {
   readonly generation: number
   readonly state: 'starting' | 'running' | 'degraded' | 'stopping'
   readonly reasons: readonly string[]
+  /** Unix ms, of each reason: when it was first seen. */
+  readonly reasonsSince: readonly number[]
   readonly tableCapacity: number
   readonly tableLive: number
   readonly hugepages: boolean

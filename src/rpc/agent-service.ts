@@ -1,12 +1,18 @@
 /** lockstep.v1.Agent: who answers, and what this host can do. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import { LockstepError } from '../contract/errors.js'
 import type { AgentInfo, AgentServices } from '../contract/services.js'
 import {
-  AgentState, type AgentGetInfoRequest, type AgentGetInfoResponse, type AgentListBackendsRequest, type AgentListBackendsResponse,
+  AgentState, Alarm as AlarmMessage, AlarmSeverity, FindingSeverity, type AgentDoctorRequest, type AgentDoctorResponse, type AgentListAlarmsRequest, type AgentListAlarmsResponse, type AgentGetInfoRequest, type AgentGetInfoResponse, type AgentListBackendsRequest, type AgentListBackendsResponse,
   type AgentSwitchBackendRequest, type AgentSwitchBackendResponse
 } from '../generated/proto/lockstep/v1/agent.js'
+import { doctor } from '../operator/doctor/index.js'
+import type { Severity } from '../operator/doctor/finding.js'
+import { alarmsOf, type Alarm } from '../telemetry/alarms.js'
 import { unary } from './handler.js'
+import { listed } from './listing.js'
 import type { ServiceNeeds } from './needs.js'
+import { Turnstile } from './turns.js'
 
 const states = {
   starting: AgentState.AGENT_STATE_STARTING,
@@ -14,6 +20,17 @@ const states = {
   degraded: AgentState.AGENT_STATE_DEGRADED,
   stopping: AgentState.AGENT_STATE_STOPPING
 } as const satisfies Record<AgentInfo['state'], AgentState>
+
+const severities = {
+  ok: FindingSeverity.FINDING_SEVERITY_OK, note: FindingSeverity.FINDING_SEVERITY_NOTE, warning: FindingSeverity.FINDING_SEVERITY_WARNING, error: FindingSeverity.FINDING_SEVERITY_ERROR
+} as const satisfies Record<Severity, FindingSeverity>
+/** Backends that the doctor knows how to judge for. */
+const judged = ['userspace', 'ebpf'] as const
+
+const noAlarm = AlarmMessage.decode(new Uint8Array())
+const alarmMessage = ({ severity, area, object, text, since, next }: Alarm): AlarmMessage => ({
+  id: `${area}/${object === '' ? text : object}`, severity: severity === 'error' ? AlarmSeverity.ALARM_SEVERITY_ERROR : AlarmSeverity.ALARM_SEVERITY_WARNING, area, object, text, sinceMs: since === null ? undefined : BigInt(Math.round(since)), next
+})
 
 export function infoMessage (info: AgentInfo): AgentGetInfoResponse {
   return {
@@ -40,6 +57,7 @@ export function infoMessage (info: AgentInfo): AgentGetInfoResponse {
 export function agentImplementation (services: AgentServices, { onBug, mutations }: ServiceNeeds): UntypedServiceImplementation {
   // Who asks while a probe is under way gets its result.
   let probing: ReturnType<AgentServices['probeAll']> | null = null
+  const examinations = new Turnstile('examinations of the host', 1, 16)
   return {
     getInfo: unary<AgentGetInfoRequest, AgentGetInfoResponse>(onBug, async () => infoMessage(await services.info())),
 
@@ -47,6 +65,21 @@ export function agentImplementation (services: AgentServices, { onBug, mutations
       const r = await services.switchBackend(backend, { force, dryRun }, signal)
       return { from: r.from, to: r.to, ports: r.ports.map(p => ({ name: p.name, handOverUs: BigInt(p.handOverUs) })), sessions: BigInt(r.sessions), totalMs: r.totalMs, lost: r.lost.map(l => ({ ...l, needed: [...l.needed] })) }
     }),
+
+    listAlarms: unary<AgentListAlarmsRequest, AgentListAlarmsResponse>(onBug, async ({ listing }) => {
+      const [info, config, vips, targets, cluster] = await Promise.all([services.info(), services.config.status(), services.loadBalancer.vips(), services.loadBalancer.targets(), services.cluster.status()])
+      const { rows: alarms, nextPageToken } = listed(alarmsOf({ info, config, vips, targets, cluster }).map(alarmMessage), ({ id, text }) => `${id} ${text}`, listing, noAlarm)
+      return { alarms, nextPageToken }
+    }),
+
+    doctor: unary<AgentDoctorRequest, AgentDoctorResponse>(onBug, async ({ backend }, { signal }) => await examinations.run(signal, async () => {
+      const known = backend === '' ? null : judged.find(name => name === backend)
+      if (known === undefined) throw new LockstepError('invalid', 'LS_D_BACKEND', 'the doctor does not judge for this backend', { object: 'backend', found: backend, expected: judged.join(' or ') })
+      const { running } = await services.config.status()
+      const text = running === null ? null : await services.config.text('running')
+      const d = await doctor({ text, name: 'the running configuration', running: true, backend: known, signal })
+      return { ...d, findings: d.findings.map(finding => ({ ...finding, severity: severities[finding.severity] })) }
+    })),
 
     listBackends: unary<AgentListBackendsRequest, AgentListBackendsResponse>(onBug, async () => {
       const active = (await services.info()).backend

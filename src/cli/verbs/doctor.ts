@@ -2,19 +2,21 @@
 import { createColors } from 'picocolors'
 import { Option, type Command } from 'commander'
 import type { BackendName } from '../../contract/dataplane.js'
-import { ConfigText } from '../../generated/proto/lockstep/v1/config.js'
+import { enumWord } from '../../client/index.js'
 import { call } from '../client.js'
 import { socketGiven, withAgent } from '../agent-link.js'
 import { usageError } from '../exit-codes.js'
 import { printable } from '../format.js'
 import type { CliIo } from '../io.js'
 import { toJson } from '../../lib/json.js'
-import { load, type Diagnosis, type DoctorOptions, type Finding } from '../modules.js'
+import { load, type Diagnosis, type Finding } from '../modules.js'
 import { action, offlineVerb, type Cli } from '../verb.js'
 import { readConfig } from './config.js'
 
 interface Options { readonly socket?: string, readonly json?: boolean, readonly all?: boolean, readonly strict?: boolean, readonly backend?: BackendName }
 
+/** An examination runs some tools for each interface. */
+const LOOK_MS = 60_000
 const severities = ['error', 'warning', 'note', 'ok'] as const
 
 /** Of this verb alone, beside those of every verb. */
@@ -24,31 +26,34 @@ export function addDoctor (parent: Command, cli: Cli): void {
   offlineVerb(parent, {
     usage: 'doctor [file]',
     summary: 'Find what on this host stands in the way',
-    about: 'Looks and changes nothing: sysctls, nftables, offloads, drivers, BPF programs of others, memory, clocks. Each finding says what follows from it and which command ends it. With a configuration FILE, or with --socket the one that an agent runs, it looks at the interfaces that are claimed, in their namespaces, and at what the table needs; with neither at every interface here that is up. Works without root and says what it could not see. Exit code 0: no errors; 1: warnings, with --strict; 2: errors.',
+    about: 'Looks and changes nothing: sysctls, nftables, offloads, drivers, BPF programs of others, memory, clocks. Each finding says what follows from it and which command ends it. With a configuration FILE, or with --socket by the agent behind it for what it runs, it looks at the interfaces that are claimed, in their namespaces, and at what the table needs; with neither at every interface here that is up. Works without root and says what it could not see. Exit code 0: no errors; 1: warnings, with --strict; 2: errors.',
     examples: ['doctor edge.yaml', 'doctor edge.yaml --backend ebpf', 'doctor --socket /run/lockstep/agent.sock', 'doctor --backend ebpf --json | jq -r \'.findings[].command\'']
   })
-    .option('--socket <path>', 'look at what the agent behind this socket runs')
+    .option('--socket <path>', 'let the agent behind this socket look, for what it runs')
     .addOption(new Option('--backend <name>', 'judge for this backend (default: as configured, else userspace)').choices(['userspace', 'ebpf']))
     .option('--all', 'show what is well, too')
     .option('--strict', 'exit code 1 when there are warnings')
     .option('--json', 'print JSON for programs')
     .action(action(cli, async (file: string | undefined, options: Options) => {
       const { io } = cli
-      const source = await configuration(io, file, options)
-      const { doctor } = await load('doctor')
-      const d = await doctor({ ...source, backend: options.backend ?? null, signal: io.signal })
+      const d = await diagnosis(io, file, options)
       await io.out(options.json === true ? `${toJson({ ...d, counts: counts(d.findings) }, 2)}\n` : text(d, io, options.all === true))
       const { error, warning } = counts(d.findings)
       return error > 0 ? doctorExit.errors : warning > 0 && options.strict === true ? doctorExit.warnings : doctorExit.well
     }))
 }
 
-async function configuration (io: CliIo, file: string | undefined, options: Options): Promise<Pick<DoctorOptions, 'text' | 'name' | 'running'>> {
+/** The agent looks where it runs and with its privileges; without --socket this process does. */
+async function diagnosis (io: CliIo, file: string | undefined, options: Options): Promise<Diagnosis> {
+  const { backend = null } = options
   if (file !== undefined && options.socket !== undefined) throw usageError('a file and --socket name two configurations', `${file} and ${options.socket}`, 'one of them')
-  if (file !== undefined) return { text: await readConfig(io, file), name: file === '-' ? 'stdin' : file, running: false }
-  if (socketGiven(io, options) === null) return { text: null, name: '', running: false }
-  const { text } = await withAgent(io, options, async ({ config }) => await call(config, config.getText, { which: ConfigText.CONFIG_TEXT_RUNNING }))
-  return { text, name: 'the running configuration', running: true }
+  if (file === undefined && socketGiven(io, options) !== null) {
+    const { backend: judged, root, interfaces, findings } = await withAgent(io, options, async ({ agent }) => await call(agent, agent.doctor, { backend: backend ?? '' }, { deadlineMs: LOOK_MS, signal: io.signal }))
+    return { backend: judged as BackendName, root, interfaces, findings: findings.map(f => ({ ...f, severity: enumWord('FINDING_SEVERITY', f.severity) as Finding['severity'] })) }
+  }
+  const { doctor } = await load('doctor')
+  const source = file === undefined ? { text: null, name: '' } : { text: await readConfig(io, file), name: file === '-' ? 'stdin' : file }
+  return await doctor({ ...source, running: false, backend, signal: io.signal })
 }
 
 function counts (findings: readonly Finding[]): Record<Finding['severity'], number> {

@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Listing } from "./listing.js";
 import { Mutation } from "./mutation.js";
 
 export const protobufPackage = "lockstep.v1";
@@ -42,6 +43,106 @@ export const protobufFileName = "lockstep/v1/agent.proto";
  * Limits of every service: a request is at most 8 MiB, a response message at most 4 MiB, 256 concurrent streams a
  * connection. Deadlines are honoured; cancellation stops the work.
  */
+
+/** How bad something is. */
+export enum AlarmSeverity {
+  /** ALARM_SEVERITY_UNSPECIFIED - Never sent. */
+  ALARM_SEVERITY_UNSPECIFIED = "ALARM_SEVERITY_UNSPECIFIED",
+  /** ALARM_SEVERITY_WARNING - It serves, with less than it should have, or will not for long. */
+  ALARM_SEVERITY_WARNING = "ALARM_SEVERITY_WARNING",
+  /** ALARM_SEVERITY_ERROR - Something does not serve. */
+  ALARM_SEVERITY_ERROR = "ALARM_SEVERITY_ERROR",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function alarmSeverityFromJSON(object: any): AlarmSeverity {
+  switch (object) {
+    case 0:
+    case "ALARM_SEVERITY_UNSPECIFIED":
+      return AlarmSeverity.ALARM_SEVERITY_UNSPECIFIED;
+    case 1:
+    case "ALARM_SEVERITY_WARNING":
+      return AlarmSeverity.ALARM_SEVERITY_WARNING;
+    case 2:
+    case "ALARM_SEVERITY_ERROR":
+      return AlarmSeverity.ALARM_SEVERITY_ERROR;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return AlarmSeverity.UNRECOGNIZED;
+  }
+}
+
+export function alarmSeverityToNumber(object: AlarmSeverity): number {
+  switch (object) {
+    case AlarmSeverity.ALARM_SEVERITY_UNSPECIFIED:
+      return 0;
+    case AlarmSeverity.ALARM_SEVERITY_WARNING:
+      return 1;
+    case AlarmSeverity.ALARM_SEVERITY_ERROR:
+      return 2;
+    case AlarmSeverity.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
+/** How much it matters. */
+export enum FindingSeverity {
+  /** FINDING_SEVERITY_UNSPECIFIED - Never sent. */
+  FINDING_SEVERITY_UNSPECIFIED = "FINDING_SEVERITY_UNSPECIFIED",
+  /** FINDING_SEVERITY_OK - It is well. */
+  FINDING_SEVERITY_OK = "FINDING_SEVERITY_OK",
+  /** FINDING_SEVERITY_NOTE - Worth knowing. */
+  FINDING_SEVERITY_NOTE = "FINDING_SEVERITY_NOTE",
+  /** FINDING_SEVERITY_WARNING - Some traffic suffers. */
+  FINDING_SEVERITY_WARNING = "FINDING_SEVERITY_WARNING",
+  /** FINDING_SEVERITY_ERROR - It will not work. */
+  FINDING_SEVERITY_ERROR = "FINDING_SEVERITY_ERROR",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function findingSeverityFromJSON(object: any): FindingSeverity {
+  switch (object) {
+    case 0:
+    case "FINDING_SEVERITY_UNSPECIFIED":
+      return FindingSeverity.FINDING_SEVERITY_UNSPECIFIED;
+    case 1:
+    case "FINDING_SEVERITY_OK":
+      return FindingSeverity.FINDING_SEVERITY_OK;
+    case 2:
+    case "FINDING_SEVERITY_NOTE":
+      return FindingSeverity.FINDING_SEVERITY_NOTE;
+    case 3:
+    case "FINDING_SEVERITY_WARNING":
+      return FindingSeverity.FINDING_SEVERITY_WARNING;
+    case 4:
+    case "FINDING_SEVERITY_ERROR":
+      return FindingSeverity.FINDING_SEVERITY_ERROR;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return FindingSeverity.UNRECOGNIZED;
+  }
+}
+
+export function findingSeverityToNumber(object: FindingSeverity): number {
+  switch (object) {
+    case FindingSeverity.FINDING_SEVERITY_UNSPECIFIED:
+      return 0;
+    case FindingSeverity.FINDING_SEVERITY_OK:
+      return 1;
+    case FindingSeverity.FINDING_SEVERITY_NOTE:
+      return 2;
+    case FindingSeverity.FINDING_SEVERITY_WARNING:
+      return 3;
+    case FindingSeverity.FINDING_SEVERITY_ERROR:
+      return 4;
+    case FindingSeverity.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
 
 /** Where an agent is in its life. */
 export enum AgentState {
@@ -98,6 +199,76 @@ export function agentStateToNumber(object: AgentState): number {
     default:
       return -1;
   }
+}
+
+/** Which alarms. */
+export interface AgentListAlarmsRequest {
+  /** How they are to be told. */
+  listing?: Listing | undefined;
+}
+
+/** Something that is not as it should be. */
+export interface Alarm {
+  /** Area and object: the same as long as it lasts. */
+  id: string;
+  /** How bad it is. */
+  severity: AlarmSeverity;
+  /** agent, config, load-balancer or cluster. */
+  area: string;
+  /** Name of the object; empty: the agent. */
+  object: string;
+  /** What is so, for people. */
+  text: string;
+  /** Since when, Unix milliseconds; absent: not known. */
+  sinceMs?:
+    | bigint
+    | undefined;
+  /** What to do; empty: nothing is right everywhere. */
+  next: string;
+}
+
+/** What is not as it should be. */
+export interface AgentListAlarmsResponse {
+  /** Errors first, then by area and object. */
+  alarms: Alarm[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
+}
+
+/** For whom to look. */
+export interface AgentDoctorRequest {
+  /** Judge for this backend, userspace or ebpf; empty: the one that is configured. */
+  backend: string;
+}
+
+/** What one check found. */
+export interface Finding {
+  /** The check. */
+  id: string;
+  /** An interface (eth0, eth0@edge in namespace edge), a namespace (netns edge), or host. */
+  subject: string;
+  /** How much it matters. */
+  severity: FindingSeverity;
+  /** What is so. */
+  finding: string;
+  /** What follows from it; empty when it is well. */
+  consequence: string;
+  /** Command for a shell that ends it; empty: there is none that is right everywhere. */
+  command: string;
+  /** Where it was read. */
+  source: string;
+}
+
+/** What was found. */
+export interface AgentDoctorResponse {
+  /** Backend that it was judged for. */
+  backend: string;
+  /** The agent is root; without, some facts cannot be seen, and findings say which. */
+  root: boolean;
+  /** Interfaces that were looked at. */
+  interfaces: number;
+  /** By subject and check. */
+  findings: Finding[];
 }
 
 /** Asks for nothing in particular. */
@@ -240,6 +411,477 @@ export interface AgentSwitchBackendResponse {
   /** What was given up, as it was forced; empty otherwise. */
   lost: SwitchLoss[];
 }
+
+function createBaseAgentListAlarmsRequest(): AgentListAlarmsRequest {
+  return { listing: undefined };
+}
+
+export const AgentListAlarmsRequest: MessageFns<AgentListAlarmsRequest> = {
+  encode(message: AgentListAlarmsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentListAlarmsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentListAlarmsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAlarm(): Alarm {
+  return {
+    id: "",
+    severity: AlarmSeverity.ALARM_SEVERITY_UNSPECIFIED,
+    area: "",
+    object: "",
+    text: "",
+    sinceMs: undefined,
+    next: "",
+  };
+}
+
+export const Alarm: MessageFns<Alarm> = {
+  encode(message: Alarm, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.severity !== AlarmSeverity.ALARM_SEVERITY_UNSPECIFIED) {
+      writer.uint32(16).int32(alarmSeverityToNumber(message.severity));
+    }
+    if (message.area !== "") {
+      writer.uint32(26).string(message.area);
+    }
+    if (message.object !== "") {
+      writer.uint32(34).string(message.object);
+    }
+    if (message.text !== "") {
+      writer.uint32(42).string(message.text);
+    }
+    if (message.sinceMs !== undefined) {
+      if (BigInt.asUintN(64, message.sinceMs) !== message.sinceMs) {
+        throw new globalThis.Error("value provided for field message.sinceMs of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.sinceMs);
+    }
+    if (message.next !== "") {
+      writer.uint32(58).string(message.next);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Alarm {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAlarm();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.severity = alarmSeverityFromJSON(reader.int32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.area = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.object = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.sinceMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.next = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAgentListAlarmsResponse(): AgentListAlarmsResponse {
+  return { alarms: [], nextPageToken: "" };
+}
+
+export const AgentListAlarmsResponse: MessageFns<AgentListAlarmsResponse> = {
+  encode(message: AgentListAlarmsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.alarms) {
+      Alarm.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentListAlarmsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentListAlarmsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.alarms.push(Alarm.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAgentDoctorRequest(): AgentDoctorRequest {
+  return { backend: "" };
+}
+
+export const AgentDoctorRequest: MessageFns<AgentDoctorRequest> = {
+  encode(message: AgentDoctorRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.backend !== "") {
+      writer.uint32(10).string(message.backend);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentDoctorRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentDoctorRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.backend = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFinding(): Finding {
+  return {
+    id: "",
+    subject: "",
+    severity: FindingSeverity.FINDING_SEVERITY_UNSPECIFIED,
+    finding: "",
+    consequence: "",
+    command: "",
+    source: "",
+  };
+}
+
+export const Finding: MessageFns<Finding> = {
+  encode(message: Finding, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.subject !== "") {
+      writer.uint32(18).string(message.subject);
+    }
+    if (message.severity !== FindingSeverity.FINDING_SEVERITY_UNSPECIFIED) {
+      writer.uint32(24).int32(findingSeverityToNumber(message.severity));
+    }
+    if (message.finding !== "") {
+      writer.uint32(34).string(message.finding);
+    }
+    if (message.consequence !== "") {
+      writer.uint32(42).string(message.consequence);
+    }
+    if (message.command !== "") {
+      writer.uint32(50).string(message.command);
+    }
+    if (message.source !== "") {
+      writer.uint32(58).string(message.source);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Finding {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFinding();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.subject = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.severity = findingSeverityFromJSON(reader.int32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.finding = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.consequence = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.command = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.source = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAgentDoctorResponse(): AgentDoctorResponse {
+  return { backend: "", root: false, interfaces: 0, findings: [] };
+}
+
+export const AgentDoctorResponse: MessageFns<AgentDoctorResponse> = {
+  encode(message: AgentDoctorResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.backend !== "") {
+      writer.uint32(10).string(message.backend);
+    }
+    if (message.root !== false) {
+      writer.uint32(16).bool(message.root);
+    }
+    if (message.interfaces !== 0) {
+      writer.uint32(24).uint32(message.interfaces);
+    }
+    for (const v of message.findings) {
+      Finding.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentDoctorResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentDoctorResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.backend = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.root = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.interfaces = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.findings.push(Finding.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
 
 function createBaseAgentGetInfoRequest(): AgentGetInfoRequest {
   return {};
@@ -1230,6 +1872,31 @@ export const AgentService = {
       Buffer.from(AgentSwitchBackendResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AgentSwitchBackendResponse => AgentSwitchBackendResponse.decode(value),
   },
+  /** What is not as it should be now, worst first: of the agent, its configuration, VIPs and their reals, and the pair. What was is in Events. */
+  listAlarms: {
+    path: "/lockstep.v1.Agent/ListAlarms" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AgentListAlarmsRequest): Buffer =>
+      Buffer.from(AgentListAlarmsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AgentListAlarmsRequest => AgentListAlarmsRequest.decode(value),
+    responseSerialize: (value: AgentListAlarmsResponse): Buffer =>
+      Buffer.from(AgentListAlarmsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AgentListAlarmsResponse => AgentListAlarmsResponse.decode(value),
+  },
+  /**
+   * What on this host stands in the way of the dataplane: the agent looks at sysctls, drivers, offloads, other BPF programs, memory and clocks in the namespaces that it uses, and changes
+   * nothing. It may take some seconds. RESOURCE_EXHAUSTED: it is being done for too many.
+   */
+  doctor: {
+    path: "/lockstep.v1.Agent/Doctor" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AgentDoctorRequest): Buffer => Buffer.from(AgentDoctorRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AgentDoctorRequest => AgentDoctorRequest.decode(value),
+    responseSerialize: (value: AgentDoctorResponse): Buffer => Buffer.from(AgentDoctorResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AgentDoctorResponse => AgentDoctorResponse.decode(value),
+  },
 } as const;
 
 export interface AgentServer extends UntypedServiceImplementation {
@@ -1243,6 +1910,13 @@ export interface AgentServer extends UntypedServiceImplementation {
    * forced, when the configuration or live sessions need what it cannot do.
    */
   switchBackend: handleUnaryCall<AgentSwitchBackendRequest, AgentSwitchBackendResponse>;
+  /** What is not as it should be now, worst first: of the agent, its configuration, VIPs and their reals, and the pair. What was is in Events. */
+  listAlarms: handleUnaryCall<AgentListAlarmsRequest, AgentListAlarmsResponse>;
+  /**
+   * What on this host stands in the way of the dataplane: the agent looks at sysctls, drivers, offloads, other BPF programs, memory and clocks in the namespaces that it uses, and changes
+   * nothing. It may take some seconds. RESOURCE_EXHAUSTED: it is being done for too many.
+   */
+  doctor: handleUnaryCall<AgentDoctorRequest, AgentDoctorResponse>;
 }
 
 export interface AgentClient extends Client {
@@ -1297,6 +1971,41 @@ export interface AgentClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AgentSwitchBackendResponse) => void,
+  ): ClientUnaryCall;
+  /** What is not as it should be now, worst first: of the agent, its configuration, VIPs and their reals, and the pair. What was is in Events. */
+  listAlarms(
+    request: AgentListAlarmsRequest,
+    callback: (error: ServiceError | null, response: AgentListAlarmsResponse) => void,
+  ): ClientUnaryCall;
+  listAlarms(
+    request: AgentListAlarmsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AgentListAlarmsResponse) => void,
+  ): ClientUnaryCall;
+  listAlarms(
+    request: AgentListAlarmsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AgentListAlarmsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * What on this host stands in the way of the dataplane: the agent looks at sysctls, drivers, offloads, other BPF programs, memory and clocks in the namespaces that it uses, and changes
+   * nothing. It may take some seconds. RESOURCE_EXHAUSTED: it is being done for too many.
+   */
+  doctor(
+    request: AgentDoctorRequest,
+    callback: (error: ServiceError | null, response: AgentDoctorResponse) => void,
+  ): ClientUnaryCall;
+  doctor(
+    request: AgentDoctorRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AgentDoctorResponse) => void,
+  ): ClientUnaryCall;
+  doctor(
+    request: AgentDoctorRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AgentDoctorResponse) => void,
   ): ClientUnaryCall;
 }
 
