@@ -38,6 +38,7 @@ import { memoryTable, threadTable } from './telemetry/debug/process-tables.js'
 import { DebugRegistry } from './telemetry/debug/registry.js'
 import { workTables, type Pending } from './telemetry/debug/work-tables.js'
 import { Journal } from './telemetry/journal.js'
+import { natHistoryMemory } from './telemetry/nat-history.js'
 import { watchLoopDelay } from './lib/loop-delay.js'
 import { loopUse } from './lib/loop-use.js'
 import { WorkBook } from './lib/work.js'
@@ -213,8 +214,9 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   })
   let book = bookOf(null)
   let rpc: RpcThread | null = null
+  const natHistory = natHistoryMemory(agent.natHistory, Date.now())
   const sync = startSyncThread({
-    tableId: table.info().id, timeouts: (app, phase) => timeoutOf(book.timeouts, app, phase), onLogs: (rows) => { logPolicies(log, rows, authority) },
+    tableId: table.info().id, natHistory, timeouts: (app, phase) => timeoutOf(book.timeouts, app, phase), onLogs: (rows) => { logPolicies(log, rows, authority) },
     onClosed: (changes, lost) => { logClosed(log, changes, lost, authority) }, onObserved: (reals) => { balancing.observed(reals) },
     onProblem: (error) => {
       problem('the sync worker failed', error)
@@ -451,7 +453,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
 
   try {
     rpc = await startRpcThread({
-      socketPath, tableId: table.info().id, epoch: journal.epoch, calls, debug: debug.shapes, work, book, listener: sync.listener,
+      socketPath, tableId: table.info().id, natHistory, epoch: journal.epoch, calls, debug: debug.shapes, work, book, listener: sync.listener,
       onBug: (method, error) => { problem(`${method} failed`, error) },
       onDown: (error) => {
         problem('the gRPC worker ended; it is started again', error)

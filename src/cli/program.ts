@@ -14,6 +14,7 @@ import { addDebug } from './verbs/debug.js'
 import { addDoctor } from './verbs/doctor.js'
 import { addImport } from './verbs/import.js'
 import { addAlarms } from './verbs/alarms.js'
+import { addNatWho } from './verbs/nat-who.js'
 import { addLinks } from './verbs/links.js'
 import { addOperations } from './verbs/operations.js'
 import { addLoadBalancer } from './verbs/load-balancer.js'
@@ -75,6 +76,7 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), TRACEPARENT (the trace that 
   addCluster(program, cli)
   addLoadBalancer(program, cli)
   addAlarms(program, cli)
+  addNatWho(program, cli)
   addLinks(program, cli)
   addSessions(program, cli)
   addTelemetry(program, cli)

@@ -37,6 +37,7 @@ export interface RawAgent {
   readonly backend?: 'userspace' | 'ebpf' | 'dpdk' | 'vpp'
   readonly netns?: string
   readonly workers?: number | 'auto'
+  readonly 'nat-history'?: number
   readonly 'log-level'?: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
   readonly manage?: 'none' | 'addresses'
   readonly 'host-ports'?: Scalar

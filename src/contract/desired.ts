@@ -58,6 +58,8 @@ export interface AgentSettings {
   readonly netns: string | null
   /** Packet workers; 0 = one per usable CPU. */
   readonly workers: number
+  /** Translated sessions that have ended, and are kept for who asks who had an address. */
+  readonly natHistory: number
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
   readonly table: { readonly capacity: number, readonly hugepages: 'auto' | 'on' | 'off' }
   /** TCP ports that no configuration can close (D1), and where: on every interface when the list is empty. */

@@ -8,7 +8,7 @@ import type { ClusterControl } from './cluster.js'
 import type { DebugSource } from './debug.js'
 import type { ApplyResult, BackendName, LinkInfo, ProbeResult, ProgramStatus, SessionStore, Telemetry } from './dataplane.js'
 import type { AgentSettings } from './desired.js'
-import type { SessionChange } from './session.js'
+import type { SessionChange, SessionRow } from './session.js'
 import type { TraceTally } from './tracing.js'
 
 /** An answer that may come from another thread: always awaited. */
@@ -141,6 +141,18 @@ export interface SessionFeed {
   decode: (records: Uint8Array) => SessionChange[]
 }
 
+/** Who had a translated address? `null`: any. */
+export interface TranslationQuery { readonly address: string, readonly port: number | null, readonly protocol: number | null, /** Unix ms. */ readonly at: number | null, readonly limit: number }
+export interface EndedTranslations {
+  /** Newest first. */
+  readonly rows: ReadonlyArray<{ readonly session: SessionRow, /** Unix ms. */ readonly endedAt: number }>
+  /** Every translated session that ended since is known, but for `lost`; `null`: none is kept. */
+  readonly completeSince: number | null
+  /** Changes that the dataplane could not tell; some may have been of such sessions. */
+  readonly lost: number
+  readonly truncated: boolean
+}
+
 /** What of the dataplane is served. Sessions and counters are read here, in shared memory; its links are asked for. */
 export interface ServedDataPlane {
   readonly sessions: SessionStore
@@ -211,6 +223,8 @@ export interface AgentServices {
   /** Of the running configuration; never asks another thread. */
   readonly names: NameBook
   readonly feed: SessionFeed
+  /** Translated sessions that have ended. */
+  readonly endedTranslations: (query: TranslationQuery) => EndedTranslations
   /** Tables of other threads; those of the surfaces' own thread are made of what stands above. */
   readonly debug: DebugSource
 }

@@ -7,18 +7,22 @@ import { screen } from '../generated/codes.js'
 import { layout, limits } from '../generated/layout.js'
 import type {
   TelemetryFloodCountersRequest, TelemetryFloodCountersResponse, TelemetryMetricsRequest, TelemetryMetricsResponse,
-  TelemetryNatUsageRequest, TelemetryNatUsageResponse, TelemetrySnapshotRequest, TelemetrySnapshotResponse
+  TelemetryNatUsageRequest, TelemetryNatUsageResponse, TelemetryNatWhoRequest, TelemetryNatWhoResponse, TelemetrySnapshotRequest, TelemetrySnapshotResponse
 } from '../generated/proto/lockstep/v1/telemetry.js'
 import { blockRows, counterBlocks, objectName } from '../telemetry/counter-blocks.js'
 import { createMaglevMetrics } from '../telemetry/maglev-metrics.js'
 import type { MetricsPage } from '../telemetry/metrics.js'
 import type { TableWalk } from '../telemetry/table-walk.js'
 import { unary, type OnBug } from './handler.js'
+import { natWho } from './nat-who.js'
+import { TableTurns, Turnstile } from './turns.js'
 
 const NAT_MAX_AGE_MS = 1000
 
 export function telemetryImplementation (services: AgentServices, metrics: MetricsPage, nat: Pick<TableWalk<readonly NatUsage[]>, 'read'>, onBug: OnBug): UntypedServiceImplementation {
   const pages = new Map([['', metrics], ['maglev', createMaglevMetrics(services.loadBalancer, async () => (await services.info()).program)]])
+  const turns = new TableTurns()
+  const walks = new Turnstile('looks for translations', 2, 64)
   return {
     snapshot: unary<TelemetrySnapshotRequest, TelemetrySnapshotResponse>(onBug, (request) => {
       const unknown = request.blocks.find((name) => !counterBlocks.some((b) => b.name === name))
@@ -61,6 +65,8 @@ export function telemetryImplementation (services: AgentServices, metrics: Metri
         ageMs: Math.round(ageMs)
       }
     }),
+
+    natWho: unary<TelemetryNatWhoRequest, TelemetryNatWhoResponse>(onBug, async (request, { signal }) => await walks.run(signal, async () => await natWho(services, request, turns, signal))),
 
     metrics: unary<TelemetryMetricsRequest, TelemetryMetricsResponse>(onBug, async ({ names }) => {
       const page = pages.get(names)

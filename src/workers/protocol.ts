@@ -26,6 +26,8 @@ export interface SyncWorkerData {
   readonly gauges: SharedArrayBuffer
   /** One Int32: messages on their way to the main thread. The worker adds, the main thread takes away; full = what comes next is lost and counted. */
   readonly underWay: SharedArrayBuffer
+  /** Where translated sessions go when they end (telemetry/nat-history.ts). */
+  readonly natHistory: SharedArrayBuffer
 }
 
 /** Main -> sync worker. A listener is whoever holds the other end of its port, on any thread. */
@@ -101,6 +103,7 @@ export interface RpcWorkerData {
   /** Its end of the bridge. */
   readonly bridge: MessagePort
   readonly listener: Listener
+  readonly natHistory: SharedArrayBuffer
   /** Of the journal: its numbers go on when this thread is started again. */
   readonly epoch: string
   /** Debug tables of the main thread. */

@@ -8,6 +8,7 @@ import type { AgentServices, SessionFeed } from '../contract/services.js'
 import type { NativeTable } from '../native/binding.js'
 import { createSessionStore } from '../native/session-store.js'
 import { createTelemetry } from '../native/telemetry.js'
+import { endedTranslations } from '../telemetry/nat-history.js'
 import type { Caller } from './bridge.js'
 import { remoteCluster } from './cluster-bridge.js'
 import { remoteEvents, remoteJournal } from './event-bridge.js'
@@ -19,6 +20,7 @@ export interface RemoteAgentOptions {
   /** The newest one. */
   readonly book: () => Book
   readonly feed: SessionFeed
+  readonly natHistory: SharedArrayBuffer
   /** Of the journal. */
   readonly epoch: string
   /** Debug tables of the main thread. */
@@ -27,7 +29,7 @@ export interface RemoteAgentOptions {
   readonly signal: AbortSignal
 }
 
-export function remoteAgent ({ table, main, book, feed, epoch, debug, signal }: RemoteAgentOptions): AgentServices {
+export function remoteAgent ({ table, main, book, feed, natHistory, epoch, debug, signal }: RemoteAgentOptions): AgentServices {
   const dataplane = {
     sessions: createSessionStore(table, (app, phase) => timeoutOf(book().timeouts, app, phase)),
     telemetry: createTelemetry(table),
@@ -64,6 +66,7 @@ export function remoteAgent ({ table, main, book, feed, epoch, debug, signal }: 
     tell: (event) => { main.call('tell', [event]).catch(() => undefined) },
     names: nameBook(() => book().ids),
     feed,
+    endedTranslations: (query) => endedTranslations(natHistory, query),
     debug: { shapes: debug, count: async (name, signal) => await main.call('debugCount', [name], signal), rows: async (name, ask, signal) => await main.call('debugRows', [name, ask], signal) }
   }
 }

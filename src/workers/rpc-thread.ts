@@ -2,6 +2,7 @@
  * Main thread's end of the rpc worker: starts it, answers what it asks, and when it dies starts another. While there is none the socket refuses connections,
  * and everything else of the agent goes on.
  */
+import { natHistoryMemory } from '../telemetry/nat-history.js'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import type { DebugShape } from '../contract/debug.js'
 import { LockstepError } from '../contract/errors.js'
@@ -33,6 +34,8 @@ export interface RpcThreadOptions {
   readonly book: Book
   /** A new listener of session changes, for each start. */
   readonly listener: () => Listener
+  /** Of natHistoryMemory. Without: none is kept. */
+  readonly natHistory?: SharedArrayBuffer
   /** A call met a bug. */
   readonly onBug: (method: string, error: unknown) => void
   /** The worker died, or could not be started again; it is tried again. */
@@ -139,7 +142,7 @@ async function startWorker (o: RpcThreadOptions, book: Book, serving: boolean): 
   const bridge = answerCalls(port1, o.calls)
   const listener = o.listener()
   const gauges = gaugeMemory()
-  const workerData: RpcWorkerData = { tableId: o.tableId, gauges, socketPath: o.socketPath, serving, book, bridge: port2, listener, epoch: o.epoch, debug: o.debug ?? [] }
+  const workerData: RpcWorkerData = { tableId: o.tableId, gauges, socketPath: o.socketPath, serving, book, bridge: port2, listener, natHistory: o.natHistory ?? natHistoryMemory(0, 0), epoch: o.epoch, debug: o.debug ?? [] }
   const worker = new Worker(o.entry ?? new URL('./rpc.js', import.meta.url), { workerData, transferList: [port2, listener.port] })
   let failure: unknown = null
   worker.on('error', (error) => { failure = error })

@@ -13,7 +13,7 @@ import type { Book, FromRpc, MainCalls, RpcWorkerData, ToRpc } from './protocol.
 
 const port = parentPort
 if (port === null) throw new Error('rpc.ts runs as a worker thread')
-const { tableId, socketPath, serving, bridge, listener, epoch, debug, gauges, ...data } = workerData as RpcWorkerData
+const { tableId, socketPath, serving, bridge, listener, natHistory, epoch, debug, gauges, ...data } = workerData as RpcWorkerData
 const tell = (message: FromRpc): void => { port.postMessage(message) }
 const onBug = (method: string, error: unknown): void => { tell({ kind: 'bug', method, error: packError(error) }) }
 
@@ -28,7 +28,7 @@ const main = new Caller<MainCalls>(bridge, (pushed) => {
 })
 const feed = feedOf(listener, (app, phase) => timeoutOf(book.timeouts, app, phase), (error) => { onBug('Sessions.Watch', error) })
 const over = new AbortController()
-const services = remoteAgent({ table, main, book: () => book, feed, epoch, debug, signal: over.signal })
+const services = remoteAgent({ table, main, book: () => book, feed, natHistory, epoch, debug, signal: over.signal })
 let server: RpcServer | null = null
 
 /** Nothing stays open, so the thread ends; the table is let go by its environment, also under work that is still on its way. */

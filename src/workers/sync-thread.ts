@@ -1,4 +1,5 @@
 /** Main thread's end of the sync worker: policy logs and ended sessions come here, changes go to listeners on whichever thread. */
+import { natHistoryMemory } from '../telemetry/nat-history.js'
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
 import type { ThreadStatus } from '../contract/services.js'
@@ -34,6 +35,8 @@ export interface SyncThread {
 
 export interface SyncThreadOptions {
   readonly tableId: number
+  /** Of natHistoryMemory. Without: none is kept. */
+  readonly natHistory?: SharedArrayBuffer
   readonly timeouts: Timeouts
   /** Rows of struct ls_log. */
   readonly onLogs: (rows: Uint8Array) => void
@@ -50,11 +53,11 @@ export interface SyncThreadOptions {
 /** Counters of the latest listeners. */
 const EARS_SHOWN = 4
 
-export function startSyncThread ({ tableId, timeouts, onLogs, onClosed, onObserved, onPair, onProblem }: SyncThreadOptions): SyncThread {
+export function startSyncThread ({ tableId, natHistory = natHistoryMemory(0, 0), timeouts, onLogs, onClosed, onObserved, onPair, onProblem }: SyncThreadOptions): SyncThread {
   const underWay = new SharedArrayBuffer(4)
   const gauges = gaugeMemory()
   const waiting = new Int32Array(underWay)
-  const worker = new Worker(new URL('./sync.js', import.meta.url), { workerData: { tableId, gauges, underWay } satisfies SyncWorkerData })
+  const worker = new Worker(new URL('./sync.js', import.meta.url), { workerData: { tableId, gauges, underWay, natHistory } satisfies SyncWorkerData })
   const [since, busy] = [Date.now(), loopUse(worker.performance)]
   const ears: Int32Array[] = []
   let [closing, gone] = [false, false]

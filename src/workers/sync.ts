@@ -9,6 +9,7 @@ import { PassiveWatch } from '../health/passive.js'
 import { writeGauges } from '../lib/thread-gauges.js'
 import { loadCore } from '../native/load.js'
 import { recordBytes } from '../native/records.js'
+import { NatHistoryWriter } from '../telemetry/nat-history.js'
 import { answerCalls, type Answering } from './bridge.js'
 import { openCluster, type ClusterPush } from './cluster.js'
 import { packError } from './errors.js'
@@ -29,11 +30,12 @@ const GATHERED = 256
 
 const port = parentPort
 if (port === null) throw new Error('sync.ts runs as a worker thread')
-const { tableId, gauges, underWay } = workerData as SyncWorkerData
+const { tableId, gauges, underWay, natHistory } = workerData as SyncWorkerData
 const unwatch = writeGauges(gauges)
 const table = new (loadCore().Table)({ attach: tableId })
 const buffer = new Uint8Array(BATCH * recordBytes)
 const passive = new PassiveWatch()
+const ended = new NatHistoryWriter(natHistory)
 const outlets = new Outlets(port, underWay, table, buffer)
 let delay = SLOW_MS
 let timer: NodeJS.Timeout | null = null
@@ -59,6 +61,7 @@ function round (): void {
   const { records, overruns } = table.drain(buffer)
   const unanswered = passive.note(buffer, records)
   if (unanswered.length > 0) port?.postMessage({ kind: 'observed', reals: unanswered } satisfies FromSync)
+  ended.note(buffer, records, overruns, Date.now())
   const now = performance.now()
   if (sender !== null) {
     sender.drained(buffer, records, overruns, records < BATCH)

@@ -57,7 +57,7 @@ function commandsOf (file: string): Command[] {
 }
 
 /** Verbs that a help page lists. */
-const listed = (help: string): string[] => [...(/^Commands:\n((?: {2,}.*\n?)+)/m.exec(help)?.[1] ?? '').matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? '').filter((name) => name !== 'help')
+const listed = (help: string): string[] => [...(/^Commands:\n((?: {2,}.*\n?)+)/m.exec(help)?.[1] ?? '').matchAll(/^ {2}([a-z][a-z-]*)/gm)].map((match) => match[1] ?? '').filter((name) => name !== 'help')
 
 interface Help { readonly code: number, readonly text: string }
 

@@ -5,7 +5,7 @@ import { limits } from '../../generated/layout.js'
 import { familyOf, formatAddress, parseAddress, parseEndpoint } from '../../lib/address.js'
 import { pointer } from '../issues.js'
 import type { RawAgent, RawConfig, Scalar } from '../raw.js'
-import { kebab } from '../schema/agent.js'
+import { kebab, NAT_HISTORY } from '../schema/agent.js'
 import { parseCount, parseDuration, parsePorts } from '../units.js'
 import { entries, type Build, type HostDefaults } from './context.js'
 import { groupOf } from './zones.js'
@@ -23,6 +23,7 @@ export function buildAgent (b: Build, raw: RawConfig, host: HostDefaults, groups
     backend: agent.backend ?? 'userspace',
     netns: agent.netns ?? null,
     workers: agent.workers === 'auto' ? 0 : agent.workers ?? 1,
+    natHistory: agent['nat-history'] ?? NAT_HISTORY,
     logLevel: agent['log-level'] ?? 'info',
     table: { capacity: capacity(b, agent.table?.capacity), hugepages: agent.table?.hugepages ?? 'auto' },
     management: {

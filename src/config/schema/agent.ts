@@ -6,6 +6,9 @@ import { formatDuration } from '../units.js'
 
 export const kebab = (snake: string): string => snake.replaceAll('_', '-')
 
+/** `agent.nat-history` when nobody says. */
+export const NAT_HISTORY = 65_536
+
 /** What may differ from node to node. */
 const settings = {
   instance: { ...name('Tells several agents of one host apart.'), default: 'default' },
@@ -14,6 +17,7 @@ const settings = {
   backend: choice('Dataplane implementation.', ['userspace', 'ebpf', 'dpdk', 'vpp'], 'userspace'),
   netns: { ...name('Network namespace of the ports that name no other. Default: the one the agent runs in.'), examples: ['lockstep-rt'] },
   workers: { type: ['integer', 'string'], default: 1, minimum: 0, maximum: limits.LS_THREADS_MAX, pattern: '^auto$', description: 'Packet workers; auto = one per usable CPU.', examples: [1, 'auto'] },
+  'nat-history': { type: 'integer', default: NAT_HISTORY, minimum: 0, maximum: 10_000_000, description: 'Sessions with a translated source that have ended and are kept, the latest, for `lockstep nat-who`: 192 bytes each. Gone when the agent ends. 0: none.', examples: [1000000] },
   'log-level': choice('Least severe level that is logged; an apply or reload changes it at once. `lockstep run --log-level` wins.', ['trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'info'),
   manage: choice('Who sets interface addresses: the operator’s tools (none). The agent (addresses) does not in this version.', ['none', 'addresses'], 'none'),
   'host-ports': ports('Ephemeral ports of the host itself. Source NAT on an address of the host must not overlap them.', { default: '32768-60999' }),

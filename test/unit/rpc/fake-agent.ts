@@ -12,6 +12,7 @@ import { Journal } from '../../../src/telemetry/journal.js'
 import { remoteJournal } from '../../../src/workers/event-bridge.js'
 import { FakeCluster } from './fake-cluster.js'
 import { FakeLoadBalancer } from './fake-load-balancer.js'
+import type { EndedTranslations, TranslationQuery } from '../../../src/contract/services.js'
 import { decodeFakeRecords, FakeSessions } from './fake-sessions.js'
 
 export interface FakeAgent {
@@ -27,6 +28,8 @@ export interface FakeAgent {
   info: AgentInfo
   /** Change it: what a walk finds; `walks` counts them. */
   readonly nat: { rows: NatUsage[], walks: number }
+  /** Change it: what ended translations are answered with. */
+  readonly translations: { answer: EndedTranslations, readonly asked: TranslationQuery[] }
   /** Hands records to every watcher. */
   readonly publish: (records: Uint8Array, lost?: number) => void
   readonly watchers: () => number
@@ -82,6 +85,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
       traces: { exported: 12, dropped: 1, failed: 2 },
       gateway: { grpc: '127.0.0.1:50461', metrics: null }, program: null
     },
+    translations: { answer: { rows: [], completeSince: null, lost: 0, truncated: false }, asked: [] },
     publish: (records, lost = 0) => { for (const s of subscribers) s(records, lost) },
     watchers: () => subscribers.size,
     services: {
@@ -103,6 +107,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
         name: (kind, id) => names[kind][id] ?? `#${id}`,
         id: (kind, name) => idOf(Object.entries(names[kind]).find(([, n]) => n === name)?.[0])
       },
+      endedTranslations: (query) => { agent.translations.asked.push(query); return agent.translations.answer },
       feed: {
         subscribe: (onBatch) => { subscribers.add(onBatch); return () => { subscribers.delete(onBatch) } },
         listening: async () => {},

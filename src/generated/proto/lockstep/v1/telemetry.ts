@@ -129,6 +129,62 @@ export interface TelemetryNatUsageResponse {
   ageMs: number;
 }
 
+/** Which translation. */
+export interface TelemetryNatWhoRequest {
+  /** Address that sources were translated to. */
+  address: string;
+  /** Port; 0: any. */
+  port: number;
+  /** tcp, udp, icmp ... or an IANA number; empty: any. */
+  protocol: string;
+  /** Who had it then, Unix milliseconds; absent: at any time that is known. */
+  atMs?:
+    | bigint
+    | undefined;
+  /** At most so many, 1 to 10000; 0: 100. */
+  limit: number;
+}
+
+/** A session whose source was translated. */
+export interface Translation {
+  /** Who had it. */
+  client: string;
+  /** Its port; of an ICMP echo: its identifier. */
+  clientPort: number;
+  /** Translated to. */
+  address: string;
+  /** Translated to. */
+  port: number;
+  /** Whom it spoke to. */
+  destination: string;
+  /** Its port. */
+  destinationPort: number;
+  /** IANA number. */
+  protocol: number;
+  /** Policy that permitted it. */
+  policy: string;
+  /** Session id. */
+  session: string;
+  /** When it began, Unix milliseconds. */
+  fromMs: bigint;
+  /** When it ended; absent: it has not. */
+  untilMs?: bigint | undefined;
+}
+
+/** Who had it. */
+export interface TelemetryNatWhoResponse {
+  /** Open ones first, then those that ended, newest first. */
+  translations: Translation[];
+  /** Every session that ended since is known, but for `lost`; absent: none is kept. */
+  completeSinceMs?:
+    | bigint
+    | undefined;
+  /** Changes that the dataplane could not tell, since the agent began; some may have been of such sessions. */
+  lost: bigint;
+  /** There are more than `limit`. */
+  truncated: boolean;
+}
+
 /** Which page. */
 export interface TelemetryMetricsRequest {
   /** Empty: everything, by our names. `maglev`: load balancing by the names of vpp-maglev. */
@@ -896,6 +952,358 @@ export const TelemetryNatUsageResponse: MessageFns<TelemetryNatUsageResponse> = 
   },
 };
 
+function createBaseTelemetryNatWhoRequest(): TelemetryNatWhoRequest {
+  return { address: "", port: 0, protocol: "", atMs: undefined, limit: 0 };
+}
+
+export const TelemetryNatWhoRequest: MessageFns<TelemetryNatWhoRequest> = {
+  encode(message: TelemetryNatWhoRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address !== "") {
+      writer.uint32(10).string(message.address);
+    }
+    if (message.port !== 0) {
+      writer.uint32(16).uint32(message.port);
+    }
+    if (message.protocol !== "") {
+      writer.uint32(26).string(message.protocol);
+    }
+    if (message.atMs !== undefined) {
+      if (BigInt.asUintN(64, message.atMs) !== message.atMs) {
+        throw new globalThis.Error("value provided for field message.atMs of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.atMs);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(40).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TelemetryNatWhoRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTelemetryNatWhoRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.protocol = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.atMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTranslation(): Translation {
+  return {
+    client: "",
+    clientPort: 0,
+    address: "",
+    port: 0,
+    destination: "",
+    destinationPort: 0,
+    protocol: 0,
+    policy: "",
+    session: "",
+    fromMs: 0n,
+    untilMs: undefined,
+  };
+}
+
+export const Translation: MessageFns<Translation> = {
+  encode(message: Translation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.client !== "") {
+      writer.uint32(10).string(message.client);
+    }
+    if (message.clientPort !== 0) {
+      writer.uint32(16).uint32(message.clientPort);
+    }
+    if (message.address !== "") {
+      writer.uint32(26).string(message.address);
+    }
+    if (message.port !== 0) {
+      writer.uint32(32).uint32(message.port);
+    }
+    if (message.destination !== "") {
+      writer.uint32(42).string(message.destination);
+    }
+    if (message.destinationPort !== 0) {
+      writer.uint32(48).uint32(message.destinationPort);
+    }
+    if (message.protocol !== 0) {
+      writer.uint32(56).uint32(message.protocol);
+    }
+    if (message.policy !== "") {
+      writer.uint32(66).string(message.policy);
+    }
+    if (message.session !== "") {
+      writer.uint32(74).string(message.session);
+    }
+    if (message.fromMs !== 0n) {
+      if (BigInt.asUintN(64, message.fromMs) !== message.fromMs) {
+        throw new globalThis.Error("value provided for field message.fromMs of type uint64 too large");
+      }
+      writer.uint32(80).uint64(message.fromMs);
+    }
+    if (message.untilMs !== undefined) {
+      if (BigInt.asUintN(64, message.untilMs) !== message.untilMs) {
+        throw new globalThis.Error("value provided for field message.untilMs of type uint64 too large");
+      }
+      writer.uint32(88).uint64(message.untilMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Translation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTranslation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.client = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.clientPort = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.destination = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.destinationPort = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.protocol = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.policy = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.session = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.fromMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.untilMs = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTelemetryNatWhoResponse(): TelemetryNatWhoResponse {
+  return { translations: [], completeSinceMs: undefined, lost: 0n, truncated: false };
+}
+
+export const TelemetryNatWhoResponse: MessageFns<TelemetryNatWhoResponse> = {
+  encode(message: TelemetryNatWhoResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.translations) {
+      Translation.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.completeSinceMs !== undefined) {
+      if (BigInt.asUintN(64, message.completeSinceMs) !== message.completeSinceMs) {
+        throw new globalThis.Error("value provided for field message.completeSinceMs of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.completeSinceMs);
+    }
+    if (message.lost !== 0n) {
+      if (BigInt.asUintN(64, message.lost) !== message.lost) {
+        throw new globalThis.Error("value provided for field message.lost of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.lost);
+    }
+    if (message.truncated !== false) {
+      writer.uint32(32).bool(message.truncated);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TelemetryNatWhoResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTelemetryNatWhoResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.translations.push(Translation.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.completeSinceMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.lost = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.truncated = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseTelemetryMetricsRequest(): TelemetryMetricsRequest {
   return { names: "" };
 }
@@ -1047,6 +1455,21 @@ export const TelemetryService = {
     responseDeserialize: (value: Buffer): TelemetryNatUsageResponse => TelemetryNatUsageResponse.decode(value),
   },
   /**
+   * Who had a translated address and port: sessions that have it now, and those that ended, as far back as they are kept (agent.nat-history). Other nodes of a pair know those that ended
+   * while they owned the group. INVALID_ARGUMENT: not an address.
+   */
+  natWho: {
+    path: "/lockstep.v1.Telemetry/NatWho" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: TelemetryNatWhoRequest): Buffer =>
+      Buffer.from(TelemetryNatWhoRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TelemetryNatWhoRequest => TelemetryNatWhoRequest.decode(value),
+    responseSerialize: (value: TelemetryNatWhoResponse): Buffer =>
+      Buffer.from(TelemetryNatWhoResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TelemetryNatWhoResponse => TelemetryNatWhoResponse.decode(value),
+  },
+  /**
    * A metrics page: Prometheus text exposition.
    * INVALID_ARGUMENT: no such names.
    */
@@ -1077,6 +1500,11 @@ export interface TelemetryServer extends UntypedServiceImplementation {
    * INVALID_ARGUMENT: no such pool.
    */
   natUsage: handleUnaryCall<TelemetryNatUsageRequest, TelemetryNatUsageResponse>;
+  /**
+   * Who had a translated address and port: sessions that have it now, and those that ended, as far back as they are kept (agent.nat-history). Other nodes of a pair know those that ended
+   * while they owned the group. INVALID_ARGUMENT: not an address.
+   */
+  natWho: handleUnaryCall<TelemetryNatWhoRequest, TelemetryNatWhoResponse>;
   /**
    * A metrics page: Prometheus text exposition.
    * INVALID_ARGUMENT: no such names.
@@ -1139,6 +1567,25 @@ export interface TelemetryClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: TelemetryNatUsageResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Who had a translated address and port: sessions that have it now, and those that ended, as far back as they are kept (agent.nat-history). Other nodes of a pair know those that ended
+   * while they owned the group. INVALID_ARGUMENT: not an address.
+   */
+  natWho(
+    request: TelemetryNatWhoRequest,
+    callback: (error: ServiceError | null, response: TelemetryNatWhoResponse) => void,
+  ): ClientUnaryCall;
+  natWho(
+    request: TelemetryNatWhoRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: TelemetryNatWhoResponse) => void,
+  ): ClientUnaryCall;
+  natWho(
+    request: TelemetryNatWhoRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: TelemetryNatWhoResponse) => void,
   ): ClientUnaryCall;
   /**
    * A metrics page: Prometheus text exposition.
