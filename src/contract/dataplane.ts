@@ -4,7 +4,7 @@
  */
 import type { Desired } from './desired.js'
 import type {
-  DeleteResult, InstallResult, ReconcileInput, ReconcileResult, SessionColumns, SessionFilter, SessionRow, SessionTuple, VerifyReport
+  DeleteResult, InstallResult, NewSession, ReconcileInput, ReconcileResult, SessionColumns, SessionFilter, SessionRow, SessionTuple, VerifyReport
 } from './session.js'
 
 export type BackendName = 'userspace' | 'ebpf' | 'dpdk' | 'vpp'
@@ -85,6 +85,8 @@ export interface SessionStore {
   /** Packed wire records (wire.h). At most LS_WRITER_BATCH a call, which runs on the caller's thread: `exhausted`
    * otherwise, and nothing is installed. Each is installed wholly or not at all. `status` gets one status code per record. */
   install: (records: Uint8Array, status: Uint8Array) => InstallResult
+  /** As if packets had opened them here: told and replicated. A status code for each, as `install` gives; at most LS_WRITER_BATCH. @throws invalid LS_F_TUPLE */
+  open: (sessions: readonly NewSession[]) => Uint8Array
   /** As install, and marks each slot as received for the reconcile that follows. */
   putClusterSynced: (records: Uint8Array, status: Uint8Array) => InstallResult
   /** Packed struct ls_wire_delete rows: by tuple and id. */

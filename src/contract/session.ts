@@ -100,6 +100,25 @@ export interface DeleteResult {
   readonly deleted: number
 }
 
+/** A session to put into the table; ids as in SessionRow, `phase` of the codes. */
+export interface NewSession {
+  readonly tuple: SessionTuple
+  /** The return packet. */
+  readonly reply: SessionTuple
+  readonly zoneIn: number
+  readonly zoneOut: number
+  readonly policy: number
+  readonly vip: number
+  readonly real: number
+  readonly app: number
+  readonly rg: number
+  readonly phase: number
+  /** Both directions were seen. */
+  readonly replied: boolean
+  readonly ageMs: number
+  readonly idleMs: number
+}
+
 export interface InstallResult {
   readonly installed: number
   /** Replaced sessions that held the tuple (R25). */

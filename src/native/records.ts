@@ -1,6 +1,6 @@
 /** Packed wire records (struct ls_wire_record) as rows for people; deletions as rows for the table. Pure. */
 import { LockstepError } from '../contract/errors.js'
-import type { SessionChange, SessionRow, SessionTuple } from '../contract/session.js'
+import type { NewSession, SessionChange, SessionRow, SessionTuple } from '../contract/session.js'
 import { closeReason, notice, phase } from '../generated/codes.js'
 import { layout, limits } from '../generated/layout.js'
 import { addressBytes, familyOf, formatAddress, parseAddress } from '../lib/address.js'
@@ -99,3 +99,29 @@ export function changesOf (records: Uint8Array, timeoutMs: (app: number, phase: 
 
 /** Kinds are positions in notice.def; a test holds them together. */
 export const changeKinds: readonly string[] = notice.map((n, i) => n.name === 'none' ? 'update' : kinds[i] ?? n.name)
+
+/** Its packed record: flags say what the two tuples say. @throws invalid LS_F_TUPLE */
+export function packSession (s: NewSession, id: { readonly origin: bigint, readonly serial: bigint }): Uint8Array {
+  const out = new Uint8Array(recordBytes)
+  const view = new DataView(out.buffer)
+  const [snat, dnat] = [s.reply.destination !== s.tuple.source || s.reply.destinationPort !== s.tuple.sourcePort, s.reply.source !== s.tuple.destination || s.reply.sourcePort !== s.tuple.destinationPort]
+  view.setUint8(shape.version.offset, limits.LS_WIRE_VERSION)
+  view.setUint8(shape.kind.offset, limits.LS_NOTICE_CREATE)
+  view.setUint8(shape.phase.offset, s.phase)
+  view.setUint8(shape.rg.offset, s.rg)
+  view.setUint8(shape.app.offset, s.app)
+  view.setUint16(shape.flow.offset, s.replied ? limits.LS_FLOW_REPLIED : 0, true)
+  view.setBigUint64(shape.id.offset, id.origin, true)
+  view.setBigUint64(shape.id.offset + 8, id.serial, true)
+  out.set(keyOf(s.tuple), shape.key.offset)
+  out.set(keyOf(s.reply), shape.reply.offset)
+  view.setUint32(shape.flags.offset, (snat ? limits.LS_SF_SNAT : 0) | (dnat ? limits.LS_SF_DNAT : 0) | (s.vip === 0 ? 0 : limits.LS_SF_VIP), true)
+  view.setUint16(shape.zone_in.offset, s.zoneIn, true)
+  view.setUint16(shape.zone_out.offset, s.zoneOut, true)
+  view.setUint16(shape.policy.offset, s.policy, true)
+  view.setUint16(shape.vip.offset, s.vip, true)
+  view.setUint16(shape.real.offset, s.real, true)
+  view.setBigUint64(shape.idle_ns.offset, BigInt(Math.round(s.idleMs)) * 1_000_000n, true)
+  view.setBigUint64(shape.age_ns.offset, BigInt(Math.round(s.ageMs)) * 1_000_000n, true)
+  return out
+}

@@ -1,13 +1,14 @@
 /** SessionStore over a shared table: every backend whose sessions live there has this one. Batches only; rows are made for people alone. */
 import type { SessionStore } from '../contract/dataplane.js'
 import { LockstepError } from '../contract/errors.js'
-import type { DeleteResult, InstallResult, SessionColumns, SessionFilter, SessionRow } from '../contract/session.js'
+import type { DeleteResult, InstallResult, NewSession, SessionColumns, SessionFilter, SessionRow } from '../contract/session.js'
 import { closeReason, column, phase } from '../generated/codes.js'
 import { limits } from '../generated/layout.js'
 import type { NativeTable } from './binding.js'
 import { fromNative, native } from './errors.js'
 import { packFilter, parseSessionId } from './filter.js'
-import { deleteBytes, keyOf, recordBytes, rowOf } from './records.js'
+import { deleteBytes, keyOf, packSession, recordBytes, rowOf } from './records.js'
+import { sessionIds, type SessionId } from './session-ids.js'
 
 const BATCH_ROWS = 32768
 /** One synchronous scan holds the thread at most this long. */
@@ -17,6 +18,7 @@ const ADMIN = closeReason.findIndex(r => r.name === 'admin')
 export type Timeouts = (app: number, phase: number) => number
 
 export function createSessionStore (table: NativeTable, timeouts: Timeouts): SessionStore {
+  const ids = sessionIds()
   const install = (records: Uint8Array, status: Uint8Array, mark: boolean): InstallResult => {
     const n = records.length / recordBytes
     if (n > limits.LS_WRITER_BATCH) throw new LockstepError('exhausted', 'LS_E_BATCH', 'too many records in one call', { object: 'records', found: String(n), expected: `at most ${limits.LS_WRITER_BATCH}`, next: 'install them in several calls, with a turn of the event loop between' })
@@ -34,6 +36,7 @@ export function createSessionStore (table: NativeTable, timeouts: Timeouts): Ses
     count: async (filter) => await rejecting(() => table.count(packFilter(filter))),
     forEachBatch: (filter, columns, signal) => batches(table, filter, columns, signal),
     install: (records, status) => install(records, status, false),
+    open: (sessions) => opened(table, ids, sessions),
     putClusterSynced: (records, status) => install(records, status, true),
     deleteById: async (deletes) => deleted(await rejecting(() => table.deleteIds(whole(deletes)))),
     deleteByFilter: async (filter, signal) => {
@@ -63,6 +66,14 @@ export function createSessionStore (table: NativeTable, timeouts: Timeouts): Ses
       }
     }
   }
+}
+
+function opened (table: NativeTable, ids: () => SessionId, sessions: readonly NewSession[]): Uint8Array {
+  if (sessions.length > limits.LS_WRITER_BATCH) throw new LockstepError('exhausted', 'LS_E_BATCH', 'too many sessions in one call', { object: 'sessions', found: String(sessions.length), expected: `at most ${limits.LS_WRITER_BATCH}` })
+  const statuses = new Uint8Array(sessions.length)
+  const records = Buffer.concat(sessions.map(session => packSession(session, ids())))
+  native(() => { table.open(records, statuses) })
+  return statuses
 }
 
 const deleted = (r: DeleteResult): DeleteResult => ({ matched: r.matched, deleted: r.deleted })

@@ -44,7 +44,7 @@ export function filterOf (message: FilterMessage | undefined, names: NameBook): 
 }
 
 /** `#7` or a name -> the id; empty: nothing is asked of the field. */
-function idsOf (values: Readonly<Partial<Record<NamedField, string>>>, names: NameBook): SessionFilter {
+export function idsOf (values: Readonly<Partial<Record<NamedField, string>>>, names: NameBook): SessionFilter {
   const ids: { -readonly [K in NamedField]?: number } = {}
   const named: Record<string, string> = {}
   for (const [field, max] of namedFields) {
@@ -109,7 +109,7 @@ function family (value: number): 4 | 6 {
   return value
 }
 
-function phaseName (value: string): string {
+export function phaseName (value: string): string {
   const lower = value.toLowerCase()
   if (!phase.some((p) => p.name === lower)) throw refused('phases', value, `one of ${phase.map((p) => p.name.toUpperCase()).join(' ')}`)
   return lower.toUpperCase()

@@ -3,7 +3,7 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
 import {
-  SessionsService, type SessionsExportRequest, type SessionsExportResponse, type SessionsTopRequest, type SessionsTopResponse, type SessionsCountResponse, type SessionsDeleteResponse, type SessionsGetResponse, type SessionsVerifyResponse,
+  SessionsService, type SessionsExportRequest, type SessionsExportResponse, type SessionsTopRequest, type SessionsTopResponse, type SessionsCountResponse, type SessionsDeleteResponse, type SessionsInstallRequest, type SessionsInstallResponse, type SessionsGetResponse, type SessionsVerifyResponse,
   type SessionsCountRequest, type SessionsDeleteRequest, type SessionsGetRequest, type SessionsListRequest,
   type SessionsVerifyRequest, type SessionsWatchRequest
 } from '../generated/proto/lockstep/v1/sessions.js'
@@ -11,6 +11,7 @@ import type { ServiceNeeds } from './needs.js'
 import { streaming, unary } from './handler.js'
 import { filterOf, isEmptyFilter, sessionId, tupleOf } from './session-filter.js'
 import { exportSessions } from './session-export.js'
+import { installed, newSessions } from './session-install.js'
 import { listSessions } from './session-list.js'
 import { sessionMessage } from './session-message.js'
 import { topSessions } from './session-top.js'
@@ -58,6 +59,11 @@ export function sessionsImplementation (services: AgentServices, { onBug, mutati
     count: unary<SessionsCountRequest, SessionsCountResponse>(onBug, async (request, { signal }) => {
       const filter = filterOf(request.filter, services.names)
       return { count: BigInt(await walks.run(signal, async () => await store().count(filter))) }
+    }),
+
+    install: mutations.method<SessionsInstallRequest, SessionsInstallResponse>(({ sessions }, { dryRun }) => {
+      const news = newSessions(sessions, services.names)
+      return dryRun ? { installed: news.length, refused: [] } : installed(store().open(news))
     }),
 
     delete: mutations.method<SessionsDeleteRequest, SessionsDeleteResponse>(async (request, { dryRun, signal }) => {

@@ -16,6 +16,7 @@ import { fields, layOut, tableHead, tableRows, type LaidTable, type TableColumn 
 import { action, formatOf, jsonLines, listVerb, onlineVerb, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
 import { addExport } from './sessions-export.js'
 import { addTop } from './sessions-top.js'
+import { addInstall } from './sessions-install.js'
 import { addWatch } from './sessions-watch.js'
 
 /** Rows a table shows unless told otherwise; more is for programs (--json, --columns). */
@@ -94,6 +95,7 @@ export function addSessions (parent: Command, cli: Cli): void {
 
   addTop(sessions, cli)
   addExport(sessions, cli)
+  addInstall(sessions, cli)
   addWatch(sessions, cli)
 }
 

@@ -60,6 +60,7 @@ t.test('every method is reached by the examples of some verb', async (t) => {
   process.chdir(join(socket, '..'))
   t.teardown(() => { process.chdir(before) })
   writeFileSync('edge.yaml', 'version: 1\n')
+  writeFileSync('sessions.jsonl', '')
   for (const verb of online) {
     const { out } = await runCli([...pathOf(verb), '--help'])
     const examples = out.slice(out.indexOf('\nExamples:\n')).split('\n').filter(line => line.startsWith('  lockstep '))

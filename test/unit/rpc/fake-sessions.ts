@@ -4,7 +4,7 @@
  */
 import { LockstepError } from '../../../src/contract/errors.js'
 import type { SessionStore } from '../../../src/contract/dataplane.js'
-import type { SessionChange, SessionColumns, SessionFilter, SessionRow, SessionTuple, VerifyReport } from '../../../src/contract/session.js'
+import type { NewSession, SessionChange, SessionColumns, SessionFilter, SessionRow, SessionTuple, VerifyReport } from '../../../src/contract/session.js'
 import { column as columnCodes, phase } from '../../../src/generated/codes.js'
 import { layout } from '../../../src/generated/layout.js'
 import { matcherOf } from './session-match.js'
@@ -140,6 +140,13 @@ export class FakeSessions implements SessionStore {
   }
 
   install = (): never => this.#unsupported()
+  readonly opened: NewSession[] = []
+  /** Every third is in conflict. */
+  open = (sessions: readonly NewSession[]): Uint8Array => {
+    this.opened.push(...sessions)
+    return Uint8Array.from(sessions, (_, i) => i % 3 === 2 ? 10 : 0)
+  }
+
   putClusterSynced = (): never => this.#unsupported()
   deleteById = (): never => this.#unsupported()
   bulkBegin = (): void => {}

@@ -9,11 +9,10 @@ import { LockstepError } from '../../../contract/errors.js'
 import type { VppClient } from '../client.js'
 import type { Tell } from '../lb/sink.js'
 import { dumpEd } from './dump.js'
-import { sessionIds } from './ids.js'
+import { sessionIds, type SessionId } from '../../../native/session-ids.js'
 import type { HaEvent } from './ha-wire.js'
 import type { NatKeeper } from './keeper.js'
 import { Mappings, mappingsFor } from './mappings.js'
-import type { SessionId } from './session.js'
 import type { Held, NatTable } from './table.js'
 
 export interface EdSessionsOptions {

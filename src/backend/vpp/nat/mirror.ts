@@ -8,7 +8,8 @@
  */
 import { SessionBook } from './book.js'
 import { haKeyOf, type HaEvent } from './ha-wire.js'
-import { FIB, sameSession, type SessionId } from './session.js'
+import type { SessionId } from '../../../native/session-ids.js'
+import { FIB, sameSession } from './session.js'
 import type { Held, NatTable } from './table.js'
 
 export interface NatMirrorOptions {

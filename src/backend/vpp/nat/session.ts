@@ -4,10 +4,9 @@
  */
 import { notice, phase, type Phase } from '../../../generated/codes.js'
 import { layout, limits } from '../../../generated/layout.js'
+import type { SessionId } from '../../../native/session-ids.js'
 import { addressBytes, formatAddress, parseAddress } from '../../../lib/address.js'
 import type { HaEvent } from './ha-wire.js'
-
-export interface SessionId { readonly origin: bigint, readonly serial: bigint }
 
 const shape = layout.ls_wire_record
 const keyShape = layout.ls_key

@@ -6,7 +6,8 @@ import { native } from '../../../native/errors.js'
 import { packFilter } from '../../../native/filter.js'
 import { recordBytes } from '../../../native/records.js'
 import type { HaEvent } from './ha-wire.js'
-import { deletionOf, eventOf, idOf, recordOf, type SessionId } from './session.js'
+import { deletionOf, eventOf, idOf, recordOf } from './session.js'
+import type { SessionId } from '../../../native/session-ids.js'
 
 export interface Held { readonly id: SessionId, readonly event: HaEvent }
 

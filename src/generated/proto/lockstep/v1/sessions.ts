@@ -247,6 +247,66 @@ export interface SessionsCountResponse {
   count: bigint;
 }
 
+/** A session to put into the table. Names are those of the running configuration; `#7` means the id 7. */
+export interface SessionSpec {
+  /** Its first packet, as the client sent it. */
+  tuple:
+    | SessionTuple
+    | undefined;
+  /** Source of the return packet, when the destination is translated; empty: the destination. */
+  replySource: string;
+  /** Its port; 0: the destination port. */
+  replySourcePort: number;
+  /** Destination of the return packet, when the source is translated; empty: the source. */
+  replyDestination: string;
+  /** Its port; 0: the source port. */
+  replyDestinationPort: number;
+  /** Zone of the first packet. */
+  zoneIn: string;
+  /** Zone it leaves to. */
+  zoneOut: string;
+  /** Policy that permits it. */
+  policy: string;
+  /** VIP that it was sent to; empty: none. */
+  vip: string;
+  /** Real that serves it; empty: none. */
+  real: string;
+  /** Application, for its timeouts; empty: that of the protocol. */
+  app: string;
+  /** Redundancy group, 0 to 15; 255 (none) is for a host without a cluster. */
+  rg: number;
+  /** Phase, for example TCP_ESTABLISHED; empty: both sides have been heard. */
+  phase: string;
+  /** How old it is. */
+  ageMs: bigint;
+  /** Since its last packet. */
+  idleMs: bigint;
+}
+
+/** What to put into the table. */
+export interface SessionsInstallRequest {
+  /** 1 to 4096. */
+  sessions: SessionSpec[];
+  /** How it is to be made. A trial checks values, not whether there is room. */
+  mutation?: Mutation | undefined;
+}
+
+/** A session that was not put into the table. */
+export interface InstallRefusal {
+  /** Position in the request, from 0. */
+  index: number;
+  /** Why, as a code: LS_E_CONFLICT another session has one of its tuples, LS_E_FULL there is no room, LS_E_RECORD it cannot be one. */
+  code: string;
+}
+
+/** What was put into the table. */
+export interface SessionsInstallResponse {
+  /** How many. */
+  installed: number;
+  /** The others. */
+  refused: InstallRefusal[];
+}
+
 /** Which sessions to end. */
 export interface SessionsDeleteRequest {
   /** Must not be empty unless `all` is set. */
@@ -1195,6 +1255,399 @@ export const SessionsCountResponse: MessageFns<SessionsCountResponse> = {
   },
 };
 
+function createBaseSessionSpec(): SessionSpec {
+  return {
+    tuple: undefined,
+    replySource: "",
+    replySourcePort: 0,
+    replyDestination: "",
+    replyDestinationPort: 0,
+    zoneIn: "",
+    zoneOut: "",
+    policy: "",
+    vip: "",
+    real: "",
+    app: "",
+    rg: 0,
+    phase: "",
+    ageMs: 0n,
+    idleMs: 0n,
+  };
+}
+
+export const SessionSpec: MessageFns<SessionSpec> = {
+  encode(message: SessionSpec, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tuple !== undefined) {
+      SessionTuple.encode(message.tuple, writer.uint32(10).fork()).join();
+    }
+    if (message.replySource !== "") {
+      writer.uint32(18).string(message.replySource);
+    }
+    if (message.replySourcePort !== 0) {
+      writer.uint32(24).uint32(message.replySourcePort);
+    }
+    if (message.replyDestination !== "") {
+      writer.uint32(34).string(message.replyDestination);
+    }
+    if (message.replyDestinationPort !== 0) {
+      writer.uint32(40).uint32(message.replyDestinationPort);
+    }
+    if (message.zoneIn !== "") {
+      writer.uint32(50).string(message.zoneIn);
+    }
+    if (message.zoneOut !== "") {
+      writer.uint32(58).string(message.zoneOut);
+    }
+    if (message.policy !== "") {
+      writer.uint32(66).string(message.policy);
+    }
+    if (message.vip !== "") {
+      writer.uint32(74).string(message.vip);
+    }
+    if (message.real !== "") {
+      writer.uint32(82).string(message.real);
+    }
+    if (message.app !== "") {
+      writer.uint32(90).string(message.app);
+    }
+    if (message.rg !== 0) {
+      writer.uint32(96).uint32(message.rg);
+    }
+    if (message.phase !== "") {
+      writer.uint32(106).string(message.phase);
+    }
+    if (message.ageMs !== 0n) {
+      if (BigInt.asUintN(64, message.ageMs) !== message.ageMs) {
+        throw new globalThis.Error("value provided for field message.ageMs of type uint64 too large");
+      }
+      writer.uint32(112).uint64(message.ageMs);
+    }
+    if (message.idleMs !== 0n) {
+      if (BigInt.asUintN(64, message.idleMs) !== message.idleMs) {
+        throw new globalThis.Error("value provided for field message.idleMs of type uint64 too large");
+      }
+      writer.uint32(120).uint64(message.idleMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionSpec {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionSpec();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tuple = SessionTuple.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.replySource = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.replySourcePort = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.replyDestination = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.replyDestinationPort = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.zoneIn = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.zoneOut = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.policy = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.vip = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.real = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.app = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.rg = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.phase = reader.string();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.ageMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.idleMs = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSessionsInstallRequest(): SessionsInstallRequest {
+  return { sessions: [], mutation: undefined };
+}
+
+export const SessionsInstallRequest: MessageFns<SessionsInstallRequest> = {
+  encode(message: SessionsInstallRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.sessions) {
+      SessionSpec.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionsInstallRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionsInstallRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessions.push(SessionSpec.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseInstallRefusal(): InstallRefusal {
+  return { index: 0, code: "" };
+}
+
+export const InstallRefusal: MessageFns<InstallRefusal> = {
+  encode(message: InstallRefusal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writer.uint32(8).uint32(message.index);
+    }
+    if (message.code !== "") {
+      writer.uint32(18).string(message.code);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InstallRefusal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInstallRefusal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSessionsInstallResponse(): SessionsInstallResponse {
+  return { installed: 0, refused: [] };
+}
+
+export const SessionsInstallResponse: MessageFns<SessionsInstallResponse> = {
+  encode(message: SessionsInstallResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.installed !== 0) {
+      writer.uint32(8).uint32(message.installed);
+    }
+    for (const v of message.refused) {
+      InstallRefusal.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionsInstallResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionsInstallResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.installed = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.refused.push(InstallRefusal.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseSessionsDeleteRequest(): SessionsDeleteRequest {
   return { filter: undefined, all: false, mutation: undefined };
 }
@@ -1830,6 +2283,21 @@ export const SessionsService = {
     responseDeserialize: (value: Buffer): SessionsCountResponse => SessionsCountResponse.decode(value),
   },
   /**
+   * Puts sessions into the table as if packets had opened them here: for what another firewall knew. They are replicated as any other. Each for itself: one that cannot be put there is
+   * in `refused`. INVALID_ARGUMENT: a value is none, and then nothing is put anywhere. Packets are judged by these sessions from then on: policy is not asked.
+   */
+  install: {
+    path: "/lockstep.v1.Sessions/Install" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SessionsInstallRequest): Buffer =>
+      Buffer.from(SessionsInstallRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SessionsInstallRequest => SessionsInstallRequest.decode(value),
+    responseSerialize: (value: SessionsInstallResponse): Buffer =>
+      Buffer.from(SessionsInstallResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SessionsInstallResponse => SessionsInstallResponse.decode(value),
+  },
+  /**
    * Ends the sessions that match. Their next packets may open new ones, if policy permits.
    * INVALID_ARGUMENT: the filter is empty and `all` is not set.
    */
@@ -1919,6 +2387,11 @@ export interface SessionsServer extends UntypedServiceImplementation {
   /** How many sessions match. */
   count: handleUnaryCall<SessionsCountRequest, SessionsCountResponse>;
   /**
+   * Puts sessions into the table as if packets had opened them here: for what another firewall knew. They are replicated as any other. Each for itself: one that cannot be put there is
+   * in `refused`. INVALID_ARGUMENT: a value is none, and then nothing is put anywhere. Packets are judged by these sessions from then on: policy is not asked.
+   */
+  install: handleUnaryCall<SessionsInstallRequest, SessionsInstallResponse>;
+  /**
    * Ends the sessions that match. Their next packets may open new ones, if policy permits.
    * INVALID_ARGUMENT: the filter is empty and `all` is not set.
    */
@@ -1993,6 +2466,25 @@ export interface SessionsClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SessionsCountResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Puts sessions into the table as if packets had opened them here: for what another firewall knew. They are replicated as any other. Each for itself: one that cannot be put there is
+   * in `refused`. INVALID_ARGUMENT: a value is none, and then nothing is put anywhere. Packets are judged by these sessions from then on: policy is not asked.
+   */
+  install(
+    request: SessionsInstallRequest,
+    callback: (error: ServiceError | null, response: SessionsInstallResponse) => void,
+  ): ClientUnaryCall;
+  install(
+    request: SessionsInstallRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SessionsInstallResponse) => void,
+  ): ClientUnaryCall;
+  install(
+    request: SessionsInstallRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SessionsInstallResponse) => void,
   ): ClientUnaryCall;
   /**
    * Ends the sessions that match. Their next packets may open new ones, if policy permits.
