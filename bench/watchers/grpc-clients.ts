@@ -99,14 +99,14 @@ class Watcher {
     const session = connectHttp2('http://localhost', { createConnection: () => this.local ? connect(socketPath) : connect(port, '127.0.0.1'), settings: { initialWindowSize: WINDOW, enablePush: false } })
     this.session = session
     session.on('connect', () => { session.setLocalWindowSize(WINDOW) })
-    session.on('error', (error) => { problem = error.message })
+    session.on('error', (error: Error) => { problem = error.message })
     const stream: ClientHttp2Stream = session.request({ ':method': 'POST', ':path': this.watch.path, 'content-type': 'application/grpc', te: 'trailers' })
     const frames = new FrameReader(message => { this.watch.read(message) })
     stream.on('data', (chunk: Buffer) => { frames.push(chunk) })
     const status = (headers: Readonly<Record<string, unknown>>): void => { if (headers['grpc-status'] !== undefined && headers['grpc-status'] !== '0') problem = `${this.watch.path}: ${decodeURIComponent(String(headers['grpc-message']))}` }
     stream.on('response', status)
     stream.on('trailers', status)
-    stream.on('error', (error) => { problem = error.message })
+    stream.on('error', (error: Error) => { problem = error.message })
     stream.on('close', () => {
       session.destroy()
       if (stopping) return

@@ -4,11 +4,12 @@ import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
 import {
   SessionsService, type SessionsExportRequest, type SessionsExportResponse, type SessionsTopRequest, type SessionsTopResponse, type SessionsCountResponse, type SessionsDeleteResponse, type SessionsGetResponse, type SessionsVerifyResponse,
-  type SessionsCountRequest, type SessionsDeleteRequest, type SessionsGetRequest, type SessionsListRequest, type SessionChanges,
+  type SessionsCountRequest, type SessionsDeleteRequest, type SessionsGetRequest, type SessionsListRequest,
   type SessionsVerifyRequest, type SessionsWatchRequest
 } from '../generated/proto/lockstep/v1/sessions.js'
 import type { ServiceNeeds } from './needs.js'
 import { streaming, unary } from './handler.js'
+import { SessionFan } from './session-fan.js'
 import { filterOf, isEmptyFilter, sessionId, tupleOf } from './session-filter.js'
 import { exportSessions } from './session-export.js'
 import { listSessions } from './session-list.js'
@@ -19,11 +20,9 @@ import { smallRequests } from './request-size.js'
 import { Seats, TableTurns, Turnstile } from './turns.js'
 
 const small = smallRequests(SessionsService)
-/** As generated, except that List's messages arrive as wire bytes. */
-export const sessionsDefinition = {
-  ...small,
-  list: { ...small.list, responseSerialize: (bytes: Buffer): Buffer => bytes }
-}
+const asBytes = (bytes: Buffer): Buffer => bytes
+/** As generated, except that messages of List and Watch arrive as wire bytes. */
+export const sessionsDefinition = { ...small, list: { ...small.list, responseSerialize: asBytes }, watch: { ...small.watch, responseSerialize: asBytes } }
 
 /** A listing holds about 2 MiB for a reader that does not read, a watcher about 1 MiB. */
 export const LISTINGS_MAX = 64
@@ -33,6 +32,7 @@ export function sessionsImplementation (services: AgentServices, { onBug, mutati
   const store = (): ReturnType<AgentServices['dataplane']>['sessions'] => services.dataplane().sessions
   const listings = new Seats('listings', LISTINGS_MAX)
   const watchers = new Seats('watchers', WATCHERS_MAX)
+  const fan = new SessionFan(services)
   const steps = new TableTurns()
   // A get of an id that is not in its slot walks on this thread until it finds its session; a count and a check of the table walk on threads of the addon.
   const gets = new Turnstile('sessions to get', 1, 256)
@@ -43,7 +43,7 @@ export function sessionsImplementation (services: AgentServices, { onBug, mutati
     list: streaming<SessionsListRequest, Buffer>(onBug, async (request, context) => { await listings.hold(async () => await listSessions(services, request, context, steps)) }),
     export: streaming<SessionsExportRequest, SessionsExportResponse>(onBug, async (request, context) => { await listings.hold(async () => { await exportSessions(services, request, context, steps) }) }),
     top: unary<SessionsTopRequest, SessionsTopResponse>(onBug, async (request, context) => await tops.hold(async () => await topSessions(services, request, context, steps))),
-    watch: streaming<SessionsWatchRequest, SessionChanges>(onBug, async (request, context) => { await watchers.hold(async () => await watchSessions(services, request, context, { onLost, subscribers })) }),
+    watch: streaming<SessionsWatchRequest, Buffer>(onBug, async (request, context) => { await watchers.hold(async () => await watchSessions(services, fan, request, context, { onLost, subscribers })) }),
 
     get: unary<SessionsGetRequest, SessionsGetResponse>(onBug, async (request, { signal }) => {
       const { tuple } = request

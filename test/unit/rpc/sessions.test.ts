@@ -3,12 +3,13 @@ import t from 'tap'
 import { status } from '@grpc/grpc-js'
 import { LockstepError } from '../../../src/contract/errors.js'
 import { column as columnCodes } from '../../../src/generated/codes.js'
-import { SessionBatch, type SessionChanges, type SessionsListRequest } from '../../../src/generated/proto/lockstep/v1/sessions.js'
+import { SessionBatch, SessionChanges, type SessionsListRequest } from '../../../src/generated/proto/lockstep/v1/sessions.js'
 import { SessionFilter } from '../../../src/generated/proto/lockstep/v1/session.js'
 import { call, messages, type AgentConnection } from '../../../src/cli/client.js'
 import type { RemoteError } from '../../../src/cli/remote-error.js'
 import { SessionBatchEncoder } from '../../../src/rpc/session-batch.js'
 import { Subscribers } from '../../../src/rpc/subscribers.js'
+import { SessionFan } from '../../../src/rpc/session-fan.js'
 import { watchSessions } from '../../../src/rpc/session-watch.js'
 import { createFakeAgent } from './fake-agent.js'
 import { fakeId, fakeRecords, fakeRow, packColumns } from './fake-sessions.js'
@@ -297,7 +298,7 @@ t.test('a watcher whose filter hides everything still hears every so often', asy
   const abort = new AbortController()
   const sent: SessionChanges[] = []
   const publish = setInterval(() => agent.publish(fakeRecords([3])), 5)
-  const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' } }, { method: '', signal: abort.signal, caller: null, send: async (m) => { sent.push(m) } }, { onLost: () => {}, subscribers: new Subscribers() }, 100)
+  const watching = watchSessions(agent.services, new SessionFan(agent.services), { filter: { ...emptyFilter, protocol: 'tcp' } }, { method: '', signal: abort.signal, caller: null, send: async (m) => { sent.push(SessionChanges.decode(m)) } }, { onLost: () => {}, subscribers: new Subscribers() }, 100)
   t.ok(await until(() => sent.length >= 4))
   clearInterval(publish)
   abort.abort(new Error('over'))
