@@ -79,7 +79,7 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
     }
     case 'watchers': {
       const { bench } = await import('./watchers/main.js')
-      return { result: await bench({ seconds: options.seconds ?? (options.quick ? 12 : 600), browsers: 1000, watchers: 200, changesPerS: 5000, progress, signal }) }
+      return { result: await bench({ seconds: options.seconds ?? (options.quick ? 10 : 600), browsers: 1000, watchers: 200, changesPerS: 5000, progress, signal }) }
     }
     case 'api': {
       const { bench } = await import('./api/main.js')

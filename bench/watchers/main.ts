@@ -1,7 +1,7 @@
 /**
  * Many that look on at a pair under traffic: browsers at the gateway's stream, watchers at the agent's socket and through the gateway, while sessions come and go.
  *
- *   sync_lag_p50_ms, p99  from a change to the peer's acknowledgement, since the traffic began
+ *   sync_lag_p50_ms, p99  from a change to the peer's acknowledgement, interpolated in the histogram of the metrics page; sync_lag_alone_*: before the first client came
  *   changes_per_s         changes of sessions at the owner
  *   events_per_s          what all clients together are told: messages with an id, changes of sessions
  *   events_lost           told as lost; events_uncounted: missing without a word
@@ -16,6 +16,7 @@ import { call } from '../../src/cli/client.js'
 import { RgRole } from '../../src/generated/proto/lockstep/v1/cluster.js'
 import { figuresOf, type SuiteResult } from '../lib/samples.js'
 import { BenchError } from '../lib/programs.js'
+import { lagQuantile, readLag } from './lag.js'
 import type { ClientReport, ToClients } from './report.js'
 import { CHANGES_A_FLOW, openRig, REAL, until, VIP, type Rig } from './rig.js'
 
@@ -33,6 +34,8 @@ const OPERATE_MS = 200
 /** Of the measurement, before the first look at memory. */
 const WARM_SHARE = 0.1
 const QUIET_S = 30
+/** Of the pair before the first client. */
+const ALONE_S = 60
 
 class Clients {
   private readonly child: ChildProcess
@@ -92,8 +95,20 @@ export async function bench ({ seconds, browsers, watchers, changesPerS, progres
   const clients: Clients[] = []
   const reports = async (): Promise<ClientReport[]> => await Promise.all(clients.map(async (of) => await of.report()))
   const usages = (): ReadonlyArray<ReturnType<Rig['gateway']['usage']>> => [rig.agents.a, rig.gateway, rig.agents.b].map(program => program.usage())
+  const flowsPerS = Math.round(changesPerS / CHANGES_A_FLOW)
+  const lagFor = async (s: number): Promise<{ readonly p50: number, readonly p99: number }> => {
+    const from = await readLag(rig.owner)
+    await sleep(s * 1000, undefined, { signal })
+    const to = await readLag(rig.owner)
+    return { p50: lagQuantile(from, to, 0.5), p99: lagQuantile(from, to, 0.99) }
+  }
   try {
-    const [idle] = [usages()]
+    progress('the pair alone')
+    await rig.traffic(flowsPerS)
+    const alone = await lagFor(Math.min(ALONE_S, seconds / 3))
+    await rig.traffic(0)
+    await until('the table to be empty', QUIET_S, signal, async () => (await call(rig.owner.agent, rig.owner.agent.getInfo, {})).tableLive === 0n)
+    const idle = usages()
     progress(`${browsers} browsers and ${watchers} watchers`)
     const connecting = performance.now()
     clients.push(new Clients('sse-clients', [String(rig.http), String(browsers)]), new Clients('grpc-clients', [rig.socketPath, String(rig.grpc), String(watchers)]))
@@ -105,14 +120,14 @@ export async function bench ({ seconds, browsers, watchers, changesPerS, progres
     })
     const connectMs = performance.now() - connecting
     const [made0, told0] = [await changesMade(rig), await reports()]
-    await rig.traffic(Math.round(changesPerS / CHANGES_A_FLOW))
+    await rig.traffic(flowsPerS)
     const operator = operating(rig)
     progress(`${changesPerS} changes of sessions a second for ${seconds} s`)
     await sleep(Math.max(3000, seconds * 1000 * WARM_SHARE), undefined, { signal }) // flows come and go by then
     const [from, used, toldFrom, madeFrom] = [performance.now(), usages(), await reports(), await changesMade(rig)]
-    await sleep(seconds * 1000, undefined, { signal })
+    const lag = await lagFor(seconds)
     const [to, usedTo, toldTo, madeTo] = [performance.now(), usages(), await reports(), await changesMade(rig)]
-    const { sync, groups } = await call(rig.owner.cluster, rig.owner.cluster.getStatus, {})
+    const { groups } = await call(rig.owner.cluster, rig.owner.cluster.getStatus, {})
     const info = await call(rig.owner.agent, rig.owner.agent.getInfo, {})
     const operated = await operator.stop()
     await rig.traffic(0)
@@ -132,7 +147,7 @@ export async function bench ({ seconds, browsers, watchers, changesPerS, progres
     return {
       suite: 'watchers',
       figures: figuresOf({
-        sse_clients: browsers, grpc_watchers: watchers, changes_per_s: Math.round((madeTo - madeFrom) / between), sync_lag_p50_ms: sync?.lag?.p50Ms ?? null, sync_lag_p99_ms: sync?.lag?.p99Ms ?? null,
+        sse_clients: browsers, grpc_watchers: watchers, changes_per_s: Math.round((madeTo - madeFrom) / between), sync_lag_p50_ms: lag.p50, sync_lag_p99_ms: lag.p99, sync_lag_alone_p50_ms: alone.p50, sync_lag_alone_p99_ms: alone.p99,
         events_per_s: Math.round((sum(toldTo, r => r.told) - sum(toldFrom, r => r.told)) / between), sse_per_s: Math.round(((toldTo[0]?.told ?? NaN) - (toldFrom[0]?.told ?? NaN)) / between),
         events_lost: sum(told, r => r.lost), events_uncounted: sum(told, r => r.gaps) + missing.reduce((all, n) => all + Math.abs(n), 0), resyncs: sum(told, r => r.resyncs), broken: sum(told, r => r.broken),
         rpc_loop_delay_p99_ms: info.rpcLoopDelayP99Ms, connect_ms: Math.round(connectMs),

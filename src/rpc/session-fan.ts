@@ -11,7 +11,7 @@ import { changeMessage } from './session-message.js'
 
 const RECORD_BYTES = layout.ls_wire_record.size
 /** In one message. */
-const CHANGES_MAX = 512
+export const CHANGES_MAX = 512
 /** Between two messages, unless one is full: a thousand small ones a second for each watcher would cost more than what is in them. */
 const GATHER_MS = 20
 /** Decoded parts that are kept: about 1 MiB each. */

@@ -7,7 +7,7 @@ import type { AgentServices } from '../contract/services.js'
 import { SessionChanges, type SessionsWatchRequest } from '../generated/proto/lockstep/v1/sessions.js'
 import type { ServiceNeeds } from './needs.js'
 import { yieldTurn, type StreamContext } from './handler.js'
-import type { Part, SessionFan } from './session-fan.js'
+import { CHANGES_MAX, type Part, type SessionFan } from './session-fan.js'
 import { filterOf } from './session-filter.js'
 import { matcherOf } from './session-match.js'
 
@@ -60,11 +60,11 @@ export async function watchSessions ({ names }: Pick<AgentServices, 'names'>, fa
         wake = null
         continue
       }
-      const part = pending.shift()
-      const changes = part === undefined ? nothing : fan.write(part, wanted)
-      if (changes.length > 0 || lost > 0) await tell(changes)
+      const { parts, count } = take(pending)
+      const changes = parts.map(part => fan.write(part, wanted)).filter(({ length }) => length > 0)
+      if (changes.length > 0 || lost > 0) await tell(changes.length === 1 ? changes[0] ?? nothing : Buffer.concat(changes))
       await yieldTurn(signal)
-      waiting -= part?.count ?? 0
+      waiting -= count
     }
   } finally {
     leave()
@@ -74,3 +74,14 @@ export async function watchSessions ({ names }: Pick<AgentServices, 'names'>, fa
 }
 
 const nothing = Buffer.alloc(0)
+
+/** The first ones, as many as one message may tell: who is behind catches up in large steps. */
+function take (pending: Part[]): { readonly parts: readonly Part[], readonly count: number } {
+  let [n, count] = [0, 0]
+  for (const part of pending) {
+    if (n > 0 && count + part.count > CHANGES_MAX) break
+    count += part.count
+    n++
+  }
+  return { parts: pending.splice(0, n), count }
+}
