@@ -31,8 +31,9 @@ export interface WatchersBenchOptions {
 
 /** An operator's change, whose objects and events everybody is told. */
 const OPERATE_MS = 200
-/** Of the measurement, before the first look at memory. */
-const WARM_SHARE = 0.1
+/** After a change of the configuration, which the peer follows: flows come and go by then. Longer ones warm up longer, before the first look at memory. */
+const SETTLE_MS = 3000
+const WARM_MS_MAX = 30_000
 const QUIET_S = 30
 /** Of the pair before the first client. */
 const ALONE_S = 60
@@ -105,6 +106,7 @@ export async function bench ({ seconds, browsers, watchers, changesPerS, progres
   try {
     progress('the pair alone')
     await rig.traffic(flowsPerS)
+    await sleep(SETTLE_MS, undefined, { signal })
     const alone = await lagFor(Math.min(ALONE_S, seconds / 3))
     await rig.traffic(0)
     await until('the table to be empty', QUIET_S, signal, async () => (await call(rig.owner.agent, rig.owner.agent.getInfo, {})).tableLive === 0n)
@@ -123,7 +125,7 @@ export async function bench ({ seconds, browsers, watchers, changesPerS, progres
     await rig.traffic(flowsPerS)
     const operator = operating(rig)
     progress(`${changesPerS} changes of sessions a second for ${seconds} s`)
-    await sleep(Math.max(3000, seconds * 1000 * WARM_SHARE), undefined, { signal }) // flows come and go by then
+    await sleep(Math.max(SETTLE_MS, Math.min(WARM_MS_MAX, seconds * 100)), undefined, { signal })
     const [from, used, toldFrom, madeFrom] = [performance.now(), usages(), await reports(), await changesMade(rig)]
     const lag = await lagFor(seconds)
     const [to, usedTo, toldTo, madeTo] = [performance.now(), usages(), await reports(), await changesMade(rig)]
