@@ -152,7 +152,7 @@ export async function openRig (signal: AbortSignal): Promise<Rig> {
     const gateway = started('gateway', ['gateway', '--socket', socketOf('a'), '--http', `127.0.0.1:${http}`, '--grpc', `127.0.0.1:${grpc}`])
     await until('the gateway', START_MS / 1000, signal, async () => {
       gateway.check()
-      return await fetch(`http://127.0.0.1:${http}/healthz`, { signal }).then(answer => answer.ok, () => false)
+      return await fetch(`http://127.0.0.1:${http}/healthz`).then(answer => answer.ok, () => false)
     })
     const traffic = async (flowsPerS: number): Promise<void> => {
       await call(owner.config, owner.config.apply, { text: text(flowsPerS), author: 'bench', comment: '', requestId: '', dryRun: false, expectedGeneration: undefined, confirmWithinMs: undefined }) // the peer follows
