@@ -77,6 +77,10 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
       const kills = options.kills ?? (options.quick ? 1 : 100)
       return { result: await bench({ backend: options.backend ?? 'ebpf', moves: options.moves ?? (options.quick ? 2 : 100), kills, timings: options.quick ? ['slow'] : ['slow', 'fast'], warmMs: options.quick ? 2000 : 5000, flowKills: options.quick || kills < 5 ? 0 : Math.ceil(kills / 20), calibrate: !options.quick, peer: !options.quick, progress, signal }) }
     }
+    case 'watchers': {
+      const { bench } = await import('./watchers/main.js')
+      return { result: await bench({ seconds: options.seconds ?? (options.quick ? 10 : 600), browsers: 1000, watchers: 200, changesPerS: 5000, progress, signal }) }
+    }
     case 'api': {
       const { bench } = await import('./api/main.js')
       const figures = await bench({ rows: options.sessions ?? 1_000_000, runs: options.repeats ?? (options.quick ? 3 : 5), signal })

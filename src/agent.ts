@@ -229,6 +229,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const allReasons = (): readonly string[] => [...[...reasons].map(([what, text]) => `${what}: ${text}`), ...degraded()]
   let state: AgentInfo['state'] = 'starting'
   const startedAt = Date.now()
+  const busy = loopUse(performance)
   /** What is asked for from outside: counted when it is refused or fails, and traced. */
   const applying = async (options: ApplyOptions, apply: () => Promise<Applied>): Promise<Applied> =>
     await applies.watch(async () => await tracer.run('config.apply', { author: options.author, source: options.source, confirmed: options.confirmWithinMs === null }, async (span) => {
@@ -240,7 +241,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const calls: MainCalls = workCalls(work, {
     info: () => {
       const t = table.info()
-      const threads: ThreadStatus[] = [{ name: 'main', loopDelayP99Ms: loop.p99Ms(), heapBytes: heapBytes(), busy: performance.eventLoopUtilization().utilization }, ...rpc?.gauges() ?? [], sync.gauges(), ...balancing.gauges()]
+      const threads: ThreadStatus[] = [{ name: 'main', loopDelayP99Ms: loop.p99Ms(), heapBytes: heapBytes(), busy: busy() }, ...rpc?.gauges() ?? [], sync.gauges(), ...balancing.gauges()]
       const why = allReasons()
       return {
         version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
@@ -419,7 +420,6 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       ...redial === null ? [] : [{ process: 'sync', object: '', since: startedAt, until: redial.until, cause: redial.reason === '' ? 'the peer is dialled' : redial.reason, attempts: 1 }]
     ]
   }
-  const busy = loopUse(performance)
   for (const one of [
     ...workTables(work, pending, 'main thread'), memoryTable('memory', 'main thread', true),
     threadTable(() => [{ name: 'main', state: 'running', since: startedAt, busy: busy(), restarts: 0, underWay: 0, most: null, detail: `loop delay p99 ${loop.p99Ms().toFixed(1)} ms` }, ...rpc === null ? [] : [rpc.status()], sync.status(), ...balancing.threads(), pool.status()]),

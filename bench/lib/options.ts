@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { BenchError } from './programs.js'
 
-const suites = ['table', 'pipeline', 'reconcile', 'proof', 'sync', 'api', 'switch', 'failover', 'lb', 'vpp'] as const
+const suites = ['table', 'pipeline', 'reconcile', 'proof', 'sync', 'api', 'switch', 'failover', 'lb', 'vpp', 'watchers'] as const
 type SuiteName = typeof suites[number]
 
 export interface BenchOptions {
@@ -15,7 +15,7 @@ export interface BenchOptions {
   /** Fraction of the sessions that the peer no longer has. */
   readonly stale: number
   readonly repeats: number | null
-  /** sync: of the steady part. */
+  /** sync, watchers: of the steady part. */
   readonly seconds: number | null
   readonly backend: 'userspace' | 'ebpf' | null
   /** failover: planned moves, and deaths of the owner at each timing. */
@@ -41,13 +41,14 @@ Suites:
   failover     planned moves and deaths of the owner of a pair, under new flows and downloads, in the lab (root)
   vpp          requests and statistics of a VPP that LOCKSTEP_VPP names, its own client for statistics beside it (root)
   lb           Maglev rings, 10 000 health checks beside HAProxy's, how fast a real falls, 1000 VIPs put right
+  watchers     1000 browsers and 200 watchers beside a pair under traffic: its lag, what they lose, CPU and memory
 
 Options:
   --sessions N     sessions in the table (default 1000000, of table and pipeline 1048576; up to 16777216)
   --stale F        reconcile: fraction that is stale, 0.01 or 1% (default 0.01)
   --backend B      reconcile: the dataplane, userspace; failover: ebpf (default) or userspace
   --repeats N      repeats; medians are reported
-  --seconds N      sync: how long changes come at a steady rate (default 10; 600 shows whether memory grows)
+  --seconds N      sync: how long changes come at a steady rate (default 10; 600 shows whether memory grows); watchers: the same (default 600)
   --moves N        failover: planned moves (default 100)
   --kills N        failover: deaths of the owner at each of two timings (default 100: an hour)
   --quick          fewer repeats
@@ -73,7 +74,7 @@ export function parseOptions (argv: readonly string[]): BenchOptions | null {
     if (values[name] !== undefined) throw new BenchError(`--${name} is of the suite reconcile; ${known} has none`)
   }
   if (known === 'switch' && values.sessions !== undefined) throw new BenchError('--sessions: switch measures the sessions of its own traffic')
-  if (known !== 'sync' && values.seconds !== undefined) throw new BenchError(`--seconds is of the suite sync; ${known} has none`)
+  if (known !== 'sync' && known !== 'watchers' && values.seconds !== undefined) throw new BenchError(`--seconds is of the suites sync and watchers; ${known} has none`)
   for (const name of known === 'failover' ? [] : ['moves', 'kills'] as const) {
     if (values[name] !== undefined) throw new BenchError(`--${name} is of the suite failover; ${known} has none`)
   }

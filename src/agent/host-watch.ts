@@ -30,8 +30,10 @@ export function watchHost ({ signature, refresh, work, onUnreadable, onLook }: H
     } catch (error) {
       onUnreadable(error)
       pause = WAIT_LOOKS_MAX
+      work.wait('links', '', pause * LOOK_MS, error)
       return
     }
+    work.settled('links', '')
     if (now === known) return
     busy = true
     void refresh('a change of links or addresses').then((done) => {

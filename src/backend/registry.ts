@@ -101,7 +101,7 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
   }
   return {
     table,
-    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, new KeeperWatch(folder, netnsPath(o.agent.netns), keeper), o.stateDirectory)], vpp(table)]),
+    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, new KeeperWatch(folder, netnsPath(o.agent.netns), keeper, o.work), o.stateDirectory)], vpp(table)]),
     inherited: existed,
     forwarding: existed || daemons.has(o.backend),
     folder,

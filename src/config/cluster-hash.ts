@@ -1,6 +1,7 @@
 /**
  * What both nodes of a pair must have equal, as 32 bytes that they show each other: the configuration without what is of one node (`agent`, ports,
- * own addresses), and the ids of the names in it. Sessions are exchanged between equal ones only (docs/design/0010-replication.md).
+ * own addresses), and the ids of the names in it. Sessions are exchanged between equal ones only (docs/design/0010-replication.md). Weights and drains that
+ * were said since are not in it: no session refers to them, and a program that changes them often would stop the stream each time until the peer has them.
  */
 import { createHash } from 'node:crypto'
 import type { Desired, Interface } from '../contract/desired.js'
@@ -16,7 +17,7 @@ export function clusterHash (desired: Desired): Uint8Array {
   const { agent: _a, ports: _p, interfaces, ids, ...shared } = desired
   const names = namesOf(desired)
   const used = Object.fromEntries(idKinds.map(kind => [kind, Object.fromEntries([...names[kind]].sort().map(name => [name, ids[kind][name] ?? null]))]))
-  return createHash('sha256').update(canonical({ ...shared, interfaces: interfaces.map(sharedInterface), ids: used })).digest()
+  return createHash('sha256').update(canonical({ ...shared, adjustments: [], interfaces: interfaces.map(sharedInterface), ids: used })).digest()
 }
 
 /** JSON with sorted keys: the order of a file says nothing. */

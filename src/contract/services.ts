@@ -206,7 +206,7 @@ export interface ApplyTally {
 
 export interface EventTally { readonly area: EventArea, readonly name: string, readonly level: EventLevel, readonly count: number }
 
-/** Of the JavaScript threads of the agent; health threads are one. `busy`: 0 to 1 of the time, since it started; `null`: not known. */
+/** Of the JavaScript threads of the agent; health threads are one. `busy`: 0 to 1 of the latest seconds; `null`: not known. */
 export interface ThreadStatus { readonly name: 'main' | 'rpc' | 'sync' | 'health', readonly loopDelayP99Ms: number, readonly heapBytes: number, readonly busy: number | null }
 
 export interface AgentServices {

@@ -69,6 +69,9 @@ export class FollowedAgent {
     await Promise.all([...this.stores.values()].map(async (store) => { await store.waitSynced({ signal }).catch(() => undefined) }))
   }
 
+  /** All that it has is known, and followed. */
+  reached (): boolean { return [...this.stores.values()].every(store => store.status().state === 'live') }
+
   /** Sorted by key. */
   plain (kind: Kind): Record<string, unknown> {
     return Object.fromEntries([...this.stores.get(kind)?.current() ?? []].sort(([a], [b]) => a < b ? -1 : 1).map(([key, value]) => [key, plainObject(kind, value)]))
@@ -85,8 +88,6 @@ export class FollowedAgent {
     this.journal.close()
     this.objects.close()
   }
-
-  private reached (): boolean { return [...this.stores.values()].every(store => store.status().state === 'live') }
 
   private follow (kind: Kind): Store<ObjectOf<Kind>> {
     const store = mirror<ObjectOf<Kind>>(this.objects.open(kind), { backoff: { leastMs: 100, mostMs: 1000, healthyMs: 2000 } })

@@ -14,6 +14,8 @@ const KEPT_MAX = 2000
 const LOOK_MS = 250
 const IDLE_MS = 60_000
 const WAIT_MS = 3000
+/** One text for all that come at once, as after a restart of the gateway, while nothing changes. */
+const SAME_MS = 1000
 
 /** Of server-sent events, as sent. */
 export type Message = Numbered<string>
@@ -38,6 +40,7 @@ export function liveOf (targets: AgentTargets, o: { readonly nowMs?: () => numbe
   const log = new EventLog<string>(() => '', KEPT_MAX)
   let agents: ReadonlyMap<string, FollowedAgent> | null = null
   let lookedAt = nowMs()
+  let said: { readonly seq: number, readonly json: string, readonly atMs: number } | null = null
 
   const tell = (agent: string, { type, ...rest }: Told): void => {
     log.tell(`id: ${eventId(epoch, log.told + 1)}\nevent: ${type}\ndata: ${toJson({ agent, ...rest })}\n\n`)
@@ -46,7 +49,7 @@ export function liveOf (targets: AgentTargets, o: { readonly nowMs?: () => numbe
     clearInterval(look)
     const of = agents
     if (of === null) return
-    agents = null
+    agents = said = null
     log.forget()
     await Promise.all([...of.values()].map(async (agent) => { await agent.close() }))
   }
@@ -68,8 +71,11 @@ export function liveOf (targets: AgentTargets, o: { readonly nowMs?: () => numbe
     epoch,
     state: async () => {
       const of = await followed()
-      const seq = log.told
-      return { seq, json: toJson({ epoch, seq, at: Date.now(), kinds: kindNames, agents: byName(of, agent => agent.state()) }) }
+      const [seq, atMs] = [log.told, nowMs()]
+      if (said?.seq === seq && atMs - said.atMs < SAME_MS) return said
+      const now = { seq, atMs, json: toJson({ epoch, seq, at: Date.now(), kinds: kindNames, agents: byName(of, agent => agent.state()) }) }
+      said = [...of.values()].every(agent => agent.reached()) ? now : null
+      return now
     },
     objects: async kind => toJson(byName(await followed(), agent => agent.plain(kind))),
     reaches: seq => log.reaches(seq),

@@ -6,6 +6,7 @@ import type { Live } from './live.js'
 const HEARTBEAT_MS = 15_000
 /** What waits for a reader that does not read; beyond it the reader is let go, and comes back. */
 const BEHIND_MAX = 4 << 20
+/** A reader that lost us comes back after this or up to twice as long: not all of them at once. */
 const RETRY_MS = 1000
 
 /** Goes on until the reader goes. */
@@ -19,7 +20,7 @@ export async function serveStream (live: Live, request: IncomingMessage, respons
     if (response.writableLength > BEHIND_MAX) response.destroy()
     else if (!response.destroyed) response.write(text)
   }
-  write(`retry: ${RETRY_MS}\n\n`)
+  write(`retry: ${Math.round(RETRY_MS * (1 + Math.random()))}\n\n`)
   const last = eventSeq(String(request.headers['last-event-id'] ?? ''), live.epoch)
   const seq = last !== null && live.reaches(last) ? last : await snapshot(live, write)
   if (response.destroyed) return

@@ -1,6 +1,5 @@
 /** How a thread does, in memory that others read without asking it: the thread writes there every WRITE_MS, also one that serves nobody. */
 import { getHeapStatistics } from 'node:v8'
-import type { Worker } from 'node:worker_threads'
 import { watchLoopDelay } from './loop-delay.js'
 
 /** `loopDelayP99Ms`: since it started. */
@@ -30,5 +29,3 @@ export function readGauges (memory: SharedArrayBuffer): ThreadGauges {
 
 /** JavaScript objects of the thread that calls it. */
 export const heapBytes = (): number => getHeapStatistics().used_heap_size
-/** Share of the time that its event loop had work, 0 to 1, since it started. */
-export const busyOf = ({ performance: p }: Pick<Worker, 'performance'>): number => p.eventLoopUtilization().utilization

@@ -9,6 +9,7 @@ import {
 } from '../generated/proto/lockstep/v1/sessions.js'
 import type { ServiceNeeds } from './needs.js'
 import { streaming, unary } from './handler.js'
+import { SessionFan } from './session-fan.js'
 import { filterOf, isEmptyFilter, sessionId, tupleOf } from './session-filter.js'
 import { exportSessions } from './session-export.js'
 import { installed, newSessions } from './session-install.js'
@@ -30,6 +31,7 @@ export const WATCHERS_MAX = 256
 
 export function sessionsImplementation (services: AgentServices, { onBug, mutations, onLost, subscribers }: ServiceNeeds): UntypedServiceImplementation {
   const store = (): ReturnType<AgentServices['dataplane']>['sessions'] => services.dataplane().sessions
+  const fan = new SessionFan(services.feed)
   const listings = new Seats('listings', LISTINGS_MAX)
   const watchers = new Seats('watchers', WATCHERS_MAX)
   const steps = new TableTurns()
@@ -42,7 +44,7 @@ export function sessionsImplementation (services: AgentServices, { onBug, mutati
     list: streaming<SessionsListRequest, Buffer>(onBug, async (request, context) => { await listings.hold(async () => await listSessions(services, request, context, steps)) }),
     export: streaming<SessionsExportRequest, SessionsExportResponse>(onBug, async (request, context) => { await listings.hold(async () => { await exportSessions(services, request, context, steps) }) }),
     top: unary<SessionsTopRequest, SessionsTopResponse>(onBug, async (request, context) => await tops.hold(async () => await topSessions(services, request, context, steps))),
-    watch: streaming<SessionsWatchRequest, Buffer>(onBug, async (request, context) => { await watchers.hold(async () => { await watchSessions(services, request, context, { onLost, subscribers, turns: steps, listings }) }) }),
+    watch: streaming<SessionsWatchRequest, Buffer>(onBug, async (request, context) => { await watchers.hold(async () => { await watchSessions(services, request, context, { fan, onLost, subscribers, turns: steps, listings }) }) }),
 
     get: unary<SessionsGetRequest, SessionsGetResponse>(onBug, async (request, { signal }) => {
       const { tuple } = request

@@ -27,7 +27,7 @@ export function addControl (registry: Registry, read: () => ControlReading, name
   counter('trace_spans', 'Spans of control operations by what became of them: exported, dropped for want of room, failed at the collector', ['result'], ({ info }) => info.traces === null ? [] : Object.entries(info.traces).map(([result, n]) => [{ result }, n]))
 
   gauge('event_loop_delay_p99_seconds', 'Delay of an event loop of the agent, 99th percentile since its start, by thread', ['thread'], ({ info }) => info.threads.map(t => [{ thread: t.name }, t.loopDelayP99Ms / 1000]))
-  gauge('thread_busy_ratio', 'Share of the time since its start that a thread of the agent had work', ['thread'], ({ info }) => info.threads.flatMap((t): Series[] => t.busy === null ? [] : [[{ thread: t.name }, t.busy]]))
+  gauge('thread_busy_ratio', 'Share of the latest seconds that a thread of the agent had work', ['thread'], ({ info }) => info.threads.flatMap((t): Series[] => t.busy === null ? [] : [[{ thread: t.name }, t.busy]]))
   gauge('thread_heap_bytes', 'JavaScript objects of a thread of the agent', ['thread'], ({ info }) => info.threads.map(t => [{ thread: t.name }, t.heapBytes]))
 
   gauge('phase_sessions', 'Live sessions by phase', ['phase'], ({ sessions }) => sessions === null ? [] : phase.map(({ name }, i) => [{ phase: name }, sessions.phases[i] ?? 0]))

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
 import { nothingKnown, type CheckTarget, type HealthInput, type HealthTransition, type KnownHealth, type TargetStatus } from '../contract/health.js'
 import type { ThreadStatus } from '../contract/services.js'
-import { busyOf, gaugeMemory, readGauges } from '../lib/thread-gauges.js'
+import { gaugeMemory, readGauges } from '../lib/thread-gauges.js'
 import { loopUse } from '../lib/loop-use.js'
 import type { WorkBook } from '../lib/work.js'
 import type { ThreadRow } from '../telemetry/debug/process-tables.js'
@@ -112,7 +112,7 @@ class Thread {
     const runs = this.worker !== null
     return { name: `health ${this.name}`, state: runs ? 'running' : 'starting again', since: runs ? this.since : null, busy: runs ? this.busy() : null, restarts: this.restarts, underWay: this.reports.length, most: null, detail: `${this.targets.length} targets` }
   }
-  measured (): ThreadStatus[] { return this.worker === null ? [] : [{ name: 'health', ...readGauges(this.gauges), busy: busyOf(this.worker) }] }
+  measured (): ThreadStatus[] { return this.worker === null ? [] : [{ name: 'health', ...readGauges(this.gauges), busy: this.busy() }] }
 
   async close (): Promise<void> {
     this.closing = true

@@ -8,7 +8,7 @@ import type { DebugShape } from '../contract/debug.js'
 import { LockstepError } from '../contract/errors.js'
 import type { ThreadStatus } from '../contract/services.js'
 import { loopUse } from '../lib/loop-use.js'
-import { busyOf, gaugeMemory, readGauges } from '../lib/thread-gauges.js'
+import { gaugeMemory, readGauges } from '../lib/thread-gauges.js'
 import type { WorkBook } from '../lib/work.js'
 import type { ThreadRow } from '../telemetry/debug/process-tables.js'
 import { answerCalls, CALLS_MAX, type Answering } from './bridge.js'
@@ -122,7 +122,7 @@ export async function startRpcThread (o: RpcThreadOptions): Promise<RpcThread> {
     status: () => ({
       name: 'rpc', state: live === null ? 'starting again' : 'running', since: live === null ? null : Date.now() - (performance.now() - live.since), busy: live?.busy() ?? null, restarts, underWay: live?.bridge.underWay() ?? 0, most: CALLS_MAX, detail: 'calls to the main thread'
     }),
-    gauges: () => live === null ? [] : [{ name: 'rpc', ...readGauges(live.gauges), busy: busyOf(live.worker) }],
+    gauges: () => live === null ? [] : [{ name: 'rpc', ...readGauges(live.gauges), busy: live.busy() }],
     close: async (graceMs) => {
       closing = true
       if (timer !== null) clearTimeout(timer)

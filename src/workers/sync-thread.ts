@@ -4,7 +4,7 @@ import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
 import type { ThreadStatus } from '../contract/services.js'
 import type { SessionChange } from '../contract/session.js'
-import { busyOf, gaugeMemory, readGauges } from '../lib/thread-gauges.js'
+import { gaugeMemory, readGauges } from '../lib/thread-gauges.js'
 import { changesOf } from '../native/records.js'
 import type { Timeouts } from '../native/session-store.js'
 import { loopUse } from '../lib/loop-use.js'
@@ -126,7 +126,7 @@ export function startSyncThread ({ tableId, natHistory = natHistoryMemory(0, 0),
     status: () => ({
       name: 'sync', state: gone ? 'gone' : 'running', since, busy: gone ? null : busy(), restarts: 0, underWay: Atomics.load(waiting, 0), most: UNDER_WAY_MAX, detail: `messages to the main thread; to listeners: ${ears.map(ear => Atomics.load(ear, 0)).join(', ')}`
     }),
-    gauges: () => ({ name: 'sync', ...readGauges(gauges), busy: closing ? null : busyOf(worker) }),
+    gauges: () => ({ name: 'sync', ...readGauges(gauges), busy: closing ? null : busy() }),
     close: async () => {
       closing = true
       worker.postMessage({ kind: 'stop' } satisfies ToSync) // to a worker that is gone: nothing happens

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { PassiveWatch } from '../health/passive.js'
 import { writeGauges } from '../lib/thread-gauges.js'
+import { nice } from '../lib/thread-priority.js'
 import { loadCore } from '../native/load.js'
 import { recordBytes } from '../native/records.js'
 import { NatHistoryWriter } from '../telemetry/nat-history.js'
@@ -28,9 +29,13 @@ const PAIR_MS = 10
 /** Records that are worth sending at once. */
 const GATHERED = 256
 
+/** Before the threads that serve people, if we may: what waits here is a session that a failover would lose. */
+const NICE = -5
+
 const port = parentPort
 if (port === null) throw new Error('sync.ts runs as a worker thread')
 const { tableId, gauges, underWay, natHistory } = workerData as SyncWorkerData
+nice(NICE)
 const unwatch = writeGauges(gauges)
 const table = new (loadCore().Table)({ attach: tableId })
 const buffer = new Uint8Array(BATCH * recordBytes)

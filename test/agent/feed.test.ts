@@ -7,6 +7,7 @@ import { concat, RECORD, tuples, wireRecord } from '../conformance/wire.js'
 import type { AgentServices } from '../../src/contract/services.js'
 import { SessionChanges, SnapshotMark } from '../../src/generated/proto/lockstep/v1/sessions.js'
 import { createSessionStore } from '../../src/native/session-store.js'
+import { SessionFan } from '../../src/rpc/session-fan.js'
 import { watchSessions } from '../../src/rpc/session-watch.js'
 import { Subscribers } from '../../src/rpc/subscribers.js'
 import { Seats, TableTurns } from '../../src/rpc/turns.js'
@@ -91,7 +92,7 @@ t.test('a snapshot of sessions and the changes behind it are the table, whatever
       if (kinds[row] === DELETE) { kept.delete(id); told++ } else kept.set(id, slots.readUInt32LE(4 * row))
     }
     if (++pauses % 2 === 0) await new Promise(resolve => setTimeout(resolve, 2)) // so that sessions end in the midst of it
-  } }, { onLost: () => {}, subscribers: new Subscribers(), turns: new TableTurns(), listings: new Seats('listings', 1) })
+  } }, { fan: new SessionFan(feed), onLost: () => {}, subscribers: new Subscribers(), turns: new TableTurns(), listings: new Seats('listings', 1) })
   let ended = 0
   while (snapshots === 0) await new Promise(resolve => setTimeout(resolve, 1))
   for (let round = 0; round < 40; round++) {

@@ -1,4 +1,5 @@
 /** There is a keeper as long as programs forward, and it is of this version: one that dies is started again, one from before an upgrade is replaced. */
+import type { WorkBook } from '../../lib/work.js'
 import { Keeper } from './keeper.js'
 
 const FIRST_MS = 100
@@ -11,8 +12,8 @@ export class KeeperWatch {
   private timer: NodeJS.Timeout | null = null
   private pause = FIRST_MS
 
-  /** `keeper`: the one that runs already. */
-  constructor (private readonly folder: string, private readonly netns: string, private keeper: Keeper | null) {}
+  /** `keeper`: the one that runs already; `work`: told of waits before another try; `launch`: what starts one. */
+  constructor (private readonly folder: string, private readonly netns: string, private keeper: Keeper | null, private readonly work?: Pick<WorkBook, 'wait' | 'settled'>, private readonly launch: typeof Keeper.start = async (at, of) => await Keeper.start(at, of)) {}
 
   /** The agent has the role of the freer by now, so that a change of keepers is no change of the freer. Never fails: forwarding does not depend on it. */
   async start (): Promise<void> {
@@ -22,8 +23,8 @@ export class KeeperWatch {
         await this.keeper.quit()
         this.keeper = null
       }
-      const keeper = this.keeper ??= await Keeper.start(this.folder, this.netns)
-      this.trouble = ''
+      const keeper = this.keeper ??= await this.launch(this.folder, this.netns)
+      this.settled()
       const begun = Date.now()
       keeper.onGone(() => {
         this.keeper = null
@@ -38,6 +39,7 @@ export class KeeperWatch {
   private again (why: string): void {
     if (!this.wanted) return
     this.trouble = `keeper: ${why}; without it nothing ends sessions while the agent is away`
+    this.work?.wait('keeper', '', this.pause, why)
     this.timer = setTimeout(() => { void this.start() }, this.pause).unref()
     this.pause = Math.min(2 * this.pause, LONGEST_MS)
   }
@@ -53,6 +55,11 @@ export class KeeperWatch {
   stop (): void {
     this.wanted = false
     if (this.timer !== null) clearTimeout(this.timer)
+    this.settled()
+  }
+
+  private settled (): void {
     this.trouble = ''
+    this.work?.settled('keeper', '')
   }
 }

@@ -24,7 +24,7 @@ export interface ThreadRow {
   readonly state: 'running' | 'starting again' | 'idle' | 'gone'
   /** Unix ms. */
   readonly since: number | null
-  /** Part of the last second or so that its event loop had work, 0 to 1. */
+  /** Part of the latest seconds that its event loop had work, 0 to 1. */
   readonly busy: number | null
   readonly restarts: number
   /** Messages or calls between it and the main thread that are under way, and how many may be. */

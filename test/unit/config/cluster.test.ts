@@ -242,7 +242,7 @@ t.test('in a pair sources hide behind the floating address alone (R18)', async t
   t.match(bindInterfaces(none, factsFor(none)).find(b => b.wanted.name === 'wan'), { nat4: null, nat6: null })
 })
 
-t.test('both nodes of a file have one hash; whatever they share changes it', async t => {
+t.test('both nodes of a file have one hash; whatever they share in it changes it', async t => {
   const hex = (d: Desired): string => Buffer.from(clusterHash(d)).toString('hex')
   const example = readFileSync(join(root, 'examples/edge-pair.yaml'), 'utf8')
   for (const text of [pair, example]) {
@@ -265,6 +265,7 @@ t.test('both nodes of a file have one hash; whatever they share changes it', asy
   const d = of('a')
   t.not(hex({ ...d, ids: { ...d.ids, zone: { ...d.ids.zone, lan: 99 } } }), hex(d), 'another id')
   t.equal(hex({ ...d, ids: { ...d.ids, zone: { ...d.ids.zone, gone: 99 } } }), hex(d), 'but not of a name that is gone')
+  t.equal(hex({ ...d, adjustments: [{ vip: 'web', real: 'one', weight: 50, drained: true }] }), hex(d), 'nor what is changed while it runs: sessions cross while the peer follows')
   t.equal(hex(JSON.parse(JSON.stringify({ ...d, ids: Object.fromEntries(Object.entries(d.ids).reverse()), timeouts: Object.fromEntries(Object.entries(d.timeouts).reverse()) })) as Desired), hex(d), 'order of keys')
 })
 

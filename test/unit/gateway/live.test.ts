@@ -155,3 +155,23 @@ t.test('nobody looks: nothing is followed, and who comes back then is told every
   for (let i = 0; i < 100 && await vips() !== '{"local":{}}'; i++) await new Promise((resolve) => { setTimeout(resolve, 50) })
   t.equal(await vips(), '{"local":{}}')
 })
+
+t.test('all that come at once are told one text, until something changes or a moment has passed', async (t) => {
+  const { agent: { loadBalancer: lb }, socketPath } = await withServer(t)
+  let now = 0
+  const live = liveOf(new Map([['local', { address: `unix:${socketPath}` }]]), { nowMs: () => now })
+  t.teardown(async () => { await live.close() })
+  const first = await live.state()
+  t.equal(await live.state(), first)
+  lb.vipList = lb.vipList.slice(0, 1)
+  lb.events.tell({ at: Date.now(), name: 'vip-state', level: 'warn', fields: {} })
+  let second = await live.state()
+  for (let i = 0; i < 500 && second.seq === first.seq; i++) {
+    await new Promise((resolve) => { setTimeout(resolve, 10) })
+    second = await live.state()
+  }
+  t.ok(second.seq > first.seq, 'another one once something changed')
+  const third = await live.state()
+  now += 2000
+  t.not(await live.state(), third, 'or some time later')
+})

@@ -9,6 +9,7 @@ import { call, messages, type AgentConnection } from '../../../src/cli/client.js
 import type { RemoteError } from '../../../src/cli/remote-error.js'
 import { SessionBatchEncoder } from '../../../src/rpc/session-batch.js'
 import { Subscribers } from '../../../src/rpc/subscribers.js'
+import { SessionFan } from '../../../src/rpc/session-fan.js'
 import { watchSessions } from '../../../src/rpc/session-watch.js'
 import { Seats, TableTurns } from '../../../src/rpc/turns.js'
 import { createFakeAgent } from './fake-agent.js'
@@ -298,7 +299,7 @@ t.test('a watcher whose filter hides everything still hears every so often', asy
   const abort = new AbortController()
   const sent: SessionChanges[] = []
   const publish = setInterval(() => agent.publish(fakeRecords([3])), 5)
-  const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' }, columns: [], snapshot: false }, { method: '', signal: abort.signal, caller: null, send: async (m) => { sent.push(SessionChanges.decode(m)) } }, { onLost: () => {}, subscribers: new Subscribers(), turns: new TableTurns(), listings: new Seats('listings', 1), progressMs: 100 })
+  const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' }, columns: [], snapshot: false }, { method: '', signal: abort.signal, caller: null, send: async (m) => { sent.push(SessionChanges.decode(m)) } }, { fan: new SessionFan(agent.services.feed), onLost: () => {}, subscribers: new Subscribers(), turns: new TableTurns(), listings: new Seats('listings', 1), progressMs: 100 })
   t.ok(await until(() => sent.length >= 4))
   clearInterval(publish)
   abort.abort(new Error('over'))

@@ -125,10 +125,16 @@ t.test('nobody there, for a while', async (t) => {
 
 t.test('closed in the middle of a connection that comes up', async (t) => {
   const vpp = await replay(t, long)
-  const { connection, log } = rig(t, vpp.path, { onUp: async () => { await sleep(100) } })
+  let coming = (): void => undefined
+  let goOn = (): void => undefined
+  const comes = new Promise<void>((resolve) => { coming = resolve })
+  const on = new Promise<void>((resolve) => { goOn = resolve })
+  const { connection, log } = rig(t, vpp.path, { onUp: async () => { coming(); await on } })
   const starting = connection.start()
-  await sleep(20)
-  await connection.close()
+  await comes
+  const closing = connection.close()
+  goOn()
+  await closing
   await starting
   t.equal(connection.state.state, 'down')
   t.ok(log.includes('down closed'), log.join())
