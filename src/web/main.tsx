@@ -9,7 +9,10 @@ import type { StateJson, WhoAmI } from './model.js'
 import './style.css'
 
 const store = new LiveStore(run => { requestAnimationFrame(run) })
-const stream = new Stream(store, () => { void whoAmI() })
+const stream = new Stream(store, () => {
+  void whoAmI()
+  page.again()
+})
 const drift = new DriftCheck(store, stream, async () => {
   const response = await fetch('/api/state', { cache: 'no-store', signal: AbortSignal.timeout(10_000) })
   return response.ok ? await response.json() as StateJson : null

@@ -27,6 +27,9 @@ export class Page {
     return one
   }
 
+  /** The gateway is back: readings are asked for anew. */
+  again (): void { for (const { feed } of this.feeds.values()) feed.again() }
+
   /** Unix ms of the gateway. */
   now (): number { return Date.now() + this.store.skewMs }
 }
