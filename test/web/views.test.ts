@@ -72,6 +72,28 @@ t.test('names and events that would be code are text', { skip: noBrowser }, asyn
   t.same(problems, [], 'and nothing tried to run')
 })
 
+t.test('probes: one that is planned is seen to begin at its time, and its result when it is there', { skip: noBrowser }, async (t) => {
+  const { one, url } = await withAgents(t)
+  const balancer = one.agent.loadBalancer
+  const [, target] = balancer.targetList
+  const say = (more: Partial<NonNullable<typeof target>>): void => { balancer.targetList = [{ ...target as NonNullable<typeof target>, ...more }] }
+  const nextAt = Date.now() + 6000
+  say({ nextAt })
+  const { page } = await openTab(t, await withBrowser(t), `${url}/#/health/edge-1`)
+  const mark = page.locator('.heart i.next')
+  await until('the plan', async () => await mark.getAttribute('data-at').catch(() => null) === String(nextAt))
+  const opacity = async (): Promise<string> => await page.evaluate("getComputedStyle(document.querySelector('.heart i.next')).opacity") as string
+  t.equal(await opacity(), '0', 'it did not begin yet')
+  await until('its beginning', async () => Number(await opacity()) > 0.5)
+  t.ok(Date.now() >= nextAt, 'not before')
+  say({ probing: true, nextAt: Date.now() + 60_000 })
+  await page.locator('.heart i.next.began').waitFor()
+  await page.getByRole('img', { name: 'a probe is under way' }).waitFor()
+  say({ probing: false, nextAt: null, passed: 1, last: { ok: true, code: 'ok', detail: '', tookMs: 2, at: Date.now() } })
+  await page.locator('.heart i.good.last').waitFor()
+  t.equal(await mark.count(), 0, 'nobody probes any more')
+})
+
 t.test('sessions: searched, walked through, and a mistake is explained', { skip: noBrowser }, async (t) => {
   const { url } = await withAgents(t)
   const { page } = await openTab(t, await withBrowser(t), `${url}/#/sessions`)

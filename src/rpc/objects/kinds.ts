@@ -21,7 +21,7 @@ export interface Watched { readonly value: ObjectValue, readonly bytes: Uint8Arr
 function quiet (value: ObjectValue): ObjectValue {
   switch (value.$case) {
     case 'agent': return { $case: 'agent', value: { ...value.value, tableLive: 0n, eventLoopDelayP99Ms: 0, rpcLoopDelayP99Ms: 0 } satisfies AgentGetInfoResponse }
-    case 'target': return { $case: 'target', value: { ...value.value, last: undefined, passed: 0n, failed: 0n } satisfies CheckTarget }
+    case 'target': return { $case: 'target', value: { ...value.value, last: undefined, passed: 0n, failed: 0n, probing: false, nextAtMs: undefined } satisfies CheckTarget }
     case 'group': return { $case: 'group', value: { ...value.value, sessions: 0n, provenEqualAtMs: undefined } satisfies ClusterGroup }
     default: return value
   }
