@@ -6,6 +6,8 @@
  *   scrape_ms          the metrics page with 1000 reals under checks, asked for and received, median; scrape_kib: its size
  *   events_per_s       changes of sessions to one subscriber; events_lost: counted as lost to it; events_uncounted: neither told nor counted
  *   rss_growth_mb      of the server, while 200 subscribers read nothing and a reader is told as many changes
+ *   first_paint_ms     the web page with 1000 VIPs: from the beginning of its load to the frame that has rows of them, median; without Chromium it is not measured
+ *   bundle_kb_gzip     what a browser loads of the page
  *   loop_delay_p99_ms  99th percentile of the event-loop delay during the listings (1 ms timer, its period included), the larger of two threads:
  *                      main_loop_delay_p99_ms of the main thread, rpc_loop_delay_p99_ms of the one that serves gRPC
  */
@@ -17,6 +19,7 @@ import { fileURLToPath } from 'node:url'
 import { column as columnCodes } from '../../src/generated/codes.js'
 import { call, connectAgent, messages, socketTarget, type AgentConnection } from '../../src/cli/client.js'
 import { median } from '../lib/samples.js'
+import { firstPaint } from './first-paint.js'
 import { deaf, SLICE, told } from './events.js'
 import type { ServerReport } from './server.js'
 
@@ -43,7 +46,11 @@ export interface ApiFigures {
   readonly rpc_loop_delay_p99_ms: number
   readonly loop_delay_max_ms: number
   readonly server_rss_mib: number
+  readonly first_paint_ms?: number
+  readonly bundle_kb_gzip?: number
 }
+
+export interface ApiResult { readonly figures: ApiFigures, readonly notes: Readonly<Record<string, string>> }
 
 /** Subscribers that read nothing. */
 const DEAF = 200
@@ -52,7 +59,8 @@ const SLICES = 48
 
 const serverFile = fileURLToPath(new URL('./server.js', import.meta.url))
 
-export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOptions = {}): Promise<ApiFigures> {
+export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOptions = {}): Promise<ApiResult> {
+  const paint = await firstPaint(runs)
   const directory = mkdtempSync(join(tmpdir(), 'ls-bench-'))
   const socketPath = join(directory, 'agent.sock')
   const child = fork(serverFile, [socketPath, String(rows)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
@@ -83,7 +91,7 @@ export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOpt
     const beside = await told(connection, slices, slices, signal)
     const after = await rss()
     end()
-    return {
+    const figures = {
       rows,
       rows_per_s: Math.round(median(some.map((r) => r.rowsPerS))),
       rows_per_s_all: Math.round(median(all.map((r) => r.rowsPerS))),
@@ -99,8 +107,10 @@ export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOpt
       main_loop_delay_p99_ms: round(report.main.p99Ms),
       rpc_loop_delay_p99_ms: round(report.rpc.p99Ms),
       loop_delay_max_ms: round(Math.max(report.main.maxMs, report.rpc.maxMs)),
-      server_rss_mib: Math.round(report.rssMiB)
+      server_rss_mib: Math.round(report.rssMiB),
+      ...paint.figures
     }
+    return { figures, notes: paint.notes }
   } finally {
     connection.close()
     if (child.connected) child.disconnect()
