@@ -134,7 +134,7 @@ async function list ({ sessions }: AgentConnection, columns: string[], expected:
   let rows = 0
   let bytes = 0
   let sum = 0
-  for await (const batch of messages(sessions.list({ filter: undefined, columns, limit: 0n, batchRows: 0, withNames: false, fromSlot: 0 }), signal)) {
+  for await (const batch of messages(sessions.list({ filter: undefined, columns, limit: 0n, batchRows: 0, withNames: false, fromSlot: 0, order: undefined }), signal)) {
     rows += batch.rows
     for (const { data } of batch.columns) {
       bytes += data.length

@@ -11,6 +11,7 @@ import type { IdName, SessionsListRequest } from '../generated/proto/lockstep/v1
 import type { StreamContext } from './handler.js'
 import { SessionBatchEncoder, type ColumnSpec } from './session-batch.js'
 import { filterOf } from './session-filter.js'
+import { orderedSessions } from './session-order.js'
 import type { TableTurns } from './turns.js'
 
 const BATCH_ROWS_MIN = 8192
@@ -35,6 +36,11 @@ export async function listSessions (services: AgentServices, request: SessionsLi
   const encoder = new SessionBatchEncoder(columns)
   const names = request.withNames ? new NameScan(services, columns) : null
   const wanted = columns.map((c) => c.name)
+  if (request.order !== undefined) {
+    const { rows, truncated } = await orderedSessions(services, request, request.order, filter, wanted, signal, turns)
+    for (const [i, row] of rows.entries()) await send(encoder.encode(row, names?.fresh(row) ?? [], truncated && i === rows.length - 1))
+    return
+  }
   let left = request.limit === 0n ? Infinity : Number(request.limit)
   let cursor: number | null = request.fromSlot
   while (cursor !== null && left > 0) {

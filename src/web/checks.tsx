@@ -7,8 +7,8 @@ import { Age, Flash, Freshness, Panel, State, Table, toneOf, useFeed, usePage, u
 
 const BEATS = 16
 const columns: readonly Column[] = [
-  { name: 'target', label: 'Target', wide: 13 }, { name: 'check', label: 'Check', wide: 7, minor: true }, { name: 'state', label: 'State', wide: 8 }, { name: 'since', label: 'For', number: true, wide: 7 }, { name: 'beats', label: 'Probes', wide: 10 }, { name: 'last', label: 'Last probe', wide: 16, minor: true },
-  { name: 'took', label: 'Took', number: true, wide: 6, tiny: true }, { name: 'ago', label: 'Ago', number: true, wide: 6, tiny: true }, { name: 'share', label: 'Share', number: true, wide: 5, minor: true }, { name: 'passed', label: 'Passed', number: true, wide: 6, minor: true }, { name: 'failed', label: 'Failed', number: true, wide: 6, minor: true }
+  { name: 'target', label: 'Target', wide: 13 }, { name: 'check', label: 'Check', wide: 7, minor: true }, { name: 'state', label: 'State', wide: 7 }, { name: 'beats', label: 'Probes', wide: 9 }, { name: 'since', label: 'For', number: true, wide: 7 }, { name: 'last', label: 'Last probe', wide: 16, minor: true },
+  { name: 'took', label: 'Took', number: true, wide: 6, tiny: true }, { name: 'ago', label: 'Ago', number: true, wide: 6.5, tiny: true }, { name: 'share', label: 'Share', number: true, wide: 5, minor: true }, { name: 'passed', label: 'Passed', number: true, wide: 6, minor: true }, { name: 'failed', label: 'Failed', number: true, wide: 6, minor: true }
 ]
 
 export function Checks ({ agents }: { readonly agents: readonly string[] }): JSX.Element {
@@ -45,7 +45,7 @@ function Targets ({ agent, text, troubled }: { readonly agent: string, readonly 
   return (
     <Panel title="Targets" agent={agent} note={<><span class="faint">{count(rows.length)}</span> <Freshness reading={feed.reading} /></>}>
       <Table<Target> caption={`Targets of health checks of ${agent}`} columns={columns} rows={rows} keyOf={({ id }) => id} empty={all.length === 0 ? 'No health checks are configured.' : 'None is like that.'} row={target => [
-        <code title={target.id}>{endpoint(target.address, target.port)}</code>, target.check, <State word={target.state} />, <Age at={target.sinceMs} />, <Heart beats={beats.current.get(target.id)} target={target} />,
+        <code title={target.id}>{endpoint(target.address, target.port)}</code>, target.check, <State word={target.state} />, <Heart beats={beats.current.get(target.id)} target={target} />, <Age at={target.sinceMs} />,
         target.last === undefined ? <span class="faint">none yet</span> : <span class={`state ${target.last.ok ? 'good' : 'bad'}`} title={target.last.detail}>{target.last.code} <span class="faint">{target.last.detail}</span></span>,
         target.last === undefined ? '' : `${target.last.tookMs.toFixed(1)} ms`, <Age at={target.last?.atMs} never="" />, `${target.sharePct} %`, <Flash value={target.passed}>{count(target.passed)}</Flash>, <Flash value={target.failed}>{count(target.failed)}</Flash>
       ]} />

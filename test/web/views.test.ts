@@ -115,6 +115,15 @@ t.test('sessions: searched, walked through, and a mistake is explained', { skip:
   await page.locator('form').getByLabel('Agent').selectOption('edge-2')
   await page.getByRole('button', { name: 'Search' }).click()
   await says(/1\D000 match/)
+  await until('the rows of the other agent', async () => await firstRow() === first)
+  await page.getByLabel('Order').selectOption('bytes down')
+  await until('the largest of all', async () => /99\.9\sk \/ 999\sk/.test(await firstRow()))
+  await page.getByRole('button', { name: 'Next 100' }).click()
+  await says(/page 2, 100 rows/)
+  await until('those behind them', async () => /89\.9\sk \/ 899\sk/.test(await firstRow()))
+  await page.getByLabel('Order').selectOption('source down')
+  await says(/page 1, 100 rows/)
+  await until('the table again, of which this page is put in order', async () => /10\.0\.0\.\d+:|2001/.test(await firstRow()) && !/89\.9/.test(await firstRow()))
 })
 
 t.test('a planned move: asked twice, told to the agent, and only offered to who may', { skip: noBrowser }, async (t) => {
