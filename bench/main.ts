@@ -83,8 +83,8 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
     }
     case 'api': {
       const { bench } = await import('./api/main.js')
-      const figures = await bench({ rows: options.sessions ?? 1_000_000, runs: options.repeats ?? (options.quick ? 3 : 5), signal })
-      return { result: { suite: 'api', figures: figuresOf({ ...figures }), notes: {}, spread: {} } }
+      const { figures, notes } = await bench({ rows: options.sessions ?? 1_000_000, runs: options.repeats ?? (options.quick ? 3 : 5), signal })
+      return { result: { suite: 'api', figures: figuresOf({ ...figures }), notes, spread: {} } }
     }
   }
 }

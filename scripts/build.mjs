@@ -8,13 +8,13 @@ const addon = 'build/Release/core.node'
 const nativeStamp = 'build/.inputs'
 const tsStamp = 'dist/.inputs'
 const webStamp = 'dist/.web-inputs'
-const webPage = 'dist/src/web/index.html'
+const webPage = 'dist/src/web/page/index.html'
 
 const notBuilt = (name) => !/^native\/backend\/\w+\/(build|prebuilds)\//.test(name)
 /** As binding.gyp asks it: with these the ebpf addon and the keeper are built, too. */
 const withEbpf = () => process.env.WITH_EBPF !== '0' && which('clang') !== null && probe('pkg-config', ['--exists', 'libbpf']).ok
 const nativeInputs = () => `${signature(['binding.gyp', 'package-lock.json', ...walk('native').filter(notBuilt)])}${withEbpf() ? ' with ebpf' : ''}`
-const tsInputs = () => signature(['tsconfig.json', 'package-lock.json', ...['src', 'test', 'bench'].flatMap((dir) => walk(dir, (name) => name.endsWith('.ts') && !name.startsWith('src/web/')))])
+const tsInputs = () => signature(['tsconfig.json', 'package-lock.json', ...['src', 'test', 'bench'].flatMap((dir) => walk(dir, (name) => name.endsWith('.ts')))])
 
 /** Its types come from src/client and src/generated: that they still fit is checked with tsc, and by whoever changes them (`npm test` builds). */
 const webInputs = () => signature(['tsconfig.json', 'package-lock.json', ...walk('src/web'), ...walk('src/client'), ...walk('src/generated/proto/lockstep')])
@@ -53,7 +53,7 @@ async function compile() {
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   if (!existsSync(tsc)) throw new Refusal('node_modules is missing or incomplete: run npm run setup')
   // Files whose source is gone would otherwise stay, and deleted tests would still run.
-  for (const file of walk('dist', (name) => /\.js(\.map)?$/.test(name) && !name.startsWith('dist/src/web/')))
+  for (const file of walk('dist', (name) => /\.js(\.map)?$/.test(name) && !name.startsWith('dist/src/web/page/')))
     if (!existsSync(join(root, file.replace(/^dist\//, '').replace(/\.js(\.map)?$/, '.ts')))) rmSync(join(root, file))
   // Without its record of the last build tsc writes every file, so a removed output comes back.
   if (readStamp(tsStamp) === null) rmSync(join(root, 'dist/.tsbuildinfo'), { force: true })

@@ -7,6 +7,8 @@
  *   events_per_s       changes of sessions to one subscriber, as columns; events_per_s_rows: one message each; events_lost: counted as lost to it;
  *                      events_uncounted: neither told nor counted
  *   rss_growth_mb      of the server, while 200 subscribers read nothing and a reader is told as many changes
+ *   first_paint_ms     the web page with 1000 VIPs: from the beginning of its load to the frame that has rows of them, median; without Chromium it is not measured
+ *   bundle_kb_gzip     what a browser loads of the page
  *   loop_delay_p99_ms  99th percentile of the event-loop delay during the listings (1 ms timer, its period included), the larger of two threads:
  *                      main_loop_delay_p99_ms of the main thread, rpc_loop_delay_p99_ms of the one that serves gRPC
  */
@@ -18,6 +20,7 @@ import { fileURLToPath } from 'node:url'
 import { column as columnCodes } from '../../src/generated/codes.js'
 import { call, connectAgent, messages, socketTarget, type AgentConnection } from '../../src/cli/client.js'
 import { median } from '../lib/samples.js'
+import { firstPaint } from './first-paint.js'
 import { deaf, SLICE, told } from './events.js'
 import type { ServerReport } from './server.js'
 
@@ -45,7 +48,11 @@ export interface ApiFigures {
   readonly rpc_loop_delay_p99_ms: number
   readonly loop_delay_max_ms: number
   readonly server_rss_mib: number
+  readonly first_paint_ms?: number
+  readonly bundle_kb_gzip?: number
 }
+
+export interface ApiResult { readonly figures: ApiFigures, readonly notes: Readonly<Record<string, string>> }
 
 /** Subscribers that read nothing. */
 const DEAF = 200
@@ -55,7 +62,8 @@ const WATCHED = ['id', 'src', 'dst', 'sport', 'dport', 'proto', 'vip', 'real', '
 
 const serverFile = fileURLToPath(new URL('./server.js', import.meta.url))
 
-export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOptions = {}): Promise<ApiFigures> {
+export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOptions = {}): Promise<ApiResult> {
+  const paint = await firstPaint(runs)
   const directory = mkdtempSync(join(tmpdir(), 'ls-bench-'))
   const socketPath = join(directory, 'agent.sock')
   const child = fork(serverFile, [socketPath, String(rows)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
@@ -87,7 +95,7 @@ export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOpt
     const beside = await told(connection, WATCHED, 2 * slices, slices, signal)
     const after = await rss()
     end()
-    return {
+    const figures = {
       rows,
       rows_per_s: Math.round(median(some.map((r) => r.rowsPerS))),
       rows_per_s_all: Math.round(median(all.map((r) => r.rowsPerS))),
@@ -104,8 +112,10 @@ export async function bench ({ rows = 1_000_000, runs = 5, signal }: ApiBenchOpt
       main_loop_delay_p99_ms: round(report.main.p99Ms),
       rpc_loop_delay_p99_ms: round(report.rpc.p99Ms),
       loop_delay_max_ms: round(Math.max(report.main.maxMs, report.rpc.maxMs)),
-      server_rss_mib: Math.round(report.rssMiB)
+      server_rss_mib: Math.round(report.rssMiB),
+      ...paint.figures
     }
+    return { figures, notes: paint.notes }
   } finally {
     connection.close()
     if (child.connected) child.disconnect()
@@ -129,7 +139,7 @@ async function list ({ sessions }: AgentConnection, columns: string[], expected:
   let rows = 0
   let bytes = 0
   let sum = 0
-  for await (const batch of messages(sessions.list({ filter: undefined, columns, limit: 0n, batchRows: 0, withNames: false, fromSlot: 0 }), signal)) {
+  for await (const batch of messages(sessions.list({ filter: undefined, columns, limit: 0n, batchRows: 0, withNames: false, fromSlot: 0, order: undefined }), signal)) {
     rows += batch.rows
     for (const { data } of batch.columns) {
       bytes += data.length

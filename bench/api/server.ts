@@ -13,12 +13,12 @@ import { filledTable } from './filled-table.js'
 import { balanced } from './balanced.js'
 import { CHANNEL, type LoopReport } from './loop-report.js'
 
-/** Of the page that is scraped. */
+/** Of the page that is scraped, unless told otherwise. */
 const REALS = 1000
 
 export interface ServerReport { readonly main: LoopReport, readonly rpc: LoopReport, readonly rssMiB: number }
 
-const [socketPath = '', rows = '0'] = process.argv.slice(2)
+const [socketPath = '', rows = '0', reals = String(REALS), perVip] = process.argv.slice(2)
 const table = filledTable(Number(rows))
 const fail = (error: unknown): void => {
   console.error(error)
@@ -26,7 +26,7 @@ const fail = (error: unknown): void => {
 }
 const tableId = table.info().id
 const agent = createFakeAgent(0)
-const lb = balanced(REALS)
+const lb = balanced(Number(reals), perVip === undefined ? undefined : Number(perVip))
 agent.loadBalancer.vipList = lb.vips
 agent.loadBalancer.targetList = lb.targets
 const sync = startSyncThread({ tableId, timeouts: () => 0, onLogs: () => {}, onClosed: () => {}, onProblem: fail })

@@ -47,6 +47,9 @@ export interface SessionTuple {
   readonly domain: number
 }
 
+/** As deep as an order of sessions goes: who wants more narrows the filter. */
+export const SESSION_ORDER_MAX = 1000
+
 /** One batch of a listing: `rows` rows, each requested column contiguous (bytes per row as in codes.ts `column`). */
 export interface SessionColumns {
   readonly rows: number

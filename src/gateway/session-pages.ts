@@ -1,7 +1,8 @@
 /** Sessions for browsers: a page of a listing with names and words, or how many there are. A filter is the query's; what it does not know is refused. */
+import { SESSION_ORDER_MAX } from '../contract/session.js'
 import { SessionRows, type SessionCells } from '../client/session-rows.js'
 import type { SessionFilter } from '../generated/proto/lockstep/v1/session.js'
-import type { SessionBatch, SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
+import { SessionOrderBy, type SessionBatch, type SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
 import { ask } from './agent-calls.js'
 
 export const PAGE_ROWS_MAX = 500
@@ -54,20 +55,36 @@ function yesNo (name: string, value: string): boolean {
   return value === 'yes'
 }
 
+const orders: Readonly<Record<string, SessionOrderBy>> = { bytes: SessionOrderBy.SESSION_ORDER_BY_BYTES, packets: SessionOrderBy.SESSION_ORDER_BY_PACKETS, age: SessionOrderBy.SESSION_ORDER_BY_AGE, idle: SessionOrderBy.SESSION_ORDER_BY_IDLE, expires: SessionOrderBy.SESSION_ORDER_BY_EXPIRES }
+
 export interface SessionPage {
   readonly rows: readonly SessionCells[]
-  /** Where the walk goes on; `null`: it is over. */
+  /** Where the walk goes on, or the order; `null`: it is over. */
   readonly next: number | null
   readonly tookMs: number
 }
 
+/** @throws BadQuery */
+function orderOf (query: URLSearchParams): SessionOrderBy | null {
+  const [name, way] = [query.get('order') ?? '', query.get('way') ?? 'down']
+  if (way !== 'up' && way !== 'down') throw new BadQuery(`way: found ${way}, expected up or down`)
+  if (name === '') return null
+  const by = Object.hasOwn(orders, name) ? orders[name] : undefined
+  if (by === undefined) throw new BadQuery(`no such order: ${name}; there are ${Object.keys(orders).join(', ')}`)
+  return by
+}
+
 /** @throws BadQuery, ServiceError */
 export async function sessionPage (sessions: SessionsClient, query: URLSearchParams, signal: AbortSignal): Promise<SessionPage> {
-  const filter = filterOf(query, ['agent', 'from', 'rows'])
-  const limit = wholeNumber('rows', query.get('rows') ?? String(PAGE_ROWS))
+  const filter = filterOf(query, ['agent', 'from', 'rows', 'order', 'way'])
+  const by = orderOf(query)
+  const from = wholeNumber('from', query.get('from') ?? '0')
+  const asked = wholeNumber('rows', query.get('rows') ?? String(PAGE_ROWS))
+  if (by !== null && from >= SESSION_ORDER_MAX) throw new BadQuery(`from: found ${from}, expected less than ${SESSION_ORDER_MAX}, which is as deep as an order goes; narrow the filter`)
+  const limit = by === null ? asked : Math.min(asked, SESSION_ORDER_MAX - from)
   if (limit < 1 || limit > PAGE_ROWS_MAX) throw new BadQuery(`rows: found ${limit}, expected 1 to ${PAGE_ROWS_MAX}`)
   const began = performance.now()
-  const call = sessions.list({ filter, columns, limit: BigInt(limit), batchRows: limit, withNames: true, fromSlot: wholeNumber('from', query.get('from') ?? '0') }, { deadline: Date.now() + WALK_MS })
+  const call = sessions.list({ filter, columns, limit: BigInt(limit), batchRows: limit, withNames: true, fromSlot: by === null ? from : 0, order: by === null ? undefined : { by, ascending: query.get('way') === 'up', skip: from } }, { deadline: Date.now() + WALK_MS })
   const cancel = (): void => { call.cancel() }
   signal.addEventListener('abort', cancel, { once: true })
   if (signal.aborted) cancel()
@@ -84,7 +101,8 @@ export async function sessionPage (sessions: SessionsClient, query: URLSearchPar
     call.on('error', () => { /* that of the cancellation */ })
     call.cancel()
   }
-  return { rows, next: more ? Number(rows.at(-1)?.['slot']) + 1 : null, tookMs: Math.round(performance.now() - began) }
+  const next = by === null ? Number(rows.at(-1)?.['slot']) + 1 : from + limit
+  return { rows, next: more && (by === null || next < SESSION_ORDER_MAX) ? next : null, tookMs: Math.round(performance.now() - began) }
 }
 
 /** @throws BadQuery, ServiceError */

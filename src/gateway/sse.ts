@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { eventId, eventSeq } from '../lib/event-id.js'
 import type { Live } from './live.js'
 
-const HEARTBEAT_MS = 15_000
+const HEARTBEAT_MS = 5000
 /** What waits for a reader that does not read; beyond it the reader is let go, and comes back. */
 const BEHIND_MAX = 4 << 20
 /** A reader that lost us comes back after this or up to twice as long: not all of them at once. */

@@ -36,8 +36,8 @@ export const vipMessage = ({ redundancyGroup, state, pool, reals, ...vip }: VipS
   ...vip, rg: redundancyGroup, state: vipStates[state], pool: pool ?? undefined, reals: reals.map(({ target, ...real }) => ({ ...real, target: target ?? undefined }))
 })
 
-export const targetMessage = ({ id, check, address, port, state, count, sharePct, since, last, passed, failed, history }: TargetStatus): CheckTarget => ({
-  id, check, address, port, count, sharePct, state: targetStates[state], sinceMs: BigInt(since), passed: BigInt(passed), failed: BigInt(failed),
+export const targetMessage = ({ id, check, address, port, state, count, sharePct, since, last, passed, failed, history, probing, nextAt }: TargetStatus): CheckTarget => ({
+  id, check, address, port, count, sharePct, state: targetStates[state], sinceMs: BigInt(since), passed: BigInt(passed), failed: BigInt(failed), probing, nextAtMs: nextAt === null ? undefined : BigInt(Math.round(nextAt)),
   last: last === null ? undefined : { atMs: BigInt(last.at), ok: last.ok, code: last.code, detail: last.detail, tookMs: last.tookMs },
   history: history.map(({ at, from, to, code, detail }) => ({ atMs: BigInt(at), from: targetStates[from], to: targetStates[to], code, detail }))
 })

@@ -11,6 +11,7 @@ import type { IdName, SessionsListRequest } from '../generated/proto/lockstep/v1
 import type { StreamContext } from './handler.js'
 import { SessionBatchEncoder, type ColumnSpec } from './session-batch.js'
 import { filterOf } from './session-filter.js'
+import { orderedSessions } from './session-order.js'
 import type { TableTurns } from './turns.js'
 
 const BATCH_ROWS_MIN = 8192
@@ -34,6 +35,11 @@ export async function listSessions (services: AgentServices, request: SessionsLi
   const rowsMax = batchRows(request.batchRows, columns)
   const encoder = new SessionBatchEncoder(columns)
   const names = request.withNames ? new NameScan(services, columns) : null
+  if (request.order !== undefined) {
+    const { rows, truncated } = await orderedSessions(services, request, request.order, filter, columns.map(({ name }) => name), signal, turns)
+    for (const [i, row] of rows.entries()) await send(encoder.encode(row, names?.fresh(row) ?? [], truncated && i === rows.length - 1))
+    return
+  }
   const limit = request.limit === 0n ? Infinity : Number(request.limit)
   let listed = 0
   for await (const batch of walkColumns(services, filter, columns, turns, signal, { from: request.fromSlot, rowsMax, limit })) {

@@ -6,7 +6,7 @@ import type { ClusterStatus, Group, Peer } from './model.js'
 import { Age, Flash, Freshness, Panel, State, Table, useFeed, usePage, useStore, type Column } from './ui.js'
 
 const groupColumns: readonly Column[] = [
-  { name: 'group', label: 'Group', wide: 8 }, { name: 'role', label: 'Role here', wide: 7 }, { name: 'owner', label: 'Owner', wide: 6 }, { name: 'ready', label: 'Ready', wide: 20 }, { name: 'copy', label: 'Copy', wide: 7, minor: true }, { name: 'equal', label: 'Proven equal', number: true, wide: 7 },
+  { name: 'group', label: 'Group', wide: 8 }, { name: 'role', label: 'Role here', wide: 7 }, { name: 'owner', label: 'Owner', wide: 6 }, { name: 'ready', label: 'Ready', wide: 20 }, { name: 'copy', label: 'Copy', wide: 7, minor: true }, { name: 'equal', label: 'Proven equal', number: true, wide: 8.5 },
   { name: 'priority', label: 'Priority', number: true, wide: 7, minor: true }, { name: 'epoch', label: 'Epoch', number: true, wide: 5, minor: true }, { name: 'sessions', label: 'Sessions', number: true, wide: 6 }, { name: 'peer', label: 'Peer', wide: 11, minor: true }, { name: 'move', label: '', wide: 8 }
 ]
 const peerColumns: readonly Column[] = [{ name: 'node', label: 'Peer', wide: 8 }, { name: 'liveness', label: 'Heard', wide: 7 }, { name: 'paths', label: 'Paths', wide: 20 }, { name: 'agent', label: 'Agent', wide: 7 }, { name: 'generation', label: 'Generation', number: true, wide: 7 }]
@@ -34,7 +34,7 @@ function Pair ({ agent }: { readonly agent: string }): JSX.Element {
         group.role === 'owner' ? <span class="faint">the original</span> : <State word={group.copy} />, <Age at={group.provenEqualAtMs} never={group.role === 'owner' ? 'by the peer' : 'never'} />,
         group.effectivePriority === group.priority ? group.priority : `${group.effectivePriority} of ${group.priority}`, String(group.epoch), count(group.sessions),
         group.peer === undefined ? <span class="faint">not heard</span> : <span title={group.peer.reasons.join('\n')}><State word={group.peer.role} />{group.peer.ready ? '' : <span class="faint"> not ready</span>}</span>,
-        group.move !== undefined ? <span class="faint">moving: {group.move.phase}</span> : me?.may.switchover === true && group.owner !== '' ? <button type="button" class="small" onClick={() => { setAsked({ group, to: otherOf(group, node, peers) }) }} disabled={peers.length === 0}>Move …</button> : ''
+        group.move !== undefined ? <span class="faint">moving: {group.move.phase}</span> : me?.may.switchover === true && group.owner !== '' ? <button type="button" class="small" onClick={() => { setAsked({ group, to: otherOf(group, node, peers) }) }} disabled={peers.length === 0 || store.agents.get(agent)?.connected !== true}>Move …</button> : ''
       ]} />
       {status !== null && <Replication status={status} />}
       <Table<Peer> caption={`Peers of ${agent}`} columns={peerColumns} rows={peers} keyOf={peer => peer.node} empty="No peer is configured." row={peer => [

@@ -4,10 +4,12 @@
  */
 import type { StateJson } from './model.js'
 import { placeOf, type LiveStore } from './store.js'
-import type { Stream } from './stream.js'
 
 const EVERY_MS = 30_000
 const AGAIN_MS = 1500
+
+/** The stream that the store is fed by. */
+export interface Fed { readonly condition: string, readonly afresh: (why: string) => void }
 
 export class DriftCheck {
   checks = 0
@@ -16,14 +18,16 @@ export class DriftCheck {
   found: readonly string[] = []
   at = 0
 
-  constructor (private readonly store: LiveStore, private readonly stream: Stream) {}
+  /** `ask`: the whole state; `null`: not now. */
+  constructor (private readonly store: LiveStore, private readonly stream: Fed, private readonly ask: () => Promise<StateJson | null>, private readonly againMs = AGAIN_MS) {}
 
-  start (): void { setInterval(() => { if (this.stream.condition === 'live' && document.visibilityState === 'visible') void this.check().catch(() => undefined) }, EVERY_MS) }
+  /** `looked`: somebody does. */
+  start (looked: () => boolean): void { setInterval(() => { if (this.stream.condition === 'live' && looked()) void this.check().catch(() => undefined) }, EVERY_MS) }
 
   async check (): Promise<void> {
     let differing = await this.differing()
     if (differing.length > 0) {
-      await new Promise((resolve) => { setTimeout(resolve, AGAIN_MS) })
+      await new Promise((resolve) => { setTimeout(resolve, this.againMs) })
       const before = new Set(differing)
       differing = (await this.differing()).filter(place => before.has(place))
     }
@@ -41,9 +45,9 @@ export class DriftCheck {
     const changed = new Map<string, number>()
     const end = store.witness((seq, where) => { changed.set(where, seq) })
     try {
-      const response = await fetch('/api/state', { cache: 'no-store', signal: AbortSignal.timeout(10_000) })
-      if (!response.ok) return []
-      const { epoch, seq, agents } = await response.json() as StateJson
+      const state = await this.ask()
+      if (state === null) return []
+      const { epoch, seq, agents } = state
       for (let i = 0; i < 30 && store.seq < seq && store.epoch === epoch; i++) await new Promise((resolve) => { setTimeout(resolve, 100) })
       if (store.epoch !== epoch || this.stream.condition !== 'live') return []
       if (store.seq < seq) return [placeOf('', 'message', String(seq))]

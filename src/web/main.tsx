@@ -5,12 +5,18 @@ import { DriftCheck } from './drift.js'
 import { LiveStore } from './store.js'
 import { Stream } from './stream.js'
 import { Page, PageContext } from './ui.js'
-import type { WhoAmI } from './model.js'
+import type { StateJson, WhoAmI } from './model.js'
 import './style.css'
 
-const store = new LiveStore()
-const stream = new Stream(store, () => { void whoAmI() })
-const drift = new DriftCheck(store, stream)
+const store = new LiveStore(run => { requestAnimationFrame(run) })
+const stream = new Stream(store, () => {
+  void whoAmI()
+  page.again()
+})
+const drift = new DriftCheck(store, stream, async () => {
+  const response = await fetch('/api/state', { cache: 'no-store', signal: AbortSignal.timeout(10_000) })
+  return response.ok ? await response.json() as StateJson : null
+})
 const page = new Page(store, stream, drift)
 
 async function whoAmI (): Promise<void> {
@@ -26,4 +32,4 @@ if (root !== null) {
   render(<PageContext.Provider value={page}><App /></PageContext.Provider>, root)
 }
 stream.start()
-drift.start()
+drift.start(() => document.visibilityState === 'visible')

@@ -71,7 +71,7 @@ function AgentCard ({ agent }: { readonly agent: string }): JSX.Element {
           <dt>Sessions</dt><dd title={`of ${count(info.tableCapacity)} slots`}><meter min={0} max={100} high={85} value={percent} aria-label="session table" /> {count(live)} <span class="faint">{percent < 0.05 ? '' : `${percent.toFixed(1)} %`}</span></dd>
           <dt>VIPs up</dt><dd><a href={`#/vips/${encodeURIComponent(agent)}`}>{up(vips)} of {vips.length}</a></dd>
           <dt>Targets up</dt><dd><a href={`#/health/${encodeURIComponent(agent)}`}>{up(targets)} of {targets.length}</a></dd>
-          <dt>Packets</dt><dd class="plot"><Spark values={rates.series.get('global/rx_packets/value')?.values} /> {feed.reading.problem === '' ? short(rates.now.get('global/rx_packets/value'), '/s') : <span class="faint">no reading</span>}</dd>
+          <dt>Packets</dt><dd class="plot">{rates.series.has('global/rx_packets/value') && <Spark values={rates.series.get('global/rx_packets/value')?.values} />} {feed.reading.problem === '' ? short(rates.now.get('global/rx_packets/value'), '/s') : <span class="faint">no reading</span>}</dd>
           <dt>Groups</dt><dd>{store.list(agent, 'group').length === 0 ? <span class="faint">no cluster</span> : store.list(agent, 'group').map(([key, { rg, role }]) => <span key={key} class="group">{rg} <State word={role} /></span>)}</dd>
         </dl>
       )}

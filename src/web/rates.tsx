@@ -4,7 +4,7 @@ import 'uplot/dist/uPlot.min.css'
 import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { short } from './format.js'
-import type { Rates } from './feed.js'
+import type { CounterRates } from './counter-rates.js'
 import { Freshness, Panel, useFeed, useStore } from './ui.js'
 
 interface Plotted { readonly title: string, readonly unit: string, readonly lines: ReadonlyArray<{ readonly label: string, readonly key: string }> }
@@ -33,7 +33,7 @@ function AgentRates ({ agent }: { readonly agent: string }): JSX.Element {
 const colour = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 
 /** `at`: of the latest reading; another one is drawn. */
-function Plot ({ plot: { title, unit, lines }, rates, at }: { readonly plot: Plotted, readonly rates: Rates, readonly at: number }): JSX.Element {
+function Plot ({ plot: { title, unit, lines }, rates, at }: { readonly plot: Plotted, readonly rates: CounterRates, readonly at: number }): JSX.Element {
   const place = useRef<HTMLDivElement>(null)
   const chart = useRef<uPlot | null>(null)
   const series = lines.map(({ key }) => rates.series.get(`global/${key}/value`))

@@ -1,4 +1,7 @@
-/** The session table, searched by the agent: a page at a time, walked on from where the page before ended, however large the table is. Another search ends the one before. */
+/**
+ * The session table, searched by the agent: a page at a time, walked on from where the page before ended, however large the table is; or the first thousand in an order, which the agent
+ * finds in a walk of all. Another search ends the one before.
+ */
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { age, count, endpoint, protocol, short } from './format.js'
@@ -37,9 +40,14 @@ const fields: readonly Field[] = [
   { name: 'minIdleMs', label: 'Idle for, ms', hint: '30000', more: true }, { name: 'minAgeMs', label: 'At least so old, ms', hint: '60000', more: true }, { name: 'maxAgeMs', label: 'At most so old, ms', hint: '1000', more: true }, { name: 'id', label: 'Session id', hint: '32 digits', more: true }
 ]
 const ROWS = 100
+/** By these the agent orders all that match; by others the page orders what it has. */
+const whole = ['bytes', 'packets', 'age', 'idle', 'expires'] as const
+const isWhole = (by: string): boolean => (whole as readonly string[]).includes(by)
 
 interface Answer { readonly page: SessionPage, readonly total: string, readonly problem: string, readonly asking: boolean }
 const nothing: SessionPage = { rows: [], next: null, tookMs: 0 }
+
+const ways = (name: string): JSX.Element[] => [['down', 'largest first'], ['up', 'smallest first']].map(([way, text]) => <option key={`${name} ${way}`} value={`${name} ${way}`}>{all[name]?.label}, {text}</option>)
 
 export function Sessions ({ agents }: { readonly agents: readonly string[] }): JSX.Element {
   const [agent, setAgent] = useState(agents[0] ?? '')
@@ -56,18 +64,19 @@ export function Sessions ({ agents }: { readonly agents: readonly string[] }): J
   useEffect(() => {
     const over = new AbortController()
     const query = new URLSearchParams({ ...sent.current, agent: of })
+    const ordered = order !== null && isWhole(order.by) ? `&order=${order.by}&way=${order.down ? 'down' : 'up'}` : ''
     const get = async <T,>(path: string): Promise<T> => {
       const response = await fetch(path, { signal: over.signal, cache: 'no-store' })
       if (!response.ok) throw new Error((await response.text()).trim())
       return await response.json() as T
     }
     setAnswer(now => ({ ...now, asking: true, problem: '' }))
-    get<SessionPage>(`/api/sessions?${query}&from=${from}&rows=${ROWS}`).then(
+    get<SessionPage>(`/api/sessions?${query}&from=${from}&rows=${ROWS}${ordered}`).then(
       page => { setAnswer(now => ({ ...now, page, asking: false })) },
       (error: unknown) => { if (!over.signal.aborted) setAnswer({ page: nothing, total: '', asking: false, problem: error instanceof Error ? error.message : String(error) }) })
     if (from === 0) get<{ count: number }>(`/api/sessions/count?${query}`).then(({ count: n }) => { setAnswer(now => ({ ...now, total: count(n) })) }, () => undefined)
     return () => { over.abort() }
-  }, [of, asked, from])
+  }, [of, asked, from, order !== null && isWhole(order.by) ? `${order.by} ${order.down}` : ''])
 
   const search = (event: Event): void => {
     event.preventDefault()
@@ -80,8 +89,13 @@ export function Sessions ({ agents }: { readonly agents: readonly string[] }): J
       ? <input value={filter[name] ?? ''} placeholder={hint} spellcheck={false} autocomplete="off" onInput={({ currentTarget }) => { setFilter({ ...filter, [name]: currentTarget.value }) }} />
       : <select value={filter[name] ?? ''} onChange={({ currentTarget }) => { setFilter({ ...filter, [name]: currentTarget.value }) }}><option value="">any</option>{choices.map(choice => <option key={choice}>{choice}</option>)}</select>}</label>
   )
+  const reorder = (value: string): void => {
+    const [name = '', way] = value.split(' ')
+    if (isWhole(name) || (order !== null && isWhole(order.by))) setStarts([0])
+    setOrder(name === '' ? null : { by: name, down: way === 'down' })
+  }
   const { page, total, problem, asking } = answer
-  const by = order === null ? undefined : all[order.by]
+  const by = order === null || isWhole(order.by) ? undefined : all[order.by]
   const rows = by === undefined ? page.rows : [...page.rows].sort((a, b) => { const [x, y] = [by.sort(a), by.sort(b)]; return (x < y ? -1 : x > y ? 1 : 0) * (order?.down === true ? -1 : 1) })
   const columns = shown.flatMap((name): Column[] => { const one = all[name]; return one === undefined ? [] : [{ name, label: one.label, wide: one.wide, number: one.number === true }] })
   return (
@@ -96,8 +110,10 @@ export function Sessions ({ agents }: { readonly agents: readonly string[] }): J
       <Panel title="Sessions" agent={of} note={<span class="faint" role="status">{asking ? 'walking the table …' : problem === '' ? `${total === '' ? '' : `${total} match; `}page ${starts.length}, ${count(page.rows.length)} rows in ${page.tookMs} ms` : ''}</span>}>
         {problem !== '' && <p class="state bad" role="alert">✕ {problem}</p>}
         <div class={classNames('results', asking && 'asking')}>
-          <label class="sort">Order of this page <select value={order === null ? '' : `${order.by} ${order.down ? 'down' : 'up'}`} onChange={({ currentTarget }) => { const [name = '', way] = currentTarget.value.split(' '); setOrder(name === '' ? null : { by: name, down: way === 'down' }) }}>
-            <option value="">as in the table</option>{shown.flatMap(name => [<option key={`${name} up`} value={`${name} up`}>{all[name]?.label} ↑</option>, <option key={`${name} down`} value={`${name} down`}>{all[name]?.label} ↓</option>])}</select></label>
+          <label class="sort">Order <select value={order === null ? '' : `${order.by} ${order.down ? 'down' : 'up'}`} onChange={({ currentTarget }) => { reorder(currentTarget.value) }}>
+            <option value="">as in the table</option>
+            <optgroup label="All that match, the first 1000">{whole.flatMap(ways)}</optgroup>
+            <optgroup label="This page">{shown.filter(name => !isWhole(name)).flatMap(ways)}</optgroup></select></label>
           <Table<Row> caption={`Sessions of ${of}`} columns={columns} rows={rows} keyOf={row => text(row, 'id')} empty={asking ? '' : 'No session is like that.'} row={row => shown.map(name => { const one = all[name]; const cell = one?.cell(row) ?? ''; return <span title={cell}>{cell}</span> })} />
         </div>
         <div class="buttons"><button type="button" disabled={starts.length < 2 || asking} onClick={() => { setStarts(starts.slice(0, -1)) }}>Back</button>

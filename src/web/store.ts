@@ -24,8 +24,11 @@ export class LiveStore {
   gaps = 0
   private readonly readers = new Set<() => void>()
   private readonly witnesses = new Set<(seq: number, where: string) => void>()
-  private frame = 0
+  private asked = false
   private seen = new Set<string>()
+
+  /** `soon`: runs it in the next frame. */
+  constructor (private readonly soon: (run: () => void) => void) {}
 
   /** In front of each message with an id. False: one is missing before it. */
   number (epoch: string, seq: number, whole: boolean): boolean {
@@ -99,9 +102,10 @@ export class LiveStore {
   }
 
   readonly touch = (): void => {
-    if (this.frame !== 0) return
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0
+    if (this.asked) return
+    this.asked = true
+    this.soon(() => {
+      this.asked = false
       for (const reader of [...this.readers]) reader()
     })
   }

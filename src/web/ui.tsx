@@ -3,28 +3,32 @@ import { createContext, type ComponentChildren, type JSX, type RefObject } from 
 import { useContext, useEffect, useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks'
 import { age, count } from './format.js'
 import type { DriftCheck } from './drift.js'
-import { Feed, Rates, type Reading } from './feed.js'
+import { CounterRates } from './counter-rates.js'
+import { Feed, type Reading } from './feed.js'
 import type { ClusterStatus, Counters, ObjectOf, Target, WhoAmI } from './model.js'
 import type { LiveStore } from './store.js'
 import type { Stream } from './stream.js'
 
 export class Page {
   me: WhoAmI | null = null
-  private readonly feeds = new Map<string, { readonly feed: Feed<unknown>, readonly rates: Rates }>()
+  private readonly feeds = new Map<string, { readonly feed: Feed<unknown>, readonly rates: CounterRates }>()
 
   constructor (readonly store: LiveStore, readonly stream: Stream, readonly drift: DriftCheck) {}
 
-  feed (agent: string, of: string): { readonly feed: Feed<unknown>, readonly rates: Rates } {
+  feed (agent: string, of: string): { readonly feed: Feed<unknown>, readonly rates: CounterRates } {
     const key = `${of} ${agent}`
     let one = this.feeds.get(key)
     if (one === undefined) {
-      const rates = new Rates()
+      const rates = new CounterRates()
       const take = of === 'counters' || of === 'totals' ? (value: unknown) => { rates.take(value as Counters) } : undefined
       one = { feed: new Feed<unknown>(`/api/readings?of=${of}&agent=${encodeURIComponent(agent)}`, this.store, take), rates }
       this.feeds.set(key, one)
     }
     return one
   }
+
+  /** The gateway is back: readings are asked for anew. */
+  again (): void { for (const { feed } of this.feeds.values()) feed.again() }
 
   /** Unix ms of the gateway. */
   now (): number { return Date.now() + this.store.skewMs }
@@ -43,11 +47,11 @@ export function useStore (): LiveStore {
 
 interface Readings { readonly info: ObjectOf<'agent'>, readonly counters: Counters, readonly totals: Counters, readonly checks: readonly Target[], readonly cluster: ClusterStatus | null }
 /** Asked for while the component is there. */
-export function useFeed<K extends keyof Readings> (agent: string, of: K): { readonly feed: Feed<Readings[K]>, readonly rates: Rates } {
+export function useFeed<K extends keyof Readings> (agent: string, of: K): { readonly feed: Feed<Readings[K]>, readonly rates: CounterRates } {
   const page = usePage()
   const one = page.feed(agent, of)
   useEffect(() => one.feed.use(), [one])
-  return one as { readonly feed: Feed<Readings[K]>, readonly rates: Rates }
+  return one as { readonly feed: Feed<Readings[K]>, readonly rates: CounterRates }
 }
 
 const tones: Readonly<Record<string, string>> = {

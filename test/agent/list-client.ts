@@ -5,7 +5,7 @@ import { SessionsClient, type SessionBatch } from '../../src/generated/proto/loc
 const client = new SessionsClient(`unix:${process.argv[2] ?? ''}`, credentials.createInsecure(), { 'grpc.max_receive_message_length': 8 << 20 })
 const began = performance.now()
 let [rows, messages] = [0, 0]
-const stream = client.list({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, fromSlot: 0 })
+const stream = client.list({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, fromSlot: 0, order: undefined })
 stream.on('data', (batch: SessionBatch) => { rows += Number(batch.rows); messages++ })
 stream.on('error', (error) => { console.error(error.message); process.exitCode = 1; client.close() })
 stream.on('end', () => {

@@ -9,6 +9,7 @@ import { apply, ask, until } from '../agent/agent-process.js'
 import { balanced, configOf, type Balanced } from './balanced.js'
 import { noBrowser, openTab, shoot, withBrowser, type Tab } from './browser.js'
 import { startGatewayProcess, wireTo, type GatewayProcess, type Wire } from './gateway-process.js'
+import { lossless } from './sighted.js'
 
 t.setTimeout(380_000)
 
@@ -48,24 +49,7 @@ async function sees (tab: Tab, agent: string, name: string, text: RegExp): Promi
 }
 const live = async (tab: Tab): Promise<void> => { await until('the page to be live', async () => await tab.says('condition') === 'live') }
 
-/** Without a reload, without a gap, and with every event that the gateway has, once. */
-async function lossless (t: Test, { tab, gateway }: Scene): Promise<void> {
-  await live(tab)
-  t.equal(await tab.page.evaluate('window.neverReloaded'), true, 'never reloaded')
-  t.equal(await tab.says('gaps'), '0', 'no message is missing')
-  await tab.page.evaluate("location.hash = '#/events'")
-  const state = await (await fetch(`http://${gateway().address}/api/state`)).json() as { agents: Record<string, { events: Array<{ id: string }> }> }
-  const had = Object.entries(state.agents).flatMap(([agent, { events }]) => events.map(({ id }) => `${agent} ${id}`))
-  let shown: string[] = []
-  await until('every event to be shown', async () => {
-    shown = await tab.page.evaluate("[...document.querySelectorAll('.events li')].map(item => item.dataset.id)")
-    return had.every(id => shown.includes(id))
-  })
-  t.ok(had.length > 5, `${had.length} events`)
-  t.equal(new Set(shown).size, shown.length, 'each once')
-  await tab.page.evaluate("location.hash = '#/vips'")
-  t.same(tab.problems, [], 'and the console is empty')
-}
+const whole = async (t: Test, { tab, gateway }: Scene): Promise<void> => { await lossless(t, tab, gateway().address, '#/vips') }
 
 t.test('the page', { skip: noBrowser }, async (t) => {
   const now = await scene(t)
@@ -86,14 +70,14 @@ t.test('the page', { skip: noBrowser }, async (t) => {
     await shoot(tab.page, 'desktop-light-vips-down')
     one.revive(zulu)
     await sees(tab, 'edge-1', 'zulu', /serving\s+100\s+100/)
-    await lossless(t, now)
+    await whole(t, now)
   })
 
   await t.test('a weight changes', async (t) => {
     await ask((done: (error: never, value: unknown) => void) => two.agent().calls.config.apply(apply(configOf('edge-2', two.place, 7)), done as never))
     await sees(tab, 'edge-2', 'zulu', /serving\s+7\s+7/)
     writeFileSync(two.place.file, configOf('edge-2', two.place, 7))
-    await lossless(t, now)
+    await whole(t, now)
   })
 
   await t.test('an agent restarts, and something changed meanwhile', async (t) => {
@@ -106,7 +90,7 @@ t.test('the page', { skip: noBrowser }, async (t) => {
     await until('the page to say so no more', async () => !/not reached/.test(await panel(tab, 'edge-1').innerText()))
     one.revive(alpha)
     await sees(tab, 'edge-1', 'alpha', /serving/)
-    await lossless(t, now)
+    await whole(t, now)
   })
 
   await t.test('the network is cut: it says how old its numbers are, and goes on where it was', async (t) => {
@@ -123,7 +107,7 @@ t.test('the page', { skip: noBrowser }, async (t) => {
     t.equal(await tab.says('epoch'), epoch, 'resumed')
     two.revive(mike)
     await sees(tab, 'edge-2', 'mike', /serving/)
-    await lossless(t, now)
+    await whole(t, now)
   })
 
   await t.test('a network that swallows everything without a word: silence is enough', async (t) => {
@@ -134,7 +118,7 @@ t.test('the page', { skip: noBrowser }, async (t) => {
     await sees(tab, 'edge-1', 'mike', /down/)
     one.revive(mike)
     await sees(tab, 'edge-1', 'mike', /serving/)
-    await lossless(t, now)
+    await whole(t, now)
   })
 
   await t.test('another gateway in its place: everything anew', async (t) => {
@@ -147,7 +131,7 @@ t.test('the page', { skip: noBrowser }, async (t) => {
     t.not(await tab.says('epoch'), epoch)
     one.revive(zulu)
     await sees(tab, 'edge-1', 'zulu', /serving/)
-    await lossless(t, now)
+    await whole(t, now)
   })
 
   await t.test('a tab that nobody looks at lets its connection go, and is up to date when it is shown', async (t) => {
@@ -166,7 +150,7 @@ t.test('the page', { skip: noBrowser }, async (t) => {
     t.equal(await tab.says('epoch'), epoch, 'resumed')
     one.revive(alpha)
     await sees(tab, 'edge-1', 'alpha', /serving/)
-    await lossless(t, now)
+    await whole(t, now)
   })
 
   await t.test('the page is frozen, as in a sleep, and wakes', async (t) => {
@@ -185,6 +169,6 @@ t.test('the page', { skip: noBrowser }, async (t) => {
     await until('a new connection', async () => Number(await tab.says('connections')) > before)
     two.revive(alpha)
     await sees(tab, 'edge-2', 'alpha', /serving/)
-    await lossless(t, now)
+    await whole(t, now)
   })
 })

@@ -72,6 +72,28 @@ t.test('names and events that would be code are text', { skip: noBrowser }, asyn
   t.same(problems, [], 'and nothing tried to run')
 })
 
+t.test('probes: one that is planned is seen to begin at its time, and its result when it is there', { skip: noBrowser }, async (t) => {
+  const { one, url } = await withAgents(t)
+  const balancer = one.agent.loadBalancer
+  const [, target] = balancer.targetList
+  const say = (more: Partial<NonNullable<typeof target>>): void => { balancer.targetList = [{ ...target as NonNullable<typeof target>, ...more }] }
+  const nextAt = Date.now() + 6000
+  say({ nextAt })
+  const { page } = await openTab(t, await withBrowser(t), `${url}/#/health/edge-1`)
+  const mark = page.locator('.heart i.next')
+  await until('the plan', async () => await mark.getAttribute('data-at').catch(() => null) === String(nextAt))
+  const opacity = async (): Promise<string> => await page.evaluate("getComputedStyle(document.querySelector('.heart i.next')).opacity") as string
+  t.equal(await opacity(), '0', 'it did not begin yet')
+  await until('its beginning', async () => Number(await opacity()) > 0.5)
+  t.ok(Date.now() >= nextAt, 'not before')
+  say({ probing: true, nextAt: Date.now() + 60_000 })
+  await page.locator('.heart i.next.began').waitFor()
+  await page.getByRole('img', { name: 'a probe is under way' }).waitFor()
+  say({ probing: false, nextAt: null, passed: 1, last: { ok: true, code: 'ok', detail: '', tookMs: 2, at: Date.now() } })
+  await page.locator('.heart i.good.last').waitFor()
+  t.equal(await mark.count(), 0, 'nobody probes any more')
+})
+
 t.test('sessions: searched, walked through, and a mistake is explained', { skip: noBrowser }, async (t) => {
   const { url } = await withAgents(t)
   const { page } = await openTab(t, await withBrowser(t), `${url}/#/sessions`)
@@ -93,6 +115,15 @@ t.test('sessions: searched, walked through, and a mistake is explained', { skip:
   await page.locator('form').getByLabel('Agent').selectOption('edge-2')
   await page.getByRole('button', { name: 'Search' }).click()
   await says(/1\D000 match/)
+  await until('the rows of the other agent', async () => await firstRow() === first)
+  await page.getByLabel('Order').selectOption('bytes down')
+  await until('the largest of all', async () => /99\.9\sk \/ 999\sk/.test(await firstRow()))
+  await page.getByRole('button', { name: 'Next 100' }).click()
+  await says(/page 2, 100 rows/)
+  await until('those behind them', async () => /89\.9\sk \/ 899\sk/.test(await firstRow()))
+  await page.getByLabel('Order').selectOption('source down')
+  await says(/page 1, 100 rows/)
+  await until('the table again, of which this page is put in order', async () => /10\.0\.0\.\d+:|2001/.test(await firstRow()) && !/89\.9/.test(await firstRow()))
 })
 
 t.test('a planned move: asked twice, told to the agent, and only offered to who may', { skip: noBrowser }, async (t) => {

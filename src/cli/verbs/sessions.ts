@@ -105,7 +105,7 @@ async function list ({ io }: Cli, options: SessionListOptions): Promise<number> 
   const columns = chosen ?? (format === 'table' ? tableNeeds : columnCodes.map((c) => c.name))
   const limit = options.limit ?? (format === 'table' ? TABLE_LIMIT : 0)
   return await withAgent(io, options, async ({ sessions }) => {
-    const stream = messages(sessions.list({ filter: filterMessage(options), columns, limit: BigInt(limit), batchRows: 0, withNames: true, fromSlot: 0 }), io.signal)
+    const stream = messages(sessions.list({ filter: filterMessage(options), columns, limit: BigInt(limit), batchRows: 0, withNames: true, fromSlot: 0, order: undefined }), io.signal)
     const rows = new SessionRows()
     const sink = format === 'json' ? new JsonSink(io.out) : format === 'jsonl' ? new LineSink(io.out) : new TableSink(io, chosen === undefined ? sessionTable : plainTable(chosen))
     // A table on a terminal tells by itself how far it is.

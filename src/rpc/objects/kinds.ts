@@ -21,7 +21,7 @@ export interface Watched { readonly value: ObjectValue, readonly bytes: Uint8Arr
 function quiet (value: ObjectValue): ObjectValue {
   switch (value.$case) {
     case 'agent': return { $case: 'agent', value: { ...value.value, tableLive: 0n, eventLoopDelayP99Ms: 0, rpcLoopDelayP99Ms: 0 } satisfies AgentGetInfoResponse }
-    case 'target': return { $case: 'target', value: { ...value.value, last: undefined, passed: 0n, failed: 0n } satisfies CheckTarget }
+    case 'target': return { $case: 'target', value: { ...value.value, last: undefined, passed: 0n, failed: 0n, probing: false, nextAtMs: undefined } satisfies CheckTarget }
     case 'group': return { $case: 'group', value: { ...value.value, sessions: 0n, provenEqualAtMs: undefined } satisfies ClusterGroup }
     default: return value
   }
@@ -40,13 +40,15 @@ export function sourcesOf (services: AgentServices, onBug: (error: unknown) => v
   const source = (read: () => Promise<ReadonlyMap<string, Watched>>, hint?: (changed: () => void) => () => void): Source<Watched> => new Source({ read, equals: same, onError, ...hint === undefined ? {} : { hint } })
   const balancing = (changed: () => void): (() => void) => loadBalancer.watch(changed)
   const clustering = (changed: () => void): (() => void) => cluster.watch(changed)
+  /** Backends, states and generations change with an event of the journal. */
+  const noted = (changed: () => void): (() => void) => services.journal.watch(null, ({ area }) => { if (area === 'agent' || area === 'config') changed() })
   const clusterStatus = async (): ReturnType<typeof cluster.status> => await cluster.status()
   return new Map<ObjectKind, Source<Watched>>([
-    [ObjectKind.OBJECT_KIND_AGENT, source(async () => { const info = await services.info(); return new Map([[info.node, watched({ $case: 'agent', value: infoMessage(info) })]]) })],
+    [ObjectKind.OBJECT_KIND_AGENT, source(async () => { const info = await services.info(); return new Map([[info.node, watched({ $case: 'agent', value: infoMessage(info) })]]) }, noted)],
     [ObjectKind.OBJECT_KIND_VIP, source(async () => byKey(await loadBalancer.vips(), vip => vip.name, vip => ({ $case: 'vip', value: vipMessage(vip) })), balancing)],
     [ObjectKind.OBJECT_KIND_TARGET, source(async () => byKey(await loadBalancer.targets(), target => target.id, target => ({ $case: 'target', value: targetMessage(target) })), balancing)],
     [ObjectKind.OBJECT_KIND_LINK, source(async () => byKey(await services.dataplane().links(), link => link.name, link => ({ $case: 'link', value: linkMessage(link) })))],
-    [ObjectKind.OBJECT_KIND_GENERATION, source(async () => byKey(await config.history(), info => String(info.generation), info => ({ $case: 'generation', value: generationMessage(info) })))],
+    [ObjectKind.OBJECT_KIND_GENERATION, source(async () => byKey(await config.history(), info => String(info.generation), info => ({ $case: 'generation', value: generationMessage(info) })), noted)],
     [ObjectKind.OBJECT_KIND_GROUP, source(async () => { const status = await clusterStatus(); return status === null ? new Map() : byKey(statusMessage(status).groups, group => String(group.rg), value => ({ $case: 'group', value })) }, clustering)],
     [ObjectKind.OBJECT_KIND_PEER, source(async () => { const status = await clusterStatus(); return status === null ? new Map() : byKey(statusMessage(status).peers, peer => peer.node, value => ({ $case: 'peer', value })) }, clustering)]
   ])

@@ -86,7 +86,7 @@ t.test('the proxy passes unary calls, streams, errors with details', async (t) =
   const { tcp } = await withGateway(t, {}, 200_000)
   t.match(await call(tcp.agent, tcp.agent.getInfo, {}), { node: 'edge-1', pid: process.pid })
   let rows = 0
-  for await (const batch of messages(tcp.sessions.list({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, fromSlot: 0 }))) rows += batch.rows
+  for await (const batch of messages(tcp.sessions.list({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, fromSlot: 0, order: undefined }))) rows += batch.rows
   t.equal(rows, 200_000)
   const e = await refusal(call(tcp.sessions, tcp.sessions.get, { tuple: undefined, id: fakeId(999_999) }))
   t.equal(e.grpcCode, status.NOT_FOUND)
@@ -134,7 +134,7 @@ t.test('a client that does not read does not make the gateway buffer', async (t)
   let walked = 0
   const original = agent.sessions.list
   agent.sessions.list = (f, c, cursor, max) => { walked++; return original(f, c, cursor, max) }
-  const reader = messages(tcp.sessions.list({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, fromSlot: 0 }))
+  const reader = messages(tcp.sessions.list({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, fromSlot: 0, order: undefined }))
   await reader.next()
   let before = -1
   let still = 0

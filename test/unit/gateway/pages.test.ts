@@ -85,9 +85,23 @@ t.test('sessions: a page at a time, each session once', async (t) => {
   t.match(await json(gateway, '/api/sessions?protocol=icmp&port=65535'), { rows: [], next: null })
 })
 
+t.test('sessions: in an order, the first thousand a page at a time', async (t) => {
+  const { gateway } = await withGateway(t, 2500)
+  const slots: number[] = []
+  let pages = 0
+  for (let from: number | null = 0; from !== null && pages < 10; pages++) {
+    const page: { rows: Array<{ slot: number }>, next: number | null } = await json(gateway, `/api/sessions?order=bytes&way=down&rows=300&from=${from}`) as never
+    slots.push(...page.rows.map(({ slot }) => slot))
+    from = page.next
+  }
+  t.equal(pages, 4)
+  t.same(slots, Array.from({ length: 1000 }, (_, i) => 2499 - i))
+  t.match(await json(gateway, '/api/sessions?order=age&way=up&rows=1'), { rows: [{ slot: 0 }], next: 1 })
+})
+
 t.test('sessions: what the filter does not know is refused, and says what there is', async (t) => {
   const { gateway } = await withGateway(t)
-  const bad = ['x=1', '__proto__=1', 'port=http', 'port=-1', 'port=99999999999', 'snat=maybe', 'rows=0', 'rows=501', 'rows=x', 'from=x', 'from=4294967296', 'source=nowhere', 'phases=DANCING', 'family=5', 'vip=no-such-vip', 'id=7']
+  const bad = ['x=1', '__proto__=1', 'port=http', 'port=-1', 'port=99999999999', 'snat=maybe', 'rows=0', 'rows=501', 'rows=x', 'from=x', 'from=4294967296', 'source=nowhere', 'phases=DANCING', 'family=5', 'vip=no-such-vip', 'id=7', 'order=colour', 'order=__proto__', 'order=bytes&way=sideways', 'order=bytes&from=1000']
   for (const query of bad) {
     const answer = await get(gateway, `/api/sessions?${query}`)
     t.equal(answer.status, 400, `${query}: ${(await answer.text()).trim().slice(0, 90)}`)

@@ -36,7 +36,7 @@ t.test('thousands of streams', async (t) => {
 
 t.test('listings that nobody reads', async (t) => {
   const { connection: { sessions } } = await withServer(t, 3_000_000)
-  const request: SessionsListRequest = { filter: undefined, columns: ['slot'], limit: 0n, batchRows: 100, withNames: false, fromSlot: 0 }
+  const request: SessionsListRequest = { filter: undefined, columns: ['slot'], limit: 0n, batchRows: 100, withNames: false, fromSlot: 0, order: undefined }
   const readers = Array.from({ length: LISTINGS_MAX }, () => messages(sessions.list(request)))
   for (const reader of readers) await reader.next()
   const more = messages(sessions.list(request))

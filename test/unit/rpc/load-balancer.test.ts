@@ -19,8 +19,8 @@ t.test('targets with their latest probe and changes', async (t) => {
   const { connection: { loadBalancer: lb } } = await withServer(t)
   const { targets } = await call(lb, lb.listTargets, { id: '' })
   t.match(targets, [
-    { id: 'dns/10.0.0.1:53', state: 'TARGET_STATE_UNKNOWN', last: undefined, history: [] },
-    { id: 'http/10.0.0.2:8080', state: 'TARGET_STATE_DOWN', count: 1, sinceMs: 1_700_000_000_000n, passed: 10n, failed: 3n, last: { ok: false, code: 'status', tookMs: 1.5 }, history: [{ from: 'TARGET_STATE_UP', to: 'TARGET_STATE_DOWN', code: 'status' }] }
+    { id: 'dns/10.0.0.1:53', state: 'TARGET_STATE_UNKNOWN', last: undefined, history: [], probing: false, nextAtMs: undefined },
+    { id: 'http/10.0.0.2:8080', state: 'TARGET_STATE_DOWN', count: 1, sinceMs: 1_700_000_000_000n, passed: 10n, failed: 3n, last: { ok: false, code: 'status', tookMs: 1.5 }, probing: false, nextAtMs: 1_700_000_002_000n, history: [{ from: 'TARGET_STATE_UP', to: 'TARGET_STATE_DOWN', code: 'status' }] }
   ])
   await t.rejects(call(lb, lb.listTargets, { id: 'http/nobody' }), { code: 'LS_E_NOT_FOUND' })
 })

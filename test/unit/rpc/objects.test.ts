@@ -30,14 +30,14 @@ t.test('every kind is there, by its name', async (t) => {
   t.equal(found['peer']?.length, 1)
 })
 
-t.test('a real changes: its VIP is told at once; counters of a target are no change', async (t) => {
+t.test('a real changes: its VIP is told at once; counters and probes of a target are no change', async (t) => {
   const { agent: { loadBalancer: lb }, socketPath } = await withServer(t)
   const objects = connect(t, socketPath)
   const [vips, targets] = [mirror(objects.open('vip')), mirror(objects.open('target'))]
   await Promise.all([vips.waitSynced(), targets.waitSynced()])
   let told = 0
   targets.subscribe(() => { told++ })
-  lb.targetList = lb.targetList.map(target => ({ ...target, passed: target.passed + 1 }))
+  lb.targetList = lb.targetList.map(target => ({ ...target, passed: target.passed + 1, probing: true, nextAt: 1_700_000_009_000 }))
   lb.vipList = lb.vipList.map(vip => vip.name === 'web' ? { ...vip, state: 'degraded' } : vip)
   lb.events.tell({ at: Date.now(), name: 'vip-state', level: 'warn', fields: {} })
   t.ok(await until(() => vips.current().get('web')?.state === VipState.VIP_STATE_DEGRADED))
@@ -46,6 +46,7 @@ t.test('a real changes: its VIP is told at once; counters of a target are no cha
   lb.targetList = lb.targetList.map(target => ({ ...target, state: 'paused' }))
   t.ok(await until(() => told > 0))
   t.equal(targets.current().get('dns/10.0.0.1:53')?.passed, 1n, 'as of then')
+  t.equal(targets.current().get('dns/10.0.0.1:53')?.nextAtMs, 1_700_000_009_000n)
   t.equal(told, 1)
   await vips.close()
   await targets.close()

@@ -3,7 +3,7 @@ import t from 'tap'
 import { status } from '@grpc/grpc-js'
 import { LockstepError } from '../../../src/contract/errors.js'
 import { column as columnCodes } from '../../../src/generated/codes.js'
-import { SessionBatch, SessionChanges, SnapshotMark, type SessionsListRequest, type SessionsWatchRequest } from '../../../src/generated/proto/lockstep/v1/sessions.js'
+import { SessionBatch, SessionChanges, SessionOrderBy, SnapshotMark, type SessionOrder, type SessionsListRequest, type SessionsWatchRequest } from '../../../src/generated/proto/lockstep/v1/sessions.js'
 import { SessionFilter } from '../../../src/generated/proto/lockstep/v1/session.js'
 import { call, messages, type AgentConnection } from '../../../src/cli/client.js'
 import type { RemoteError } from '../../../src/cli/remote-error.js'
@@ -18,7 +18,7 @@ import { until, withServer } from './with-server.js'
 
 const emptyFilter = SessionFilter.decode(new Uint8Array())
 const request = (over: Partial<SessionsListRequest> = {}): SessionsListRequest =>
-  ({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, fromSlot: 0, ...over })
+  ({ filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, fromSlot: 0, order: undefined, ...over })
 
 async function list (c: AgentConnection, over: Partial<SessionsListRequest> = {}): Promise<SessionBatch[]> {
   const out: SessionBatch[] = []
@@ -89,7 +89,7 @@ t.test('a limit cuts the listing and says so', async (t) => {
 t.test('names of ids come with the batch in which an id appears first', async (t) => {
   const { connection, agent } = await withServer(t, 100)
   agent.sessions.listMax = 10
-  const batches = await list(connection, { columns: ['zone_in', 'vip', 'real', 'app'], withNames: true, fromSlot: 0 })
+  const batches = await list(connection, { columns: ['zone_in', 'vip', 'real', 'app'], withNames: true })
   t.strictSame(batches[0]?.names, [
     { kind: 'zone', id: 1, name: 'clients' }, { kind: 'vip', id: 1, name: 'web' }, { kind: 'vip', id: 2, name: 'dns' },
     { kind: 'real', id: 11, name: 'web/a' }, { kind: 'real', id: 12, name: 'dns/a' }, { kind: 'app', id: 0, name: 'any' }
@@ -208,6 +208,27 @@ t.test('errors keep class, code, object, found, expected and next over the wire'
   t.match(e.message, /x is undefined/)
   t.notMatch(e.message, /at .*\.ts/, 'no stack goes out')
   t.equal(bugs.length, 3)
+})
+
+t.test('in an order: the first ones of all that match, a page of them at a time', async (t) => {
+  const { connection, agent } = await withServer(t, 5000)
+  agent.sessions.listMax = 700
+  const slotsOf = async (limit: number, order: Partial<SessionOrder> = {}, over: Partial<SessionsListRequest> = {}): Promise<number[]> => {
+    const batches = await list(connection, { columns: ['bytes_forward', 'slot'], limit: BigInt(limit), order: { by: SessionOrderBy.SESSION_ORDER_BY_BYTES, ascending: false, skip: 0, ...order }, ...over })
+    t.same(batches.map(({ truncated }) => truncated), batches.map((_, i) => i === batches.length - 1), 'there are more')
+    return batches.map(({ columns: [, slot] }) => slot?.data.readUInt32LE(0) ?? -1)
+  }
+  const from = (first: number, count: number, step: number): number[] => Array.from({ length: count }, (_, i) => first + step * i)
+  t.same(await slotsOf(100), from(4999, 100, -1))
+  t.same(await slotsOf(100, { skip: 900 }), from(4099, 100, -1), 'as deep as it goes')
+  t.same(await slotsOf(100, { ascending: true }), from(0, 100, 1))
+  t.same(await slotsOf(100, { by: SessionOrderBy.SESSION_ORDER_BY_AGE }), from(4999, 100, -1))
+  t.same(await slotsOf(7, { by: SessionOrderBy.SESSION_ORDER_BY_IDLE }), [999, 1999, 2999, 3999, 4999, 998, 1998], 'those of one value as in the table')
+  t.same(await slotsOf(5, { by: SessionOrderBy.SESSION_ORDER_BY_EXPIRES }), from(0, 5, 1), 'all of one value')
+  const one = await list(connection, { columns: ['bytes_forward'], limit: 3n, order: { by: SessionOrderBy.SESSION_ORDER_BY_PACKETS, ascending: false, skip: 0 } })
+  t.same(one.map(({ columns }) => columns.map(({ name, data }) => [name, data.readBigUInt64LE(0)])), [499_900n, 499_800n, 499_700n].map(bytes => [['bytes_forward', bytes]]), 'with the columns asked for')
+  t.same(await list(connection, { filter: { ...emptyFilter, protocol: 'icmp' }, limit: 5n, order: { by: SessionOrderBy.SESSION_ORDER_BY_BYTES, ascending: false, skip: 0 } }), [], 'nothing matches')
+  for (const [limit, order, over] of [[0, {}, {}], [1001, {}, {}], [100, { skip: 901 }, {}], [10, {}, { fromSlot: 1 }], [10, { by: SessionOrderBy.SESSION_ORDER_BY_UNSPECIFIED }, {}]] as const) t.match(await refusal(slotsOf(limit, order, over)), { code: 'LS_R_ORDER' })
 })
 
 t.test('cancelling a listing stops the walk', async (t) => {

@@ -339,6 +339,10 @@ export interface CheckTarget {
   history: TargetTransition[];
   /** What its agent said last that it can take, 0-100; 100 without an agent. */
   sharePct: number;
+  /** A probe is under way. */
+  probing: boolean;
+  /** When the next probe begins, or the one under way is given up, Unix milliseconds; absent: nobody probes. */
+  nextAtMs?: bigint | undefined;
 }
 
 /** All targets that were asked for, by id. */
@@ -1307,6 +1311,8 @@ function createBaseCheckTarget(): CheckTarget {
     failed: 0n,
     history: [],
     sharePct: 0,
+    probing: false,
+    nextAtMs: undefined,
   };
 }
 
@@ -1356,6 +1362,15 @@ export const CheckTarget: MessageFns<CheckTarget> = {
     }
     if (message.sharePct !== 0) {
       writer.uint32(96).uint32(message.sharePct);
+    }
+    if (message.probing !== false) {
+      writer.uint32(104).bool(message.probing);
+    }
+    if (message.nextAtMs !== undefined) {
+      if (BigInt.asUintN(64, message.nextAtMs) !== message.nextAtMs) {
+        throw new globalThis.Error("value provided for field message.nextAtMs of type uint64 too large");
+      }
+      writer.uint32(112).uint64(message.nextAtMs);
     }
     return writer;
   },
@@ -1467,6 +1482,22 @@ export const CheckTarget: MessageFns<CheckTarget> = {
             }
 
             message.sharePct = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.probing = reader.bool();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.nextAtMs = reader.uint64() as bigint;
             continue;
           }
         }

@@ -29,6 +29,70 @@ export const protobufFileName = "lockstep/v1/sessions.proto";
 
 /** The session table. Bulk rows travel as columns: one message holds thousands of rows and costs as much as one small message. */
 
+/** What a listing can be in the order of. */
+export enum SessionOrderBy {
+  /** SESSION_ORDER_BY_UNSPECIFIED - Refused. */
+  SESSION_ORDER_BY_UNSPECIFIED = "SESSION_ORDER_BY_UNSPECIFIED",
+  /** SESSION_ORDER_BY_BYTES - Bytes of both directions. */
+  SESSION_ORDER_BY_BYTES = "SESSION_ORDER_BY_BYTES",
+  /** SESSION_ORDER_BY_PACKETS - Packets of both directions. */
+  SESSION_ORDER_BY_PACKETS = "SESSION_ORDER_BY_PACKETS",
+  /** SESSION_ORDER_BY_AGE - Time since it was made. */
+  SESSION_ORDER_BY_AGE = "SESSION_ORDER_BY_AGE",
+  /** SESSION_ORDER_BY_IDLE - Time since its last packet. */
+  SESSION_ORDER_BY_IDLE = "SESSION_ORDER_BY_IDLE",
+  /** SESSION_ORDER_BY_EXPIRES - Time until it expires. */
+  SESSION_ORDER_BY_EXPIRES = "SESSION_ORDER_BY_EXPIRES",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function sessionOrderByFromJSON(object: any): SessionOrderBy {
+  switch (object) {
+    case 0:
+    case "SESSION_ORDER_BY_UNSPECIFIED":
+      return SessionOrderBy.SESSION_ORDER_BY_UNSPECIFIED;
+    case 1:
+    case "SESSION_ORDER_BY_BYTES":
+      return SessionOrderBy.SESSION_ORDER_BY_BYTES;
+    case 2:
+    case "SESSION_ORDER_BY_PACKETS":
+      return SessionOrderBy.SESSION_ORDER_BY_PACKETS;
+    case 3:
+    case "SESSION_ORDER_BY_AGE":
+      return SessionOrderBy.SESSION_ORDER_BY_AGE;
+    case 4:
+    case "SESSION_ORDER_BY_IDLE":
+      return SessionOrderBy.SESSION_ORDER_BY_IDLE;
+    case 5:
+    case "SESSION_ORDER_BY_EXPIRES":
+      return SessionOrderBy.SESSION_ORDER_BY_EXPIRES;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return SessionOrderBy.UNRECOGNIZED;
+  }
+}
+
+export function sessionOrderByToNumber(object: SessionOrderBy): number {
+  switch (object) {
+    case SessionOrderBy.SESSION_ORDER_BY_UNSPECIFIED:
+      return 0;
+    case SessionOrderBy.SESSION_ORDER_BY_BYTES:
+      return 1;
+    case SessionOrderBy.SESSION_ORDER_BY_PACKETS:
+      return 2;
+    case SessionOrderBy.SESSION_ORDER_BY_AGE:
+      return 3;
+    case SessionOrderBy.SESSION_ORDER_BY_IDLE:
+      return 4;
+    case SessionOrderBy.SESSION_ORDER_BY_EXPIRES:
+      return 5;
+    case SessionOrderBy.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 /** By what sessions are sorted. */
 export enum TopBy {
   /** TOP_BY_UNSPECIFIED - Same as BYTES. */
@@ -115,6 +179,16 @@ export function snapshotMarkToNumber(object: SnapshotMark): number {
   }
 }
 
+/** An order, largest first. */
+export interface SessionOrder {
+  /** By what. */
+  by: SessionOrderBy;
+  /** Smallest first. */
+  ascending: boolean;
+  /** Leave out so many of the first. */
+  skip: number;
+}
+
 /** What to list. */
 export interface SessionsListRequest {
   /** Which sessions. */
@@ -131,6 +205,8 @@ export interface SessionsListRequest {
   withNames: boolean;
   /** Walk from this slot on. One more than the column `slot` of the last row goes on behind it; what comes after the last slot is nothing. */
   fromSlot: number;
+  /** Not as they stand in the table. Everything that matches is walked before the first row comes; `limit` with `skip` is 1 to 1000, and `from_slot` is 0. A session that ends meanwhile is left out. */
+  order: SessionOrder | undefined;
 }
 
 /** One column of a batch. */
@@ -395,8 +471,76 @@ export interface SessionsVerifyResponse {
   durationMs: number;
 }
 
+function createBaseSessionOrder(): SessionOrder {
+  return { by: SessionOrderBy.SESSION_ORDER_BY_UNSPECIFIED, ascending: false, skip: 0 };
+}
+
+export const SessionOrder: MessageFns<SessionOrder> = {
+  encode(message: SessionOrder, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.by !== SessionOrderBy.SESSION_ORDER_BY_UNSPECIFIED) {
+      writer.uint32(8).int32(sessionOrderByToNumber(message.by));
+    }
+    if (message.ascending !== false) {
+      writer.uint32(16).bool(message.ascending);
+    }
+    if (message.skip !== 0) {
+      writer.uint32(24).uint32(message.skip);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionOrder {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionOrder();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.by = sessionOrderByFromJSON(reader.int32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.ascending = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.skip = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseSessionsListRequest(): SessionsListRequest {
-  return { filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, fromSlot: 0 };
+  return { filter: undefined, columns: [], limit: 0n, batchRows: 0, withNames: false, fromSlot: 0, order: undefined };
 }
 
 export const SessionsListRequest: MessageFns<SessionsListRequest> = {
@@ -421,6 +565,9 @@ export const SessionsListRequest: MessageFns<SessionsListRequest> = {
     }
     if (message.fromSlot !== 0) {
       writer.uint32(48).uint32(message.fromSlot);
+    }
+    if (message.order !== undefined) {
+      SessionOrder.encode(message.order, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -484,6 +631,14 @@ export const SessionsListRequest: MessageFns<SessionsListRequest> = {
             }
 
             message.fromSlot = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.order = SessionOrder.decode(reader, reader.uint32());
             continue;
           }
         }
