@@ -107,7 +107,7 @@ export class Neighbours implements BgpView {
     return this.done(this.settle(touched), [])
   }
 
-  neighbours (): readonly BgpNeighbourStatus[] {
+  readonly neighbours = (): readonly BgpNeighbourStatus[] => {
     this.sorted ??= [...this.known.values()].map(({ status }) => status).sort((a, b) => a.vrf < b.vrf ? -1 : a.vrf > b.vrf ? 1 : a.peer < b.peer ? -1 : 1)
     return this.sorted
   }
@@ -118,9 +118,7 @@ export class Neighbours implements BgpView {
     return found.length === 1 ? found[0] ?? null : null
   }
 
-  sources (): readonly BgpSourceStatus[] {
-    return [...this.scopes.values()].map(({ source, scope, goodAt, failed, failures, ok, bad, rows, tookMs }) => ({ source, scope, goodAt, failed, failures, readings: { ok, failed: bad }, neighbours: rows.size, tookMs }))
-  }
+  readonly sources = (): readonly BgpSourceStatus[] => [...this.scopes.values()].map(({ source, scope, goodAt, failed, failures, ok, bad, rows, tookMs }) => ({ source, scope, goodAt, failed, failures, readings: { ok, failed: bad }, neighbours: rows.size, tookMs }))
 
   watch (onChange: () => void): () => void {
     const watcher = (): void => { onChange() }
