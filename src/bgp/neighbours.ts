@@ -49,6 +49,12 @@ const SINCE_TOLERANCE_MS = 2000
 const FORGET_MS = 3_600_000
 const polled: ReadonlySet<BgpSource> = new Set(['frr', 'bird', 'gobgp'])
 
+/** Field by field: there are thousands of neighbours, and each is made anew with every reading. */
+function statusOf (row: BgpNeighbour, { state, rttNs, cookie, since, seenAt, changedAt, flaps }: Pick<BgpNeighbourStatus, 'state' | 'rttNs' | 'cookie' | 'since' | 'seenAt' | 'changedAt' | 'flaps'>): BgpNeighbourStatus {
+  const { source, vrf, peer, local, remoteAs, localAs, established, fsm, adminDown, drops, reason, description, prefixesReceived } = row
+  return { source, vrf, peer, local, remoteAs, localAs, established, fsm, adminDown, since, drops, reason, description, prefixesReceived, rttNs, cookie, state, seenAt, changedAt, flaps, unknownBecause: null }
+}
+
 const keyOf = ({ vrf, peer }: Pick<BgpNeighbour, 'vrf' | 'peer'>): string => `${vrf}\n${peer}`
 
 export class Neighbours implements BgpView {
@@ -61,7 +67,9 @@ export class Neighbours implements BgpView {
   /** The kernel's rows, by peer and scope. */
   private readonly sockets = new Map<string, Map<string, BgpNeighbour[]>>()
   private readonly watchers = new Set<() => void>()
-  private sorted: readonly BgpNeighbourStatus[] | null = null
+  /** By VRF and peer, until one comes or goes; and as it was handed out last. */
+  private ordered: readonly Known[] | null = null
+  private listed: readonly BgpNeighbourStatus[] | null = null
 
   constructor (options: NeighboursOptions, private readonly nowMs: () => number = Date.now) { this.o = options }
 
@@ -108,8 +116,9 @@ export class Neighbours implements BgpView {
   }
 
   readonly neighbours = (): readonly BgpNeighbourStatus[] => {
-    this.sorted ??= [...this.known.values()].map(({ status }) => status).sort((a, b) => a.vrf < b.vrf ? -1 : a.vrf > b.vrf ? 1 : a.peer < b.peer ? -1 : 1)
-    return this.sorted
+    this.ordered ??= [...this.known.values()].sort(({ status: a }, { status: b }) => a.vrf < b.vrf ? -1 : a.vrf > b.vrf ? 1 : a.peer < b.peer ? -1 : 1)
+    this.listed ??= this.ordered.map(({ status }) => status)
+    return this.listed
   }
 
   find (peer: string, vrf: string | null): BgpNeighbourStatus | null {
@@ -225,7 +234,7 @@ export class Neighbours implements BgpView {
       const change = this.settleOne(key, now)
       if (change !== null) changes.push(change)
     }
-    this.sorted = null
+    this.listed = null
     return changes
   }
 
@@ -235,6 +244,7 @@ export class Neighbours implements BgpView {
     if (truth === null) {
       if (known === undefined) return null
       this.known.delete(key)
+      this.ordered = null
       return { kind: 'gone', before: known.status.state, status: known.status }
     }
     const { id, scope, row } = truth
@@ -249,18 +259,19 @@ export class Neighbours implements BgpView {
     const seenAt = scope.goodAt ?? now
     const state = row.established ? 'up' : 'down'
     const socket = row.source === 'kernel' ? row : this.socketOf(row, now)
-    const merged = { ...row, rttNs: row.established ? socket?.rttNs ?? row.rttNs : null, cookie: row.established ? socket?.cookie ?? row.cookie : null, seenAt, state, unknownBecause: null } as const
+    const [rttNs, cookie] = row.established ? [socket?.rttNs ?? row.rttNs, socket?.cookie ?? row.cookie] : [null, null]
     if (known === undefined) {
-      const status: BgpNeighbourStatus = { ...merged, changedAt: now, flaps: 0 }
+      const status = statusOf(row, { state, rttNs, cookie, since: row.since, seenAt, changedAt: now, flaps: 0 })
+      this.ordered = null
       this.known.set(key, { status, wasUp: row.established, counter: id })
       return { kind: 'new', before: null, status }
     }
     const { status: last } = known
-    const ended = this.endedSince(known, row, merged.cookie, id)
+    const ended = this.endedSince(known, row, cookie, id)
     const same = row.established === known.wasUp && ended === 0
     const since = same ? last.since ?? row.since : row.since ?? seenAt
     const changed = last.state !== state
-    known.status = { ...merged, cookie: merged.cookie ?? (same && row.established ? last.cookie : null), since, changedAt: changed ? now : last.changedAt, flaps: last.flaps + ended }
+    known.status = statusOf(row, { state, rttNs, cookie: cookie ?? (same && row.established ? last.cookie : null), since, seenAt, changedAt: changed ? now : last.changedAt, flaps: last.flaps + ended })
     known.wasUp = row.established
     known.counter = id
     return changed ? { kind: state, before: last.state, status: known.status } : ended > 0 && row.established ? { kind: 'flap', before: state, status: known.status } : null
@@ -302,7 +313,15 @@ export class Neighbours implements BgpView {
 
   /** The kernel's connection of this session: with its own address if that is told, else of its VRF, else the only one. */
   private socketOf ({ peer, vrf, local }: BgpNeighbour, now: number): BgpNeighbour | null {
-    const all = [...this.sockets.get(peer) ?? []].flatMap(([id, rows]) => { const scope = this.scopes.get(id); return scope !== undefined && this.isFresh(scope, now) ? rows : [] })
+    const sockets = this.sockets.get(peer)
+    if (sockets === undefined) return null
+    const all: BgpNeighbour[] = []
+    for (const [id, rows] of sockets) {
+      const scope = this.scopes.get(id)
+      if (scope !== undefined && this.isFresh(scope, now)) all.push(...rows)
+    }
+    const [only] = all
+    if (only !== undefined && all.length === 1) return local === null || only.local === local ? only : null
     const own = local === null ? all : all.filter(row => row.local === local)
     const here = own.filter(row => row.vrf === vrf)
     const [found, ...others] = here.length > 0 ? here : own

@@ -2,6 +2,7 @@
  * Reads every source again and again, each by itself: one that hangs delays no other. A source that tells of changes is read at once. Thread: main; everything
  * here waits for sockets or for the thread pool, and what blocks is the parsing of an answer.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { BgpReading, BgpSettings, BgpSourceSettings } from '../contract/bgp.js'
 import { causeOf } from '../lib/work.js'
 import { bgpEvents, type BgpEvent } from './events.js'
@@ -144,11 +145,15 @@ class Loop {
     const signal = AbortSignal.any([late.signal, this.over.signal])
     const readings = await within(signal, read(signal)).catch((error: unknown): readonly BgpReading[] => [{ source, scope, at: Date.now(), ok: false, reason: causeOf(error) }])
     clearTimeout(timer)
-    this.reading = false
     if (this.over.signal.aborted) return
     this.failures = readings.some(({ ok }) => ok) || readings.length === 0 ? 0 : this.failures + 1
     const tookMs = performance.now() - this.begunAt
-    for (const reading of readings) this.onReading(reading, tookMs)
+    for (const reading of readings) {
+      await nextTurn()
+      if (this.over.signal.aborted) return
+      this.onReading(reading, tookMs)
+    }
+    this.reading = false
     const pause = this.failures === 0 ? this.pace.intervalMs : Math.min(this.pace.intervalMs * 2 ** (this.failures - 1), Math.max(BACK_OFF_MS, this.pace.intervalMs))
     this.due(this.again ? GAP_MS : pause * (1 - JITTER + 2 * JITTER * this.random()))
   }

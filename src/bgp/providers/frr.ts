@@ -2,6 +2,7 @@
  * FRR: the vty socket of bgpd, which vtysh uses too. A question is a command and a zero byte; an answer ends with three zero bytes and a code (0 done, 1 with a
  * warning, 2 no such command). The summary has one block for each VRF and address family, so one session may stand there several times.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { BgpFsm, BgpNeighbour } from '../../contract/bgp.js'
 import { LockstepError } from '../../contract/errors.js'
 import { converse } from './converse.js'
@@ -32,7 +33,9 @@ export function frrProvider ({ name, socket, vrf }: { readonly name: string, rea
     read: async signal => await converse(socket, signal, FRR_BYTES_MAX, async ({ say, hear }) => {
       const ask = async (command: string): Promise<unknown> => {
         say(`${command}\0`)
-        return frrAnswer(await hear(frrWhole))
+        const answer = frrAnswer(await hear(frrWhole))
+        await nextTurn() // of thousands of neighbours each step takes tens of milliseconds
+        return answer
       }
       const summary = frrSummary(await ask(SUMMARY), Date.now())
       const whole = summary.length === 0 || summary.length > DETAILS_MAX ? summary : frrDetails(summary, await ask(DETAILS))
