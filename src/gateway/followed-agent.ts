@@ -86,7 +86,11 @@ export class FollowedAgent {
     this.objects.close()
   }
 
-  private reached (): boolean { return [...this.stores.values()].every(store => store.status().state === 'live') }
+  /** A kind that an older agent does not have is over, and counts for nothing. */
+  private reached (): boolean {
+    const states = [...this.stores.values()].map(store => store.status().state)
+    return states.includes('live') && states.every(state => state === 'live' || state === 'over')
+  }
 
   private follow (kind: Kind): Store<ObjectOf<Kind>> {
     const store = mirror<ObjectOf<Kind>>(this.objects.open(kind), { backoff: { leastMs: 100, mostMs: 1000, healthyMs: 2000 } })
