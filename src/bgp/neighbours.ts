@@ -1,7 +1,8 @@
 /**
  * What is known of each neighbour over all readings: START HERE for src/bgp. Pure but for the clock that it is given.
  *
- * - A reading replaces its scope whole. A reading that failed replaces nothing; what is older than the maximum age is `unknown`, and never `down`.
+ * - A reading replaces its scope whole, but who is missing goes only after the maximum age. A reading that failed replaces nothing; what is older than the maximum age is
+ *   `unknown`, and never `down`.
  * - Truth is of the daemon: of routing daemons the newest reading, else what a router tells over BMP. The kernel adds round trip and socket; it decides only where
  *   no daemon is asked at all.
  * - Sessions that end between two looks show as a counter of the daemon that grew, as a session that began after it was last seen, or, of a source that tells
@@ -32,6 +33,8 @@ interface Scope {
   bad: number
   tookMs: number | null
   rows: ReadonlyMap<string, BgpNeighbour>
+  /** Of rows, those that good readings no longer have, and since when. */
+  readonly missing: Map<string, number>
 }
 
 /** What is remembered of a neighbour from look to look. */
@@ -82,7 +85,7 @@ export class Neighbours implements BgpView {
   /** `tookMs`: `null` when it was told. */
   observe (reading: BgpReading, tookMs: number | null = null): BgpChanges {
     const id = `${reading.source}\n${reading.scope}`
-    const scope = this.scopes.get(id) ?? { source: reading.source, scope: reading.scope, goodAt: null, failed: null, failures: 0, ok: 0, bad: 0, tookMs: null, rows: new Map<string, BgpNeighbour>() }
+    const scope = this.scopes.get(id) ?? { source: reading.source, scope: reading.scope, goodAt: null, failed: null, failures: 0, ok: 0, bad: 0, tookMs: null, rows: new Map<string, BgpNeighbour>(), missing: new Map<string, number>() }
     this.scopes.set(id, scope)
     scope.tookMs = tookMs
     const failedBefore = scope.failures > 0
@@ -145,6 +148,7 @@ export class Neighbours implements BgpView {
   private take (id: string, scope: Scope, neighbours: readonly BgpNeighbour[], at: number): Set<string> {
     const rows = new Map(neighbours.map(n => [keyOf(n), n]))
     if (scope.source === 'kernel') this.ended(scope, rows, at)
+    else this.held(scope, rows, at)
     const touched = new Set([...scope.rows.keys(), ...rows.keys()])
     // what BMP told without its VRF may be another session of the same peer: who comes and who goes matters to both
     const touchOthers = (peer: string): void => { for (const other of this.keysOfPeer.get(peer) ?? []) touched.add(other) }
@@ -166,6 +170,18 @@ export class Neighbours implements BgpView {
     }
     scope.rows = rows
     return touched
+  }
+
+  /** A daemon that begins answers before it has read its configuration: who is missing is as it was up to the maximum age, and gone then. */
+  private held (scope: Scope, rows: Map<string, BgpNeighbour>, at: number): void {
+    for (const [key, row] of scope.rows) {
+      const since = scope.missing.get(key) ?? at
+      if (rows.has(key) || at - since >= this.o.maxAgeMs) scope.missing.delete(key)
+      else {
+        scope.missing.set(key, since)
+        rows.set(key, row)
+      }
+    }
   }
 
   /** Connections that are gone stay as sessions that are down. */

@@ -82,13 +82,14 @@ t.test('sessions of FRR, BIRD and GoBGP', { skip }, async (t) => {
   })
 
   await t.test('a peer is killed: down at once; its source fails and it is unknown, not down', async (t) => {
-    const from = rig.events.length
+    const [from, before] = [rig.events.length, rig.flaps['c/169.254.0.2']]
     await rig.kill('c')
     await rig.become({ 'a/169.254.0.3': 'down', 'c/169.254.0.2': 'unknown' })
     t.same(rig.told('c/169.254.0.2', from).filter(name => name === 'neighbour-down'), [])
     await rig.start('c')
     await rig.allUp()
     t.ok(upOnly(rig.told('a/169.254.0.1', from)))
+    t.equal(rig.flaps['c/169.254.0.2'], before + 1, 'counted over its two lives')
   })
 
   await t.test('the daemon is killed and started again: its counters begin anew, the session ended once', async (t) => {

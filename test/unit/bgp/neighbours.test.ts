@@ -79,8 +79,12 @@ t.test('all places fail: nobody is down', async (t) => {
   t.same(rig.all.neighbours().map(n => n.state), ['unknown', 'unknown'])
 })
 
-t.test('a neighbour that a good reading no longer has is gone', async (t) => {
+t.test('a neighbour that good readings no longer have is gone after the maximum age', async (t) => {
   const rig = new Rig().reads(up(1)).passes(1000).reads()
+  t.equal(rig.one?.state, 'up')
+  rig.passes(MAX_AGE - 1).reads()
+  t.equal(rig.one?.state, 'up')
+  rig.passes(1).reads()
   t.equal(rig.one, null)
   t.same(rig.told, ['new default/192.0.2.1', 'gone default/192.0.2.1'])
   rig.reads(up(2))
@@ -146,6 +150,13 @@ t.test('a daemon is killed and comes again', async (t) => {
   t.equal(rig.one?.since, rig1(7000))
 })
 const rig1 = (ms: number): number => 1_000_000 + ms
+
+t.test('a daemon that begins answers before it has its configuration: nobody is gone, and the flap is counted', async (t) => {
+  const rig = new Rig().reads(up(500_000, { drops: 3 })).passes(1000).fails('no daemon listens').passes(1000).reads().passes(1000).reads().passes(1000).reads(down(null, { drops: 0 })).passes(4000).reads(up(rig1(7500), { drops: 0 }))
+  t.same(rig.is, ['up', 1])
+  t.same(rig.told, ['new default/192.0.2.1', 'edge no daemon listens', 'edge answers', 'down default/192.0.2.1', 'up default/192.0.2.1'])
+  t.equal(rig.passes(1000).reads().passes(MAX_AGE - 1).reads().one?.state, 'up', 'who was there in between is missed anew')
+})
 
 t.test('when the state changed last is told, and when it was seen last', async (t) => {
   const rig = new Rig().reads(up(1)).passes(1000).reads(up(1))
@@ -227,7 +238,7 @@ t.test('BMP: a session that it puts into the default VRF is the one that the dae
   t.same(rig.all.neighbours().map(n => `${n.vrf} ${n.source}`), ['default bmp'])
   rig.reads(up(1, { vrf: 'blue' }))
   t.same(rig.all.neighbours().map(n => `${n.vrf} ${n.source}`), ['blue frr'])
-  rig.reads()
+  rig.reads().passes(MAX_AGE).reads()
   t.same(rig.all.neighbours().map(n => `${n.vrf} ${n.source}`), ['default bmp'], 'it is not forgotten')
 })
 
