@@ -32,6 +32,7 @@
       "native/mirror/netns.c",
       "native/mirror/neighbours.c",
       "native/mirror/routes.c",
+      "native/mirror/tcp_rows.c",
       "native/mirror/xdp_features.c",
       "native/backend/userspace/worker.c",
       "native/backend/userspace/port_packet.c",

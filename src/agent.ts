@@ -11,6 +11,7 @@ import { backendOf, transportOf } from './agent/names.js'
 import { closeTable } from './agent/close-table.js'
 import { sinkOf } from './agent/config-sink.js'
 import { watchHost } from './agent/host-watch.js'
+import { BgpRunner } from './bgp/runner.js'
 import { BackendChoice } from './backend/choice.js'
 import { openBackends, probeBackends, requireBackend, requireStart } from './backend/registry.js'
 import { SwitchWatch } from './backend/switch-watch.js'
@@ -177,6 +178,12 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     onEvent: (event) => { tellBalancing(event) }, onProblem: (what, error) => { problem(what, error) }
   })
   const dataplane = new TableDataPlane({ onSwitch: tellSwitch, core, table, workers, netns: agent.netns, compiler: compilerOf(pool, (d) => balancing.weights(d)), backend, inherited: backends.inherited, forwarders: backends.forwarders })
+  const bgp = new BgpRunner({
+    onEvent: ({ name, level, object, fields }) => {
+      journal.note('bgp', name, object, fields, level)
+      log[level]({ event: name, object, ...fields }, 'bgp')
+    }
+  })
   const loop = watchLoopDelay()
   /** The backend of this name, if it can take over. */
   const takingOver = (name: string): BackendName => {
@@ -206,6 +213,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       rpc?.push(book)
       shareGeneration(desired)
       balancing.configured(desired)
+      bgp.configure(desired.bgp)
       log.info({ generation: applied.info.generation, author: applied.info.author, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings }, 'configuration in force')
       journal.note('config', 'config-applied', `generation ${applied.info.generation}`, { by: applied.info.author, comment: applied.info.comment, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings.length })
       scheduleEdge()
@@ -294,6 +302,9 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
         ({ vip, size, hash, drifted, reals: reals.map(({ id, entries }) => ({ name: names.get(id)?.slice(vip.length + 1) ?? (id === 0 ? '(none)' : `#${id}`), entries })) }))
     },
     loadBalancerEvents: balancingEvents.after,
+    bgpNeighbours: async () => await Promise.resolve(bgp.view.neighbours()),
+    bgpSources: async () => await Promise.resolve(bgp.view.sources()),
+    bgpPending: async () => await Promise.resolve([]),
     events: journal.after,
     tell: (event) => {
       journal.tell(event)
@@ -435,7 +446,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     authority.close()
     const failed: unknown[] = []
     const steps: ReadonlyArray<() => Promise<void> | void> = [
-      async () => { await rpc?.close(500) }, async () => { if (!outlives(dataplane.name)) await cluster?.resign() }, () => { cluster?.close() }, async () => { await balancing.close() }, async () => { await sync.close() }, () => { hearts.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
+      async () => { await rpc?.close(500) }, async () => { if (!outlives(dataplane.name)) await cluster?.resign() }, () => { cluster?.close() }, async () => { await balancing.close() }, () => { bgp.close() }, async () => { await sync.close() }, () => { hearts.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
       () => { loop.stop() }, async () => { await traces.close() }, held.release
     ]
     for (const step of steps) {

@@ -1,4 +1,5 @@
 /* The core addon. Its whole surface is typed, in the same order, in src/native/binding.ts. */
+#include "addon/async.h"
 #include "addon/handle.h"
 #include "addon/health.h"
 #include "addon/heart.h"
@@ -9,8 +10,11 @@
 #include "mirror/api.h"
 
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <malloc.h>
+#include <memory>
 #include <unistd.h>
 
 namespace lockstep {
@@ -50,6 +54,35 @@ static Napi::Value xdp_features(const Napi::CallbackInfo &info)
 	return number(info.Env(), features);
 }
 
+/* tcpEstablished(netns, port) -> Promise of packed struct ls_tcp_row */
+static Napi::Value tcp_established(const Napi::CallbackInfo &info)
+{
+	struct Job {
+		std::string netns;
+		u16 port;
+		ls_tcp_row *rows = nullptr;
+		u32 n = 0;
+		ls_status status = LS_OK;
+		char error[LS_MIRROR_ERROR_BYTES] = "";
+		~Job() { ::free(rows); }
+	};
+	auto job = std::make_shared<Job>();
+
+	job->netns = arg_string(info, 0, "netns", LS_NETNS_BYTES - 1);
+	job->port = static_cast<u16>(arg_u32(info, 1, "port", 0xffff));
+	return Work::start(Napi::Object::New(info.Env()), [job] {
+		job->status = ls_tcp_established(job->netns.c_str(), job->port, &job->rows, &job->n, job->error);
+	}, [job](Napi::Env env) -> Napi::Value {
+		if (job->status != LS_OK)
+			throw status_error(env, job->status, job->error);
+		Napi::Uint8Array rows = Napi::Uint8Array::New(env, job->n * sizeof(ls_tcp_row));
+
+		if (job->n > 0)
+			memcpy(rows.Data(), job->rows, job->n * sizeof(ls_tcp_row));
+		return rows;
+	});
+}
+
 /* What a burst of frames has freed is not given back and faulted in again with the next: of a million sessions on their way that was a fifth of the time.
  * The smallest block that is a mapping of its own, and what may stay free at the end of an arena. */
 static void keep_freed_memory()
@@ -70,6 +103,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports)
 	exports.Set("countersBytes", Napi::Number::New(env, sizeof(ls_counters)));
 	exports.Set("lockFile", Napi::Function::New(env, lock_file, "lockFile"));
 	exports.Set("xdpFeatures", Napi::Function::New(env, xdp_features, "xdpFeatures"));
+	exports.Set("tcpEstablished", Napi::Function::New(env, tcp_established, "tcpEstablished"));
 	Table::Init(env, exports);
 	Userspace::Init(env, exports);
 	InitMaglev(env, exports);

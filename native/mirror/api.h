@@ -97,6 +97,19 @@ bool ls_in_netns(const char *path, void (*fn)(void *), void *arg, char error[LS_
 /* What the driver of an interface in `netns` declares about XDP at this moment: bits of enum netdev_xdp_act of linux/netdev.h.
  * LS_E_UNSUPPORTED: the kernel does not tell (before Linux 6.3). LS_E_NO_DEVICE, LS_E_PERMISSION, LS_E_SYSTEM. */
 enum ls_status ls_xdp_features(const char *netns, u32 ifindex, u64 *features, char error[LS_MIRROR_ERROR_BYTES]);
+/* An established TCP connection. */
+#define LS_TCP_ROWS_MAX (1u << 17)
+struct ls_tcp_row {
+	struct ls_addr local, remote;
+	u64 cookie; /* the kernel's name of the socket: no other has it while the host is up */
+	u32 rtt_us; /* smoothed; 0: not known */
+	u16 local_port, remote_port;
+	char device[16]; /* that the socket is bound to, of a VRF for one; empty: to none */
+};
+LS_ASSERT_SIZE(struct ls_tcp_row, 64);
+/* Those in `netns` with `port` at either end, IPv4 first; the caller frees `rows`. LS_E_FULL: more than LS_TCP_ROWS_MAX. LS_E_PERMISSION, LS_E_NOMEM,
+ * LS_E_SYSTEM. */
+enum ls_status ls_tcp_established(const char *netns, u16 port, struct ls_tcp_row **rows, u32 *n, char error[LS_MIRROR_ERROR_BYTES]);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@ import {
   InterceptingCall, type Interceptor, Metadata, type ServiceError, status
 } from '@grpc/grpc-js'
 import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
+import { BgpClient } from '../generated/proto/lockstep/v1/bgp.js'
 import { ClusterClient } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigClient } from '../generated/proto/lockstep/v1/config.js'
 import { DebugClient } from '../generated/proto/lockstep/v1/debug.js'
@@ -35,6 +36,7 @@ const channelOptions: ClientOptions = {
 
 export interface AgentConnection {
   readonly agent: AgentClient
+  readonly bgp: BgpClient
   readonly cluster: ClusterClient
   readonly config: ConfigClient
   readonly debug: DebugClient
@@ -64,6 +66,7 @@ export function connectAgent (target: string, channelCredentials: ChannelCredent
   const options: ClientOptions = { ...channelOptions, interceptors, ...channel === undefined ? {} : { channelOverride: channel } }
   const agent = new AgentClient(target, channelCredentials, options)
   const shared: ClientOptions = { ...options, channelOverride: agent.getChannel() }
+  const bgp = new BgpClient(target, channelCredentials, shared)
   const cluster = new ClusterClient(target, channelCredentials, shared)
   const config = new ConfigClient(target, channelCredentials, shared)
   const debug = new DebugClient(target, channelCredentials, shared)
@@ -73,7 +76,7 @@ export function connectAgent (target: string, channelCredentials: ChannelCredent
   const operations = new OperationsClient(target, channelCredentials, shared)
   const sessions = new SessionsClient(target, channelCredentials, shared)
   const telemetry = new TelemetryClient(target, channelCredentials, shared)
-  return { agent, cluster, config, debug, events, links, loadBalancer, operations, sessions, telemetry, close: () => { if (channel === undefined) agent.close() } }
+  return { agent, bgp, cluster, config, debug, events, links, loadBalancer, operations, sessions, telemetry, close: () => { if (channel === undefined) agent.close() } }
 }
 
 /** Finds an agent that was started again within half a second. */

@@ -10,7 +10,7 @@ export const namedArguments: Readonly<Record<string, NamedKind>> = {
   'vip list': 'vip', 'vip readback': 'vip', 'vip delete': 'vip', 'target list': 'target', 'target pause': 'target', 'target resume': 'target', 'target disable': 'target', 'target enable': 'target',
   'real put': 'vip', 'real delete': 'vip', 'real weight': 'real', 'real drain': 'real', 'real restore': 'real', 'link list': 'link',
   'cluster history': 'group', 'cluster switchover': 'group', 'cluster hold': 'group', 'cluster release': 'group', 'cluster reset': 'group', 'cluster verify': 'group', rollback: 'generation', compare: 'generation', confirm: 'generation',
-  'watch agent': 'agent', 'watch vip': 'vip', 'watch target': 'target', 'watch link': 'link', 'watch generation': 'generation', 'watch group': 'group', 'watch peer': 'peer'
+  'watch agent': 'agent', 'watch vip': 'vip', 'watch target': 'target', 'watch link': 'link', 'watch generation': 'generation', 'watch group': 'group', 'watch peer': 'peer', 'watch bgp': 'bgp', 'bgp watch': 'bgp'
 }
 /** Options whose value is one. */
 export const namedOptions: Readonly<Record<string, NamedKind>> = { '--vip': 'vip', '--real': 'real', '--rg': 'group', '--group': 'group', '--expect': 'generation', '--to': 'peer' }

@@ -8,6 +8,7 @@ import { exitCode, exitCodeOf } from './exit-codes.js'
 import { printable } from './format.js'
 import { Interrupted, type CliIo } from './io.js'
 import { addAgent, packageVersion } from './verbs/agent.js'
+import { addBgp } from './verbs/bgp.js'
 import { addCluster } from './verbs/cluster.js'
 import { addConfig } from './verbs/config.js'
 import { addDebug } from './verbs/debug.js'
@@ -78,6 +79,7 @@ Environment: LOCKSTEP_SOCKET (socket of the agent), TRACEPARENT (the trace that 
   addAlarms(program, cli)
   addNatWho(program, cli)
   addLinks(program, cli)
+  addBgp(program, cli)
   addSessions(program, cli)
   addTelemetry(program, cli)
   addTop(program, cli)

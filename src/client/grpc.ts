@@ -13,7 +13,8 @@ export type Kind = Named
 
 const kinds: Readonly<Record<Kind, ObjectKind>> = {
   agent: ObjectKind.OBJECT_KIND_AGENT, vip: ObjectKind.OBJECT_KIND_VIP, target: ObjectKind.OBJECT_KIND_TARGET, link: ObjectKind.OBJECT_KIND_LINK,
-  generation: ObjectKind.OBJECT_KIND_GENERATION, group: ObjectKind.OBJECT_KIND_GROUP, peer: ObjectKind.OBJECT_KIND_PEER
+  generation: ObjectKind.OBJECT_KIND_GENERATION, group: ObjectKind.OBJECT_KIND_GROUP, peer: ObjectKind.OBJECT_KIND_PEER,
+  bgp: ObjectKind.OBJECT_KIND_BGP
 }
 export const isKind = (text: string): text is Kind => Object.hasOwn(kinds, text)
 export const kindNames = Object.keys(kinds) as readonly Kind[]

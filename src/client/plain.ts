@@ -7,8 +7,8 @@ export function enumWord (prefix: string, value: string): string {
 }
 
 const wordOf = (prefix: string) => (value: string): string => enumWord(prefix, value)
-const [agentState, vipState, targetState, generationState, generationSource, role, liveness] =
-  [wordOf('AGENT_STATE'), wordOf('VIP_STATE'), wordOf('TARGET_STATE'), wordOf('GENERATION_STATE'), wordOf('GENERATION_SOURCE'), wordOf('RG_ROLE'), wordOf('PEER_LIVENESS')] as const
+const [agentState, vipState, targetState, generationState, generationSource, role, liveness, bgpState] =
+  [wordOf('AGENT_STATE'), wordOf('VIP_STATE'), wordOf('TARGET_STATE'), wordOf('GENERATION_STATE'), wordOf('GENERATION_SOURCE'), wordOf('RG_ROLE'), wordOf('PEER_LIVENESS'), wordOf('BGP_STATE')] as const
 
 const plain = {
   agent: (v: ObjectOf<'agent'>) => ({ ...v, state: agentState(v.state) }),
@@ -17,7 +17,8 @@ const plain = {
   link: (v: ObjectOf<'link'>) => v,
   generation: (v: ObjectOf<'generation'>) => ({ ...v, state: generationState(v.state), source: generationSource(v.source) }),
   group: (v: ObjectOf<'group'>) => ({ ...v, role: role(v.role), peer: v.peer === undefined ? undefined : { ...v.peer, role: role(v.peer.role) }, history: v.history.map(h => ({ ...h, from: role(h.from), to: role(h.to) })) }),
-  peer: (v: ObjectOf<'peer'>) => ({ ...v, liveness: liveness(v.liveness), paths: v.paths.map(path => ({ ...path, liveness: liveness(path.liveness) })) })
+  peer: (v: ObjectOf<'peer'>) => ({ ...v, liveness: liveness(v.liveness), paths: v.paths.map(path => ({ ...path, liveness: liveness(path.liveness) })) }),
+  bgp: (v: ObjectOf<'bgp'>) => ({ ...v, state: bgpState(v.state) })
 }
 
 export type PlainOf<K extends Kind> = ReturnType<(typeof plain)[K]>

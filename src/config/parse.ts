@@ -12,6 +12,7 @@ import { ApplicationBook } from './build/applications.js'
 import { checkWhole } from './build/checks.js'
 import { buildCluster } from './build/cluster.js'
 import { Build, type HostDefaults } from './build/context.js'
+import { buildBgp } from './build/bgp.js'
 import { buildHealthChecks } from './build/health.js'
 import { buildInterfaces } from './build/interfaces.js'
 import { buildNat } from './build/nat.js'
@@ -104,7 +105,7 @@ function buildDesired (node: string, whole: unknown, shape: Shape, issues: Issue
   const domains = [...new Set(['default', ...interfaces.map(i => i.domain), ...nat.pools.map(p => p.domain), ...nat.static.map(s => s.domain), ...vips.map(v => v.domain)])].sort()
   const desired: Desired = {
     agent, reload: buildReload(raw), timeouts: allTimeouts(buildTimeouts(b, '/timeouts', raw.timeouts)), applications: applications.all(),
-    redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, healthChecks, vips, adjustments: adjustments(vips, options.overlay ?? noOverlay), routes, cluster, domains, ids: emptyIds,
+    redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, healthChecks, vips, adjustments: adjustments(vips, options.overlay ?? noOverlay), routes, bgp: buildBgp(b, raw.bgp), cluster, domains, ids: emptyIds,
   }
   checkWhole(b, desired)
   checkPair(b, desired)

@@ -41,6 +41,8 @@ const sections: readonly Section[] = [
   { kind: 'port', items: d => named(d.ports, p => p.kind) },
   { kind: 'interface', items: d => named(d.interfaces, i => `on ${i.port}${i.vlan === 0 ? '' : ` vlan ${i.vlan}`}, zone ${i.zone === '' ? i.role : i.zone}`) },
   { kind: 'route', items: d => d.routes.map(r => ({ name: r.prefix, value: r, summary: r.kind === 'gateway' ? `via ${r.nextHop ?? ''}` : r.kind })) },
+  { kind: 'bgp', items: d => d.bgp === null ? [] : [{ name: 'bgp', value: { intervalMs: d.bgp.intervalMs, timeoutMs: d.bgp.timeoutMs, maxAgeMs: d.bgp.maxAgeMs }, summary: `read every ${formatDuration(d.bgp.intervalMs)}` }] },
+  { kind: 'bgp-source', items: d => named(d.bgp?.sources ?? [], s => s.type) },
   { kind: 'nat-pool', items: d => named(d.nat.pools, p => `${p.addresses.length} address${p.addresses.length === 1 ? '' : 'es'}`) },
   { kind: 'nat-ports', items: d => [{ name: 'interface-ports', value: d.nat.interfacePorts, summary: `${d.nat.interfacePorts.from}-${d.nat.interfacePorts.to}` }] },
   { kind: 'healthcheck', items: d => named(d.healthChecks, c => c.type) },

@@ -26,6 +26,7 @@ export interface RawConfig {
   readonly healthchecks?: Named<RawHealthCheck>
   readonly vips?: Named<RawVip>
   readonly routes?: readonly RawRoute[]
+  readonly bgp?: RawBgp
   readonly nodes?: Named<{ readonly agent?: Omit<RawAgent, 'node'>, readonly interfaces?: Named<RawInterface> }>
 }
 
@@ -203,6 +204,17 @@ export interface RawVip extends VipSettings {
   readonly 'slow-start'?: Scalar
   readonly pools: ReadonlyArray<{ readonly name?: string, readonly reals: readonly RawReal[] }>
 }
+
+export interface RawBgpSource {
+  readonly type: 'frr' | 'bird' | 'gobgp' | 'bmp' | 'kernel'
+  readonly socket?: string
+  readonly pathspace?: string
+  readonly address?: string
+  readonly listen?: string
+  readonly namespaces?: readonly string[]
+  readonly vrf?: string
+}
+export interface RawBgp { readonly interval?: Scalar, readonly timeout?: Scalar, readonly 'max-age'?: Scalar, readonly sources?: Named<RawBgpSource> }
 
 export interface RawRoute { readonly prefix: string, readonly via?: string, readonly interface?: string, readonly blackhole?: boolean }
 

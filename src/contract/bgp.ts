@@ -60,6 +60,63 @@ export interface BgpNeighbourStatus extends BgpNeighbour {
   readonly unknownBecause: string | null
 }
 
+/** Where neighbours are read. */
+export interface BgpSourceStatus {
+  readonly source: BgpSource
+  readonly scope: string
+  /** Of its last good reading; `null`: there was none. */
+  readonly goodAt: number | null
+  /** Why the last reading failed; `null`: it did not. */
+  readonly failed: string | null
+  /** Failed in a row. */
+  readonly failures: number
+  /** Since the agent started. */
+  readonly readings: { readonly ok: number, readonly failed: number }
+  /** Of the last good reading. */
+  readonly neighbours: number
+  /** How long the last reading took; `null`: it was told, not asked for. */
+  readonly tookMs: number | null
+}
+
+/** What is known now. Whoever asks for neighbours that are not here also asks whether all sources answer: what nobody reads is not down. */
+export interface BgpView {
+  /** By VRF and peer. */
+  readonly neighbours: () => readonly BgpNeighbourStatus[]
+  /** `vrf` null: the only one that has this peer. */
+  readonly find: (peer: string, vrf: string | null) => BgpNeighbourStatus | null
+  readonly sources: () => readonly BgpSourceStatus[]
+  /** Calls back after anything changed but numbers; what it returns ends that. */
+  readonly watch: (onChange: () => void) => () => void
+}
+
+/** What the surfaces serve; `pending` has a row for each report that is on its way. */
+export interface BgpControl {
+  readonly neighbours: () => Promise<readonly BgpNeighbourStatus[]>
+  readonly sources: () => Promise<readonly BgpSourceStatus[]>
+  readonly pending: () => Promise<readonly BgpPending[]>
+  readonly watch: (onChange: () => void) => () => void
+}
+
+/** One place where neighbours are read. A name of a VRF stands for `default`, or for all where the source knows no VRFs. */
+export type BgpSourceSettings = { readonly name: string, readonly vrf: string | null } & (
+  | { readonly type: 'frr' | 'bird', readonly socket: string }
+  /** `unix:///run/gobgp.sock`, or an address of loopback and a port. */
+  | { readonly type: 'gobgp', readonly address: string }
+  /** An address of loopback and a port where routers of this host connect. */
+  | { readonly type: 'bmp', readonly listen: string }
+  /** Names of network namespaces; `null`: all there are, and the agent's own. */
+  | { readonly type: 'kernel', readonly namespaces: readonly string[] | null })
+
+/** Section `bgp` of the configuration. */
+export interface BgpSettings {
+  readonly sources: readonly BgpSourceSettings[]
+  readonly intervalMs: number
+  /** Of one reading. */
+  readonly timeoutMs: number
+  /** What was read longer ago is unknown. */
+  readonly maxAgeMs: number
+}
+
 /** Somebody whose session is told to a sink: a user of a ledger, a row of a webhook. */
 export interface BgpSubject {
   /** Unique within its sink. */

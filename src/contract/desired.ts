@@ -5,6 +5,7 @@
  * Addresses are canonical text: dotted quad, or RFC 5952. A *span* is `10.0.0.0/8`, `192.0.2.7` or `192.0.2.7-192.0.2.9`. Durations are
  * milliseconds. References are names that exist; numeric ids are in `ids` (R11).
  */
+import type { BgpSettings } from './bgp.js'
 import type { ClusterSettings } from './cluster.js'
 import type { BackendName } from './dataplane.js'
 import type { HealthCheck } from './health.js'
@@ -32,6 +33,8 @@ export interface Desired {
   /** Of reals that are there: what operators gave them instead of what is configured. Sorted by VIP and real. */
   readonly adjustments: readonly Adjustment[]
   readonly routes: readonly Route[]
+  /** `null`: no sessions are read. */
+  readonly bgp: BgpSettings | null
   /** `null`: standalone. */
   readonly cluster: ClusterSettings | null
   /** Routing domains in use; `default` is always one. */

@@ -1,7 +1,7 @@
 /** What happens in an agent, as the surfaces see it. */
 import type { EventLevel } from './balancing.js'
 
-export const eventAreas = ['agent', 'config', 'cluster', 'load-balancer', 'audit'] as const
+export const eventAreas = ['agent', 'config', 'cluster', 'load-balancer', 'bgp', 'audit'] as const
 export type EventArea = typeof eventAreas[number]
 
 /** Names and fields are those of the log. */

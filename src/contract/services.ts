@@ -4,6 +4,7 @@
  */
 import type { AgentEvent, EventArea, EventJournal } from './events.js'
 import type { EventLevel, LoadBalancerControl } from './balancing.js'
+import type { BgpControl } from './bgp.js'
 import type { ClusterControl } from './cluster.js'
 import type { DebugSource } from './debug.js'
 import type { ApplyResult, BackendName, LinkInfo, ProbeResult, ProgramStatus, SessionStore, Telemetry } from './dataplane.js'
@@ -217,6 +218,7 @@ export interface AgentServices {
   readonly config: ConfigAuthority
   readonly cluster: ClusterControl
   readonly loadBalancer: LoadBalancerControl
+  readonly bgp: BgpControl
   readonly journal: EventJournal
   /** Into the journal. */
   readonly tell: (event: AgentEvent) => void

@@ -69,8 +69,11 @@ export class FollowedAgent {
     await Promise.all([...this.stores.values()].map(async (store) => { await store.waitSynced({ signal }).catch(() => undefined) }))
   }
 
-  /** All that it has is known, and followed. */
-  reached (): boolean { return [...this.stores.values()].every(store => store.status().state === 'live') }
+  /** All that it has is known, and followed. A kind that an older agent does not have is over, and counts for nothing. */
+  reached (): boolean {
+    const states = [...this.stores.values()].map(store => store.status().state)
+    return states.includes('live') && states.every(state => state === 'live' || state === 'over')
+  }
 
   /** Sorted by key. */
   plain (kind: Kind): Record<string, unknown> {

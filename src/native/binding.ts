@@ -351,6 +351,8 @@ export interface NativeCore {
   readonly lockFile: (path: string) => number
   /** Bits of the kernel's enum netdev_xdp_act; `netns`: a path, empty = this process's. Null: this kernel does not tell. Throws LS_E_NO_DEVICE, LS_E_SYSTEM. */
   readonly xdpFeatures: (netns: string, ifindex: number) => number | null
+  /** Packed struct ls_tcp_row (native/mirror/api.h). Throws LS_E_FULL, LS_E_PERMISSION, LS_E_SYSTEM. */
+  readonly tcpEstablished: (netns: string, port: number) => Promise<Uint8Array>
   /** Header of a new table, for who makes its regions. */
   readonly tableHeader: (geometry: Omit<TableGeometry, 'hugepages' | 'path'>) => Uint8Array
   /** `regions`: laid over maps, a descriptor each; `created`: they are new; `programs`: XDP forwards on them already. */

@@ -6,6 +6,7 @@
 import { addAdminServicesToServer, credentials, Metadata, Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { AgentServices } from '../contract/services.js'
 import { AgentClient, AgentService } from '../generated/proto/lockstep/v1/agent.js'
+import { BgpService } from '../generated/proto/lockstep/v1/bgp.js'
 import { ClusterService } from '../generated/proto/lockstep/v1/cluster.js'
 import { ConfigService } from '../generated/proto/lockstep/v1/config.js'
 import { DebugService } from '../generated/proto/lockstep/v1/debug.js'
@@ -20,6 +21,7 @@ import { createMetrics } from '../telemetry/metrics.js'
 import { natWalk } from '../telemetry/table-walk.js'
 import type { Tracer } from '../telemetry/tracer.js'
 import { agentImplementation } from './agent-service.js'
+import { bgpImplementation } from './bgp-service.js'
 import { Calls } from './calls.js'
 import { clusterImplementation } from './cluster-service.js'
 import { configImplementation } from './config-service.js'
@@ -83,6 +85,7 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   const needs = (watch: string): ServiceNeeds => ({ onBug, mutations: mutations(), subscribers, onLost: (n) => { told.lost(watch, n) } })
   const served: ReadonlyArray<readonly [ServiceDefinition, UntypedServiceImplementation]> = [
     [smallRequests(AgentService), agentImplementation(services, needs('Agent'))],
+    [smallRequests(BgpService), bgpImplementation(services.bgp, onBug)],
     [smallRequests(ClusterService), clusterImplementation(services.cluster, needs('Cluster.Watch'))],
     [ConfigService, configImplementation(services, needs('Config'))],
     [smallRequests(DebugService), debugImplementation(debug, services, onBug)],

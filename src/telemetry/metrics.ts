@@ -4,7 +4,7 @@
  * configured objects, addresses of NAT pools and code names only (bounded by limits.h), never addresses of clients or session ids.
  * Occupancy of NAT pools and what the sessions are take a walk each: at most one in WALK_MAX_AGE_MS, and no scrape waits for a long one.
  * Families of a pair are in cluster-metrics.ts, those of VIPs and health checks in load-balancer-metrics.ts, of configurations, events, threads and sessions in
- * control-metrics.ts; when their status fails the page goes without them. What the gRPC server is asked (served-metrics.ts) is counted as it happens, and kept.
+ * control-metrics.ts, of BGP sessions in bgp-metrics.ts; when their status fails the page goes without them. What the gRPC server is asked (served-metrics.ts) is counted as it happens, and kept.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
@@ -13,6 +13,7 @@ import type { CounterSnapshot, LinkInfo, NatUsage, ProgramStatus, SessionTally }
 import type { AgentInfo, AgentServices, ConfigStatus } from '../contract/services.js'
 import { counter as globalCodes } from '../generated/codes.js'
 import { RESOLUTION_MS } from '../lib/loop-delay.js'
+import { addBgp, type BgpReadingNow } from './bgp-metrics.js'
 import { addCluster } from './cluster-metrics.js'
 import { addControl } from './control-metrics.js'
 import { blockRows, counterBlocks, objectName, type BlockName, type BlockRow, type BlockShape } from './counter-blocks.js'
@@ -25,7 +26,7 @@ import { natWalk, sessionWalk, type TableWalk } from './table-walk.js'
 export interface MetricsPage { readonly contentType: string, readonly render: () => Promise<string> }
 export interface Metrics extends MetricsPage { readonly registry: Registry, readonly served: Served }
 
-export type MetricsSource = Pick<AgentServices, 'info' | 'dataplane' | 'cluster' | 'config' | 'loadBalancer' | 'names'>
+export type MetricsSource = Pick<AgentServices, 'info' | 'dataplane' | 'cluster' | 'config' | 'loadBalancer' | 'bgp' | 'names'>
 
 /** Families of one block: field index -> family name and help. `drops` and `global` are apart: their rows are codes. */
 const objectFamilies: ReadonlyArray<{ readonly block: BlockName, readonly label: string, readonly fields: ReadonlyArray<readonly [string, string]> }> = [
@@ -69,6 +70,7 @@ export function createMetrics (source: MetricsSource, nat: Pick<TableWalk<readon
   addCluster(registry, () => ({ status: reading.now.cluster, tallies: reading.now.info.cluster }))
   addControl(registry, () => reading.now, source.names)
   addLoadBalancer(registry, () => reading.now.loadBalancer)
+  addBgp(registry, () => reading.now.bgp)
   const render = async (): Promise<string> => {
     const [pools, tally] = await Promise.all([nat.poll(WALK_MAX_AGE_MS, WALK_PATIENCE_MS), sessions.poll(WALK_MAX_AGE_MS, WALK_PATIENCE_MS)])
     await reading.take(pools?.value ?? [], tally?.value ?? null)
@@ -106,6 +108,7 @@ interface Taken {
   readonly config: ConfigStatus | null
   readonly cluster: ClusterStatus | null
   readonly loadBalancer: LoadBalancerReading
+  readonly bgp: BgpReadingNow
 }
 
 /** One snapshot and one AgentInfo that all families of a scrape share. */
@@ -118,10 +121,10 @@ class Reading {
 
   async take (nat: readonly NatUsage[], sessions: SessionTally | null): Promise<void> {
     const dataplane = this.#source.dataplane()
-    const { cluster: pair, loadBalancer: lb } = this.#source
+    const { cluster: pair, loadBalancer: lb, bgp } = this.#source
     const configStatus = async (): Promise<ConfigStatus> => await this.#source.config.status()
-    const [info, links, cluster, config, vips, targets] = await Promise.all([this.#source.info(), dataplane.links(), pair.status().catch(() => null), configStatus().catch(() => null), lb.vips().catch(() => []), lb.targets().catch(() => [])])
-    this.#taken = { snapshot: dataplane.telemetry.snapshot(), info, links, nat, sessions, config, cluster, loadBalancer: { vips, targets } }
+    const [info, links, cluster, config, vips, targets, neighbours, sources] = await Promise.all([this.#source.info(), dataplane.links(), pair.status().catch(() => null), configStatus().catch(() => null), lb.vips().catch(() => []), lb.targets().catch(() => []), bgp.neighbours().catch(() => []), bgp.sources().catch(() => [])])
+    this.#taken = { snapshot: dataplane.telemetry.snapshot(), info, links, nat, sessions, config, cluster, loadBalancer: { vips, targets }, bgp: { neighbours, sources } }
     this.#rows.clear()
   }
 

@@ -1,6 +1,7 @@
 /** The frame: where one is, which agents are shown, and whether what is shown is live. The place is in the address, so that it can be sent to somebody. */
 import type { JSX } from 'preact'
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks'
+import { Bgp } from './bgp.js'
 import { Checks } from './checks.js'
 import { Cluster } from './cluster.js'
 import { Generations, Links } from './configuration.js'
@@ -13,7 +14,7 @@ import { Age, classNames, useStore, useTick, usePage } from './ui.js'
 import { Vips } from './vips.js'
 
 const views = {
-  overview: { label: 'Overview', View: Overview }, vips: { label: 'VIPs', View: Vips }, health: { label: 'Health', View: Checks }, cluster: { label: 'Cluster', View: Cluster }, rates: { label: 'Rates', View: RatesView },
+  overview: { label: 'Overview', View: Overview }, vips: { label: 'VIPs', View: Vips }, health: { label: 'Health', View: Checks }, cluster: { label: 'Cluster', View: Cluster }, bgp: { label: 'BGP', View: Bgp }, rates: { label: 'Rates', View: RatesView },
   sessions: { label: 'Sessions', View: Sessions }, events: { label: 'Events', View: Events }, links: { label: 'Links', View: Links }, configuration: { label: 'Configuration', View: Generations }
 } as const
 type ViewName = keyof typeof views

@@ -7,7 +7,7 @@ import { classNames, Panel, State, useStore } from './ui.js'
 
 const SHOWN_MAX = 400
 const levels = ['info', 'warn', 'error'] as const
-const areas = ['agent', 'config', 'cluster', 'load-balancer', 'audit'] as const
+const areas = ['agent', 'config', 'cluster', 'load-balancer', 'bgp', 'audit'] as const
 
 export function Events ({ agents }: { readonly agents: readonly string[] }): JSX.Element {
   const store = useStore()

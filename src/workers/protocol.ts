@@ -1,6 +1,7 @@
 /** Every message between threads. Buffers named `records` and `rows` are transferred, the rest is cloned. */
 import type { AgentEvent } from '../contract/events.js'
 import type { DebugShape, DebugSource } from '../contract/debug.js'
+import type { BgpControl } from '../contract/bgp.js'
 import type { MessagePort } from 'node:worker_threads'
 import type { ClusterControl } from '../contract/cluster.js'
 import type { IdTable } from '../contract/desired.js'
@@ -165,6 +166,9 @@ export interface MainCalls {
   readonly tell: (event: AgentEvent) => void
   /** One that ended there. */
   readonly span: (span: SpanRecord) => void
+  readonly bgpNeighbours: BgpControl['neighbours']
+  readonly bgpSources: BgpControl['sources']
+  readonly bgpPending: BgpControl['pending']
   readonly overlay: LoadBalancerControl['overlay']
   readonly changeOverlay: LoadBalancerControl['change']
   readonly debugCount: DebugSource['count']

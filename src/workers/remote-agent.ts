@@ -35,6 +35,7 @@ export function remoteAgent ({ table, main, book, feed, natHistory, epoch, debug
     telemetry: createTelemetry(table),
     links: async () => await main.call('links', [])
   }
+  const journal = remoteJournal(async (seen, over) => await main.call('events', [seen], over), epoch, signal)
   return {
     info: async () => await main.call('info', []),
     dataplane: () => dataplane,
@@ -62,7 +63,14 @@ export function remoteAgent ({ table, main, book, feed, natHistory, epoch, debug
       overlay: async () => await main.call('overlay', []),
       change: async (change, dryRun, signal) => await main.call('changeOverlay', [change, dryRun], signal)
     },
-    journal: remoteJournal(async (seen, over) => await main.call('events', [seen], over), epoch, signal),
+    bgp: {
+      neighbours: async () => await main.call('bgpNeighbours', []),
+      sources: async () => await main.call('bgpSources', []),
+      pending: async () => await main.call('bgpPending', []),
+      // whatever changes is an event
+      watch: (onChange) => journal.watch(null, ({ area }) => { if (area === 'bgp') onChange() })
+    },
+    journal,
     tell: (event) => { main.call('tell', [event]).catch(() => undefined) },
     names: nameBook(() => book().ids),
     feed,

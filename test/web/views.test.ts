@@ -5,6 +5,7 @@ import { startGateway, type Gateway } from '../../src/gateway/main.js'
 import type { VipStatus } from '../../src/contract/balancing.js'
 import { until } from '../agent/agent-process.js'
 import { withServer, type Running } from '../unit/rpc/with-server.js'
+import { neighbour } from '../../src/bgp/providers/provider.js'
 import { noBrowser, openTab, shoot, withBrowser } from './browser.js'
 
 if (process.getuid?.() === 0) process.getuid = () => 1000 // it would give up this process's own rights
@@ -170,6 +171,7 @@ t.test('what is shown and is not so is found, said, and put right', { skip: noBr
 t.test('keyboard, landmarks, contrast; pictures of every view', { skip: noBrowser }, async (t) => {
   const { one, url } = await withAgents(t)
   one.agent.info = { ...one.agent.info, state: 'degraded', reasons: ['port lan: the driver takes no redirected frames; see lockstep doctor'] }
+  one.agent.bgp.view.observe({ source: 'frr', scope: 'edge', at: Date.now(), ok: true, neighbours: [0, 1, 2].map(i => neighbour({ source: 'frr', vrf: 'default', peer: `169.254.0.${2 * i + 1}`, established: i === 0, fsm: i === 0 ? 'established' : i === 1 ? 'active' : 'idle', adminDown: i === 2, remoteAs: 65001 + i, since: Date.now() - 90_000 * i, description: `user-${i}`, reason: 'BGP Notification received: Cease/Administrative Shutdown' })) })
   for (let i = 0; i < 30; i++) one.agent.journal.note(i % 3 === 0 ? 'cluster' : 'load-balancer', 'real-transition', `vip web-${i}`, { real: 'a', from: 'up', to: 'down' }, i % 5 === 0 ? 'warn' : i === 7 ? 'error' : 'info')
   const browser = await withBrowser(t)
   const looks = [
@@ -179,7 +181,7 @@ t.test('keyboard, landmarks, contrast; pictures of every view', { skip: noBrowse
   for (const [name, options] of looks) {
     const { page, problems, says } = await openTab(t, browser, `${url}/`, options)
     await until('the page to be live', async () => await says('condition') === 'live')
-    for (const view of ['overview', 'vips', 'health', 'cluster', 'rates', 'sessions', 'events', 'links', 'configuration']) {
+    for (const view of ['overview', 'vips', 'health', 'cluster', 'bgp', 'rates', 'sessions', 'events', 'links', 'configuration']) {
       await page.evaluate(`location.hash = '#/${view}'`)
       await page.locator('nav a[aria-current=page]').waitFor()
       await new Promise((resolve) => { setTimeout(resolve, view === 'rates' ? 4500 : 400) })

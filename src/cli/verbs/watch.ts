@@ -24,7 +24,7 @@ export function addWatch (parent: Command, cli: Cli): void {
     }))
 }
 
-async function watch<K extends Kind> (cli: Cli, kind: K, keys: readonly string[], options: WatchOptions): Promise<number> {
+export async function watch<K extends Kind> (cli: Cli, kind: K, keys: readonly string[], options: WatchOptions): Promise<number> {
   await withAgent(cli.io, options, async ({ agent }) => await call(agent, agent.getInfo, {})) // an agent that is not there at the beginning is an error; later it is waited for
   return await withObjects(cli.io, options, async (objects) => await changes(cli, objects.open(kind, keys), kind, options))
 }
@@ -73,5 +73,6 @@ const summaries: { readonly [K in Kind]: (value: PlainOf<K>) => string } = {
   link: ({ up, kind, mtu, addresses }) => [up ? 'up' : 'down', kind, `mtu ${mtu}`, ...addresses].join(' '),
   generation: ({ state, author, comment }) => `${state} by ${author} ${comment}`,
   group: ({ role, owner, ready, reasons }) => [role, `owner ${owner === '' ? 'none' : owner}`, ready ? 'ready' : `not ready: ${reasons.join(' ')}`].join(', '),
-  peer: ({ liveness, agent }) => `${liveness} ${agent}`
+  peer: ({ liveness, agent }) => `${liveness} ${agent}`,
+  bgp: ({ state, remoteAs, flaps, fsm, adminDown, reason, unknownBecause }) => [state, ...remoteAs === undefined ? [] : [`AS ${remoteAs}`], ...fsm === undefined || fsm === 'established' ? [] : [adminDown ? 'shut down here' : fsm], `${flaps} flaps`, ...unknownBecause !== '' ? [unknownBecause] : state === 'down' && reason !== undefined ? [reason] : []].join(', ')
 }

@@ -2,6 +2,7 @@
 import { enumWord, type Kind, type ObjectOf } from '../../client/index.js'
 import { duration } from '../format.js'
 import { layOut, tableHead, tableRows, type TableColumn } from '../table.js'
+import { neighbourColumns } from '../verbs/bgp-columns.js'
 import { groupTable, livenessWord } from '../verbs/cluster-status.js'
 import { generationColumns } from '../verbs/generations.js'
 import { linkColumns } from '../verbs/links.js'
@@ -53,5 +54,6 @@ export const sections: { readonly [K in Kind]: Section<ObjectOf<K>> } = {
   link: section(() => linkColumns, one),
   generation: section(() => generationColumns, one, -1),
   group: section(groupTable, one),
-  peer: section(() => peerColumns, one)
+  peer: section(() => peerColumns, one),
+  bgp: section(neighbourColumns, one)
 }

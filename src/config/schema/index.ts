@@ -1,5 +1,6 @@
 /** The schema of the configuration file, JSON Schema 2020-12. src/config/schema.json is this; `UPDATE=1` of test/unit/config/documents writes it. */
 import { agent, nodes, reload, timeouts } from './agent.js'
+import { bgp } from './bgp.js'
 import { cluster, redundancyGroups } from './cluster.js'
 import { object } from './common.js'
 import { interfaceSchema, interfaces, routes, screens, trafficSources, zones } from './network.js'
@@ -25,6 +26,7 @@ const { description, ...root } = object('Configuration of a Lockstep agent.', {
   healthchecks,
   vips,
   routes,
+  bgp,
   nodes: nodes(interfaceSchema),
 })
 

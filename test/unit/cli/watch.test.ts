@@ -1,5 +1,6 @@
 /** `lockstep watch KIND`: what there is, what changes, how it ends, and what it refuses. */
 import t, { type Test } from 'tap'
+import { neighbour } from '../../../src/bgp/providers/provider.js'
 import { withServer, type Running } from '../rpc/with-server.js'
 import { runCli, type CliResult } from './run-cli.js'
 
@@ -9,7 +10,7 @@ async function withCli (t: Test): Promise<Running & { cli: (command: string) => 
 }
 
 t.test('every kind, for people and for programs', async (t) => {
-  const { cli } = await withCli(t)
+  const { cli, agent } = await withCli(t)
   const first = async (kind: string, n: number): Promise<readonly [string, unknown]> => [(await cli(`watch ${kind} --count ${n}`)).out, JSON.parse((await cli(`watch ${kind} --count 1 --json`)).out)]
   const vips = await first('vip', 2)
   t.match(vips[0], /^\S+ \S+ \+ dns down 2001:db8::\/64 port 0: a unknown 0\n\S+ \S+ \+ web up 192\.0\.2\.80\/32 port 80: a serving 100, b down 0, sorry standby 0\n$/)
@@ -18,6 +19,8 @@ t.test('every kind, for people and for programs', async (t) => {
   t.match(await first('link', 1), [/\+ eth0 up packet mtu 1500 192\.0\.2\.1\/24\n/, { value: { name: 'eth0' } }])
   t.match(await first('generation', 1), [/\+ 1 running by boot first\n/, { value: { state: 'running', source: 'startup' } }])
   t.match(await first('group', 1), [/\+ 0 (owner|standby), owner \S+, (ready|not ready)/, { value: { rg: 0, role: /^[a-z]+$/ } }])
+  agent.bgp.view.observe({ source: 'frr', scope: 'edge', at: Date.now(), ok: true, neighbours: [neighbour({ source: 'frr', vrf: 'default', peer: '192.0.2.1', established: false, fsm: 'active', remoteAs: 65001, reason: 'hold timer expired' })] })
+  t.match(await first('bgp', 1), [/\+ default\/192\.0\.2\.1 down, AS 65001, active, 0 flaps, hold timer expired\n/, { value: { state: 'down', peer: '192.0.2.1' } }])
   t.match(await first('peer', 1), [/\+ \S+ alive/, { value: { liveness: 'alive' } }])
   t.match(await first('agent', 1), [/\+ \S+ running, userspace, generation \d/, { value: { state: 'running' } }])
 })

@@ -21,6 +21,16 @@ const cases: Case[] = [
   { what: 'a key that resembles nothing', yaml: 'agent: {banana: 1}\n', path: '/agent/banana', code: 'LS_C_UNKNOWN_KEY', says: /expected one of backend/ },
   { what: 'a missing key', yaml: 'policies:\n  - {name: p}\n', path: '/policies/0', code: 'LS_C_REQUIRED', says: /action is missing/ },
   { what: 'a name with a space', yaml: 'zones: {"a b": {}}\n', path: '/zones/a b', code: 'LS_C_VALUE', says: /letters, digits/ },
+  // bgp
+  { what: 'a source of no type', yaml: 'bgp: {sources: {a: {}}}\n', path: '/bgp/sources/a', code: 'LS_C_REQUIRED' },
+  { what: 'a key of another type', yaml: 'bgp: {sources: {a: {type: bird, pathspace: x}}}\n', path: '/bgp/sources/a/pathspace', code: 'LS_C_CONFLICT', says: /type bird has no pathspace/ },
+  { what: 'a socket and a pathspace', yaml: 'bgp: {sources: {a: {type: frr, socket: /run/x, pathspace: x}}}\n', path: '/bgp/sources/a/pathspace', code: 'LS_C_CONFLICT' },
+  { what: 'a relative socket', yaml: 'bgp: {sources: {a: {type: frr, socket: here}}}\n', path: '/bgp/sources/a/socket', code: 'LS_C_VALUE', says: /absolute/ },
+  { what: 'GoBGP elsewhere: it asks nobody who they are', yaml: 'bgp: {sources: {a: {type: gobgp, address: "192.0.2.1:50051"}}}\n', path: '/bgp/sources/a/address', code: 'LS_C_VALUE', says: /loopback/ },
+  { what: 'BMP from anybody', yaml: 'bgp: {sources: {a: {type: bmp, listen: "0.0.0.0:11019"}}}\n', path: '/bgp/sources/a/listen', code: 'LS_C_VALUE', says: /nobody else may tell/ },
+  { what: 'one place twice', yaml: 'bgp: {sources: {a: {type: frr}, b: {type: frr}}}\n', path: '/bgp/sources/b', code: 'LS_C_DUPLICATE', says: /another one than that of a/ },
+  { what: 'a maximum age below the interval', yaml: 'bgp: {interval: 10s, max-age: 5s}\n', path: '/bgp/max-age', code: 'LS_C_CONFLICT', says: /more than interval and timeout together, 12s/ },
+  { what: 'an interval that is no interval', yaml: 'bgp: {interval: 1ms}\n', path: '/bgp/interval', code: 'LS_C_VALUE', says: /200ms to 5m/ },
   // values
   { what: 'a wrong type', yaml: 'zones: {a: {tcp-loose: maybe}}\n', path: '/zones/a/tcp-loose', code: 'LS_C_TYPE', says: /found "maybe", expected true or false/ },
   { what: 'a wrong choice', yaml: 'agent: {backend: userspcae}\n', path: '/agent/backend', code: 'LS_C_VALUE', says: /did you mean userspace\?/ },

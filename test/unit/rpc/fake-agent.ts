@@ -10,6 +10,7 @@ import { layout, limits } from '../../../src/generated/layout.js'
 import { DebugRegistry } from '../../../src/telemetry/debug/registry.js'
 import { Journal } from '../../../src/telemetry/journal.js'
 import { remoteJournal } from '../../../src/workers/event-bridge.js'
+import { FakeBgp } from './fake-bgp.js'
 import { FakeCluster } from './fake-cluster.js'
 import { FakeLoadBalancer } from './fake-load-balancer.js'
 import type { EndedTranslations, TranslationQuery } from '../../../src/contract/services.js'
@@ -21,6 +22,7 @@ export interface FakeAgent {
   readonly config: FakeConfig
   readonly cluster: FakeCluster
   readonly loadBalancer: FakeLoadBalancer
+  readonly bgp: FakeBgp
   readonly journal: Journal
   readonly counters: CounterSnapshot & { readonly blocks: Record<string, Float64Array> }
   /** Change it: names of configured objects by kind and id. */
@@ -42,6 +44,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
   const config = new FakeConfig()
   const cluster = new FakeCluster()
   const loadBalancer = new FakeLoadBalancer()
+  const bgp = new FakeBgp()
   const journal = new Journal()
   const debug = new DebugRegistry()
   const subscribers = new Set<(records: Uint8Array, lost: number) => void>()
@@ -71,6 +74,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     config,
     cluster,
     loadBalancer,
+    bgp,
     journal,
     counters,
     names,
@@ -103,6 +107,7 @@ export function createFakeAgent (rows = 1000): FakeAgent {
       cluster,
       journal: remoteJournal(journal.after, journal.epoch, AbortSignal.timeout(600_000)), tell: (event) => { journal.tell(event) },
       loadBalancer,
+      bgp,
       names: {
         name: (kind, id) => names[kind][id] ?? `#${id}`,
         id: (kind, name) => idOf(Object.entries(names[kind]).find(([, n]) => n === name)?.[0])

@@ -7,8 +7,9 @@ import { clusterCalls } from '../../../src/workers/cluster-bridge.js'
 import type { AgentServices } from '../../../src/contract/services.js'
 import type { MainCalls } from '../../../src/workers/protocol.js'
 
-export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config, cluster, loadBalancer: lb, tell, debug }: AgentServices, events = new ClusterLog(), balancing = new EventLog(balancingLost), journal = new Journal()): MainCalls {
+export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config, cluster, loadBalancer: lb, bgp, tell, debug }: AgentServices, events = new ClusterLog(), balancing = new EventLog(balancingLost), journal = new Journal()): MainCalls {
   return {
+    bgpNeighbours: bgp.neighbours, bgpSources: bgp.sources, bgpPending: bgp.pending,
     info, probeAll, switchBackend, links: async () => await dataplane().links(),
     status: config.status, text: config.text, check: config.check, apply: config.apply, confirm: config.confirm, rollback: config.rollback,
     history: config.history, compare: config.compare, save: config.save,

@@ -18,6 +18,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { AgentGetInfoResponse } from "./agent.js";
+import { BgpNeighbour } from "./bgp.js";
 import { ClusterGroup, ClusterPeer } from "./cluster.js";
 import { Generation } from "./config.js";
 import { Link } from "./links.js";
@@ -47,6 +48,8 @@ export enum ObjectKind {
   OBJECT_KIND_GROUP = "OBJECT_KIND_GROUP",
   /** OBJECT_KIND_PEER - Other nodes of the cluster, by name. */
   OBJECT_KIND_PEER = "OBJECT_KIND_PEER",
+  /** OBJECT_KIND_BGP - BGP neighbours, by VRF and peer. Told when their state, their session or what is configured changes; rttNs, prefixesReceived and seenAtMs are as of then. */
+  OBJECT_KIND_BGP = "OBJECT_KIND_BGP",
   UNRECOGNIZED = "UNRECOGNIZED",
 }
 
@@ -76,6 +79,9 @@ export function objectKindFromJSON(object: any): ObjectKind {
     case 7:
     case "OBJECT_KIND_PEER":
       return ObjectKind.OBJECT_KIND_PEER;
+    case 8:
+    case "OBJECT_KIND_BGP":
+      return ObjectKind.OBJECT_KIND_BGP;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -101,6 +107,8 @@ export function objectKindToNumber(object: ObjectKind): number {
       return 6;
     case ObjectKind.OBJECT_KIND_PEER:
       return 7;
+    case ObjectKind.OBJECT_KIND_BGP:
+      return 8;
     case ObjectKind.UNRECOGNIZED:
     default:
       return -1;
@@ -198,6 +206,9 @@ export interface ObjectState {
     | //
     /** Kind peer. */
     { $case: "peer"; value: ClusterPeer }
+    | //
+    /** Kind BGP. */
+    { $case: "bgp"; value: BgpNeighbour }
     | undefined;
 }
 
@@ -374,6 +385,9 @@ export const ObjectState: MessageFns<ObjectState> = {
       case "peer":
         ClusterPeer.encode(message.value.value, writer.uint32(82).fork()).join();
         break;
+      case "bgp":
+        BgpNeighbour.encode(message.value.value, writer.uint32(90).fork()).join();
+        break;
     }
     return writer;
   },
@@ -469,6 +483,14 @@ export const ObjectState: MessageFns<ObjectState> = {
             }
 
             message.value = { $case: "peer", value: ClusterPeer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.value = { $case: "bgp", value: BgpNeighbour.decode(reader, reader.uint32()) };
             continue;
           }
         }

@@ -1,0 +1,46 @@
+/** lockstep.v1.Bgp: neighbours, where they are read, and what waits to be told, as messages. */
+import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import type { BgpControl, BgpNeighbourStatus, BgpPending, BgpSourceStatus, BgpState } from '../contract/bgp.js'
+import { LockstepError } from '../contract/errors.js'
+import {
+  BgpState as StateMessage, type BgpListNeighboursRequest, type BgpListNeighboursResponse, type BgpListPendingRequest, type BgpListPendingResponse, type BgpListSourcesRequest, type BgpListSourcesResponse,
+  type BgpNeighbour as NeighbourMessage, type BgpPending as PendingMessage, type BgpSource as SourceMessage
+} from '../generated/proto/lockstep/v1/bgp.js'
+import { unary, type OnBug } from './handler.js'
+
+const PAGE_MAX = 5000
+
+const states = { up: StateMessage.BGP_STATE_UP, down: StateMessage.BGP_STATE_DOWN, unknown: StateMessage.BGP_STATE_UNKNOWN } as const satisfies Record<BgpState, StateMessage>
+const told = (value: number | null): bigint | undefined => value === null ? undefined : BigInt(Math.round(value))
+
+export const neighbourKey = ({ vrf, peer }: Pick<BgpNeighbourStatus, 'vrf' | 'peer'>): string => `${vrf}/${peer}`
+
+export const neighbourMessage = (n: BgpNeighbourStatus): NeighbourMessage => ({
+  key: neighbourKey(n), vrf: n.vrf, peer: n.peer, state: states[n.state], unknownBecause: n.unknownBecause ?? '', source: n.source, local: n.local ?? undefined, remoteAs: n.remoteAs ?? undefined, localAs: n.localAs ?? undefined, fsm: n.fsm ?? undefined,
+  adminDown: n.adminDown, sinceMs: told(n.since), changedAtMs: BigInt(n.changedAt), seenAtMs: BigInt(n.seenAt), flaps: BigInt(n.flaps), drops: told(n.drops), reason: n.reason ?? undefined, description: n.description ?? undefined,
+  prefixesReceived: told(n.prefixesReceived), rttNs: told(n.rttNs)
+})
+
+const sourceMessage = ({ source, scope, goodAt, failed, failures, readings, neighbours, tookMs }: BgpSourceStatus): SourceMessage =>
+  ({ kind: source, scope, goodAtMs: told(goodAt), failed: failed ?? '', failures, readingsOk: BigInt(readings.ok), readingsFailed: BigInt(readings.failed), neighbours, tookMs: tookMs ?? undefined })
+
+const pendingMessage = ({ sink, subject, state, rttNs, cause, stage, decidedAt, queuedAt, attempts, retryAt, lastError }: BgpPending): PendingMessage =>
+  ({ sink, subject, state: states[state], rttNs: BigInt(rttNs), cause, stage, decidedAtMs: BigInt(decidedAt), queuedAtMs: BigInt(queuedAt), attempts, retryAtMs: told(retryAt), lastError: lastError ?? undefined })
+
+/** Of what is sorted by key already, as far as a page goes. */
+function page (all: readonly BgpNeighbourStatus[], { vrf, peer, after, limit }: BgpListNeighboursRequest): BgpListNeighboursResponse {
+  const size = limit === 0 ? PAGE_MAX : Math.min(limit, PAGE_MAX)
+  const wanted = all.filter(n => (vrf === '' || n.vrf === vrf) && (peer === '' || n.peer === peer)).map(n => ({ key: neighbourKey(n), n })).sort((a, b) => a.key < b.key ? -1 : 1)
+  if (peer !== '' && wanted.length === 0) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'no such neighbour', { object: 'neighbour', found: vrf === '' ? peer : `${vrf}/${peer}`, next: 'list them without a name' })
+  const rest = after === '' ? wanted : wanted.filter(({ key }) => key > after)
+  const now = rest.slice(0, size)
+  return { neighbours: now.map(({ n }) => neighbourMessage(n)), next: rest.length > size ? now.at(-1)?.key ?? '' : '' }
+}
+
+export function bgpImplementation (bgp: BgpControl, onBug: OnBug): UntypedServiceImplementation {
+  return {
+    listNeighbours: unary<BgpListNeighboursRequest, BgpListNeighboursResponse>(onBug, async request => page(await bgp.neighbours(), request)),
+    listSources: unary<BgpListSourcesRequest, BgpListSourcesResponse>(onBug, async () => ({ sources: (await bgp.sources()).map(sourceMessage).sort((a, b) => a.scope < b.scope ? -1 : 1) })),
+    listPending: unary<BgpListPendingRequest, BgpListPendingResponse>(onBug, async () => ({ pending: (await bgp.pending()).map(pendingMessage).sort((a, b) => Number(a.queuedAtMs - b.queuedAtMs)) }))
+  }
+}

@@ -1,0 +1,32 @@
+/** Families of BGP sessions and of the sources where they are read. Labels are names of VRFs and sources, and addresses of neighbours that are configured in a daemon; a series ends with its neighbour. */
+import type { Registry } from 'prom-client'
+import type { BgpNeighbourStatus, BgpSourceStatus, BgpState } from '../contract/bgp.js'
+import { addCounter, addGauge, type Series } from './families.js'
+
+/** As of this scrape. */
+export interface BgpReadingNow { readonly neighbours: readonly BgpNeighbourStatus[], readonly sources: readonly BgpSourceStatus[] }
+
+const allStates: readonly BgpState[] = ['up', 'down', 'unknown']
+
+export function addBgp (registry: Registry, read: () => BgpReadingNow): void {
+  const neighbour = (name: string, help: string, labelNames: readonly string[], seriesOf: (n: BgpNeighbourStatus) => readonly Series[]): void => { addGauge(registry, { name, help, labelNames, series: () => read().neighbours.flatMap(seriesOf) }) }
+  const source = (add: typeof addGauge, name: string, help: string, labelNames: readonly string[], seriesOf: (s: BgpSourceStatus) => readonly Series[]): void => { add(registry, { name, help, labelNames, series: () => read().sources.flatMap(seriesOf) }) }
+  const labels = ['vrf', 'peer']
+  const of = ({ vrf, peer }: BgpNeighbourStatus): Series[0] => ({ vrf, peer })
+
+  addGauge(registry, { name: 'bgp_neighbours', help: 'Neighbours by what is known of them; unknown: nobody has told of it for the maximum age', labelNames: ['state'], series: () => {
+    const { neighbours, sources } = read()
+    return sources.length === 0 ? [] : allStates.map((state): Series => [{ state }, neighbours.filter(n => n.state === state).length])
+  } })
+  neighbour('bgp_neighbour_state', 'What is known of a neighbour: 1, and only the state it is in', [...labels, 'state'], n => [[{ ...of(n), state: n.state }, 1]]) // there may be thousands
+  neighbour('bgp_neighbour_since_seconds', 'Unix time at which a neighbour came into its state, by its daemon', labels, n => n.since === null || n.state === 'unknown' ? [] : [[of(n), n.since / 1000]])
+  neighbour('bgp_neighbour_rtt_seconds', 'Smoothed round trip of the connection with a neighbour', labels, n => n.rttNs === null ? [] : [[of(n), n.rttNs / 1e9]])
+  neighbour('bgp_neighbour_prefixes_received', 'Prefixes that a neighbour sent', labels, n => n.prefixesReceived === null || n.state !== 'up' ? [] : [[of(n), n.prefixesReceived]])
+  addCounter(registry, { name: 'bgp_neighbour_flaps', help: 'Times that a session ended since it is known, over restarts of its daemon', labelNames: labels, series: () => read().neighbours.map((n): Series => [of(n), n.flaps]) })
+
+  const at = ({ source: kind, scope }: BgpSourceStatus): Series[0] => ({ source: scope, kind })
+  source(addGauge, 'bgp_source_up', 'Whether a source of neighbours answers', ['source', 'kind'], s => [[at(s), s.failed === null ? 1 : 0]])
+  source(addGauge, 'bgp_source_last_read_seconds', 'Unix time of the last good reading of a source', ['source', 'kind'], s => s.goodAt === null ? [] : [[at(s), s.goodAt / 1000]])
+  source(addGauge, 'bgp_source_reading_seconds', 'How long the last reading of a source took', ['source', 'kind'], s => s.tookMs === null ? [] : [[at(s), s.tookMs / 1000]])
+  source(addCounter, 'bgp_source_readings', 'Readings of a source by result', ['source', 'kind', 'result'], s => [[{ ...at(s), result: 'ok' }, s.readings.ok], [{ ...at(s), result: 'failed' }, s.readings.failed]])
+}

@@ -1,0 +1,13 @@
+/** BGP as the surfaces have it, over readings of a test. */
+import { Neighbours } from '../../../src/bgp/neighbours.js'
+import type { BgpControl, BgpPending } from '../../../src/contract/bgp.js'
+
+export class FakeBgp implements BgpControl {
+  /** Observe readings here. */
+  readonly view = new Neighbours({ maxAgeMs: 30_000, kernelDecides: false })
+  waiting: readonly BgpPending[] = []
+  neighbours = async (): ReturnType<BgpControl['neighbours']> => await Promise.resolve(this.view.neighbours())
+  sources = async (): ReturnType<BgpControl['sources']> => await Promise.resolve(this.view.sources())
+  pending = async (): ReturnType<BgpControl['pending']> => await Promise.resolve(this.waiting)
+  watch = (onChange: () => void): (() => void) => this.view.watch(onChange)
+}
