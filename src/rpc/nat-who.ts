@@ -6,7 +6,7 @@ import type { TelemetryNatWhoRequest, TelemetryNatWhoResponse, Translation } fro
 import { addressText } from '../lib/address-text.js'
 import { formatAddress, parseAddress } from '../lib/address.js'
 import { filterOf } from './session-filter.js'
-import { columnSpecs, walkColumns } from './session-list.js'
+import { columnSpecs, walkColumns } from './session-walk.js'
 import type { TableTurns } from './turns.js'
 
 const LIMIT = 100

@@ -5,7 +5,7 @@ import { column as columnCodes } from '../generated/codes.js'
 import type { SessionsExportRequest, SessionsExportResponse } from '../generated/proto/lockstep/v1/sessions.js'
 import type { StreamContext } from './handler.js'
 import { filterOf } from './session-filter.js'
-import { columnSpecs } from './session-list.js'
+import { columnSpecs } from './session-walk.js'
 import type { TableTurns } from './turns.js'
 
 /** About 5 ms of this thread. */

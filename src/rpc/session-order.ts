@@ -4,9 +4,8 @@ import type { AgentServices } from '../contract/services.js'
 import { SESSION_ORDER_MAX, type SessionColumns, type SessionFilter } from '../contract/session.js'
 import { column as columnCodes, type Column } from '../generated/codes.js'
 import { SessionOrderBy, type SessionOrder, type SessionsListRequest } from '../generated/proto/lockstep/v1/sessions.js'
+import { columnSpecs, walkColumns } from './session-walk.js'
 import type { TableTurns } from './turns.js'
-
-const BATCH_ROWS = 8192
 
 const keys: ReadonlyMap<SessionOrderBy, readonly Column[]> = new Map<SessionOrderBy, readonly Column[]>([
   [SessionOrderBy.SESSION_ORDER_BY_BYTES, ['bytes_forward', 'bytes_reply']], [SessionOrderBy.SESSION_ORDER_BY_PACKETS, ['packets_forward', 'packets_reply']],
@@ -24,12 +23,7 @@ export async function orderedSessions (services: AgentServices, { limit, fromSlo
   if (fromSlot !== 0) throw new LockstepError('invalid', 'LS_R_ORDER', 'an order begins at its beginning', { object: 'from_slot', found: String(fromSlot), expected: '0', next: 'use order.skip' })
   const { sessions } = services.dataplane()
   const first = new First(deep, ascending ? -1 : 1)
-  for (let cursor: number | null = 0; cursor !== null;) {
-    await turns.next(signal)
-    const batch: SessionColumns = sessions.list(filter, ['slot', ...sums], cursor, BATCH_ROWS)
-    cursor = batch.cursor
-    first.take(numbers(batch, 'slot'), sums.map(name => numbers(batch, name)))
-  }
+  for await (const batch of walkColumns(services, filter, columnSpecs(['slot', ...sums]), turns, signal)) first.take(numbers(batch, 'slot'), sums.map(name => numbers(batch, name)))
   const columns = wanted.includes('slot') ? wanted : [...wanted, 'slot']
   const rows: SessionColumns[] = []
   for (const slot of first.slots().slice(skip)) {

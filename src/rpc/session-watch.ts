@@ -14,7 +14,7 @@ import { yieldTurn, type StreamContext } from './handler.js'
 import { embedded, SessionBatchEncoder, type ColumnSpec } from './session-batch.js'
 import { CHANGES_MAX, type Part, type SessionFan } from './session-fan.js'
 import { filterOf, isEmptyFilter } from './session-filter.js'
-import { columnSpecs, walkColumns } from './session-list.js'
+import { columnSpecs, walkColumns } from './session-walk.js'
 import { changeKinds, changeMessage } from './session-message.js'
 import type { Seats, TableTurns } from './turns.js'
 
