@@ -90,6 +90,28 @@
       "native/table/wire.c",
       "native/table/writer.c"
     ],
+    "dpdk_sources": ["native/dpdk/main.c", "native/dpdk/port.c", "native/dpdk/tap.c", "native/dpdk/log.c"],
+    "dpdk_engine_sources": [
+      "native/backend/userspace/worker.c",
+      "native/backend/userspace/port_packet.c",
+      "native/backend/userspace/port_pcap.c",
+      "native/backend/userspace/port_tap.c",
+      "native/backend/userspace/port_source.c",
+      "native/backend/userspace/links.c",
+      "native/backend/userspace/neighbour_frames.c",
+      "native/backend/userspace/ops.c",
+      "native/mirror/mirror.c",
+      "native/mirror/netlink.c",
+      "native/mirror/netns.c",
+      "native/mirror/neighbours.c",
+      "native/mirror/routes.c",
+      "native/table/region.c",
+      "native/table/freer.c",
+      "native/table/rcu.c",
+      "native/table/adopt.c",
+      "native/table/wire.c",
+      "native/table/writer.c"
+    ],
     "native_test_sources": [
       "test/native/maglev_test.c",
       "test/native/sketch_test.c",

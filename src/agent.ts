@@ -121,7 +121,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const workers = agent.workers === 0 ? Math.min(availableParallelism(), limits.LS_THREADS_MAX) : agent.workers
   const work = new WorkBook()
   const pool = startPool(work)
-  const backends = await openBackends({ core, agent, instance, stateDirectory: held.directory, workers, backend, work, tell: (name, fields) => { tellBalancing(balancingEvent(name, fields)) } })
+  const backends = await openBackends({ core, agent, instance, stateDirectory: held.directory, workers, backend, work, dpdkLog: (level, text) => { log[level]({ from: 'dpdk' }, text) }, tell: (name, fields) => { tellBalancing(balancingEvent(name, fields)) } })
   const { table } = backends
   const switches = new SwitchWatch(log)
   const journal = new Journal()
@@ -548,10 +548,12 @@ function sinkOf (dataplane: TableDataPlane, tracer: Tracer, backend: (configured
       const result = await (async () => {
         try {
           // userspace has every kind of port: it comes first and goes last
-          if (target === 'userspace') await dataplane.switchTo(target, signal)
+          // likewise dpdk for those that only it has
+          const first = target === 'userspace' ? dataplane.name !== 'dpdk' : desired.ports.some(({ kind }) => kind === 'dpdk')
+          if (first) await dataplane.switchTo(target, signal)
           const applied = await dataplane.config.apply(desired, generation, signal)
           tracePhases(tracer, applied.durations)
-          if (target !== 'userspace') await dataplane.switchTo(target, signal)
+          if (!first) await dataplane.switchTo(target, signal)
           return applied
         } finally {
           onBackend()
