@@ -24,8 +24,6 @@
 
 #define LINK_MS 1000 /* drivers without link events are asked */
 
-struct dpdk dpdk;
-
 struct question {
 	struct ls_dpdk_head head;
 	union {

@@ -16,6 +16,8 @@
 #define DESCRIPTORS 1024
 #define SEND_BATCH 64
 
+struct dpdk dpdk;
+
 struct queue { /* of one worker */
 	struct dpdk_port *port;
 	bool receives;
