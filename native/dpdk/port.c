@@ -282,8 +282,8 @@ static void start(void *arg)
 	struct rte_dev_iterator it;
 	int error = rte_dev_probe(p->spec.devargs);
 
-	if (error)
-		return refuse(s, error == -EPERM || error == -EACCES ? LS_E_PERMISSION : LS_E_NO_DEVICE, p->spec.devargs, error);
+	if (error) /* many drivers say -1, whatever it was; their lines in the log say more */
+		return refuse(s, geteuid() != 0 && (error == -EPERM || error == -EACCES) ? LS_E_PERMISSION : LS_E_NO_DEVICE, p->spec.devargs, error == -1 ? ENODEV : error);
 	p->id = RTE_MAX_ETHPORTS;
 	if (rte_eth_iterator_init(&it, p->spec.devargs) == 0) {
 		p->id = rte_eth_iterator_next(&it);
@@ -293,6 +293,10 @@ static void start(void *arg)
 	if (p->id == RTE_MAX_ETHPORTS)
 		return refuse(s, LS_E_NO_DEVICE, p->spec.devargs, ENODEV);
 	set_up(s);
+	if (s->status == LS_OK && p->spec.tap[0]) {
+		p->tap = dpdk_tap_open(p, s->error);
+		s->status = p->tap < 0 ? LS_E_SYSTEM : LS_OK;
+	}
 	if (s->status != LS_OK)
 		take_down(p);
 }
@@ -315,13 +319,6 @@ struct dpdk_port *dpdk_port_add(const struct ls_dpdk_port *spec, enum ls_status 
 	s.p = p;
 	if (!ls_in_netns(spec->netns, start, &s, error))
 		s.status = errno == EPERM ? LS_E_PERMISSION : LS_E_NO_DEVICE;
-	if (s.status == LS_OK && spec->tap[0]) {
-		p->tap = dpdk_tap_open(p, error);
-		if (p->tap < 0) {
-			take_down(p);
-			s.status = LS_E_SYSTEM;
-		}
-	}
 	*status = s.status;
 	if (s.status != LS_OK)
 		return NULL;

@@ -69,7 +69,7 @@ export function ebpfRigs (wires: Wires): (options?: { readonly capacity?: number
 }
 
 /** The mirror of the kernel's links has every address that was given; a dataplane that is closed has no mirror, and says so itself. */
-function known (native: NativeUserspace, wires: Wires): boolean {
+export function known (native: NativeUserspace, wires: Wires): boolean {
   try {
     const links = native.links()
     return [...wires.macs()].every(([name, mac]) => links.some(l => l.name === name && l.mac === mac))

@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { LockstepError } from '../../contract/errors.js'
 import { limits } from '../../generated/layout.js'
 import { status as statuses } from '../../generated/codes.js'
@@ -15,8 +16,9 @@ const START_MS = 30_000
 /** A port is started, or a grace waited for. */
 const ANSWER_MS = 15_000
 const STOP_MS = 3000
-/** Lines of it that an error shows. */
+/** Lines of it that an error shows, and how much later than an answer they may come: by another pipe. */
 const LINES = 4
+const LINES_MS = 20
 
 export type LogLine = (level: 'error' | 'warn' | 'info' | 'debug', text: string) => void
 
@@ -35,11 +37,11 @@ export interface ChildOptions {
 export class DpdkChild {
   private seq = 0
   private readonly open = new Map<number, (a: PortAnswer | null) => void>()
-  private readonly ended: Promise<void>
   private stopping = false
   version = ''
 
-  private constructor (private readonly process: ChildProcess, private readonly socket: Socket, ended: Promise<void>) { this.ended = ended }
+  /** `lines`: its last complaints. */
+  private constructor (private readonly process: ChildProcess, private readonly socket: Socket, private readonly ended: Promise<void>, private readonly lines: string[]) {}
 
   /** @throws unavailable LS_B_DPDK: it would not start, with its last words. */
   static async start (o: ChildOptions): Promise<DpdkChild> {
@@ -54,7 +56,7 @@ export class DpdkChild {
       o.log(logLevel(Number(level)), text)
     })
     let tellEnd: () => void = () => undefined
-    const self = new DpdkChild(child, control as Socket, new Promise(resolve => { tellEnd = resolve }))
+    const self = new DpdkChild(child, control as Socket, new Promise(resolve => { tellEnd = resolve }), lines)
     return await new Promise<DpdkChild>((resolve, reject) => {
       let started = false
       let failure = ''
@@ -103,6 +105,7 @@ export class DpdkChild {
   /** @throws what it answered; unavailable LS_B_DPDK_GONE when it ended before. */
   private async ask (what: string, bytes: (seq: number) => Buffer): Promise<PortAnswer> {
     const seq = ++this.seq
+    this.lines.length = 0
     const got = await new Promise<PortAnswer | null>((resolve) => {
       const timer = setTimeout(() => { this.process.kill('SIGKILL') }, ANSWER_MS) // it hangs: what it leaves is adopted
       this.open.set(seq, (answer) => { clearTimeout(timer); resolve(answer) })
@@ -111,8 +114,9 @@ export class DpdkChild {
     })
     if (got === null) throw new LockstepError('unavailable', 'LS_B_DPDK_GONE', 'the process that runs DPDK ended', { object: what, next: 'it is started again by itself; status tells' })
     if (got.status === limits.LS_OK) return got
+    await sleep(LINES_MS)
     const code = statuses[got.status]
-    throw new LockstepError(code?.class === undefined || code.class === 'none' ? 'unavailable' : code.class, `LS_${code?.name ?? 'E_SYSTEM'}`, got.text === '' ? code?.text ?? 'refused' : got.text, { object: what, next: 'check its devargs and the driver (dpdk-devbind.py --status), and the lines of DPDK in the log' })
+    throw new LockstepError(code?.class === undefined || code.class === 'none' ? 'unavailable' : code.class, `LS_${(code?.name ?? 'e_system').toUpperCase()}`, got.text === '' ? code?.text ?? 'refused' : got.text, { object: what, ...this.lines.length === 0 ? {} : { found: this.lines.join('; ') }, next: 'check its devargs, and the driver: dpdk-devbind.py --status' })
   }
 
   async add (request: PortRequest): Promise<PortAnswer> { return await this.ask(`port ${request.name}`, seq => portFrame(seq, request)) }
