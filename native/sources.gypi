@@ -144,6 +144,7 @@
       "bench/vpp/stats_bench.c"
     ],
     "native_bpf_bench_sources": ["bench/table/maps_bench.c", "bench/pipeline/xdp_bench.c"],
+    "native_dpdk_bench_sources": ["bench/pipeline/dpdk_bench.c", "bench/table/rte_hash_bench.c"],
     "bpf_bench_program_sources": ["bench/pipeline/ours.bpf.c", "bench/pipeline/peer.bpf.c"],
     "native_defines": [
       "NAPI_VERSION=9",

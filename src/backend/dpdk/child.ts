@@ -1,6 +1,6 @@
 /** One life of the process that runs DPDK: started with the table's descriptors, asked one question after the other, ended by closing its socket. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -71,7 +71,7 @@ export class DpdkChild {
         const how = failure !== '' ? failure : signal === null ? `it ended with code ${code ?? '?'}` : `it was ended by ${signal}`
         for (const done of self.open.values()) done(null)
         self.open.clear()
-        if (started) removeRuntime(o.prefix)
+        removeRuntime(o.prefix, started)
         tellEnd()
         if (started) o.onEnd({ clean: code === 0, text: [how, ...self.stopping ? [] : lines].join('; ') })
         else {
@@ -136,10 +136,10 @@ export class DpdkChild {
   }
 }
 
-/** Files of a process that is gone, which nobody else has: only one can have had this prefix. */
-function removeRuntime (prefix: string): void {
-  const folder = process.getuid?.() === 0 ? '/var/run' : process.env['XDG_RUNTIME_DIR'] ?? '/tmp'
+/** Files of a process that is gone. One that did not start may have met another of the prefix, whose socket is there then. */
+function removeRuntime (prefix: string, started: boolean): void {
+  const folder = join(process.getuid?.() === 0 ? '/var/run' : process.env['XDG_RUNTIME_DIR'] ?? '/tmp', 'dpdk', prefix)
   try {
-    rmSync(join(folder, 'dpdk', prefix), { recursive: true, force: true })
+    if (started || !existsSync(join(folder, 'mp_socket'))) rmSync(folder, { recursive: true, force: true })
   } catch { /* they are in nobody's way */ }
 }
