@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Capability, ProbeResult } from '../../contract/dataplane.js'
+import type { Capability, DriverPort, ProbeResult } from '../../contract/dataplane.js'
 import type { Desired, DpdkSettings, Port } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
 import type { WorkBook } from '../../lib/work.js'
@@ -18,11 +18,13 @@ import { probeHost } from '../table/probe.js'
 import { capabilitiesOf } from './capabilities.js'
 import { DpdkChild, type LogLine } from './child.js'
 import { ealArguments, filePrefix, packetDevargs } from './eal.js'
-import type { PortFigures, PortRequest } from './wire.js'
+import type { PortRequest } from './wire.js'
 
 const DRAIN_MS = 5
 const FIRST_MS = 100
 const LONGEST_MS = 30_000
+/** Drivers are asked so often. */
+const COUNT_MS = 2000
 
 export interface DpdkOptions {
   readonly table: NativeTable
@@ -77,6 +79,8 @@ export class DpdkForwarder implements Forwarder {
   private trouble = ''
   private pause = FIRST_MS
   private timer: NodeJS.Timeout | null = null
+  private counter: NodeJS.Timeout | null = null
+  private counted: readonly DriverPort[] = []
   private turns: Promise<unknown> = Promise.resolve()
 
   constructor (private readonly o: DpdkOptions) {}
@@ -119,6 +123,7 @@ export class DpdkForwarder implements Forwarder {
       onEnd: (how) => { this.ended(cpus + first, how, began) }
     })
     this.child = child
+    this.counter ??= setInterval(() => { this.count().catch(() => undefined) }, COUNT_MS).unref() // a process that is gone has no drivers
     log('info', `DPDK runs: ${child.version}, ${workers} packet workers, process ${child.pid}`)
     for (const [name, p] of this.ports) {
       try {
@@ -169,6 +174,9 @@ export class DpdkForwarder implements Forwarder {
   async stop (): Promise<void> {
     this.wanted = false
     if (this.timer !== null) clearTimeout(this.timer)
+    if (this.counter !== null) clearInterval(this.counter)
+    this.counter = null
+    this.counted = []
     this.trouble = ''
     this.o.work?.settled('dpdk', '')
     await this.turn(async () => { await this.child?.stop() })
@@ -280,13 +288,15 @@ export class DpdkForwarder implements Forwarder {
 
   async unguard (): Promise<void> { await this.o.ingress.letGo(this.name) }
 
-  /** What drivers count, by the name of the port; empty while it is down. */
-  async figures (): Promise<ReadonlyMap<string, PortFigures & { readonly driver: string }>> {
-    return await this.turn(async () => {
-      const out = new Map<string, PortFigures & { readonly driver: string }>()
+  readonly drivers = (): readonly DriverPort[] => this.counted
+
+  /** Asks the drivers; what they said before is forgotten. */
+  async count (): Promise<void> {
+    this.counted = await this.turn(async () => {
+      const out: DriverPort[] = []
       for (const [name, { port, driver }] of this.ports) {
-        const figures = port === null ? null : await this.child?.figures(port) ?? null
-        if (figures !== null) out.set(name, { ...figures, driver })
+        const f = port === null ? null : await this.child?.figures(port) ?? null
+        if (f !== null) out.push({ port: name, driver, up: f.up, speedMbit: f.speedMbit, counters: f.counters })
       }
       return out
     })

@@ -21,19 +21,11 @@ export interface PortAnswer { readonly status: number, readonly port: number, re
 
 /** As the driver counts. */
 export interface PortFigures {
-  readonly rxPackets: number
-  readonly txPackets: number
-  readonly rxBytes: number
-  readonly txBytes: number
-  readonly rxMissed: number
-  readonly rxErrors: number
-  readonly txErrors: number
-  readonly rxNoBuffer: number
   readonly up: boolean
   /** 0 = it does not tell. */
   readonly speedMbit: number
-  /** The driver's own, by their names. */
-  readonly extended: Readonly<Record<string, number>>
+  /** Those that every driver has, then its own, by their names. */
+  readonly counters: Readonly<Record<string, number>>
 }
 
 export type Said =
@@ -99,11 +91,8 @@ function read (kind: number, seq: number, b: Buffer): Said | null {
 }
 
 function figures (b: Buffer, count: number): PortFigures {
-  const n = (field: { readonly offset: number }): number => Number(b.readBigUInt64LE(field.offset))
-  const extended: Record<string, number> = {}
-  for (let i = 0, at = stats.size; i < count; i++, at += xstat.size) extended[text(b, at + xstat.name.offset, xstat.name.size)] = Number(b.readBigUInt64LE(at + xstat.value.offset))
-  return {
-    rxPackets: n(stats.rx_packets), txPackets: n(stats.tx_packets), rxBytes: n(stats.rx_bytes), txBytes: n(stats.tx_bytes), rxMissed: n(stats.rx_missed), rxErrors: n(stats.rx_errors),
-    txErrors: n(stats.tx_errors), rxNoBuffer: n(stats.rx_nombuf), up: b.readUInt32LE(stats.up.offset) === 1, speedMbit: b.readUInt32LE(stats.speed_mbit.offset), extended
-  }
+  const counters: Record<string, number> = {}
+  for (const name of ['rx_packets', 'tx_packets', 'rx_bytes', 'tx_bytes', 'rx_missed', 'rx_errors', 'tx_errors', 'rx_nombuf'] as const) counters[name] = Number(b.readBigUInt64LE(stats[name].offset))
+  for (let i = 0, at = stats.size; i < count; i++, at += xstat.size) counters[text(b, at + xstat.name.offset, xstat.name.size)] = Number(b.readBigUInt64LE(at + xstat.value.offset))
+  return { up: b.readUInt32LE(stats.up.offset) === 1, speedMbit: b.readUInt32LE(stats.speed_mbit.offset), counters }
 }

@@ -1,5 +1,5 @@
 /** Who moves the packets of a table's dataplane. One per backend that shares the table; it never touches a session or the configuration. */
-import type { BackendName, Capability, LinkInfo, LoadBalancerSink, ProbeResult, ProgramStatus } from '../../contract/dataplane.js'
+import type { BackendName, Capability, DriverPort, LinkInfo, LoadBalancerSink, ProbeResult, ProgramStatus } from '../../contract/dataplane.js'
 import type { Desired, Real, Vip } from '../../contract/desired.js'
 import type { OpenPort } from './ports.js'
 
@@ -60,6 +60,8 @@ export interface Forwarder {
   readonly unguard: () => Promise<void>
   /** Changes when the guard must be written again. */
   readonly signature: () => string
+  /** Ports as drivers of its own count them. */
+  readonly drivers?: () => readonly DriverPort[]
   /** Of a dataplane with tables of its own, which VIPs have to be brought to; `null`: those of the session table are used. */
   readonly program: Program | null
 }

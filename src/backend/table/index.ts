@@ -6,7 +6,7 @@
  * stale ports -> re-evaluate sessions. Whatever fails before the flip leaves everything as it was; after the flip nothing is refused any more.
  */
 import type {
-  Announcer, ApplyResult, BackendName, Capability, ConfigSink, DataPlane, Drift, HaController, HaFacts, LinkController, LoadBalancerSink, ProbeResult, ProgramStatus, SessionDeltaSource, SessionStore, Telemetry
+  Announcer, ApplyResult, BackendName, Capability, ConfigSink, DataPlane, Drift, DriverPort, HaController, HaFacts, LinkController, LoadBalancerSink, ProbeResult, ProgramStatus, SessionDeltaSource, SessionStore, Telemetry
 } from '../../contract/dataplane.js'
 import type { Desired, Real, Vip } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
@@ -111,6 +111,7 @@ export class TableDataPlane implements DataPlane {
 
   get name (): BackendName { return this.forwarder.name }
   get program (): ProgramStatus | null { return this.forwarder.program?.status() ?? null }
+  get drivers (): readonly DriverPort[] { return this.forwarder.drivers?.() ?? [] }
   get capabilities (): readonly Capability[] { return this.forwarder.capabilities }
 
   async probe (): Promise<ProbeResult> { return await Promise.resolve(this.forwarder.probe()) }
