@@ -537,7 +537,7 @@ const backendNames: readonly BackendName[] = ['userspace', 'ebpf', 'dpdk', 'vpp'
 function sinkOf (dataplane: TableDataPlane, tracer: Tracer, backend: (configured: string) => BackendName, started: Desired, { starting, onBackend }: { readonly starting: () => boolean, readonly onBackend: () => void }): ConfigSink {
   const settings: ReadonlyArray<readonly [string, (a: Desired['agent']) => unknown]> = [
     ['agent.table.capacity', a => a.table.capacity], ['agent.table.hugepages', a => a.table.hugepages], ['agent.workers', a => a.workers], ['agent.socket', a => a.socketPath], ['agent.state-dir', a => a.stateDir],
-    ['agent.instance', a => a.instance], ['agent.node', a => a.node]
+    ['agent.instance', a => a.instance], ['agent.dpdk', a => JSON.stringify(a.dpdk)], ['agent.node', a => a.node]
   ]
   return {
     apply: async (desired, generation, signal) => await tracer.run('dataplane.apply', { generation }, async (span) => {

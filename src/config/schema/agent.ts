@@ -25,7 +25,7 @@ const settings = {
     ports: listOf('TCP ports. Those of `gateway` that listen beyond loopback are added.', integer('TCP port', 1, 65535), { default: [22], maxItems: limits.LS_MGMT_PORTS_MAX }),
     interfaces: listOf('Only these interfaces. Default: every configured one.', name('interface'), { default: [] }),
   }),
-  dpdk: object('The process that runs DPDK for `backend: dpdk`. Read when it starts.', {
+  dpdk: object('The process that runs DPDK for `backend: dpdk`. Read when the agent starts.', {
     cpus: { type: ['integer', 'string'], pattern: '^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$', minimum: 0, description: 'CPUs for its packet workers, one each, in turn. Default: any.', examples: ['2-3', '1,3'] },
     hugepages: choice('Huge pages for packet buffers: used when there are enough (auto), required (on), never (off). Most physical ports need them.', ['auto', 'on', 'off'], 'auto'),
     memory: integer('MiB of its memory.', 64, 65536, { default: 128 }),
