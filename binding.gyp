@@ -45,7 +45,7 @@
           "type": "executable",
           "sources": ["<@(dpdk_sources)", "<@(dpdk_engine_sources)"],
           "cflags": ["<!@(pkg-config --cflags libdpdk)"],
-          "libraries": ["<!@(pkg-config --libs libdpdk libmnl)", "-lpthread"]
+          "libraries": ["<!@(pkg-config --libs libdpdk libmnl)", "-lpthread", "-Wl,--export-dynamic-symbol=setsockopt"]
         }
       ]
     }],

@@ -44,7 +44,7 @@ export async function nativeTest(sanitize = 'address,undefined') {
     const failed = Number(/(\d+) tests failed out of/.exec(out)?.[1] ?? 0)
     result.failed += ok ? 0 : Math.max(1, failed)
     if (!out.includes('dpdk_golden_test')) {
-      say('native DPDK tests: SKIPPED (libdpdk-dev is not installed)')
+      say(`native DPDK tests: SKIPPED (${sanitize === 'thread' ? 'DPDK is not built for ThreadSanitizer' : 'libdpdk-dev is not installed'})`)
       result.skipped += lists.native_dpdk_test_sources.length
     }
     if (!out.includes('bpf_golden_test')) {

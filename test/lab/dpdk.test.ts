@@ -6,7 +6,7 @@ import { probeBackends } from '../../src/backend/registry.js'
 import { quickstartConfig, shortTimeouts } from './config.js'
 import { ports } from './servers.js'
 import { agentSaid, full, openLab, skipReason } from './support.js'
-import { must } from './shell.js'
+import { must, run } from './shell.js'
 import { addresses } from './topology.js'
 import { curl, echo, httpUrl, iperf, ping } from './traffic.js'
 import type { LabAgent } from './agent.js'
@@ -89,6 +89,7 @@ t.test('two workers: both families, TCP and UDP; an idle agent sleeps', { skip }
     t.equal(i.error, null)
     t.comment(`${to}: ${i.gbitPerS} Gbit/s`)
   }
+  for (const to of [addresses.s1.v4, addresses.s1.v6]) t.equal((await run(['ping', '-q', '-c', '3', '-i', '0.2', '-W', '2', '-s', '4000', to], { netns: client })).code, 0, `fragments, ${to}`)
   const pid = await dpdkPid(agent)
   const ticks = (): number => {
     const [, , ...fields] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/\(.*\)/, 'x').split(' ')
