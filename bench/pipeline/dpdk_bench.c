@@ -26,11 +26,11 @@ struct lane {
 
 static struct ls_device *in, *out;
 
+static bool send_by(void *lane, struct ls_buf *frame) { return out->ops->tx(out, ((struct lane *)lane)->worker, frame); }
+
 static u64 received(struct lane *l)
 {
-	static __thread struct ls_pkt pkt[LS_BURST_MAX];
 	struct ls_env *e = &l->e;
-	u32 verdict[LS_BURST_MAX];
 	struct ls_buf buf[BURST];
 	u64 began = bench_clock();
 
@@ -41,20 +41,8 @@ static u64 received(struct lane *l)
 			bench_fail("net_null gave fewer frames than asked for", (int)n);
 		for (u32 i = 0; i < BURST; i++)
 			memcpy(buf[i].data, l->frames + (at + i) * FRAME, FRAME);
-		__atomic_fetch_add(&e->worker->quiescent, 1, __ATOMIC_SEQ_CST);
-		e->config = &e->banks[LS_LOAD_ACQ(&e->header->active_bank) & 1];
-		e->now_ns = ls_clock_ns();
-		for (u32 group = 0; group < BURST; group += LS_BURST_MAX) {
-			for (u32 i = 0; i < LS_BURST_MAX; i++) {
-				memset(&pkt[i], 0, offsetof(struct ls_pkt, to));
-				pkt[i].buf = &buf[group + i];
-			}
-			ls_pipeline_burst(e, pkt, LS_BURST_MAX, 1, verdict);
-			for (u32 i = 0; i < LS_BURST_MAX; i++)
-				l->sent += verdict[i] == LS_V_TX && out->ops->tx(out, l->worker, pkt[i].buf);
-		}
+		bench_burst(e, buf, BURST, &l->sent, send_by, l);
 		out->ops->flush(out, l->worker);
-		__atomic_fetch_add(&e->worker->quiescent, 1, __ATOMIC_RELEASE);
 	}
 	return bench_clock() - began;
 }

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import type { BackendName, ProbeResult } from '../contract/dataplane.js'
 import type { Desired } from '../contract/desired.js'
 import { LockstepError } from '../contract/errors.js'
+import { limits } from '../generated/layout.js'
 import type { NativeCore, NativeTable, NativeUserspace } from '../native/binding.js'
 import type { NativeEbpf } from '../native/binding-ebpf.js'
 import { dpdkProgram } from '../native/load-dpdk.js'
@@ -120,20 +121,20 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
   }
 }
 
-/** Packet threads of the table: those of this process, and of the one that runs DPDK. */
-const threadsOf = (o: BackendOptions): number => dpdkProgram().path === null ? o.workers : 2 * o.workers
+/** Packet threads of the table: those of this process, and of the one that runs DPDK where worker ids suffice for both and the agent. */
+const threadsOf = (o: BackendOptions, cpus: number): number => dpdkProgram().path === null || cpus + 2 * o.workers + 1 > limits.LS_WORKERS_MAX ? o.workers : 2 * o.workers
 
 function openMaps (o: BackendOptions): NativeEbpf {
   const { addon } = loadEbpf()
   if (addon === null) throw new LockstepError('bug', 'LS_B_ADDON', 'the ebpf addon is gone')
-  const header = native(() => o.core.tableHeader({ capacity: o.agent.table.capacity, cpus: possibleCpus(), threads: threadsOf(o), arena: 0 }), { object: 'agent.table' })
+  const header = native(() => o.core.tableHeader({ capacity: o.agent.table.capacity, cpus: possibleCpus(), threads: threadsOf(o, possibleCpus()), arena: 0 }), { object: 'agent.table' })
   return native(() => new addon.Ebpf(pinFolder(o.instance), header), { object: pinFolder(o.instance), next: 'lower agent.table.capacity, stop the other agent of this instance, or remove what an old version pinned: lockstep teardown' })
 }
 
 function openMemory (o: BackendOptions): NativeTable {
   const { capacity, hugepages } = o.agent.table
   try {
-    return new o.core.Table({ capacity, cpus: 0, threads: threadsOf(o), arena: 0, hugepages: { off: 0, auto: 1, on: 2 }[hugepages], path: '' })
+    return new o.core.Table({ capacity, cpus: 0, threads: threadsOf(o, 0), arena: 0, hugepages: { off: 0, auto: 1, on: 2 }[hugepages], path: '' })
   } catch (error) {
     throw fromNative(error, { object: 'agent.table', found: `capacity ${capacity}`, next: 'lower agent.table.capacity or free memory (huge pages: vm.nr_hugepages)' })
   }

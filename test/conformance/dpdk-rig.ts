@@ -4,8 +4,8 @@ import { IngressGuard } from '../../src/backend/table/ingress-guard.js'
 import { counter } from '../../src/generated/codes.js'
 import type { NativeUserspace } from '../../src/native/binding.js'
 import { loadCore } from '../../src/native/load.js'
-import { known } from './ebpf-rig.js'
-import { until, type Rig } from './rig.js'
+import type { Rig } from './rig.js'
+import { settled } from './settled.js'
 import { Spy, tableRig } from './table-rig.js'
 import type { Wires } from './wires.js'
 
@@ -39,27 +39,7 @@ export function dpdkRigs (wires: Wires): (options?: { readonly capacity?: number
       received: ({ dataplane }) => dataplane.telemetry.snapshot().blocks['global']?.[RX_PACKETS] ?? 0,
       end: async () => { await wires.clear() }
     })
-    const { config } = rig.dataplane
-    const { apply } = config
-    const linked = (): boolean => native !== null && known(native, wires)
-    let waiting: Promise<void> | null = null
-    Object.defineProperty(config, 'apply', {
-      value: async (...args: Parameters<typeof apply>) => {
-        if (waiting !== null || !wires.settled() || !linked()) {
-          const mine = (waiting ?? Promise.resolve()).then(async () => {
-            if (!wires.settled()) await wires.ready()
-            if (!linked()) await until('what the kernel tells of the links', linked)
-          })
-          const last = mine.catch(() => undefined)
-          waiting = last
-          await mine
-          if (waiting === last) waiting = null
-        }
-        const result = await apply(...args)
-        wires.play()
-        return result
-      }
-    })
+    settled(rig, wires, () => native)
     return await Promise.resolve(Object.assign(rig, { log, forwarder, instance }))
   }
 }

@@ -91,13 +91,4 @@ TEST("golden packets by DPDK: the verdict, the bytes and the counters of every f
 	golden_folder(&build);
 }
 
-int main(int argc, char **argv)
-{
-	const char *why = rig_missing();
-
-	if (why) {
-		printf("SKIPPED: %s\n", why);
-		return SKIPPED;
-	}
-	return check_main(argc, argv);
-}
+int main(int argc, char **argv) { return rig_main(argc, argv); }

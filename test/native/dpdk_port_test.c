@@ -113,13 +113,4 @@ TEST("frames from plain memory leave too")
 	close_workers();
 }
 
-int main(int argc, char **argv)
-{
-	const char *why = rig_missing();
-
-	if (why) {
-		printf("SKIPPED: %s\n", why);
-		return SKIPPED;
-	}
-	return check_main(argc, argv);
-}
+int main(int argc, char **argv) { return rig_main(argc, argv); }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "dpdk/dpdk.h"
 
 #define SKIPPED 77
@@ -53,6 +54,16 @@ static inline struct dpdk_port *rig_port(const char *name, const char *devargs, 
 	snprintf(spec.name, sizeof(spec.name), "%s", name);
 	snprintf(spec.devargs, sizeof(spec.devargs), "%s", devargs);
 	return dpdk_port_add(&spec, status, error);
+}
+
+static inline int rig_main(int argc, char **argv)
+{
+	const char *why = rig_missing();
+
+	if (!why)
+		return check_main(argc, argv);
+	printf("SKIPPED: %s\n", why);
+	return SKIPPED;
 }
 
 /* A frame that comes in by its first queue. */

@@ -111,7 +111,7 @@ export class DpdkForwarder implements Forwarder {
     if (path === null) throw new LockstepError('unavailable', 'LS_B_DPDK', 'there is no DPDK', { object: 'agent.backend', found: reason })
     if (this.child !== null) return
     const { cpus, threads } = table.info()
-    if (threads < first + workers) throw new LockstepError('unsupported', 'LS_B_DPDK_ROOM', 'the table has no room for its packet workers', { object: 'agent.backend', found: `${threads} packet threads`, expected: `${first + workers}`, next: 'the table is of an earlier life: lockstep teardown, then start again' })
+    if (threads < first + workers) throw new LockstepError('unsupported', 'LS_B_DPDK_ROOM', 'the table has no room for its packet workers', { object: 'agent.backend', found: `${threads} packet threads`, expected: `${first + workers}`, next: 'lower agent.workers and restart the agent; if the table is of an earlier life (ebpf), lockstep teardown first' })
     const began = Date.now()
     const child: DpdkChild = await DpdkChild.start({
       program: path, prefix: filePrefix(instance), descriptors, log,
