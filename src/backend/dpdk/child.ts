@@ -1,6 +1,6 @@
 /** One life of the process that runs DPDK: started with the table's descriptors, asked one question after the other, ended by closing its socket. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -71,7 +71,7 @@ export class DpdkChild {
         const how = failure !== '' ? failure : signal === null ? `it ended with code ${code ?? '?'}` : `it was ended by ${signal}`
         for (const done of self.open.values()) done(null)
         self.open.clear()
-        removeRuntime(o.prefix, started)
+        removeRuntime(o.prefix)
         tellEnd()
         if (started) o.onEnd({ clean: code === 0, text: [how, ...self.stopping ? [] : lines].join('; ') })
         else {
@@ -136,10 +136,12 @@ export class DpdkChild {
   }
 }
 
-/** Files of a process that is gone. One that did not start may have met another of the prefix, whose socket is there then. */
-function removeRuntime (prefix: string, started: boolean): void {
+/** Files of a process that is gone. One that did not start may have met another of the prefix, which holds the lock of `config` then. */
+function removeRuntime (prefix: string): void {
   const folder = join(process.getuid?.() === 0 ? '/var/run' : process.env['XDG_RUNTIME_DIR'] ?? '/tmp', 'dpdk', prefix)
   try {
-    if (started || !existsSync(join(folder, 'mp_socket'))) rmSync(folder, { recursive: true, force: true })
+    const config = join(folder, 'config')
+    const held = existsSync(config) && readFileSync('/proc/locks', 'utf8').includes(`:${statSync(config).ino} `)
+    if (!held) rmSync(folder, { recursive: true, force: true })
   } catch { /* they are in nobody's way */ }
 }
