@@ -2,7 +2,8 @@
 #
 # `core` is the only target that always exists and must stay first in the alphabet: node-gyp-build takes the first *.node.
 # What an optional SDK brings becomes a target inside "conditions" below, so that a host without the SDK still builds `core`. The XDP program
-# (`ebpf_object`) needs clang and libbpf; WITH_EBPF=0 leaves it out, and with it the `ebpf` addon and the keeper.
+# (`ebpf_object`) needs clang and libbpf; WITH_EBPF=0 leaves it out, and with it the `ebpf` addon and the keeper. `lockstep-dpdk` needs libdpdk;
+# WITH_DPDK=0 leaves it out.
 # nettle is linked statically where its archive is there, so that nothing is needed at run time.
 #
 # Compare with ==1, never =='1': gyp turns "1" into a number and the string comparison silently drops the target.
@@ -12,6 +13,7 @@
   "includes": ["native/sources.gypi"],
   "variables": {
     "with_ebpf%": "<!(test \"$WITH_EBPF\" != 0 && pkg-config --exists libbpf && command -v clang > /dev/null && echo 1 || echo 0)",
+    "with_dpdk%": "<!(test \"$WITH_DPDK\" != 0 && pkg-config --exists libdpdk && echo 1 || echo 0)",
     "bpf_object": "<(module_root_dir)/build/xdp.bpf.o",
     "nettle": "<!(f=$(pkg-config --variable=libdir nettle)/libnettle.a; test -f $f && echo $f || pkg-config --libs nettle)"
   },
@@ -36,6 +38,17 @@
     }
   ],
   "conditions": [
+    ["with_dpdk==1", {
+      "targets": [
+        { # a process of its own (native/dpdk/main.c); only it is linked with DPDK
+          "target_name": "lockstep-dpdk",
+          "type": "executable",
+          "sources": ["<@(dpdk_sources)", "<@(dpdk_engine_sources)"],
+          "cflags": ["<!@(pkg-config --cflags libdpdk)"],
+          "libraries": ["<!@(pkg-config --libs libdpdk libmnl)", "-lpthread", "-Wl,--export-dynamic-symbol=setsockopt"]
+        }
+      ]
+    }],
     ["with_ebpf==1", {
       "targets": [
         {

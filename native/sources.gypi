@@ -91,6 +91,28 @@
       "native/table/wire.c",
       "native/table/writer.c"
     ],
+    "dpdk_sources": ["native/dpdk/main.c", "native/dpdk/port.c", "native/dpdk/tap.c", "native/dpdk/log.c", "native/dpdk/packet_sockets.c"],
+    "dpdk_engine_sources": [
+      "native/backend/userspace/worker.c",
+      "native/backend/userspace/port_packet.c",
+      "native/backend/userspace/port_pcap.c",
+      "native/backend/userspace/port_tap.c",
+      "native/backend/userspace/port_source.c",
+      "native/backend/userspace/links.c",
+      "native/backend/userspace/neighbour_frames.c",
+      "native/backend/userspace/ops.c",
+      "native/mirror/mirror.c",
+      "native/mirror/netlink.c",
+      "native/mirror/netns.c",
+      "native/mirror/neighbours.c",
+      "native/mirror/routes.c",
+      "native/table/region.c",
+      "native/table/freer.c",
+      "native/table/rcu.c",
+      "native/table/adopt.c",
+      "native/table/wire.c",
+      "native/table/writer.c"
+    ],
     "native_test_sources": [
       "test/native/maglev_test.c",
       "test/native/sketch_test.c",
@@ -112,6 +134,7 @@
       "test/native/heartbeat_corpus_test.c"
     ],
     "native_bpf_test_sources": ["test/native/bpf_golden_test.c", "test/native/bpf_diff_test.c", "test/native/bpf_refused_test.c"],
+    "native_dpdk_test_sources": ["test/native/dpdk_golden_test.c", "test/native/dpdk_port_test.c"],
     "native_fuzz_sources": ["test/fuzz/native/pipeline_fuzz.c", "test/fuzz/native/wire_fuzz.c", "test/fuzz/native/sketch_fuzz.c", "test/fuzz/native/heartbeat_fuzz.c"],
     "native_bench_sources": [
       "bench/table/table_bench.c",
@@ -122,6 +145,7 @@
       "bench/vpp/stats_bench.c"
     ],
     "native_bpf_bench_sources": ["bench/table/maps_bench.c", "bench/pipeline/xdp_bench.c"],
+    "native_dpdk_bench_sources": ["bench/pipeline/dpdk_bench.c", "bench/table/rte_hash_bench.c"],
     "bpf_bench_program_sources": ["bench/pipeline/ours.bpf.c", "bench/pipeline/peer.bpf.c"],
     "native_defines": [
       "NAPI_VERSION=9",

@@ -13,7 +13,8 @@ const webPage = 'dist/src/web/page/index.html'
 const notBuilt = (name) => !/^native\/backend\/\w+\/(build|prebuilds)\//.test(name)
 /** As binding.gyp asks it: with these the ebpf addon and the keeper are built, too. */
 const withEbpf = () => process.env.WITH_EBPF !== '0' && which('clang') !== null && probe('pkg-config', ['--exists', 'libbpf']).ok
-const nativeInputs = () => `${signature(['binding.gyp', 'package-lock.json', ...walk('native').filter(notBuilt)])}${withEbpf() ? ' with ebpf' : ''}`
+const withDpdk = () => process.env.WITH_DPDK !== '0' && probe('pkg-config', ['--exists', 'libdpdk']).ok
+const nativeInputs = () => `${signature(['binding.gyp', 'package-lock.json', ...walk('native').filter(notBuilt)])}${withEbpf() ? ' with ebpf' : ''}${withDpdk() ? ' with dpdk' : ''}`
 const tsInputs = () => signature(['tsconfig.json', 'package-lock.json', ...['src', 'test', 'bench'].flatMap((dir) => walk(dir, (name) => name.endsWith('.ts')))])
 
 /** Its types come from src/client and src/generated: that they still fit is checked with tsc, and by whoever changes them (`npm test` builds). */

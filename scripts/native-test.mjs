@@ -43,6 +43,10 @@ export async function nativeTest(sanitize = 'address,undefined') {
     if (seen('Skipped') > 0) for (const [line] of readFileSync(join(root, folder, 'Testing/Temporary/LastTest.log'), 'utf8').matchAll(/^SKIPPED: .*$/gm)) say(line)
     const failed = Number(/(\d+) tests failed out of/.exec(out)?.[1] ?? 0)
     result.failed += ok ? 0 : Math.max(1, failed)
+    if (!out.includes('dpdk_golden_test')) {
+      say(`native DPDK tests: SKIPPED (${sanitize === 'thread' ? 'DPDK is not built for ThreadSanitizer' : 'libdpdk-dev is not installed'})`)
+      result.skipped += lists.native_dpdk_test_sources.length
+    }
     if (!out.includes('bpf_golden_test')) {
       say(`native BPF tests: SKIPPED (${which('clang') === null ? 'clang is' : 'libbpf and its headers are'} not installed)`)
       result.skipped += lists.native_bpf_test_sources.length

@@ -1,5 +1,5 @@
 // Makes prebuilds/<platform>-<arch>/core.node, with which an installed package runs where there is no compiler; beside it, where they can be built here, the
-// keeper and the ebpf addon, which lie in the folders that each is loaded from.
+// keeper, lockstep-dpdk and the ebpf addon, which lie in the folders that each is loaded from.
 // prebuildify takes the addon out of build/Release; we put it back, so that this tree goes on working.
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -13,7 +13,7 @@ await main(async () => {
   if (existsSync(linked)) copyFileSync(linked, join(root, 'build/Release/core.node'))
   const triple = `${process.platform}-${process.arch}`
   const made = [`prebuilds/${triple}/core.node`]
-  for (const [from, folder] of [['build/Release/lockstep-keeper', 'prebuilds'], ['native/backend/ebpf/build/Release/ebpf.node', 'native/backend/ebpf/prebuilds']]) {
+  for (const [from, folder] of [['build/Release/lockstep-keeper', 'prebuilds'], ['build/Release/lockstep-dpdk', 'prebuilds'], ['native/backend/ebpf/build/Release/ebpf.node', 'native/backend/ebpf/prebuilds']]) {
     if (!existsSync(join(root, from))) continue
     const to = `${folder}/${triple}/${basename(from)}`
     mkdirSync(join(root, dirname(to)), { recursive: true })

@@ -123,7 +123,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   const workers = agent.workers === 0 ? Math.min(availableParallelism(), limits.LS_THREADS_MAX) : agent.workers
   const work = new WorkBook()
   const pool = startPool(work)
-  const backends = await openBackends({ core, agent, instance, stateDirectory: held.directory, workers, backend, work, tell: (name, fields) => { tellBalancing(balancingEvent(name, fields)) } })
+  const backends = await openBackends({ core, agent, instance, stateDirectory: held.directory, workers, backend, work, dpdkLog: (level, text) => { log[level]({ from: 'dpdk' }, text) }, tell: (name, fields) => { tellBalancing(balancingEvent(name, fields)) } })
   const { table } = backends
   const switches = new SwitchWatch(log)
   const journal = new Journal()
@@ -254,7 +254,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       return {
         version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
         state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, reasonsSince: seen.of(why), tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), rpcLoopDelayP99Ms: threads.find(({ name }) => name === 'rpc')?.loopDelayP99Ms ?? 0, switches: switches.tally, cluster: clusterEvents.tally(), applies: applies.tally, events: journal.tally, threads, traces: traces.tally(),
-        gateway: (authority.desired()?.agent ?? agent).gateway, program: dataplane.program
+        gateway: (authority.desired()?.agent ?? agent).gateway, program: dataplane.program, drivers: dataplane.drivers
       }
     },
     probeAll: async () => await Promise.resolve(probeBackends(agent.vpp.apiSocket)),
@@ -434,7 +434,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
   for (const one of [
     ...workTables(work, pending, 'main thread'), memoryTable('memory', 'main thread', true),
     threadTable(() => [{ name: 'main', state: 'running', since: startedAt, busy: busy(), restarts: 0, underWay: 0, most: null, detail: `loop delay p99 ${loop.p99Ms().toFixed(1)} ms` }, ...rpc === null ? [] : [rpc.status()], sync.status(), ...balancing.threads(), pool.status()]),
-    ...mainTables({ neighbours: () => dataplane.links.neighbours(), links: () => dataplane.links.list(), capabilities: () => dataplane.capabilities, desired: () => authority.desired() })
+    ...mainTables({ neighbours: () => dataplane.links.neighbours(), links: () => dataplane.links.list(), drivers: () => dataplane.drivers, capabilities: () => dataplane.capabilities, desired: () => authority.desired() })
   ]) debug.register(one)
 
   let unwatchHost = (): void => undefined

@@ -13,6 +13,10 @@
  *   xdp_new_flow_ratio       to the same program with two map updates
  *   xdp_maglev_ns            parse, VIP, pick from its ring, rewrite; no session
  *   parse_ns                 the part of xdp_hit_ns up to the hash of the tuple
+ *   dpdk_hit_ns              a packet of a known session: received from net_null, worked on, sent to net_null; 32 sessions
+ *   dpdk_new_ns              a packet that opens a session, likewise
+ *   dpdk_testpmd_ns          dpdk-testpmd, forward mode macswap, on the same driver in the same run
+ *   dpdk_vs_testpmd          dpdk_hit_ns to that; with _2: two lcores, the mean of both
  *   maglev_build_ms          65 537 entries, 1000 reals
  *   maglev_extra_disruption  fraction of entries that move although their real stays, when one real goes; repair
  */
@@ -44,6 +48,13 @@ export async function bench ({ sessions = 2 ** 20, repeats = 9, quick = false, p
       parts.push(prefixed('16m_', await runProgram('xdp_bench', { sessions: large, repeats: Math.min(repeats, 5), warm: 0 }, signal)))
     }
   } else parts.push({ ...noSamples, notes: { xdp_skipped: 'clang and libbpf-dev were not installed when the bench was built' } })
+  if (isBuilt('dpdk_bench')) {
+    const { testpmdSamples } = await import('./testpmd.js')
+    for (const lcores of [1, 2]) {
+      progress(`DPDK over net_null with ${lcores} lcores, and testpmd`)
+      parts.push(await runProgram('dpdk_bench', { sessions, repeats, lcores }, signal), await testpmdSamples(lcores, quick ? 2 : 5, signal))
+    }
+  } else parts.push({ ...noSamples, notes: { dpdk_skipped: 'libdpdk-dev was not installed when the bench was built' } })
   return pipelineFigures(merge(parts), sessions)
 }
 
@@ -71,6 +82,13 @@ export function pipelineFigures (samples: Samples, sessions: number): SuiteResul
       xdp_new_flow_ratio: over('new_flow_ns', 'new_flow_peer_ns'),
       xdp_maglev_ns: medianOf(samples, 'maglev_ns'),
       parse_ns: medianOf(samples, 'parse_ns'),
+      dpdk_hit_ns: medianOf(samples, 'dpdk_hit_1_ns'),
+      dpdk_hit_2_ns: medianOf(samples, 'dpdk_hit_2_ns'),
+      dpdk_new_ns: medianOf(samples, 'dpdk_new_ns'),
+      dpdk_testpmd_ns: medianOf(samples, 'testpmd_1_ns'),
+      dpdk_testpmd_2_ns: medianOf(samples, 'testpmd_2_ns'),
+      dpdk_vs_testpmd: ratio(medianOf(samples, 'dpdk_hit_1_ns'), medianOf(samples, 'testpmd_1_ns')),
+      dpdk_vs_testpmd_2: ratio(medianOf(samples, 'dpdk_hit_2_ns'), medianOf(samples, 'testpmd_2_ns')),
       maglev_build_ms: ms('maglev_build_ns'),
       maglev_build_weighted_ms: ms('maglev_build_weighted_ns'),
       maglev_repair_ms: ms('maglev_repair_ns'),

@@ -15,8 +15,6 @@
 static u64 pass(struct ls_env *e, const u8 *frames, u64 n, u64 *sent)
 {
 	static u8 memory[BURST][ROOM] LS_ALIGN_LINE;
-	static struct ls_pkt pkt[LS_BURST_MAX];
-	u32 verdict[LS_BURST_MAX];
 	struct ls_buf buf[BURST];
 	u64 began = bench_clock();
 
@@ -28,19 +26,7 @@ static u64 pass(struct ls_env *e, const u8 *frames, u64 n, u64 *sent)
 		}
 		if (!e)
 			continue;
-		__atomic_fetch_add(&e->worker->quiescent, 1, __ATOMIC_SEQ_CST);
-		e->config = &e->banks[LS_LOAD_ACQ(&e->header->active_bank) & 1];
-		e->now_ns = ls_clock_ns();
-		for (u32 group = 0; group < BURST; group += LS_BURST_MAX) {
-			for (u32 i = 0; i < LS_BURST_MAX; i++) {
-				memset(&pkt[i], 0, offsetof(struct ls_pkt, to));
-				pkt[i].buf = &buf[group + i];
-			}
-			ls_pipeline_burst(e, pkt, LS_BURST_MAX, 1, verdict);
-			for (u32 i = 0; i < LS_BURST_MAX; i++)
-				*sent += verdict[i] == LS_V_TX;
-		}
-		__atomic_fetch_add(&e->worker->quiescent, 1, __ATOMIC_RELEASE);
+		bench_burst(e, buf, BURST, sent, NULL, NULL);
 	}
 	return bench_clock() - began;
 }

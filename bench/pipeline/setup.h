@@ -98,6 +98,27 @@ static void configure(struct ls_table *t)
 	free(c);
 }
 
+/* A burst of `n` frames as a worker takes it; how many are to be sent is added to *sent. `out`, if given, is called with each of those. */
+LS_INLINE void bench_burst(struct ls_env *e, struct ls_buf *buf, u32 n, u64 *sent, bool (*out)(void *, struct ls_buf *), void *arg)
+{
+	static __thread struct ls_pkt pkt[LS_BURST_MAX];
+	u32 verdict[LS_BURST_MAX];
+
+	__atomic_fetch_add(&e->worker->quiescent, 1, __ATOMIC_SEQ_CST);
+	e->config = &e->banks[LS_LOAD_ACQ(&e->header->active_bank) & 1];
+	e->now_ns = ls_clock_ns();
+	for (u32 group = 0; group < n; group += LS_BURST_MAX) {
+		for (u32 i = 0; i < LS_BURST_MAX; i++) {
+			memset(&pkt[i], 0, offsetof(struct ls_pkt, to));
+			pkt[i].buf = &buf[group + i];
+		}
+		ls_pipeline_burst(e, pkt, LS_BURST_MAX, 1, verdict);
+		for (u32 i = 0; i < LS_BURST_MAX; i++)
+			*sent += verdict[i] == LS_V_TX && (!out || out(arg, pkt[i].buf));
+	}
+	__atomic_fetch_add(&e->worker->quiescent, 1, __ATOMIC_RELEASE);
+}
+
 /* --- frames ----------------------------------------------------------------------------------------------------------------------------- */
 /* A UDP datagram, or a TCP segment with an acknowledgement. `seed` varies the payload. */
 static void frame_of(u8 *f, const struct ls_key *key, u32 seed)

@@ -55,7 +55,7 @@ Userspace::Userspace(const Napi::CallbackInfo &info) : Napi::ObjectWrap<Userspac
 
 	if (!take(table.get()))
 		throw status_error(info.Env(), LS_E_BUSY, "another dataplane works on this table");
-	us_ = ls_us_new(table.get(), workers);
+	us_ = ls_us_new(table.get(), 0, workers);
 	if (!us_) {
 		give_back(table.get());
 		throw status_error(info.Env(), LS_E_INVALID,

@@ -65,6 +65,8 @@ private:
 	Napi::Value open(const Napi::CallbackInfo &);
 	Napi::Value touch(const Napi::CallbackInfo &);
 	Napi::Value install_own(const Napi::CallbackInfo &, u32 flags);
+	Napi::Value adopt_workers(const Napi::CallbackInfo &);
+	Napi::Value detach_workers(const Napi::CallbackInfo &);
 	Napi::Value start_freer(const Napi::CallbackInfo &);
 	Napi::Value stop_freer(const Napi::CallbackInfo &);
 	Napi::Value work(const Napi::CallbackInfo &info, std::function<void(ls_table *)> run, std::function<Napi::Value(Napi::Env)> done);

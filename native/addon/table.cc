@@ -685,6 +685,41 @@ Napi::Value Table::programs(const Napi::CallbackInfo &info)
 	return info.Env().Undefined();
 }
 
+/* adoptWorkers(first, n) -> {live, undone, finished, listed, entriesCleared}: their process ended */
+Napi::Value Table::adopt_workers(const Napi::CallbackInfo &info)
+{
+	u32 first = arg_u32(info, 0, "first", LS_WORKERS_MAX), n = arg_u32(info, 1, "n", LS_WORKERS_MAX);
+	auto result = std::make_shared<ls_adopt_result>();
+	auto status = std::make_shared<ls_status>(LS_OK);
+
+	return work(info, [=](ls_table *t) {
+		*status = ls_table_adopt_from(t, first, n, result.get());
+	}, [=](Napi::Env env) {
+		if (*status != LS_OK)
+			throw status_error(env, *status, "adoption");
+		Napi::Object o = Napi::Object::New(env);
+		o.Set("live", number(env, result->live));
+		o.Set("undone", number(env, result->undone));
+		o.Set("finished", number(env, result->finished));
+		o.Set("listed", number(env, result->listed));
+		o.Set("entriesCleared", number(env, result->entries_cleared));
+		return o;
+	});
+}
+
+/* detachWorkers(first, n): their process ended between two bursts */
+Napi::Value Table::detach_workers(const Napi::CallbackInfo &info)
+{
+	u32 first = arg_u32(info, 0, "first", LS_WORKERS_MAX), n = arg_u32(info, 1, "n", LS_WORKERS_MAX);
+
+	struct ls_table_info t;
+
+	ls_table_info(use(), &t);
+	for (u32 w = first; w < first + n && w < t.workers - 1; w++)
+		ls_worker_detach(use(), w);
+	return info.Env().Undefined();
+}
+
 Napi::Value Table::start_freer(const Napi::CallbackInfo &info)
 {
 	ls_status status = ls_freer_start(use());
@@ -714,7 +749,7 @@ void Table::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod<&Table::write_config>("writeConfig"), InstanceMethod<&Table::read_config>("readConfig"), InstanceMethod<&Table::write_arena>("writeArena"),
 		InstanceMethod<&Table::read_arena>("readArena"), InstanceMethod<&Table::set_role>("setRole"), InstanceMethod<&Table::groups>("groups"), InstanceMethod<&Table::grace>("grace"),
 		InstanceMethod<&Table::counters>("counters"), InstanceMethod<&Table::add_counters>("addCounters"), InstanceMethod<&Table::rates>("rates"), InstanceMethod<&Table::nat_usage>("natUsage"), InstanceMethod<&Table::session_tally>("sessionTally"),
-		InstanceMethod<&Table::rings>("rings"), InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::host_flows>("hostFlows"), InstanceMethod<&Table::programmed>("programmed"), InstanceMethod<&Table::open>("open"), InstanceMethod<&Table::touch>("touch"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
+		InstanceMethod<&Table::rings>("rings"), InstanceMethod<&Table::programs>("programs"), InstanceMethod<&Table::host_flows>("hostFlows"), InstanceMethod<&Table::programmed>("programmed"), InstanceMethod<&Table::open>("open"), InstanceMethod<&Table::touch>("touch"), InstanceMethod<&Table::adopt_workers>("adoptWorkers"), InstanceMethod<&Table::detach_workers>("detachWorkers"), InstanceMethod<&Table::start_freer>("startFreer"), InstanceMethod<&Table::stop_freer>("stopFreer"),
 	}));
 }
 

@@ -67,7 +67,7 @@ enum ls_status ls_mirror_start(struct ls_table *t, const struct ls_mirror_ports 
 	m->ports = *ports;
 	m->fixed = calloc(LS_ROUTES_MAX, sizeof(*m->fixed));
 	if (t->env.header->cpus)
-		m->wanted_seen = calloc(t->env.header->cpus * LS_WANTED, sizeof(u64));
+		m->wanted_seen = calloc(t->env.header->workers * LS_WANTED, sizeof(u64));
 	m->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&m->lock, NULL);
 	if (!m->fixed || m->wake_fd < 0) {

@@ -160,7 +160,14 @@ void ls_mirror_resolve(struct ls_mirror *m, const struct ls_mirror_ask *a)
 
 bool ls_mirror_programs(const struct ls_mirror *m)
 {
-	return m->wanted_seen && LS_LOAD(&m->table->env.workers[0].attached); /* all CPUs are attached together */
+	const struct ls_env *e = &m->table->env;
+
+	if (m->wanted_seen && e->header->cpus && LS_LOAD(&e->workers[0].attached)) /* all CPUs are attached together */
+		return true;
+	for (u32 w = e->header->cpus; m->wanted_seen && w < e->header->workers; w++)
+		if (LS_LOAD(&e->workers[w].attached) > 1)
+			return true;
+	return false;
 }
 
 /* What programs found unresolved since the last look. */
@@ -168,7 +175,7 @@ static void serve_wanted(struct ls_mirror *m)
 {
 	const struct ls_env *e = &m->table->env;
 
-	for (u32 i = 0; ls_mirror_programs(m) && i < e->header->cpus * LS_WANTED; i++) {
+	for (u32 i = 0; ls_mirror_programs(m) && i < e->header->workers * LS_WANTED; i++) {
 		const struct ls_wanted *w = &e->wanted[i];
 		u64 seq = LS_LOAD_ACQ(&w->seq);
 		struct ls_mirror_ask a = { 0 };

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pipeline/create_user.h"
 
@@ -266,6 +267,24 @@ static void list_free(struct adoption *a)
 	a->result->listed = t->listed - kept;
 }
 
+/* A worker of another process may write as long as that lives: it is dying, by its parent's death or by a kill. */
+static void await_process(const struct ls_worker *k)
+{
+	u64 pid = LS_LOAD_ACQ(&k->attached);
+
+	for (u32 ms = 0; pid > 1 && ms < LS_PROCESS_END_MS && !ls_process_gone((u32)pid); ms++)
+		usleep(1000);
+}
+
+enum ls_status ls_table_adopt_from(struct ls_table *t, u32 first, u32 n, struct ls_adopt_result *result)
+{
+	bool living[LS_WORKERS_MAX];
+
+	for (u32 w = 0; w < LS_WORKERS_MAX; w++)
+		living[w] = w < first || w >= first + n;
+	return ls_table_adopt(t, living, result);
+}
+
 enum ls_status ls_table_adopt(struct ls_table *t, const bool *living, struct ls_adopt_result *result)
 {
 	u32 words = (t->env.slots + 63) / 64;
@@ -274,6 +293,9 @@ enum ls_status ls_table_adopt(struct ls_table *t, const bool *living, struct ls_
 	enum ls_status status = a.held && a.in_hand && a.batch ? LS_OK : LS_E_NOMEM;
 
 	memset(result, 0, sizeof(*result));
+	for (u32 w = 0; status == LS_OK && w < t->env.header->workers; w++)
+		if (!lives(&a, w))
+			await_process(&t->env.workers[w]);
 	if (status == LS_OK) {
 		pthread_mutex_lock(&t->freer);
 		pthread_mutex_lock(&t->writer);

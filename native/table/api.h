@@ -38,6 +38,9 @@ enum ls_status ls_table_open(int fd, struct ls_table **out, int *err_no);
 /* Lays a table over regions that are a mmapable object each, as BPF maps are, and adopts what is there (R6). The first holds the header already; the
  * descriptors stay the caller's, and so does the right to be the only one. `created`: they are new. `programs`: the workers below header.cpus live. */
 enum ls_status ls_table_over(const int regions[LS_REGION_COUNT], bool created, bool programs, struct ls_table **out, int *err_no);
+/* Maps a table that another process holds, for packet workers of this one: nothing is adopted or locked, and only ls_worker_join(), ls_env_worker() and
+ * graces are for it. Regions of their own, or one descriptor for all. */
+enum ls_status ls_table_join(const int *fds, u32 n, struct ls_table **out, int *err_no);
 void ls_table_close(struct ls_table *t);
 
 /* wire.c */
@@ -114,6 +117,11 @@ bool ls_rcu_grace(void);
 u64 ls_table_refill(struct ls_table *t);
 void ls_worker_attach(struct ls_table *t, u32 worker);
 void ls_worker_detach(struct ls_table *t, u32 worker);
+/* Attaches from a process that only joined the table, and says so in the worker's words: nobody waits for it when it is dead. Who holds the table fills its
+ * ring, and detaches it or adopts from it once the process ended. False: somebody has the id. */
+bool ls_worker_join(struct ls_table *t, u32 worker);
+/* A process ended, or there is none with this id any more: also one that nobody has waited for. */
+bool ls_process_gone(u32 pid);
 /* Programs record what the host opens itself: its replies are known by their sessions, not by their ports (D1). */
 void ls_table_host_flows(struct ls_table *t, bool on);
 /* No peer knows of it, or is to know: whoever has it ends it, and it counts for nobody else. */
@@ -129,6 +137,8 @@ struct ls_adopt_result {
 	u64 live, undone, finished, listed, entries_cleared;
 };
 enum ls_status ls_table_adopt(struct ls_table *t, const bool *living, struct ls_adopt_result *result);
+/* Adopts from workers `first` to `first + n - 1`, whose process ended; the others live. It is waited for, at most LS_PROCESS_END_MS. */
+enum ls_status ls_table_adopt_from(struct ls_table *t, u32 first, u32 n, struct ls_adopt_result *result);
 
 /* scan.c */
 bool ls_filter_match(const struct ls_filter *f, const struct ls_session *s, u64 now_ns);

@@ -6,8 +6,11 @@
  *   CLEARED                                        then a grace
  *   LISTING  the slots are FREE, in the agent's list, and go from there to the rings
  */
+#include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +18,24 @@
 #include "table/table.h"
 
 #define TICK_NS 10000000ULL         /* one slice of the expiry pass */
+
+bool ls_process_gone(u32 pid)
+{
+	struct pollfd ended = { .fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0), .events = POLLIN };
+	bool gone = ended.fd < 0 ? errno == ESRCH : poll(&ended, 1, 0) > 0;
+
+	if (ended.fd >= 0)
+		close(ended.fd);
+	return gone;
+}
+
+/* A worker of another process, which ended. */
+static bool dead(const struct ls_worker *k)
+{
+	u64 pid = LS_LOAD(&k->attached);
+
+	return pid > 1 && ls_process_gone((u32)pid);
+}
 
 /* Every attached worker was seen outside a burst, or in another burst than at the start. The fence pairs with the one at the start of a burst:
  * what was stored before is seen by every burst that begins later. */
@@ -32,6 +53,8 @@ void ls_table_grace(struct ls_table *t)
 				sched_yield();
 			else
 				usleep(50);
+			if (spins % 256 == 255 && dead(k))
+				break; /* in the middle of a burst that goes on no more */
 		}
 	}
 	ls_programs_grace(t);
@@ -116,6 +139,16 @@ void ls_worker_detach(struct ls_table *t, u32 worker)
 		t->list[t->listed++] = (u32)(k->spare - 1);
 	k->spare = 0;
 	pthread_mutex_unlock(&t->writer);
+}
+
+bool ls_worker_join(struct ls_table *t, u32 worker)
+{
+	struct ls_worker *k = &t->env.workers[worker];
+	u64 was = LS_LOAD_ACQ(&k->attached);
+
+	if (was == 1 || (was > 1 && !dead(k)))
+		return false;
+	return LS_CAS(&k->attached, was, (u64)getpid()) == was;
 }
 
 void ls_feed_push(struct ls_table *t, const struct ls_session *s, u32 slot, u32 kind, u32 reason)

@@ -335,40 +335,51 @@ enum ls_status ls_table_create(const struct ls_geometry *g, enum ls_huge huge, c
 	return LS_OK;
 }
 
-enum ls_status ls_table_open(int source, struct ls_table **out, int *err_no)
+/* The header in a descriptor is one of ours; the bytes that its table takes. */
+static enum ls_status check_file(int fd, u64 *bytes, int *err_no)
 {
 	struct stat st;
 	struct ls_header *h;
+	enum ls_status status;
+	size_t mapped;
+
+	if (fstat(fd, &st) != 0) {
+		*err_no = errno;
+		return LS_E_SYSTEM;
+	}
+	if ((u64)st.st_size < LS_HEADER_BYTES)
+		return LS_E_TRUNCATED;
+	mapped = LS_HEADER_BYTES > (u64)st.st_blksize ? LS_HEADER_BYTES : (size_t)st.st_blksize;
+	h = mmap(NULL, mapped, PROT_READ, MAP_SHARED, fd, 0);
+	if (h == MAP_FAILED) {
+		*err_no = errno;
+		return LS_E_SYSTEM;
+	}
+	status = ls_header_check(h, (u64)st.st_size);
+	*bytes = h->total_bytes;
+	munmap(h, mapped);
+	return status;
+}
+
+enum ls_status ls_table_open(int source, struct ls_table **out, int *err_no)
+{
 	struct ls_table *t = NULL;
 	struct ls_adopt_result adopted;
-	enum ls_status status;
+	struct stat st;
+	u64 bytes;
+	enum ls_status status = check_file(source, &bytes, err_no);
 	int fd;
 
+	if (status != LS_OK)
+		return status;
 	*err_no = 0;
 	if (fstat(source, &st) != 0 || (fd = fcntl(source, F_DUPFD_CLOEXEC, 0)) < 0) {
 		*err_no = errno;
 		return LS_E_SYSTEM;
 	}
-	if ((u64)st.st_size < LS_HEADER_BYTES) {
-		close(fd);
-		return LS_E_TRUNCATED;
-	}
-	h = mmap(NULL, LS_HEADER_BYTES > (u64)st.st_blksize ? LS_HEADER_BYTES : (size_t)st.st_blksize, PROT_READ, MAP_SHARED, fd, 0);
-	if (h == MAP_FAILED) {
-		*err_no = errno;
-		close(fd);
-		return LS_E_SYSTEM;
-	}
-	status = ls_header_check(h, (u64)st.st_size);
-	{
-		u64 bytes = h->total_bytes;
-
-		munmap(h, LS_HEADER_BYTES > (u64)st.st_blksize ? LS_HEADER_BYTES : (size_t)st.st_blksize);
-		if (status == LS_OK)
-			status = lock_table(fd, err_no);
-		if (status == LS_OK)
-			status = map_table(fd, bytes, st.st_blksize >= (long)HUGE_BYTES, NULL, &t, err_no);
-	}
+	status = lock_table(fd, err_no);
+	if (status == LS_OK)
+		status = map_table(fd, bytes, st.st_blksize >= (long)HUGE_BYTES, NULL, &t, err_no);
 	if (status != LS_OK) {
 		close(fd);
 		return status;
@@ -382,12 +393,11 @@ enum ls_status ls_table_open(int source, struct ls_table **out, int *err_no)
 	return LS_OK;
 }
 
-enum ls_status ls_table_over(const int regions[LS_REGION_COUNT], bool created, bool programs, struct ls_table **out, int *err_no)
+/* Lays a table over regions of their own. */
+static enum ls_status map_regions(const int regions[LS_REGION_COUNT], struct ls_table **out, int *err_no)
 {
 	struct ls_table *t = calloc(1, sizeof(*t));
 	void *at[LS_REGION_COUNT] = { NULL };
-	bool living[LS_WORKERS_MAX] = { false };
-	struct ls_adopt_result adopted;
 	enum ls_status status = t ? LS_OK : LS_E_NOMEM;
 	const struct ls_header *h = NULL;
 
@@ -414,12 +424,21 @@ enum ls_status ls_table_over(const int regions[LS_REGION_COUNT], bool created, b
 		free(t);
 		return status;
 	}
-	status = table_ready(t, -1, at, &t);
+	return table_ready(t, -1, at, out);
+}
+
+enum ls_status ls_table_over(const int regions[LS_REGION_COUNT], bool created, bool programs, struct ls_table **out, int *err_no)
+{
+	struct ls_table *t = NULL;
+	bool living[LS_WORKERS_MAX] = { false };
+	struct ls_adopt_result adopted;
+	enum ls_status status = map_regions(regions, &t, err_no);
+
 	if (status != LS_OK)
 		return status;
 	for (u32 i = 0; created && i < LS_RGS_MAX; i++)
 		ls_table_set_role(t, i, LS_ROLE_OWNER, 0, ~0ULL); /* no peer configured: R23 */
-	for (u32 w = 0; programs && w < h->cpus; w++)
+	for (u32 w = 0; programs && w < t->env.header->cpus; w++)
 		living[w] = true;
 	status = ls_table_adopt(t, living, &adopted);
 	if (status != LS_OK) {
@@ -428,6 +447,31 @@ enum ls_status ls_table_over(const int regions[LS_REGION_COUNT], bool created, b
 	}
 	*out = t;
 	return LS_OK;
+}
+
+enum ls_status ls_table_join(const int *fds, u32 n, struct ls_table **out, int *err_no)
+{
+	enum ls_status status;
+	u64 bytes;
+	int fd;
+
+	*err_no = 0;
+	if (n == LS_REGION_COUNT)
+		return map_regions(fds, out, err_no);
+	if (n != 1)
+		return LS_E_INVALID;
+	status = check_file(fds[0], &bytes, err_no);
+	if (status != LS_OK)
+		return status;
+	fd = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+	if (fd < 0) {
+		*err_no = errno;
+		return LS_E_SYSTEM;
+	}
+	status = map_table(fd, bytes, true, NULL, out, err_no);
+	if (status != LS_OK)
+		close(fd);
+	return status;
 }
 
 void ls_table_close(struct ls_table *t)

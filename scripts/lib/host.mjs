@@ -32,6 +32,8 @@ const tools = [
   { pkg: 'clang', for: 'test', why: 'ebpf backend, BPF check of the pipeline, generator, fuzzers', has: onPath('clang') },
   { pkg: 'bpftool', for: 'test', why: 'generator', has: onPath('bpftool') },
   { pkg: 'libbpf-dev', for: 'test', why: 'ebpf backend, peer programs of benches', has: inPkgConfig('libbpf') },
+  { pkg: 'libdpdk-dev', for: 'test', why: 'dpdk backend', has: inPkgConfig('libdpdk') },
+  { pkg: 'dpdk', for: 'test', why: 'dpdk backend: drivers; dpdk-testpmd, a peer of the pipeline bench', has: onPath('dpdk-testpmd') },
   { pkg: 'python3-grpcio', for: 'test', why: 'the API from Python', has: () => probe('/usr/bin/python3', ['-c', 'import grpc']).ok },
   { pkg: 'prometheus', for: 'test', why: 'scrapes an agent, reads rules', has: () => onPath('prometheus')() && onPath('promtool')() },
   { pkg: 'chromium', for: 'test', why: 'the web page in a browser', has: isFile('/usr/bin/chromium') },

@@ -9,7 +9,7 @@ import type { Tracer } from '../telemetry/tracer.js'
 /** The dataplane's sink, and what an apply cannot change while the agent runs: refused when the next start would fail, else a warning. */
 export function sinkOf (dataplane: TableDataPlane, tracer: Tracer, backend: (configured: string) => BackendName, started: Desired, { starting, onBackend }: { readonly starting: () => boolean, readonly onBackend: () => void }): ConfigSink {
   const settings: ReadonlyArray<readonly [string, (a: Desired['agent']) => unknown]> = [
-    ['agent.table.capacity', a => a.table.capacity], ['agent.table.hugepages', a => a.table.hugepages], ['agent.workers', a => a.workers], ['agent.nat-history', a => a.natHistory], ['agent.socket', a => a.socketPath], ['agent.state-dir', a => a.stateDir],
+    ['agent.table.capacity', a => a.table.capacity], ['agent.table.hugepages', a => a.table.hugepages], ['agent.workers', a => a.workers], ['agent.nat-history', a => a.natHistory], ['agent.dpdk', a => JSON.stringify(a.dpdk)], ['agent.socket', a => a.socketPath], ['agent.state-dir', a => a.stateDir],
     ['agent.instance', a => a.instance], ['agent.node', a => a.node]
   ]
   return {
@@ -21,10 +21,12 @@ export function sinkOf (dataplane: TableDataPlane, tracer: Tracer, backend: (con
       const result = await (async () => {
         try {
           // userspace has every kind of port: it comes first and goes last
-          if (target === 'userspace') await dataplane.switchTo(target, signal)
+          // likewise dpdk for those that only it has
+          const first = target === 'userspace' ? dataplane.name !== 'dpdk' : desired.ports.some(({ kind }) => kind === 'dpdk')
+          if (first) await dataplane.switchTo(target, signal)
           const applied = await dataplane.config.apply(desired, generation, signal)
           tracePhases(tracer, applied.durations)
-          if (target !== 'userspace') await dataplane.switchTo(target, signal)
+          if (!first) await dataplane.switchTo(target, signal)
           return applied
         } finally {
           onBackend()

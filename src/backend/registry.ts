@@ -6,16 +6,21 @@ import { readFileSync } from 'node:fs'
 import type { BackendName, ProbeResult } from '../contract/dataplane.js'
 import type { Desired } from '../contract/desired.js'
 import { LockstepError } from '../contract/errors.js'
+import { limits } from '../generated/layout.js'
 import type { NativeCore, NativeTable, NativeUserspace } from '../native/binding.js'
 import type { NativeEbpf } from '../native/binding-ebpf.js'
+import { dpdkProgram } from '../native/load-dpdk.js'
 import { monotonicMs } from '../lib/monotonic.js'
 import { addCounters } from '../native/telemetry.js'
 import { fromNative, native } from '../native/errors.js'
 import { loadEbpf } from '../native/load-ebpf.js'
+import type { LogLine } from './dpdk/child.js'
+import { DpdkForwarder, probeDpdk } from './dpdk/index.js'
 import { EbpfForwarder, pinFolder, probeEbpf, removeInstance } from './ebpf/index.js'
 import { Keeper } from './ebpf/keeper.js'
 import { KeeperWatch } from './ebpf/keeper-watch.js'
 import type { Forwarder } from './table/forwarder.js'
+import { IngressGuard } from './table/ingress-guard.js'
 import { netnsPath } from './table/ports.js'
 import type { WorkBook } from '../lib/work.js'
 import { probeUserspace, UserspaceForwarder } from './userspace/index.js'
@@ -48,11 +53,11 @@ export interface BackendOptions {
   readonly tell: (name: string, fields: Readonly<Record<string, string | number | null>>) => void
   /** Told of who waits to try again. */
   readonly work?: WorkBook
+  /** Lines of the process that runs DPDK. */
+  readonly dpdkLog: LogLine
 }
 
-const notBuilt: readonly ProbeResult[] = (['dpdk'] as const).map(backend => ({ backend, available: false, reason: 'not built into this version', capabilities: [] }))
-
-export const probeBackends = (vppSocket?: string): readonly ProbeResult[] => [probeUserspace(), probeEbpf(), ...notBuilt, probeVpp(vppSocket)]
+export const probeBackends = (vppSocket?: string): readonly ProbeResult[] => [probeUserspace(), probeEbpf(), probeDpdk(), probeVpp(vppSocket)]
 
 /** Their packets go through a daemon of its own, which may start after the agent and forwards on without it. */
 const daemons: ReadonlySet<BackendName> = new Set(['vpp'])
@@ -76,11 +81,18 @@ export function possibleCpus (): number {
 export async function openBackends (o: BackendOptions): Promise<Backends> {
   const { addon } = loadEbpf()
   const vpp = (table: NativeTable): readonly [BackendName, Forwarder] => ['vpp', new VppForwarder({ core: o.core, table, settings: o.agent.vpp, name: `lockstep-${o.instance}`, nowMs: monotonicMs, tell: o.tell, ...o.work === undefined ? {} : { work: o.work }, count: (kind, id, counted) => { addCounters(table, kind, id, counted) } })]
+  const ingress = new IngressGuard(o.instance)
+  /** Whoever works on the table whatever memory it lies in. */
+  const common = (table: NativeTable, dataplane: NativeUserspace, descriptors: readonly number[]): ReadonlyArray<readonly [BackendName, Forwarder]> => [
+    ['userspace', new UserspaceForwarder(dataplane, ingress)],
+    ...dpdkProgram().path === null ? [] : [['dpdk', new DpdkForwarder({ table, settings: o.agent.dpdk, instance: o.instance, netns: o.agent.netns, first: o.workers, workers: o.workers, descriptors, ingress, log: o.dpdkLog, ...o.work === undefined ? {} : { work: o.work } })] as const],
+    vpp(table)
+  ]
   // Huge pages are not for maps: who insists on them has a table that cannot be switched.
   const ebpf = addon !== null && probeEbpf().available && (o.agent.table.hugepages !== 'on' || o.backend === 'ebpf') ? openMaps(o) : null
   if (ebpf === null) {
     const table = openMemory(o)
-    return { table, forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], vpp(table)]), inherited: false, forwarding: daemons.has(o.backend), folder: null, close: () => undefined }
+    return { table, forwarders: dataplane => new Map<BackendName, Forwarder>(common(table, dataplane, [table.info().fd])), inherited: false, forwarding: daemons.has(o.backend), folder: null, close: () => undefined }
   }
   const { existed, links, regions } = ebpf.info()
   const folder = pinFolder(o.instance)
@@ -101,7 +113,7 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
   }
   return {
     table,
-    forwarders: dataplane => new Map<BackendName, Forwarder>([['userspace', new UserspaceForwarder(dataplane, o.instance)], ['ebpf', new EbpfForwarder(ebpf, table, folder, new KeeperWatch(folder, netnsPath(o.agent.netns), keeper, o.work), o.stateDirectory)], vpp(table)]),
+    forwarders: dataplane => new Map<BackendName, Forwarder>([...common(table, dataplane, regions), ['ebpf', new EbpfForwarder(ebpf, table, folder, new KeeperWatch(folder, netnsPath(o.agent.netns), keeper, o.work), o.stateDirectory)]]),
     inherited: existed,
     forwarding: existed || daemons.has(o.backend),
     folder,
@@ -109,17 +121,20 @@ export async function openBackends (o: BackendOptions): Promise<Backends> {
   }
 }
 
+/** Packet threads of the table: those of this process, and of the one that runs DPDK where worker ids suffice for both and the agent. */
+const threadsOf = (o: BackendOptions, cpus: number): number => dpdkProgram().path === null || cpus + 2 * o.workers + 1 > limits.LS_WORKERS_MAX ? o.workers : 2 * o.workers
+
 function openMaps (o: BackendOptions): NativeEbpf {
   const { addon } = loadEbpf()
   if (addon === null) throw new LockstepError('bug', 'LS_B_ADDON', 'the ebpf addon is gone')
-  const header = native(() => o.core.tableHeader({ capacity: o.agent.table.capacity, cpus: possibleCpus(), threads: o.workers, arena: 0 }), { object: 'agent.table' })
+  const header = native(() => o.core.tableHeader({ capacity: o.agent.table.capacity, cpus: possibleCpus(), threads: threadsOf(o, possibleCpus()), arena: 0 }), { object: 'agent.table' })
   return native(() => new addon.Ebpf(pinFolder(o.instance), header), { object: pinFolder(o.instance), next: 'lower agent.table.capacity, stop the other agent of this instance, or remove what an old version pinned: lockstep teardown' })
 }
 
 function openMemory (o: BackendOptions): NativeTable {
   const { capacity, hugepages } = o.agent.table
   try {
-    return new o.core.Table({ capacity, cpus: 0, threads: o.workers, arena: 0, hugepages: { off: 0, auto: 1, on: 2 }[hugepages], path: '' })
+    return new o.core.Table({ capacity, cpus: 0, threads: threadsOf(o, 0), arena: 0, hugepages: { off: 0, auto: 1, on: 2 }[hugepages], path: '' })
   } catch (error) {
     throw fromNative(error, { object: 'agent.table', found: `capacity ${capacity}`, next: 'lower agent.table.capacity or free memory (huge pages: vm.nr_hugepages)' })
   }

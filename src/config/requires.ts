@@ -23,7 +23,7 @@ export function requiredCapabilities (d: Desired): Requirement[] {
   for (const i of d.interfaces) {
     const path = pointer('/interfaces', i.name)
     const kind = d.ports.find(port => port.name === i.port)?.kind
-    if (kind !== undefined) need(({ packet: 'ports_packet', pcap: 'ports_pcap', tap: 'ports_tap', source: 'ports_source' } as const)[kind], pointer(path, 'port'))
+    if (kind !== undefined) need(({ packet: 'ports_packet', pcap: 'ports_pcap', tap: 'ports_tap', source: 'ports_source', dpdk: 'ports_dpdk' } as const)[kind], pointer(path, 'port'))
     if (i.vlan > 0) need('vlan', pointer(path, 'vlan'))
     if (i.role === 'fabric') need('fabric', pointer(path, 'role'))
     if (i.floating.length > 0) need('address_answers', pointer(path, 'floating-addresses'))

@@ -157,6 +157,17 @@ export interface ProgramNat {
   readonly changes: { readonly opened: number, readonly ended: number, readonly injected: number, readonly withdrawn: number, readonly unanswered: number }
 }
 
+/** A port as its driver counts it; of backends that have drivers of their own. */
+export interface DriverPort {
+  readonly port: string
+  readonly driver: string
+  readonly up: boolean
+  /** 0 = it does not tell. */
+  readonly speedMbit: number
+  /** By the driver's names; those that all drivers have first. */
+  readonly counters: Readonly<Record<string, number>>
+}
+
 /** Live sessions: a number for each phase (codes.ts `phase`), each id of the zone that they came from, each IANA protocol number. */
 export interface SessionTally { readonly phases: Float64Array, readonly zones: Float64Array, readonly protocols: Float64Array }
 

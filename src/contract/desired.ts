@@ -72,10 +72,27 @@ export interface AgentSettings {
   /** The host's ephemeral ports: disjoint from source NAT on the host's own addresses (R17). */
   readonly hostPorts: PortRange
   readonly vpp: VppSettings
+  readonly dpdk: DpdkSettings
   /** Listeners of `lockstep gateway`, `host:port`; `null` = closed. */
   readonly gateway: { readonly grpc: string | null, readonly metrics: string | null }
   /** Where spans of control operations go; `null` = nothing is traced. */
   readonly tracing: TracingSettings | null
+}
+
+/** Of the process that runs DPDK for the dpdk backend. */
+export interface DpdkSettings {
+  /** CPUs of its packet workers, in turn; empty: those of the agent. */
+  readonly cpus: readonly number[]
+  readonly hugepages: 'auto' | 'on' | 'off'
+  /** MiB of its memory where that is not in huge pages. */
+  readonly memoryMib: number
+  /** Packet buffers, and the longest frame that one holds. */
+  readonly buffers: number
+  readonly frameBytes: number
+  /** Workers without packets: they sleep, or poll on. */
+  readonly idle: 'sleep' | 'poll'
+  /** More arguments for EAL. */
+  readonly eal: readonly string[]
 }
 
 /** Of the VPP that the vpp backend programs. */
@@ -178,8 +195,8 @@ export interface Zone {
 export interface Port {
   /** As written, with `@netns` when it is not the agent's: the key of HostFacts.ports. */
   readonly name: string
-  readonly kind: 'packet' | 'tap' | 'pcap' | 'source'
-  /** Kernel device, TAP name or traffic source; empty for pcap. */
+  readonly kind: 'packet' | 'tap' | 'pcap' | 'source' | 'dpdk'
+  /** Kernel device, TAP name (of a dpdk port: the TAP that is the host's end of it) or traffic source; empty for pcap. */
   readonly device: string
   /** Capture files of a pcap port. */
   readonly input: string | null
@@ -189,6 +206,8 @@ export interface Port {
   readonly mac: string | null
   /** How a pcap port plays its input; `null` = not a pcap port. */
   readonly replay: { /** Packets per second, 0 = as recorded. */ readonly rate: number, /** Times to play, 0 = for ever. */ readonly loops: number } | null
+  /** What DPDK finds a dpdk port by; `null` = another kind. */
+  readonly devargs: string | null
   /** What a source port does; `null` = not a source port. */
   readonly source: TrafficSource | null
 }

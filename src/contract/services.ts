@@ -7,7 +7,7 @@ import type { EventLevel, LoadBalancerControl } from './balancing.js'
 import type { BgpControl } from './bgp.js'
 import type { ClusterControl } from './cluster.js'
 import type { DebugSource } from './debug.js'
-import type { ApplyResult, BackendName, LinkInfo, ProbeResult, ProgramStatus, SessionStore, Telemetry } from './dataplane.js'
+import type { ApplyResult, BackendName, LinkInfo, ProbeResult, DriverPort, ProgramStatus, SessionStore, Telemetry } from './dataplane.js'
 import type { AgentSettings } from './desired.js'
 import type { SessionChange, SessionRow } from './session.js'
 import type { TraceTally } from './tracing.js'
@@ -131,6 +131,8 @@ export interface AgentInfo {
   readonly gateway: AgentSettings['gateway']
   /** The dataplane that the backend programs; `null`: it forwards by itself. */
   readonly program: ProgramStatus | null
+  /** Of the last seconds; empty where the kernel has the drivers. */
+  readonly drivers: readonly DriverPort[]
 }
 
 /** A subscriber to session changes. Bounded: a slow reader loses changes and is told how many (level-triggered, never blocks). */

@@ -32,6 +32,7 @@ export const capability = [
   { name: 'ports_pcap', text: 'capture-file ports' },
   { name: 'ports_tap', text: 'TAP ports' },
   { name: 'ports_source', text: 'in-process traffic source' },
+  { name: 'ports_dpdk', text: 'ports by DPDK devargs' },
   { name: 'hugepages', text: 'the table is in huge pages' },
 ] as const
 export type Capability = (typeof capability)[number]['name']

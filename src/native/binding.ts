@@ -130,6 +130,10 @@ export interface NativeTable {
   hostFlows: (on: boolean) => void
   /** Of a dataplane that is programmed. `lives`: leases are kept. `keeps`: sessions flagged LS_SF_PROGRAM do not end by time: it says when. */
   programmed: (lives: boolean, keeps: boolean) => void
+  /** The process of these workers, by id, ended in the middle of something (R6). */
+  adoptWorkers: (first: number, n: number) => Promise<{ readonly live: number, readonly undone: number, readonly finished: number, readonly listed: number, readonly entriesCleared: number }>
+  /** It ended between two bursts. */
+  detachWorkers: (first: number, n: number) => void
   startFreer: () => void
   stopFreer: () => void
 }

@@ -63,6 +63,7 @@ export function createMetrics (source: MetricsSource, nat: Pick<TableWalk<readon
   addAgent(registry, reading)
   addGlobal(registry, reading)
   addProgram(registry, reading)
+  addDrivers(registry, reading)
   addCodes(registry, reading)
   for (const family of objectFamilies) addObjects(registry, reading, family)
   addDevices(registry, reading)
@@ -222,6 +223,24 @@ function addProgram (registry: Registry, reading: Reading): void {
   counter('lockstep_program_connects_total', 'Lives of it that were brought up', ({ connects }) => ({ up: connects }), 'result')
 }
 const noProgram: ProgramStatus = { up: false, version: '', buildDate: '', pid: 0, since: 0, reason: '', connects: 0, operations: {}, messages: { sent: 0, received: 0, timedOut: 0, events: 0 }, nat: null }
+
+/** Absent unless drivers are the backend's own. */
+function addDrivers (registry: Registry, reading: Reading): void {
+  new Gauge({
+    name: 'lockstep_driver_port_up', help: 'Whether a port of DPDK has a link', labelNames: ['port', 'driver'], registers: [registry],
+    collect () {
+      this.reset()
+      for (const { port, driver, up } of reading.now.info.drivers) this.set({ port, driver }, up ? 1 : 0)
+    }
+  })
+  new Counter({
+    name: 'lockstep_driver_port_total', help: 'What the driver of a port of DPDK counts, by its own names', labelNames: ['port', 'driver', 'counter'], registers: [registry],
+    collect () {
+      this.reset()
+      for (const { port, driver, counters } of reading.now.info.drivers) for (const [counter, n] of Object.entries(counters)) this.inc({ port, driver, counter }, n)
+    }
+  })
+}
 
 function addGlobal (registry: Registry, reading: Reading): void {
   globalCodes.forEach((code, id) => {

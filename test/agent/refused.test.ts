@@ -17,7 +17,7 @@ const texts: ReadonlyArray<readonly [string, string | Uint8Array, RegExp]> = [
   ['a zone that does not exist', idle().replace('zone: z,', 'zone: nowhere,'), /nowhere/],
   ['a capture file that does not exist', port('"pcap:/nonexistent/in.pcap"'), /\/nonexistent\/in\.pcap.*No such file/],
   ['a misspelt key', `${idle()}\nzoness: {}\n`, /zoness.*zones/s],
-  ['a backend that is not built in', idle().replace('agent: {', 'agent: {backend: dpdk, '), /dpdk.*userspace/s],
+  ['a backend that has no such port, or is not built in', idle().replace('agent: {', 'agent: {backend: dpdk, instance: refused, '), /userspace/s],
   ['nothing', '', /zones|interfaces|empty|agent ready/],
   ['aliases without end', readFileSync(join(root, 'test/fixtures/config/hostile/billion-laughs.yaml')), /alias|anchor/i],
   ['NUL', `agent: {}\n\0\n${idle()}`, /NUL|character|control/i],

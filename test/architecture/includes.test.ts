@@ -38,6 +38,7 @@ function refusal(file: string, to: string): string | null {
   const other = /^native\/backend\/([^/]+)\//.exec(to)?.[1]
   if (own !== undefined && other !== undefined && own !== other) return `backends are siblings: ${own} does not include ${other}`
   if (/^native\/(table|sketch)\//.test(file) && /^native\/(backend|keeper|mirror)\//.test(to)) return 'the table does not know who uses it'
+  if (to.startsWith('native/dpdk/') && !file.startsWith('native/dpdk/')) return 'nothing but its own process knows DPDK'
   if (file.startsWith('native/mirror/') && /^native\/(backend|keeper)\//.test(to)) return 'the mirror does not know who uses it'
   return null
 }

@@ -6,7 +6,8 @@ import { counter } from '../../src/generated/codes.js'
 import type { NativeUserspace } from '../../src/native/binding.js'
 import { loadEbpf } from '../../src/native/load-ebpf.js'
 import { loadCore } from '../../src/native/load.js'
-import { until, type Rig } from './rig.js'
+import type { Rig } from './rig.js'
+import { settled } from './settled.js'
 import { Spy, tableRig } from './table-rig.js'
 import type { Wires } from './wires.js'
 
@@ -42,38 +43,7 @@ export function ebpfRigs (wires: Wires): (options?: { readonly capacity?: number
         addon.remove(folder)
       }
     })
-    const { config } = rig.dataplane
-    const { apply } = config
-    const linked = (): boolean => native !== null && known(native, wires)
-    let waiting: Promise<void> | null = null
-    Object.defineProperty(config, 'apply', {
-      value: async (...args: Parameters<typeof apply>) => {
-        if (waiting !== null || !wires.settled() || !linked()) {
-          // Who waits for links keeps its place among the applies.
-          const mine = (waiting ?? Promise.resolve()).then(async () => {
-            if (!wires.settled()) await wires.ready()
-            if (!linked()) await until('what the kernel tells of the links', linked)
-          })
-          const last = mine.catch(() => undefined)
-          waiting = last
-          await mine
-          if (waiting === last) waiting = null
-        }
-        const result = await apply(...args)
-        wires.play()
-        return result
-      }
-    })
+    settled(rig, wires, () => native)
     return await Promise.resolve(Object.assign(rig, { folder }))
-  }
-}
-
-/** The mirror of the kernel's links has every address that was given; a dataplane that is closed has no mirror, and says so itself. */
-function known (native: NativeUserspace, wires: Wires): boolean {
-  try {
-    const links = native.links()
-    return [...wires.macs()].every(([name, mac]) => links.some(l => l.name === name && l.mac === mac))
-  } catch {
-    return true
   }
 }

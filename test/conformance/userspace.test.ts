@@ -1,9 +1,9 @@
-/** The contract, held against the userspace backend; ebpf.test.ts holds it against the other one that this version has. */
+/** The contract, held against the userspace backend; ebpf.test.ts and dpdk.test.ts hold it against the others. */
 import t from 'tap'
 import { conformance } from './suite.js'
 import { makeUserspace } from './userspace-rig.js'
 
-const others = { dpdk: 'needs a build with DPDK (libdpdk-dev), which this version has not', vpp: 'it forwards by itself, without the session table: test/agent/vpp.test.ts and test/lab/vpp.test.ts' } as const
+const others = { vpp: 'it forwards by itself, without the session table: test/agent/vpp.test.ts and test/lab/vpp.test.ts' } as const
 
 const rig = await makeUserspace()
 const found = await rig.dataplane.probe()

@@ -52,7 +52,7 @@ class Rig {
     const desired = desiredOf(config)
     const agent = { ...desired.agent, netns: `/proc/${near.pid}/ns/net` }
     const core = loadCore()
-    const backends = await openBackends({ core, agent, instance, stateDirectory: directory, workers: 1, backend: 'userspace', tell: () => undefined })
+    const backends = await openBackends({ core, agent, instance, stateDirectory: directory, workers: 1, backend: 'userspace', dpdkLog: () => undefined, tell: () => undefined })
     const dataplane = new TableDataPlane({
       core, table: backends.table, workers: 1, netns: agent.netns, backend: 'userspace', inherited: false, forwarders: backends.forwarders,
       compiler: { rings: (d) => ringInputs(d), weight: () => (_, real) => real.weight, compile: (d, ports, rings, generation) => compile(d, { ports }, d.ids, rings, new Date(), generation) }

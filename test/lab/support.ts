@@ -36,6 +36,7 @@ export async function nothingLeft (prefix: string, directory: string): Promise<v
   if (existsSync(directory)) left.push(directory)
   if (existsSync(`/run/lockstep-lab/${prefix}.json`)) left.push('its marker')
   if (existsSync(`/sys/fs/bpf/lockstep/${prefix}`)) left.push('pins')
+  if (existsSync(`/var/run/dpdk/lockstep-${prefix}`)) left.push('files of DPDK')
   if (left.length > 0) throw new Error(`the lab left behind: ${left.join(', ')}`)
 }
 

@@ -4,6 +4,7 @@
  */
 import { readFileSync, readdirSync } from 'node:fs'
 import { TableDataPlane } from '../../src/backend/table/index.js'
+import { IngressGuard } from '../../src/backend/table/ingress-guard.js'
 import { UserspaceForwarder } from '../../src/backend/userspace/index.js'
 import { compile, formatIssue, IdBook, parseConfig, ringInputs, withIds } from '../../src/config/index.js'
 import { limits } from '../../src/generated/layout.js'
@@ -108,7 +109,7 @@ async function traffic (): Promise<void> {
   if (parsed.desired === null) throw new Error(parsed.issues.map(formatIssue).join('\n'))
   const desired = withIds(parsed.desired, IdBook.empty().assign(parsed.desired))
   dataplane = new TableDataPlane({
-    core, table, workers: 1, netns: null, backend: 'userspace', inherited: false, forwarders: (native) => new Map([['userspace', new UserspaceForwarder(native, 'bench')]]),
+    core, table, workers: 1, netns: null, backend: 'userspace', inherited: false, forwarders: (native) => new Map([['userspace', new UserspaceForwarder(native, new IngressGuard('bench'))]]),
     compiler: { rings: (d) => ringInputs(d), weight: () => (_, real) => real.weight, compile: (d, ports, rings, generation) => compile(d, { ports }, d.ids, rings, new Date(), generation) }
   })
   await dataplane.start(never)

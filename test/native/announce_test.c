@@ -90,7 +90,7 @@ TEST("a VLAN has an 802.1Q tag, a VLAN in a VLAN an 802.1ad tag before it")
 TEST("who does not own the group says nothing: another role, a lease that has ended, a group that does not exist; ports that are gone are passed over")
 {
 	struct ls_table *t = table_new(1024);
-	struct ls_us *us = ls_us_new(t, 1);
+	struct ls_us *us = ls_us_new(t, 0, 1);
 	struct ls_device_spec spec = { .kind = LS_DEV_PCAP, .name = "announce" };
 	struct ls_announcement a[3] = { announcement("192.0.2.254", 0, 0), announcement("2001:db8::fe", 0, 0), announcement("192.0.2.254", 0, 0) };
 	struct ls_announced told;

@@ -449,4 +449,61 @@ TEST("R6 a worker process is killed again and again while another worker and the
 	ls_table_close(t);
 }
 
+/* Maps the table, takes worker 0, a slot into its hand, begins a burst, says so, and stays in it. */
+static void joined(int fd, int told)
+{
+	struct ls_table *mine;
+	struct ls_env e;
+	int err_no;
+
+	if (ls_table_join(&fd, 1, &mine, &err_no) != LS_OK || !ls_worker_join(mine, 0) || ls_worker_join(mine, 0))
+		_exit(1);
+	ls_env_worker(mine, 0, &e);
+	while (LS_LOAD_ACQ(&e.worker->free_head) == e.worker->free_tail)
+		usleep(100); /* who holds the table fills the ring */
+	e.worker->spare = *port_free_slot(&e, e.worker->free_tail) + 1;
+	e.worker->free_tail++;
+	burst_begin(&e);
+	if (write(told, "x", 1) == 1)
+		pause();
+	_exit(2);
+}
+
+TEST("R4 R6 a process that joined the table is killed in a burst: no grace waits for it, not even before somebody has waited for the process; what it held comes back")
+{
+	struct ls_table *t = table_new(1 << 10);
+	struct ls_adopt_result adopted;
+	int told[2], status;
+	char byte;
+
+	for (u32 n = 0; n < 5; n++) {
+		pid_t child;
+
+		CHECK_AT("life %u", n);
+		CHECK(pipe(told) == 0);
+		fflush(stdout);
+		child = fork();
+		if (child == 0)
+			joined(t->fd, told[1]);
+		close(told[1]);
+		while (!LS_LOAD_ACQ(&t->env.workers[0].attached) && waitpid(child, &status, WNOHANG) == 0)
+			usleep(100);
+		ls_table_refill(t);
+		CHECK_EQ(read(told[0], &byte, 1), 1);
+		close(told[0]);
+		CHECK_EQ(LS_LOAD(&t->env.workers[0].attached), (u64)child);
+		CHECK(!ls_process_gone((u32)child));
+		CHECK(!ls_worker_join(t, 0)); /* taken by one that lives */
+		kill(child, SIGKILL);
+		ls_table_grace(t); /* would never end */
+		CHECK_EQ(ls_table_adopt_from(t, 0, 1, &adopted), LS_OK);
+		CHECK(adopted.listed > 0);
+		CHECK_EQ(LS_LOAD(&t->env.workers[0].attached), 0);
+		CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+		CHECK(ls_process_gone((u32)child));
+		CHECK_CLEAN(t);
+	}
+	ls_table_close(t);
+}
+
 CHECK_MAIN

@@ -33,7 +33,7 @@ static struct ls_addr numbered(const char *base, u32 i)
 TEST("more routes than fit: the narrowest stay, wherever they stood in the list, and the rest is counted")
 {
 	struct ls_table *t = table_new(1024);
-	struct ls_us *us = ls_us_new(t, 1);
+	struct ls_us *us = ls_us_new(t, 0, 1);
 	struct ls_static_route *list = calloc(MANY, sizeof(*list));
 	char error[256] = "";
 	u32 wrong = 0;
@@ -67,7 +67,7 @@ TEST("more routes than fit: the narrowest stay, wherever they stood in the list,
 TEST("more next hops than fit are counted, and their prefixes have no route")
 {
 	struct ls_table *t = table_new(1024);
-	struct ls_us *us = ls_us_new(t, 1);
+	struct ls_us *us = ls_us_new(t, 0, 1);
 	struct ls_static_route *list = calloc(LS_NEXTHOPS_MAX + 100, sizeof(*list));
 	char error[256] = "";
 	u32 none = 0;
@@ -88,14 +88,14 @@ TEST("more next hops than fit are counted, and their prefixes have no route")
 TEST("who mirrors after the writer's death builds from the configured routes that were in force, and from none before it knows its ports")
 {
 	struct ls_table *t = table_new(1024);
-	struct ls_us *us = ls_us_new(t, 1);
+	struct ls_us *us = ls_us_new(t, 0, 1);
 	struct ls_static_route list[2] = { route(addr("2a00::"), 16, 1), route(addr("fd00::"), 8, 2) };
 	char error[256] = "";
 
 	CHECK_EQ(ls_us_mirror_start(us, "", error), LS_OK);
 	CHECK_EQ(ls_mirror_routes(ls_us_mirror(us), list, 2), LS_OK);
 	ls_us_free(us);
-	us = ls_us_new(t, 1);
+	us = ls_us_new(t, 0, 1);
 	CHECK_EQ(ls_us_mirror_start(us, "", error), LS_OK);
 	CHECK_EQ(gateway_to(t, addr("2a00::1")), 1);
 	ls_mirror_resume(ls_us_mirror(us));

@@ -12,7 +12,7 @@ extern "C" {
 #define LS_US_WORKERS_MAX LS_THREADS_MAX
 #define LS_US_ERROR_BYTES 256
 
-enum ls_device_kind { LS_DEV_NONE, LS_DEV_PACKET, LS_DEV_PCAP, LS_DEV_TAP, LS_DEV_SOURCE };
+enum ls_device_kind { LS_DEV_NONE, LS_DEV_PACKET, LS_DEV_PCAP, LS_DEV_TAP, LS_DEV_SOURCE, LS_DEV_DPDK };
 
 struct ls_device_spec {
 	u32 kind; /* enum ls_device_kind */
@@ -38,7 +38,8 @@ struct ls_device_stats {
 };
 
 struct ls_us;
-struct ls_us *ls_us_new(struct ls_table *t, u32 workers);
+/* Over the workers `first` to `first + workers - 1` of the table's threads. */
+struct ls_us *ls_us_new(struct ls_table *t, u32 first, u32 workers);
 /* Opens a device for every worker. LS_OK and the dense id (from 1), or a status and a text. */
 enum ls_status ls_us_add(struct ls_us *us, const struct ls_device_spec *spec, u32 *id, char *error);
 /* Workers receive from the device from here on: call it when the configuration in force knows the device. */

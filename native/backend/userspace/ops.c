@@ -9,11 +9,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-struct ls_us *ls_us_new(struct ls_table *t, u32 workers)
+struct ls_us *ls_us_new(struct ls_table *t, u32 first, u32 workers)
 {
 	struct ls_us *us;
 
-	if (workers < 1 || workers > LS_US_WORKERS_MAX || workers > ls_thread_workers(t))
+	if (workers < 1 || workers > LS_US_WORKERS_MAX || first + workers > ls_thread_workers(t))
 		return NULL;
 	us = calloc(1, sizeof(*us));
 	if (!us)
@@ -24,7 +24,7 @@ struct ls_us *ls_us_new(struct ls_table *t, u32 workers)
 	for (u32 i = 0; us->worker && i < workers; i++) {
 		us->worker[i].us = us;
 		us->worker[i].index = i;
-		us->worker[i].id = t->env.header->cpus + i;
+		us->worker[i].id = t->env.header->cpus + first + i;
 		us->worker[i].wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		us->worker[i].pending_memory = malloc((size_t)LS_US_PENDING * (LS_FRAME_MAX + LS_HEADROOM));
 	}
@@ -92,6 +92,11 @@ static const struct ls_device_ops *ops_of(u32 kind)
 
 enum ls_status ls_us_add(struct ls_us *us, const struct ls_device_spec *spec, u32 *id, char *error)
 {
+	return ls_us_add_by(us, spec, ops_of(spec->kind), NULL, id, error);
+}
+
+enum ls_status ls_us_add_by(struct ls_us *us, const struct ls_device_spec *spec, const struct ls_device_ops *ops, void *owner, u32 *id, char *error)
+{
 	struct ls_device *d = calloc(1, sizeof(*d));
 	struct open_call c = { .d = d, .workers = us->workers, .error = error };
 	u32 slot = 1;
@@ -104,7 +109,8 @@ enum ls_status ls_us_add(struct ls_us *us, const struct ls_device_spec *spec, u3
 	if (spec->device)
 		slot = spec->device < LS_DEVICES_MAX && !us->device[spec->device] ? spec->device : LS_DEVICES_MAX;
 	d->spec = *spec;
-	d->ops = ops_of(spec->kind);
+	d->ops = ops;
+	d->owner = owner;
 	d->voice = -1;
 	d->mtu = spec->mtu ? spec->mtu : 1500;
 	memcpy(d->mac, spec->mac, 6);
@@ -139,6 +145,8 @@ enum ls_status ls_us_add(struct ls_us *us, const struct ls_device_spec *spec, u3
 void ls_us_enable(struct ls_us *us, u32 id)
 {
 	if (id < LS_DEVICES_MAX && us->device[id]) {
+		for (u32 w = 0; w < us->workers && !us->device[id]->ready; w++)
+			us->device[id]->fresh[w] = 1;
 		us->device[id]->ready = 1;
 		ls_us_wake(us);
 	}

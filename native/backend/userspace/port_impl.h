@@ -10,6 +10,7 @@ struct ls_buf {
 	u32 len;
 	u32 head; /* free bytes before data */
 	u32 tail; /* free bytes after data + len */
+	void **from; /* of a port whose frames can leave as they are: what this one lies in, emptied by who sends it; NULL: plain memory */
 };
 typedef struct ls_buf *ls_frame;
 

@@ -268,6 +268,7 @@ static u32 packet_rx(struct ls_device *d, u32 worker, struct ls_buf *frames, u32
 			d->notes[worker].gso_frames++;
 			continue;
 		}
+		b->from = NULL;
 		b->data = (u8 *)h + h->tp_mac;
 		b->len = h->tp_snaplen;
 		b->head = LS_HEADROOM < h->tp_mac ? LS_HEADROOM : 0;
@@ -287,6 +288,22 @@ static u32 packet_rx(struct ls_device *d, u32 worker, struct ls_buf *frames, u32
 		n++;
 	}
 	return n;
+}
+
+/* Frames since the socket was bound: who forwarded until now has had them. */
+static void packet_fresh(struct ls_device *d, u32 worker)
+{
+	struct packet_state *s = d->state[worker];
+
+	release_held(s);
+	for (u32 n = 0; n < s->frames; n++) {
+		struct tpacket2_hdr *h = (struct tpacket2_hdr *)(s->ring + (size_t)s->at * s->frame_bytes);
+
+		if (!(__atomic_load_n(&h->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
+			return;
+		__atomic_store_n(&h->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+		s->at = s->at + 1 == s->frames ? 0 : s->at + 1;
+	}
 }
 
 static void packet_flush(struct ls_device *d, u32 worker)
@@ -349,4 +366,4 @@ static void packet_close(struct ls_device *d, u32 worker)
 }
 
 const struct ls_device_ops ls_device_packet = { .look = packet_look, .open = packet_open, .rx = packet_rx, .tx = packet_tx, .flush = packet_flush,
-	.poll_fd = packet_poll_fd, .close = packet_close };
+	.poll_fd = packet_poll_fd, .fresh = packet_fresh, .close = packet_close };

@@ -29,13 +29,16 @@ struct ls_device_ops {
 	u32 (*rx)(struct ls_device *d, u32 worker, struct ls_buf *frames, u32 max, u64 now_ns);
 	bool (*tx)(struct ls_device *d, u32 worker, const struct ls_buf *frame);
 	void (*flush)(struct ls_device *d, u32 worker);
-	int (*poll_fd)(struct ls_device *d, u32 worker); /* -1: poll by time */
+	int (*poll_fd)(struct ls_device *d, u32 worker); /* -1: poll by time; -2: the worker receives nothing from it */
+	void (*host)(struct ls_device *d, u32 worker, const struct ls_buf *frame); /* this one is for the host's stack. NULL: the kernel has it, or there is none */
+	void (*fresh)(struct ls_device *d, u32 worker); /* before the first rx: what came until now is another's. NULL: nothing came */
 	void (*close)(struct ls_device *d, u32 worker);
 };
 
 struct ls_device {
 	struct ls_device_spec spec;
 	const struct ls_device_ops *ops;
+	void *owner; /* of ports that are not of this folder */
 	u32 id;      /* dense; index into ls_us.device */
 	u32 workers; /* that opened it */
 	u32 ifindex;
@@ -44,6 +47,7 @@ struct ls_device {
 	u16 mtu;
 	_Atomic u32 up;
 	_Atomic u32 ready; /* the configuration knows it: workers receive from it */
+	_Atomic u8 fresh[LS_US_WORKERS_MAX]; /* enabled, and not received from since */
 	void *state[LS_US_WORKERS_MAX];
 	struct ls_device_stats stats[LS_US_WORKERS_MAX];
 	/* what a port saw and its worker has not counted yet, by worker */
@@ -77,12 +81,14 @@ struct ls_us_worker {
 	} pending[LS_US_PENDING];
 	u32 pendings;
 	u8 *pending_memory;
+	u32 nap_ns; /* how long it sleeps where only time tells of frames: longer from nap to nap */
 	u64 busy_ns, idle_ns;
 };
 
 struct ls_us {
 	struct ls_table *table;
 	u32 workers;
+	bool sleepless; /* workers go round and round */
 	struct ls_us_worker *worker;
 	struct ls_device *device[LS_DEVICES_MAX];
 	_Atomic u32 devices; /* published after the device is complete */
@@ -91,6 +97,9 @@ struct ls_us {
 	char netns[LS_NETNS_BYTES]; /* the one that is mirrored */
 	u64 stop_ns; /* how long the last stop took */
 };
+
+/* ops.c */
+enum ls_status ls_us_add_by(struct ls_us *us, const struct ls_device_spec *spec, const struct ls_device_ops *ops, void *owner, u32 *id, char *error);
 
 /* worker.c */
 void *ls_us_worker_main(void *arg);

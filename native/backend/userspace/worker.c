@@ -9,12 +9,15 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pipeline/burst.h"
 
 #define IDLE_ROUNDS 64  /* empty rounds before the worker sleeps */
-#define SLEEP_MS 20     /* longest sleep: bounds stop time and pending retries */
+#define SLEEP_NS 20000000 /* longest sleep: bounds stop time and pending retries */
+#define NAP_NS_MIN 20000  /* where nothing wakes the worker but time */
+#define NAP_NS_MAX 1000000
 
 static struct ls_device *device_of_iface(struct ls_us_worker *w, u32 iface)
 {
@@ -40,6 +43,18 @@ static void transmit(struct ls_us_worker *w, struct ls_pkt *p)
 	}
 }
 
+/* Tells the mirror, which another process has, of the address that a frame would go to. */
+static void want(const struct ls_env *e, const struct ls_addr *a, u32 device)
+{
+	struct ls_wanted *w = &e->wanted[e->worker_id * LS_WANTED + ((a->w[3] ^ a->w[3] >> 16 ^ a->w[3] >> 24) & (LS_WANTED - 1))];
+
+	LS_STORE(&w->seq, LS_LOAD(&w->seq) | 1);
+	LS_FENCE_REL();
+	w->addr = *a;
+	w->device = device;
+	LS_STORE_REL(&w->seq, LS_LOAD(&w->seq) + 1);
+}
+
 /* Holds a finished frame until its next hop resolves; bounded per next hop, so that a dead one leaves room for the others. */
 static void hold(struct ls_us_worker *w, struct ls_pkt *pkt)
 {
@@ -47,7 +62,10 @@ static void hold(struct ls_us_worker *w, struct ls_pkt *pkt)
 	u32 same = 0;
 	const struct ls_iface *i = &w->env.config->iface[pkt->out_iface & (LS_IFACES_MAX - 1)];
 
-	ls_mirror_resolve(w->us->mirror, &(struct ls_mirror_ask){ .addr = pkt->route.next_hop, .device = i->device, .iface = pkt->out_iface });
+	if (w->us->mirror)
+		ls_mirror_resolve(w->us->mirror, &(struct ls_mirror_ask){ .addr = pkt->route.next_hop, .device = i->device, .iface = pkt->out_iface });
+	else
+		want(&w->env, &pkt->route.next_hop, i->device);
 	ls_count(&w->env, LS_CTR_NEIGH_MISSES, 1);
 	for (u32 i = 0; i < w->pendings; i++)
 		same += ls_addr_equal(&w->pending[i].next_hop, &pkt->route.next_hop);
@@ -124,7 +142,9 @@ static void conclude(struct ls_us_worker *w, struct ls_device *d, struct ls_pkt 
 	case LS_V_TX: transmit(w, p); break;
 	case LS_V_NEIGH: hold(w, p); break;
 	case LS_V_HOST:
-		if (d->spec.kind != LS_DEV_PACKET)
+		if (d->ops->host)
+			d->ops->host(d, w->index, p->buf);
+		else if (d->spec.kind != LS_DEV_PACKET)
 			learn(w, d, p);
 		break;
 	default: ls_bump(&d->stats[w->index].rx_dropped, 1);
@@ -159,8 +179,14 @@ static void count_notes(struct ls_us_worker *w, struct ls_device *d)
 static u32 receive(struct ls_us_worker *w, struct ls_device *d)
 {
 	struct ls_buf frames[LS_US_BURST];
-	u32 n = d->ops->rx(d, w->index, frames, LS_US_BURST, w->env.now_ns);
+	u32 n;
 
+	if (LS_UNLIKELY(d->fresh[w->index])) {
+		d->fresh[w->index] = 0;
+		if (d->ops->fresh)
+			d->ops->fresh(d, w->index);
+	}
+	n = d->ops->rx(d, w->index, frames, LS_US_BURST, w->env.now_ns);
 	count_notes(w, d);
 	for (u32 at = 0; at < n; at += LS_BURST_MAX) {
 		u32 m = n - at < LS_BURST_MAX ? n - at : LS_BURST_MAX, verdict[LS_BURST_MAX];
@@ -197,15 +223,16 @@ static void end_burst(struct ls_us_worker *w)
 struct sleep {
 	struct pollfd fds[LS_DEVICES_MAX + 1];
 	u32 n;
-	int timeout_ms;
+	u32 timeout_ns;
 };
 
 static void collect_sleep(struct ls_us_worker *w, struct sleep *s)
 {
 	struct pollfd *fds = s->fds;
+	bool timed = false;
 	u32 n = 0;
 
-	s->timeout_ms = w->pendings ? 1 : SLEEP_MS;
+	s->timeout_ns = w->pendings ? NAP_NS_MAX : SLEEP_NS;
 	fds[n++] = (struct pollfd){ .fd = w->wake_fd, .events = POLLIN };
 	for (u32 i = 1; i < w->us->devices; i++) {
 		struct ls_device *d = __atomic_load_n(&w->us->device[i], __ATOMIC_ACQUIRE);
@@ -217,17 +244,22 @@ static void collect_sleep(struct ls_us_worker *w, struct sleep *s)
 		if (fd >= 0)
 			fds[n++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 		else if (fd == -1)
-			s->timeout_ms = 1; /* a timed device: looked at every millisecond */
+			timed = true;
 	}
 	s->n = n;
+	if (!timed)
+		return;
+	w->nap_ns = w->nap_ns < NAP_NS_MIN ? NAP_NS_MIN : 2 * w->nap_ns < NAP_NS_MAX ? 2 * w->nap_ns : NAP_NS_MAX;
+	s->timeout_ns = w->nap_ns;
 }
 
 /* Until a device has a frame, somebody wakes the worker, or the time is over. */
 static void sleep_on(struct ls_us_worker *w, struct sleep *s)
 {
+	struct timespec most = { .tv_nsec = s->timeout_ns };
 	u64 count;
 
-	if (poll(s->fds, s->n, s->timeout_ms) > 0 && (s->fds[0].revents & POLLIN) && read(w->wake_fd, &count, 8) < 0)
+	if (ppoll(s->fds, s->n, &most, NULL) > 0 && (s->fds[0].revents & POLLIN) && read(w->wake_fd, &count, 8) < 0)
 		return;
 }
 
@@ -258,7 +290,9 @@ void *ls_us_worker_main(void *arg)
 			if (d && w->index < d->workers && d->ops->flush)
 				d->ops->flush(d, w->index);
 		}
-		empty = received ? 0 : empty + 1;
+		empty = received || w->us->sleepless ? 0 : empty + 1;
+		if (received)
+			w->nap_ns = 0;
 		if (empty > IDLE_ROUNDS)
 			collect_sleep(w, &sleep);
 		end_burst(w);

@@ -10,7 +10,8 @@ enum ls_limits {
 	LS_CAPACITY_MAX = 1 << 24,
 	LS_CAPACITY_DEFAULT = 1 << 20,
 	LS_BUCKET_ENTRIES = 8,
-	LS_WANTED = 16,             /* unresolved next hops that a worker of XDP remembers; a power of two */
+	LS_WANTED = 16,             /* unresolved next hops that a worker of XDP or DPDK remembers; a power of two */
+	LS_PROCESS_END_MS = 2000,   /* an adopter waits so long for a process whose workers it takes over from */
 	LS_WORKERS_MAX = 256,       /* possible CPUs + threads (R10) */
 	LS_THREADS_MAX = 16,        /* packet worker threads of one process */
 	LS_FREE_RING_MIN = 256,     /* F = clamp(capacity / 4W, min, max) (R10) */

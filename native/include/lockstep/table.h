@@ -31,7 +31,7 @@ enum ls_region_kind {
 	LS_REGION_NEIGHS,
 	LS_REGION_FIB,      /* two banks */
 	LS_REGION_NAT,      /* occupancy and cursor start per SNAT address */
-	LS_REGION_WANTED,   /* next hops that workers of XDP found unresolved, LS_WANTED each */
+	LS_REGION_WANTED,   /* next hops that workers outside the agent found unresolved, LS_WANTED each */
 	LS_REGION_COUNT
 };
 
@@ -133,7 +133,7 @@ struct ls_worker {
 	u64 notice_tail;
 	u64 log_tail;
 	u64 overrun_seen;
-	u64 attached;      /* 1 while a thread or CPU runs with this id: graces wait only for these */
+	u64 attached;      /* 1 while a thread or CPU runs with this id, or the pid of another process that has it: graces wait only for these */
 	u64 pad[3];
 };
 LS_ASSERT_SIZE(struct ls_worker, 128);

@@ -12,6 +12,7 @@ export function capabilitiesOf (tcx: string): Capability[] {
     ports_pcap: 'XDP programs run on kernel interfaces only',
     ports_tap: 'XDP programs run on kernel interfaces only',
     ports_source: 'XDP programs run on kernel interfaces only',
+    ports_dpdk: 'the dpdk backend opens ports by devargs',
     hugepages: 'maps of programs are not in huge pages'
   }
   if (tcx !== '') no.host_egress_tracking = `replies to the host are admitted by its ephemeral port range, as in user space: tcx: ${tcx}`

@@ -9,7 +9,7 @@ import type { NativeTable } from '../../native/binding.js'
 import type { NativeEbpf, NativeEbpfPort } from '../../native/binding-ebpf.js'
 import { native } from '../../native/errors.js'
 import { loadEbpf } from '../../native/load-ebpf.js'
-import type { Forwarder } from '../table/forwarder.js'
+import { admitsAll, type Forwarder } from '../table/forwarder.js'
 import type { OpenPort } from '../table/ports.js'
 import { capabilitiesOf } from './capabilities.js'
 import { DeafPorts } from './deaf-ports.js'
@@ -44,7 +44,9 @@ export async function removeInstance (instance: string): Promise<boolean> {
 export class EbpfForwarder implements Forwarder {
   readonly name = 'ebpf'
   readonly parks = true
+  readonly copies = false
   readonly program = null
+  readonly admit = admitsAll
   readonly capabilities: readonly Capability[] = probeEbpf().capabilities
   private loaded = false
   /** Ports on which the driver does not run programs, so that the generic hook does. */

@@ -1,5 +1,5 @@
 /** Who moves the packets of a table's dataplane. One per backend that shares the table; it never touches a session or the configuration. */
-import type { BackendName, Capability, LinkInfo, LoadBalancerSink, ProbeResult, ProgramStatus } from '../../contract/dataplane.js'
+import type { BackendName, Capability, DriverPort, LinkInfo, LoadBalancerSink, ProbeResult, ProgramStatus } from '../../contract/dataplane.js'
 import type { Desired, Real, Vip } from '../../contract/desired.js'
 import type { OpenPort } from './ports.js'
 
@@ -20,31 +20,39 @@ export interface Program {
   readonly flush: (reals: readonly number[]) => Promise<void>
 }
 
+/** Of who needs nothing but the kernel's interfaces. */
+export const admitsAll: Forwarder['admit'] = async () => await Promise.resolve(async () => { await Promise.resolve() })
+
 export interface Forwarder {
   readonly name: BackendName
   readonly capabilities: readonly Capability[]
   readonly probe: () => ProbeResult
   /** Packet ports stay closed in this process: they are known by their id, and something else receives from them. */
   readonly parks: boolean
+  /** It receives copies of frames, as others on the same interface do: two of them at a time forward each frame twice. */
+  readonly copies: boolean
   /** Ids of ports by name, of a life before this process. */
   readonly inherited: () => ReadonlyMap<string, number>
-  readonly start: () => Promise<void>
+  /** `first`: nobody forwards yet. */
+  readonly start: (first: boolean) => Promise<void>
   /** This process ends. Whether forwarding does too is the forwarder's nature. */
   readonly stop: () => Promise<void>
   /** Another forwarder took over: nothing of this one remains on the host. */
   readonly leave: () => Promise<void>
+  /** Before the ports of `d` are opened: what they stand on. `replaced`: ports whose interface is another one now. Resolves to what undoes it. */
+  readonly admit: (d: Desired, replaced: ReadonlySet<string>) => Promise<() => Promise<void>>
   /** Before a switch to this forwarder: frames can leave by the port, none is received from it yet. */
-  readonly open: (port: OpenPort) => void
+  readonly open: (port: OpenPort) => void | Promise<void>
   /** After a switch from this forwarder, when nobody sends by it any more. */
-  readonly close: (port: OpenPort) => void
-  /** Another forwarder receives from the port already: what this one still holds of it is sent on, then it receives no more. */
-  readonly handOver: (port: OpenPort) => Promise<void>
+  readonly close: (port: OpenPort) => void | Promise<void>
+  /** Another forwarder receives from the port already: what this one still holds of it is sent on, unless the other has copies of it, then it receives no more. */
+  readonly handOver: (port: OpenPort, copied: boolean) => Promise<void>
   /** Frames of the port are received from here on. */
-  readonly enable: (port: OpenPort) => void
+  readonly enable: (port: OpenPort) => void | Promise<void>
   /** No more. */
-  readonly disable: (port: OpenPort) => void
+  readonly disable: (port: OpenPort) => void | Promise<void>
   /** These are all: what an earlier life left on others goes. Returns what is not as it should be. */
-  readonly settle: (ports: readonly OpenPort[]) => string[]
+  readonly settle: (ports: readonly OpenPort[]) => string[] | Promise<string[]>
   /** What of it is not as it should be at this moment, one line each. */
   readonly degraded: () => string[]
   /** What must stand on the host before the ports of `d` come into force. On error what stood before may be gone. */
@@ -52,6 +60,8 @@ export interface Forwarder {
   readonly unguard: () => Promise<void>
   /** Changes when the guard must be written again. */
   readonly signature: () => string
+  /** Ports as drivers of its own count them. */
+  readonly drivers?: () => readonly DriverPort[]
   /** Of a dataplane with tables of its own, which VIPs have to be brought to; `null`: those of the session table are used. */
   readonly program: Program | null
 }

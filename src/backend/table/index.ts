@@ -6,7 +6,7 @@
  * stale ports -> re-evaluate sessions. Whatever fails before the flip leaves everything as it was; after the flip nothing is refused any more.
  */
 import type {
-  Announcer, ApplyResult, BackendName, Capability, ConfigSink, DataPlane, Drift, HaController, HaFacts, LinkController, LoadBalancerSink, ProbeResult, ProgramStatus, SessionDeltaSource, SessionStore, Telemetry
+  Announcer, ApplyResult, BackendName, Capability, ConfigSink, DataPlane, Drift, DriverPort, HaController, HaFacts, LinkController, LoadBalancerSink, ProbeResult, ProgramStatus, SessionDeltaSource, SessionStore, Telemetry
 } from '../../contract/dataplane.js'
 import type { Desired, Real, Vip } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
@@ -19,7 +19,7 @@ import { createTelemetry } from '../../native/telemetry.js'
 import { Announcements } from './announcer.js'
 import type { Forwarder, PortFact } from './forwarder.js'
 import { haController } from './ha.js'
-import { netnsPath, PortSet, type OpenPort } from './ports.js'
+import { inKernel, netnsPath, PortSet, type OpenPort, type PreparedPorts } from './ports.js'
 import { RingArena, type PreparedRings, type RingPlaced, type RingWanted } from './rings.js'
 import { refusal, switchForwarder } from './switch.js'
 
@@ -111,6 +111,7 @@ export class TableDataPlane implements DataPlane {
 
   get name (): BackendName { return this.forwarder.name }
   get program (): ProgramStatus | null { return this.forwarder.program?.status() ?? null }
+  get drivers (): readonly DriverPort[] { return this.forwarder.drivers?.() ?? [] }
   get capabilities (): readonly Capability[] { return this.forwarder.capabilities }
 
   async probe (): Promise<ProbeResult> { return await Promise.resolve(this.forwarder.probe()) }
@@ -120,7 +121,7 @@ export class TableDataPlane implements DataPlane {
     if (this.started) return
     native(() => { this.dataplane.startLinks(netnsPath(this.o.netns)) }, { object: `netns ${this.o.netns ?? '(own)'}` })
     native(() => { this.o.table.startFreer() })
-    await this.forwarder.start()
+    await this.forwarder.start(true)
     this.started = true
   }
 
@@ -230,7 +231,8 @@ export class TableDataPlane implements DataPlane {
     signal.throwIfAborted()
     if (this.closed) throw new LockstepError('unavailable', 'LS_B_CLOSED', 'the dataplane is closed', { object: `generation ${generation}`, next: 'start the agent again' })
     if (d.agent.netns !== this.o.netns) throw new LockstepError('stale', 'LS_B_RESTART', 'agent.netns changes only with a restart', { object: 'agent.netns', found: String(d.agent.netns), expected: String(this.o.netns), next: 'restart the agent with this configuration' })
-    const ports = this.ports.prepare(d)
+    const dismiss = await this.forwarder.admit(d, this.ports.replaced())
+    const ports = await this.prepared(d, dismiss)
     const opened = performance.now()
     let rings: PreparedRings | null = null
     let compiled: Compiled
@@ -248,6 +250,7 @@ export class TableDataPlane implements DataPlane {
       ports.undo()
       rings?.undo()
       if (flipping) await this.restoreGuard()
+      await dismiss()
       throw error
     }
     // In force. What follows is told as a warning when it fails: the generation runs, whatever the caller hears.
@@ -276,7 +279,7 @@ export class TableDataPlane implements DataPlane {
     await after('neighbours', () => { this.dataplane.setNeighbours(compiled.neighbours) })
     await after('new ports', ports.enable)
     await after('old ports', ports.closeStale)
-    await after('ports', () => { warnings.push(...this.forwarder.settle(ports.all)) })
+    await after('ports', async () => { warnings.push(...await this.forwarder.settle(ports.all)) })
     if (programmed) await after('the dataplane', async () => { warnings.push(...await this.forwarder.program?.follow(d, this.o.compiler.weight(d)) ?? []) })
     warnings.push(...this.degraded())
     await after('the other backend', async () => { await this.settleAlone() })
@@ -290,7 +293,7 @@ export class TableDataPlane implements DataPlane {
     const links = native(() => this.dataplane.links())
     const ports = new Map(native(() => this.dataplane.ports()).map(p => [p.device, p]))
     return Object.fromEntries(open.map(({ port, spec, device, mac, mtu, ifindex }) => {
-      const mirrored = port.kind === 'packet' && spec.netns === netnsPath(this.o.netns)
+      const mirrored = inKernel(port) && spec.netns === netnsPath(this.o.netns)
       const link = mirrored ? links.find(l => l.ifindex === ifindex) : undefined
       return [port.name, { device, mac: link?.mac ?? mac, mtu: link?.mtu ?? mtu, ifindex: mirrored ? ifindex : 0, addresses: link?.addresses ?? [], up: link === undefined ? ports.get(device)?.up ?? true : (link.flags & IFF_UP) !== 0 }]
     }))
@@ -301,6 +304,15 @@ export class TableDataPlane implements DataPlane {
     const ports = this.ports.all()
     if (this.desired === null) await this.forwarder.unguard()
     else await this.forwarder.guard(this.desired, ports, this.facts(ports)).catch(() => undefined)
+  }
+
+  private async prepared (d: Desired, dismiss: () => Promise<void>): Promise<PreparedPorts> {
+    try {
+      return this.ports.prepare(d)
+    } catch (error) {
+      await dismiss()
+      throw error
+    }
   }
 
   private timeoutMs (app: number, phase: number): number {

@@ -7,7 +7,11 @@ import type { NativePortSpec, NativeUserspace } from '../../native/binding.js'
 import { fromNative, native } from '../../native/errors.js'
 import type { Forwarder } from './forwarder.js'
 
-const kinds = { packet: 1, pcap: 2, tap: 3, source: 4 } as const
+/** A port of DPDK is a TAP to everybody else. */
+const kinds = { packet: 1, dpdk: 1, pcap: 2, tap: 3, source: 4 } as const
+
+/** The kernel has an interface for it, whose links, addresses and neighbours count. */
+export const inKernel = ({ kind }: Pick<Port, 'kind'>): boolean => kind === 'packet' || kind === 'dpdk'
 
 export interface OpenPort { readonly port: Port, readonly spec: NativePortSpec, readonly device: number, readonly mac: string, readonly mtu: number, readonly ifindex: number }
 
@@ -17,8 +21,8 @@ export interface PreparedPorts {
   /** Closes what was opened for it. */
   readonly undo: () => void
   /** After the flip: the new ones receive, and what is no longer wanted is closed. */
-  readonly enable: () => void
-  readonly closeStale: () => void
+  readonly enable: () => Promise<void>
+  readonly closeStale: () => Promise<void>
 }
 
 /** Name or path -> path of the namespace; empty for the agent's own. */
@@ -29,8 +33,8 @@ function specOf (port: Port, agentNetns: string | null): NativePortSpec {
   const opens = source?.mode === 'open' ? source : null
   return {
     kind: kinds[port.kind], name: port.kind === 'pcap' ? port.name : port.device,
-    netns: port.kind === 'packet' || port.kind === 'tap' ? netnsPath(port.netns ?? agentNetns) : '',
-    in: port.input ?? '', out: port.output ?? '', mac: port.mac ?? '', mtu: 0, rate: opens?.rate ?? port.replay?.rate ?? 0, flows: opens?.flows ?? 0, loops: port.replay?.loops ?? 1,
+    netns: inKernel(port) || port.kind === 'tap' ? netnsPath(port.netns ?? agentNetns) : '',
+    in: port.devargs ?? port.input ?? '', out: port.output ?? '', mac: port.mac ?? '', mtu: 0, rate: opens?.rate ?? port.replay?.rate ?? 0, flows: opens?.flows ?? 0, loops: port.replay?.loops ?? 1,
     reflect: source !== null && opens === null, src: opens?.source ?? '', dst: opens?.destination ?? '', dport: opens?.port ?? 0, proto: opens?.protocol ?? 0, device: 0, parked: false
   }
 }
@@ -47,7 +51,7 @@ export class PortSet {
   replaced (): ReadonlySet<string> {
     const links = native(() => this.dataplane.links())
     const others = (p: OpenPort): boolean => links.some(l => l.name === p.spec.name && l.ifindex !== p.ifindex)
-    return new Set(this.forwarder().parks ? this.all().filter(p => p.port.kind === 'packet' && p.spec.netns === netnsPath(this.netns) && others(p)).map(p => p.port.name) : [])
+    return new Set(this.forwarder().parks ? this.all().filter(p => inKernel(p.port) && p.spec.netns === netnsPath(this.netns) && others(p)).map(p => p.port.name) : [])
   }
 
   /** Opens what is missing, and anew what has other settings now (another traffic source, MAC or replay) or another interface. On error nothing new stays open. */
@@ -64,7 +68,7 @@ export class PortSet {
         continue
       }
       try {
-        const opened: OpenPort = { port, spec, ...this.dataplane.addPort({ ...spec, device: this.freeId(port.name, next), parked: port.kind === 'packet' && this.forwarder().parks }) }
+        const opened: OpenPort = { port, spec, ...this.dataplane.addPort({ ...spec, device: this.freeId(port.name, next), parked: inKernel(port) && this.forwarder().parks }) }
         next.set(port.name, opened)
         added.push(opened)
       } catch (error) {
@@ -75,15 +79,15 @@ export class PortSet {
     return {
       all: [...next.values()],
       undo,
-      enable: () => {
-        for (const port of added) this.forwarder().open(port) // frames from one may leave by another
-        for (const port of added) this.forwarder().enable(port)
+      enable: async () => {
+        for (const port of added) await this.forwarder().open(port) // frames from one may leave by another
+        for (const port of added) await this.forwarder().enable(port)
       },
-      closeStale: () => {
+      closeStale: async () => {
         const stale = this.all().filter(({ port, device }) => next.get(port.name)?.device !== device)
         this.open = next
         for (const port of stale) {
-          if (!next.has(port.port.name)) this.forwarder().disable(port)
+          if (!next.has(port.port.name)) await this.forwarder().disable(port)
           this.dataplane.removePort(port.device)
         }
       }

@@ -48,16 +48,16 @@ export async function switchForwarder ({ from, to, desired, ports, facts, weight
   const handed: OpenPort[] = []
   const warnings: string[] = []
   try {
-    await to.start()
+    await to.start(false)
     const missing = to.program?.missing() ?? ''
     if (missing !== '') throw new LockstepError('unavailable', 'LS_B_SWITCH_DOWN', 'the other backend cannot take over now', { object: `switch from ${from.name} to ${to.name}`, found: missing })
     if (desired !== null) warnings.push(...await to.program?.follow(desired, weight) ?? []) // it has all of it before the first packet
-    for (const port of ports) to.open(port)
+    for (const port of ports) await to.open(port)
     for (const port of ports) {
       const at = performance.now()
       handed.push(port)
-      to.enable(port)
-      await from.handOver(port)
+      await to.enable(port)
+      await from.handOver(port, from.copies && to.copies)
       const handOverUs = Math.round((performance.now() - at) * 1000)
       moved.push({ name: port.port.name, handOverUs })
       tell({ event: 'switch_port', ...way, port: port.port.name, handOverUs })
@@ -69,10 +69,10 @@ export async function switchForwarder ({ from, to, desired, ports, facts, weight
   }
   // `to` forwards, whatever remains of the other
   await attempt(warnings, `what ${from.name} left`, async () => {
-    for (const port of ports) from.close(port)
+    for (const port of ports) await from.close(port)
     await from.leave()
   })
-  if (desired !== null) await attempt(warnings, 'ports', () => { warnings.push(...to.settle(ports)) })
+  if (desired !== null) await attempt(warnings, 'ports', async () => { warnings.push(...await to.settle(ports)) })
   const result: SwitchResult = { ...way, ports: moved, sessions: sessions(), lost, totalMs: ms(began) }
   tell({ event: 'switch_end', ...way, ports: moved.length, longestHandOverUs: Math.max(0, ...moved.map(p => p.handOverUs)), sessions: result.sessions, totalMs: result.totalMs, lost: lost.length, warnings })
   return result
@@ -81,8 +81,8 @@ export async function switchForwarder ({ from, to, desired, ports, facts, weight
 /** In reverse, and all of it: what one step cannot undo does not keep the next from trying. Returns what could not be undone. */
 async function giveBack (from: Forwarder, to: Forwarder, ports: readonly OpenPort[], handed: readonly OpenPort[]): Promise<string[]> {
   const left: string[] = []
-  for (const port of [...handed].reverse()) await attempt(left, `port ${port.port.name}`, () => { from.enable(port) })
-  for (const port of ports) await attempt(left, `port ${port.port.name}`, () => { to.close(port) })
+  for (const port of [...handed].reverse()) await attempt(left, `port ${port.port.name}`, async () => { await from.enable(port) })
+  for (const port of ports) await attempt(left, `port ${port.port.name}`, async () => { await to.close(port) })
   await attempt(left, to.name, async () => { await to.leave() })
   return left
 }

@@ -14,7 +14,7 @@ const no: Partial<Record<Name, string>> = {
   vip_l2: 'its load balancer does not rewrite MAC addresses', vip_ipip: 'its load balancer has no IP-in-IP', fragments: 'its load balancer picks a real for fragments by addresses alone',
   icmp_errors: 'its load balancer does not look into ICMP errors', vlan: own, address_answers: own, host_traffic: own, host_egress_tracking: own, policy_routing: own,
   before_forward_sync: 'VPP does not hold a packet back until a peer has answered (R21)', fabric: 'two VPPs pick the same real by themselves: no packet has to be sent to the owner',
-  ports_packet: own, ports_pcap: own, ports_tap: own, ports_source: own, hugepages: 'its memory is its own'
+  ports_packet: own, ports_pcap: own, ports_tap: own, ports_source: own, ports_dpdk: own, hugepages: 'its memory is its own'
 }
 
 export const vppCapabilities: readonly Capability[] = capability.map(({ name }) => ({ name, supported: no[name] === undefined, reason: no[name] ?? '' }))

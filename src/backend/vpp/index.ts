@@ -9,7 +9,7 @@ import type { Desired, VppSettings } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
 import type { NativeCore, NativeTable, NativeVppStats } from '../../native/binding.js'
 import { fromNative, native } from '../../native/errors.js'
-import type { Forwarder, Program } from '../table/forwarder.js'
+import { admitsAll, type Forwarder, type Program } from '../table/forwarder.js'
 import { VppClient, type VppTransport } from './client.js'
 import { vppCapabilities } from './capabilities.js'
 import type { WorkBook } from '../../lib/work.js'
@@ -53,6 +53,8 @@ export const keepsSessions = ({ natSessions, natEdSessions }: VppSettings): bool
 export class VppForwarder implements Forwarder {
   readonly name = 'vpp'
   readonly parks = true
+  readonly copies = false
+  readonly admit = admitsAll
   readonly capabilities = vppCapabilities
   readonly program: Program
   private readonly loadBalancer: LbSink

@@ -1,5 +1,5 @@
 /** `agent`, `reload` and `timeouts`. */
-import type { AgentSettings, PortRange, RedundancyGroup, ReloadSettings, SocketAddress, Timeouts, VppNatEdSettings, VppNatSettings, VppSettings } from '../../contract/desired.js'
+import type { AgentSettings, DpdkSettings, PortRange, RedundancyGroup, ReloadSettings, SocketAddress, Timeouts, VppNatEdSettings, VppNatSettings, VppSettings } from '../../contract/desired.js'
 import { phase } from '../../generated/codes.js'
 import { limits } from '../../generated/layout.js'
 import { familyOf, formatAddress, parseAddress, parseEndpoint } from '../../lib/address.js'
@@ -34,11 +34,23 @@ export function buildAgent (b: Build, raw: RawConfig, host: HostDefaults, groups
     manage: agent.manage ?? 'none',
     hostPorts: portRange(b, '/agent/host-ports', agent['host-ports'] ?? '32768-60999', 1024),
     vpp: buildVpp(b, agent.vpp, groups),
+    dpdk: buildDpdk(b, agent.dpdk),
     gateway: {
       grpc: listener(b, '/agent/gateway/grpc', agent.gateway?.grpc, '127.0.0.1:50461'),
       metrics: listener(b, '/agent/gateway/metrics', agent.gateway?.metrics, '127.0.0.1:9461'),
     },
     tracing: agent.tracing === undefined ? null : { endpoint: collector(b, '/agent/tracing/endpoint', agent.tracing.endpoint, agent.tracing.plain ?? false), sample: agent.tracing.sample ?? 1 },
+  }
+}
+
+function buildDpdk (b: Build, raw: RawAgent['dpdk'] = {}): DpdkSettings {
+  const cpus = raw.cpus === undefined ? [] : String(raw.cpus).split(',').flatMap(part => {
+    const [from = 0, to = from] = part.split('-').map(Number)
+    return from <= to && to < 4096 ? Array.from({ length: to - from + 1 }, (_, i) => from + i) : []
+  })
+  if (raw.cpus !== undefined && cpus.length === 0) b.issue('/agent/dpdk/cpus', 'LS_C_VALUE', 'not a list of CPUs', raw.cpus, 'numbers and ranges like 2-3 or 1,3')
+  return {
+    cpus, hugepages: raw.hugepages ?? 'auto', memoryMib: raw.memory ?? 128, buffers: raw.buffers ?? 16384, frameBytes: raw['frame-bytes'] ?? 2048, idle: raw.idle ?? 'sleep', eal: raw['eal-options'] ?? []
   }
 }
 

@@ -107,21 +107,25 @@ function joinPort (b: Build, path: string, raw: RawInterface, port: Port, ports:
   const known = ports.get(port.name) ?? port
   const mac = raw.mac === undefined ? null : parseMac(raw.mac)
   if (raw.mac !== undefined && (mac === null || (parseInt(mac.slice(0, 2), 16) & 1) === 1)) b.issue(pointer(path, 'mac'), 'LS_C_VALUE', 'not the MAC address of a host', raw.mac, 'six octets like 02:00:00:00:00:01, unicast')
-  if (mac !== null && port.kind === 'packet') b.issue(pointer(path, 'mac'), 'LS_C_CONFLICT', 'a kernel device has its own MAC address', raw.mac, 'no mac')
+  if (mac !== null && (port.kind === 'packet' || port.kind === 'dpdk')) b.issue(pointer(path, 'mac'), 'LS_C_CONFLICT', 'the device has its own MAC address', raw.mac, 'no mac')
   if (mac !== null && known.mac !== null && known.mac !== mac) b.issue(pointer(path, 'mac'), 'LS_C_CONFLICT', 'two interfaces of one port differ in MAC address', raw.mac, known.mac)
   if (raw.replay !== undefined && port.kind !== 'pcap') b.issue(pointer(path, 'replay'), 'LS_C_CONFLICT', 'only a pcap port is played', port.name, 'replay with port: pcap:FILE')
   let source = known.source
   if (port.kind === 'source' && b.refers(pointer(path, 'port'), 'traffic source', '/traffic-sources', port.device, sources)) source = sources.get(port.device) ?? null
   const replay = port.kind === 'pcap' ? { rate: raw.replay?.rate ?? known.replay?.rate ?? 0, loops: raw.replay?.loops ?? known.replay?.loops ?? 1 } : null
-  ports.set(port.name, { ...known, mac: mac ?? known.mac, source, replay })
+  const devargs = raw.devargs ?? known.devargs
+  if (raw.devargs !== undefined && port.kind !== 'dpdk') b.issue(pointer(path, 'devargs'), 'LS_C_CONFLICT', 'only a dpdk port has devargs', port.name, 'devargs with port: dpdk:NAME')
+  if (raw.devargs !== undefined && known.devargs !== null && known.devargs !== raw.devargs) b.issue(pointer(path, 'devargs'), 'LS_C_CONFLICT', 'two interfaces of one port differ in devargs', raw.devargs, known.devargs)
+  if (port.kind === 'dpdk' && devargs === null) b.issue(path, 'LS_C_REQUIRED', 'devargs is missing', port.name, 'devargs: what DPDK finds the port by, for example 0000:03:00.0')
+  ports.set(port.name, { ...known, mac: mac ?? known.mac, source, replay, devargs })
 }
 
-/** `eth0`, `tap:NAME`, `pcap:IN[,OUT]`, `source:NAME`. */
+/** `eth0`, `tap:NAME`, `dpdk:NAME`, `pcap:IN[,OUT]`, `source:NAME`. */
 function portOf (b: Build, path: string, text: string, netns: string | null, agentNetns: string | null, directory: string): Port | null {
   const colon = text.indexOf(':')
   const kind = colon === -1 ? '' : text.slice(0, colon)
   const rest = colon === -1 ? text : text.slice(colon + 1)
-  const plain = { mac: null, replay: null, source: null }
+  const plain = { mac: null, replay: null, source: null, devargs: null }
   const suffix = netns === agentNetns || kind === 'pcap' || kind === 'source' ? '' : `@${netns ?? ''}`
   if (kind === 'pcap') {
     const [input = '', output, ...more] = rest.split(',')
@@ -131,14 +135,14 @@ function portOf (b: Build, path: string, text: string, netns: string | null, age
     }
   } else if (kind === 'source') {
     if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(rest)) return { name: text, kind, device: rest, input: null, output: null, netns: null, ...plain }
-  } else if (kind === '' || kind === 'tap' || kind === 'packet') {
+  } else if (kind === '' || kind === 'tap' || kind === 'packet' || kind === 'dpdk') {
     // dev_valid_name() of Linux.
     if (/^[^\s/:]{1,15}$/.test(rest) && rest !== '.' && rest !== '..') {
       const shown = kind === 'packet' ? rest : text
-      return { name: shown + suffix, kind: kind === 'tap' ? 'tap' : 'packet', device: rest, input: null, output: null, netns, ...plain }
+      return { name: shown + suffix, kind: kind === 'tap' || kind === 'dpdk' ? kind : 'packet', device: rest, input: null, output: null, netns, ...plain }
     }
   }
-  b.issue(path, 'LS_C_VALUE', 'not a port', text, 'a kernel device of at most 15 characters, tap:NAME, pcap:IN[,OUT] or source:NAME')
+  b.issue(path, 'LS_C_VALUE', 'not a port', text, 'a kernel device of at most 15 characters, tap:NAME, dpdk:NAME, pcap:IN[,OUT] or source:NAME')
   return null
 }
 

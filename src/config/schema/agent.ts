@@ -29,6 +29,15 @@ const settings = {
     ports: listOf('TCP ports. Those of `gateway` that listen beyond loopback are added.', integer('TCP port', 1, 65535), { default: [22], maxItems: limits.LS_MGMT_PORTS_MAX }),
     interfaces: listOf('Only these interfaces. Default: every configured one.', name('interface'), { default: [] }),
   }),
+  dpdk: object('The process that runs DPDK for `backend: dpdk`. Read when the agent starts.', {
+    cpus: { type: ['integer', 'string'], pattern: '^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$', minimum: 0, description: 'CPUs for its packet workers, one each, in turn. Default: any.', examples: ['2-3', '1,3'] },
+    hugepages: choice('Huge pages for packet buffers: used when there are enough (auto), required (on), never (off). Most physical ports need them.', ['auto', 'on', 'off'], 'auto'),
+    memory: integer('MiB of its memory.', 64, 65536, { default: 128 }),
+    buffers: integer('Packet buffers, for all ports together.', 1024, 1 << 22, { default: 16384 }),
+    'frame-bytes': { type: 'integer', enum: [2048, 4096, 8192, 16384], default: 2048, description: 'Size of a packet buffer: the longest frame that its ports carry, and some bytes.' },
+    idle: choice('A worker without packets sleeps at last (sleep), up to a millisecond at a time, or polls on and keeps its CPU busy (poll).', ['sleep', 'poll'], 'sleep'),
+    'eal-options': listOf('More arguments for EAL.', text('Argument', { maxLength: 255 }), { default: [], maxItems: 32, examples: [['--socket-limit=1024']] }),
+  }),
   vpp: object('The VPP that `backend: vpp` programs. The sockets are read when the agent starts.', {
     'api-socket': text('Its binary API (`socksvr`).', { default: '/run/vpp/api.sock' }),
     transport: choice('Of requests: the socket, or shared memory by VPP’s own client library (shm), which is of one release of VPP and no faster from here. auto is the socket. `--vpp-transport` wins.', ['auto', 'socket', 'shm'], 'auto'),

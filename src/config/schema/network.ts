@@ -4,8 +4,8 @@ import { choice, domain, flag, integer, listOf, mapOf, name, object, oneOrMany, 
 import { kebab } from './agent.js'
 
 export const interfaceSchema = object('A logical interface: a port, or a VLAN of one.', {
-  port: text('Kernel device `eth0`, `tap:NAME`, `pcap:IN[,OUT]` or `source:NAME`. Default: the interface’s own name. An interface without a VLAN and those with one may share a port.',
-    { maxLength: 1024, examples: ['eth0', 'tap:lan', 'pcap:in.pcap,out.pcap', 'source:clients'] }),
+  port: text('Kernel device `eth0`, `tap:NAME`, `dpdk:NAME` (a port of DPDK, with `devargs`; NAME is the TAP by which the host has it), `pcap:IN[,OUT]` or `source:NAME`. Default: the interface’s own name. An interface without a VLAN and those with one may share a port.',
+    { maxLength: 1024, examples: ['eth0', 'tap:lan', 'dpdk:lan0', 'pcap:in.pcap,out.pcap', 'source:clients'] }),
   vlan: integer('802.1Q tag, outer one of two; 0 = untagged.', 0, 4094, { default: 0 }),
   'inner-vlan': integer('Second tag (802.1ad); 0 = none.', 0, 4094, { default: 0 }),
   zone: name('Security zone. Not for role fabric.'),
@@ -21,6 +21,7 @@ export const interfaceSchema = object('A logical interface: a port, or a VLAN of
   },
   netns: name('Network namespace of the port, when it is not `agent.netns`.'),
   mac: text('Own MAC address on a port without a kernel. Default: made from the port’s name.', { examples: ['02:00:00:00:00:01'] }),
+  devargs: text('What DPDK finds a dpdk port by: a PCI address, or a driver with its arguments.', { maxLength: 255, examples: ['0000:03:00.0', 'net_memif_wan,role=client'] }),
   replay: object('How the input of a pcap port is played.', {
     rate: integer('Packets per second; 0 = as recorded.', 0, 1e8, { default: 0 }),
     loops: integer('Times to play; 0 = for ever.', 0, 1e6, { default: 1 }),

@@ -1,18 +1,21 @@
 /** Debug tables of what only the main thread has: neighbours, capabilities of the dataplane, and checks as they are configured. */
 import type { DebugTable } from '../../contract/debug.js'
-import type { Capability, LinkInfo, NeighbourInfo } from '../../contract/dataplane.js'
+import type { Capability, DriverPort, LinkInfo, NeighbourInfo } from '../../contract/dataplane.js'
 import type { Desired } from '../../contract/desired.js'
 import type { HealthCheck } from '../../contract/health.js'
 import { debugTable, link } from './table.js'
 
+type DriverCounter = Omit<DriverPort, 'counters'> & { readonly counter: string, readonly value: number }
+
 export interface MainFacts {
   readonly neighbours: () => readonly NeighbourInfo[]
   readonly links: () => readonly LinkInfo[]
+  readonly drivers: () => readonly DriverPort[]
   readonly capabilities: () => readonly Capability[]
   readonly desired: () => Desired | null
 }
 
-export function mainTables ({ neighbours, links, capabilities, desired }: MainFacts): readonly DebugTable[] {
+export function mainTables ({ neighbours, links, drivers, capabilities, desired }: MainFacts): readonly DebugTable[] {
   return [
     debugTable<NeighbourInfo & { readonly on: string | null }>({
       name: 'neighbours', group: 'dataplane', about: 'A next hop, and whether the dataplane can send to it', source: 'main thread, dataplane',
@@ -22,6 +25,11 @@ export function mainTables ({ neighbours, links, capabilities, desired }: MainFa
         return neighbours().map(n => ({ ...n, on: names.get(n.device) ?? null }))
       },
       tone: ({ state }) => state === 'valid' ? 'good' : state === 'failed' ? 'bad' : 'warn'
+    }),
+    debugTable<DriverCounter>({
+      name: 'drivers', group: 'dataplane', about: 'What a driver of DPDK counts of a port; those that count nothing yet are left out', source: 'main thread, the process that runs DPDK',
+      columns: { key: ['text', d => `${d.port}/${d.counter}`], port: ['text', d => d.port], driver: ['text', d => d.driver], link: ['text', d => d.up ? 'up' : 'down'], counter: ['text', d => d.counter], value: ['number', d => d.value] },
+      read: () => drivers().flatMap(({ counters, ...of }) => Object.entries(counters).filter(([, value]) => value > 0).map(([counter, value]) => ({ ...of, counter, value })))
     }),
     debugTable<Capability>({
       name: 'capabilities', group: 'dataplane', about: 'What the backend that forwards can do, and why not', source: 'main thread, dataplane',

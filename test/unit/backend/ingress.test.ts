@@ -3,8 +3,8 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { ingressChains, ingressTable, type IngressPort } from '../../../src/backend/userspace/ingress.js'
-import { HeldTable } from '../../../src/backend/userspace/nft.js'
+import { ingressChains, ingressTable, type IngressPort } from '../../../src/backend/table/ingress.js'
+import { HeldTable } from '../../../src/backend/table/nft.js'
 import type { Desired } from '../../../src/contract/desired.js'
 import { desiredOf } from '../../conformance/rig.js'
 
@@ -91,7 +91,7 @@ t.test('the table of a holder that was killed goes with it; nobody else can repl
   const { path, nft } = await namespace(t)
   const chains = chainsOf({ name: 'default deny' })
   nft('add', 'table', 'netdev', 'lockstep_test') // without an owner: left by somebody, and replaced
-  const script = `import { HeldTable } from ${JSON.stringify(new URL('../../../src/backend/userspace/nft.js', import.meta.url).href)}
+  const script = `import { HeldTable } from ${JSON.stringify(new URL('../../../src/backend/table/nft.js', import.meta.url).href)}
     await new HeldTable(process.argv[1], 'lockstep_test').write(process.argv[2])
     console.log('written')
     setInterval(() => {}, 1000)`

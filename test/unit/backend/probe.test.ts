@@ -4,9 +4,10 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { capabilitiesOf as ebpfCapabilitiesOf } from '../../../src/backend/ebpf/capabilities.js'
-import { capabilitiesOf, type Found } from '../../../src/backend/userspace/capabilities.js'
+import type { Found } from '../../../src/backend/table/probe.js'
+import { capabilitiesOf } from '../../../src/backend/userspace/capabilities.js'
 import { netnsPath } from '../../../src/backend/table/ports.js'
-import { kernelAtLeast, probeHost } from '../../../src/backend/userspace/probe.js'
+import { kernelAtLeast, probeHost } from '../../../src/backend/table/probe.js'
 import type { Capability } from '../../../src/contract/dataplane.js'
 import { capability } from '../../../src/generated/codes.js'
 import { plain } from '../../agent/agent-process.js'
@@ -30,7 +31,7 @@ t.test('each finding decides its capability', async t => {
 })
 
 t.test('an ordinary user', { skip: process.getuid?.() === 0 && spawnSync('setpriv', ['--reuid=65534', '--clear-groups', process.execPath, '-e', `require('fs').readFileSync(${JSON.stringify(fileURLToPath(import.meta.url))})`]).status !== 0 ? 'needs setpriv and a tree that others may read' : false }, async t => {
-  const module = new URL('../../../src/backend/userspace/probe.js', import.meta.url).href
+  const module = new URL('../../../src/backend/table/probe.js', import.meta.url).href
   const script = `import(${JSON.stringify(module)}).then(m => console.log(JSON.stringify(m.probeHost())))`
   const drop = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all', '--'] : []
   const [command = '', ...args] = [...plain, ...drop, process.execPath, '-e', script]

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { refusal, switchForwarder } from '../../../src/backend/table/switch.js'
 import { SwitchWatch } from '../../../src/backend/switch-watch.js'
-import type { Forwarder, Program } from '../../../src/backend/table/forwarder.js'
+import { admitsAll, type Forwarder, type Program } from '../../../src/backend/table/forwarder.js'
 import type { OpenPort } from '../../../src/backend/table/ports.js'
 import { switchLosses } from '../../../src/backend/table/losses.js'
 import type { BackendName, Capability } from '../../../src/contract/dataplane.js'
@@ -27,7 +27,7 @@ function forwarder (name: BackendName, journal: string[], broken: readonly strin
     if (broken.includes(line)) throw new Error(`${line}: broken`)
   }
   return {
-    name, parks: false, program: null, capabilities: [{ name: 'ports_packet', supported: true, reason: '' }, { name: 'ports_tap', supported: taps, reason: taps ? '' : 'kernel interfaces only' }],
+    name, parks: false, copies: true, program: null, admit: admitsAll, capabilities: [{ name: 'ports_packet', supported: true, reason: '' }, { name: 'ports_tap', supported: taps, reason: taps ? '' : 'kernel interfaces only' }],
     probe: () => ({ backend: name, available: true, reason: '', capabilities: [] }), inherited: () => new Map(),
     start: async () => { step('start') }, stop: async () => { step('stop') }, leave: async () => { step('leave') },
     open: (p) => { step('open', p) }, close: (p) => { step('close', p) }, handOver: async (p) => { step('hand over', p) }, enable: (p) => { step('enable', p) }, disable: (p) => { step('disable', p) },

@@ -87,7 +87,8 @@ export function createFakeAgent (rows = 1000): FakeAgent {
       events: [{ area: 'config', name: 'config-applied', level: 'info', count: 5 }, { area: 'audit', name: 'call', level: 'warn', count: 2 }],
       threads: [{ name: 'main', loopDelayP99Ms: 1.25, heapBytes: 20e6, busy: 0.125 }, { name: 'sync', loopDelayP99Ms: 0.5, heapBytes: 5e6, busy: null }],
       traces: { exported: 12, dropped: 1, failed: 2 },
-      gateway: { grpc: '127.0.0.1:50461', metrics: null }, program: null
+      gateway: { grpc: '127.0.0.1:50461', metrics: null }, program: null,
+      drivers: [{ port: 'wan', driver: 'net_ring', up: true, speedMbit: 10000, counters: { rx_packets: 7, rx_missed: 1 } }]
     },
     translations: { answer: { rows: [], completeSince: null, lost: 0, truncated: false }, asked: [] },
     publish: (records, lost = 0) => { for (const s of subscribers) s(records, lost) },

@@ -2,7 +2,16 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { delimiter, join } from 'node:path'
-import type { Found } from './capabilities.js'
+
+export interface Found {
+  /** CAP_NET_RAW and CAP_NET_ADMIN. */
+  readonly packet: boolean
+  readonly tap: boolean
+  readonly nft: boolean
+  /** The kernel removes an nft table with its owner: Linux 5.12. */
+  readonly nftOwner: boolean
+  readonly hugepages: boolean
+}
 
 const CAP_NET_ADMIN = 12n
 const CAP_NET_RAW = 13n
@@ -52,4 +61,11 @@ export function probeHost (): Found {
     nftOwner: kernelAtLeast(release(), 5, 12),
     hugepages: Number(read('/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages').trim() || '0') > 0
   }
+}
+
+/** Why AF_PACKET ports cannot be had here; '' when they can. */
+export function packetPorts (found: Found): string {
+  if (!found.packet) return 'needs CAP_NET_RAW and CAP_NET_ADMIN'
+  if (!found.nft) return 'nft is not installed: the ingress chain that keeps the host stack out cannot be made'
+  return found.nftOwner ? '' : 'needs Linux 5.12: nft tables that go with their owner, so that a dead agent leaves no interface closed'
 }

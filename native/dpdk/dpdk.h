@@ -1,0 +1,57 @@
+/* The process that runs DPDK: what its parts share. One thread (EAL's main lcore) talks with the agent; the packet workers of the userspace backend run on the other
+ * lcores, over ports that are DPDK's (port.c).
+ */
+#ifndef LOCKSTEP_DPDK_PARTS_H
+#define LOCKSTEP_DPDK_PARTS_H
+
+#include <rte_ethdev.h>
+#include <rte_spinlock.h>
+
+#include "backend/userspace/userspace.h"
+#include "lockstep/dpdk.h"
+
+struct dpdk_port {
+	struct ls_dpdk_port spec;
+	u16 id; /* DPDK's */
+	bool used;
+	u32 device; /* in the configuration; 0 = not bound */
+	u32 workers, rx_queues, tx_queues;
+	u16 mtu;
+	u8 mac[6];
+	bool up;
+	int tap;  /* -1: none */
+	rte_spinlock_t lock[LS_THREADS_MAX + 1]; /* by transmit queue; taken where more than one thread sends by it */
+};
+
+struct dpdk {
+	struct ls_table *table;
+	struct ls_us *us;
+	struct rte_mempool *pool;
+	u32 workers;
+	u32 frame_bytes;
+	struct dpdk_port port[LS_DEVICES_MAX];
+	int control, changed; /* changed: an eventfd of link events */
+};
+extern struct dpdk dpdk;
+
+/* log.c: DPDK's lines to standard error, `<LEVEL>text`, by its own levels. False: no memory. */
+bool dpdk_log_open(void);
+
+/* port.c */
+struct dpdk_port *dpdk_port_add(const struct ls_dpdk_port *spec, enum ls_status *status, char *error);
+enum ls_status dpdk_port_bind(struct dpdk_port *p, u32 device, char *error);
+void dpdk_port_remove(struct dpdk_port *p);
+/* Reads the link; true when it changed. */
+bool dpdk_port_link(struct dpdk_port *p);
+/* From the thread that talks with the agent. */
+void dpdk_port_send(struct dpdk_port *p, const u8 *frame, u32 len);
+
+/* tap.c: the host's end of a port that the kernel has no interface for. */
+int dpdk_tap_open(const struct dpdk_port *p, char *error);
+void dpdk_tap_carrier(const struct dpdk_port *p, bool up);
+/* The interface goes with the port. */
+void dpdk_tap_forget(const struct dpdk_port *p);
+/* What the host sends, to the wire as it is. */
+void dpdk_tap_read(struct dpdk_port *p);
+
+#endif

@@ -1,0 +1,23 @@
+/** What the dpdk backend can do on this host. Pure, given what was found. */
+import type { Capability } from '../../contract/dataplane.js'
+import { capability } from '../../generated/codes.js'
+import { packetPorts, type Found } from '../table/probe.js'
+
+type Name = (typeof capability)[number]['name']
+
+export function capabilitiesOf (found: Found): Capability[] {
+  const no: Partial<Record<Name, string>> = {
+    host_egress_tracking: 'ports of DPDK see no outgoing frames; replies to the host are admitted by its ephemeral port range instead (the ebpf backend records them)',
+    policy_routing: 'routes of the main and local tables are mirrored; rules and other tables are not',
+    survives_agent: 'the process that runs DPDK ends with the agent',
+    before_forward_sync: 'packet workers do not hold a packet back until a peer has answered (R21)',
+    ports_pcap: 'capture files are ports of the userspace backend (devargs of net_pcap play them here)',
+    ports_tap: 'TAP ports are the userspace backend’s (devargs of net_tap make one here)',
+    ports_source: 'the traffic source is a port of the userspace backend'
+  }
+  const packet = packetPorts(found)
+  if (packet !== '') no.ports_packet = packet
+  if (!found.tap) no.ports_dpdk = 'needs CAP_NET_ADMIN and /dev/net/tun: a TAP is the host’s end of such a port'
+  if (!found.hugepages) no.hugepages = 'no 2 MiB huge pages are free (vm.nr_hugepages)'
+  return capability.map(c => ({ name: c.name, supported: no[c.name] === undefined, reason: no[c.name] ?? '' }))
+}
