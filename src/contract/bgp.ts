@@ -60,11 +60,18 @@ export interface BgpNeighbourStatus extends BgpNeighbour {
   readonly unknownBecause: string | null
 }
 
+/** Every neighbour at a moment. */
+export interface BgpLook {
+  readonly neighbours: readonly BgpNeighbourStatus[]
+  /** Every source has told of the whole of its scopes: who is not among `neighbours` is not there. Otherwise absence says nothing. */
+  readonly whole: boolean
+}
+
 /** Somebody whose session is told to a sink: a user of a ledger, a row of a webhook. */
 export interface BgpSubject {
   /** Unique within its sink. */
   readonly id: string
-  /** Whose session it is; `null`: nobody can say now (its tunnel is not here). */
+  /** Whose session it is; `null`: no neighbour is its (its tunnel is not here). */
   readonly peer: string | null
   readonly vrf: string | null
   /** What the sink has on record; `unknown`: nothing yet. */
