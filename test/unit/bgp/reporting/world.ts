@@ -4,10 +4,12 @@ import type { Clock } from '../../../../src/bgp/reporting/clock.js'
 import type { FetcherLog } from '../../../../src/bgp/reporting/fetcher.js'
 import type { BgpSink, Outcome, Prepared, SubjectReading } from '../../../../src/bgp/sinks/sink.js'
 
+const START = 1_800_000_000_000
+
 export class MovedClock implements Clock {
   private time: number
   private timers: Array<{ readonly at: number, readonly call: () => void }> = []
-  constructor (start = 1_800_000_000_000) { this.time = start }
+  constructor (start = START) { this.time = start }
   now (): number { return this.time }
   after (ms: number, call: () => void): () => void {
     const timer = { at: this.time + ms, call }
@@ -62,7 +64,7 @@ export const neighbour = (peer: string, state: BgpState, more: Partial<BgpNeighb
 
 export const look = (neighbours: readonly BgpNeighbourStatus[], whole = true): BgpLook => ({ neighbours, whole })
 
-export const subject = (id: string, recorded: BgpState, more: Partial<BgpSubject> = {}): BgpSubject => ({ id, peer: id, vrf: 'default', recorded, recordedAt: null, incarnation: '1', ...more })
+export const subject = (id: string, recorded: BgpState, more: Partial<BgpSubject> = {}): BgpSubject => ({ id, peer: id, vrf: 'default', recorded, recordedAt: START, incarnation: '1', ...more })
 
 /** Outcomes are taken in turn from `answers`; without one all lands. */
 export class ToldSink implements BgpSink {
