@@ -9,6 +9,7 @@ import type { ConfigIssue } from '../contract/services.js'
 import { AddressBook } from './build/addresses.js'
 import { allTimeouts, buildAgent, buildReload, buildTimeouts } from './build/agent.js'
 import { ApplicationBook } from './build/applications.js'
+import { buildBgpReport } from './build/bgp-report.js'
 import { checkWhole } from './build/checks.js'
 import { buildCluster } from './build/cluster.js'
 import { Build, type HostDefaults } from './build/context.js'
@@ -104,7 +105,7 @@ function buildDesired (node: string, whole: unknown, shape: Shape, issues: Issue
   const domains = [...new Set(['default', ...interfaces.map(i => i.domain), ...nat.pools.map(p => p.domain), ...nat.static.map(s => s.domain), ...vips.map(v => v.domain)])].sort()
   const desired: Desired = {
     agent, reload: buildReload(raw), timeouts: allTimeouts(buildTimeouts(b, '/timeouts', raw.timeouts)), applications: applications.all(),
-    redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, healthChecks, vips, adjustments: adjustments(vips, options.overlay ?? noOverlay), routes, cluster, domains, ids: emptyIds,
+    redundancyGroups, screens, schedules, zones, ports, interfaces, policies, nat, healthChecks, vips, adjustments: adjustments(vips, options.overlay ?? noOverlay), routes, cluster, bgp: { report: buildBgpReport(b, raw.bgp?.report) }, domains, ids: emptyIds,
   }
   checkWhole(b, desired)
   checkPair(b, desired)

@@ -25,6 +25,7 @@ export interface RawConfig {
   readonly nat?: RawNat
   readonly healthchecks?: Named<RawHealthCheck>
   readonly vips?: Named<RawVip>
+  readonly bgp?: { readonly report?: RawBgpReport }
   readonly routes?: readonly RawRoute[]
   readonly nodes?: Named<{ readonly agent?: Omit<RawAgent, 'node'>, readonly interfaces?: Named<RawInterface> }>
 }
@@ -45,6 +46,32 @@ export interface RawAgent {
   readonly vpp?: { readonly 'api-socket'?: string, readonly transport?: 'auto' | 'socket' | 'shm', readonly 'api-prefix'?: string, readonly library?: string, readonly 'stats-socket'?: string | null, readonly 'tunnel-source4'?: string, readonly 'tunnel-source6'?: string, readonly 'nat-interfaces'?: readonly string[], readonly 'sticky-buckets'?: number, readonly 'flow-timeout'?: Scalar, readonly 'nat-sessions'?: { readonly agent: string, readonly vpp: string, readonly 'redundancy-group'?: number, readonly refresh?: Scalar }, readonly 'nat44-ed-sessions'?: { readonly 'redundancy-group'?: number, readonly interval?: Scalar } }
   readonly gateway?: { readonly grpc?: string | null, readonly metrics?: string | null }
   readonly tracing?: { readonly endpoint: string, readonly sample?: number, readonly plain?: boolean }
+}
+
+export interface RawBgpReport {
+  readonly interval?: Scalar
+  readonly grace?: Scalar
+  readonly debounce?: Scalar
+  readonly refresh?: Scalar
+  readonly 'refresh-jitter'?: number
+  readonly spacing?: Scalar
+  readonly sinks: Named<RawBgpSink>
+}
+
+export interface RawBgpSink {
+  readonly type: 'file' | 'webhook' | 'solana'
+  readonly path?: string
+  readonly url?: string
+  readonly 'secret-file'?: string
+  readonly timeout?: Scalar
+  readonly batch?: number
+  readonly program?: string
+  readonly device?: string
+  readonly 'keypair-file'?: string
+  readonly 'dry-run'?: boolean
+  readonly commitment?: 'confirmed' | 'finalized'
+  readonly 'compute-unit-price'?: number
+  readonly 'balance-min'?: number
 }
 
 export interface RawCluster {

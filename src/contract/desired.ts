@@ -5,6 +5,7 @@
  * Addresses are canonical text: dotted quad, or RFC 5952. A *span* is `10.0.0.0/8`, `192.0.2.7` or `192.0.2.7-192.0.2.9`. Durations are
  * milliseconds. References are names that exist; numeric ids are in `ids` (R11).
  */
+import type { BgpReportSettings } from './bgp-report.js'
 import type { ClusterSettings } from './cluster.js'
 import type { BackendName } from './dataplane.js'
 import type { HealthCheck } from './health.js'
@@ -34,6 +35,7 @@ export interface Desired {
   readonly routes: readonly Route[]
   /** `null`: standalone. */
   readonly cluster: ClusterSettings | null
+  readonly bgp: { readonly report: BgpReportSettings | null }
   /** Routing domains in use; `default` is always one. */
   readonly domains: readonly string[]
   /** Empty until the configuration authority has allocated them (`withIds`). */

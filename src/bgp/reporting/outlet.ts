@@ -63,6 +63,8 @@ export class Outlet {
   private ticket: string | null = null
   private unwritten = false
   private ticking = false
+  /** The last look found out what every subject needs. Without it nothing is sent: after an outage, or a restart, what is queued may not be true any more. */
+  private sighted = false
   private wake: (() => void) | null = null
   private readonly tally = {
     stage: 'starting' as OutletTally['stage'], lastError: null as string | null, subjects: 0, observed: { up: 0, down: 0, unknown: 0 }, held: { unknown: 0, grace: 0, debounce: 0, spacing: 0 },
@@ -98,10 +100,12 @@ export class Outlet {
     try {
       const { mark, subjects } = await within(clock, READ_MS, this.ending.signal, `bgp report ${sink.name}: subjects`, async signal => await sink.subjects(look, signal))
       this.tally.ticks++
+      this.sighted = true
       this.decideAll(look, subjects, mark)
       this.failed(null)
     } catch (error) {
       this.tally.tickErrors++
+      this.sighted = false
       if (!this.ending.signal.aborted) this.failed(error)
     } finally {
       this.ticking = false
@@ -159,7 +163,7 @@ export class Outlet {
     await this.begin(signal)
     while (!signal.aborted) {
       const { clock } = this.options
-      const due = this.queue.dueAt(clock.now())
+      const due = this.sighted || this.queue.outstanding.length > 0 ? this.queue.dueAt(clock.now()) : null
       if (due === null || due > clock.now()) {
         if (this.unwritten) await this.keepOrTell()
         else await this.pause(due === null ? null : due - clock.now(), signal)

@@ -1,5 +1,6 @@
 /** The schema of the configuration file, JSON Schema 2020-12. src/config/schema.json is this; `UPDATE=1` of test/unit/config/documents writes it. */
 import { agent, nodes, reload, timeouts } from './agent.js'
+import { bgpReport } from './bgp-report.js'
 import { cluster, redundancyGroups } from './cluster.js'
 import { object } from './common.js'
 import { interfaceSchema, interfaces, routes, screens, trafficSources, zones } from './network.js'
@@ -24,6 +25,7 @@ const { description, ...root } = object('Configuration of a Lockstep agent.', {
   nat,
   healthchecks,
   vips,
+  bgp: object('BGP sessions of this host.', { report: bgpReport }),
   routes,
   nodes: nodes(interfaceSchema),
 })
