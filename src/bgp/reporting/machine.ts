@@ -83,15 +83,19 @@ function firstSight ({ subject: { incarnation, recorded, recordedAt }, now, draw
 function readRecord (memory: SubjectMemory, { subject, mark, now }: SubjectLook): SubjectMemory {
   if (memory.mark !== null && mark !== null && mark < memory.mark) return memory
   if (subject.recordedAt === null && subject.recorded === memory.recorded) return memory
-  return { ...memory, recorded: subject.recorded, recordedAt: Math.min(now, subject.recordedAt ?? now) }
+  const recordedAt = Math.min(now, subject.recordedAt ?? now)
+  return recordedAt === memory.recordedAt && subject.recorded === memory.recorded ? memory : { ...memory, recorded: subject.recorded, recordedAt }
 }
 
-function see (memory: SubjectMemory, { session, now }: SubjectLook): SubjectMemory {
-  if (session === 'unknown') {
-    const dark = now - memory.lookedAt
-    return { ...memory, lookedAt: now, seenSince: memory.seenSince + dark, upAt: memory.upAt === null ? null : memory.upAt + dark }
+/** Written out, not spread: this runs for each subject at each look. */
+function see ({ incarnation, recorded, recordedAt, mark, landedAt, seen, seenSince, upAt, lookedAt, draw }: SubjectMemory, { session, now }: SubjectLook): SubjectMemory {
+  const dark = session === 'unknown' ? now - lookedAt : 0
+  return {
+    incarnation, recorded, recordedAt, mark, landedAt, draw, lookedAt: now,
+    seen: session === 'unknown' ? seen : session,
+    seenSince: session === 'unknown' ? seenSince + dark : seen === session ? seenSince : now,
+    upAt: session === 'up' ? now : upAt === null ? null : upAt + dark,
   }
-  return { ...memory, lookedAt: now, seen: session, seenSince: memory.seen === session ? memory.seenSince : now, upAt: session === 'up' ? now : memory.upAt }
 }
 
 function decide (memory: SubjectMemory, { subject, session, rttNs, now }: SubjectLook, { graceMs, debounceMs, refreshMs, jitter, spacingMs }: ReportTiming): Decision {
