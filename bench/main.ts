@@ -72,6 +72,10 @@ async function run (options: BenchOptions, progress: (text: string) => void, sig
       const { bench } = await import('./vpp/main.js')
       return { result: await bench({ quick: options.quick, repeats, progress, signal }) }
     }
+    case 'bgp': {
+      const { bench } = await import('./bgp/main.js')
+      return { result: await bench({ quick: options.quick, repeats, progress, signal }) }
+    }
     case 'failover': {
       const { bench } = await import('./failover/main.js')
       const kills = options.kills ?? (options.quick ? 1 : 100)

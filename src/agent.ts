@@ -11,6 +11,7 @@ import { backendOf, transportOf } from './agent/names.js'
 import { closeTable } from './agent/close-table.js'
 import { sinkOf } from './agent/config-sink.js'
 import { watchHost } from './agent/host-watch.js'
+import { Reports } from './bgp/reports.js'
 import { BgpRunner } from './bgp/runner.js'
 import { BackendChoice } from './backend/choice.js'
 import { openBackends, probeBackends, requireBackend, requireStart } from './backend/registry.js'
@@ -184,6 +185,11 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       log[level]({ event: name, object, ...fields }, 'bgp')
     }
   })
+  const said = (level: 'warn' | 'info' | 'debug') => (text: string): void => {
+    log[level](text)
+    if (level !== 'debug') journal.note('bgp', 'report', '', { text }, level)
+  }
+  const reports = new Reports({ view: bgp.view, node: agent.node, directory: held.directory, log: { warn: said('warn'), info: said('info'), debug: said('debug') }, onProblem: (error) => { problem('BGP sessions are not reported', error) } })
   const loop = watchLoopDelay()
   /** The backend of this name, if it can take over. */
   const takingOver = (name: string): BackendName => {
@@ -214,6 +220,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       shareGeneration(desired)
       balancing.configured(desired)
       bgp.configure(desired.bgp)
+      reports.configure(desired.bgp)
       log.info({ generation: applied.info.generation, author: applied.info.author, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings }, 'configuration in force')
       journal.note('config', 'config-applied', `generation ${applied.info.generation}`, { by: applied.info.author, comment: applied.info.comment, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings.length })
       scheduleEdge()
@@ -304,7 +311,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     loadBalancerEvents: balancingEvents.after,
     bgpNeighbours: async () => await Promise.resolve(bgp.view.neighbours()),
     bgpSources: async () => await Promise.resolve(bgp.view.sources()),
-    bgpPending: async () => await Promise.resolve([]),
+    bgpPending: async () => await Promise.resolve(reports.pending()),
     events: journal.after,
     tell: (event) => {
       journal.tell(event)
@@ -446,7 +453,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     authority.close()
     const failed: unknown[] = []
     const steps: ReadonlyArray<() => Promise<void> | void> = [
-      async () => { await rpc?.close(500) }, async () => { if (!outlives(dataplane.name)) await cluster?.resign() }, () => { cluster?.close() }, async () => { await balancing.close() }, () => { bgp.close() }, async () => { await sync.close() }, () => { hearts.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
+      async () => { await rpc?.close(500) }, async () => { if (!outlives(dataplane.name)) await cluster?.resign() }, () => { cluster?.close() }, async () => { await balancing.close() }, async () => { await reports.close() }, () => { bgp.close() }, async () => { await sync.close() }, () => { hearts.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
       () => { loop.stop() }, async () => { await traces.close() }, held.release
     ]
     for (const step of steps) {

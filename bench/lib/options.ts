@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { BenchError } from './programs.js'
 
-const suites = ['table', 'pipeline', 'reconcile', 'proof', 'sync', 'api', 'switch', 'failover', 'lb', 'vpp', 'watchers'] as const
+const suites = ['table', 'pipeline', 'reconcile', 'proof', 'sync', 'api', 'switch', 'failover', 'lb', 'vpp', 'bgp', 'watchers'] as const
 type SuiteName = typeof suites[number]
 
 export interface BenchOptions {
@@ -40,6 +40,7 @@ Suites:
   switch       a change of backend under downloads and iperf3 in the lab (root)
   failover     planned moves and deaths of the owner of a pair, under new flows and downloads, in the lab (root)
   vpp          requests and statistics of a VPP that LOCKSTEP_VPP names, its own client for statistics beside it (root)
+  bgp          1 000 changes of BGP sessions to a ledger, beside one transaction after another; looks at 10 000 sessions
   lb           Maglev rings, 10 000 health checks beside HAProxy's, how fast a real falls, 1000 VIPs put right
   watchers     1000 browsers and 200 watchers beside a pair under traffic: its lag, what they lose, CPU and memory
 

@@ -50,6 +50,32 @@ export interface RawAgent {
   readonly tracing?: { readonly endpoint: string, readonly sample?: number, readonly plain?: boolean }
 }
 
+export interface RawBgpReport {
+  readonly interval?: Scalar
+  readonly grace?: Scalar
+  readonly debounce?: Scalar
+  readonly refresh?: Scalar
+  readonly 'refresh-jitter'?: number
+  readonly spacing?: Scalar
+  readonly sinks: Named<RawBgpSink>
+}
+
+export interface RawBgpSink {
+  readonly type: 'file' | 'webhook' | 'solana'
+  readonly path?: string
+  readonly url?: string
+  readonly 'secret-file'?: string
+  readonly timeout?: Scalar
+  readonly batch?: number
+  readonly program?: string
+  readonly device?: string
+  readonly 'keypair-file'?: string
+  readonly 'dry-run'?: boolean
+  readonly commitment?: 'confirmed' | 'finalized'
+  readonly 'compute-unit-price'?: number
+  readonly 'balance-min'?: number
+}
+
 export interface RawCluster {
   readonly 'key-file': string
   readonly certificates?: { readonly certificate: string, readonly key: string, readonly authority: string }
@@ -216,7 +242,7 @@ export interface RawBgpSource {
   readonly namespaces?: readonly string[]
   readonly vrf?: string
 }
-export interface RawBgp { readonly interval?: Scalar, readonly timeout?: Scalar, readonly 'max-age'?: Scalar, readonly sources?: Named<RawBgpSource> }
+export interface RawBgp { readonly interval?: Scalar, readonly timeout?: Scalar, readonly 'max-age'?: Scalar, readonly sources?: Named<RawBgpSource>, readonly report?: RawBgpReport }
 
 export interface RawRoute { readonly prefix: string, readonly via?: string, readonly interface?: string, readonly blackhole?: boolean }
 

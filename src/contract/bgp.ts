@@ -6,6 +6,8 @@
  * is never turned into `down`.
  */
 
+import type { BgpReportSettings } from './bgp-report.js'
+
 /** RFC 4271, section 8.2.2; the last two are FRR's. */
 export type BgpFsm = 'idle' | 'connect' | 'active' | 'open-sent' | 'open-confirm' | 'established' | 'clearing' | 'deleted'
 export type BgpState = 'up' | 'down' | 'unknown'
@@ -115,13 +117,22 @@ export interface BgpSettings {
   readonly timeoutMs: number
   /** What was read longer ago is unknown. */
   readonly maxAgeMs: number
+  /** `null`: nobody is told. */
+  readonly report: BgpReportSettings | null
+}
+
+/** Every neighbour at a moment. */
+export interface BgpLook {
+  readonly neighbours: readonly BgpNeighbourStatus[]
+  /** Every source has told of the whole of its scopes: who is not among `neighbours` is not there. Otherwise absence says nothing. */
+  readonly whole: boolean
 }
 
 /** Somebody whose session is told to a sink: a user of a ledger, a row of a webhook. */
 export interface BgpSubject {
   /** Unique within its sink. */
   readonly id: string
-  /** Whose session it is; `null`: nobody can say now (its tunnel is not here). */
+  /** Whose session it is; `null`: no neighbour is its (its tunnel is not here). */
   readonly peer: string | null
   readonly vrf: string | null
   /** What the sink has on record; `unknown`: nothing yet. */

@@ -1,4 +1,5 @@
 /** A real agent reads a bgpd of the test: what it says over its socket, over a daemon that hangs and ends, over changes of the configuration, and that it ends all the same. */
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -59,5 +60,34 @@ t.test('neighbours of an agent: up, down, unknown, gone with their source; a dae
   daemon.answers = 'never'
   const asked = daemon.asked()
   await until('it waits for an answer', () => daemon.asked() > asked)
+  t.match(await agent.stop(), { code: 0, signal: null })
+})
+
+t.test('what is up and what is down is told to a file, what is unknown to nobody; over a change of the configuration', async (t) => {
+  const p = place(t)
+  const [vty, file] = [join(p.directory, 'bgpd.vty'), join(p.directory, 'bgp.jsonl')]
+  const daemon = await bgpd(t, vty)
+  const config = (report: string): string => `agent: {backend: userspace}\nbgp:\n  interval: 200ms\n  timeout: 300ms\n  max-age: 1s\n  sources: {edge: {type: frr, socket: ${vty}}}\n${report}`
+  const report = `  report: {interval: 1s, grace: 0s, debounce: 0s, spacing: 0s, sinks: {log: {type: file, path: ${file}}}}\n`
+  p.write(config(report))
+  const agent = await startAgent(t, p)
+  const told = (): string[] => (existsSync(file) ? readFileSync(file, 'utf8') : '').split('\n').filter(line => line !== '').map(line => (JSON.parse(line) as { readonly state: string }).state)
+  await until('it is told as up', () => told().join() === 'up')
+  t.match(JSON.parse(readFileSync(file, 'utf8').split('\n')[0] ?? ''), { peer: '192.0.2.1', state: 'up' })
+  daemon.answers = 'never'
+  const state = async (): Promise<string> => (JSON.parse((await runCli(['bgp', 'neighbours', '--json'], { env: { LOCKSTEP_SOCKET: p.socket } })).out) as Array<{ readonly state: string }>).map(n => n.state).join()
+  await until('it is unknown', async () => await state() === 'unknown')
+  await new Promise(resolve => setTimeout(resolve, 1500))
+  t.same(told(), ['up'], 'what nobody knows is told to nobody')
+  daemon.answers = 'well'
+  daemon.up = false
+  await until('it is told as down', () => told().join() === 'up,down')
+  await ask(done => agent.calls.config.apply(apply(config('')), done))
+  daemon.up = true
+  await until('it is up', async () => await state() === 'up')
+  await new Promise(resolve => setTimeout(resolve, 1500))
+  t.same(told(), ['up', 'down'], 'without a report nobody is told')
+  await ask(done => agent.calls.config.apply(apply(config(report)), done))
+  await until('with it again the file knows what it was told', () => told().join() === 'up,down,up')
   t.match(await agent.stop(), { code: 0, signal: null })
 })

@@ -72,7 +72,7 @@ export class BgpRig {
       }
     }
     for (const host of ['a', 'b', 'c'] as const) await rig.start(host)
-    rig.runner.configure({ intervalMs: 200, timeoutMs: 500, maxAgeMs: MAX_AGE_MS, sources: [
+    rig.runner.configure({ intervalMs: 200, timeoutMs: 500, maxAgeMs: MAX_AGE_MS, report: null, sources: [
       { name: 'a', type: 'frr', vrf: 'a', socket: join(directory, 'a', 'bgpd.vty') }, { name: 'b', type: 'bird', vrf: 'b', socket: join(directory, 'b.ctl') }, { name: 'c', type: 'gobgp', vrf: 'c', address: `unix://${join(directory, 'c.sock')}` },
       { name: 'kernel', type: 'kernel', vrf: null, namespaces: ['a', 'b', 'c'] }, ...more
     ] })

@@ -6,6 +6,7 @@ import { pointer } from '../issues.js'
 import type { RawBgp, RawBgpSource, Scalar } from '../raw.js'
 import { formatDuration, parseDuration } from '../units.js'
 import { absolute } from './agent.js'
+import { buildBgpReport } from './bgp-report.js'
 import { entries, type Build } from './context.js'
 
 const PATH = '/bgp'
@@ -33,7 +34,9 @@ export function buildBgp (b: Build, raw: RawBgp | undefined): BgpSettings | null
     if (other !== undefined) b.issue(pointer(PATH, 'sources', source.name), 'LS_C_DUPLICATE', 'two sources are one place', place, `another one than that of ${other}`)
     places.set(place, source.name)
   }
-  return { sources, intervalMs, timeoutMs, maxAgeMs }
+  const report = buildBgpReport(b, raw.report)
+  if (report !== null && sources.length === 0) b.issue('/bgp/report', 'LS_C_CONFLICT', 'nothing is read that could be told', 'no sources', 'bgp.sources')
+  return { sources, intervalMs, timeoutMs, maxAgeMs, report }
 }
 
 const placeOf = (s: BgpSourceSettings): string => s.type === 'gobgp' ? s.address : s.type === 'bmp' ? s.listen : s.type === 'kernel' ? 'kernel' : s.socket

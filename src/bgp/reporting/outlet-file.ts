@@ -1,0 +1,46 @@
+/** What a sink must not forget over a restart: the batch that is out, and the record of a sink that cannot be asked. What cannot be read is as if it had never been. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { BgpReport } from '../../contract/bgp.js'
+import { replaceFile } from '../../lib/replace-file.js'
+import type { OwnRecordJson } from '../sinks/own-record.js'
+import type { Entry } from './queue.js'
+
+export interface OutBatch { readonly ticket: string, readonly entries: readonly Entry[] }
+export interface OutletState { readonly out: OutBatch | null, readonly record: OwnRecordJson | null }
+
+const pathOf = (directory: string, sink: string): string => join(directory, `bgp-report.${sink}.json`)
+
+/** `target`: what the sink writes to. What was kept of another one is of no use. */
+export function readOutlet (directory: string, sink: string, target: string): { readonly out: OutBatch | null, readonly record: unknown } {
+  try {
+    const file = JSON.parse(readFileSync(pathOf(directory, sink), 'utf8')) as { version?: unknown, target?: unknown, out?: unknown, record?: unknown }
+    if (file.version !== 1 || file.target !== target) return { out: null, record: null }
+    return { out: batchOf(file.out), record: file.record ?? null }
+  } catch {
+    return { out: null, record: null }
+  }
+}
+
+export async function writeOutlet (directory: string, sink: string, target: string, { out, record }: OutletState): Promise<void> {
+  await replaceFile(pathOf(directory, sink), JSON.stringify({ version: 1, target, out: out === null ? null : { ticket: out.ticket, entries: out.entries.map(({ report, incarnation, queuedAt, attempts }) => ({ report, incarnation, queuedAt, attempts })) }, record }))
+}
+
+function batchOf (value: unknown): OutBatch | null {
+  const { ticket, entries } = (value ?? {}) as { ticket?: unknown, entries?: unknown }
+  if (typeof ticket !== 'string' || !Array.isArray(entries) || entries.length === 0) return null
+  const list = (entries as unknown[]).map(entryOf)
+  return list.every(entry => entry !== null) ? { ticket, entries: list } : null
+}
+
+function entryOf (value: unknown): Entry | null {
+  const { report, incarnation, queuedAt, attempts } = (value ?? {}) as { report?: unknown, incarnation?: unknown, queuedAt?: unknown, attempts?: unknown }
+  if (!isReport(report) || typeof incarnation !== 'string' || typeof queuedAt !== 'number' || typeof attempts !== 'number') return null
+  return { report, incarnation, queuedAt, attempts, retryAt: null, lastError: 'the agent ended while it was sent', stage: 'uncertain', gone: false }
+}
+
+function isReport (value: unknown): value is BgpReport {
+  const { subject, state, rttNs, cause, decidedAt } = (value ?? {}) as { readonly [key: string]: unknown }
+  return typeof subject === 'string' && (state === 'up' || state === 'down') && typeof rttNs === 'number' && typeof decidedAt === 'number' &&
+    (cause === 'changed' || cause === 'refresh' || cause === 'first')
+}

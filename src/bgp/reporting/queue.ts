@@ -1,0 +1,146 @@
+/**
+ * Reports on their way to one sink: at most one for each subject, the latest wins while it waits, one batch at a time is out. Which of them is due, and when a batch may
+ * be tried again, is decided here; nothing here waits or sends.
+ */
+import type { BgpPending, BgpReport } from '../../contract/bgp.js'
+import type { Outcome } from '../sinks/sink.js'
+import { backOff } from './clock.js'
+
+export interface Entry {
+  report: BgpReport
+  readonly incarnation: string
+  readonly queuedAt: number
+  attempts: number
+  retryAt: number | null
+  lastError: string | null
+  stage: BgpPending['stage']
+  /** Its subject has left while it was out: it is not queued again. */
+  gone: boolean
+}
+
+export interface QueueOptions {
+  readonly max: number
+  readonly random: () => number
+  /** Between tries of a sink that does not take anything. */
+  readonly backOffMs: { readonly from: number, readonly to: number }
+  /** Between tries of a report that the sink has refused. */
+  readonly refusedMs: number
+}
+
+export const queueDefaults = { max: 65_536, backOffMs: { from: 1000, to: 60_000 }, refusedMs: 600_000 } as const
+
+export type Offer = 'queued' | 'replaced' | 'kept' | 'out' | 'full'
+
+export class ReportQueue {
+  private readonly entries = new Map<string, Entry>()
+  private out: readonly Entry[] = []
+  private failures = 0
+  /** The sink is left alone until then. */
+  private closedUntil = 0
+
+  constructor (private readonly options: QueueOptions) {}
+
+  get size (): number { return this.entries.size }
+  get outstanding (): readonly Entry[] { return this.out }
+
+  /** `out`: what was sent before has to come to an end first; ask again then. */
+  offer (report: BgpReport, incarnation: string, now: number): Offer {
+    const entry = this.entries.get(report.subject)
+    if (entry === undefined || (entry.incarnation !== incarnation && entry.stage === 'queued')) {
+      if (entry === undefined && this.entries.size >= this.options.max) return 'full'
+      this.entries.set(report.subject, { report, incarnation, queuedAt: now, attempts: 0, retryAt: null, lastError: null, stage: 'queued', gone: false })
+      return entry === undefined ? 'queued' : 'replaced'
+    }
+    entry.gone = entry.incarnation !== incarnation
+    if (entry.stage !== 'queued') return 'out'
+    const same = entry.report.state === report.state
+    entry.report = same ? { ...entry.report, rttNs: report.rttNs } : report
+    return same ? 'kept' : 'replaced'
+  }
+
+  /** It need not be told any more. What is out stays out. */
+  withdraw (subject: string): boolean {
+    return this.entries.get(subject)?.stage === 'queued' && this.entries.delete(subject)
+  }
+
+  /** Subjects that are not `there` any more. What is out stays until it is known what became of it, so that a subject that comes back is not told twice. */
+  prune (there: (subject: string) => boolean): void {
+    for (const [subject, entry] of this.entries) {
+      if (there(subject)) continue
+      if (entry.stage === 'queued') this.entries.delete(subject)
+      else entry.gone = true
+    }
+  }
+
+  /** The next batch, which is out from now on; empty: one is out, or nothing is due. */
+  take (most: number, now: number): readonly Entry[] {
+    if (this.out.length > 0 || now < this.closedUntil) return []
+    const batch: Entry[] = []
+    for (const entry of this.entries.values()) {
+      if (entry.retryAt !== null && entry.retryAt > now) continue
+      batch.push(entry)
+      if (batch.length === most) break
+    }
+    for (const entry of batch) {
+      entry.stage = 'in-flight'
+      entry.attempts++
+      entry.retryAt = null
+    }
+    return this.out = batch
+  }
+
+  /** A batch that was out when the process before ended. */
+  restore (batch: readonly Entry[]): void {
+    for (const entry of batch) this.entries.set(entry.report.subject, entry)
+    this.out = batch
+  }
+
+  /** What became of the batch that is out; one outcome for each. As long as one is uncertain, all that are stay out. */
+  settle (outcomes: readonly Outcome[], now: number): void {
+    const uncertain: Entry[] = []
+    let failed = false
+    let landed = false
+    let afterMs = 0
+    this.out.forEach((entry, i) => {
+      const outcome = outcomes[i] ?? { kind: 'uncertain', reason: 'the sink did not say what became of it' }
+      if (outcome.kind === 'landed') {
+        landed = true
+        this.entries.delete(entry.report.subject)
+        return
+      }
+      entry.lastError = outcome.reason
+      if (outcome.kind === 'uncertain') {
+        entry.stage = 'uncertain'
+        uncertain.push(entry)
+        failed = true
+        return
+      }
+      entry.stage = 'queued'
+      if (entry.gone) this.entries.delete(entry.report.subject)
+      else if (outcome.kind === 'permanent') entry.retryAt = now + this.options.refusedMs * (0.5 + this.options.random() / 2)
+      else if (outcome.afterMs === null) failed = true
+      else afterMs = Math.max(afterMs, outcome.afterMs)
+    })
+    this.out = uncertain
+    this.failures = landed || !failed ? 0 : this.failures
+    const { from, to } = this.options.backOffMs
+    this.closedUntil = now + Math.max(afterMs, failed ? backOff(this.failures++, from, to, this.options.random()) : 0)
+  }
+
+  /** When there is something to do; `null`: nothing waits. */
+  dueAt (now: number): number | null {
+    if (this.out.length > 0) return this.closedUntil
+    let least = Infinity
+    for (const { retryAt } of this.entries.values()) {
+      least = Math.min(least, retryAt ?? now)
+      if (least <= now) break
+    }
+    return least === Infinity ? null : Math.max(least, this.closedUntil)
+  }
+
+  pending (sink: string, now: number): BgpPending[] {
+    const closed = this.closedUntil > now ? this.closedUntil : null
+    return [...this.entries.values()].map(({ report, queuedAt, attempts, retryAt, lastError, stage }) =>
+      ({ ...report, sink, queuedAt, attempts, retryAt: stage === 'in-flight' ? null : retryAt === null ? closed : Math.max(retryAt, closed ?? 0), lastError, stage }))
+  }
+}
