@@ -312,6 +312,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     bgpNeighbours: async () => await Promise.resolve(bgp.view.neighbours()),
     bgpSources: async () => await Promise.resolve(bgp.view.sources()),
     bgpPending: async () => await Promise.resolve(reports.pending()),
+    bgpSinks: async () => await Promise.resolve(reports.tallies()),
     events: journal.after,
     tell: (event) => {
       journal.tell(event)

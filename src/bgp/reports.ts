@@ -1,6 +1,6 @@
 /** The reporter of the settings in force: one at a time, started again when they change, and told of every change of a neighbour. */
-import type { BgpLook, BgpPending, BgpSettings, BgpView } from '../contract/bgp.js'
-import { Reporter, type OutletTally } from './reporting/index.js'
+import type { BgpLook, BgpPending, BgpSettings, BgpSinkStatus, BgpView } from '../contract/bgp.js'
+import { Reporter } from './reporting/index.js'
 import type { FetcherLog } from './reporting/fetcher.js'
 
 export interface ReportsOptions {
@@ -40,7 +40,7 @@ export class Reports {
   }
 
   readonly pending = (): readonly BgpPending[] => this.reporter?.pending() ?? []
-  readonly tallies = (): readonly OutletTally[] => this.reporter?.tallies() ?? []
+  readonly tallies = (): readonly BgpSinkStatus[] => this.reporter?.tallies() ?? []
 
   async close (): Promise<void> {
     this.unwatch()

@@ -91,11 +91,32 @@ export interface BgpView {
   readonly watch: (onChange: () => void) => () => void
 }
 
+/** Where reports go, and how that goes. */
+export interface BgpSinkStatus {
+  readonly sink: string
+  readonly kind: string
+  /** `refused`: somebody has to change something; it is tried again all the same, rarely. */
+  readonly stage: 'starting' | 'ready' | 'refused' | 'stopped'
+  readonly lastError: string | null
+  readonly subjects: number
+  readonly queued: number
+  /** On their way. */
+  readonly out: number
+  readonly lastTickAt: number | null
+  readonly lastLandedAt: number | null
+  readonly batches: number
+  /** That all of them took. */
+  readonly batchMs: number
+  /** Reports that came to an end, by what became of them. */
+  readonly reports: Readonly<Record<'up' | 'down', Readonly<Record<string, number>>>>
+}
+
 /** What the surfaces serve; `pending` has a row for each report that is on its way. */
 export interface BgpControl {
   readonly neighbours: () => Promise<readonly BgpNeighbourStatus[]>
   readonly sources: () => Promise<readonly BgpSourceStatus[]>
   readonly pending: () => Promise<readonly BgpPending[]>
+  readonly sinks: () => Promise<readonly BgpSinkStatus[]>
   readonly watch: (onChange: () => void) => () => void
 }
 

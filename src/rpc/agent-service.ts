@@ -67,8 +67,9 @@ export function agentImplementation (services: AgentServices, { onBug, mutations
     }),
 
     listAlarms: unary<AgentListAlarmsRequest, AgentListAlarmsResponse>(onBug, async ({ listing }) => {
-      const [info, config, vips, targets, cluster] = await Promise.all([services.info(), services.config.status(), services.loadBalancer.vips(), services.loadBalancer.targets(), services.cluster.status()])
-      const { rows: alarms, nextPageToken } = listed(alarmsOf({ info, config, vips, targets, cluster }).map(alarmMessage), ({ id, text }) => `${id} ${text}`, listing, noAlarm)
+      const { bgp } = services
+      const [info, config, vips, targets, cluster, neighbours, sources, sinks] = await Promise.all([services.info(), services.config.status(), services.loadBalancer.vips(), services.loadBalancer.targets(), services.cluster.status(), bgp.neighbours(), bgp.sources(), bgp.sinks()])
+      const { rows: alarms, nextPageToken } = listed(alarmsOf({ info, config, vips, targets, cluster, bgp: { neighbours, sources, sinks } }).map(alarmMessage), ({ id, text }) => `${id} ${text}`, listing, noAlarm)
       return { alarms, nextPageToken }
     }),
 

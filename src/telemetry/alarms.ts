@@ -1,12 +1,13 @@
 /** What is not as it should be now, from what every part says of itself. Pure. */
 import type { VipStatus } from '../contract/balancing.js'
+import type { BgpNeighbourStatus, BgpSinkStatus, BgpSourceStatus } from '../contract/bgp.js'
 import type { ClusterStatus } from '../contract/cluster.js'
 import type { TargetStatus } from '../contract/health.js'
 import type { AgentInfo, ConfigStatus } from '../contract/services.js'
 
 export interface Alarm {
   readonly severity: 'warning' | 'error'
-  readonly area: 'agent' | 'config' | 'load-balancer' | 'cluster'
+  readonly area: 'agent' | 'config' | 'load-balancer' | 'cluster' | 'bgp'
   /** '': the agent. */
   readonly object: string
   readonly text: string
@@ -23,11 +24,12 @@ export interface AlarmFacts {
   readonly targets: readonly TargetStatus[]
   /** `null`: standalone. */
   readonly cluster: ClusterStatus | null
+  readonly bgp: { readonly neighbours: readonly BgpNeighbourStatus[], readonly sources: readonly BgpSourceStatus[], readonly sinks: readonly BgpSinkStatus[] }
 }
 
 /** Errors first, then by area and object. */
 export function alarmsOf (facts: AlarmFacts): readonly Alarm[] {
-  return [...agentAlarms(facts), ...vipAlarms(facts), ...targetAlarms(facts), ...clusterAlarms(facts)].sort((a, b) => order(a) - order(b) || compare(a.area, b.area) || compare(a.object, b.object) || compare(a.text, b.text))
+  return [...agentAlarms(facts), ...vipAlarms(facts), ...targetAlarms(facts), ...clusterAlarms(facts), ...bgpAlarms(facts)].sort((a, b) => order(a) - order(b) || compare(a.area, b.area) || compare(a.object, b.object) || compare(a.text, b.text))
 }
 
 const order = ({ severity }: Alarm): number => severity === 'error' ? 0 : 1
@@ -68,3 +70,12 @@ function clusterAlarms ({ cluster }: AlarmFacts): readonly Alarm[] {
     ...cluster.groups.filter(({ monitorsDown }) => monitorsDown.length > 0).map(({ rg, monitorsDown }): Alarm => ({ severity: 'warning', area: 'cluster', object: about(rg), text: `monitors are down: ${monitorsDown.join(', ')}`, since: null, next: '' }))
   ]
 }
+
+/** Who was shut down on this side is as somebody wants it. */
+const bgpAlarms = ({ bgp: { neighbours, sources, sinks } }: AlarmFacts): readonly Alarm[] => [
+  ...neighbours.filter(({ state, adminDown }) => state !== 'up' && !adminDown).map((n): Alarm => ({
+    severity: 'warning', area: 'bgp', object: `neighbour ${n.vrf}/${n.peer}`, text: n.state === 'down' ? `its session is down${n.reason === null ? '' : `: ${n.reason}`}` : `nobody knows its session: ${n.unknownBecause ?? ''}`, since: n.changedAt, next: ''
+  })),
+  ...sources.filter(({ failed }) => failed !== null).map((s): Alarm => ({ severity: 'warning', area: 'bgp', object: `source ${s.scope}`, text: `it cannot be read: ${s.failed ?? ''}`, since: s.goodAt, next: 'lockstep bgp sources' })),
+  ...sinks.filter(({ stage, lastError }) => stage === 'refused' || (stage !== 'stopped' && lastError !== null)).map((s): Alarm => ({ severity: 'warning', area: 'bgp', object: `sink ${s.sink}`, text: `${s.stage === 'refused' ? 'it takes no reports' : 'the last report failed'}: ${s.lastError ?? ''}`, since: s.lastLandedAt, next: 'lockstep bgp pending' }))
+]

@@ -1,10 +1,10 @@
 /** Families of BGP sessions and of the sources where they are read. Labels are names of VRFs and sources, and addresses of neighbours that are configured in a daemon; a series ends with its neighbour. */
 import type { Registry } from 'prom-client'
-import type { BgpNeighbourStatus, BgpSourceStatus, BgpState } from '../contract/bgp.js'
+import type { BgpNeighbourStatus, BgpSinkStatus, BgpSourceStatus, BgpState } from '../contract/bgp.js'
 import { addCounter, addGauge, type Series } from './families.js'
 
 /** As of this scrape. */
-export interface BgpReadingNow { readonly neighbours: readonly BgpNeighbourStatus[], readonly sources: readonly BgpSourceStatus[] }
+export interface BgpReadingNow { readonly neighbours: readonly BgpNeighbourStatus[], readonly sources: readonly BgpSourceStatus[], readonly sinks: readonly BgpSinkStatus[] }
 
 const allStates: readonly BgpState[] = ['up', 'down', 'unknown']
 
@@ -29,4 +29,14 @@ export function addBgp (registry: Registry, read: () => BgpReadingNow): void {
   source(addGauge, 'bgp_source_last_read_seconds', 'Unix time of the last good reading of a source', ['source', 'kind'], s => s.goodAt === null ? [] : [[at(s), s.goodAt / 1000]])
   source(addGauge, 'bgp_source_reading_seconds', 'How long the last reading of a source took', ['source', 'kind'], s => s.tookMs === null ? [] : [[at(s), s.tookMs / 1000]])
   source(addCounter, 'bgp_source_readings', 'Readings of a source by result', ['source', 'kind', 'result'], s => [[{ ...at(s), result: 'ok' }, s.readings.ok], [{ ...at(s), result: 'failed' }, s.readings.failed]])
+
+  const sink = (add: typeof addGauge, name: string, help: string, labelNames: readonly string[], seriesOf: (s: BgpSinkStatus) => readonly Series[]): void => { add(registry, { name, help, labelNames: ['sink', ...labelNames], series: () => read().sinks.flatMap(seriesOf) }) }
+  sink(addGauge, 'bgp_report_sink_ready', 'Whether a sink of reports takes them', ['kind'], s => [[{ sink: s.sink, kind: s.kind }, s.stage === 'ready' ? 1 : 0]])
+  sink(addGauge, 'bgp_report_subjects', 'Those whose session is told to a sink', [], s => [[{ sink: s.sink }, s.subjects]])
+  sink(addGauge, 'bgp_report_pending', 'Reports that wait for a sink, or are on their way', ['stage'], s => [[{ sink: s.sink, stage: 'queued' }, s.queued], [{ sink: s.sink, stage: 'out' }, s.out]])
+  sink(addGauge, 'bgp_report_last_tick_seconds', 'Unix time of the last look at what a sink is to be told', [], s => s.lastTickAt === null ? [] : [[{ sink: s.sink }, s.lastTickAt / 1000]])
+  sink(addGauge, 'bgp_report_last_landed_seconds', 'Unix time at which a sink last took a report', [], s => s.lastLandedAt === null ? [] : [[{ sink: s.sink }, s.lastLandedAt / 1000]])
+  sink(addCounter, 'bgp_reports', 'Reports that came to an end, by state and result', ['state', 'result'], s => (['up', 'down'] as const).flatMap(state => Object.entries(s.reports[state]).map(([result, n]): Series => [{ sink: s.sink, state, result }, n])))
+  sink(addCounter, 'bgp_report_batches', 'Batches of reports that were sent', [], s => [[{ sink: s.sink }, s.batches]])
+  sink(addCounter, 'bgp_report_batch_seconds', 'That batches of reports took', [], s => [[{ sink: s.sink }, s.batchMs / 1000]])
 }

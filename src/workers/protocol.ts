@@ -169,6 +169,7 @@ export interface MainCalls {
   readonly bgpNeighbours: BgpControl['neighbours']
   readonly bgpSources: BgpControl['sources']
   readonly bgpPending: BgpControl['pending']
+  readonly bgpSinks: BgpControl['sinks']
   readonly overlay: LoadBalancerControl['overlay']
   readonly changeOverlay: LoadBalancerControl['change']
   readonly debugCount: DebugSource['count']

@@ -67,6 +67,7 @@ export function remoteAgent ({ table, main, book, feed, natHistory, epoch, debug
       neighbours: async () => await main.call('bgpNeighbours', []),
       sources: async () => await main.call('bgpSources', []),
       pending: async () => await main.call('bgpPending', []),
+      sinks: async () => await main.call('bgpSinks', []),
       // whatever changes is an event
       watch: (onChange) => journal.watch(null, ({ area }) => { if (area === 'bgp') onChange() })
     },

@@ -1,5 +1,5 @@
 /** Debug tables of BGP: neighbours, the sources where they are read, and reports that wait. */
-import type { BgpControl, BgpNeighbourStatus, BgpPending, BgpSourceStatus } from '../../contract/bgp.js'
+import type { BgpControl, BgpNeighbourStatus, BgpPending, BgpSinkStatus, BgpSourceStatus } from '../../contract/bgp.js'
 import type { DebugTable } from '../../contract/debug.js'
 import { debugTable, yes } from './table.js'
 
@@ -22,6 +22,14 @@ export function bgpTables (bgp: BgpControl): readonly DebugTable[] {
         scope: ['text', s => s.scope], kind: ['text', s => s.source], failed: ['text', s => s.failed], failures: ['number', s => s.failures], good: ['time', s => s.goodAt], took: ['duration', s => s.tookMs], neighbours: ['number', s => s.neighbours], 'read-well': ['number', s => s.readings.ok], 'read-badly': ['number', s => s.readings.failed]
       },
       read: async () => await bgp.sources(), tone: ({ failed }) => failed === null ? 'good' : 'bad'
+    }),
+    debugTable<BgpSinkStatus>({
+      name: 'bgp-sinks', group: 'bgp', about: 'Where reports of sessions go', source: 'main thread, reports',
+      columns: {
+        sink: ['text', s => s.sink], kind: ['text', s => s.kind], stage: ['text', s => s.stage], error: ['text', s => s.lastError], subjects: ['number', s => s.subjects], queued: ['number', s => s.queued], out: ['number', s => s.out],
+        looked: ['time', s => s.lastTickAt], landed: ['time', s => s.lastLandedAt], batches: ['number', s => s.batches]
+      },
+      read: async () => await bgp.sinks(), tone: ({ stage, lastError }) => stage === 'refused' ? 'bad' : lastError !== null ? 'warn' : stage === 'ready' ? 'good' : ''
     }),
     debugTable<BgpPending>({
       name: 'bgp-pending', group: 'bgp', about: 'A report of a session on its way to a sink', source: 'main thread, reports',

@@ -1,6 +1,6 @@
 /** BGP as the surfaces have it, over readings of a test. */
 import { Neighbours } from '../../../src/bgp/neighbours.js'
-import type { BgpControl, BgpPending } from '../../../src/contract/bgp.js'
+import type { BgpControl, BgpPending, BgpSinkStatus } from '../../../src/contract/bgp.js'
 
 export class FakeBgp implements BgpControl {
   /** Observe readings here. */
@@ -9,5 +9,7 @@ export class FakeBgp implements BgpControl {
   neighbours = async (): ReturnType<BgpControl['neighbours']> => await Promise.resolve(this.view.neighbours())
   sources = async (): ReturnType<BgpControl['sources']> => await Promise.resolve(this.view.sources())
   pending = async (): ReturnType<BgpControl['pending']> => await Promise.resolve(this.waiting)
+  told: readonly BgpSinkStatus[] = []
+  sinks = async (): ReturnType<BgpControl['sinks']> => await Promise.resolve(this.told)
   watch = (onChange: () => void): (() => void) => this.view.watch(onChange)
 }

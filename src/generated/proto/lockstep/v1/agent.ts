@@ -213,7 +213,7 @@ export interface Alarm {
   id: string;
   /** How bad it is. */
   severity: AlarmSeverity;
-  /** agent, config, load-balancer or cluster. */
+  /** agent, config, load-balancer, cluster or bgp. */
   area: string;
   /** Name of the object; empty: the agent. */
   object: string;
