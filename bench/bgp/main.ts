@@ -4,6 +4,7 @@
  *   submit_per_s      1 000 changes in batches, each watched until it is confirmed; in time of a real ledger (slots of 400 ms)
  *   serial_per_s      one transaction after another, each with a finalized blockhash and watched until it is finalized, as the reference does it; a sample of them
  *   submit_speedup    the first over the second
+ *   read_ms           one reading of 10 000 neighbours of a bgpd, whole; track_ms: what follows from it; block_ms: the longest that the thread was not free
  *   machine_tick_ms   one look at 10 000 subjects of which 1 % have changed; machine_bytes_each: memory for one of them
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -25,6 +26,7 @@ import { LedgerRpc, rpcDefaults } from '../../src/bgp/sinks/solana/rpc.js'
 import { signStatuses } from '../../src/bgp/sinks/solana/transaction.js'
 import { BenchError } from '../lib/programs.js'
 import { figuresOf, median, type SuiteResult } from '../lib/samples.js'
+import { measureReading } from './reading.js'
 import { LedgerDouble, addressOf, deviceBytes, userBytes } from './ledger.js'
 
 export interface BgpBenchOptions { readonly quick: boolean, readonly repeats: number, readonly progress: (text: string) => void, readonly signal: AbortSignal }
@@ -50,10 +52,12 @@ export async function bench ({ quick, repeats, progress, signal }: BgpBenchOptio
     const serialS = await serially(directory, serialCount, signal)
     progress(`looks at ${SUBJECTS} subjects`)
     const looks = ticks(repeats)
+    progress(`readings of ${SUBJECTS} neighbours`)
+    const reading = await measureReading({ neighbours: SUBJECTS, looks: quick ? 5 : 20, changing: 10 })
     const perS = CHANGES / batched.seconds
     return {
       suite: 'bgp',
-      figures: figuresOf({ submit_speedup: perS * serialS, submit_per_s: perS, submit_transactions: batched.transactions, serial_per_s: 1 / serialS, serial_sample: serialCount, slot_scale: SLOT_SCALE, machine_tick_ms: looks.tickMs, machine_bytes_each: looks.bytesEach, machine_subjects: SUBJECTS }),
+      figures: figuresOf({ submit_speedup: perS * serialS, submit_per_s: perS, submit_transactions: batched.transactions, serial_per_s: 1 / serialS, serial_sample: serialCount, slot_scale: SLOT_SCALE, machine_tick_ms: looks.tickMs, machine_bytes_each: looks.bytesEach, machine_subjects: SUBJECTS, read_ms: reading.readMs.p50, track_ms: reading.trackMs.p50, block_ms: reading.longestBlockMs, neighbour_bytes_each: reading.heapBytesEach }),
       notes: { method: `a JSON-RPC node in this process; slots of ${SLOT_MS / SLOT_SCALE} ms stand for ${SLOT_MS} ms, confirmed after 2, final after 32; rates are per second of a real ledger, waits between questions scaled alike` },
       spread: {},
     }
