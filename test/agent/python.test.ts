@@ -22,7 +22,7 @@ vips:
   const agent = await startAgent(t, p)
   const { stdout } = await run(python, [join(root, 'examples/python/tour.py'), `unix:${p.socket}`, other], { timeout: 100_000, env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } })
   const lines = stdout.trim().split('\n')
-  t.match(lines[0], /^services .*lockstep\.v1\.Agent .*lockstep\.v1\.Objects lockstep\.v1\.Sessions/)
+  t.match(lines[0], /^services .*lockstep\.v1\.Agent .*lockstep\.v1\.Objects .*lockstep\.v1\.Sessions/)
   t.match(lines.slice(1), [
     /^agent \S+ userspace AGENT_STATE_\w+$/, 'sessions 0', /^vip web VIP_STATE_\w+ a=\d+ b=\d+$/, 'watched web by hello begin put commit', /^resumed web a=7 by resumed put commit$/,
     `switched userspace -> ${other}`, `switched ${other} -> userspace`, /^refused (INVALID_ARGUMENT|UNAVAILABLE|UNIMPLEMENTED)$/

@@ -8,11 +8,11 @@ import { withServer } from './with-server.js'
 
 const blank = Link.decode(new Uint8Array())
 const links = Array.from({ length: 25 }, (_, i): Link => ({ ...blank, name: `eth${i}`, mtu: 1500, up: i % 2 === 0 }))
-const list = (listing?: Partial<Listing>): ReturnType<typeof listed<Link>> => listed(links, link => link.name, { pageSize: 0, pageToken: '', readMask: undefined, ...listing }, blank)
+const list = (listing?: Partial<Listing>): ReturnType<typeof listed<Link>> => listed(links, link => link.name, { pageSize: 0, pageToken: '', readMask: [], ...listing }, blank)
 
 t.test('without a word: all of it, and this is the end', async (t) => {
   t.same(listed(links, link => link.name, undefined, blank), { rows: links, nextPageToken: '' })
-  t.same(listed([], (link: Link) => link.name, { pageSize: 3, pageToken: '', readMask: undefined }, blank), { rows: [], nextPageToken: '' })
+  t.same(listed([], (link: Link) => link.name, { pageSize: 3, pageToken: '', readMask: [] }, blank), { rows: [], nextPageToken: '' })
 })
 
 t.test('pages of every size are the list', async (t) => {

@@ -6,7 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import { FieldMask } from "../../google/protobuf/field_mask.js";
 
 export const protobufPackage = "lockstep.v1";
 
@@ -24,14 +23,14 @@ export interface Listing {
    */
   pageToken: string;
   /**
-   * Fields of a row that are wanted, by their names in the proto, without those inside of them; absent or empty: all. The others have their default.
+   * Fields of a row that are wanted, by their names in the proto, without those inside of them; none: all. The others have their default.
    * INVALID_ARGUMENT: a row has no such field.
    */
-  readMask: string[] | undefined;
+  readMask: string[];
 }
 
 function createBaseListing(): Listing {
-  return { pageSize: 0, pageToken: "", readMask: undefined };
+  return { pageSize: 0, pageToken: "", readMask: [] };
 }
 
 export const Listing: MessageFns<Listing> = {
@@ -42,8 +41,8 @@ export const Listing: MessageFns<Listing> = {
     if (message.pageToken !== "") {
       writer.uint32(18).string(message.pageToken);
     }
-    if (message.readMask !== undefined) {
-      FieldMask.encode(FieldMask.wrap(message.readMask), writer.uint32(26).fork()).join();
+    for (const v of message.readMask) {
+      writer.uint32(26).string(v!);
     }
     return writer;
   },
@@ -82,7 +81,7 @@ export const Listing: MessageFns<Listing> = {
               break;
             }
 
-            message.readMask = FieldMask.unwrap(FieldMask.decode(reader, reader.uint32()));
+            message.readMask.push(reader.string());
             continue;
           }
         }
