@@ -45,6 +45,7 @@ private:
 	Napi::Value compare_cells(const Napi::CallbackInfo &);
 	Napi::Value compare_end(const Napi::CallbackInfo &);
 	Napi::Value need(const Napi::CallbackInfo &);
+	Napi::Value gone(const Napi::CallbackInfo &);
 	Napi::Value records(const Napi::CallbackInfo &);
 	Napi::Value bulk(const Napi::CallbackInfo &);
 	Napi::Value activity(const Napi::CallbackInfo &);
@@ -216,6 +217,15 @@ Napi::Value Replica::need(const Napi::CallbackInfo &info)
 						  static_cast<u32>(out.size / sizeof(ls_session_id))));
 }
 
+/* gone(rg, from, out) -> ids written */
+Napi::Value Replica::gone(const Napi::CallbackInfo &info)
+{
+	Bytes out = arg_bytes(info, 2, 0, "out");
+
+	return number(info.Env(), ls_replica_gone(use(), arg_rg(info, 0), arg_u32(info, 1, "from"), reinterpret_cast<ls_session_id *>(out.data),
+						  static_cast<u32>(out.size / sizeof(ls_session_id))));
+}
+
 static size_t frame_of(u32 rows, size_t row) { return LS_RGS_MAX * sizeof(ls_frame) + rows * row; }
 
 /* records(rg, ids, n, out) -> {bytes, rows} */
@@ -310,7 +320,7 @@ void Replica::Init(Napi::Env env, Napi::Object exports)
 		InstanceMethod("extend", &Replica::extend), InstanceMethod("cut", &Replica::cut), InstanceMethod("cells", &Replica::cells),
 		InstanceMethod("cutCells", &Replica::cut_cells), InstanceMethod("plan", &Replica::plan), InstanceMethod("compare", &Replica::compare),
 		InstanceMethod("compareCells", &Replica::compare_cells), InstanceMethod("compareEnd", &Replica::compare_end),
-		InstanceMethod("need", &Replica::need), InstanceMethod("records", &Replica::records), InstanceMethod("bulk", &Replica::bulk),
+		InstanceMethod("need", &Replica::need), InstanceMethod("gone", &Replica::gone), InstanceMethod("records", &Replica::records), InstanceMethod("bulk", &Replica::bulk),
 		InstanceMethod("activity", &Replica::activity), InstanceMethod("audit", &Replica::audit), InstanceMethod("bulkBegin", &Replica::bulk_begin), InstanceMethod("bulkEnd", &Replica::bulk_end),
 		InstanceMethod("settle", &Replica::settle), InstanceMethod("info", &Replica::report),
 	}));

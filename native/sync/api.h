@@ -63,6 +63,8 @@ enum ls_compare ls_replica_compare_cells(struct ls_replica *r, u32 rg, const u8 
 enum ls_status ls_replica_compare_end(struct ls_replica *r, u32 rg, u64 *needed, u64 *extra);
 /* Those from `from` on, at most `max`; how many. */
 u32 ls_replica_need(const struct ls_replica *r, u32 rg, u32 from, struct ls_session_id *out, u32 max);
+/* And what was deleted, until the next comparison. */
+u32 ls_replica_gone(const struct ls_replica *r, u32 rg, u32 from, struct ls_session_id *out, u32 max);
 
 /* Sessions as they are now, as one frame of upserts: those with these ids that the group still has. Bytes; 0: none. `out` holds a frame of n records. */
 u64 ls_replica_records(struct ls_replica *r, u32 rg, const struct ls_session_id *ids, u32 n, u8 *out, u64 *rows);

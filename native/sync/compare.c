@@ -66,7 +66,7 @@ enum ls_status ls_replica_compare(struct ls_replica *r, u32 rg, u64 items)
 	g->peer_items = items;
 	g->fed = 0;
 	g->spread = g->weight = 0;
-	g->needed = 0;
+	g->needed = g->gone_n = 0;
 	return ls_sketch_decoder_new(&g->key, g->cut_cells, g->cut_cells, &g->decoder); /* a cell gives at most one item away */
 }
 
@@ -142,8 +142,11 @@ enum ls_status ls_replica_compare_end(struct ls_replica *r, u32 rg, u64 *needed,
 		return LS_E_INVALID;
 	ls_sketch_decoder_items(g->decoder, &plus, &n_plus, &minus, &n_minus);
 	free(g->need);
+	free(g->gone);
 	g->need = malloc(sizeof(*g->need) * (n_plus + 1));
-	if (!g->need)
+	g->gone = malloc(sizeof(*g->gone) * (n_minus + 1));
+	g->needed = g->gone_n = 0;
+	if (!g->need || !g->gone)
 		return LS_E_NOMEM;
 	for (u32 i = 0; i < n_plus; i++)
 		g->need[i] = plus[i].id;
@@ -162,25 +165,33 @@ enum ls_status ls_replica_compare_end(struct ls_replica *r, u32 rg, u64 *needed,
 		if (!ls_sync_holds(r, slot, &minus[i].id, rg, &gen))
 			continue; /* it went here by itself; who has the slot now is another */
 		ls_sync_doom(r, slot, gen, LS_CLOSE_RECONCILE);
-		++*extra;
+		g->gone[g->gone_n++] = minus[i].id;
 	}
 	pthread_mutex_unlock(&r->lock);
 	*needed = n_plus;
+	*extra = g->gone_n;
 	ls_sketch_decoder_free(g->decoder);
 	g->decoder = NULL;
 	return LS_OK;
 }
 
+static u32 ids_of(const struct ls_session_id *ids, u32 n, u32 from, struct ls_session_id *out, u32 max)
+{
+	if (from >= n)
+		return 0;
+	n = n - from < max ? n - from : max;
+	memcpy(out, ids + from, sizeof(*out) * n);
+	return n;
+}
+
 u32 ls_replica_need(const struct ls_replica *r, u32 rg, u32 from, struct ls_session_id *out, u32 max)
 {
-	const struct ls_sync_group *g = &r->group[rg];
-	u32 n;
+	return rg < LS_RGS_MAX ? ids_of(r->group[rg].need, r->group[rg].needed, from, out, max) : 0;
+}
 
-	if (rg >= LS_RGS_MAX || from >= g->needed)
-		return 0;
-	n = g->needed - from < max ? g->needed - from : max;
-	memcpy(out, g->need + from, sizeof(*out) * n);
-	return n;
+u32 ls_replica_gone(const struct ls_replica *r, u32 rg, u32 from, struct ls_session_id *out, u32 max)
+{
+	return rg < LS_RGS_MAX ? ids_of(r->group[rg].gone, r->group[rg].gone_n, from, out, max) : 0;
 }
 
 void ls_replica_bulk_begin(struct ls_replica *r) { ls_bulk_begin(r->t); }

@@ -27,6 +27,7 @@ static void give_back(struct ls_replica *r)
 		free(g->cells);
 		free(g->cut);
 		free(g->need);
+		free(g->gone);
 		if (g->decoder)
 			ls_sketch_decoder_free(g->decoder);
 	}
@@ -302,7 +303,7 @@ enum ls_status ls_replica_key(struct ls_replica *r, u32 rg, const u64 key[2])
 	if (g->decoder)
 		ls_sketch_decoder_free(g->decoder);
 	g->decoder = NULL;
-	g->fed = g->needed = 0;
+	g->fed = g->needed = g->gone_n = 0;
 	if (++g->turn == 0) /* what was counted 256 keys ago would look counted */
 		for (u32 slot = 0; slot < r->t->env.slots; slot++)
 			if (r->shadow[slot].used && r->shadow[slot].rg == rg)

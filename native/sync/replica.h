@@ -44,8 +44,10 @@ struct ls_sync_group {
 	u64 peer_items;
 	u32 fed;
 	double spread, weight; /* of the counts of the cells that were fed, and how much of it one difference makes */
-	struct ls_session_id *need;
+	struct ls_session_id *need; /* of the last comparison: what the peer is asked for */
 	u32 needed;
+	struct ls_session_id *gone; /* and what was deleted here */
+	u32 gone_n;
 };
 
 struct ls_doomed {

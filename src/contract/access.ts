@@ -7,7 +7,7 @@ const OWN = '/lockstep.v1.'
 const own = (service: string, ...names: string[]): string[] => names.map(name => `${OWN}${service}/${name}`)
 
 /** Of operators, these read as well: the whole configuration, what costs the dataplane something, and what tells of other callers. */
-const costly = [...own('Agent', 'Doctor'), ...own('Cluster', 'Verify'), ...own('Config', 'GetText'), ...own('Debug', 'GetGuardedTable'), ...own('Operations', 'List', 'Get', 'Watch'), ...own('Sessions', 'Verify'), ...own('Telemetry', 'NatWho')]
+const costly = [...own('Agent', 'Doctor'), ...own('Cluster', 'ListDifferences', 'Verify'), ...own('Config', 'GetText'), ...own('Debug', 'GetGuardedTable'), ...own('Operations', 'List', 'Get', 'Watch'), ...own('Sessions', 'Verify'), ...own('Telemetry', 'NatWho')]
 
 export const methods: Readonly<Record<Role, readonly string[]>> = {
   /** Looks; changes nothing and costs the dataplane little. */

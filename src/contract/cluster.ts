@@ -162,6 +162,19 @@ export interface VerifyResult {
 }
 
 /** What surfaces need. @throws unavailable LS_H_STANDALONE: this node has no cluster. */
+/** What a comparison with the owner found; ids as in SessionRow, at most 256 of each kind. */
+export interface ClusterRepair {
+  readonly rg: number
+  /** Unix ms. */
+  readonly at: number
+  /** Sessions that the owner had, and this node had not or otherwise: they were sent again. */
+  readonly asked: number
+  readonly askedIds: readonly string[]
+  /** Sessions that only this node had: they ended here. */
+  readonly ended: number
+  readonly endedIds: readonly string[]
+}
+
 export interface ClusterControl {
   /** `null`: standalone. */
   readonly status: () => Promise<ClusterStatus | null>
@@ -175,6 +188,8 @@ export interface ClusterControl {
   readonly verify: (rgs: readonly number[], signal: AbortSignal) => Promise<readonly VerifyResult[]>
   /** The whole of groups that this node does not own from their owner; resolves as `verify` does. @throws unavailable LS_H_PEER */
   readonly resync: (rgs: readonly number[], signal: AbortSignal) => Promise<readonly VerifyResult[]>
+  /** What the latest comparisons found, newest first, at most 32. */
+  readonly repairs: () => Promise<readonly ClusterRepair[]>
   /** The last events and those that come. Calls back at once with what is kept (at most 256). Returns the unsubscribe function. */
   readonly watch: (onEvent: (event: ClusterEvent) => void) => () => void
 }

@@ -8,6 +8,6 @@ const refuse = async (): Promise<never> => await Promise.reject(noCluster())
 
 export const standalone: ClusterControl = {
   status: async () => await Promise.resolve(null),
-  switchover: refuse, hold: refuse, release: refuse, reset: refuse, verify: refuse, resync: refuse,
+  switchover: refuse, hold: refuse, release: refuse, reset: refuse, verify: refuse, resync: refuse, repairs: refuse,
   watch: () => { throw noCluster() }
 }

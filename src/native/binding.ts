@@ -180,6 +180,8 @@ export interface NativeReplica {
   compareEnd: (rg: number) => { readonly needed: number, readonly extra: number }
   /** Session ids, 16 bytes each. */
   need: (rg: number, from: number, out: Uint8Array) => number
+  /** Ids of what compareEnd deleted, likewise. */
+  gone: (rg: number, from: number, out: Uint8Array) => number
   records: (rg: number, ids: Uint8Array, n: number, out: Uint8Array) => NativeFrames
   bulk: (rg: number, cursor: number, max: number, out: Uint8Array) => NativeFramesStep
   activity: (owned: number, cursor: number, max: number, sinceNs: bigint, out: Uint8Array) => NativeFramesStep

@@ -2,9 +2,10 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { ClusterControl, ClusterGroupStatus, ClusterStatus, CommandResult } from '../contract/cluster.js'
 import { LockstepError } from '../contract/errors.js'
+import type { AgentServices } from '../contract/services.js'
 import type {
-  ClusterEvents, ClusterGetStatusRequest, ClusterGetStatusResponse, ClusterHoldRequest, ClusterHoldResponse, ClusterReleaseRequest, ClusterReleaseResponse, ClusterResetRequest, ClusterResyncRequest, ClusterResyncResponse,
-  ClusterResetResponse, ClusterSwitchoverRequest, ClusterSwitchoverResponse, ClusterVerifyRequest, ClusterVerifyResponse, ClusterWatchRequest
+  ClusterEvents, ClusterGetStatusRequest, ClusterGetStatusResponse, ClusterHoldRequest, ClusterHoldResponse, ClusterReleaseRequest, ClusterReleaseResponse, ClusterListDifferencesRequest, ClusterListDifferencesResponse, ClusterResetRequest, ClusterResyncRequest, ClusterResyncResponse,
+  ClusterResetResponse, ClusterSwitchoverRequest, ClusterSwitchoverResponse, ClusterVerifyRequest, ClusterVerifyResponse, ClusterWatchRequest, SessionDifference
 } from '../generated/proto/lockstep/v1/cluster.js'
 import { claims } from '../ha/rg.js'
 import { noCluster } from '../ha/standalone.js'
@@ -14,7 +15,9 @@ import { watchEvents } from './event-watch.js'
 import { streaming, unary } from './handler.js'
 import type { MutationContext } from './mutation.js'
 import type { ServiceNeeds } from './needs.js'
-import { Seats, Turnstile } from './turns.js'
+import { sessionMessage } from './session-message.js'
+import { sessionsById } from './sessions-by-id.js'
+import { Seats, TableTurns, Turnstile } from './turns.js'
 
 export const CLUSTER_WATCHERS_MAX = 32
 const VERIFY_MS = 30_000
@@ -22,7 +25,9 @@ const VERIFY_MS_MAX = 600_000
 
 interface Named { readonly rgs: readonly number[], readonly all: boolean }
 
-export function clusterImplementation (cluster: ClusterControl, { onBug, mutations, onLost, subscribers }: ServiceNeeds): UntypedServiceImplementation {
+export function clusterImplementation (services: AgentServices, { onBug, mutations, onLost, subscribers }: ServiceNeeds): UntypedServiceImplementation {
+  const { cluster } = services
+  const turns = new TableTurns()
   const watchers = new Seats('watchers of the cluster', CLUSTER_WATCHERS_MAX)
   const commands = new Turnstile('commands to the cluster', 4, 16)
   const verifies = new Turnstile('verifications of groups', 1, 16)
@@ -61,6 +66,17 @@ export function clusterImplementation (cluster: ClusterControl, { onBug, mutatio
       const found = await status()
       const copies = copiesOf(request, found)
       return { groups: found.groups.filter(({ rg }) => copies.includes(rg)).map(standing) }
+    }),
+
+    listDifferences: unary<ClusterListDifferencesRequest, ClusterListDifferencesResponse>(onBug, async ({ rgs }, { signal }) => {
+      if (rgs.length > 0) groupsOf({ rgs, all: false }, await status())
+      const repairs = (await cluster.repairs()).filter(({ rg }) => rgs.length === 0 || rgs.includes(rg))
+      const here = await verifies.run(signal, async () => await sessionsById(services, new Set(repairs.flatMap(({ askedIds, endedIds }) => [...askedIds, ...endedIds])), turns, signal))
+      const difference = (session: string, onlyHere: boolean): SessionDifference => {
+        const row = here.get(session)
+        return { session, onlyHere, now: row === undefined ? undefined : sessionMessage(row, services.names) }
+      }
+      return { groups: repairs.map(({ rg, at, asked, askedIds, ended, endedIds }) => ({ rg, atMs: BigInt(Math.round(at)), asked: BigInt(asked), ended: BigInt(ended), sessions: [...askedIds.map(id => difference(id, false)), ...endedIds.map(id => difference(id, true))] })) }
     }),
 
     watch: streaming<ClusterWatchRequest, ClusterEvents>(onBug, async (_request, context) => {

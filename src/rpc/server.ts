@@ -86,7 +86,7 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   const served: ReadonlyArray<readonly [ServiceDefinition, UntypedServiceImplementation]> = [
     [smallRequests(AgentService), agentImplementation(services, needs('Agent'))],
     [smallRequests(BgpService), bgpImplementation(services.bgp, onBug)],
-    [smallRequests(ClusterService), clusterImplementation(services.cluster, needs('Cluster.Watch'))],
+    [smallRequests(ClusterService), clusterImplementation(services, needs('Cluster.Watch'))],
     [ConfigService, configImplementation(services, needs('Config'))],
     [smallRequests(DebugService), debugImplementation(debug, services, onBug)],
     [smallRequests(EventsService), eventsImplementation(services.journal, needs('Events.Watch'))],

@@ -15,6 +15,7 @@ export function clusterCalls (control: () => ClusterControl, events: ClusterLog)
     clusterHold: async (rgs) => await control().hold(rgs),
     clusterRelease: async (rgs) => await control().release(rgs),
     clusterReset: async (rgs) => await control().reset(rgs),
+    clusterRepairs: async () => await control().repairs(),
     clusterResync: async (rgs, signal) => await control().resync(rgs, signal),
     clusterVerify: async (rgs, signal) => await control().verify(rgs, signal),
     clusterEvents: events.after
@@ -29,6 +30,7 @@ export function remoteCluster (main: Caller<MainCalls>): ClusterControl {
     hold: async (rgs) => await main.call('clusterHold', [rgs]),
     release: async (rgs) => await main.call('clusterRelease', [rgs]),
     reset: async (rgs) => await main.call('clusterReset', [rgs]),
+    repairs: async () => await main.call('clusterRepairs', []),
     resync: async (rgs, signal) => await main.call('clusterResync', [rgs], signal),
     verify: async (rgs, signal) => await main.call('clusterVerify', [rgs], signal),
     watch: remoteEvents(async (seen, signal) => await main.call('clusterEvents', [seen], signal))

@@ -149,6 +149,7 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
     hold: async (rgs) => await calls.call('hold', [rgs]),
     release: async (rgs) => await calls.call('release', [rgs]),
     reset: async (rgs) => await calls.call('reset', [rgs]),
+    repairs: async () => await calls.call('repairs', []),
     resync: async (rgs, signal) => await calls.call('resync', [rgs], signal),
     verify: async (rgs, signal) => await calls.call('verify', [rgs], signal),
     watch: o.watch

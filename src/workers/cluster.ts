@@ -3,7 +3,7 @@
  * an event of the node, what the node wants is done.
  */
 import { LockstepError } from '../contract/errors.js'
-import type { Endpoint, ClusterEvent, ClusterGroup, ClusterGroupStatus, ClusterSettings, ClusterStatus, CommandResult, RoleChange, VerifyResult } from '../contract/cluster.js'
+import type { Endpoint, ClusterEvent, ClusterGroup, ClusterGroupStatus, ClusterRepair, ClusterSettings, ClusterStatus, CommandResult, RoleChange, VerifyResult } from '../contract/cluster.js'
 import type { OwnershipConfig, OwnershipNote } from '../ha/events.js'
 import { openHeart, type HeartLink } from '../ha/heart/link.js'
 import { leaseStampNs } from '../ha/lease.js'
@@ -54,6 +54,7 @@ export interface ClusterCalls {
   readonly reset: (rgs: readonly number[]) => CommandResult
   readonly resync: (rgs: readonly number[], signal: AbortSignal) => Promise<readonly VerifyResult[]>
   readonly verify: (rgs: readonly number[], signal: AbortSignal) => Promise<readonly VerifyResult[]>
+  readonly repairs: () => readonly ClusterRepair[]
   /** This node ends: groups go to the peer if they can, and leases end if they cannot. */
   readonly resign: (signal: AbortSignal) => Promise<void>
   readonly update: (update: ClusterUpdate) => void
@@ -303,6 +304,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   return {
     calls: {
       status, switchover, hold: plainly('hold'), release: plainly('release'), reset: plainly('reset'),
+      repairs: () => ha.engine.repairs.map(({ atMs, askedIds, endedIds, ...r }) => ({ ...r, at: wall(atMs), askedIds: idTexts(askedIds), endedIds: idTexts(endedIds) })).reverse(),
       verify: async (rgs, signal) => await Promise.all(copies(rgs).map(async rg => await compare(rg, false, signal))),
       resync: async (rgs, signal) => await Promise.all(copies(rgs).map(async rg => await compare(rg, true, signal))),
       resign: async (signal) => {
@@ -393,6 +395,14 @@ function ownerOf (ha: HaNode, rg: number): string | null {
 }
 
 interface Seen { readonly down: readonly string[], readonly history: readonly RoleChange[], readonly sessions: number }
+
+const ID_BYTES = 16
+/** As in SessionRow: origin and serial, 16 hexadecimal digits each. */
+function idTexts (ids: Uint8Array): readonly string[] {
+  const view = new DataView(ids.buffer, ids.byteOffset, ids.byteLength)
+  const hex = (at: number): string => view.getBigUint64(at, true).toString(16).padStart(16, '0')
+  return Array.from({ length: ids.length / ID_BYTES }, (_, i) => hex(ID_BYTES * i) + hex(ID_BYTES * i + 8))
+}
 
 function groupStatus (ha: HaNode, rg: RgState, spec: Pick<ClusterSpec, 'descriptions'> & { readonly settings: { readonly groups: readonly ClusterGroup[] } }, seen: Seen): ClusterGroupStatus {
   const s = ha.ownership

@@ -153,6 +153,7 @@ export interface MainCalls {
   readonly clusterHold: ClusterControl['hold']
   readonly clusterRelease: ClusterControl['release']
   readonly clusterReset: ClusterControl['reset']
+  readonly clusterRepairs: ClusterControl['repairs']
   readonly clusterResync: ClusterControl['resync']
   readonly clusterVerify: ClusterControl['verify']
   readonly clusterEvents: ClusterLog['after']

@@ -15,7 +15,7 @@ t.test('a standalone agent refuses what is of a cluster, and shows nothing of on
   const p = place(t)
   p.write(idle())
   const running = await startAgent(t, p)
-  for (const verb of ['status', 'history', 'watch', 'switchover --all', 'hold 0', 'release 0', 'reset 0', 'verify --all', 'resync --all']) {
+  for (const verb of ['status', 'history', 'watch', 'switchover --all', 'hold 0', 'release 0', 'reset 0', 'verify --all', 'resync --all', 'differences']) {
     t.match(await runCli(['cluster', ...verb.split(' '), '--socket', p.socket]), { code: 1, out: '', err: /LS_H_STANDALONE: this node has no cluster; add `cluster` to the configuration/ }, verb)
   }
   const { text } = await ask<TelemetryMetricsResponse>(done => running.calls.telemetry.metrics({ names: '' }, done))

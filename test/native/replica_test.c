@@ -130,6 +130,15 @@ static u64 repair(struct node *from, struct node *to)
 	}
 	CHECK_EQ(state, LS_COMPARE_DONE);
 	CHECK_EQ(ls_replica_compare_end(to->r, 0, &needed, &extra), LS_OK);
+	{ /* every id that was deleted is told, once, and was here alone */
+		struct ls_session_id gone[BATCH];
+		u32 told = ls_replica_gone(to->r, 0, 0, gone, BATCH);
+
+		CHECK_EQ(told, extra < BATCH ? extra : BATCH);
+		CHECK_EQ(ls_replica_gone(to->r, 0, (u32)extra, gone, BATCH), 0);
+		for (u32 i = 1; i < told; i++)
+			CHECK(gone[i].origin != gone[i - 1].origin || gone[i].serial != gone[i - 1].serial);
+	}
 	for (u32 at = 0; at < needed;) {
 		u32 n = ls_replica_need(to->r, 0, at, ids, BATCH);
 

@@ -6,7 +6,8 @@ import { withAgent, type LinkOptions } from '../agent-link.js'
 import { addChangeOptions, mutationOf, type ChangeOptions } from '../changing.js'
 import { call } from '../client.js'
 import { exitCode, usageError } from '../exit-codes.js'
-import { duration, parseSmall, parseWait, printable } from '../format.js'
+import { formatEndpoint } from '../../lib/address.js'
+import { duration, parseSmall, parseWait, printable, time } from '../format.js'
 import { toJson } from '../../lib/json.js'
 import { withProgress } from '../progress.js'
 import { table } from '../table.js'
@@ -75,6 +76,13 @@ export function addCluster (parent: Command, cli: Cli): void {
     .option('--timeout <duration>', 'how long to try, at most 10m', parseWait, 30_000)
     .action(action(cli, async (rgs: string[], options: GroupOptions & { readonly timeout: number }) => await verify(cli, rgs, options)))
 
+  listVerb(cluster, {
+    usage: 'differences [rg...]',
+    summary: 'Show sessions that this node did not have as their owner does, and that were repaired',
+    about: 'Of the latest 32 comparisons, newest first, at most 256 sessions of each kind. A session that only this node had ended here.',
+    examples: ['cluster differences', 'cluster differences 1 --json']
+  }).action(action(cli, async (rgs: string[], options: ListOptions) => await differences(cli, rgs, options)))
+
   addChangeOptions(groupVerb(cluster, {
     usage: 'resync [rg...]',
     summary: 'Take whole groups from their owner anew, whatever this node has of them',
@@ -122,6 +130,16 @@ async function verify ({ io }: Cli, rgs: readonly string[], options: GroupOption
   const request = { ...namedOf(rgs, options), timeoutMs: options.timeout }
   const { groups } = await withProgress(io, 'comparing with the owner', async () => await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.verify, request, { deadlineMs: options.timeout + VERIFY_GRACE_MS, signal: io.signal })))
   return await verified(io, options, groups)
+}
+
+async function differences ({ io }: Cli, rgs: readonly string[], options: ListOptions): Promise<number> {
+  const { groups } = await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.listDifferences, { rgs: rgs.map(parseSmall) }))
+  const rows = groups.flatMap(({ rg, atMs, sessions }) => sessions.map(({ now, ...s }) => ({ rg, atMs, ...s, now: now ?? null })))
+  await printList(io, options, rows, () => rows.length === 0 ? 'no difference was found\n' : table<typeof rows[number]>([
+    { title: 'RG', value: r => String(r.rg), align: 'right' }, { title: 'WHEN', value: r => time(r.atMs) }, { title: 'SESSION', value: r => r.session }, { title: 'WHAT', value: r => r.onlyHere ? 'only here: ended' : 'sent again' },
+    { title: 'NOW', value: r => r.now === null ? '-' : `${formatEndpoint(r.now.source, r.now.sourcePort)} > ${formatEndpoint(r.now.destination, r.now.destinationPort)} ${r.now.phase}` }
+  ], rows, io))
+  return exitCode.ok
 }
 
 async function resync ({ io }: Cli, rgs: readonly string[], options: GroupOptions & ChangeOptions & { readonly timeout: number }): Promise<number> {

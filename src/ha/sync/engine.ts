@@ -10,7 +10,7 @@ import { limits } from '../../generated/layout.js'
 import { Hello } from '../../generated/proto/lockstep/peer/v1/peer.js'
 import { recordBytes } from '../../native/records.js'
 import { firstOrdered, frameOf, headerBytes, typeOf, seqOf, FrameError, FrameReader, seal, type Frame } from './frame.js'
-import { Incoming, type GroupCopy, type RepairCosts } from './incoming.js'
+import { Incoming, type GroupCopy, type Repair, type RepairCosts } from './incoming.js'
 import { Outgoing } from './outgoing.js'
 import { defaultTimes, frameType, groups, placeOf, readPlace, setAuditAge, viewOf, type SketchKeys, type Surroundings, type SyncTimes } from './protocol.js'
 import { Window } from './window.js'
@@ -381,6 +381,9 @@ export class SyncEngine {
 
   /** The stream that is received, or was last; 0: none. */
   get receivedStream (): bigint { return this.received.stream }
+
+  /** What comparisons found of late, oldest first. */
+  get repairs (): readonly Repair[] { return this.incoming.repairs }
 
   group (rg: number): GroupCopy | null { return this.incoming.group(rg) }
 

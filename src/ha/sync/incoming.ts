@@ -60,10 +60,18 @@ const GUESS_CELLS = 1024
 const CELLS_EACH = 1.5
 const CELLS_LEAST = 1.3
 
+/** Repairs that are remembered, and ids of each. */
+const REPAIRS_MAX = 32
+const REPAIR_IDS_MAX = 256
+/** What one comparison found: ids of sessions that were asked for, as the owner has them and we had not, or otherwise; and of those that only we had, which ended. */
+export interface Repair { readonly rg: number, readonly atMs: number, readonly asked: number, readonly askedIds: Uint8Array, readonly ended: number, readonly endedIds: Uint8Array }
+
 export interface GroupCopy { readonly state: CopyState, readonly epoch: bigint, readonly items: number, readonly provenAtMs: number | null, readonly equalAtMs: number | null, readonly equalSeq: number }
 
 export class Incoming {
   readonly counts = { installed: 0, deleted: 0, unknown: 0, waiting: 0, conflicts: 0, full: 0, invalid: 0, refused: 0, cuts: 0, skippedCuts: 0, equalCuts: 0, differences: 0, repairs: 0, bulks: 0, stale: 0 }
+  /** Oldest first. */
+  readonly repairs: Repair[] = []
   private readonly copy: Copy[] = Array.from({ length: groups }, () => ({
     state: 'unknown', epoch: 0n, cut: 0, items: 0, cells: 0, fed: 0, guess: 0, wanted: 0, counting: false, tries: 0, againAtMs: -Infinity, inBulk: false, differences: 0, repairFromMs: 0, provenAtMs: null, equalAtMs: null, equalSeq: 0
   }))
@@ -348,11 +356,20 @@ export class Incoming {
     return true
   }
 
+  private remember (rg: number, asked: number, ended: number): void {
+    const [askedIds, endedIds] = [new Uint8Array(idBytes * Math.min(asked, REPAIR_IDS_MAX)), new Uint8Array(idBytes * Math.min(ended, REPAIR_IDS_MAX))]
+    if (asked > 0) this.world.replica.need(rg, 0, askedIds)
+    if (ended > 0) this.world.replica.gone(rg, 0, endedIds)
+    this.repairs.push({ rg, atMs: this.world.nowMs(), asked, askedIds, ended, endedIds })
+    if (this.repairs.length > REPAIRS_MAX) this.repairs.shift()
+  }
+
   private repair (rg: number, copy: Copy): void {
     const { needed, extra } = this.world.replica.compareEnd(rg)
     this.counts.repairs++
     this.tried(copy)
     this.counts.stale += extra
+    this.remember(rg, needed, extra)
     this.move(copy, 'repairing')
     const ids = new Uint8Array(idBytes * Math.min(needed, limits.LS_FRAME_ROWS_MAX))
     for (let from = 0; from < needed;) {

@@ -9,6 +9,7 @@ import { CLUSTER_WATCHERS_MAX } from '../../../src/rpc/cluster-service.js'
 import { eventMessage } from '../../../src/rpc/cluster-message.js'
 import { watchEvents } from '../../../src/rpc/event-watch.js'
 import { pairStatus, roleEvent, startedAt } from './fake-cluster.js'
+import { fakeId } from './fake-sessions.js'
 import { until, withServer } from './with-server.js'
 
 t.test('status: everything the agent knows, enumerations and absent values as the messages have them', async (t) => {
@@ -55,6 +56,17 @@ t.test('hold, release, reset: groups that are named, or all', async (t) => {
     await t.rejects(call(stub, method, { rgs: [0, 7], all: false }), { grpcCode: status.INVALID_ARGUMENT, code: 'LS_R_GROUP', detail: { found: '7', expected: 'one of 0 1' } })
   }
   t.same(agent.cluster.calls, [['hold', [1]], ['release', [1]], ['reset', [1]]])
+})
+
+t.test('differences: what comparisons found, with the sessions that are here', async (t) => {
+  const { connection: { cluster: stub }, agent } = await withServer(t, 100)
+  t.same(await call(stub, stub.listDifferences, { rgs: [] }), { groups: [] })
+  const gone = 'f'.repeat(32)
+  agent.cluster.repaired = [{ rg: 1, at: startedAt, asked: 2, askedIds: [fakeId(4)], ended: 1, endedIds: [gone] }, { rg: 0, at: startedAt - 5, asked: 0, askedIds: [], ended: 0, endedIds: [] }]
+  const { groups } = await call(stub, stub.listDifferences, { rgs: [1] })
+  t.match(groups, [{ rg: 1, atMs: BigInt(startedAt), asked: 2n, ended: 1n, sessions: [{ session: fakeId(4), onlyHere: false, now: { id: fakeId(4), slot: 4 } }, { session: gone, onlyHere: true, now: undefined }] }])
+  t.equal((await call(stub, stub.listDifferences, { rgs: [] })).groups.length, 2)
+  await t.rejects(call(stub, stub.listDifferences, { rgs: [9] }), { code: 'LS_R_GROUP' })
 })
 
 t.test('resync: copies only, by an operator; a trial says how they stand', async (t) => {

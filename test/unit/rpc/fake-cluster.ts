@@ -1,5 +1,5 @@
 /** ClusterControl in memory: a pair as node edge-1 sees it, with handles for tests to change what is seen and done. */
-import type { ClusterControl, ClusterEvent, ClusterGroupStatus, ClusterStatus, CommandResult, VerifyResult } from '../../../src/contract/cluster.js'
+import type { ClusterRepair, ClusterControl, ClusterEvent, ClusterGroupStatus, ClusterStatus, CommandResult, VerifyResult } from '../../../src/contract/cluster.js'
 import { ClusterLog } from '../../../src/ha/event-log.js'
 
 export const startedAt = 1_700_000_000_000
@@ -50,6 +50,9 @@ export class FakeCluster implements ClusterControl {
     this.#run('resync', rgs)
     return rgs.map((rg) => ({ rg, equal: true, sessions: 77, differences: 0, provenEqualAt: startedAt + 6000, tookMs: 300 }))
   }
+
+  repaired: readonly ClusterRepair[] = []
+  repairs = async (): Promise<readonly ClusterRepair[]> => await Promise.resolve(this.repaired)
 
   watch = (onEvent: (event: ClusterEvent) => void): (() => void) => this.events.watch(onEvent)
 

@@ -21,6 +21,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Mutation } from "./mutation.js";
+import { Session } from "./session.js";
 
 export const protobufPackage = "lockstep.v1";
 
@@ -551,6 +552,42 @@ export interface ClusterResyncRequest {
 export interface ClusterResyncResponse {
   /** By number; none when this node owns every group. */
   groups: GroupVerification[];
+}
+
+/** Which differences. */
+export interface ClusterListDifferencesRequest {
+  /** Of these groups; none: all. */
+  rgs: number[];
+}
+
+/** A session that two tables did not have alike. */
+export interface SessionDifference {
+  /** Session id. */
+  session: string;
+  /** This node alone had it, and ended it; otherwise the owner had it and this node had not, or otherwise, and it was sent again. */
+  onlyHere: boolean;
+  /** The session as it is here now; absent: it is not here. */
+  now?: Session | undefined;
+}
+
+/** What one comparison found. */
+export interface GroupDifferences {
+  /** Group. */
+  rg: number;
+  /** When, Unix milliseconds. */
+  atMs: bigint;
+  /** Sessions that the owner sent again. */
+  asked: bigint;
+  /** Sessions that ended here. */
+  ended: bigint;
+  /** Some of them, at most 256 of each kind. */
+  sessions: SessionDifference[];
+}
+
+/** What was found. */
+export interface ClusterListDifferencesResponse {
+  /** Newest first. */
+  groups: GroupDifferences[];
 }
 
 /** Asks for nothing in particular. */
@@ -2888,6 +2925,279 @@ export const ClusterResyncResponse: MessageFns<ClusterResyncResponse> = {
   },
 };
 
+function createBaseClusterListDifferencesRequest(): ClusterListDifferencesRequest {
+  return { rgs: [] };
+}
+
+export const ClusterListDifferencesRequest: MessageFns<ClusterListDifferencesRequest> = {
+  encode(message: ClusterListDifferencesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rgs.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.rgs) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterListDifferencesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterListDifferencesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.rgs.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.rgs.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSessionDifference(): SessionDifference {
+  return { session: "", onlyHere: false, now: undefined };
+}
+
+export const SessionDifference: MessageFns<SessionDifference> = {
+  encode(message: SessionDifference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.session !== "") {
+      writer.uint32(10).string(message.session);
+    }
+    if (message.onlyHere !== false) {
+      writer.uint32(16).bool(message.onlyHere);
+    }
+    if (message.now !== undefined) {
+      Session.encode(message.now, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionDifference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionDifference();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.session = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.onlyHere = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.now = Session.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGroupDifferences(): GroupDifferences {
+  return { rg: 0, atMs: 0n, asked: 0n, ended: 0n, sessions: [] };
+}
+
+export const GroupDifferences: MessageFns<GroupDifferences> = {
+  encode(message: GroupDifferences, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rg !== 0) {
+      writer.uint32(8).uint32(message.rg);
+    }
+    if (message.atMs !== 0n) {
+      if (BigInt.asUintN(64, message.atMs) !== message.atMs) {
+        throw new globalThis.Error("value provided for field message.atMs of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.atMs);
+    }
+    if (message.asked !== 0n) {
+      if (BigInt.asUintN(64, message.asked) !== message.asked) {
+        throw new globalThis.Error("value provided for field message.asked of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.asked);
+    }
+    if (message.ended !== 0n) {
+      if (BigInt.asUintN(64, message.ended) !== message.ended) {
+        throw new globalThis.Error("value provided for field message.ended of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.ended);
+    }
+    for (const v of message.sessions) {
+      SessionDifference.encode(v!, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupDifferences {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupDifferences();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rg = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.atMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.asked = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.ended = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.sessions.push(SessionDifference.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseClusterListDifferencesResponse(): ClusterListDifferencesResponse {
+  return { groups: [] };
+}
+
+export const ClusterListDifferencesResponse: MessageFns<ClusterListDifferencesResponse> = {
+  encode(message: ClusterListDifferencesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.groups) {
+      GroupDifferences.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClusterListDifferencesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClusterListDifferencesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.groups.push(GroupDifferences.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseClusterWatchRequest(): ClusterWatchRequest {
   return {};
 }
@@ -3230,6 +3540,19 @@ export const ClusterService = {
       Buffer.from(ClusterResyncResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ClusterResyncResponse => ClusterResyncResponse.decode(value),
   },
+  /** What this node's latest comparisons with owners found and repaired, newest first: at most 32 comparisons, of each at most 256 sessions of a kind. */
+  listDifferences: {
+    path: "/lockstep.v1.Cluster/ListDifferences" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ClusterListDifferencesRequest): Buffer =>
+      Buffer.from(ClusterListDifferencesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ClusterListDifferencesRequest => ClusterListDifferencesRequest.decode(value),
+    responseSerialize: (value: ClusterListDifferencesResponse): Buffer =>
+      Buffer.from(ClusterListDifferencesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ClusterListDifferencesResponse =>
+      ClusterListDifferencesResponse.decode(value),
+  },
   /**
    * Events as they happen: first those that are kept, at most 256, then live ones. The first message is empty and says that the watch is in force; an empty message follows
    * every 15 s of silence. Where events are missing because the reader was too slow stands one named `events-lost`.
@@ -3273,6 +3596,8 @@ export interface ClusterServer extends UntypedServiceImplementation {
    * INVALID_ARGUMENT: this node owns a group that is named, or the time is too long. UNAVAILABLE: the peer is not connected.
    */
   resync: handleUnaryCall<ClusterResyncRequest, ClusterResyncResponse>;
+  /** What this node's latest comparisons with owners found and repaired, newest first: at most 32 comparisons, of each at most 256 sessions of a kind. */
+  listDifferences: handleUnaryCall<ClusterListDifferencesRequest, ClusterListDifferencesResponse>;
   /**
    * Events as they happen: first those that are kept, at most 256, then live ones. The first message is empty and says that the watch is in force; an empty message follows
    * every 15 s of silence. Where events are missing because the reader was too slow stands one named `events-lost`.
@@ -3405,6 +3730,22 @@ export interface ClusterClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ClusterResyncResponse) => void,
+  ): ClientUnaryCall;
+  /** What this node's latest comparisons with owners found and repaired, newest first: at most 32 comparisons, of each at most 256 sessions of a kind. */
+  listDifferences(
+    request: ClusterListDifferencesRequest,
+    callback: (error: ServiceError | null, response: ClusterListDifferencesResponse) => void,
+  ): ClientUnaryCall;
+  listDifferences(
+    request: ClusterListDifferencesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ClusterListDifferencesResponse) => void,
+  ): ClientUnaryCall;
+  listDifferences(
+    request: ClusterListDifferencesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ClusterListDifferencesResponse) => void,
   ): ClientUnaryCall;
   /**
    * Events as they happen: first those that are kept, at most 256, then live ones. The first message is empty and says that the watch is in force; an empty message follows
