@@ -85,7 +85,7 @@ t.test('a call that may change something is told, with who asked and what came o
 
 t.test('what a viewer may call changes nothing, and is not told; what is unknown is', async (t) => {
   t.same(methods.viewer.filter(changes), [])
-  t.same([...methods.operator, ...methods.admin].filter(path => !changes(path)), ['/lockstep.v1.Cluster/Verify', '/lockstep.v1.Config/GetText', '/lockstep.v1.Debug/GetGuardedTable', '/lockstep.v1.Sessions/Verify'])
+  t.same([...methods.operator, ...methods.admin].filter(path => !changes(path)), ['/lockstep.v1.Agent/Doctor', '/lockstep.v1.Cluster/ListDifferences', '/lockstep.v1.Cluster/Verify', '/lockstep.v1.Config/GetText', '/lockstep.v1.Debug/GetGuardedTable', '/lockstep.v1.Operations/List', '/lockstep.v1.Operations/Get', '/lockstep.v1.Operations/Watch', '/lockstep.v1.Sessions/Verify', '/lockstep.v1.Telemetry/NatWho'])
   t.ok(changes('/lockstep.v1.Future/Method'))
   t.equal(requestText({ a: 'x'.repeat(101), b: 5n, c: '', d: [], e: null }), '{"a":"(101 characters)","b":5}')
   t.ok(requestText(Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`k${i}`, 'value']))).length <= 503)
