@@ -1,5 +1,6 @@
 /** Time and chance of the client, so that tests bring their own. */
 import { setTimeout as sleepFor } from 'node:timers/promises'
+import type { Waits } from '../lib/back-off.js'
 
 export interface Clock {
   /** Milliseconds, monotonic. */
@@ -19,14 +20,9 @@ export const systemClock: Clock = {
   random: Math.random
 }
 
-export interface Backoff {
-  readonly leastMs: number
-  readonly mostMs: number
+export interface Backoff extends Waits {
   /** A connection that lasted so long was a good one: after it the first wait is short again. */
   readonly healthyMs: number
 }
 
 export const defaultBackoff: Backoff = { leastMs: 100, mostMs: 30_000, healthyMs: 10_000 }
-
-/** Doubles with each failure, half of it by chance, so that readers that lost one server do not come back together. */
-export const waitMs = ({ leastMs, mostMs }: Backoff, failures: number, random: number): number => Math.min(mostMs, leastMs * 2 ** Math.min(failures, 30)) * (0.5 + random / 2)

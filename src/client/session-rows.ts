@@ -3,6 +3,7 @@ import { phase } from '../generated/codes.js'
 import { limits } from '../generated/layout.js'
 import type { SessionBatch } from '../generated/proto/lockstep/v1/sessions.js'
 import { addressText } from '../lib/address-text.js'
+import { sessionId } from '../lib/session-id.js'
 
 /** A cell: numbers while exact, names for ids once known, text for addresses and ids. */
 export type Cell = string | number | readonly string[]
@@ -31,7 +32,7 @@ export class SessionRows {
   }
 
   #cell (name: string, width: number, data: Buffer, at: number): Cell {
-    if (name === 'id') return hex64(data.readBigUInt64LE(at)) + hex64(data.readBigUInt64LE(at + 8))
+    if (name === 'id') return sessionId(data.readBigUInt64LE(at), data.readBigUInt64LE(at + 8))
     if (addresses.has(name)) return addressText(data, at)
     if (width === 8) {
       const value = data.readBigUInt64LE(at)
@@ -48,5 +49,4 @@ export class SessionRows {
   }
 }
 
-const hex64 = (value: bigint): string => value.toString(16).padStart(16, '0')
 const bitNames = (names: ReadonlyArray<readonly [number, string]>, value: number): string[] => names.filter(([bit]) => (value & bit) !== 0).map(([, name]) => name)

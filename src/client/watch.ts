@@ -3,8 +3,9 @@
  * the new snapshot is whole. Pull based: nothing is read ahead beyond one message. A batch is finished when the next one is asked for; `token` resumes behind it.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { backOff } from '../lib/back-off.js'
 import type { BeginReason, WatchMessage } from '../lib/watch/messages.js'
-import { defaultBackoff, systemClock, waitMs, type Backoff, type Clock } from './clock.js'
+import { defaultBackoff, systemClock, type Backoff, type Clock } from './clock.js'
 import { ProtocolError, WatchRefused, WatchStalled } from './errors.js'
 import { Replica, type Commit } from './replica.js'
 import { View, type Change } from './view.js'
@@ -212,7 +213,7 @@ export class Watch<V> implements AsyncIterableIterator<Batch<V>> {
     this.drop()
     if (lasted >= this.backoff.healthyMs) this.failures = 0
     this.state.state = 'waiting'
-    await this.clock.sleep(waitMs(this.backoff, this.failures++, this.clock.random()), this.signal).catch(() => undefined)
+    await this.clock.sleep(backOff(this.backoff, this.failures++, this.clock.random()), this.signal).catch(() => undefined)
   }
 
   private drop (): void {

@@ -4,6 +4,7 @@ import type { NewSession, SessionChange, SessionRow, SessionTuple } from '../con
 import { closeReason, notice, phase } from '../generated/codes.js'
 import { layout, limits } from '../generated/layout.js'
 import { addressBytes, familyOf, formatAddress, parseAddress } from '../lib/address.js'
+import { sessionIdAt } from '../lib/session-id.js'
 
 const shape = layout.ls_wire_record
 const key = layout.ls_key
@@ -19,8 +20,6 @@ function address (view: DataView, at: number): string {
   return formatAddress(view.getBigUint64(at, false) << 64n | view.getBigUint64(at + 8, false))
 }
 
-const hex64 = (value: bigint): string => value.toString(16).padStart(16, '0')
-
 /** `timeoutMs` of the phase, when known, gives expiresMs. */
 export function rowOf (view: DataView, base: number, timeoutMs: (app: number, phase: number) => number): SessionRow {
   const at = (offset: number): number => base + offset
@@ -31,7 +30,7 @@ export function rowOf (view: DataView, base: number, timeoutMs: (app: number, ph
   const app = view.getUint8(at(shape.app.offset))
   const idleMs = Number(view.getBigUint64(at(shape.idle_ns.offset), true) / 1000000n)
   return {
-    id: hex64(view.getBigUint64(at(shape.id.offset), true)) + hex64(view.getBigUint64(at(shape.id.offset) + 8, true)),
+    id: sessionIdAt(view, at(shape.id.offset)),
     slot: view.getUint32(at(shape.slot.offset), true),
     family: view.getUint8(k + key.family.offset) === 6 ? 6 : 4,
     protocol: view.getUint8(k + key.proto.offset),

@@ -3,8 +3,8 @@ import { LockstepError } from '../contract/errors.js'
 import type { AgentServices, EndedTranslations } from '../contract/services.js'
 import { SessionFilter } from '../generated/proto/lockstep/v1/session.js'
 import type { TelemetryNatWhoRequest, TelemetryNatWhoResponse, Translation } from '../generated/proto/lockstep/v1/telemetry.js'
-import { addressText } from '../lib/address-text.js'
 import { formatAddress, parseAddress } from '../lib/address.js'
+import { cellsOf } from '../lib/columns.js'
 import { filterOf } from './session-filter.js'
 import { columnSpecs, walkColumns } from './session-walk.js'
 import type { TableTurns } from './turns.js'
@@ -12,9 +12,7 @@ import type { TableTurns } from './turns.js'
 const LIMIT = 100
 const LIMIT_MAX = 10_000
 const columns = ['id', 'src', 'sport', 'dst', 'dport', 'proto', 'policy', 'age_ms', 'reply_dst', 'reply_dport'] as const
-type Name = typeof columns[number]
 const wanted = columnSpecs(columns)
-const nowhere = Buffer.alloc(16)
 
 export async function natWho (services: AgentServices, request: TelemetryNatWhoRequest, turns: TableTurns, signal: AbortSignal, now: () => number = Date.now): Promise<TelemetryNatWhoResponse> {
   const address = parseAddress(request.address)
@@ -29,18 +27,17 @@ export async function natWho (services: AgentServices, request: TelemetryNatWhoR
   let truncated = false
   // Of the four addresses of a session the filter takes any: the row says whether it is the one.
   for await (const batch of walkColumns(services, filter, wanted, turns, signal)) {
-    const column = new Map([...batch.columns].map(([name, bytes]) => [name, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)]))
-    const [u8, u16, u32] = [(name: Name, row: number) => column.get(name)?.readUInt8(row) ?? 0, (name: Name, row: number) => column.get(name)?.readUInt16LE(2 * row) ?? 0, (name: Name, row: number) => column.get(name)?.readUInt32LE(4 * row) ?? 0]
-    const u64 = (name: Name, at: number): bigint => column.get(name)?.readBigUInt64LE(8 * at) ?? 0n
-    const addressAt = (name: Name, row: number): string => addressText(column.get(name) ?? nowhere, 16 * row)
+    const cells = cellsOf<typeof columns[number]>(batch.columns, batch.rows)
+    const [session, client, clientPort, destination, destinationPort] = [cells.id('id'), cells.address('src'), cells.u16('sport'), cells.address('dst'), cells.u16('dport')]
+    const [translated, translatedPort, protocol, policy, ageMs] = [cells.address('reply_dst'), cells.u16('reply_dport'), cells.u8('proto'), cells.u16('policy'), cells.u32('age_ms')]
     for (let row = 0; row < batch.rows && !truncated; row++) {
-      const from = now() - u32('age_ms', row)
-      if (addressAt('reply_dst', row) !== text || (request.port !== 0 && u16('reply_dport', row) !== request.port) || (at !== null && (at > now() || at < from))) continue
+      const from = now() - ageMs(row)
+      if (translated(row) !== text || (request.port !== 0 && translatedPort(row) !== request.port) || (at !== null && (at > now() || at < from))) continue
       truncated = open.length === limit
       if (truncated) break
       open.push({
-        client: addressAt('src', row), clientPort: u16('sport', row), address: text, port: u16('reply_dport', row), destination: addressAt('dst', row), destinationPort: u16('dport', row), protocol: u8('proto', row),
-        policy: services.names.name('policy', u16('policy', row)), session: hex(u64('id', 2 * row)) + hex(u64('id', 2 * row + 1)), fromMs: BigInt(from)
+        client: client(row), clientPort: clientPort(row), address: text, port: translatedPort(row), destination: destination(row), destinationPort: destinationPort(row), protocol: protocol(row),
+        policy: services.names.name('policy', policy(row)), session: session(row), fromMs: BigInt(from)
       })
     }
     if (truncated) break
@@ -51,8 +48,6 @@ export async function natWho (services: AgentServices, request: TelemetryNatWhoR
     completeSinceMs: ended.completeSince === null ? undefined : BigInt(Math.round(ended.completeSince)), lost: BigInt(ended.lost), truncated: truncated || ended.truncated
   }
 }
-
-const hex = (value: bigint): string => value.toString(16).padStart(16, '0')
 
 const ofEnded = ({ session: row, endedAt }: EndedTranslations['rows'][number], { names }: AgentServices): Translation => ({
   client: row.source, clientPort: row.sourcePort, address: row.replyDestination, port: row.replyDestinationPort, destination: row.destination, destinationPort: row.destinationPort, protocol: row.protocol,

@@ -4,6 +4,7 @@ import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
 import type { SessionColumns, SessionFilter } from '../contract/session.js'
 import { TopBy, type SessionsTopRequest, type SessionsTopResponse } from '../generated/proto/lockstep/v1/sessions.js'
+import { sessionId } from '../lib/session-id.js'
 import type { CallContext } from './handler.js'
 import { filterOf } from './session-filter.js'
 import { sessionMessage } from './session-message.js'
@@ -68,7 +69,7 @@ class Reading {
     slots.forEach((slot, i) => {
       const same = this.serials[slot] === ids[2 * i + 1]
       const moved = { packets: (packets[i] ?? 0) - (same ? this.packets[slot] ?? 0 : 0), bytes: (bytes[i] ?? 0) - (same ? this.bytes[slot] ?? 0 : 0) }
-      if (moved.packets > 0) onMoved({ ...moved, id: hex(ids[2 * i] ?? 0n) + hex(ids[2 * i + 1] ?? 0n) })
+      if (moved.packets > 0) onMoved({ ...moved, id: sessionId(ids[2 * i] ?? 0n, ids[2 * i + 1] ?? 0n) })
     })
   }
 
@@ -110,8 +111,6 @@ function viewsOf ({ rows, columns: data }: SessionColumns): Views {
   }
   return { slots: new Uint32Array(copy('slot', 4)), ids: new BigUint64Array(copy('id', 16)), packets: sum(copy('packets_forward', 8), copy('packets_reply', 8)), bytes: sum(copy('bytes_forward', 8), copy('bytes_reply', 8)) }
 }
-
-const hex = (half: bigint): string => half.toString(16).padStart(16, '0')
 
 function bounded (field: string, value: number, least: number, most: number): number {
   if (value < least || value > most) throw new LockstepError('invalid', 'LS_R_RANGE', 'out of range', { object: field, found: String(value), expected: `${least} to ${most}, or 0 for the default` })

@@ -16,6 +16,7 @@ import type { Credentials } from '../ha/sync/socket.js'
 import { frameType } from '../ha/sync/protocol.js'
 import { effectivePriority } from '../ha/weight.js'
 import { monotonicMs } from '../lib/monotonic.js'
+import { sessionIds } from '../lib/session-id.js'
 import type { NativeTable } from '../native/binding.js'
 import { roleNumbers } from '../native/roles.js'
 import { EpochFile } from './epochs.js'
@@ -304,7 +305,7 @@ export async function openCluster (first: ClusterSpec, shell: ClusterShell): Pro
   return {
     calls: {
       status, switchover, hold: plainly('hold'), release: plainly('release'), reset: plainly('reset'),
-      repairs: () => ha.engine.repairs.map(({ atMs, askedIds, endedIds, ...r }) => ({ ...r, at: wall(atMs), askedIds: idTexts(askedIds), endedIds: idTexts(endedIds) })).reverse(),
+      repairs: () => ha.engine.repairs.map(({ atMs, askedIds, endedIds, ...r }) => ({ ...r, at: wall(atMs), askedIds: sessionIds(askedIds), endedIds: sessionIds(endedIds) })).reverse(),
       verify: async (rgs, signal) => await Promise.all(copies(rgs).map(async rg => await compare(rg, false, signal))),
       resync: async (rgs, signal) => await Promise.all(copies(rgs).map(async rg => await compare(rg, true, signal))),
       resign: async (signal) => {
@@ -395,14 +396,6 @@ function ownerOf (ha: HaNode, rg: number): string | null {
 }
 
 interface Seen { readonly down: readonly string[], readonly history: readonly RoleChange[], readonly sessions: number }
-
-const ID_BYTES = 16
-/** As in SessionRow: origin and serial, 16 hexadecimal digits each. */
-function idTexts (ids: Uint8Array): readonly string[] {
-  const view = new DataView(ids.buffer, ids.byteOffset, ids.byteLength)
-  const hex = (at: number): string => view.getBigUint64(at, true).toString(16).padStart(16, '0')
-  return Array.from({ length: ids.length / ID_BYTES }, (_, i) => hex(ID_BYTES * i) + hex(ID_BYTES * i + 8))
-}
 
 function groupStatus (ha: HaNode, rg: RgState, spec: Pick<ClusterSpec, 'descriptions'> & { readonly settings: { readonly groups: readonly ClusterGroup[] } }, seen: Seen): ClusterGroupStatus {
   const s = ha.ownership

@@ -4,6 +4,7 @@
  * jitter. Liveness is a control ping: a socket of VPP is silent however long VPP hangs.
  */
 import { LockstepError } from '../../contract/errors.js'
+import { backOff, type Waits } from '../../lib/back-off.js'
 import type { VppClient } from './client.js'
 
 export interface StatsSegment { readonly close: () => void }
@@ -43,14 +44,13 @@ export interface VppConnectionOptions<S extends StatsSegment> {
   readonly onWait?: (wait: { readonly ms: number, readonly reason: string } | null) => void
 }
 
-const FIRST_MS = 100
-const MOST_MS = 5000
+const WAITS: Waits = { leastMs: 100, mostMs: 5000 }
 /** A life that lasted so long was a good one: the next try comes soon. */
 const GOOD_MS = 10_000
 const LIVENESS_MS = 1000
 
 /** Time before try `n` (0-based) in ms: min(100 * 2^n, 5000), of which the last half is random. */
-export const retryMs = (n: number, random: number): number => Math.min(MOST_MS, FIRST_MS * 2 ** n) * (0.5 + 0.5 * random)
+export const retryMs = (n: number, random: number): number => backOff(WAITS, n, random)
 
 export class VppConnection<S extends StatsSegment> {
   private current: VppState

@@ -44,6 +44,3 @@ export const cutShort = (signal: AbortSignal): Promise<never> => new Promise((_r
   if (signal.aborted) reject(reasonOf(signal))
   else signal.addEventListener('abort', () => { reject(reasonOf(signal)) }, { once: true })
 })
-
-/** Wait before try `n` (0: the first again): doubles up to a bound, half of it by chance. */
-export const backOff = (n: number, fromMs: number, toMs: number, chance: number): number => Math.min(fromMs * 2 ** Math.min(n, 30), toMs) * (0.5 + chance / 2)

@@ -2,8 +2,9 @@
  * One copy of something far away, for all who read it. Who asks while it is fresh gets the copy; who asks later shares one fetch, which belongs to nobody: it has a
  * deadline of its own, and a reader that leaves takes nothing from the others. While fetches fail the copy serves up to an age, and tries are spaced.
  */
+import { backOff, type Waits } from '../../lib/back-off.js'
 import { causeOf } from '../../lib/work.js'
-import { backOff, cutShort, within, type Clock } from './clock.js'
+import { cutShort, within, type Clock } from './clock.js'
 
 export interface FetcherLog { warn (text: string): void, info (text: string): void, debug (text: string): void }
 
@@ -14,7 +15,7 @@ export interface FetcherOptions<T> {
   readonly ttlMs?: number
   readonly deadlineMs?: number
   readonly staleMaxMs?: number
-  readonly backOffMs?: { readonly from: number, readonly to: number }
+  readonly backOff?: Waits
   readonly clock: Clock
   readonly random: () => number
   readonly log: FetcherLog
@@ -72,7 +73,7 @@ export class CachingFetcher<T> {
 
   /** Never rejects: how it went is in the fields, for all who wait. */
   private async run (): Promise<void> {
-    const { what, fetch, clock, random, log, onFetch, deadlineMs = 30_000, backOffMs = { from: 1000, to: 30_000 } } = this.options
+    const { what, fetch, clock, random, log, onFetch, deadlineMs = 30_000, backOff: waits = { leastMs: 1000, mostMs: 30_000 } } = this.options
     const began = clock.now()
     try {
       const value = await within(clock, deadlineMs, this.ending.signal, what, fetch)
@@ -84,7 +85,7 @@ export class CachingFetcher<T> {
     } catch (error) {
       if (this.error === null) this.failingSince = began
       this.error = error instanceof Error ? error : new Error(String(error))
-      this.notBefore = clock.now() + backOff(this.failures++, backOffMs.from, backOffMs.to, random())
+      this.notBefore = clock.now() + backOff(waits, this.failures++, random())
       onFetch?.(this.copy !== null && this.mayServe(this.copy) ? 'stale' : 'failed', clock.now() - began)
     } finally {
       this.flight = null

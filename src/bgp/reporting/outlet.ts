@@ -3,9 +3,10 @@
  * it is sent, so that after a crash it is found out what became of it before anything is sent again.
  */
 import type { BgpLook, BgpNeighbourStatus, BgpPending, BgpReport, BgpState } from '../../contract/bgp.js'
+import { backOff, type Waits } from '../../lib/back-off.js'
 import { causeOf } from '../../lib/work.js'
 import { SinkError, each, type BgpSink, type Outcome } from '../sinks/sink.js'
-import { backOff, reasonOf, sleep, within, type Clock } from './clock.js'
+import { reasonOf, sleep, within, type Clock } from './clock.js'
 import type { FetcherLog } from './fetcher.js'
 import { landed, step, type ReportTiming, type SubjectMemory } from './machine.js'
 import { readOutlet, writeOutlet, type OutBatch } from './outlet-file.js'
@@ -54,6 +55,7 @@ const READ_MS = 60_000
 const BATCH_MS = 300_000
 /** A sink that has refused to start is asked again. */
 const REFUSED_MS = 600_000
+const START_WAITS: Waits = { leastMs: 1000, mostMs: 60_000 }
 
 export class Outlet {
   private readonly queue: ReportQueue
@@ -187,7 +189,7 @@ export class Outlet {
         this.tally.stage = refused ? 'refused' : 'starting'
         if (this.tally.lastError !== causeOf(error)) log.warn(`bgp report ${sink.name}: ${refused ? 'refused to start' : 'cannot start yet'}: ${causeOf(error)}`)
         this.tally.lastError = causeOf(error)
-        await sleep(clock, refused ? REFUSED_MS : backOff(failures, 1000, 60_000, random()), signal)
+        await sleep(clock, refused ? REFUSED_MS : backOff(START_WAITS, failures, random()), signal)
       }
     }
   }

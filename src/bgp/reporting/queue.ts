@@ -4,7 +4,7 @@
  */
 import type { BgpPending, BgpReport } from '../../contract/bgp.js'
 import type { Outcome } from '../sinks/sink.js'
-import { backOff } from './clock.js'
+import { backOff, type Waits } from '../../lib/back-off.js'
 
 export interface Entry {
   report: BgpReport
@@ -22,12 +22,12 @@ export interface QueueOptions {
   readonly max: number
   readonly random: () => number
   /** Between tries of a sink that does not take anything. */
-  readonly backOffMs: { readonly from: number, readonly to: number }
+  readonly backOff: Waits
   /** Between tries of a report that the sink has refused. */
   readonly refusedMs: number
 }
 
-export const queueDefaults = { max: 65_536, backOffMs: { from: 1000, to: 60_000 }, refusedMs: 600_000 } as const
+export const queueDefaults = { max: 65_536, backOff: { leastMs: 1000, mostMs: 60_000 }, refusedMs: 600_000 } as const
 
 export type Offer = 'queued' | 'replaced' | 'kept' | 'out' | 'full'
 
@@ -123,8 +123,7 @@ export class ReportQueue {
     })
     this.out = uncertain
     this.failures = landed || !failed ? 0 : this.failures
-    const { from, to } = this.options.backOffMs
-    this.closedUntil = now + Math.max(afterMs, failed ? backOff(this.failures++, from, to, this.options.random()) : 0)
+    this.closedUntil = now + Math.max(afterMs, failed ? backOff(this.options.backOff, this.failures++, this.options.random()) : 0)
   }
 
   /** When there is something to do; `null`: nothing waits. */

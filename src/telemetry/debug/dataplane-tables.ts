@@ -3,8 +3,9 @@ import type { DebugAsk, DebugTable } from '../../contract/debug.js'
 import type { LinkInfo } from '../../contract/dataplane.js'
 import type { AgentServices, NameBook, NameKind } from '../../contract/services.js'
 import type { SessionColumns, SessionFilter, SessionRow } from '../../contract/session.js'
-import { column as columnCodes, phase } from '../../generated/codes.js'
-import { formatAddress, parseAddress, parsePrefix } from '../../lib/address.js'
+import { phase } from '../../generated/codes.js'
+import { parseAddress, parsePrefix } from '../../lib/address.js'
+import { cellsOf } from '../../lib/columns.js'
 import { blockRows, counterBlocks } from '../counter-blocks.js'
 import type { NatUsage } from '../../contract/dataplane.js'
 import type { TableWalk } from '../table-walk.js'
@@ -91,28 +92,17 @@ const BATCH_MAX = 1000
 type Seen = Pick<SessionRow, 'id' | 'slot' | 'protocol' | 'source' | 'sourcePort' | 'destination' | 'destinationPort' | 'replySource' | 'replySourcePort' | 'replyDestination' | 'replyDestinationPort' | 'zoneIn' | 'zoneOut' | 'policy' | 'vip' | 'real' | 'rg' | 'phase' | 'bytesForward' | 'bytesReply' | 'idleMs' | 'ageMs' | 'expiresMs'>
 
 const wanted = ['id', 'src', 'dst', 'sport', 'dport', 'proto', 'reply_src', 'reply_dst', 'reply_sport', 'reply_dport', 'zone_in', 'zone_out', 'policy', 'vip', 'real', 'rg', 'phase', 'bytes_forward', 'bytes_reply', 'idle_ms', 'age_ms', 'expires_ms', 'slot'] as const
-const widths: ReadonlyMap<string, number> = new Map(columnCodes.map(({ name, bytes }) => [name, bytes]))
 
 /** Reads the rows of a batch: each column is one buffer. */
 function rowsOf ({ rows, columns }: SessionColumns): Seen[] {
-  const view = (name: typeof wanted[number]): DataView => {
-    const data = columns.get(name) ?? new Uint8Array(rows * (widths.get(name) ?? 0))
-    return new DataView(data.buffer, data.byteOffset, data.byteLength)
-  }
-  const u8 = (name: typeof wanted[number]): ((row: number) => number) => { const of = view(name); return row => of.getUint8(row) }
-  const u16 = (name: typeof wanted[number]): ((row: number) => number) => { const of = view(name); return row => of.getUint16(2 * row, true) }
-  const u32 = (name: typeof wanted[number]): ((row: number) => number) => { const of = view(name); return row => of.getUint32(4 * row, true) }
-  const u64 = (name: typeof wanted[number]): ((row: number) => bigint) => { const of = view(name); return row => of.getBigUint64(8 * row, true) }
-  const address = (name: typeof wanted[number]): ((row: number) => string) => { const of = view(name); return row => formatAddress(of.getBigUint64(16 * row) << 64n | of.getBigUint64(16 * row + 8)) }
-  const ids = view('id')
-  const hex = (at: number): string => ids.getBigUint64(at, true).toString(16).padStart(16, '0')
+  const { u8, u16, u32, u64, address, id } = cellsOf<typeof wanted[number]>(columns, rows)
   const read = {
-    slot: u32('slot'), protocol: u8('proto'), source: address('src'), sourcePort: u16('sport'), destination: address('dst'), destinationPort: u16('dport'), replySource: address('reply_src'), replySourcePort: u16('reply_sport'),
+    id: id('id'), slot: u32('slot'), protocol: u8('proto'), source: address('src'), sourcePort: u16('sport'), destination: address('dst'), destinationPort: u16('dport'), replySource: address('reply_src'), replySourcePort: u16('reply_sport'),
     replyDestination: address('reply_dst'), replyDestinationPort: u16('reply_dport'), zoneIn: u16('zone_in'), zoneOut: u16('zone_out'), policy: u16('policy'), vip: u16('vip'), real: u16('real'), rg: u8('rg'), phase: u8('phase'),
     bytesForward: u64('bytes_forward'), bytesReply: u64('bytes_reply'), idleMs: u32('idle_ms'), ageMs: u32('age_ms'), expiresMs: u32('expires_ms')
   }
   return Array.from({ length: rows }, (_, i) => ({
-    id: hex(16 * i) + hex(16 * i + 8), slot: read.slot(i), protocol: read.protocol(i), source: read.source(i), sourcePort: read.sourcePort(i), destination: read.destination(i), destinationPort: read.destinationPort(i), replySource: read.replySource(i),
+    id: read.id(i), slot: read.slot(i), protocol: read.protocol(i), source: read.source(i), sourcePort: read.sourcePort(i), destination: read.destination(i), destinationPort: read.destinationPort(i), replySource: read.replySource(i),
     replySourcePort: read.replySourcePort(i), replyDestination: read.replyDestination(i), replyDestinationPort: read.replyDestinationPort(i), zoneIn: read.zoneIn(i), zoneOut: read.zoneOut(i), policy: read.policy(i), vip: read.vip(i), real: read.real(i),
     rg: read.rg(i), phase: phase[read.phase(i)]?.name ?? '', bytesForward: read.bytesForward(i), bytesReply: read.bytesReply(i), idleMs: read.idleMs(i), ageMs: read.ageMs(i), expiresMs: read.expiresMs(i)
   }))

@@ -2,6 +2,7 @@
  * Makes VPP's load balancer what it should be, level-triggered: reads what is there, plans, and performs the operations of each prefix in order, prefixes side
  * by side. A VIP that is refused holds up nothing but itself: its other operations are left out, and it is tried again after a time that doubles.
  */
+import { backOff, type Waits } from '../../../lib/back-off.js'
 import type { LbDriver } from './driver.js'
 import { planBetween, type Operation } from './plan.js'
 import { vipKey, type Observed, type VipKey, type Wanted, type WantedVip } from './state.js'
@@ -27,8 +28,7 @@ export interface ReconcilerOptions {
   readonly random: () => number
 }
 
-const FIRST_MS = 1000
-const MOST_MS = 30_000
+const WAITS: Waits = { leastMs: 1000, mostMs: 30_000 }
 const SETTINGS = 'settings'
 
 interface Trouble { readonly tries: number, readonly dueMs: number, readonly last: Omit<Failure, 'tries'> }
@@ -116,7 +116,7 @@ export class LbReconciler {
     } catch (error) {
       const tries = (known?.tries ?? 0) + 1
       const last = { vip: key, operation: operation.kind, reason: error instanceof Error ? error.message : String(error) }
-      const waitMs = Math.min(MOST_MS, FIRST_MS * 2 ** (tries - 1)) * (0.8 + 0.4 * this.o.random())
+      const waitMs = backOff(WAITS, tries - 1, this.o.random())
       this.trouble.set(key, { tries, dueMs: this.o.nowMs() + waitMs, last })
       failed.push({ ...last, tries })
       still.add(key)

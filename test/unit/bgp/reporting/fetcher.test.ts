@@ -73,7 +73,7 @@ t.test('a fetch that hangs ends at its deadline, its signal with it, and the nex
 })
 
 t.test('while fetches fail a copy serves up to an age, and not beyond', async t => {
-  const world = made({ staleMaxMs: 60_000, backOffMs: { from: 1000, to: 1000 } })
+  const world = made({ staleMaxMs: 60_000, backOff: { leastMs: 1000, mostMs: 1000 } })
   await filled(world, 1)
   await world.clock.move(10_000)
   const failed = async (): ReturnType<typeof world.fetcher.get> => {
@@ -93,7 +93,7 @@ t.test('while fetches fail a copy serves up to an age, and not beyond', async t 
 })
 
 t.test('failing fetches are spaced, more and more', async t => {
-  const world = made({ backOffMs: { from: 1000, to: 4000 } })
+  const world = made({ backOff: { leastMs: 1000, mostMs: 4000 } })
   const tries: number[] = []
   for (let i = 0; i < 200; i++) {
     const before = world.calls.length
@@ -111,7 +111,7 @@ t.test('failing fetches are spaced, more and more', async t => {
 })
 
 t.test('an outage is told once at its begin and once at its end, each outage', async t => {
-  const world = made({ backOffMs: { from: 1000, to: 1000 } })
+  const world = made({ backOff: { leastMs: 1000, mostMs: 1000 } })
   await filled(world, 1)
   for (const outage of [1, 2]) {
     for (let i = 0; i < 3; i++) {
