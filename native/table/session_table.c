@@ -257,11 +257,14 @@ static void delete_matching(struct ls_table *t, const struct ls_filter *f, const
 	u32 slots[LS_FREER_BATCH], gens[LS_FREER_BATCH], m = 0;
 	struct ls_delete_result part;
 	struct ls_session s;
+	u64 now = 0;
 
 	memset(result, 0, sizeof(*result));
 	for (u32 slot = 0; slot <= t->env.slots; slot++) {
+		if (slot % LS_WRITER_BATCH == 0)
+			now = ls_clock_ns(); /* reading it takes as long as reading a session */
 		if (slot < t->env.slots && ls_session_read(t, slot, &s) && (!reals || (s.real < LS_REALS_MAX && reals[s.real / 64] >> s.real % 64 & 1)) &&
-		    ls_filter_match(f, &s, ls_clock_ns())) {
+		    ls_filter_match(f, &s, now)) {
 			slots[m] = slot;
 			gens[m++] = s.gen;
 		}
