@@ -31,6 +31,7 @@
       "native/mirror/netlink.c",
       "native/mirror/netns.c",
       "native/mirror/neighbours.c",
+      "native/mirror/own_routes.c",
       "native/mirror/routes.c",
       "native/mirror/tcp_rows.c",
       "native/mirror/xdp_features.c",

@@ -11,8 +11,11 @@ import { backendOf, transportOf } from './agent/names.js'
 import { closeTable } from './agent/close-table.js'
 import { sinkOf } from './agent/config-sink.js'
 import { watchHost } from './agent/host-watch.js'
+import { announcedVips } from './agent/announced-vips.js'
+import { Announcing } from './bgp/announce/index.js'
 import { Reports } from './bgp/reports.js'
 import { BgpRunner } from './bgp/runner.js'
+import type { BgpEvent } from './bgp/events.js'
 import { BackendChoice } from './backend/choice.js'
 import { openBackends, probeBackends, requireBackend, requireStart } from './backend/registry.js'
 import { SwitchWatch } from './backend/switch-watch.js'
@@ -176,20 +179,32 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       if (drift.rings.length + drift.configBytes > 0) tracer.past('balancing.reconcile', drift.tookMs, { vips: drift.vips, repaired: drift.rings.length, configBytes: drift.configBytes })
       return drift
     }, false), observe: (bounds) => { sync.observe(bounds) },
-    onEvent: (event) => { tellBalancing(event) }, onProblem: (what, error) => { problem(what, error) }
+    onEvent: (event) => {
+      tellBalancing(event)
+      if (event.name === 'vip-state') announcing.changed()
+    },
+    onProblem: (what, error) => { problem(what, error) }
   })
   const dataplane = new TableDataPlane({ onSwitch: tellSwitch, core, table, workers, netns: agent.netns, compiler: compilerOf(pool, (d) => balancing.weights(d)), backend, inherited: backends.inherited, forwarders: backends.forwarders })
-  const bgp = new BgpRunner({
-    onEvent: ({ name, level, object, fields }) => {
-      journal.note('bgp', name, object, fields, level)
-      log[level]({ event: name, object, ...fields }, 'bgp')
-    }
-  })
+  const tellBgp = ({ name, level, object, fields }: BgpEvent): void => {
+    journal.note('bgp', name, object, fields, level)
+    log[level]({ event: name, object, ...fields }, 'bgp')
+  }
+  const bgp = new BgpRunner({ onEvent: tellBgp })
   const said = (level: 'warn' | 'info' | 'debug') => (text: string): void => {
     log[level](text)
     if (level !== 'debug') journal.note('bgp', 'report', '', { text }, level)
   }
   const reports = new Reports({ view: bgp.view, node: agent.node, directory: held.directory, log: { warn: said('warn'), info: said('info'), debug: said('debug') }, onProblem: (error) => { problem('BGP sessions are not reported', error) } })
+  const announcing = new Announcing({
+    vips: async () => announcedVips(authority.desired(), await balancing.control.vips()),
+    owns: () => {
+      if (authority.desired()?.cluster == null) return () => true
+      const roles = table.groups().map(({ role }) => role)
+      return rg => roles[rg] === limits.LS_ROLE_OWNER
+    },
+    netns: netnsPath(agent.netns), directory: held.directory, onEvent: tellBgp, onProblem: (error) => { problem('routes to VIPs are not announced as they should be', error) }
+  })
   const loop = watchLoopDelay()
   /** The backend of this name, if it can take over. */
   const takingOver = (name: string): BackendName => {
@@ -221,6 +236,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       balancing.configured(desired)
       bgp.configure(desired.bgp)
       reports.configure(desired.bgp)
+      announcing.configure(desired.bgp?.announce ?? null)
       log.info({ generation: applied.info.generation, author: applied.info.author, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings }, 'configuration in force')
       journal.note('config', 'config-applied', `generation ${applied.info.generation}`, { by: applied.info.author, comment: applied.info.comment, totalMs: Math.round(applied.result.durations.totalMs), warnings: applied.result.warnings.length })
       scheduleEdge()
@@ -313,6 +329,8 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     bgpSources: async () => await Promise.resolve(bgp.view.sources()),
     bgpPending: async () => await Promise.resolve(reports.pending()),
     bgpSinks: async () => await Promise.resolve(reports.tallies()),
+    bgpRoutes: async () => await Promise.resolve(announcing.routes()),
+    bgpRouteSinks: async () => await Promise.resolve(announcing.sinks()),
     events: journal.after,
     tell: (event) => {
       journal.tell(event)
@@ -399,7 +417,11 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       sync, desired, generation: confirmedGeneration(), table: { origin: originOf(table), capacity: table.info().capacity }, heart: hearts.of(dataplane.name),
       stateDirectory: held.directory, outlives: outlives(dataplane.name), groupFacts: (rg) => dataplane.haFacts(rg),
       monitorFacts: { interfaceUp: (name) => dataplane.interfaceUp(name), neighbourResolved: (address) => dataplane.neighbourResolved(address) },
-      announce: (rg, on) => { if (on) dataplane.announcer.announce(rg); else dataplane.announcer.withdraw(rg) },
+      announce: (rg, on) => {
+        if (on) dataplane.announcer.announce(rg)
+        else dataplane.announcer.withdraw(rg)
+        announcing.changed()
+      },
       config: {
         shared: () => authority.shared(),
         follow: async (peer, signal) => {
@@ -415,6 +437,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
         if (rg !== null && (name === 'role' || name.startsWith('move-'))) for (const span of moving) span.event(name, attributesOf({ rg, ...fields }))
         journal.cluster(event)
         if (name === 'role' && rg !== null && fields['to'] === 'owner') balancing.owns(rg)
+        if (name === 'role') announcing.changed()
         log.info({ event: name, at, ...(rg === null ? {} : { rg }), ...(peer === null ? {} : { peer }), ...fields }, 'cluster')
       }
     })
@@ -454,7 +477,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     authority.close()
     const failed: unknown[] = []
     const steps: ReadonlyArray<() => Promise<void> | void> = [
-      async () => { await rpc?.close(500) }, async () => { if (!outlives(dataplane.name)) await cluster?.resign() }, () => { cluster?.close() }, async () => { await balancing.close() }, async () => { await reports.close() }, () => { bgp.close() }, async () => { await sync.close() }, () => { hearts.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
+      async () => { await rpc?.close(500) }, async () => { if (!outlives(dataplane.name)) await cluster?.resign() }, async () => { await announcing.close(!outlives(dataplane.name)) }, () => { cluster?.close() }, async () => { await balancing.close() }, async () => { await reports.close() }, () => { bgp.close() }, async () => { await sync.close() }, () => { hearts.close() }, async () => { await dataplane.close() }, async () => { await closeTable(table) }, () => { backends.close() }, async () => { await pool.close() },
       () => { loop.stop() }, async () => { await traces.close() }, held.release
     ]
     for (const step of steps) {

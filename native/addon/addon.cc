@@ -83,6 +83,38 @@ static Napi::Value tcp_established(const Napi::CallbackInfo &info)
 	});
 }
 
+/* ownRoutes(netns, table, packed struct ls_own_route) -> Promise of {added, removed} */
+static Napi::Value own_routes(const Napi::CallbackInfo &info)
+{
+	struct Job {
+		std::string netns;
+		u32 table;
+		std::vector<ls_own_route> wanted;
+		ls_own_routes_changed changed = {};
+		ls_status status = LS_OK;
+		char error[LS_MIRROR_ERROR_BYTES] = "";
+	};
+	auto job = std::make_shared<Job>();
+	Bytes wanted = arg_bytes(info, 2, 0, "wanted");
+
+	job->netns = arg_string(info, 0, "netns", LS_NETNS_BYTES - 1);
+	job->table = arg_u32(info, 1, "table");
+	job->wanted.resize(wanted.size / sizeof(ls_own_route));
+	if (!job->wanted.empty())
+		memcpy(job->wanted.data(), wanted.data, job->wanted.size() * sizeof(ls_own_route));
+	return Work::start(Napi::Object::New(info.Env()), [job] {
+		job->status = ls_own_routes(job->netns.c_str(), job->table, job->wanted.data(), static_cast<u32>(job->wanted.size()), &job->changed, job->error);
+	}, [job](Napi::Env env) -> Napi::Value {
+		if (job->status != LS_OK)
+			throw status_error(env, job->status, job->error);
+		Napi::Object changed = Napi::Object::New(env);
+
+		changed["added"] = Napi::Number::New(env, job->changed.added);
+		changed["removed"] = Napi::Number::New(env, job->changed.removed);
+		return changed;
+	});
+}
+
 /* What a burst of frames has freed is not given back and faulted in again with the next: of a million sessions on their way that was a fifth of the time.
  * The smallest block that is a mapping of its own, and what may stay free at the end of an arena. */
 static void keep_freed_memory()
@@ -103,6 +135,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports)
 	exports.Set("countersBytes", Napi::Number::New(env, sizeof(ls_counters)));
 	exports.Set("lockFile", Napi::Function::New(env, lock_file, "lockFile"));
 	exports.Set("xdpFeatures", Napi::Function::New(env, xdp_features, "xdpFeatures"));
+	exports.Set("ownRoutes", Napi::Function::New(env, own_routes, "ownRoutes"));
 	exports.Set("tcpEstablished", Napi::Function::New(env, tcp_established, "tcpEstablished"));
 	Table::Init(env, exports);
 	Userspace::Init(env, exports);

@@ -110,6 +110,23 @@ LS_ASSERT_SIZE(struct ls_tcp_row, 64);
 /* Those in `netns` with `port` at either end, IPv4 first; the caller frees `rows`. LS_E_FULL: more than LS_TCP_ROWS_MAX. LS_E_PERMISSION, LS_E_NOMEM,
  * LS_E_SYSTEM. */
 enum ls_status ls_tcp_established(const char *netns, u16 port, struct ls_tcp_row **rows, u32 *n, char error[LS_MIRROR_ERROR_BYTES]);
+/* Routes for routing daemons to announce, in a routing table of the kernel that nobody looks packets up in. They are blackholes, and of a protocol of their
+ * own: routes of others in that table stay. */
+#define LS_ROUTE_PROTOCOL 117 /* rtm_protocol; no other program has it (linux/rtnetlink.h, rt_protos of iproute2) */
+#define LS_OWN_ROUTES_MAX 65536u
+struct ls_own_route {
+	struct ls_addr addr;
+	u32 prefix; /* of the mapped address */
+	u32 pad;
+};
+LS_ASSERT_SIZE(struct ls_own_route, 24);
+struct ls_own_routes_changed {
+	u32 added, removed;
+};
+/* Makes `table` of `netns` have the routes `wanted`, and no others of LS_ROUTE_PROTOCOL. What was done until an error is in `changed`.
+ * LS_E_INVALID: more than LS_OWN_ROUTES_MAX, a prefix that there is not, or a table that packets are looked up in (0, 253 to 255). LS_E_PERMISSION,
+ * LS_E_NOMEM, LS_E_SYSTEM. */
+enum ls_status ls_own_routes(const char *netns, u32 table, const struct ls_own_route *wanted, u32 n, struct ls_own_routes_changed *changed, char error[LS_MIRROR_ERROR_BYTES]);
 
 #ifdef __cplusplus
 }

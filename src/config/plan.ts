@@ -46,6 +46,7 @@ const sections: readonly Section[] = [
   { kind: 'nat-pool', items: d => named(d.nat.pools, p => `${p.addresses.length} address${p.addresses.length === 1 ? '' : 'es'}`) },
   { kind: 'nat-ports', items: d => [{ name: 'interface-ports', value: d.nat.interfacePorts, summary: `${d.nat.interfacePorts.from}-${d.nat.interfacePorts.to}` }] },
   { kind: 'bgp-report', items: d => d.bgp?.report == null ? [] : [{ name: 'report', value: d.bgp.report, summary: `to ${d.bgp.report.sinks.map(s => s.name).join(', ')}` }] },
+  { kind: 'bgp-announce', items: d => d.bgp?.announce == null ? [] : [{ name: 'announce', value: d.bgp.announce, summary: `while ${d.bgp.announce.when}` }] },
   { kind: 'healthcheck', items: d => named(d.healthChecks, c => c.type) },
   { kind: 'vip', items: d => named(d.vips.map(({ pools, ...vip }) => ({ ...vip, pools: pools.map(p => p.name) })), v => `${v.address} port ${v.port === 0 ? 'any' : v.port} mode ${v.mode}`) },
   { kind: 'real', items: d => d.vips.flatMap(v => v.pools.flatMap(p => p.reals.map(({ name, ...real }) => ({ name: `${v.name}/${name}`, value: { ...real, pool: p.name }, summary: `${real.address} weight ${real.weight}` })))) },

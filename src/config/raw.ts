@@ -242,7 +242,8 @@ export interface RawBgpSource {
   readonly namespaces?: readonly string[]
   readonly vrf?: string
 }
-export interface RawBgp { readonly interval?: Scalar, readonly timeout?: Scalar, readonly 'max-age'?: Scalar, readonly sources?: Named<RawBgpSource>, readonly report?: RawBgpReport }
+export interface RawBgpAnnounce { readonly when?: 'serving' | 'owned', readonly 'withdraw-after'?: Scalar, readonly 'kernel-table'?: number, readonly gobgp?: string, readonly communities?: readonly string[] }
+export interface RawBgp { readonly interval?: Scalar, readonly timeout?: Scalar, readonly 'max-age'?: Scalar, readonly sources?: Named<RawBgpSource>, readonly report?: RawBgpReport, readonly announce?: RawBgpAnnounce }
 
 export interface RawRoute { readonly prefix: string, readonly via?: string, readonly interface?: string, readonly blackhole?: boolean }
 

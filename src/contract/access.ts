@@ -12,7 +12,7 @@ const costly = [...own('Agent', 'Doctor'), ...own('Cluster', 'ListDifferences', 
 export const methods: Readonly<Record<Role, readonly string[]>> = {
   /** Looks; changes nothing and costs the dataplane little. */
   viewer: [
-    ...own('Agent', 'GetInfo', 'ListAlarms', 'ListBackends'), ...own('Bgp', 'ListNeighbours', 'ListPending', 'ListSources'), ...own('Cluster', 'GetStatus', 'Watch'), ...own('Config', 'GetStatus', 'History', 'Compare', 'Check'), ...own('Debug', 'ListTables', 'GetTable'), ...own('Events', 'Watch'), ...own('Links', 'List'),
+    ...own('Agent', 'GetInfo', 'ListAlarms', 'ListBackends'), ...own('Bgp', 'ListNeighbours', 'ListPending', 'ListRoutes', 'ListSinks', 'ListSources'), ...own('Cluster', 'GetStatus', 'Watch'), ...own('Config', 'GetStatus', 'History', 'Compare', 'Check'), ...own('Debug', 'ListTables', 'GetTable'), ...own('Events', 'Watch'), ...own('Links', 'List'),
     ...own('LoadBalancer', 'ListVips', 'ListTargets', 'GetOverlay', 'ReadBack', 'Watch'), ...own('Objects', 'Watch'), ...own('Sessions', 'Count', 'Export', 'Get', 'List', 'Top', 'Watch'), ...own('Telemetry', 'Snapshot', 'FloodCounters', 'NatUsage', 'Metrics'),
     '/grpc.health.v1.Health/Check', '/grpc.health.v1.Health/Watch', '/grpc.health.v1.Health/List',
     '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo', '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo'

@@ -6,6 +6,7 @@
  * is never turned into `down`.
  */
 
+import type { BgpAnnounceSettings, BgpRoute, BgpRouteSink } from './bgp-announce.js'
 import type { BgpReportSettings } from './bgp-report.js'
 
 /** RFC 4271, section 8.2.2; the last two are FRR's. */
@@ -117,6 +118,9 @@ export interface BgpControl {
   readonly sources: () => Promise<readonly BgpSourceStatus[]>
   readonly pending: () => Promise<readonly BgpPending[]>
   readonly sinks: () => Promise<readonly BgpSinkStatus[]>
+  /** Of the VIPs of this host, and where they are put. */
+  readonly routes: () => Promise<readonly BgpRoute[]>
+  readonly routeSinks: () => Promise<readonly BgpRouteSink[]>
   readonly watch: (onChange: () => void) => () => void
 }
 
@@ -140,6 +144,8 @@ export interface BgpSettings {
   readonly maxAgeMs: number
   /** `null`: nobody is told. */
   readonly report: BgpReportSettings | null
+  /** `null`: nothing is announced. */
+  readonly announce: BgpAnnounceSettings | null
 }
 
 /** Every neighbour at a moment. */

@@ -359,6 +359,8 @@ export interface NativeCore {
   readonly xdpFeatures: (netns: string, ifindex: number) => number | null
   /** Packed struct ls_tcp_row (native/mirror/api.h). Throws LS_E_FULL, LS_E_PERMISSION, LS_E_SYSTEM. */
   readonly tcpEstablished: (netns: string, port: number) => Promise<Uint8Array>
+  /** Makes a routing table of the kernel have these routes (packed struct ls_own_route), and no others of ours. Throws LS_E_INVALID, LS_E_PERMISSION, LS_E_SYSTEM. */
+  readonly ownRoutes: (netns: string, table: number, wanted: Uint8Array) => Promise<{ readonly added: number, readonly removed: number }>
   /** Header of a new table, for who makes its regions. */
   readonly tableHeader: (geometry: Omit<TableGeometry, 'hugepages' | 'path'>) => Uint8Array
   /** `regions`: laid over maps, a descriptor each; `created`: they are new; `programs`: XDP forwards on them already. */

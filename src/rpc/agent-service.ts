@@ -68,8 +68,8 @@ export function agentImplementation (services: AgentServices, { onBug, mutations
 
     listAlarms: unary<AgentListAlarmsRequest, AgentListAlarmsResponse>(onBug, async ({ listing }) => {
       const { bgp } = services
-      const [info, config, vips, targets, cluster, neighbours, sources, sinks] = await Promise.all([services.info(), services.config.status(), services.loadBalancer.vips(), services.loadBalancer.targets(), services.cluster.status(), bgp.neighbours(), bgp.sources(), bgp.sinks()])
-      const { rows: alarms, nextPageToken } = listed(alarmsOf({ info, config, vips, targets, cluster, bgp: { neighbours, sources, sinks } }).map(alarmMessage), ({ id, text }) => `${id} ${text}`, listing, noAlarm)
+      const [info, config, vips, targets, cluster, neighbours, sources, sinks, routeSinks] = await Promise.all([services.info(), services.config.status(), services.loadBalancer.vips(), services.loadBalancer.targets(), services.cluster.status(), bgp.neighbours(), bgp.sources(), bgp.sinks(), bgp.routeSinks()])
+      const { rows: alarms, nextPageToken } = listed(alarmsOf({ info, config, vips, targets, cluster, bgp: { neighbours, sources, sinks, routeSinks } }).map(alarmMessage), ({ id, text }) => `${id} ${text}`, listing, noAlarm)
       return { alarms, nextPageToken }
     }),
 

@@ -1,10 +1,12 @@
 /** lockstep.v1.Bgp: neighbours, where they are read, and what waits to be told, as messages. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
-import type { BgpControl, BgpNeighbourStatus, BgpPending, BgpSourceStatus, BgpState } from '../contract/bgp.js'
+import type { BgpControl, BgpNeighbourStatus, BgpPending, BgpSinkStatus, BgpSourceStatus, BgpState } from '../contract/bgp.js'
+import type { BgpRoute, BgpRouteSink } from '../contract/bgp-announce.js'
 import { LockstepError } from '../contract/errors.js'
 import {
-  BgpState as StateMessage, type BgpListNeighboursRequest, type BgpListNeighboursResponse, type BgpListPendingRequest, type BgpListPendingResponse, type BgpListSourcesRequest, type BgpListSourcesResponse,
-  type BgpNeighbour as NeighbourMessage, type BgpPending as PendingMessage, type BgpSource as SourceMessage
+  BgpState as StateMessage, type BgpListNeighboursRequest, type BgpListNeighboursResponse, type BgpListPendingRequest, type BgpListPendingResponse, type BgpListRoutesRequest, type BgpListRoutesResponse,
+  type BgpListSinksRequest, type BgpListSinksResponse, type BgpListSourcesRequest, type BgpListSourcesResponse,
+  type BgpNeighbour as NeighbourMessage, type BgpPending as PendingMessage, type BgpRoute as RouteMessage, type BgpRouteSink as RouteSinkMessage, type BgpSink as SinkMessage, type BgpSource as SourceMessage
 } from '../generated/proto/lockstep/v1/bgp.js'
 import { unary, type OnBug } from './handler.js'
 
@@ -27,6 +29,14 @@ const sourceMessage = ({ source, scope, goodAt, failed, failures, readings, neig
 const pendingMessage = ({ sink, subject, state, rttNs, cause, stage, decidedAt, queuedAt, attempts, retryAt, lastError }: BgpPending): PendingMessage =>
   ({ sink, subject, state: states[state], rttNs: BigInt(rttNs), cause, stage, decidedAtMs: BigInt(decidedAt), queuedAtMs: BigInt(queuedAt), attempts, retryAtMs: told(retryAt), lastError: lastError ?? undefined })
 
+const sinkMessage = ({ sink, kind, stage, lastError, subjects, queued, out, lastTickAt, lastLandedAt, batches }: BgpSinkStatus): SinkMessage =>
+  ({ name: sink, kind, stage, lastError: lastError ?? '', subjects, queued, out, lastTickAtMs: told(lastTickAt), lastLandedAtMs: told(lastLandedAt), batches: BigInt(batches) })
+
+const routeMessage = ({ prefix, vips, announced, reason, since }: BgpRoute): RouteMessage => ({ prefix, vips: [...vips], announced, reason, sinceMs: BigInt(since) })
+
+const routeSinkMessage = ({ name, kind, goodAt, failed, failures, added, removed }: BgpRouteSink): RouteSinkMessage =>
+  ({ name, kind, goodAtMs: told(goodAt), failed: failed ?? '', failures, added: BigInt(added), removed: BigInt(removed) })
+
 /** Of what is sorted by key already, as far as a page goes. */
 function page (all: readonly BgpNeighbourStatus[], { vrf, peer, after, limit }: BgpListNeighboursRequest): BgpListNeighboursResponse {
   const size = limit === 0 ? PAGE_MAX : Math.min(limit, PAGE_MAX)
@@ -41,6 +51,8 @@ export function bgpImplementation (bgp: BgpControl, onBug: OnBug): UntypedServic
   return {
     listNeighbours: unary<BgpListNeighboursRequest, BgpListNeighboursResponse>(onBug, async request => page(await bgp.neighbours(), request)),
     listSources: unary<BgpListSourcesRequest, BgpListSourcesResponse>(onBug, async () => ({ sources: (await bgp.sources()).map(sourceMessage).sort((a, b) => a.scope < b.scope ? -1 : 1) })),
-    listPending: unary<BgpListPendingRequest, BgpListPendingResponse>(onBug, async () => ({ pending: (await bgp.pending()).map(pendingMessage).sort((a, b) => Number(a.queuedAtMs - b.queuedAtMs)) }))
+    listPending: unary<BgpListPendingRequest, BgpListPendingResponse>(onBug, async () => ({ pending: (await bgp.pending()).map(pendingMessage).sort((a, b) => Number(a.queuedAtMs - b.queuedAtMs)) })),
+    listSinks: unary<BgpListSinksRequest, BgpListSinksResponse>(onBug, async () => ({ sinks: (await bgp.sinks()).map(sinkMessage).sort((a, b) => a.name < b.name ? -1 : 1) })),
+    listRoutes: unary<BgpListRoutesRequest, BgpListRoutesResponse>(onBug, async () => ({ routes: (await bgp.routes()).map(routeMessage), sinks: (await bgp.routeSinks()).map(routeSinkMessage) }))
   }
 }

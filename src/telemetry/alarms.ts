@@ -1,5 +1,6 @@
 /** What is not as it should be now, from what every part says of itself. Pure. */
 import type { VipStatus } from '../contract/balancing.js'
+import type { BgpRouteSink } from '../contract/bgp-announce.js'
 import type { BgpNeighbourStatus, BgpSinkStatus, BgpSourceStatus } from '../contract/bgp.js'
 import type { ClusterStatus } from '../contract/cluster.js'
 import type { TargetStatus } from '../contract/health.js'
@@ -24,7 +25,7 @@ export interface AlarmFacts {
   readonly targets: readonly TargetStatus[]
   /** `null`: standalone. */
   readonly cluster: ClusterStatus | null
-  readonly bgp: { readonly neighbours: readonly BgpNeighbourStatus[], readonly sources: readonly BgpSourceStatus[], readonly sinks: readonly BgpSinkStatus[] }
+  readonly bgp: { readonly neighbours: readonly BgpNeighbourStatus[], readonly sources: readonly BgpSourceStatus[], readonly sinks: readonly BgpSinkStatus[], readonly routeSinks: readonly BgpRouteSink[] }
 }
 
 /** Errors first, then by area and object. */
@@ -72,10 +73,11 @@ function clusterAlarms ({ cluster }: AlarmFacts): readonly Alarm[] {
 }
 
 /** Who was shut down on this side is as somebody wants it. */
-const bgpAlarms = ({ bgp: { neighbours, sources, sinks } }: AlarmFacts): readonly Alarm[] => [
+const bgpAlarms = ({ bgp: { neighbours, sources, sinks, routeSinks } }: AlarmFacts): readonly Alarm[] => [
   ...neighbours.filter(({ state, adminDown }) => state !== 'up' && !adminDown).map((n): Alarm => ({
     severity: 'warning', area: 'bgp', object: `neighbour ${n.vrf}/${n.peer}`, text: n.state === 'down' ? `its session is down${n.reason === null ? '' : `: ${n.reason}`}` : `nobody knows its session: ${n.unknownBecause ?? ''}`, since: n.changedAt, next: ''
   })),
   ...sources.filter(({ failed }) => failed !== null).map((s): Alarm => ({ severity: 'warning', area: 'bgp', object: `source ${s.scope}`, text: `it cannot be read: ${s.failed ?? ''}`, since: s.goodAt, next: 'lockstep bgp sources' })),
+  ...routeSinks.filter(({ failed }) => failed !== null).map((s): Alarm => ({ severity: 'error', area: 'bgp', object: s.name, text: `routes to VIPs are not as they should be there: ${s.failed ?? ''}`, since: s.goodAt, next: 'lockstep bgp routes' })),
   ...sinks.filter(({ stage, lastError }) => stage === 'refused' || (stage !== 'stopped' && lastError !== null)).map((s): Alarm => ({ severity: 'warning', area: 'bgp', object: `sink ${s.sink}`, text: `${s.stage === 'refused' ? 'it takes no reports' : 'the last report failed'}: ${s.lastError ?? ''}`, since: s.lastLandedAt, next: 'lockstep bgp pending' }))
 ]

@@ -1,10 +1,11 @@
 /** Families of BGP sessions and of the sources where they are read. Labels are names of VRFs and sources, and addresses of neighbours that are configured in a daemon; a series ends with its neighbour. */
 import type { Registry } from 'prom-client'
+import type { BgpRoute, BgpRouteSink } from '../contract/bgp-announce.js'
 import type { BgpNeighbourStatus, BgpSinkStatus, BgpSourceStatus, BgpState } from '../contract/bgp.js'
 import { addCounter, addGauge, type Series } from './families.js'
 
 /** As of this scrape. */
-export interface BgpReadingNow { readonly neighbours: readonly BgpNeighbourStatus[], readonly sources: readonly BgpSourceStatus[], readonly sinks: readonly BgpSinkStatus[] }
+export interface BgpReadingNow { readonly neighbours: readonly BgpNeighbourStatus[], readonly sources: readonly BgpSourceStatus[], readonly sinks: readonly BgpSinkStatus[], readonly routes: readonly BgpRoute[], readonly routeSinks: readonly BgpRouteSink[] }
 
 const allStates: readonly BgpState[] = ['up', 'down', 'unknown']
 
@@ -39,4 +40,8 @@ export function addBgp (registry: Registry, read: () => BgpReadingNow): void {
   sink(addCounter, 'bgp_reports', 'Reports that came to an end, by state and result', ['state', 'result'], s => (['up', 'down'] as const).flatMap(state => Object.entries(s.reports[state]).map(([result, n]): Series => [{ sink: s.sink, state, result }, n])))
   sink(addCounter, 'bgp_report_batches', 'Batches of reports that were sent', [], s => [[{ sink: s.sink }, s.batches]])
   sink(addCounter, 'bgp_report_batch_seconds', 'That batches of reports took', [], s => [[{ sink: s.sink }, s.batchMs / 1000]])
+
+  addGauge(registry, { name: 'bgp_route_announced', help: 'Whether the routing daemon is given the route to a VIP', labelNames: ['prefix'], series: () => read().routes.map(({ prefix, announced }): Series => [{ prefix }, announced ? 1 : 0]) })
+  addGauge(registry, { name: 'bgp_route_place_good', help: 'Whether routes to VIPs are as they should be where the routing daemon takes them', labelNames: ['place'], series: () => read().routeSinks.map(({ name, failed }): Series => [{ place: name }, failed === null ? 1 : 0]) })
+  addCounter(registry, { name: 'bgp_route_changes', help: 'Routes to VIPs that were put somewhere or taken away', labelNames: ['place', 'change'], series: () => read().routeSinks.flatMap(({ name, added, removed }): Series[] => [[{ place: name, change: 'added' }, added], [{ place: name, change: 'removed' }, removed]]) })
 }

@@ -124,8 +124,8 @@ class Reading {
     const dataplane = this.#source.dataplane()
     const { cluster: pair, loadBalancer: lb, bgp } = this.#source
     const configStatus = async (): Promise<ConfigStatus> => await this.#source.config.status()
-    const [info, links, cluster, config, vips, targets, neighbours, sources, sinks] = await Promise.all([this.#source.info(), dataplane.links(), pair.status().catch(() => null), configStatus().catch(() => null), lb.vips().catch(() => []), lb.targets().catch(() => []), bgp.neighbours().catch(() => []), bgp.sources().catch(() => []), bgp.sinks().catch(() => [])])
-    this.#taken = { snapshot: dataplane.telemetry.snapshot(), info, links, nat, sessions, config, cluster, loadBalancer: { vips, targets }, bgp: { neighbours, sources, sinks } }
+    const [info, links, cluster, config, vips, targets, neighbours, sources, sinks, routes, routeSinks] = await Promise.all([this.#source.info(), dataplane.links(), pair.status().catch(() => null), configStatus().catch(() => null), lb.vips().catch(() => []), lb.targets().catch(() => []), bgp.neighbours().catch(() => []), bgp.sources().catch(() => []), bgp.sinks().catch(() => []), bgp.routes().catch(() => []), bgp.routeSinks().catch(() => [])])
+    this.#taken = { snapshot: dataplane.telemetry.snapshot(), info, links, nat, sessions, config, cluster, loadBalancer: { vips, targets }, bgp: { neighbours, sources, sinks, routes, routeSinks } }
     this.#rows.clear()
   }
 

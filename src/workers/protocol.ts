@@ -171,6 +171,8 @@ export interface MainCalls {
   readonly bgpSources: BgpControl['sources']
   readonly bgpPending: BgpControl['pending']
   readonly bgpSinks: BgpControl['sinks']
+  readonly bgpRoutes: BgpControl['routes']
+  readonly bgpRouteSinks: BgpControl['routeSinks']
   readonly overlay: LoadBalancerControl['overlay']
   readonly changeOverlay: LoadBalancerControl['change']
   readonly debugCount: DebugSource['count']

@@ -68,6 +68,8 @@ export function remoteAgent ({ table, main, book, feed, natHistory, epoch, debug
       sources: async () => await main.call('bgpSources', []),
       pending: async () => await main.call('bgpPending', []),
       sinks: async () => await main.call('bgpSinks', []),
+      routes: async () => await main.call('bgpRoutes', []),
+      routeSinks: async () => await main.call('bgpRouteSinks', []),
       // whatever changes is an event
       watch: (onChange) => journal.watch(null, ({ area }) => { if (area === 'bgp') onChange() })
     },

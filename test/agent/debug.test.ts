@@ -45,9 +45,9 @@ t.test('every table', async t => {
   const { tables, state, schema } = await ask<DebugListTablesResponse>(done => debug.listTables({}, done))
   t.match(schema, /^\d+-[0-9a-f]{8}$/)
   t.not(state, '')
-  const expected = ['agent', 'back-offs', 'bgp-neighbours', 'bgp-pending', 'bgp-sinks', 'bgp-sources', 'calls', 'capabilities', 'checks', 'counters', 'drivers', 'generations', 'groups', 'history', 'links', 'memory', 'memory-rpc', 'names', 'nat-pools', 'neighbours', 'operations', 'overlay', 'peers', 'reals', 'rings', 'role-changes', 'sessions', 'subscribers', 'sync', 'targets', 'threads', 'vips', 'work', 'work-history']
+  const expected = ['agent', 'back-offs', 'bgp-neighbours', 'bgp-pending', 'bgp-route-sinks', 'bgp-routes', 'bgp-sinks', 'bgp-sources', 'calls', 'capabilities', 'checks', 'counters', 'drivers', 'generations', 'groups', 'history', 'links', 'memory', 'memory-rpc', 'names', 'nat-pools', 'neighbours', 'operations', 'overlay', 'peers', 'reals', 'rings', 'role-changes', 'sessions', 'subscribers', 'sync', 'targets', 'threads', 'vips', 'work', 'work-history']
   t.same(tables.map(({ name }) => name).sort(), expected)
-  const empty = new Set(['back-offs', 'bgp-neighbours', 'bgp-pending', 'bgp-sinks', 'bgp-sources', 'drivers', 'groups', 'nat-pools', 'operations', 'overlay', 'peers', 'role-changes', 'subscribers', 'sync', 'work'])
+  const empty = new Set(['back-offs', 'bgp-neighbours', 'bgp-pending', 'bgp-route-sinks', 'bgp-routes', 'bgp-sinks', 'bgp-sources', 'drivers', 'groups', 'nat-pools', 'operations', 'overlay', 'peers', 'role-changes', 'subscribers', 'sync', 'work'])
   for (const { name } of tables) {
     if (['rings', 'calls'].includes(name)) continue
     const { cells } = await read(name)

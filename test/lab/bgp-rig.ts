@@ -4,6 +4,7 @@
  *     a: FRR, AS 65001    169.254.0.0 ---- 169.254.0.1   b: BIRD, AS 65002
  *                         169.254.0.2 ---- 169.254.0.3   c: GoBGP, AS 65003
  *
+ * With a table, each daemon takes routes to announce: FRR by way of zebra and BIRD from that routing table of the kernel, GoBGP over its API.
  * A peer that is silent for three seconds is gone. What the runner of the agent makes of it is watched: the default VRF of each daemon has its host's name.
  */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -40,10 +41,11 @@ export class BgpRig {
     provider: source => source.type === 'kernel' ? kernelProvider({ ...source, directory: join(this.directory, 'netns') }) : providerOf(source)
   })
   private readonly daemons = new Map<Host, Background>()
+  private zebra: Background | null = null
 
-  private constructor (readonly directory: string, private readonly holders: Readonly<Record<Host, Background>>) {}
+  private constructor (readonly directory: string, private readonly holders: Readonly<Record<Host, Background>>, private readonly table: number | null) {}
 
-  static async open (t: Test, more: readonly BgpSourceSettings[] = []): Promise<BgpRig> {
+  static async open (t: Test, more: readonly BgpSourceSettings[] = [], table: number | null = null): Promise<BgpRig> {
     const directory = mkdtempSync(join(tmpdir(), 'ls-bgp-'))
     chmodSync(directory, 0o755) // bgpd gives up root
     t.teardown(() => { rmSync(directory, { recursive: true, force: true }) })
@@ -56,10 +58,10 @@ export class BgpRig {
       return holder
     }
     const holders = { a: await place('a'), b: await place('b'), c: await place('c') }
-    const rig = new BgpRig(directory, holders)
+    const rig = new BgpRig(directory, holders, table)
     t.teardown(async () => {
       rig.runner.close()
-      await Promise.all([...rig.daemons.values()].map(async (daemon) => {
+      await Promise.all([...rig.daemons.values(), ...rig.zebra === null ? [] : [rig.zebra]].map(async (daemon) => {
         daemon.child.kill('SIGCONT')
         await daemon.stop('SIGKILL')
       }))
@@ -72,7 +74,7 @@ export class BgpRig {
       }
     }
     for (const host of ['a', 'b', 'c'] as const) await rig.start(host)
-    rig.runner.configure({ intervalMs: 200, timeoutMs: 500, maxAgeMs: MAX_AGE_MS, report: null, sources: [
+    rig.runner.configure({ intervalMs: 200, timeoutMs: 500, maxAgeMs: MAX_AGE_MS, report: null, announce: null, sources: [
       { name: 'a', type: 'frr', vrf: 'a', socket: join(directory, 'a', 'bgpd.vty') }, { name: 'b', type: 'bird', vrf: 'b', socket: join(directory, 'b.ctl') }, { name: 'c', type: 'gobgp', vrf: 'c', address: `unix://${join(directory, 'c.sock')}` },
       { name: 'kernel', type: 'kernel', vrf: null, namespaces: ['a', 'b', 'c'] }, ...more
     ] })
@@ -97,14 +99,21 @@ export class BgpRig {
       await must({ netns: null, argv: ['chown', 'frr:frr', own] })
       rmSync(join(own, 'bgpd.vty'), { force: true })
       const peers = [['169.254.0.1', 65002], ['169.254.0.3', 65003]] as const
-      const config = file('a/bgpd.conf', `${'router bgp 65001\n bgp router-id 10.0.0.1\n no bgp ebgp-requires-policy\n'}${peers.map(([peer, as]) => ` neighbor ${peer} remote-as ${as}\n neighbor ${peer} timers 1 3\n neighbor ${peer} timers connect 1\n neighbor ${peer} disable-connected-check\n`).join('')}`)
-      const daemon = run(bgpd, '-n', '-Z', '-f', config, '-i', join(own, 'pid'), '-z', join(own, 'zapi'), '--vty_socket', own, '-P', '0', '--log', 'stdout')
-      for (let tries = 0; !existsSync(join(own, 'bgpd.vty')); tries++) {
-        if (!daemon.running || tries === 200) throw new Error(`bgpd does not start: ${daemon.output}`)
-        await sleep(50)
+      const config = file('a/bgpd.conf', `${'router bgp 65001\n bgp router-id 10.0.0.1\n no bgp ebgp-requires-policy\n'}${peers.map(([peer, as]) => ` neighbor ${peer} remote-as ${as}\n neighbor ${peer} timers 1 3\n neighbor ${peer} timers connect 1\n neighbor ${peer} disable-connected-check\n`).join('')}${this.table === null ? '' : ` address-family ipv4 unicast\n  redistribute table ${this.table}\n`}`)
+      const [zapi, vty] = [['-z', join(own, 'zapi')], ['--vty_socket', own, '-P', '0', '--log', 'stdout']]
+      const begun = async (daemon: Background, socket: string): Promise<void> => {
+        for (let tries = 0; !existsSync(join(own, socket)); tries++) {
+          if (!daemon.running || tries === 200) throw new Error(`${socket} is not there: ${daemon.output}`)
+          await sleep(50)
+        }
       }
+      if (this.table !== null && this.zebra === null) {
+        this.zebra = new Background('zebra of a', null, ['nsenter', `--net=/proc/${this.holders.a.pid}/ns/net`, '--', '/usr/lib/frr/zebra', '-f', file('a/zebra.conf', `ip import-table ${this.table}\n`), '-i', join(own, 'zebra.pid'), ...zapi, ...vty])
+        await begun(this.zebra, 'zebra.vty')
+      }
+      await begun(run(bgpd, '-n', ...this.table === null ? ['-Z'] : [], '-f', config, '-i', join(own, 'pid'), ...zapi, ...vty), 'bgpd.vty')
     } else if (host === 'b') {
-      const config = file('b.conf', 'router id 10.0.0.2;\nprotocol device {}\nprotocol bgp peer { local 169.254.0.1 as 65002; neighbor 169.254.0.0 as 65001; hold time 3; keepalive time 1; connect retry time 1; connect delay time 1; error wait time 1, 2; ipv4 { import all; export none; }; }\n')
+      const config = file('b.conf', `router id 10.0.0.2;\nprotocol device {}\n${this.table === null ? '' : `ipv4 table vips;\nprotocol kernel { kernel table ${this.table}; learn; scan time 1; ipv4 { table vips; import all; export none; }; }\nprotocol pipe { table vips; peer table master4; import none; export all; }\n`}protocol bgp peer { local 169.254.0.1 as 65002; neighbor 169.254.0.0 as 65001; hold time 3; keepalive time 1; connect retry time 1; connect delay time 1; error wait time 1, 2; ipv4 { import all; export ${this.table === null ? 'none' : 'all'}; }; }\n`)
       run('bird', '-f', '-c', config, '-s', join(this.directory, 'b.ctl'), '-P', join(this.directory, 'b.pid'))
     } else {
       const config = file('c.toml', '[global.config]\nas = 65003\nrouter-id = "10.0.0.3"\n[[neighbors]]\n[neighbors.config]\nneighbor-address = "169.254.0.2"\npeer-as = 65001\n[neighbors.transport.config]\nlocal-address = "169.254.0.3"\n[neighbors.timers.config]\nhold-time = 3\nkeepalive-interval = 1\nconnect-retry = 1\nidle-hold-time-after-reset = 1\n')

@@ -125,7 +125,7 @@ t.test('sessions of FRR, BIRD and GoBGP', { skip }, async (t) => {
 t.test('the kernel alone: a session is a connection, and goes with it', { skip }, async (t) => {
   const rig = await BgpRig.open(t)
   await rig.allUp()
-  rig.runner.configure({ intervalMs: 200, timeoutMs: 500, maxAgeMs: 1500, report: null, sources: [{ name: 'kernel', type: 'kernel', vrf: null, namespaces: ['a', 'b', 'c'] }] })
+  rig.runner.configure({ intervalMs: 200, timeoutMs: 500, maxAgeMs: 1500, report: null, announce: null, sources: [{ name: 'kernel', type: 'kernel', vrf: null, namespaces: ['a', 'b', 'c'] }] })
   await until('connections are there', () => rig.runner.view.neighbours().filter(({ state, source }) => state === 'up' && source === 'kernel').length === 4)
   await rig.kill('c')
   await rig.become({ 'a/169.254.0.3': 'down', 'c/169.254.0.2': 'down', 'a/169.254.0.1': 'up' })

@@ -2,18 +2,17 @@
  * GoBGP 3: its gRPC API. ListPeer is what is read; WatchEvent tells at once that there is something to read. Its own counter of sessions that ended stays at zero,
  * so there is none here: they show in the moments of sessions.
  */
-import { credentials, Metadata, type ClientReadableStream } from '@grpc/grpc-js'
+import { Metadata } from '@grpc/grpc-js'
 import type { BgpFsm, BgpNeighbour } from '../../contract/bgp.js'
 import { LockstepError } from '../../contract/errors.js'
-import { GobgpApiClient, type ListPeerResponse, type Peer, type WatchEventResponse } from '../../generated/proto/apipb/gobgp.js'
+import type { ListPeerResponse, Peer, WatchEventResponse } from '../../generated/proto/apipb/gobgp.js'
+import { answered, gobgpClient } from '../gobgp-client.js'
 import { collected, neighbour, type Provider } from './provider.js'
 import { localText, peerText } from './text.js'
 
 const ESTABLISHED = 6
 /** Then 2: all that there is has been told, and 3: one that changed. */
 const EVENT = { init: 1 } as const
-/** One message is one peer. */
-const MESSAGE_BYTES_MAX = 1 << 20
 const PEERS_MAX = 1 << 17
 /** After a stream that ended. */
 const AGAIN_MS = { first: 250, most: 5000 } as const
@@ -23,12 +22,11 @@ const fsms: Readonly<Record<number, BgpFsm>> = { 1: 'idle', 2: 'connect', 3: 'ac
 export interface GobgpOptions { readonly name: string, readonly address: string, readonly vrf: string | null }
 
 export function gobgpProvider ({ name, address, vrf }: GobgpOptions): Provider {
-  const client = (): GobgpApiClient => new GobgpApiClient(address, credentials.createInsecure(), { 'grpc.max_receive_message_length': MESSAGE_BYTES_MAX, 'grpc.use_local_subchannel_pool': 1 })
   return {
     source: 'gobgp', scope: name,
     read: async (signal) => {
       const peers: Peer[] = []
-      const one = client()
+      const one = gobgpClient(address)
       try {
         await answered<ListPeerResponse>(address, one.listPeer({ address: '' }, new Metadata()), signal, ({ peer }) => {
           if (peers.length === PEERS_MAX) throw new LockstepError('unavailable', 'LS_G_REPLY', 'too many peers', { object: address, expected: `at most ${PEERS_MAX}` })
@@ -44,7 +42,7 @@ export function gobgpProvider ({ name, address, vrf }: GobgpOptions): Provider {
       let pauseMs: number = AGAIN_MS.first
       let timer: NodeJS.Timeout | null = null
       const begin = async (): Promise<void> => {
-        const one = client()
+        const one = gobgpClient(address)
         try {
           await answered<WatchEventResponse>(address, one.watchEvent({ peer: {} }, new Metadata()), over.signal, ({ peer: event }) => {
             // what there is at the beginning is read once, when all of it has been told
@@ -85,29 +83,4 @@ export function gobgpNeighbour (peer: Peer, vrf: string | null): BgpNeighbour[] 
     established, fsm: fsms[state.sessionState] ?? null, adminDown: state.adminState === 1, since: since?.getTime() ?? null,
     description: conf === undefined || conf.description === '' ? null : conf.description, prefixesReceived: afiSafis.length === 0 ? null : afiSafis.reduce((sum, { state: one }) => sum + Number(one?.received ?? 0n), 0)
   })]
-}
-
-/** Until the stream ends well. @throws unavailable LS_G_SOCKET; the reason of the signal; what `on` throws */
-async function answered<T> (address: string, stream: ClientReadableStream<T>, signal: AbortSignal, on: (message: T) => void): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const end = (error: unknown): void => {
-      signal.removeEventListener('abort', onAbort)
-      stream.on('error', () => undefined)
-      stream.cancel()
-      if (error === null) resolve()
-      else reject(error as Error)
-    }
-    const onAbort = (): void => { end(signal.reason) }
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    stream.on('data', (message: T) => {
-      try {
-        on(message)
-      } catch (error) {
-        end(error)
-      }
-    })
-    stream.once('error', (error: Error & { readonly details?: string }) => { end(new LockstepError('unavailable', 'LS_G_SOCKET', 'gobgpd does not answer', { object: address, found: error.details ?? error.message }, error)) })
-    stream.once('end', () => { end(null) })
-  })
 }

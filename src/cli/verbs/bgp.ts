@@ -1,6 +1,6 @@
-/** bgp neighbours, sources, pending, watch: sessions of the routing daemons of this host. */
+/** bgp neighbours, sources, routes, sinks, pending, watch: sessions of the routing daemons of this host. */
 import type { Command } from 'commander'
-import type { BgpNeighbour, BgpPending, BgpSource } from '../../generated/proto/lockstep/v1/bgp.js'
+import type { BgpNeighbour, BgpPending, BgpRoute, BgpRouteSink, BgpSink, BgpSource } from '../../generated/proto/lockstep/v1/bgp.js'
 import { withAgent, type LinkOptions } from '../agent-link.js'
 import { call, type AgentConnection } from '../client.js'
 import { exitCode } from '../exit-codes.js'
@@ -20,6 +20,20 @@ const sourceColumns = (nowMs: number): ReadonlyArray<TableColumn<BgpSource>> => 
 const pendingColumns = (nowMs: number): ReadonlyArray<TableColumn<BgpPending>> => [
   { title: 'SINK', value: p => p.sink }, { title: 'SUBJECT', value: p => p.subject }, { title: 'STATE', value: p => stateWord(p.state) }, { title: 'CAUSE', value: p => p.cause }, { title: 'STAGE', value: p => p.stage }, { title: 'QUEUED', value: p => age(nowMs, p.queuedAtMs), align: 'right' },
   { title: 'ATTEMPTS', value: p => String(p.attempts), align: 'right' }, { title: 'ERROR', value: p => p.lastError ?? '' }
+]
+
+const sinkColumns = (nowMs: number): ReadonlyArray<TableColumn<BgpSink>> => [
+  { title: 'SINK', value: s => s.name }, { title: 'KIND', value: s => s.kind }, { title: 'STAGE', value: s => s.stage }, { title: 'SUBJECTS', value: s => count(s.subjects), align: 'right' }, { title: 'QUEUED', value: s => count(s.queued), align: 'right' },
+  { title: 'OUT', value: s => count(s.out), align: 'right' }, { title: 'LANDED', value: s => age(nowMs, s.lastLandedAtMs), align: 'right' }, { title: 'ERROR', value: s => s.lastError }
+]
+
+const routeColumns = (nowMs: number): ReadonlyArray<TableColumn<BgpRoute>> => [
+  { title: 'PREFIX', value: r => r.prefix }, { title: 'STATE', value: r => r.announced ? 'announced' : 'withdrawn' }, { title: 'SINCE', value: r => age(nowMs, r.sinceMs), align: 'right' }, { title: 'VIPS', value: r => r.vips.join(' ') }, { title: 'REASON', value: r => r.reason }
+]
+
+const routeSinkColumns = (nowMs: number): ReadonlyArray<TableColumn<BgpRouteSink>> => [
+  { title: 'PLACE', value: s => s.name }, { title: 'STATE', value: s => s.failed !== '' ? 'fails' : s.goodAtMs === undefined ? 'starting' : 'as it should be' }, { title: 'LOOKED', value: s => age(nowMs, s.goodAtMs), align: 'right' },
+  { title: 'ADDED', value: s => count(s.added), align: 'right' }, { title: 'REMOVED', value: s => count(s.removed), align: 'right' }, { title: 'REASON', value: s => s.failed }
 ]
 
 const plainState = <T extends { readonly state: string }>(row: T): T => ({ ...row, state: stateWord(row.state) })
@@ -50,6 +64,20 @@ export function addBgp (parent: Command, cli: Cli): void {
     .action(action(cli, async (options: ListOptions & LinkOptions) => {
       const { sources } = await withAgent(cli.io, options, async a => await call(a.bgp, a.bgp.listSources, {}))
       await printList(cli.io, options, sources, () => sources.length === 0 ? 'nothing is read: section `bgp` of the configuration names sources\n' : table<BgpSource>(sourceColumns(Date.now()), sources, cli.io))
+      return exitCode.ok
+    }))
+  listVerb(bgp, {
+    usage: 'routes', summary: 'Show which VIPs the routing daemon is given to announce, and why', about: 'A route is there while this node owns the redundancy group of the VIP and a real serves: section `bgp.announce` of the configuration.',
+    examples: ['bgp routes', 'bgp routes --json']
+  }).action(action(cli, async (options: ListOptions & LinkOptions) => {
+    const { routes, sinks } = await withAgent(cli.io, options, async a => await call(a.bgp, a.bgp.listRoutes, {}))
+    await printList(cli.io, options, routes, () => sinks.length === 0 ? 'nothing is announced: section `bgp.announce` of the configuration says where\n' : `${table<BgpRoute>(routeColumns(Date.now()), routes, cli.io)}\n${table<BgpRouteSink>(routeSinkColumns(Date.now()), sinks, cli.io)}`)
+    return exitCode.ok
+  }))
+  listVerb(bgp, { usage: 'sinks', summary: 'Show where reports go, and whether they arrive', examples: ['bgp sinks', 'bgp sinks --json'] })
+    .action(action(cli, async (options: ListOptions & LinkOptions) => {
+      const { sinks } = await withAgent(cli.io, options, async a => await call(a.bgp, a.bgp.listSinks, {}))
+      await printList(cli.io, options, sinks, () => sinks.length === 0 ? 'nobody is told: section `bgp.report` of the configuration names sinks\n' : table<BgpSink>(sinkColumns(Date.now()), sinks, cli.io))
       return exitCode.ok
     }))
   listVerb(bgp, { usage: 'pending', summary: 'Show reports on their way to a sink', examples: ['bgp pending', 'bgp pending --output jsonl'] })

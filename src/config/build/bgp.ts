@@ -6,6 +6,7 @@ import { pointer } from '../issues.js'
 import type { RawBgp, RawBgpSource, Scalar } from '../raw.js'
 import { formatDuration, parseDuration } from '../units.js'
 import { absolute } from './agent.js'
+import { buildBgpAnnounce } from './bgp-announce.js'
 import { buildBgpReport } from './bgp-report.js'
 import { entries, type Build } from './context.js'
 
@@ -36,7 +37,18 @@ export function buildBgp (b: Build, raw: RawBgp | undefined): BgpSettings | null
   }
   const report = buildBgpReport(b, raw.report)
   if (report !== null && sources.length === 0) b.issue('/bgp/report', 'LS_C_CONFLICT', 'nothing is read that could be told', 'no sources', 'bgp.sources')
-  return { sources, intervalMs, timeoutMs, maxAgeMs, report }
+  return { sources, intervalMs, timeoutMs, maxAgeMs, report, announce: buildBgpAnnounce(b, raw.announce) }
+}
+
+export const gobgpAddress = (b: Build, path: string, text: string): string =>
+  text.startsWith('unix://') ? `unix://${absolute(b, path, text.slice(7), socketPathMax)}` : loopback(b, path, text, 'address:port like 127.0.0.1:50051, or unix:///path')
+
+function loopback (b: Build, path: string, text: string, expected: string): string {
+  const endpoint = parseEndpoint(text)
+  const host = endpoint === null ? '' : formatAddress(endpoint.address)
+  if (endpoint !== null && endpoint.port > 0 && (host === '::1' || host.startsWith('127.'))) return formatEndpoint(host, endpoint.port)
+  b.issue(path, 'LS_C_VALUE', 'not an address of loopback and a port', text, expected)
+  return text
 }
 
 const placeOf = (s: BgpSourceSettings): string => s.type === 'gobgp' ? s.address : s.type === 'bmp' ? s.listen : s.type === 'kernel' ? 'kernel' : s.socket
@@ -51,21 +63,11 @@ function buildSource (b: Build, path: string, name: string, raw: RawBgpSource): 
   if (raw.socket !== undefined && raw.pathspace !== undefined) b.issue(pointer(path, 'pathspace'), 'LS_C_CONFLICT', 'a pathspace names the socket', raw.pathspace, 'socket or pathspace')
   const of = { name, vrf: raw.vrf ?? null }
   const socket = (fallback: string): string => absolute(b, pointer(path, 'socket'), raw.socket ?? fallback, socketPathMax)
-  const loopback = (key: 'address' | 'listen', text: string): string => {
-    const endpoint = parseEndpoint(text)
-    const host = endpoint === null ? '' : formatAddress(endpoint.address)
-    if (endpoint !== null && endpoint.port > 0 && (host === '::1' || host.startsWith('127.'))) return formatEndpoint(host, endpoint.port)
-    b.issue(pointer(path, key), 'LS_C_VALUE', 'not an address of loopback and a port', text, key === 'address' ? 'address:port like 127.0.0.1:50051, or unix:///path' : 'address:port like 127.0.0.1:11019: nobody else may tell')
-    return text
-  }
   switch (type) {
     case 'frr': return { ...of, type, socket: socket(raw.pathspace === undefined ? usual.frr : usual.frr.replace(/[^/]*$/, `${raw.pathspace}/$&`)) }
     case 'bird': return { ...of, type, socket: socket(usual.bird) }
-    case 'gobgp': {
-      const address = raw.address ?? usual.gobgp
-      return { ...of, type, address: address.startsWith('unix://') ? `unix://${absolute(b, pointer(path, 'address'), address.slice(7), socketPathMax)}` : loopback('address', address) }
-    }
-    case 'bmp': return { ...of, type, listen: loopback('listen', raw.listen ?? usual.bmp) }
+    case 'gobgp': return { ...of, type, address: gobgpAddress(b, pointer(path, 'address'), raw.address ?? usual.gobgp) }
+    case 'bmp': return { ...of, type, listen: loopback(b, pointer(path, 'listen'), raw.listen ?? usual.bmp, 'address:port like 127.0.0.1:11019: nobody else may tell') }
     case 'kernel': return { ...of, type, namespaces: raw.namespaces ?? null }
   }
 }

@@ -1,5 +1,6 @@
 /** Schema of `bgp`: where sessions of routing daemons are read. */
 import { bgpDefaults as usual, bgpLimits as max } from '../../contract/bgp-limits.js'
+import { bgpAnnounce } from './bgp-announce.js'
 import { bgpReport } from './bgp-report.js'
 import { formatDuration } from '../units.js'
 import { choice, duration, listOf, mapOf, name, object, text } from './common.js'
@@ -16,10 +17,11 @@ const source = object('A place where sessions are read.', {
   vrf: { ...name('What its default VRF is called here: tells sessions of several daemons apart.'), examples: ['blue'] },
 }, ['type'])
 
-export const bgp = object('BGP sessions of the routing daemons of this host: read, watched and counted; nothing of a daemon is changed. Without it nothing is read.', {
+export const bgp = object('BGP sessions of the routing daemons of this host: read, watched and counted. Nothing of a daemon is changed but by `announce`.', {
   interval: duration(`Between two readings of a source, ${span(max.intervalMsMin, max.intervalMsMax)} Daemons that tell of changes (gobgp, bmp) are read at once.`, formatDuration(usual.intervalMs)),
   timeout: duration(`Of one reading, ${span(max.timeoutMsMin, max.timeoutMsMax)}`, formatDuration(usual.timeoutMs)),
   'max-age': duration(`A session that was read longer ago is unknown: ${span(max.maxAgeMsMin, max.maxAgeMsMax)} More than the interval and the timeout.`, formatDuration(usual.maxAgeMs)),
+  announce: bgpAnnounce,
   report: bgpReport,
   sources: mapOf(`Where sessions are read, by name; at most ${max.sourcesMax}.`, source),
 })

@@ -1,5 +1,6 @@
-/** Debug tables of BGP: neighbours, the sources where they are read, and reports that wait. */
+/** Debug tables of BGP: neighbours, the sources where they are read, reports that wait, and routes that are announced. */
 import type { BgpControl, BgpNeighbourStatus, BgpPending, BgpSinkStatus, BgpSourceStatus } from '../../contract/bgp.js'
+import type { BgpRoute, BgpRouteSink } from '../../contract/bgp-announce.js'
 import type { DebugTable } from '../../contract/debug.js'
 import { debugTable, yes } from './table.js'
 
@@ -30,6 +31,16 @@ export function bgpTables (bgp: BgpControl): readonly DebugTable[] {
         looked: ['time', s => s.lastTickAt], landed: ['time', s => s.lastLandedAt], batches: ['number', s => s.batches]
       },
       read: async () => await bgp.sinks(), tone: ({ stage, lastError }) => stage === 'refused' ? 'bad' : lastError !== null ? 'warn' : stage === 'ready' ? 'good' : ''
+    }),
+    debugTable<BgpRoute>({
+      name: 'bgp-routes', group: 'bgp', about: 'A route to a VIP, for the routing daemon to announce', source: 'main thread, announcing',
+      columns: { prefix: ['text', r => r.prefix], announced: ['text', r => yes(r.announced)], reason: ['text', r => r.reason], since: ['time', r => r.since], vips: ['text', r => r.vips.join(' ')] },
+      read: async () => await bgp.routes(), tone: ({ announced }) => announced ? 'good' : 'dim'
+    }),
+    debugTable<BgpRouteSink>({
+      name: 'bgp-route-sinks', group: 'bgp', about: 'Where routes are put', source: 'main thread, announcing',
+      columns: { name: ['text', s => s.name], kind: ['text', s => s.kind], failed: ['text', s => s.failed], failures: ['number', s => s.failures], good: ['time', s => s.goodAt], added: ['number', s => s.added], removed: ['number', s => s.removed] },
+      read: async () => await bgp.routeSinks(), tone: ({ failed }) => failed === null ? 'good' : 'bad'
     }),
     debugTable<BgpPending>({
       name: 'bgp-pending', group: 'bgp', about: 'A report of a session on its way to a sink', source: 'main thread, reports',

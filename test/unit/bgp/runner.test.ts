@@ -29,7 +29,7 @@ function rig (t: Test): { readonly runner: BgpRunner, readonly events: BgpEvent[
   return { runner, events, fakes, names: () => events.map(({ name, object }) => `${name} ${object}`.trim()) }
 }
 const settings = (names: Readonly<Record<string, BgpSource>>, more: Partial<BgpSettings> = {}): BgpSettings => ({
-  intervalMs: 20, timeoutMs: 50, maxAgeMs: 60_000, report: null, ...more,
+  intervalMs: 20, timeoutMs: 50, maxAgeMs: 60_000, report: null, announce: null, ...more,
   sources: Object.entries(names).map(([name, type]) => type === 'gobgp' ? { name, vrf: null, type, address: 'x' } : type === 'bmp' ? { name, vrf: null, type, listen: 'x' } : type === 'kernel' ? { name, vrf: null, type, namespaces: null } : { name, vrf: null, type, socket: 'x' })
 })
 const fakeOf = (fakes: Map<string, Fake>, name: string): Fake => fakes.get(name) ?? (() => { throw new Error(`no ${name}`) })()

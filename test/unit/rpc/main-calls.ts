@@ -9,7 +9,7 @@ import type { MainCalls } from '../../../src/workers/protocol.js'
 
 export function mainCallsOf ({ info, dataplane, probeAll, switchBackend, config, cluster, loadBalancer: lb, bgp, tell, debug }: AgentServices, events = new ClusterLog(), balancing = new EventLog(balancingLost), journal = new Journal()): MainCalls {
   return {
-    bgpNeighbours: bgp.neighbours, bgpSources: bgp.sources, bgpPending: bgp.pending, bgpSinks: bgp.sinks,
+    bgpNeighbours: bgp.neighbours, bgpSources: bgp.sources, bgpPending: bgp.pending, bgpSinks: bgp.sinks, bgpRoutes: bgp.routes, bgpRouteSinks: bgp.routeSinks,
     info, probeAll, switchBackend, links: async () => await dataplane().links(),
     status: config.status, text: config.text, check: config.check, apply: config.apply, confirm: config.confirm, rollback: config.rollback,
     history: config.history, compare: config.compare, save: config.save,

@@ -6,7 +6,7 @@ import { FirstSeen } from '../../../src/lib/first-seen.js'
 import { alarmsOf, type AlarmFacts } from '../../../src/telemetry/alarms.js'
 import { pairStatus } from '../rpc/fake-cluster.js'
 
-const well: AlarmFacts = { info: { state: 'running', reasons: [], reasonsSince: [], startedAt: 1 }, config: { unconfirmed: null, drift: false }, vips: [], targets: [], cluster: null, bgp: { neighbours: [], sources: [], sinks: [] } }
+const well: AlarmFacts = { info: { state: 'running', reasons: [], reasonsSince: [], startedAt: 1 }, config: { unconfirmed: null, drift: false }, vips: [], targets: [], cluster: null, bgp: { neighbours: [], sources: [], sinks: [], routeSinks: [] } }
 const real = { name: 'a', pool: 'p', address: '10.0.0.1', port: 80, configuredWeight: 1, weight: 1, state: 'serving', target: 'http/a' } as const
 const vip = (state: VipStatus['state'], reals: VipStatus['reals'] = [real]): VipStatus => ({ name: 'web', address: '198.51.100.1', port: 80, protocol: 6, mode: 'nat', redundancyGroup: 0, state, pool: 'p', reals })
 const target = (state: TargetStatus['state']): TargetStatus => ({ id: 'http/a', check: 'http', type: 'http', address: '10.0.0.1', port: 80, state, count: 0, sharePct: 100, since: 5000, last: { ok: false, code: 'refused', detail: 'connection refused', tookMs: 1, at: 5000 }, passed: 0, failed: 1, probing: false, nextAt: null, results: {}, tookMs: 1, changes: [], history: [] })
@@ -46,11 +46,13 @@ const source = { source: 'frr', scope: 'edge', goodAt: 700, failed: null, failur
 const sink = { sink: 'hook', kind: 'webhook', stage: 'ready', lastError: null, subjects: 1, queued: 0, out: 0, lastTickAt: 1, lastLandedAt: 600, batches: 1, batchMs: 1, reports: { up: {}, down: {} } } as const
 
 t.test('BGP: sessions, where they are read, and where they are told; who was shut down here is no alarm', async (t) => {
-  const bgp = (over: Partial<AlarmFacts['bgp']>): string[] => brief({ bgp: { neighbours: [], sources: [], sinks: [], ...over } })
+  const bgp = (over: Partial<AlarmFacts['bgp']>): string[] => brief({ bgp: { neighbours: [], sources: [], sinks: [], routeSinks: [], ...over } })
   t.same(bgp({ neighbours: [{ ...neighbour, state: 'up', established: true }, { ...neighbour, adminDown: true }], sources: [source], sinks: [sink, { ...sink, stage: 'stopped', lastError: 'x' }] }), [])
   t.same(bgp({ neighbours: [neighbour] }), ['warning bgp neighbour default/192.0.2.1: its session is down: Hold Timer Expired @900'])
   t.match(bgp({ neighbours: [{ ...neighbour, state: 'unknown', unknownBecause: 'no answer within 300 ms' }] }), [/nobody knows its session: no answer within 300 ms/])
   t.same(bgp({ sources: [{ ...source, failed: 'connection refused' }] }), ['warning bgp source edge: it cannot be read: connection refused @700'])
+  t.same(bgp({ routeSinks: [{ name: 'kernel table 179', kind: 'kernel', goodAt: 700, failed: 'adding routes: no permission', failures: 2, added: 1, removed: 0 }, { name: 'gobgp 127.0.0.1:50051', kind: 'gobgp', goodAt: 1, failed: null, failures: 0, added: 1, removed: 0 }] }),
+    ['error bgp kernel table 179: routes to VIPs are not as they should be there: adding routes: no permission @700'])
   t.same(bgp({ sinks: [{ ...sink, lastError: 'status 500' }, { ...sink, sink: 'ledger', stage: 'refused', lastError: 'wrong key' }] }), ['warning bgp sink hook: the last report failed: status 500 @600', 'warning bgp sink ledger: it takes no reports: wrong key @600'])
 })
 

@@ -12,18 +12,22 @@ import {
   Client,
   type ClientOptions,
   type ClientReadableStream,
+  type ClientUnaryCall,
   type handleServerStreamingCall,
+  type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
+  type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Any } from "../google/protobuf/any.js";
 import { Timestamp } from "../google/protobuf/timestamp.js";
 
 export const protobufPackage = "apipb";
 
 export const protobufFileName = "apipb/gobgp.proto";
 
-/** What GoBGP 3 tells of its sessions: the few fields of its own API that are read here, by their numbers. Not served by anybody of ours. */
+/** What GoBGP 3 tells of its sessions, and how it is given routes to announce: the few fields of its own API that are used here, by their numbers. Not served by anybody of ours. */
 
 /** Which sessions. */
 export interface ListPeerRequest {
@@ -141,6 +145,134 @@ export interface AfiSafi {
 export interface AfiSafiState {
   /** Prefixes that the peer sent. */
   received: bigint;
+}
+
+/** Which routes. */
+export interface AddPathRequest {
+  /** 0: of the default VRF. */
+  tableType: number;
+  /** It. */
+  path: Path | undefined;
+}
+
+/** It is there. */
+export interface AddPathResponse {
+  /** Its name. */
+  uuid: Buffer;
+}
+
+/** Which route. */
+export interface DeletePathRequest {
+  /** 0: of the default VRF. */
+  tableType: number;
+  /** Of the route. */
+  family:
+    | Family
+    | undefined;
+  /** It; its prefix alone counts. */
+  path: Path | undefined;
+}
+
+/** It is gone. */
+export interface DeletePathResponse {
+}
+
+/** Which routes. */
+export interface ListPathRequest {
+  /** 0: of the default VRF. */
+  tableType: number;
+  /** Of this family. */
+  family:
+    | Family
+    | undefined;
+  /** Of these prefixes. */
+  prefixes: TableLookupPrefix[];
+}
+
+/** A prefix that is looked for. */
+export interface TableLookupPrefix {
+  /** As text. */
+  prefix: string;
+  /** 0: this one alone. */
+  type: number;
+}
+
+/** One of them. */
+export interface ListPathResponse {
+  /** It. */
+  destination: Destination | undefined;
+}
+
+/** Routes of a prefix. */
+export interface Destination {
+  /** As text. */
+  prefix: string;
+  /** From every neighbour, and our own. */
+  paths: Path[];
+}
+
+/** A family of addresses (RFC 4760). */
+export interface Family {
+  /** 1: IPv4, 2: IPv6. */
+  afi: number;
+  /** 1: unicast. */
+  safi: number;
+}
+
+/** A route. */
+export interface Path {
+  /** An IPAddressPrefix. */
+  nlri:
+    | Any
+    | undefined;
+  /** Attributes by their types. */
+  pattrs: Any[];
+  /** Of the route. */
+  family:
+    | Family
+    | undefined;
+  /** It came from a routing daemon beside this one (zebra). */
+  isFromExternal: boolean;
+  /** Who told it; of a route of this daemon itself no address. */
+  neighborIp: string;
+}
+
+/** A prefix. */
+export interface IPAddressPrefix {
+  /** Bits. */
+  prefixLen: number;
+  /** Address as text. */
+  prefix: string;
+}
+
+/** ORIGIN (RFC 4271, 5.1.1). */
+export interface OriginAttribute {
+  /** 0: IGP. */
+  origin: number;
+}
+
+/** NEXT_HOP (RFC 4271, 5.1.3). */
+export interface NextHopAttribute {
+  /** 0.0.0.0: this host. */
+  nextHop: string;
+}
+
+/** MP_REACH_NLRI (RFC 4760). */
+export interface MpReachNLRIAttribute {
+  /** Of the route. */
+  family:
+    | Family
+    | undefined;
+  /** `::`: this host. */
+  nextHops: string[];
+  /** Of type IPAddressPrefix. */
+  nlris: Any[];
+}
+
+/** COMMUNITIES (RFC 1997). */
+export interface CommunitiesAttribute {
+  /** AS in the upper 16 bits. */
+  communities: number[];
 }
 
 function createBaseListPeerRequest(): ListPeerRequest {
@@ -922,6 +1054,864 @@ export const AfiSafiState: MessageFns<AfiSafiState> = {
   },
 };
 
+function createBaseAddPathRequest(): AddPathRequest {
+  return { tableType: 0, path: undefined };
+}
+
+export const AddPathRequest: MessageFns<AddPathRequest> = {
+  encode(message: AddPathRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tableType !== 0) {
+      writer.uint32(8).uint32(message.tableType);
+    }
+    if (message.path !== undefined) {
+      Path.encode(message.path, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddPathRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddPathRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.tableType = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.path = Path.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAddPathResponse(): AddPathResponse {
+  return { uuid: Buffer.alloc(0) };
+}
+
+export const AddPathResponse: MessageFns<AddPathResponse> = {
+  encode(message: AddPathResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.uuid.length !== 0) {
+      writer.uint32(10).bytes(message.uuid);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddPathResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddPathResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.uuid = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDeletePathRequest(): DeletePathRequest {
+  return { tableType: 0, family: undefined, path: undefined };
+}
+
+export const DeletePathRequest: MessageFns<DeletePathRequest> = {
+  encode(message: DeletePathRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tableType !== 0) {
+      writer.uint32(8).uint32(message.tableType);
+    }
+    if (message.family !== undefined) {
+      Family.encode(message.family, writer.uint32(26).fork()).join();
+    }
+    if (message.path !== undefined) {
+      Path.encode(message.path, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeletePathRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeletePathRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.tableType = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.family = Family.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.path = Path.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDeletePathResponse(): DeletePathResponse {
+  return {};
+}
+
+export const DeletePathResponse: MessageFns<DeletePathResponse> = {
+  encode(_: DeletePathResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeletePathResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeletePathResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListPathRequest(): ListPathRequest {
+  return { tableType: 0, family: undefined, prefixes: [] };
+}
+
+export const ListPathRequest: MessageFns<ListPathRequest> = {
+  encode(message: ListPathRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tableType !== 0) {
+      writer.uint32(8).uint32(message.tableType);
+    }
+    if (message.family !== undefined) {
+      Family.encode(message.family, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.prefixes) {
+      TableLookupPrefix.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPathRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPathRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.tableType = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.family = Family.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.prefixes.push(TableLookupPrefix.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTableLookupPrefix(): TableLookupPrefix {
+  return { prefix: "", type: 0 };
+}
+
+export const TableLookupPrefix: MessageFns<TableLookupPrefix> = {
+  encode(message: TableLookupPrefix, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prefix !== "") {
+      writer.uint32(10).string(message.prefix);
+    }
+    if (message.type !== 0) {
+      writer.uint32(16).uint32(message.type);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TableLookupPrefix {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTableLookupPrefix();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.type = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListPathResponse(): ListPathResponse {
+  return { destination: undefined };
+}
+
+export const ListPathResponse: MessageFns<ListPathResponse> = {
+  encode(message: ListPathResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.destination !== undefined) {
+      Destination.encode(message.destination, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPathResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPathResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.destination = Destination.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDestination(): Destination {
+  return { prefix: "", paths: [] };
+}
+
+export const Destination: MessageFns<Destination> = {
+  encode(message: Destination, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prefix !== "") {
+      writer.uint32(10).string(message.prefix);
+    }
+    for (const v of message.paths) {
+      Path.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Destination {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDestination();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.paths.push(Path.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFamily(): Family {
+  return { afi: 0, safi: 0 };
+}
+
+export const Family: MessageFns<Family> = {
+  encode(message: Family, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.afi !== 0) {
+      writer.uint32(8).uint32(message.afi);
+    }
+    if (message.safi !== 0) {
+      writer.uint32(16).uint32(message.safi);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Family {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFamily();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.afi = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.safi = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePath(): Path {
+  return { nlri: undefined, pattrs: [], family: undefined, isFromExternal: false, neighborIp: "" };
+}
+
+export const Path: MessageFns<Path> = {
+  encode(message: Path, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nlri !== undefined) {
+      Any.encode(message.nlri, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.pattrs) {
+      Any.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.family !== undefined) {
+      Family.encode(message.family, writer.uint32(74).fork()).join();
+    }
+    if (message.isFromExternal !== false) {
+      writer.uint32(112).bool(message.isFromExternal);
+    }
+    if (message.neighborIp !== "") {
+      writer.uint32(122).string(message.neighborIp);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Path {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePath();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nlri = Any.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pattrs.push(Any.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.family = Family.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.isFromExternal = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.neighborIp = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseIPAddressPrefix(): IPAddressPrefix {
+  return { prefixLen: 0, prefix: "" };
+}
+
+export const IPAddressPrefix: MessageFns<IPAddressPrefix> = {
+  encode(message: IPAddressPrefix, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prefixLen !== 0) {
+      writer.uint32(8).uint32(message.prefixLen);
+    }
+    if (message.prefix !== "") {
+      writer.uint32(18).string(message.prefix);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): IPAddressPrefix {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseIPAddressPrefix();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.prefixLen = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOriginAttribute(): OriginAttribute {
+  return { origin: 0 };
+}
+
+export const OriginAttribute: MessageFns<OriginAttribute> = {
+  encode(message: OriginAttribute, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.origin !== 0) {
+      writer.uint32(8).uint32(message.origin);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OriginAttribute {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOriginAttribute();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.origin = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseNextHopAttribute(): NextHopAttribute {
+  return { nextHop: "" };
+}
+
+export const NextHopAttribute: MessageFns<NextHopAttribute> = {
+  encode(message: NextHopAttribute, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nextHop !== "") {
+      writer.uint32(10).string(message.nextHop);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NextHopAttribute {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNextHopAttribute();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nextHop = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMpReachNLRIAttribute(): MpReachNLRIAttribute {
+  return { family: undefined, nextHops: [], nlris: [] };
+}
+
+export const MpReachNLRIAttribute: MessageFns<MpReachNLRIAttribute> = {
+  encode(message: MpReachNLRIAttribute, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.family !== undefined) {
+      Family.encode(message.family, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.nextHops) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.nlris) {
+      Any.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MpReachNLRIAttribute {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMpReachNLRIAttribute();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.family = Family.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextHops.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nlris.push(Any.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCommunitiesAttribute(): CommunitiesAttribute {
+  return { communities: [] };
+}
+
+export const CommunitiesAttribute: MessageFns<CommunitiesAttribute> = {
+  encode(message: CommunitiesAttribute, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.communities.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.communities) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CommunitiesAttribute {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCommunitiesAttribute();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.communities.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.communities.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** The daemon's API. */
 export type GobgpApiService = typeof GobgpApiService;
 export const GobgpApiService = {
@@ -945,6 +1935,36 @@ export const GobgpApiService = {
     responseSerialize: (value: WatchEventResponse): Buffer => Buffer.from(WatchEventResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchEventResponse => WatchEventResponse.decode(value),
   },
+  /** A route to announce; one of the same prefix that came this way before is replaced. */
+  addPath: {
+    path: "/apipb.GobgpApi/AddPath" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AddPathRequest): Buffer => Buffer.from(AddPathRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AddPathRequest => AddPathRequest.decode(value),
+    responseSerialize: (value: AddPathResponse): Buffer => Buffer.from(AddPathResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AddPathResponse => AddPathResponse.decode(value),
+  },
+  /** No longer. */
+  deletePath: {
+    path: "/apipb.GobgpApi/DeletePath" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeletePathRequest): Buffer => Buffer.from(DeletePathRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeletePathRequest => DeletePathRequest.decode(value),
+    responseSerialize: (value: DeletePathResponse): Buffer => Buffer.from(DeletePathResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeletePathResponse => DeletePathResponse.decode(value),
+  },
+  /** Routes that there are, a message for each prefix. */
+  listPath: {
+    path: "/apipb.GobgpApi/ListPath" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ListPathRequest): Buffer => Buffer.from(ListPathRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListPathRequest => ListPathRequest.decode(value),
+    responseSerialize: (value: ListPathResponse): Buffer => Buffer.from(ListPathResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListPathResponse => ListPathResponse.decode(value),
+  },
 } as const;
 
 export interface GobgpApiServer extends UntypedServiceImplementation {
@@ -952,6 +1972,12 @@ export interface GobgpApiServer extends UntypedServiceImplementation {
   listPeer: handleServerStreamingCall<ListPeerRequest, ListPeerResponse>;
   /** Every session, a mark, and then each change of a state. */
   watchEvent: handleServerStreamingCall<WatchEventRequest, WatchEventResponse>;
+  /** A route to announce; one of the same prefix that came this way before is replaced. */
+  addPath: handleUnaryCall<AddPathRequest, AddPathResponse>;
+  /** No longer. */
+  deletePath: handleUnaryCall<DeletePathRequest, DeletePathResponse>;
+  /** Routes that there are, a message for each prefix. */
+  listPath: handleServerStreamingCall<ListPathRequest, ListPathResponse>;
 }
 
 export interface GobgpApiClient extends Client {
@@ -969,6 +1995,45 @@ export interface GobgpApiClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchEventResponse>;
+  /** A route to announce; one of the same prefix that came this way before is replaced. */
+  addPath(
+    request: AddPathRequest,
+    callback: (error: ServiceError | null, response: AddPathResponse) => void,
+  ): ClientUnaryCall;
+  addPath(
+    request: AddPathRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AddPathResponse) => void,
+  ): ClientUnaryCall;
+  addPath(
+    request: AddPathRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AddPathResponse) => void,
+  ): ClientUnaryCall;
+  /** No longer. */
+  deletePath(
+    request: DeletePathRequest,
+    callback: (error: ServiceError | null, response: DeletePathResponse) => void,
+  ): ClientUnaryCall;
+  deletePath(
+    request: DeletePathRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeletePathResponse) => void,
+  ): ClientUnaryCall;
+  deletePath(
+    request: DeletePathRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeletePathResponse) => void,
+  ): ClientUnaryCall;
+  /** Routes that there are, a message for each prefix. */
+  listPath(request: ListPathRequest, options?: Partial<CallOptions>): ClientReadableStream<ListPathResponse>;
+  listPath(
+    request: ListPathRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ListPathResponse>;
 }
 
 export const GobgpApiClient = makeGenericClientConstructor(GobgpApiService, "apipb.GobgpApi") as unknown as {

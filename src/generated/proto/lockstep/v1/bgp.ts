@@ -229,6 +229,90 @@ export interface BgpListPendingResponse {
   pending: BgpPending[];
 }
 
+/** All of them. */
+export interface BgpListSinksRequest {
+}
+
+/** Where reports go. */
+export interface BgpSink {
+  /** Its name in the configuration. */
+  name: string;
+  /** file, webhook or solana. */
+  kind: string;
+  /** starting, ready, refused or stopped. */
+  stage: string;
+  /** Why the last report did not arrive, or why it does not start; empty: nothing is wrong. */
+  lastError: string;
+  /** Those whose session is told. */
+  subjects: number;
+  /** Reports that wait. */
+  queued: number;
+  /** On their way. */
+  out: number;
+  /** When it was last looked what there is to tell. */
+  lastTickAtMs?:
+    | bigint
+    | undefined;
+  /** When it last took a report. */
+  lastLandedAtMs?:
+    | bigint
+    | undefined;
+  /** Batches that were sent. */
+  batches: bigint;
+}
+
+/** All of them. */
+export interface BgpListSinksResponse {
+  /** By name. */
+  sinks: BgpSink[];
+}
+
+/** All of them. */
+export interface BgpListRoutesRequest {
+}
+
+/** The route to one prefix. */
+export interface BgpRoute {
+  /** Address and length. */
+  prefix: string;
+  /** VIPs that have it, by name. */
+  vips: string[];
+  /** The daemon is given it. */
+  announced: boolean;
+  /** Why, or why not. */
+  reason: string;
+  /** Since when it is so. */
+  sinceMs: bigint;
+}
+
+/** Where routes are put. */
+export interface BgpRouteSink {
+  /** For example `kernel table 179`. */
+  name: string;
+  /** kernel or gobgp. */
+  kind: string;
+  /** When it was last as it should be. */
+  goodAtMs?:
+    | bigint
+    | undefined;
+  /** Why it is not; empty: it is. */
+  failed: string;
+  /** Failed in a row. */
+  failures: number;
+  /** Routes that were put there since the agent started. */
+  added: bigint;
+  /** Routes that were taken away since then. */
+  removed: bigint;
+}
+
+/** All of them. */
+export interface BgpListRoutesResponse {
+  /** By prefix; none without `bgp.announce`. */
+  routes: BgpRoute[];
+  /** Where they are put. */
+  sinks: BgpRouteSink[];
+}
+
 function createBaseBgpListNeighboursRequest(): BgpListNeighboursRequest {
   return { vrf: "", peer: "", after: "", limit: 0 };
 }
@@ -1157,6 +1241,558 @@ export const BgpListPendingResponse: MessageFns<BgpListPendingResponse> = {
   },
 };
 
+function createBaseBgpListSinksRequest(): BgpListSinksRequest {
+  return {};
+}
+
+export const BgpListSinksRequest: MessageFns<BgpListSinksRequest> = {
+  encode(_: BgpListSinksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BgpListSinksRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBgpListSinksRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseBgpSink(): BgpSink {
+  return {
+    name: "",
+    kind: "",
+    stage: "",
+    lastError: "",
+    subjects: 0,
+    queued: 0,
+    out: 0,
+    lastTickAtMs: undefined,
+    lastLandedAtMs: undefined,
+    batches: 0n,
+  };
+}
+
+export const BgpSink: MessageFns<BgpSink> = {
+  encode(message: BgpSink, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.stage !== "") {
+      writer.uint32(26).string(message.stage);
+    }
+    if (message.lastError !== "") {
+      writer.uint32(34).string(message.lastError);
+    }
+    if (message.subjects !== 0) {
+      writer.uint32(40).uint32(message.subjects);
+    }
+    if (message.queued !== 0) {
+      writer.uint32(48).uint32(message.queued);
+    }
+    if (message.out !== 0) {
+      writer.uint32(56).uint32(message.out);
+    }
+    if (message.lastTickAtMs !== undefined) {
+      if (BigInt.asUintN(64, message.lastTickAtMs) !== message.lastTickAtMs) {
+        throw new globalThis.Error("value provided for field message.lastTickAtMs of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.lastTickAtMs);
+    }
+    if (message.lastLandedAtMs !== undefined) {
+      if (BigInt.asUintN(64, message.lastLandedAtMs) !== message.lastLandedAtMs) {
+        throw new globalThis.Error("value provided for field message.lastLandedAtMs of type uint64 too large");
+      }
+      writer.uint32(72).uint64(message.lastLandedAtMs);
+    }
+    if (message.batches !== 0n) {
+      if (BigInt.asUintN(64, message.batches) !== message.batches) {
+        throw new globalThis.Error("value provided for field message.batches of type uint64 too large");
+      }
+      writer.uint32(80).uint64(message.batches);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BgpSink {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBgpSink();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.stage = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.lastError = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.subjects = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.queued = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.out = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.lastTickAtMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.lastLandedAtMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.batches = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseBgpListSinksResponse(): BgpListSinksResponse {
+  return { sinks: [] };
+}
+
+export const BgpListSinksResponse: MessageFns<BgpListSinksResponse> = {
+  encode(message: BgpListSinksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.sinks) {
+      BgpSink.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BgpListSinksResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBgpListSinksResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sinks.push(BgpSink.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseBgpListRoutesRequest(): BgpListRoutesRequest {
+  return {};
+}
+
+export const BgpListRoutesRequest: MessageFns<BgpListRoutesRequest> = {
+  encode(_: BgpListRoutesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BgpListRoutesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBgpListRoutesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseBgpRoute(): BgpRoute {
+  return { prefix: "", vips: [], announced: false, reason: "", sinceMs: 0n };
+}
+
+export const BgpRoute: MessageFns<BgpRoute> = {
+  encode(message: BgpRoute, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prefix !== "") {
+      writer.uint32(10).string(message.prefix);
+    }
+    for (const v of message.vips) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.announced !== false) {
+      writer.uint32(24).bool(message.announced);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    if (message.sinceMs !== 0n) {
+      if (BigInt.asUintN(64, message.sinceMs) !== message.sinceMs) {
+        throw new globalThis.Error("value provided for field message.sinceMs of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.sinceMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BgpRoute {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBgpRoute();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.vips.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.announced = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.sinceMs = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseBgpRouteSink(): BgpRouteSink {
+  return { name: "", kind: "", goodAtMs: undefined, failed: "", failures: 0, added: 0n, removed: 0n };
+}
+
+export const BgpRouteSink: MessageFns<BgpRouteSink> = {
+  encode(message: BgpRouteSink, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.goodAtMs !== undefined) {
+      if (BigInt.asUintN(64, message.goodAtMs) !== message.goodAtMs) {
+        throw new globalThis.Error("value provided for field message.goodAtMs of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.goodAtMs);
+    }
+    if (message.failed !== "") {
+      writer.uint32(34).string(message.failed);
+    }
+    if (message.failures !== 0) {
+      writer.uint32(40).uint32(message.failures);
+    }
+    if (message.added !== 0n) {
+      if (BigInt.asUintN(64, message.added) !== message.added) {
+        throw new globalThis.Error("value provided for field message.added of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.added);
+    }
+    if (message.removed !== 0n) {
+      if (BigInt.asUintN(64, message.removed) !== message.removed) {
+        throw new globalThis.Error("value provided for field message.removed of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.removed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BgpRouteSink {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBgpRouteSink();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.goodAtMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.failed = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.failures = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.added = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.removed = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseBgpListRoutesResponse(): BgpListRoutesResponse {
+  return { routes: [], sinks: [] };
+}
+
+export const BgpListRoutesResponse: MessageFns<BgpListRoutesResponse> = {
+  encode(message: BgpListRoutesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.routes) {
+      BgpRoute.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.sinks) {
+      BgpRouteSink.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BgpListRoutesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBgpListRoutesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.routes.push(BgpRoute.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sinks.push(BgpRouteSink.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Neighbours, where they are read, and what waits to be told of them. Changes of neighbours: Objects.Watch, kind BGP; what happened: Events.Watch, area bgp. */
 export type BgpService = typeof BgpService;
 export const BgpService = {
@@ -1196,6 +1832,28 @@ export const BgpService = {
       Buffer.from(BgpListPendingResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): BgpListPendingResponse => BgpListPendingResponse.decode(value),
   },
+  /** Where reports go, and how that goes. */
+  listSinks: {
+    path: "/lockstep.v1.Bgp/ListSinks" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: BgpListSinksRequest): Buffer => Buffer.from(BgpListSinksRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BgpListSinksRequest => BgpListSinksRequest.decode(value),
+    responseSerialize: (value: BgpListSinksResponse): Buffer =>
+      Buffer.from(BgpListSinksResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BgpListSinksResponse => BgpListSinksResponse.decode(value),
+  },
+  /** Routes to VIPs that the daemon of this host is given, or not, and why; and where they are put. */
+  listRoutes: {
+    path: "/lockstep.v1.Bgp/ListRoutes" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: BgpListRoutesRequest): Buffer => Buffer.from(BgpListRoutesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BgpListRoutesRequest => BgpListRoutesRequest.decode(value),
+    responseSerialize: (value: BgpListRoutesResponse): Buffer =>
+      Buffer.from(BgpListRoutesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BgpListRoutesResponse => BgpListRoutesResponse.decode(value),
+  },
 } as const;
 
 export interface BgpServer extends UntypedServiceImplementation {
@@ -1205,6 +1863,10 @@ export interface BgpServer extends UntypedServiceImplementation {
   listSources: handleUnaryCall<BgpListSourcesRequest, BgpListSourcesResponse>;
   /** Reports on their way to a sink. */
   listPending: handleUnaryCall<BgpListPendingRequest, BgpListPendingResponse>;
+  /** Where reports go, and how that goes. */
+  listSinks: handleUnaryCall<BgpListSinksRequest, BgpListSinksResponse>;
+  /** Routes to VIPs that the daemon of this host is given, or not, and why; and where they are put. */
+  listRoutes: handleUnaryCall<BgpListRoutesRequest, BgpListRoutesResponse>;
 }
 
 export interface BgpClient extends Client {
@@ -1255,6 +1917,38 @@ export interface BgpClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: BgpListPendingResponse) => void,
+  ): ClientUnaryCall;
+  /** Where reports go, and how that goes. */
+  listSinks(
+    request: BgpListSinksRequest,
+    callback: (error: ServiceError | null, response: BgpListSinksResponse) => void,
+  ): ClientUnaryCall;
+  listSinks(
+    request: BgpListSinksRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: BgpListSinksResponse) => void,
+  ): ClientUnaryCall;
+  listSinks(
+    request: BgpListSinksRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: BgpListSinksResponse) => void,
+  ): ClientUnaryCall;
+  /** Routes to VIPs that the daemon of this host is given, or not, and why; and where they are put. */
+  listRoutes(
+    request: BgpListRoutesRequest,
+    callback: (error: ServiceError | null, response: BgpListRoutesResponse) => void,
+  ): ClientUnaryCall;
+  listRoutes(
+    request: BgpListRoutesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: BgpListRoutesResponse) => void,
+  ): ClientUnaryCall;
+  listRoutes(
+    request: BgpListRoutesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: BgpListRoutesResponse) => void,
   ): ClientUnaryCall;
 }
 
