@@ -80,6 +80,9 @@ export interface PairConfig {
 }
 
 /** One file for both; `--node` says who reads it. */
+/** Where routing daemons would take routes to VIPs from. */
+export const ANNOUNCE_TABLE = 179
+
 export function pairConfig (o: PairConfig): string {
   const { interval, count } = o.heartbeat ?? { interval: '100ms', count: 3 }
   const each = (line: (r: RouterName) => string): string => routers.map(line).join('\n')
@@ -111,6 +114,7 @@ policies:
   - {name: patient, from: clients, to: servers, destination: ${addresses.s2.v4}, applications: tcp/${ports.echo}, action: permit, sync: 3s}
   - {name: all, from: clients, to: servers, action: permit}
   - {name: out, from: servers, to: clients, action: permit}
+bgp: {announce: {kernel-table: ${ANNOUNCE_TABLE}}}
 vips:
   web4:
     address: ${addresses.vip.v4}

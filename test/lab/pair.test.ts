@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { LabAgent } from './agent.js'
 import { ebpfSkip } from './instance.js'
 import { openPairLab, type PairLab } from './pair-lab.js'
-import type { RouterName } from './pair-topology.js'
+import { ANNOUNCE_TABLE, type RouterName } from './pair-topology.js'
 import { ports } from './servers.js'
 import { must, run } from './shell.js'
 import { full, skipReason } from './support.js'
@@ -28,6 +28,14 @@ for (const backend of ['userspace', 'ebpf'] as const) {
     await Promise.all([lab.start('r1'), lab.start('r2')])
     await lab.settled('r1')
     t.pass('r1 owns: it has the higher priority')
+
+    /** Who gives the VIP to a routing daemon. */
+    const announced = async (): Promise<string> => {
+      const at = async (r: RouterName): Promise<boolean> => (await run(['ip', 'route', 'show', 'table', String(ANNOUNCE_TABLE)], { netns: lab.netns(r) })).stdout.includes(`blackhole ${addresses.vip.v4} `)
+      return (await Promise.all((['r1', 'r2'] as const).map(async r => await at(r) ? r : ''))).join('')
+    }
+    const announces = async (who: string): Promise<void> => { await lab.until(async () => await announced() === who ? null : `the VIP is announced by ${await announced()}`, 5000) }
+    await announces('r1')
 
     await t.test('a session is on both nodes, under one id', async (t) => {
       const flow = await echo(client, { kind: 'tcp', host: addresses.s1.v4, port: ports.echo, count: 50, intervalMs: 10 })
@@ -81,6 +89,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
         t.equal(moved.code, 0, moved.stdout + moved.stderr)
         owner = other(owner)
         t.same([(await lab.group(owner)).role, (await lab.group(other(owner))).role], ['owner', 'standby'])
+        await announces(owner)
       }
       const result = await running
       t.same([result.ok, result.failures], [16, {}], result.ok === 16 ? 'every download' : lab.said)
@@ -101,6 +110,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
         else t.equal((await lab.agent('r1').stop()).code, 0)
         await sleep(400)
         t.equal((await lab.group('r2')).role, 'standby', 'the peer waits')
+        t.equal(await announced(), 'r1', 'what forwards on is announced on')
         await lab.start('r1')
         await lab.until(async () => (await lab.group('r1')).role === 'owner' ? null : (await lab.group('r1')).role, 5000)
       }
@@ -121,6 +131,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       await lab.start('r1')
       await lab.settled('r2', 40_000)
       t.pass('it comes back as standby, and is proven equal')
+      await announces('r2')
     })
 
     await t.test('the path of the stream is cut under changes: it goes on over the other, and comes back', async (t) => {

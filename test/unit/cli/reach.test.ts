@@ -80,7 +80,7 @@ t.test('every method is reached by the examples of some verb', async (t) => {
 })
 
 t.test('a verb that asks the agent has --json; one that lists has --output', async (t) => {
-  const lists = online.filter(verb => /^(list|history|watch|events|counters|flood|nat|nat-who|compare|readback|alarms|differences|neighbours|sources|pending)$/.test(verb.name()) || pathOf(verb).join(' ') === 'sessions top')
+  const lists = online.filter(verb => /^(list|history|watch|events|counters|flood|nat|nat-who|compare|readback|alarms|differences|neighbours|sources|pending|routes|sinks)$/.test(verb.name()) || pathOf(verb).join(' ') === 'sessions top')
   t.ok(lists.length >= 18, lists.map(verb => verb.name()).join(' '))
   for (const verb of online) t.ok(has(verb, '--json'), pathOf(verb).join(' '))
   for (const verb of lists) t.ok(has(verb, '--output'), pathOf(verb).join(' '))
