@@ -110,6 +110,21 @@ export interface BgpSinkStatus {
   readonly batchMs: number
   /** Reports that came to an end, by what became of them. */
   readonly reports: Readonly<Record<'up' | 'down', Readonly<Record<string, number>>>>
+  /** How long reports that landed were on their way. */
+  readonly landedIn: BgpTimes
+  /** Of its subjects; `null`: it reads them nowhere. */
+  readonly fetches: BgpFetches | null
+}
+
+/** Seconds: how many were at most each bound, and beyond the last one. */
+export interface BgpTimes { readonly bounds: readonly number[], readonly counts: readonly number[], readonly sum: number }
+
+/** `stale`: it failed, and a copy served. */
+export interface BgpFetches {
+  readonly results: Readonly<Record<'success' | 'stale' | 'failed', number>>
+  readonly took: BgpTimes
+  /** Age of the copy that serves meanwhile; 0: none does. */
+  readonly staleMs: number
 }
 
 /** What the surfaces serve; `pending` has a row for each report that is on its way. */

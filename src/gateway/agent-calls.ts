@@ -1,5 +1,6 @@
 /** What the gateway asks one agent for, beside what it follows. A question that many ask at once is asked once. */
 import { credentials, Metadata, status, type CallOptions, type Client, type ClientUnaryCall, type ServiceError } from '@grpc/grpc-js'
+import { pageNames } from '../contract/page-names.js'
 import { HealthCheckResponse_ServingStatus as ServingStatus, HealthClient } from '../generated/proto/grpc/health/v1/health.js'
 import { TelemetryClient, type TelemetryMetricsResponse } from '../generated/proto/lockstep/v1/telemetry.js'
 import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
@@ -15,7 +16,7 @@ const AGENT_TIMEOUT_MS = 5000
 const options = { 'grpc.max_receive_message_length': 16 << 20, 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1000, 'grpc.service_config_disable_resolution': 1 }
 
 export interface AgentCalls {
-  /** By names: '' or `maglev`; `undefined`: there are none by such. */
+  /** By names, '' or one of pageNames; `undefined`: there are none by such. */
   readonly metrics: ReadonlyMap<string, () => Promise<TelemetryMetricsResponse>>
   /** The agent as a whole; not reached is not serving. */
   readonly serving: () => Promise<boolean>
@@ -35,7 +36,7 @@ export function agentCalls ({ address, credentials: secure = credentials.createI
   const loadBalancer = new LoadBalancerClient(address, secure, shared)
   const counters = (blocks: string[]) => async (): Promise<unknown> => await ask(telemetry, telemetry.snapshot, { blocks, zeros: true })
   return {
-    metrics: new Map(['', 'maglev'].map(names => [names, once(async () => await ask(telemetry, telemetry.metrics, { names }))])),
+    metrics: new Map(['', ...pageNames].map(names => [names, once(async () => await ask(telemetry, telemetry.metrics, { names }))])),
     serving: once(async () => await ask(health, health.check, { service: '' }).then(answer => answer.status === ServingStatus.SERVING, () => false)),
     readings: new Map(([
       ['counters', counters(['global', 'drops', 'iface_rx', 'iface_tx', 'vip', 'real'])],

@@ -8,6 +8,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { isKind, kindNames } from '../client/index.js'
+import { pageNames } from '../contract/page-names.js'
 import { toJson } from '../lib/json.js'
 import { agentCalls, explain, type AgentCalls } from './agent-calls.js'
 import type { AgentTargets } from './agent-target.js'
@@ -102,7 +103,7 @@ export function createHttpSurface ({ targets, tls, plainRole, debug }: HttpSurfa
     '/api/targets': ({ request, response }) => { sendJson(response, discovery(names, request, tls !== null)) },
     '/metrics': ofAgent(async (agent, { response, query }) => {
       const page = await agent.metrics.get(query.get('names') ?? '')?.()
-      if (page === undefined) refuse(response, 404, 'no metrics by such names; there is names=maglev')
+      if (page === undefined) refuse(response, 404, `no metrics by such names; there are ${pageNames.map(name => `names=${name}`).join(' and ')}`)
       else send(response, 200, page.contentType, page.text)
     }),
     '/healthz': async (visit) => {

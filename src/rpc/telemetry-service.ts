@@ -10,8 +10,10 @@ import type {
   TelemetryNatUsageRequest, TelemetryNatUsageResponse, TelemetryNatWhoRequest, TelemetryNatWhoResponse, TelemetrySnapshotRequest, TelemetrySnapshotResponse
 } from '../generated/proto/lockstep/v1/telemetry.js'
 import { blockRows, counterBlocks, objectName } from '../telemetry/counter-blocks.js'
+import { createDoublezeroMetrics } from '../telemetry/doublezero-metrics.js'
 import { createMaglevMetrics } from '../telemetry/maglev-metrics.js'
 import type { MetricsPage } from '../telemetry/metrics.js'
+import type { PageNames } from '../contract/page-names.js'
 import type { TableWalk } from '../telemetry/table-walk.js'
 import { unary, type OnBug } from './handler.js'
 import { natWho } from './nat-who.js'
@@ -20,7 +22,7 @@ import { TableTurns, Turnstile } from './turns.js'
 const NAT_MAX_AGE_MS = 1000
 
 export function telemetryImplementation (services: AgentServices, metrics: MetricsPage, nat: Pick<TableWalk<readonly NatUsage[]>, 'read'>, onBug: OnBug): UntypedServiceImplementation {
-  const pages = new Map([['', metrics], ['maglev', createMaglevMetrics(services.loadBalancer, async () => (await services.info()).program)]])
+  const pages: ReadonlyMap<string, MetricsPage> = new Map([['', metrics], ['maglev', createMaglevMetrics(services.loadBalancer, async () => (await services.info()).program)], ['doublezero', createDoublezeroMetrics(services.bgp)]] satisfies Array<['' | PageNames, MetricsPage]>)
   const turns = new TableTurns()
   const walks = new Turnstile('looks for translations', 2, 64)
   return {

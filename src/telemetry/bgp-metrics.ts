@@ -1,8 +1,8 @@
 /** Families of BGP sessions and of the sources where they are read. Labels are names of VRFs and sources, and addresses of neighbours that are configured in a daemon; a series ends with its neighbour. */
 import type { Registry } from 'prom-client'
 import type { BgpRoute, BgpRouteSink } from '../contract/bgp-announce.js'
-import type { BgpNeighbourStatus, BgpSinkStatus, BgpSourceStatus, BgpState } from '../contract/bgp.js'
-import { addCounter, addGauge, type Series } from './families.js'
+import type { BgpFetches, BgpNeighbourStatus, BgpSinkStatus, BgpSourceStatus, BgpState } from '../contract/bgp.js'
+import { addCounter, addGauge, addHistogram, type Series } from './families.js'
 
 /** As of this scrape. */
 export interface BgpReadingNow { readonly neighbours: readonly BgpNeighbourStatus[], readonly sources: readonly BgpSourceStatus[], readonly sinks: readonly BgpSinkStatus[], readonly routes: readonly BgpRoute[], readonly routeSinks: readonly BgpRouteSink[] }
@@ -40,6 +40,11 @@ export function addBgp (registry: Registry, read: () => BgpReadingNow): void {
   sink(addCounter, 'bgp_reports', 'Reports that came to an end, by state and result', ['state', 'result'], s => (['up', 'down'] as const).flatMap(state => Object.entries(s.reports[state]).map(([result, n]): Series => [{ sink: s.sink, state, result }, n])))
   sink(addCounter, 'bgp_report_batches', 'Batches of reports that were sent', [], s => [[{ sink: s.sink }, s.batches]])
   sink(addCounter, 'bgp_report_batch_seconds', 'That batches of reports took', [], s => [[{ sink: s.sink }, s.batchMs / 1000]])
+  addHistogram(registry, { name: 'bgp_report_seconds', help: 'How long reports that landed were on their way', labelNames: ['sink'], series: () => read().sinks.map(({ sink: name, landedIn }) => [{ sink: name }, landedIn] as const) })
+  const fetched = (): Array<readonly [{ readonly sink: string }, BgpFetches]> => read().sinks.flatMap(({ sink: name, fetches }) => fetches === null ? [] : [[{ sink: name }, fetches] as const])
+  addHistogram(registry, { name: 'bgp_report_fetch_seconds', help: 'How long reading those whose session is told took', labelNames: ['sink'], series: () => fetched().map(([labels, { took }]) => [labels, took] as const) })
+  addCounter(registry, { name: 'bgp_report_fetches', help: 'Readings of those whose session is told, by result; stale: it failed, and a copy served', labelNames: ['sink', 'result'], series: () => fetched().flatMap(([labels, { results }]) => Object.entries(results).map(([result, n]): Series => [{ ...labels, result }, n])) })
+  addGauge(registry, { name: 'bgp_report_stale_seconds', help: 'Age of the copy that serves while they cannot be read; 0: none does', labelNames: ['sink'], series: () => fetched().map(([labels, { staleMs }]): Series => [labels, staleMs / 1000]) })
 
   addGauge(registry, { name: 'bgp_route_announced', help: 'Whether the routing daemon is given the route to a VIP', labelNames: ['prefix'], series: () => read().routes.map(({ prefix, announced }): Series => [{ prefix }, announced ? 1 : 0]) })
   addGauge(registry, { name: 'bgp_route_place_good', help: 'Whether routes to VIPs are as they should be where the routing daemon takes them', labelNames: ['place'], series: () => read().routeSinks.map(({ name, failed }): Series => [{ place: name }, failed === null ? 1 : 0]) })

@@ -1,5 +1,6 @@
 /** Families that are emptied and filled again at each scrape, so that a series ends with the object it is about. */
 import { Counter, Gauge, Histogram, type MetricValueWithName, type Registry } from 'prom-client'
+import type { Times } from '../lib/tally-of-times.js'
 
 export type Series = readonly [labels: Readonly<Record<string, string>>, value: number]
 
@@ -19,7 +20,7 @@ class GivenCounter extends Counter {
 
   getForPromString = async (): Rendered => await rendered(this.family, `${nameOf(this.family)}_total`, 'counter')
 }
-const nameOf = ({ prefix = 'lockstep', name }: Family): string => `${prefix}_${name}`
+const nameOf = ({ prefix = 'lockstep', name }: Pick<Family, 'prefix' | 'name'>): string => `${prefix}_${name}`
 const rendered = async ({ help, series }: Family, name: string, type: string): Rendered => await Promise.resolve({ name, help, type, values: series().map(([labels, value]) => ({ labels, value })) })
 
 export function addGauge (registry: Registry, family: Family): void { void new GivenGauge(family, registry) }
@@ -30,16 +31,14 @@ export function addCounter (registry: Registry, family: Family): void { void new
 /** 1 for the state that it is in. */
 export const states = (labels: Series[0], name: string, all: readonly string[], now: string): Series[] => all.map((state) => [{ ...labels, [name]: state }, state === now ? 1 : 0])
 
-/** How many were at most each bound, and beyond the last one: `counts` has one more than `bounds`, and is not cumulative. */
-export interface Distribution { readonly bounds: readonly number[], readonly counts: readonly number[], readonly sum: number }
-export interface DistributionFamily extends Omit<Family, 'series' | 'prefix'> { readonly series: () => ReadonlyArray<readonly [labels: Series[0], Distribution]> }
+export interface DistributionFamily extends Omit<Family, 'series'> { readonly series: () => ReadonlyArray<readonly [labels: Series[0], Times]> }
 
 /** What somebody else counted. */
 class GivenHistogram extends Histogram {
-  constructor (private readonly family: DistributionFamily, registry: Registry) { super({ name: `lockstep_${family.name}`, help: family.help, labelNames: family.labelNames, registers: [registry] }) }
+  constructor (private readonly family: DistributionFamily, registry: Registry) { super({ name: nameOf(family), help: family.help, labelNames: family.labelNames, registers: [registry] }) }
 
   getForPromString = async (): Rendered => {
-    const name = `lockstep_${this.family.name}`
+    const name = nameOf(this.family)
     const values = this.family.series().flatMap(([labels, { bounds, counts, sum }]): Array<MetricValueWithName<string>> => {
       let below = 0
       const buckets = counts.map((count, i) => ({ metricName: `${name}_bucket`, labels: { ...labels, le: bounds[i] === undefined ? '+Inf' : String(bounds[i]) }, value: below += count }))

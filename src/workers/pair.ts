@@ -7,6 +7,7 @@ import { SyncEngine, type EngineOptions, type EngineStatus, type Self } from '..
 import type { SyncEventName } from '../ha/sync/protocol.js'
 import { openSockets, type Credentials, type Sockets } from '../ha/sync/socket.js'
 import { monotonicMs } from '../lib/monotonic.js'
+import { TallyOfTimes } from '../lib/tally-of-times.js'
 import type { NativeTable } from '../native/binding.js'
 import { loadCore } from '../native/load.js'
 
@@ -67,14 +68,10 @@ export type EngineSpec = EngineOptions & { readonly slots: number, readonly onLa
 export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: PairShell, make: (o: EngineSpec) => SyncEngine = (o) => new SyncEngine(o)): Pair {
   const replica = new (loadCore().Replica)(table)
   const lag = createHistogram()
-  const counts = new Array<number>(lagBoundsMs.length + 1).fill(0)
-  let sumMs = 0
+  const lags = new TallyOfTimes(lagBoundsMs)
   const onLag = (ms: number): void => {
     lag.record(Math.max(1, Math.round(ms * 1000)))
-    const at = lagBoundsMs.findIndex(bound => ms <= bound)
-    const bucket = at < 0 ? lagBoundsMs.length : at
-    counts[bucket] = (counts[bucket] ?? 0) + 1
-    sumMs += ms
+    lags.add(ms)
   }
   const engine = make({
     world: { replica, nowMs: monotonicMs, random: (n) => randomBytes(n), event: onEvent }, self: spec.self, slots: table.info().slots,
@@ -98,7 +95,7 @@ export function openPair (spec: PairSpec, { table, onEvent, onProblem, cpuMs }: 
     report: (anew) => {
       const report = {
         ...engine.status(), listening: sockets?.listening() ?? [], path: sockets?.path() ?? null, redial: sockets?.waiting() ?? null, cpuMs: cpuMs(),
-        lag: { count: lag.count, p50Ms: lag.percentile(50) / 1000, p99Ms: lag.percentile(99) / 1000, maxMs: lag.count === 0 ? 0 : lag.max / 1000, counts: [...counts], sumMs }
+        lag: { count: lag.count, p50Ms: lag.percentile(50) / 1000, p99Ms: lag.percentile(99) / 1000, maxMs: lag.count === 0 ? 0 : lag.max / 1000, counts: lags.times.counts, sumMs: lags.times.sum }
       }
       if (anew) lag.reset()
       return report

@@ -2,8 +2,9 @@
  * One sink and everything between it and the neighbours: memory of each subject, queue, and the one batch that is out. A batch is kept on disk with its ticket before
  * it is sent, so that after a crash it is found out what became of it before anything is sent again.
  */
-import type { BgpLook, BgpNeighbourStatus, BgpPending, BgpReport, BgpState } from '../../contract/bgp.js'
+import type { BgpFetches, BgpLook, BgpNeighbourStatus, BgpPending, BgpReport, BgpState, BgpTimes } from '../../contract/bgp.js'
 import { backOff, type Waits } from '../../lib/back-off.js'
+import { TallyOfTimes } from '../../lib/tally-of-times.js'
 import { causeOf } from '../../lib/work.js'
 import { SinkError, each, type BgpSink, type Outcome } from '../sinks/sink.js'
 import { reasonOf, sleep, within, type Clock } from './clock.js'
@@ -32,6 +33,8 @@ export interface OutletTally {
   readonly withdrawn: number
   readonly batches: number
   readonly batchMs: number
+  readonly landedIn: BgpTimes
+  readonly fetches: BgpFetches | null
   readonly reports: Readonly<Record<'up' | 'down', Readonly<Record<Outcome['kind'], number>>>>
 }
 
@@ -55,6 +58,8 @@ const READ_MS = 60_000
 const BATCH_MS = 300_000
 /** A sink that has refused to start is asked again. */
 const REFUSED_MS = 600_000
+/** Bounds of how long reports are on their way, seconds. */
+const LANDED_S: readonly number[] = [0.1, 0.5, 1, 2, 5, 10, 30, 60]
 const START_WAITS: Waits = { leastMs: 1000, mostMs: 60_000 }
 
 export class Outlet {
@@ -68,6 +73,7 @@ export class Outlet {
   /** The last look found out what every subject needs. Without it nothing is sent: after an outage, or a restart, what is queued may not be true any more. */
   private sighted = false
   private wake: (() => void) | null = null
+  private readonly landedIn = new TallyOfTimes(LANDED_S)
   private readonly tally = {
     stage: 'starting' as OutletTally['stage'], lastError: null as string | null, subjects: 0, observed: { up: 0, down: 0, unknown: 0 }, held: { unknown: 0, grace: 0, debounce: 0, spacing: 0 },
     lastTickAt: null as number | null, lastLandedAt: null as number | null, ticks: 0, tickErrors: 0, offers: { queued: 0, replaced: 0, kept: 0, out: 0, full: 0 }, withdrawn: 0, batches: 0, batchMs: 0,
@@ -121,7 +127,7 @@ export class Outlet {
   tallies (): OutletTally {
     const { tally, queue, options: { sink } } = this
     const out = queue.outstanding.length
-    return { sink: sink.name, kind: sink.kind, ...tally, observed: { ...tally.observed }, held: { ...tally.held }, offers: { ...tally.offers }, reports: { up: { ...tally.reports.up }, down: { ...tally.reports.down } }, queued: queue.size - out, out }
+    return { sink: sink.name, kind: sink.kind, ...tally, landedIn: this.landedIn.times, fetches: sink.fetches?.() ?? null, observed: { ...tally.observed }, held: { ...tally.held }, offers: { ...tally.offers }, reports: { up: { ...tally.reports.up }, down: { ...tally.reports.down } }, queued: queue.size - out, out }
   }
 
   /** What is out is left as it is: the state file knows of it. */
@@ -204,9 +210,10 @@ export class Outlet {
     const reports = batch.map(({ report }) => report)
     const outcomes = open && this.ticket !== null ? await this.resolve(this.ticket, reports, signal) : await this.send(batch, reports, signal)
     if (signal.aborted) return
-    this.settle(batch, outcomes)
+    const tookMs = clock.now() - began
+    this.settle(batch, outcomes, tookMs)
     this.tally.batches++
-    this.tally.batchMs += clock.now() - began
+    this.tally.batchMs += tookMs
   }
 
   private async send (batch: readonly Entry[], reports: readonly BgpReport[], signal: AbortSignal): Promise<readonly Outcome[]> {
@@ -229,7 +236,7 @@ export class Outlet {
       .catch((error: unknown) => each(reports, { kind: 'uncertain', reason: causeOf(error) }))
   }
 
-  private settle (batch: readonly Entry[], outcomes: readonly Outcome[]): void {
+  private settle (batch: readonly Entry[], outcomes: readonly Outcome[], tookMs: number): void {
     const { sink, clock, random } = this.options
     const now = clock.now()
     let reason: string | null = null
@@ -242,6 +249,7 @@ export class Outlet {
         return
       }
       this.tally.lastLandedAt = now
+      this.landedIn.add(tookMs / 1000)
       sink.record?.write(report, now)
       const memory = this.memories.get(report.subject)
       if (memory !== undefined && memory.incarnation === incarnation && !entry.gone) this.memories.set(report.subject, landed(memory, report, outcome.mark, now, random()))

@@ -1,5 +1,5 @@
 /** What a sink of reports is: it has subjects and a record of each, takes batches, and can say what became of one. */
-import type { BgpLook, BgpReport, BgpSubject } from '../../contract/bgp.js'
+import type { BgpFetches, BgpLook, BgpReport, BgpSubject } from '../../contract/bgp.js'
 import type { OwnRecord } from './own-record.js'
 
 /** What became of one report. */
@@ -39,6 +39,8 @@ export interface BgpSink {
   /** Makes ready, sends nothing. @throws SinkError: nothing was sent. */
   prepare (batch: readonly BgpReport[], signal: AbortSignal): Promise<Prepared>
   resolve (ticket: string, batch: readonly BgpReport[], signal: AbortSignal): Promise<readonly Outcome[]>
+  /** How the subjects are read, of a sink that reads them somewhere. */
+  fetches? (): BgpFetches
   stop (): void
 }
 

@@ -1,6 +1,7 @@
 /** counters, flood, nat, table verify: what the dataplane counts, and whether its table is sound. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Option, type Command } from 'commander'
+import { pageNames } from '../../contract/page-names.js'
 import type { CounterBlock, NatAddressUsage, TelemetrySnapshotResponse } from '../../generated/proto/lockstep/v1/telemetry.js'
 import { call, type AgentConnection } from '../client.js'
 import { withAgent } from '../agent-link.js'
@@ -49,7 +50,7 @@ export function addTelemetry (parent: Command, cli: Cli): void {
   }))
 
   onlineVerb(parent, { usage: 'metrics', summary: 'Print what Prometheus reads', about: 'The page that the gateway serves as /metrics, for when none runs.', examples: ['metrics | grep lockstep_sessions', 'metrics --names maglev'] })
-    .addOption(new Option('--names <whose>', 'whose names load balancing has (default: ours)').choices(['maglev']))
+    .addOption(new Option('--names <whose>', 'the page of another program’s names: load balancing, or reports of BGP sessions (default: ours, all)').choices([...pageNames]))
     .action(action(cli, async (options: CommonOptions & { readonly names?: string }) => {
       const { text } = await withAgent(cli.io, options, async ({ telemetry }) => await call(telemetry, telemetry.metrics, { names: options.names ?? '' }))
       await cli.io.out(options.json === true ? `${toJson({ text })}\n` : text)

@@ -3,8 +3,9 @@
  * passed its last valid block height; before that is seen, and the accounts read after it, nothing of the batch is sent again.
  */
 import { address, type Address } from '@solana/addresses'
-import type { BgpLook, BgpNeighbourStatus, BgpReport, BgpState, BgpSubject } from '../../../contract/bgp.js'
+import type { BgpFetches, BgpLook, BgpNeighbourStatus, BgpReport, BgpState, BgpSubject } from '../../../contract/bgp.js'
 import type { BgpSolanaSink } from '../../../contract/bgp-report.js'
+import { TallyOfTimes } from '../../../lib/tally-of-times.js'
 import { causeOf } from '../../../lib/work.js'
 import { reasonOf, sleep, type Clock } from '../../reporting/clock.js'
 import { CachingFetcher, type FetcherLog } from '../../reporting/fetcher.js'
@@ -22,7 +23,6 @@ export interface SolanaSinkOptions {
   readonly log: FetcherLog
   readonly rpc?: Partial<RpcOptions>
   readonly pollMs?: number
-  readonly onFetch?: (result: 'success' | 'stale' | 'failed', tookMs: number) => void
 }
 
 /** Slots are counted, not timed: a record's age is estimated. */
@@ -30,6 +30,8 @@ export const SLOT_MS = 400
 /** A transaction is watched for so long at a stretch; then `resolve` goes on. */
 const WATCH_MS = 120_000
 const BALANCE_EVERY_MS = 600_000
+/** Bounds of how long the users take to be read, seconds. */
+const FETCHED_S: readonly number[] = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 120]
 
 interface Users { readonly slot: number, readonly at: number, readonly users: ReadonlyMap<string, LedgerUser>, readonly unreadable: number }
 interface Ticket { readonly signature: string, readonly lastValidBlockHeight: number, readonly slot: number, readonly leading: number }
@@ -42,6 +44,8 @@ export class SolanaSink implements BgpSink {
   private readonly rpc: LedgerRpc
   private readonly ledger: Ledger
   private readonly users: CachingFetcher<Users>
+  private readonly fetched = { success: 0, stale: 0, failed: 0 }
+  private readonly fetchedIn = new TallyOfTimes(FETCHED_S)
   private signer: Signer | null = null
   private balanceAt = -Infinity
   private poor = false
@@ -50,11 +54,11 @@ export class SolanaSink implements BgpSink {
   private readonly imagined = new Map<string, { readonly state: BgpState, readonly at: number, readonly instead: bigint }>()
 
   constructor (private readonly options: SolanaSinkOptions) {
-    const { settings, clock, random, log, rpc, onFetch } = options
+    const { settings, clock, random, log, rpc } = options
     this.name = settings.name
     this.rpc = new LedgerRpc({ ...rpcDefaults, ...rpc, url: settings.url })
     this.ledger = { program: address(settings.program), device: address(settings.device) }
-    this.users = new CachingFetcher({ what: `users of ${settings.name}`, fetch: async signal => await this.fetchUsers(signal), clock, random, log, ...(onFetch === undefined ? {} : { onFetch }) })
+    this.users = new CachingFetcher({ what: `users of ${settings.name}`, fetch: async signal => await this.fetchUsers(signal), clock, random, log, onFetch: (result, tookMs) => { this.fetched[result]++; this.fetchedIn.add(tookMs / 1000) } })
   }
 
   /** The key must be the one that the device names, or every write would be refused. */
@@ -69,6 +73,8 @@ export class SolanaSink implements BgpSink {
     this.signer = signer
     await this.checkBalance(signer.address, signal)
   }
+
+  fetches (): BgpFetches { return { results: { ...this.fetched }, took: this.fetchedIn.times, staleMs: this.users.staleMs } }
 
   async subjects (look: BgpLook, signal: AbortSignal): Promise<SubjectReading> {
     const { value: { slot, at, users, unreadable } } = await this.users.get(signal)

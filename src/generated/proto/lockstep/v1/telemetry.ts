@@ -187,7 +187,10 @@ export interface TelemetryNatWhoResponse {
 
 /** Which page. */
 export interface TelemetryMetricsRequest {
-  /** Empty: everything, by our names. `maglev`: load balancing by the names of vpp-maglev. */
+  /**
+   * Empty: everything, by our names. `maglev`: load balancing by the names of vpp-maglev.
+   * `doublezero`: reports to ledgers by the names of doublezero's telemetry agent.
+   */
   names: string;
 }
 

@@ -1,0 +1,3 @@
+/** Whose names a page of metrics may have, beside ours. */
+export const pageNames = ['maglev', 'doublezero'] as const
+export type PageNames = typeof pageNames[number]
