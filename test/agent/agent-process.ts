@@ -1,5 +1,5 @@
 /** A real agent as a child process, and what a test asks it. Every folder, process and mount is gone when the test ends. */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -18,6 +18,10 @@ export const root = (() => {
 })()
 const cli = join(root, 'dist/src/cli/main.js')
 export const isRoot = process.getuid?.() === 0
+/** Nobody: by setpriv when root, else who we are. */
+export const drop = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'] : []
+/** Why there is no nobody here. */
+export const cannotDrop = isRoot && spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, '-e', `require('fs').readFileSync(${JSON.stringify(join(root, 'dist/src/cli/main.js'))})`]).status !== 0
 
 export interface Ended { readonly code: number | null, readonly signal: string | null }
 

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { status as grpc } from '@grpc/grpc-js'
 import t from 'tap'
-import { apply, ask, idle, isRoot, place, refusedStart, root, sources, startAgent, textOf } from './agent-process.js'
+import { apply, ask, cannotDrop, drop, idle, isRoot, place, refusedStart, root, sources, startAgent, textOf } from './agent-process.js'
 
 const stack = /\n\s+at /
 const port = (name: string): string => idle().replace('"pcap:,/dev/null"', name)
@@ -81,10 +81,6 @@ t.test('a port that does not exist', { skip: isRoot ? false : 'needs CAP_NET_ADM
   p.write(port('lo').replace('zone: z,', 'zone: z, netns: ls-none,'))
   t.match((await refusedStart(t, p)).stderr, /ls-none.*No such file/)
 })
-
-/** Nobody: by setpriv when root, else who we are. */
-const drop = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'] : []
-const cannotDrop = isRoot && spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, '-e', `require('fs').readFileSync(${JSON.stringify(join(root, 'dist/src/cli/main.js'))})`]).status !== 0
 
 t.test('packet ports without privileges: the capability and what to do', { skip: cannotDrop ? 'needs setpriv and a tree that others may read' : false }, async t => {
   for (const [name, expected] of [['lo', /CAP_NET_RAW/], ['"tap:ls-tap0"', /CAP_NET_ADMIN/]] as const) {

@@ -6,6 +6,10 @@ const HUGE_BYTES = 2 << 20
 /** Memory of its own for buffers that are not in huge pages, beside what the buffers take. */
 const neededBytes = ({ buffers, frameBytes, memoryMib }: DpdkSettings): number => Math.max(memoryMib << 20, buffers * (frameBytes + 512) * 1.25)
 
+/** Without a list EAL takes every device whose driver it has, those of a neighbour on this host among them. With one it takes those of our ports, when they are added, and nothing else. */
+const NO_DEVICE = 'ffff:ff:1f.7'
+const choosesDevices = (options: readonly string[]): boolean => options.some(option => /^(-[ab]|--(allow|block|no-pci))/.test(option))
+
 export const filePrefix = (instance: string): string => `lockstep-${instance}`
 
 /** `freeHuge`: free pages of 2 MiB. */
@@ -18,7 +22,7 @@ export function ealArguments (settings: DpdkSettings, instance: string, workers:
   const any = `(${allowed.join(',')})`
   const lcores = Array.from({ length: workers }, (_, i) => `${i + 1}@${settings.cpus.length === 0 ? any : settings.cpus[i % settings.cpus.length] ?? 0}`)
   const memory = usesHugePages(settings, freeHuge) ? ['--huge-unlink'] : ['--no-huge', '-m', String(Math.ceil(neededBytes(settings) / (1 << 20)))]
-  return [`--lcores=0@${any},${lcores.join(',')}`, `--file-prefix=${filePrefix(instance)}`, '--no-telemetry', '--iova-mode=va', ...memory, ...settings.eal]
+  return [`--lcores=0@${any},${lcores.join(',')}`, `--file-prefix=${filePrefix(instance)}`, '--no-telemetry', '--iova-mode=va', ...memory, ...choosesDevices(settings.eal) ? [] : [`--allow=${NO_DEVICE}`], ...settings.eal]
 }
 
 const hints: ReadonlyArray<readonly [RegExp, string]> = [

@@ -160,7 +160,8 @@ export class TableDataPlane implements DataPlane {
     if (!this.started || this.closed) return []
     const cut = native(() => this.dataplane.routesLeftOut())
     const { pressure, capacity } = this.o.table.info()
-    return [...this.scarce(pressure, capacity), ...this.forwarder.degraded(), ...this.announcements.degraded(), ...cut === 0 ? [] : [`routes: ${cut} do not fit (${limits.LS_ROUTES_MAX} routes with ${limits.LS_NEXTHOPS_MAX} next hops at most): the widest prefixes are left out, and their packets drop as no_route`]]
+    const gone = this.ports.gone().map(({ port }) => `port ${port.name}: its interface is gone: nothing is received or sent there until there is one of its name`)
+    return [...this.scarce(pressure, capacity), ...gone, ...this.forwarder.degraded(), ...this.announcements.degraded(), ...cut === 0 ? [] : [`routes: ${cut} do not fit (${limits.LS_ROUTES_MAX} routes with ${limits.LS_NEXTHOPS_MAX} next hops at most): the widest prefixes are left out, and their packets drop as no_route`]]
   }
 
   private scarce (pressure: number, capacity: number): string[] {
@@ -182,9 +183,10 @@ export class TableDataPlane implements DataPlane {
         return { from: from.name, to: to.name, ports: [], sessions: this.o.table.info().live, lost: [], totalMs: 0 }
       }
       if (!dryRun && this.desired !== null && this.last !== null && from.program !== null && to.program === null) await this.replace(this.desired, this.last.generation, signal, false) // rings that it picks from
-      const ports = this.ports.all()
+      const gone = new Set(this.ports.gone())
+      const ports = this.ports.all().filter(port => !gone.has(port))
       const weight = this.desired === null ? () => 0 : this.o.compiler.weight(this.desired)
-      const result = await switchForwarder({ from, to, desired: this.desired, ports, facts: this.facts(ports), weight, sessions: () => this.o.table.info().live, force, dryRun, tell: this.tell })
+      const result = await switchForwarder({ from, to, desired: this.desired, ports, gone: [...gone], facts: this.facts(ports), weight, sessions: () => this.o.table.info().live, force, dryRun, tell: this.tell })
       if (!dryRun) this.forwarder = to
       return result
     })

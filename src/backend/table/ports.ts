@@ -47,12 +47,20 @@ export class PortSet {
 
   all (): readonly OpenPort[] { return [...this.open.values()] }
 
-  /** Names of parked ports whose interface is another one by now: the one they were opened on is gone, and what ran there with it. */
+  /** Names of ports whose interface is another one by now: the one they were opened on is gone, and what ran there with it. */
   replaced (): ReadonlySet<string> {
     const links = native(() => this.dataplane.links())
-    const others = (p: OpenPort): boolean => links.some(l => l.name === p.spec.name && l.ifindex !== p.ifindex)
-    return new Set(this.forwarder().parks ? this.all().filter(p => inKernel(p.port) && p.spec.netns === netnsPath(this.netns) && others(p)).map(p => p.port.name) : [])
+    return new Set(this.mirrored().filter(p => links.some(l => l.name === p.spec.name && l.ifindex !== p.ifindex)).map(p => p.port.name))
   }
+
+  /** Those whose interface is gone, and there is no other of its name. */
+  gone (): readonly OpenPort[] {
+    const links = native(() => this.dataplane.links())
+    return this.mirrored().filter(p => !links.some(l => l.name === p.spec.name))
+  }
+
+  /** On interfaces of the namespace whose links are known. */
+  private mirrored (): readonly OpenPort[] { return this.all().filter(p => inKernel(p.port) && p.port.kind === 'packet' && p.spec.netns === netnsPath(this.netns)) }
 
   /** Opens what is missing, and anew what has other settings now (another traffic source, MAC or replay) or another interface. On error nothing new stays open. */
   prepare (d: Desired): PreparedPorts {

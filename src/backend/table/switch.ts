@@ -13,6 +13,8 @@ export interface Switch {
   /** `null`: no configuration, so no ports. */
   readonly desired: Desired | null
   readonly ports: readonly OpenPort[]
+  /** Whose interface is not there: nobody can take them over until it is. */
+  readonly gone: readonly OpenPort[]
   readonly facts: Readonly<Record<string, PortFact>>
   /** Shares of new flows now, for a dataplane that is programmed. */
   readonly weight: (vip: Vip, real: Real) => number
@@ -26,7 +28,7 @@ export interface Switch {
 }
 
 /** Told as events: begun, each port, and how it ended. @throws what refused it, before anything is touched, or what failed, when the ports are given back. */
-export async function switchForwarder ({ from, to, desired, ports, facts, weight, sessions, force, dryRun, tell }: Switch): Promise<SwitchResult> {
+export async function switchForwarder ({ from, to, desired, ports, gone, facts, weight, sessions, force, dryRun, tell }: Switch): Promise<SwitchResult> {
   const began = performance.now()
   const way = { from: from.name, to: to.name }
   const lost = switchLosses(from, to, desired, sessions())
@@ -69,7 +71,7 @@ export async function switchForwarder ({ from, to, desired, ports, facts, weight
   }
   // `to` forwards, whatever remains of the other
   await attempt(warnings, `what ${from.name} left`, async () => {
-    for (const port of ports) await from.close(port)
+    for (const port of [...ports, ...gone]) await from.close(port)
     await from.leave()
   })
   if (desired !== null) await attempt(warnings, 'ports', async () => { warnings.push(...await to.settle(ports)) })

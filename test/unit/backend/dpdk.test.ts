@@ -11,8 +11,13 @@ const settings = { cpus: [], hugepages: 'auto', memoryMib: 128, buffers: 16384, 
 
 t.test('lcores: the first for the agent, one for each worker, on the CPUs that are named or on any', async (t) => {
   t.match(ealArguments(settings, 'one', 2, [0, 1, 3], 0), ['--lcores=0@(0,1,3),1@(0,1,3),2@(0,1,3)', '--file-prefix=lockstep-one', '--no-telemetry', '--iova-mode=va', '--no-huge', '-m', '128'])
-  t.match(ealArguments({ ...settings, cpus: [2, 5], eal: ['--socket-limit=64'] }, 'one', 3, [0], 0), [/^--lcores=0@\(0\),1@2,2@5,3@2$/, String, String, String, '--no-huge', '-m', String, '--socket-limit=64'])
-  t.match(ealArguments({ ...settings, buffers: 1 << 20 }, 'one', 1, [0], 0).at(-1), /^3200$/, 'memory follows the buffers')
+  t.match(ealArguments({ ...settings, cpus: [2, 5], eal: ['--socket-limit=64'] }, 'one', 3, [0], 0), [/^--lcores=0@\(0\),1@2,2@5,3@2$/, String, String, String, '--no-huge', '-m', String, String, '--socket-limit=64'])
+  t.match(ealArguments({ ...settings, buffers: 1 << 20 }, 'one', 1, [0], 0)[6], '3200', 'memory follows the buffers')
+})
+
+t.test('devices of others on this host are not taken, unless somebody names devices', async (t) => {
+  t.ok(ealArguments(settings, 'one', 1, [0], 0).includes('--allow=ffff:ff:1f.7'))
+  for (const eal of ['-a0000:03:00.0', '--allow=0000:03:00.0', '-b', '--block=0000:03:00.0', '--no-pci']) t.same(ealArguments({ ...settings, eal: [eal] }, 'one', 1, [0], 0).filter(option => option.includes('ffff')), [], eal)
 })
 
 t.test('huge pages: when there are enough, always, never', async (t) => {

@@ -58,7 +58,7 @@ async function run (broken: readonly string[] = [], d = kernelOnly, programmed =
   const watch = new SwitchWatch({ info: line('info'), warn: line('warn'), error: line('error') })
   const ports = d.ports.map((port, i): OpenPort => ({ port, device: i + 1, mac: '', mtu: 1500, ifindex: i + 2, spec: {} as OpenPort['spec'] }))
   const error: unknown = await switchForwarder({
-    from: forwarder('userspace', journal, broken), to: { ...forwarder('ebpf', journal, broken, false), program: programmed ? program(journal, broken) : null }, desired: d, ports, facts: {}, weight: () => 100, sessions: () => 7, force, dryRun, tell: (e: SwitchEvent) => { watch.tell(e) }
+    from: forwarder('userspace', journal, broken), to: { ...forwarder('ebpf', journal, broken, false), program: programmed ? program(journal, broken) : null }, desired: d, ports, gone: [], facts: {}, weight: () => 100, sessions: () => 7, force, dryRun, tell: (e: SwitchEvent) => { watch.tell(e) }
   }).then(() => null, (e: unknown) => e)
   return { journal, lines, error, watch }
 }
