@@ -27,7 +27,7 @@ export interface RawConfig {
   readonly vips?: Named<RawVip>
   readonly routes?: readonly RawRoute[]
   readonly bgp?: RawBgp
-  readonly nodes?: Named<{ readonly agent?: Omit<RawAgent, 'node'>, readonly interfaces?: Named<RawInterface> }>
+  readonly nodes?: Named<{ readonly agent?: Omit<RawAgent, 'node'>, readonly interfaces?: Named<RawInterface>, readonly bgp?: RawBgp }>
 }
 
 export interface RawAgent {

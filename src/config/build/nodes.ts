@@ -1,6 +1,6 @@
-/** One file for all nodes (R29): the entry of a node under `nodes` laid over `agent` and `interfaces`, key by key. */
+/** One file for all nodes (R29): the entry of a node under `nodes` laid over `agent`, `interfaces` and `bgp`, key by key; sources and sinks of BGP by name. */
 import { pointer, pointerKeys } from '../issues.js'
-import type { RawAgent, RawConfig } from '../raw.js'
+import type { RawAgent, RawBgp, RawConfig } from '../raw.js'
 
 export interface ForNode { readonly config: RawConfig, readonly origin: (path: string) => string }
 
@@ -12,10 +12,10 @@ export function forNode (config: RawConfig, node: string): ForNode {
   const base = pointer('/nodes', node)
   const origin = (path: string): string => {
     const [section, ...keys] = pointerKeys(path)
-    if (section !== 'agent' && section !== 'interfaces') return path
+    if (section !== 'agent' && section !== 'interfaces' && section !== 'bgp') return path
     return given(own[section], keys) || (section === 'interfaces' && keys.length === 1 && !given(config.interfaces, keys)) ? base + path : path
   }
-  return { config: { ...config, agent: mergeAgent(config.agent ?? {}, own.agent ?? {}), interfaces }, origin }
+  return { config: { ...config, agent: mergeAgent(config.agent ?? {}, own.agent ?? {}), interfaces, ...own.bgp === undefined ? {} : { bgp: mergeBgp(config.bgp ?? {}, own.bgp) } }, origin }
 }
 
 function mergeAgent (shared: RawAgent, own: Omit<RawAgent, 'node'>): RawAgent {
@@ -24,6 +24,14 @@ function mergeAgent (shared: RawAgent, own: Omit<RawAgent, 'node'>): RawAgent {
     ...(own.table === undefined ? {} : { table: { ...shared.table, ...own.table } }),
     ...(own.management === undefined ? {} : { management: { ...shared.management, ...own.management } }),
     ...(own.gateway === undefined ? {} : { gateway: { ...shared.gateway, ...own.gateway } }),
+  }
+}
+
+function mergeBgp (shared: RawBgp, own: RawBgp): RawBgp {
+  return {
+    ...shared, ...own, sources: { ...shared.sources, ...own.sources },
+    ...(own.announce === undefined ? {} : { announce: { ...shared.announce, ...own.announce } }),
+    ...(own.report === undefined ? {} : { report: { ...shared.report, ...own.report, sinks: { ...shared.report?.sinks, ...own.report.sinks } } }),
   }
 }
 

@@ -84,9 +84,10 @@ export function timeouts (description: string, withDefaults: boolean): JsonSchem
   return object(description, Object.fromEntries(phase.map(p => [kebab(p.name), duration(`${p.text}.`, withDefaults ? formatDuration(p.ms) : undefined)])))
 }
 
-export const nodes = (interfaceSchema: JsonSchema): JsonSchema => mapOf(
-  'Differences of single nodes that share this file (R29): laid over `agent` and `interfaces` key by key.',
+export const nodes = (interfaceSchema: JsonSchema, bgpSchema: JsonSchema): JsonSchema => mapOf(
+  'Differences of single nodes that share this file (R29): laid over `agent`, `interfaces` and `bgp` key by key.',
   object('What differs on the node of this name.', {
     agent: object('The daemon itself.', settings),
     interfaces: mapOf('Interfaces by name; keys given here replace those of the shared entry.', interfaceSchema),
+    bgp: { ...bgpSchema, description: 'BGP sessions of this node; sources and sinks replace those of their name.' },
   }))

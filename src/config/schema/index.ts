@@ -27,7 +27,7 @@ const { description, ...root } = object('Configuration of a Lockstep agent.', {
   vips,
   routes,
   bgp,
-  nodes: nodes(interfaceSchema),
+  nodes: nodes(interfaceSchema, bgp),
 })
 
 /** Plain JSON: what editors read and what parse.ts enforces. */

@@ -291,3 +291,14 @@ t.test('settings that hold from the next start are named', async t => {
   t.same(clusterRestarts(of('a'), of('a', pair.replaceAll('  b: {', '  c: {'))), ['cluster.nodes.b', 'cluster.nodes.c'])
   t.same(clusterRestarts(of('a'), of('a', setting('heartbeat: {interval: 1s}').replace('  1: {}', '  1: {preempt: true}'))), ['cluster.heartbeat'], 'groups hold at once')
 })
+
+t.test('BGP of one node laid over that of both: sources and sinks by name, all else key by key', async t => {
+  const text = pair.replace('nodes:\n  a: {', `bgp: {interval: 2s, sources: {edge: {type: frr}, core: {type: bird}}, announce: {kernel-table: 179, withdraw-after: 1s}, report: {grace: 3s, sinks: {log: {type: file, path: /a}}}}
+nodes:
+  a: {bgp: {sources: {edge: {type: gobgp}}, announce: {kernel-table: 180}, report: {sinks: {more: {type: file, path: /b}}}}, `)
+  t.not(text, pair)
+  t.match(of('a', text).bgp, { intervalMs: 2000, sources: [{ name: 'core', type: 'bird' }, { name: 'edge', type: 'gobgp' }], announce: { kernelTable: 180, withdrawAfterMs: 1000 }, report: { graceMs: 3000, sinks: [{ name: 'log' }, { name: 'more', path: '/b' }] } })
+  t.match(of('b', text).bgp, { sources: [{ name: 'core' }, { name: 'edge', type: 'frr' }], announce: { kernelTable: 179 }, report: { sinks: [{ name: 'log' }] } })
+  t.match(readAs('b', text.replace('{type: gobgp}', '{type: gobgp, socket: /x}')).issues, [{ path: '/nodes/a/bgp/sources/edge/socket', code: 'LS_C_CONFLICT' }], 'a mistake is told where it stands, at either node')
+  t.match(of('a', pair.replace('nodes:\n  a: {', 'nodes:\n  a: {bgp: {sources: {edge: {type: frr}}}, ')).bgp, { sources: [{ name: 'edge' }], report: null, announce: null })
+})
