@@ -66,6 +66,28 @@ t.test('the command line', async (t) => {
   t.match((await cli('bgp pending')).out, /nothing waits/)
 })
 
+t.test('routes to VIPs and sinks of reports: answered, listed, measured, and an alarm when a place fails', async (t) => {
+  const { cli, agent, connection: { bgp } } = await withNeighbours(t)
+  t.match((await cli('bgp routes')).out, /^nothing is announced: section `bgp\.announce`/)
+  t.match((await cli('bgp sinks')).out, /^nobody is told/)
+  const since = Date.now() - 60_000
+  agent.bgp.announced = [{ prefix: '192.0.2.10/32', vips: ['dns', 'web'], announced: true, reason: 'web is up', since }, { prefix: '2001:db8::1/128', vips: ['six'], announced: false, reason: 'no real serves', since }]
+  agent.bgp.placed = [{ name: 'kernel table 179', kind: 'kernel', goodAt: null, failed: 'adding routes of table 179: no permission', failures: 2, added: 0, removed: 0 }, { name: 'gobgp 127.0.0.1:50051', kind: 'gobgp', goodAt: since, failed: null, failures: 0, added: 3, removed: 1 }]
+  const empty = { bounds: [1], counts: [1, 0], sum: 0.5 }
+  agent.bgp.told = [{ sink: 'ledger', kind: 'solana', stage: 'ready', lastError: 'no route', subjects: 2, queued: 1, out: 0, lastTickAt: since, lastLandedAt: null, batches: 4, batchMs: 9, reports: { up: { landed: 1 }, down: {} }, landedIn: empty, fetches: { results: { success: 1, stale: 0, failed: 0 }, took: empty, staleMs: 0 } }]
+  t.match(await call(bgp, bgp.listRoutes, {}), {
+    routes: [{ prefix: '192.0.2.10/32', vips: ['dns', 'web'], announced: true, reason: 'web is up', sinceMs: BigInt(since) }, { announced: false }],
+    sinks: [{ name: 'kernel table 179', kind: 'kernel', goodAtMs: undefined, failures: 2, failed: /no permission/ }, { failed: '', added: 3n, removed: 1n }]
+  })
+  t.match(await call(bgp, bgp.listSinks, {}), { sinks: [{ name: 'ledger', kind: 'solana', stage: 'ready', lastError: 'no route', queued: 1, batches: 4n, lastLandedAtMs: undefined }] })
+  t.match((await cli('bgp routes')).out, /192\.0\.2\.10\/32 +announced +1m0\ds +dns web +web is up\n2001:db8::1\/128 +withdrawn +1m0\ds +six +no real serves\n\nPLACE[^\n]*\nkernel table 179 +fails +- +0 +0 +adding routes of table 179: no permission\ngobgp 127\.0\.0\.1:50051 +as it should be +1m0\ds +3 +1/)
+  t.match((await cli('bgp sinks')).out, /ledger +solana +ready +2 +1 +0 +- +no route\n$/)
+  t.match((await cli('alarms')).out, /kernel table 179[^\n]*no permission/)
+  const page = (await cli('metrics')).out
+  for (const line of [/^lockstep_bgp_route_announced\{prefix="2001:db8::1\/128"\} 0$/m, /^lockstep_bgp_route_place_good\{place="kernel table 179"\} 0$/m, /^lockstep_bgp_route_changes_total\{place="gobgp 127\.0\.0\.1:50051",change="added"\} 3$/m, /^lockstep_bgp_report_seconds_bucket\{sink="ledger",le="1"\} 1$/m, /^lockstep_bgp_report_fetches_total\{sink="ledger",result="success"\} 1$/m]) t.match(page, line)
+  t.match((await cli('metrics --names doublezero')).out, /^doublezero_bgpstatus_submissions_total\{bgp_status="up",result="success"\} 1$/m)
+})
+
 t.test('a watch: round trips are no change, a state is, and it is told at once', async (t) => {
   const { socketPath, read, agent } = await withNeighbours(t)
   const objects = new ObjectsConnection({ address: `unix:${socketPath}`, credentials: credentials.createInsecure() })
