@@ -18,6 +18,7 @@ import { probeHost } from '../table/probe.js'
 import { capabilitiesOf } from './capabilities.js'
 import { DpdkChild, type LogLine } from './child.js'
 import { ealArguments, filePrefix, packetDevargs } from './eal.js'
+import { freeHugePages, hugePagesMounted } from './huge-pages.js'
 import type { PortRequest } from './wire.js'
 
 const DRAIN_MS = 5
@@ -56,14 +57,6 @@ export function allowedCpus (status = readFileSync('/proc/self/status', 'utf8'))
     const [from = 0, to = from] = part.split('-').map(Number)
     return Array.from({ length: to - from + 1 }, (_, i) => from + i)
   })
-}
-
-function freeHugePages (): number {
-  try {
-    return Number(readFileSync('/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages', 'utf8'))
-  } catch {
-    return 0
-  }
 }
 
 export class DpdkForwarder implements Forwarder {
@@ -112,6 +105,7 @@ export class DpdkForwarder implements Forwarder {
     if (this.child !== null) return
     const { cpus, threads } = table.info()
     if (threads < first + workers) throw new LockstepError('unsupported', 'LS_B_DPDK_ROOM', 'the table has no room for its packet workers', { object: 'agent.backend', found: `${threads} packet threads`, expected: `${first + workers}`, next: 'lower agent.workers and restart the agent; if the table is of an earlier life (ebpf), lockstep teardown first' })
+    if (settings.hugepages === 'on' && !hugePagesMounted()) throw new LockstepError('unavailable', 'LS_B_DPDK', 'DPDK finds no huge pages', { object: 'agent.dpdk.hugepages', found: 'no hugetlbfs with pages of 2 MiB is mounted', next: 'mkdir -p /dev/hugepages && mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages; or agent.dpdk.hugepages: off' })
     const began = Date.now()
     const child: DpdkChild = await DpdkChild.start({
       program: path, prefix: filePrefix(instance), descriptors, log,
@@ -226,6 +220,8 @@ export class DpdkForwarder implements Forwarder {
   private async put (name: string, p: Wanted): Promise<void> {
     await this.turn(async () => {
       if (this.child !== null) await this.restore(this.child, p)
+      // its end on the host, a TAP, is made with it
+      else if (!p.request.shared) throw new LockstepError('unavailable', 'LS_B_DPDK', 'the port cannot be made while DPDK is down', { object: `port ${name}`, found: this.trouble, next: 'without ports of DPDK the agent starts, and tries DPDK again' })
       this.ports.set(name, p)
     })
   }

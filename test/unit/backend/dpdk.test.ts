@@ -3,6 +3,7 @@ import t from 'tap'
 import { ealArguments, hintFor, logLevel, packetDevargs, usesHugePages } from '../../../src/backend/dpdk/eal.js'
 import { allowedCpus } from '../../../src/backend/dpdk/index.js'
 import { portFrame, stopFrame, takeFrames, whichFrame, type Said } from '../../../src/backend/dpdk/wire.js'
+import { hugeMountOf } from '../../../src/backend/dpdk/huge-pages.js'
 import { capabilitiesOf } from '../../../src/backend/dpdk/capabilities.js'
 import { layout, limits } from '../../../src/generated/layout.js'
 import { desired } from '../config/support.js'
@@ -24,6 +25,13 @@ t.test('huge pages: when there are enough, always, never', async (t) => {
   t.same([usesHugePages(settings, 64), usesHugePages(settings, 63)], [true, false])
   t.same([usesHugePages({ ...settings, hugepages: 'on' }, 0), usesHugePages({ ...settings, hugepages: 'off' }, 1000)], [true, false])
   t.ok(ealArguments(settings, 'one', 1, [0], 64).includes('--huge-unlink'), 'and no file of them stays')
+})
+
+t.test('huge pages count where they are mounted', async (t) => {
+  t.ok(hugeMountOf('proc /proc proc rw 0 0\nhugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0\n'))
+  t.ok(hugeMountOf('none /mnt/huge hugetlbfs rw,relatime 0 0\n'), 'of the default size')
+  t.notOk(hugeMountOf('hugetlbfs /dev/hugepages1G hugetlbfs rw,relatime,pagesize=1024M 0 0\nhugetlbfs /x tmpfs rw,pagesize=2M 0 0\n'))
+  t.notOk(hugeMountOf(''))
 })
 
 t.test('what a refusal of EAL means', async (t) => {
