@@ -140,7 +140,7 @@ export class Announcing {
 
   private async remember (announced: Announced): Promise<void> {
     if (JSON.stringify(announced) === JSON.stringify(this.remembered ?? { kernelTable: null, gobgp: null, prefixes: [] })) return
-    await writeAnnounced(this.o.directory, announced)
-    this.remembered = announced
+    // a disk without room must not keep a route that another node announces by now
+    await writeAnnounced(this.o.directory, announced).then(() => { this.remembered = announced }, (error: unknown) => { this.o.onProblem(error) })
   }
 }

@@ -106,6 +106,18 @@ t.test('what others did is put right, and told', async (t) => {
   t.same([...table.has], [], 'who is closed does nothing more')
 })
 
+t.test('a state directory that cannot be written keeps no route', async (t) => {
+  const { announcing, table, facts, problems, directory } = world(t)
+  rmSync(directory, { recursive: true })
+  writeFileSync(directory, 'not a folder')
+  announcing.configure(settings)
+  await holds(table('kernel table 179'), '192.0.2.1/32', '192.0.2.2/32')
+  facts.owned = []
+  announcing.changed()
+  await holds(table('kernel table 179'))
+  t.ok(problems.length > 0, 'it is told')
+})
+
 t.test('a change of the table: the old one is emptied, also over a restart, and also when it was the last', async (t) => {
   const first = world(t)
   first.announcing.configure(settings)
