@@ -36,7 +36,7 @@ for (const [backend, other] of [['userspace', 'ebpf'], ['ebpf', 'userspace'], ['
       t.equal((await ping({ netns: router, to: addresses.s1.v4, count: 2 })).received, 2, 'the other port goes on')
       t.match(await agent.verify(), { ok: true })
     }
-    t.equal((await ping({ netns: client, to: addresses.s1.v4, count: 2 })).received, 2)
+    await becomes('it forwards', async () => (await ping({ netns: client, to: addresses.s1.v4, count: 1 })).received === 1) // ebpf drops the first frame to a next hop that nobody resolved
     await goes()
     await comesBack()
     await goes()
