@@ -20,7 +20,7 @@ struct dpdk_port {
 	u8 mac[6];
 	bool up;
 	int tap;  /* -1: none */
-	rte_spinlock_t lock[LS_THREADS_MAX + 1]; /* by transmit queue; taken where more than one thread sends by it */
+	rte_spinlock_t lock[LS_THREADS_MAX]; /* by transmit queue; the host sends by the first */
 };
 
 struct dpdk {

@@ -22,7 +22,6 @@ struct queue { /* of one worker */
 	struct dpdk_port *port;
 	bool receives;
 	u16 rx, tx;
-	rte_spinlock_t *lock; /* of the transmit queue; NULL: it is this worker's alone */
 	u32 helds, outs;
 	struct rte_mbuf *held[LS_US_BURST]; /* handed out at the last rx; NULL: sent since */
 	struct rte_mbuf *out[SEND_BATCH];
@@ -49,7 +48,6 @@ static enum ls_status open_queue(struct ls_device *d, u32 worker, char *error)
 	q->rx = (u16)((worker + p->workers - d->id % p->workers) % p->workers);
 	q->receives = q->rx < p->rx_queues;
 	q->tx = (u16)(worker % p->tx_queues);
-	q->lock = p->tx_queues <= p->workers ? &p->lock[q->tx] : NULL;
 	d->state[worker] = q;
 	return LS_OK;
 }
@@ -75,7 +73,7 @@ static u32 rx(struct ls_device *d, u32 worker, struct ls_buf *frames, u32 max, u
 		}
 		q->held[n] = m;
 		frames[n] = (struct ls_buf){ .data = rte_pktmbuf_mtod(m, u8 *), .len = m->data_len, .head = rte_pktmbuf_headroom(m), .tail = rte_pktmbuf_tailroom(m),
-			.from = (void **)&q->held[n] };
+			.sum_good = (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD, .from = (void **)&q->held[n] };
 		n++;
 	}
 	q->helds = n;
@@ -89,12 +87,10 @@ static void flush(struct ls_device *d, u32 worker)
 
 	if (!q->outs)
 		return;
-	if (q->lock)
-		rte_spinlock_lock(q->lock);
+	rte_spinlock_lock(&q->port->lock[q->tx]); /* the host sends by it too */
 	for (u32 n = 1; n && sent < q->outs; sent += n)
 		n = rte_eth_tx_burst(q->port->id, q->tx, q->out + sent, (u16)(q->outs - sent));
-	if (q->lock)
-		rte_spinlock_unlock(q->lock);
+	rte_spinlock_unlock(&q->port->lock[q->tx]);
 	d->notes[worker].unsent += q->outs - sent;
 	for (; sent < q->outs; sent++)
 		rte_pktmbuf_free(q->out[sent]);
@@ -208,6 +204,8 @@ static struct rte_eth_conf settings(const struct dpdk_port *p, const struct rte_
 			c.rx_adv_conf.rss_conf.rss_key_len = info->hash_key_size;
 		}
 	}
+	/* not of TCP and UDP: a router does not look at them, and a peer in memory would leave them unfinished */
+	c.rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
 	/* all buffers are of one pool, and nobody keeps one that was sent */
 	c.txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	return c;
@@ -239,7 +237,7 @@ static void set_up(struct start *s)
 		return refuse(s, LS_E_SYSTEM, "what the driver says of it", error);
 	p->workers = dpdk.workers;
 	p->rx_queues = least(p->workers, info.max_rx_queues);
-	p->tx_queues = least(p->workers + 1, info.max_tx_queues); /* the last is the host's */
+	p->tx_queues = least(p->workers, info.max_tx_queues); /* none of its own for the host: net_tap wants as many of both, a peer of net_memif has what it has */
 	if (!p->rx_queues || !p->tx_queues)
 		return refuse(s, LS_E_UNSUPPORTED, "it cannot receive or cannot send", ENOTSUP);
 	conf = settings(p, &info);
@@ -374,12 +372,11 @@ bool dpdk_port_link(struct dpdk_port *p)
 void dpdk_port_send(struct dpdk_port *p, const u8 *frame, u32 len)
 {
 	struct rte_mbuf *m = copy_of(frame, len);
-	u16 queue = (u16)(p->workers % p->tx_queues);
 
 	if (!m)
 		return;
-	rte_spinlock_lock(&p->lock[queue]);
-	if (rte_eth_tx_burst(p->id, queue, &m, 1) == 0)
+	rte_spinlock_lock(&p->lock[0]);
+	if (rte_eth_tx_burst(p->id, 0, &m, 1) == 0)
 		rte_pktmbuf_free(m);
-	rte_spinlock_unlock(&p->lock[queue]);
+	rte_spinlock_unlock(&p->lock[0]);
 }

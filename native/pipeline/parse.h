@@ -131,11 +131,11 @@ LS_INLINE u32 ls_parse_ip4(struct ls_pkt *p, u32 offset)
 		h = port_at(p->buf, offset, ihl);
 		if (!h)
 			return LS_DROP_TRUNCATED;
-		if (ls_fold(ls_sum_words(h, ihl / 2 > 30 ? 30 : ihl / 2)) != 0xffff)
+		if (!port_sum_good(p->buf) && ls_fold(ls_sum_words(h, ihl / 2 > 30 ? 30 : ihl / 2)) != 0xffff)
 			return LS_DROP_BAD_CHECKSUM;
 		return ls_parse_options(p, offset + 20, offset + ihl);
 	}
-	return ls_fold(ls_sum_words(h, 10)) == 0xffff ? LS_DROP_NONE : LS_DROP_BAD_CHECKSUM;
+	return port_sum_good(p->buf) || ls_fold(ls_sum_words(h, 10)) == 0xffff ? LS_DROP_NONE : LS_DROP_BAD_CHECKSUM;
 }
 
 LS_PART u32 ls_parse_ip6(struct ls_pkt *p, u32 offset)

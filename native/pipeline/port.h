@@ -10,6 +10,7 @@
  *   time      port_now          nanoseconds of CLOCK_MONOTONIC, read once per burst; may be some ticks of the kernel behind (LS_CLOCK_LAG_MS)
  *             port_now_exact    behind by a burst at most
  *   frame     port_len          bytes in the frame
+ *             port_sum_good     whether the port has found the IPv4 header's sum right
  *             port_at           pointer to `len` bytes at `offset`, NULL past the end
  *             port_push port_pull  grow or shrink the frame at its head; pointers from port_at die
  *             port_trim port_grow  set the length at the tail, shorter or longer

@@ -1,8 +1,13 @@
 /* Ports of DPDK: found and refused, divided among workers, given back. */
 #define LS_PORT_IMPL "backend/userspace/port_impl.h"
 
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
 #include "check.h"
 #include "dpdk_rig.h"
+#include "pipeline/parse.h"
 #include "table_fixture.h"
 
 static char error[LS_DPDK_TEXT];
@@ -109,6 +114,84 @@ TEST("frames from plain memory leave too")
 	d->ops->flush(d, 0);
 	CHECK_EQ(d->ops->rx(d, 0, got, 2, 0), 1);
 	CHECK_EQ(got[0].len, 60);
+	dpdk_port_remove(p);
+	close_workers();
+}
+
+/* net_ring passes the flags on as the sender set them: it stands for a driver whose hardware looked. */
+TEST("an IPv4 header whose sum the port found right is not summed again, until what is before it is taken off")
+{
+	static const struct { u64 flags; bool good; } cases[] = {
+		{ RTE_MBUF_F_RX_IP_CKSUM_GOOD, true }, { RTE_MBUF_F_RX_IP_CKSUM_BAD, false }, { RTE_MBUF_F_RX_IP_CKSUM_NONE, false }, { 0, false },
+	};
+	u8 frame[64] = { [12] = 8, [14] = 0x45, [17] = 50, [22] = 64, [23] = 253 }; /* its sum is wrong */
+	struct dpdk_port *p;
+	struct ls_device *d;
+
+	open_workers(1);
+	p = rig_port("ring", "net_ring_r", &status, error);
+	CHECK(p != NULL);
+	CHECK_EQ(dpdk_port_bind(p, 1, error), LS_OK);
+	d = dpdk.us->device[1];
+	for (u32 i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ls_pkt pkt = { .l3 = 14 };
+		struct rte_mbuf *m = rte_pktmbuf_alloc(dpdk.pool);
+		struct ls_buf got;
+
+		memcpy(rte_pktmbuf_append(m, sizeof(frame)), frame, sizeof(frame));
+		m->ol_flags = cases[i].flags;
+		CHECK_EQ(rte_eth_tx_burst(p->id, 0, &m, 1), 1);
+		CHECK_EQ(d->ops->rx(d, 0, &got, 1, 0), 1);
+		CHECK_EQ(got.sum_good, cases[i].good);
+		pkt.buf = &got;
+		CHECK_EQ(ls_parse_ip4(&pkt, 14), cases[i].good ? LS_DROP_NONE : LS_DROP_BAD_CHECKSUM);
+		CHECK(port_push(&got, 4) && port_pull(&got, 4));
+		CHECK_EQ(ls_parse_ip4(&pkt, 14), LS_DROP_BAD_CHECKSUM);
+	}
+	dpdk_port_remove(p);
+	close_workers();
+}
+
+/* net_tap looks itself; the kernel sends. */
+TEST("a driver that can look at the sums of IPv4 headers is asked to")
+{
+	u8 frame[64] = { [5] = 2, [12] = 8, [14] = 0x45, [17] = 50, [22] = 64, [23] = 253 }, got_good[2] = { 0, 0 }, seen = 0;
+	struct sockaddr_ll to = { .sll_family = AF_PACKET };
+	struct dpdk_port *p;
+	struct ls_device *d;
+	int fd;
+
+	open_workers(1);
+	p = rig_port("tap", "net_tap_sums,iface=lstsums", &status, error);
+	if (!p) {
+		printf("SKIPPED: net_tap: %s\n", error);
+		return close_workers();
+	}
+	CHECK_EQ(dpdk_port_bind(p, 1, error), LS_OK);
+	d = dpdk.us->device[1];
+	fd = socket(AF_PACKET, SOCK_RAW, 0);
+	CHECK(fd >= 0);
+	to.sll_ifindex = (int)if_nametoindex("lstsums");
+	for (u32 right = 0; right < 2; right++) {
+		frame[15] = (u8)right; /* by it they are told apart */
+		ls_put16(frame + 24, 0);
+		ls_set_raw16(frame + 24, (be16)~ls_fold(ls_sum_words(frame + 14, 10)));
+		frame[25] ^= !right;
+		CHECK_EQ(sendto(fd, frame, sizeof(frame), 0, (void *)&to, sizeof(to)), sizeof(frame));
+	}
+	for (u32 tries = 0; seen < 2 && tries < 5000; tries++) { /* the kernel has frames of its own for a new link */
+		struct ls_buf got;
+
+		usleep(1000);
+		if (d->ops->rx(d, 0, &got, 1, 0) != 1 || got.len < 34 || got.data[23] != 253)
+			continue;
+		got_good[got.data[15] & 1] = got.sum_good;
+		seen++;
+	}
+	close(fd);
+	CHECK_EQ(seen, 2);
+	CHECK(!got_good[0]);
+	CHECK(got_good[1]);
 	dpdk_port_remove(p);
 	close_workers();
 }

@@ -10,11 +10,14 @@ struct ls_buf {
 	u32 len;
 	u32 head; /* free bytes before data */
 	u32 tail; /* free bytes after data + len */
+	bool sum_good; /* the port has found the IPv4 header's sum right; of the header that came first, so gone with a pull */
 	void **from; /* of a port whose frames can leave as they are: what this one lies in, emptied by who sends it; NULL: plain memory */
 };
 typedef struct ls_buf *ls_frame;
 
 LS_INLINE u32 port_len(const struct ls_buf *b) { return b->len; }
+
+LS_INLINE bool port_sum_good(const struct ls_buf *b) { return b->sum_good; }
 
 LS_INLINE u8 *port_at(const struct ls_buf *b, u32 offset, u32 len)
 {
@@ -38,6 +41,7 @@ LS_INLINE bool port_pull(struct ls_buf *b, u32 bytes)
 	b->head += bytes;
 	b->data += bytes;
 	b->len -= bytes;
+	b->sum_good = false;
 	return true;
 }
 

@@ -268,11 +268,8 @@ static u32 packet_rx(struct ls_device *d, u32 worker, struct ls_buf *frames, u32
 			d->notes[worker].gso_frames++;
 			continue;
 		}
-		b->from = NULL;
-		b->data = (u8 *)h + h->tp_mac;
-		b->len = h->tp_snaplen;
-		b->head = LS_HEADROOM < h->tp_mac ? LS_HEADROOM : 0;
-		b->tail = s->frame_bytes - h->tp_mac - h->tp_snaplen;
+		*b = (struct ls_buf){ .data = (u8 *)h + h->tp_mac, .len = h->tp_snaplen, .head = LS_HEADROOM < h->tp_mac ? LS_HEADROOM : 0,
+			.tail = s->frame_bytes - h->tp_mac - h->tp_snaplen };
 		if (status & TP_STATUS_VLAN_VALID) {
 			u16 tpid = status & TP_STATUS_VLAN_TPID_VALID ? h->tp_vlan_tpid : ETH_P_8021Q;
 
