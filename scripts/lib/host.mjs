@@ -28,6 +28,8 @@ const tools = [
   { pkg: 'openssh-client', for: 'test', why: 'SSH through the lab', has: onPath('ssh') },
   { pkg: 'openssh-server', for: 'test', why: 'the router of the lab as a host', has: isFile('/usr/sbin/sshd') },
   { pkg: 'frr', for: 'test', why: 'BGP of the router of the lab', has: isFile('/usr/lib/frr/bgpd') },
+  { pkg: 'bird2', for: 'test', why: 'BGP sessions and announcements of a real BIRD', has: onPath('bird') },
+  { pkg: 'gobgpd', for: 'test', why: 'the same of a real GoBGP', has: onPath('gobgpd') },
   { pkg: 'cmake', for: 'test', why: 'native tests under sanitizers', has: onPath('cmake') },
   { pkg: 'clang', for: 'test', why: 'ebpf backend, BPF check of the pipeline, generator, fuzzers', has: onPath('clang') },
   { pkg: 'bpftool', for: 'test', why: 'generator', has: onPath('bpftool') },
@@ -37,6 +39,7 @@ const tools = [
   { pkg: 'python3-grpcio', for: 'test', why: 'the API from Python', has: () => probe('/usr/bin/python3', ['-c', 'import grpc']).ok },
   { pkg: 'prometheus', for: 'test', why: 'scrapes an agent, reads rules', has: () => onPath('prometheus')() && onPath('promtool')() },
   { pkg: 'chromium', for: 'test', why: 'the web page in a browser', has: isFile('/usr/bin/chromium') },
+  { pkg: 'zsh', for: 'test', why: 'shell completion', has: onPath('zsh') },
   { pkg: 'spin', for: 'test', why: 'model of the table protocols', has: onPath('spin') },
 ]
 const lost = { build: 'nothing can be built', lab: 'the lab is off or reduced', test: 'some tests are skipped and say so' }
