@@ -144,12 +144,15 @@ enum ls_status ls_us_add_by(struct ls_us *us, const struct ls_device_spec *spec,
 
 void ls_us_enable(struct ls_us *us, u32 id)
 {
-	if (id < LS_DEVICES_MAX && us->device[id]) {
-		for (u32 w = 0; w < us->workers && !us->device[id]->ready; w++)
-			us->device[id]->fresh[w] = 1;
-		us->device[id]->ready = 1;
-		ls_us_wake(us);
-	}
+	struct ls_device *d = id < LS_DEVICES_MAX ? us->device[id] : NULL;
+
+	if (!d)
+		return;
+	/* here, not by the workers: who asked may end the other forwarder as soon as we return, and what comes from then on is ours */
+	for (u32 w = 0; w < d->workers && d->ops->fresh && !d->ready; w++)
+		d->ops->fresh(d, w);
+	d->ready = 1;
+	ls_us_wake(us);
 }
 
 void ls_us_disable(struct ls_us *us, u32 id)

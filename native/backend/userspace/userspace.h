@@ -31,7 +31,7 @@ struct ls_device_ops {
 	void (*flush)(struct ls_device *d, u32 worker);
 	int (*poll_fd)(struct ls_device *d, u32 worker); /* -1: poll by time; -2: the worker receives nothing from it */
 	void (*host)(struct ls_device *d, u32 worker, const struct ls_buf *frame); /* this one is for the host's stack. NULL: the kernel has it, or there is none */
-	void (*fresh)(struct ls_device *d, u32 worker); /* before the first rx: what came until now is another's. NULL: nothing came */
+	void (*fresh)(struct ls_device *d, u32 worker); /* no worker receives yet: what came until now is another's. NULL: nothing came */
 	void (*close)(struct ls_device *d, u32 worker);
 };
 
@@ -47,7 +47,6 @@ struct ls_device {
 	u16 mtu;
 	_Atomic u32 up;
 	_Atomic u32 ready; /* the configuration knows it: workers receive from it */
-	_Atomic u8 fresh[LS_US_WORKERS_MAX]; /* enabled, and not received from since */
 	void *state[LS_US_WORKERS_MAX];
 	struct ls_device_stats stats[LS_US_WORKERS_MAX];
 	/* what a port saw and its worker has not counted yet, by worker */

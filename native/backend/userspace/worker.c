@@ -181,11 +181,6 @@ static u32 receive(struct ls_us_worker *w, struct ls_device *d)
 	struct ls_buf frames[LS_US_BURST];
 	u32 n;
 
-	if (LS_UNLIKELY(d->fresh[w->index])) {
-		d->fresh[w->index] = 0;
-		if (d->ops->fresh)
-			d->ops->fresh(d, w->index);
-	}
 	n = d->ops->rx(d, w->index, frames, LS_US_BURST, w->env.now_ns);
 	count_notes(w, d);
 	for (u32 at = 0; at < n; at += LS_BURST_MAX) {
