@@ -117,6 +117,8 @@ t.test('D9 the stream goes to the next path when one fails, goes on where it was
   t.teardown(async () => { await Promise.all([a.close(), b.close(), link.cut()]) })
   const at = (path: number) => (): boolean => up(a) && up(b) && a.sockets.path()?.index === path && b.sockets.path()?.index === path
   t.ok(await until(at(0)), 'the preferred path first')
+  const heard = (e: End): boolean => e.engine.status().groups.every(group => group?.state !== 'unknown')
+  t.ok(await until(() => heard(a) && heard(b)), 'each has heard of the stream of the other: before that there is nothing to go on with')
   for (let i = 0; i < 3; i++) {
     await link.cut()
     t.ok(await until(at(1)), 'the next path')
