@@ -44,8 +44,7 @@ export class RequestMemory<T> {
 
   constructor (private readonly clock: Pick<AuthorityClock, 'now'>, private readonly ttlMs: number, private readonly max: number) {}
 
-  async once (id: string | null, content: string, run: () => Promise<T>): Promise<T> {
-    if (id === null) return await run()
+  async once (id: string, content: string, run: () => Promise<T>): Promise<T> {
     const now = this.clock.now()
     for (const [key, { at }] of this.known) if (now - at > this.ttlMs || this.known.size > this.max) this.known.delete(key)
     const earlier = this.known.get(id)

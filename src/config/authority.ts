@@ -161,7 +161,7 @@ export class Authority implements ConfigAuthority {
   }
 
   async apply (text: string, options: ApplyOptions, signal: AbortSignal): Promise<Applied> {
-    return await this.requests.once(options.requestId, textHash(text), async () => await this.turns.run(signal, async () => {
+    return await this.once(options, textHash(text), async () => await this.turns.run(signal, async () => {
       this.refuseStale(options)
       this.refuseUnconfirmed()
       return await this.put(text, options, signal)
@@ -216,7 +216,7 @@ export class Authority implements ConfigAuthority {
   }
 
   async rollback (generation: number, options: ApplyOptions, signal: AbortSignal): Promise<Applied> {
-    return await this.requests.once(options.requestId, `rollback ${generation}`, async () => await this.turns.run(signal, async () => {
+    return await this.once(options, `rollback ${generation}`, async () => await this.turns.run(signal, async () => {
       this.refuseStale(options)
       const { unconfirmed } = this.o.store.state
       if (unconfirmed !== null && options.confirmWithinMs !== null) this.refuseUnconfirmed()
@@ -255,6 +255,12 @@ export class Authority implements ConfigAuthority {
       this.startup = await this.o.store.startup()
       return await this.applyStartup(this.text('startup'), 'file', signal)
     })
+  }
+
+  /** The same request of the same author has the same answer. A trial is made anew each time, and answers no request. */
+  private async once (options: ApplyOptions, what: string, run: () => Promise<Applied>): Promise<Applied> {
+    if (options.requestId === null || options.dryRun) return await run()
+    return await this.requests.once(`${options.author} ${options.requestId}`, `${what} ${JSON.stringify(options)}`, run)
   }
 
   // --- under the turn ---------------------------------------------------------------------------------------------------

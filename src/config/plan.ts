@@ -117,15 +117,36 @@ function movedNames (old: readonly string[], next: readonly string[]): Map<strin
   return out
 }
 
-/** `weight 100 -> 50`, one per differing leaf; lists are compared as a whole. */
+/** What everybody may see of a setting that may hold a secret, by the end of its path: the rest stays with those who may read the text. */
+const shown: ReadonlyArray<readonly [RegExp, (value: string) => string]> = [
+  [/(^|\.)(headers\.[^.]+|send|argv)$/, () => 'set'],
+  [/\.url$/, value => URL.canParse(value) ? new URL(value).origin : 'set'],
+  [/^http\.path$/, value => value.replace(/\?.*/s, '?...')],
+]
+/** A list of things with names, by name; `null`: it is none. */
+function byName (list: unknown): Readonly<Record<string, unknown>> | null {
+  const items: readonly unknown[] = Array.isArray(list) ? list : []
+  const named = items.flatMap(item => isRecord(item) && typeof item['name'] === 'string' ? [[item['name'], item] as const] : [])
+  return named.length === 0 || named.length < items.length ? null : Object.fromEntries(named)
+}
+
+/** `weight 100 -> 50`, one per differing leaf; lists are compared by the names of what they hold, or as a whole. */
 function differences (before: unknown, after: unknown, path = ''): string[] {
   if (isRecord(before) && isRecord(after)) {
     const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])]
     return keys.flatMap(key => differences(before[key], after[key], path === '' ? key : `${path}.${key}`))
   }
-  if (JSON.stringify(before) === JSON.stringify(after)) return []
+  const [was, is] = [JSON.stringify(before), JSON.stringify(after)]
+  if (was === is) return []
+  const show = shown.find(([end]) => end.test(path))?.[1]
+  if (show !== undefined) {
+    const [a, b] = [before, after].map(value => value === null || value === undefined ? 'none' : show(typeof value === 'string' ? value : ''))
+    return [a === b ? `${path} changed` : `${path} ${a} -> ${b}`]
+  }
+  const [old, next] = [byName(before), byName(after)]
+  if (old !== null && next !== null) return [...differences(Object.keys(old), Object.keys(next), path), ...Object.keys(old).filter(name => name in next).flatMap(name => differences(old[name], next[name], `${path}.${name}`))]
   if (Array.isArray(before) && Array.isArray(after)) {
-    const text = (value: unknown): string => typeof value === 'string' ? value : JSON.stringify(value)
+    const text = (value: unknown): string => typeof value === 'string' ? value : isRecord(value) && typeof value['name'] === 'string' ? value['name'] : JSON.stringify(value)
     const [a, b] = [before.map(text), after.map(text)]
     const added = b.filter(item => !a.includes(item))
     const gone = a.filter(item => !b.includes(item))
@@ -136,4 +157,5 @@ function differences (before: unknown, after: unknown, path = ''): string[] {
 }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => value !== null && typeof value === 'object' && !Array.isArray(value)
-const leaf = (value: unknown): string => value === null || value === undefined ? 'none' : typeof value === 'string' ? value : JSON.stringify(value)
+/** A whole branch that comes or goes is not spelt out: it may hold any of what is above. */
+const leaf = (value: unknown): string => value === null || value === undefined ? 'none' : typeof value === 'string' ? value : isRecord(value) ? 'set' : JSON.stringify(value)

@@ -223,6 +223,19 @@ t.test('expectedGeneration and request ids', async t => {
   t.equal(w.sink.zones, 'd', 'a failure may be retried under its id')
 })
 
+t.test('a request id stands for one request of one author: not for a trial, not for another promise', async t => {
+  const w = await world(t)
+  await w.authority.apply(zones('a'), how({ requestId: 'r', dryRun: true }), signal)
+  await w.authority.apply(zones('a'), how({ requestId: 'r' }), signal)
+  t.equal(w.sink.zones, 'a', 'what was tried first is made')
+  await t.rejects(w.authority.apply(zones('a'), how({ requestId: 'r', confirmWithinMs: 60_000 }), signal), { code: 'LS_C_REQUEST_ID' }, 'who wants it back by itself is not told that it stays')
+  await w.authority.apply(zones('b'), how({ requestId: 'r', author: 'other' }), signal)
+  t.equal(w.sink.zones, 'b', 'another author has ids of their own')
+  await w.authority.rollback(1, how({ requestId: 'back', dryRun: true }), signal)
+  await w.authority.rollback(1, how({ requestId: 'back' }), signal)
+  t.equal(w.sink.zones, 'a')
+})
+
 t.test('one apply at a time, in order of arrival; a caller may give up while waiting', async t => {
   const w = await world(t)
   w.sink.during = settle

@@ -57,3 +57,21 @@ t.test('what a backend cannot do is refused with its reason and place', async t 
     t.match(unsupportedIssues(desired(`${base}policies: [{name: p, sync: before-forward, action: permit}]\n`), capabilities), [{ path: '/policies/0/sync', code: 'LS_C_UNSUPPORTED', found: /hold a packet back.*R21/ }])
   }
 })
+
+t.test('what may be secret is in no line, and that it changed is', async (t) => {
+  const text = (s: string, more = ''): string => `
+healthchecks:
+  web: {type: http, http: {path: '/health?token=${s}', headers: {Authorization: 'Bearer ${s}'${more}}}, agent: {port: 9000, send: '${s}'}}
+  own: {type: exec, exec: [/usr/bin/check, '${s}']}
+bgp:
+  sources: {frr: {type: frr}}
+  report:
+    sinks:
+      hook: {type: webhook, url: 'https://user:${s}@hooks.example.net/${s}?key=${s}'}
+`
+  const lines = (from: string, to: string): string => planConfig(from === '' ? null : desired(from), desired(to)).map(step => `${step.kind} ${step.name}: ${step.detail}`).join('\n')
+  for (const [from, to] of [['', text('SECRET1')], [text('SECRET1'), text('SECRET2', ", X-Key: 'SECRET3'")], [text('SECRET2', ", X-Key: 'SECRET3'"), text('SECRET1')], [text('SECRET1'), '{}']] as const) t.notMatch(lines(from, to), /SECRET/)
+  const change = lines(text('SECRET1'), text('SECRET2', ", X-Key: 'SECRET3'"))
+  for (const line of ['http.path changed', 'http.headers.Authorization changed', 'http.headers.X-Key none -> set', 'agent.send changed', 'argv changed', 'sinks.hook.url changed']) t.match(change, line)
+  t.match(lines(text('x').replace('hooks.example.net', 'old.example.net'), text('x')), 'sinks.hook.url https://old.example.net -> https://hooks.example.net')
+})
