@@ -4,7 +4,7 @@
  *   sync_lag_p50_ms, p99  from a change to the peer's acknowledgement, interpolated in the histogram of the metrics page; sync_lag_alone_*: before the first client came
  *   changes_per_s         changes of sessions at the owner
  *   events_per_s          what all clients together are told: messages with an id, changes of sessions
- *   events_lost           told as lost; events_uncounted: missing without a word
+ *   events_lost           told as lost; events_lost_share: of all that was told and lost; events_uncounted: missing without a word
  *   resyncs, broken       told everything anew; connections that ended by themselves
  *   agent_*, gateway_*    of the whole process: CPU in cores, resident memory before the first client, at the begin and at the end of the measurement
  *   rpc_loop_delay_p99_ms of the thread that serves gRPC, since it began
@@ -149,9 +149,9 @@ export async function bench ({ seconds, browsers, watchers, changesPerS, progres
     return {
       suite: 'watchers',
       figures: figuresOf({
-        sse_clients: browsers, grpc_watchers: watchers, changes_per_s: Math.round((madeTo - madeFrom) / between), sync_lag_p50_ms: lag.p50, sync_lag_p99_ms: lag.p99, sync_lag_alone_p50_ms: alone.p50, sync_lag_alone_p99_ms: alone.p99,
+        seconds: Math.round(between), sse_clients: browsers, grpc_watchers: watchers, changes_per_s: Math.round((madeTo - madeFrom) / between), sync_lag_p50_ms: lag.p50, sync_lag_p99_ms: lag.p99, sync_lag_alone_p50_ms: alone.p50, sync_lag_alone_p99_ms: alone.p99,
         events_per_s: Math.round((sum(toldTo, r => r.told) - sum(toldFrom, r => r.told)) / between), sse_per_s: Math.round(((toldTo[0]?.told ?? NaN) - (toldFrom[0]?.told ?? NaN)) / between),
-        events_lost: sum(told, r => r.lost), events_uncounted: sum(told, r => r.gaps) + missing.reduce((all, n) => all + Math.abs(n), 0), resyncs: sum(told, r => r.resyncs), broken: sum(told, r => r.broken),
+        events_lost: sum(told, r => r.lost), events_lost_share: sum(told, r => r.lost) / (sum(told, r => r.lost) + sum(told, r => r.told)), events_uncounted: sum(told, r => r.gaps) + missing.reduce((all, n) => all + Math.abs(n), 0), resyncs: sum(told, r => r.resyncs), broken: sum(told, r => r.broken),
         rpc_loop_delay_p99_ms: info.rpcLoopDelayP99Ms, connect_ms: Math.round(connectMs),
         agent_cores: cores(0), gateway_cores: cores(1), standby_cores: cores(2), clients_cores: (sum(toldTo, r => r.cpuMs) - sum(toldFrom, r => r.cpuMs)) / (to - from),
         agent_rss_mb_idle: Math.round(idle[0]?.rssMb ?? NaN), agent_rss_mb_begin: Math.round(used[0]?.rssMb ?? NaN), agent_rss_mb_end: Math.round(usedTo[0]?.rssMb ?? NaN), rss_growth_mb: Math.round(grown(0)),
