@@ -20,7 +20,7 @@ export const methods: Readonly<Record<Role, readonly string[]>> = {
   /** Works on what flows, and reads the whole configuration. */
   operator: [...costly, ...own('Cluster', 'Resync'), ...own('Operations', 'Cancel'), ...own('LoadBalancer', 'AdjustReal', 'DeleteReals', 'DeleteVip', 'OperateTarget', 'PutReals', 'PutVip', 'Reconcile', 'RestoreReal'), ...own('Sessions', 'Delete')],
   /** Says what the node is and who owns what; channelz tells of other callers. */
-  admin: [...own('Agent', 'SwitchBackend'), ...own('Cluster', 'Hold', 'Release', 'Reset', 'Switchover'), ...own('Config', 'Apply', 'Confirm', 'Rollback', 'Save'), ...own('Sessions', 'Install')]
+  admin: [...own('Agent', 'SwitchBackend'), ...own('Cluster', 'Hold', 'Release', 'Reset', 'Switchover'), ...own('Config', 'Apply', 'Confirm', 'Rollback', 'Save'), ...own('Sessions', 'Install', 'Reconcile')]
 }
 
 const reads: ReadonlySet<string> = new Set([...methods.viewer, ...costly])

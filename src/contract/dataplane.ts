@@ -93,6 +93,10 @@ export interface SessionStore {
   deleteById: (deletes: Uint8Array) => Promise<DeleteResult>
   /** Aborted under way it stops between batches, and the result tells what was done until then. */
   deleteByFilter: (filter: SessionFilter, signal: AbortSignal) => Promise<DeleteResult>
+  /** Ids of those that are in the table with just these two tuples; `null` for each of the others. */
+  identify: (sessions: readonly NewSession[]) => ReadonlyArray<string | null>
+  /** As deleteByFilter, but for those of `ids` and those younger than `minAgeMs`. `trial`: they are counted, and stay. */
+  deleteOthers: (filter: SessionFilter, ids: ReadonlySet<string>, minAgeMs: number, trial: boolean, signal: AbortSignal) => Promise<DeleteResult>
   /** Sessions of these reals, by id, as their servers are gone; one walk for all. */
   deleteReals: (reals: readonly number[]) => Promise<DeleteResult>
   /** Starts a bulk: forgets earlier marks. */

@@ -80,6 +80,12 @@ export function keyOf (t: SessionTuple): Uint8Array {
   return out
 }
 
+/** The id of a packed record with just these tuples, each a struct ls_key; `null`: it has others. */
+export function idIfSame (record: Uint8Array, forward: Uint8Array, reply: Uint8Array): string | null {
+  const same = ([[shape.key.offset, forward], [shape.reply.offset, reply]] as const).every(([at, wanted]) => Buffer.compare(record.subarray(at, at + key.size), wanted) === 0)
+  return same ? sessionIdAt(new DataView(record.buffer, record.byteOffset), shape.id.offset) : null
+}
+
 const kinds = ['update', 'create', 'update', 'recreate', 'delete'] as const
 
 export function changesOf (records: Uint8Array, timeoutMs: (app: number, phase: number) => number): SessionChange[] {

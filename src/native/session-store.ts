@@ -7,7 +7,8 @@ import { limits } from '../generated/layout.js'
 import type { NativeTable } from './binding.js'
 import { fromNative, native } from './errors.js'
 import { packFilter, parseSessionId } from './filter.js'
-import { deleteBytes, keyOf, packSession, recordBytes, rowOf } from './records.js'
+import { deleteBytes, idIfSame, keyOf, packSession, recordBytes, rowOf } from './records.js'
+import { columnsOfOthers, othersOf } from './session-others.js'
 import { sessionIds, type SessionId } from './session-ids.js'
 
 const BATCH_ROWS = 32768
@@ -49,6 +50,16 @@ export function createSessionStore (table: NativeTable, timeouts: Timeouts): Ses
         signal.removeEventListener('abort', cancel)
       }
     },
+    identify: (sessions) => identified(table, sessions),
+    deleteOthers: async (filter, keep, minAgeMs, trial, signal) => {
+      const total = { matched: 0, deleted: 0 }
+      for await (const batch of batches(table, filter, columnsOfOthers, signal)) {
+        const rows = othersOf(batch, keep, minAgeMs, ADMIN)
+        total.matched += rows.length / deleteBytes
+        if (!trial && rows.length > 0) total.deleted += (await rejecting(() => table.deleteIds(rows))).deleted
+      }
+      return total
+    },
     deleteReals: async (reals) => deleted(await rejecting(async () => await table.deleteReals(new Uint8Array(Uint16Array.from(reals).buffer)))),
     bulkBegin: () => { native(() => { table.bulkBegin() }) },
     reconcileClusterBulk: async ({ peerOwned, began, sourceFailed }) => {
@@ -74,6 +85,14 @@ function opened (table: NativeTable, ids: () => SessionId, sessions: readonly Ne
   const records = Buffer.concat(sessions.map(session => packSession(session, ids())))
   native(() => { table.open(records, statuses) })
   return statuses
+}
+
+function identified (table: NativeTable, sessions: readonly NewSession[]): ReadonlyArray<string | null> {
+  const out = new Uint8Array(recordBytes)
+  return sessions.map(({ tuple, reply }) => {
+    const forward = keyOf(tuple)
+    return native(() => table.get(forward, out)) ? idIfSame(out, forward, keyOf(reply)) : null
+  })
 }
 
 const deleted = (r: DeleteResult): DeleteResult => ({ matched: r.matched, deleted: r.deleted })

@@ -14,8 +14,8 @@ const established = new Map<number, Phase>([[TCP, 'tcp_established'], [UDP, 'udp
 const oneSided: ReadonlySet<string> = new Set<Phase>(['tcp_syn_sent', 'udp_new', 'other_new', 'half_new'])
 
 /** @throws invalid LS_R_INSTALL and those of filters, with the position of the session in the object */
-export function newSessions (specs: readonly SessionSpec[], names: NameBook): readonly NewSession[] {
-  if (specs.length === 0 || specs.length > limits.LS_WRITER_BATCH) throw new LockstepError('invalid', 'LS_R_INSTALL', 'not a number of sessions that a call takes', { object: 'sessions', found: String(specs.length), expected: `1 to ${limits.LS_WRITER_BATCH}` })
+export function newSessions (specs: readonly SessionSpec[], names: NameBook, least: 0 | 1 = 1): readonly NewSession[] {
+  if (specs.length < least || specs.length > limits.LS_WRITER_BATCH) throw new LockstepError('invalid', 'LS_R_INSTALL', 'not a number of sessions that a call takes', { object: 'sessions', found: String(specs.length), expected: `${least} to ${limits.LS_WRITER_BATCH}` })
   return specs.map((spec, index) => {
     try {
       return newSession(spec, names)
@@ -55,7 +55,8 @@ function portOr (field: string, port: number, otherwise: number): number {
   return port === 0 ? otherwise : port
 }
 
-export function installed (statuses: Uint8Array): SessionsInstallResponse {
+/** @param kept of them were here already */
+export function installed (statuses: Uint8Array, kept = 0): SessionsInstallResponse {
   const refused = [...statuses].flatMap((code, index) => code === 0 ? [] : [{ index, code: `LS_${(status[code]?.name ?? 'e_bug').toUpperCase()}` }])
-  return { installed: statuses.length - refused.length, refused }
+  return { installed: statuses.length - refused.length - kept, kept, refused }
 }

@@ -3,7 +3,7 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
 import {
-  SessionsService, type SessionsExportRequest, type SessionsExportResponse, type SessionsTopRequest, type SessionsTopResponse, type SessionsCountResponse, type SessionsDeleteResponse, type SessionsInstallRequest, type SessionsInstallResponse, type SessionsGetResponse, type SessionsVerifyResponse,
+  SessionsService, type SessionsExportRequest, type SessionsExportResponse, type SessionsTopRequest, type SessionsTopResponse, type SessionsCountResponse, type SessionsDeleteResponse, type SessionsInstallRequest, type SessionsInstallResponse, type SessionsReconcileRequest, type SessionsReconcileResponse, type SessionsGetResponse, type SessionsVerifyResponse,
   type SessionsCountRequest, type SessionsDeleteRequest, type SessionsGetRequest, type SessionsListRequest,
   type SessionsVerifyRequest, type SessionsWatchRequest
 } from '../generated/proto/lockstep/v1/sessions.js'
@@ -11,6 +11,7 @@ import type { ServiceNeeds } from './needs.js'
 import { streaming, unary } from './handler.js'
 import { SessionFan } from './session-fan.js'
 import { filterOf, isEmptyFilter, sessionId, tupleOf } from './session-filter.js'
+import { Bulks, CONFLICT, nameSessions } from './session-bulk.js'
 import { exportSessions } from './session-export.js'
 import { installed, newSessions } from './session-install.js'
 import { listSessions } from './session-list.js'
@@ -32,6 +33,7 @@ export const WATCHERS_MAX = 256
 export function sessionsImplementation (services: AgentServices, { onBug, mutations, onLost, subscribers }: ServiceNeeds): UntypedServiceImplementation {
   const store = (): ReturnType<AgentServices['dataplane']>['sessions'] => services.dataplane().sessions
   const fan = new SessionFan(services.feed)
+  const bulks = new Bulks()
   const listings = new Seats('listings', LISTINGS_MAX)
   const watchers = new Seats('watchers', WATCHERS_MAX)
   const steps = new TableTurns()
@@ -63,9 +65,24 @@ export function sessionsImplementation (services: AgentServices, { onBug, mutati
       return { count: BigInt(await walks.run(signal, async () => await store().count(filter))) }
     }),
 
-    install: mutations.method<SessionsInstallRequest, SessionsInstallResponse>(({ sessions }, { dryRun }) => {
-      const news = newSessions(sessions, services.names)
-      return dryRun ? { installed: news.length, refused: [] } : installed(store().open(news))
+    install: mutations.method<SessionsInstallRequest, SessionsInstallResponse>(({ sessions, bulk }, { dryRun, caller }) => {
+      const news = newSessions(sessions, services.names, bulk === '' ? 1 : 0)
+      if (bulk === '') return dryRun ? { installed: news.length, kept: 0, refused: [] } : installed(store().open(news))
+      const under = bulks.open(caller, bulk, dryRun)
+      const statuses = dryRun ? new Uint8Array(news.length).fill(CONFLICT) : store().open(news)
+      const kept = nameSessions(under, store(), news, statuses)
+      return dryRun ? { installed: news.length - kept, kept, refused: [] } : installed(statuses, kept)
+    }),
+
+    reconcile: mutations.method<SessionsReconcileRequest, SessionsReconcileResponse>(async ({ bulk, filter: wanted, all }, { dryRun, caller, signal }) => {
+      const filter = filterOf(wanted, services.names)
+      if (isEmptyFilter(filter) && !all) {
+        throw new LockstepError('invalid', 'LS_R_EMPTY_FILTER', 'an empty filter would end every session that was not named', { object: 'filter', next: 'set `all` if that is meant' })
+      }
+      const { ids, beganMs } = bulks.find(caller, bulk, dryRun)
+      const { matched, deleted } = await deletes.run(signal, async () => await store().deleteOthers(filter, ids, performance.now() - beganMs, dryRun, signal))
+      if (!dryRun) bulks.end(caller, bulk)
+      return { named: BigInt(ids.size), matched: BigInt(matched), deleted: BigInt(deleted) }
     }),
 
     delete: mutations.method<SessionsDeleteRequest, SessionsDeleteResponse>(async (request, { dryRun, signal }) => {

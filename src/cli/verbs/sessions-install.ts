@@ -30,7 +30,7 @@ async function install ({ io }: Cli, file: string, options: ChangeOptions): Prom
   let installed = 0
   await withAgent(io, options, async ({ sessions }) => {
     for (let at = 0; at === 0 || at < specs.length; at += SESSIONS_MAX) {
-      const answer = await call(sessions, sessions.install, { sessions: specs.slice(at, at + SESSIONS_MAX), ...mutationOf(at === 0 ? io : { err: () => undefined }, options) })
+      const answer = await call(sessions, sessions.install, { sessions: specs.slice(at, at + SESSIONS_MAX), bulk: '', ...mutationOf(at === 0 ? io : { err: () => undefined }, options) })
       installed += answer.installed
       refused.push(...answer.refused.map(({ index, code }) => ({ index: at + index, code })))
     }

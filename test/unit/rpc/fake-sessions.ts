@@ -147,6 +147,12 @@ export class FakeSessions implements SessionStore {
     return Uint8Array.from(sessions, (_, i) => i % 3 === 2 ? 10 : 0)
   }
 
+  identify = (sessions: readonly NewSession[]): ReadonlyArray<string | null> => sessions.map(() => null)
+  deleteOthers = async (filter: SessionFilter, ids: ReadonlySet<string>, _minAgeMs: number, trial: boolean, signal: AbortSignal): Promise<{ matched: number, deleted: number }> => {
+    if (ids.size > 0) this.#unsupported()
+    return trial ? { matched: await this.count(filter), deleted: 0 } : await this.deleteByFilter(filter, signal)
+  }
+
   putClusterSynced = (): never => this.#unsupported()
   deleteById = (): never => this.#unsupported()
   bulkBegin = (): void => {}

@@ -20,7 +20,7 @@ t.test('as it was asked for, opened here', async (t) => {
   t.teardown(() => { table.close() })
   const store = createSessionStore(table, () => 60_000)
   const install = (...specs: SessionSpec[]): SessionsInstallResponse => installed(store.open(newSessions(specs, names)))
-  t.same(install(spec(), spec({ tuple: { ...tuple, sourcePort: 5001, protocol: 'udp' }, replyDestination: '198.51.100.7', replyDestinationPort: 40_000, replySource: '10.9.0.1', replySourcePort: 8443, policy: '#3', zoneIn: '#4', zoneOut: '#5', ageMs: 60_000n, idleMs: 2000n, rg: 2 })), { installed: 2, refused: [] })
+  t.same(install(spec(), spec({ tuple: { ...tuple, sourcePort: 5001, protocol: 'udp' }, replyDestination: '198.51.100.7', replyDestinationPort: 40_000, replySource: '10.9.0.1', replySourcePort: 8443, policy: '#3', zoneIn: '#4', zoneOut: '#5', ageMs: 60_000n, idleMs: 2000n, rg: 2 })), { installed: 2, kept: 0, refused: [] })
   const plain = store.find({ source: '10.0.0.1', sourcePort: 5000, destination: '192.0.2.80', destinationPort: 443, protocol: 6, domain: 0 })
   t.match(plain, { phase: 'tcp_established', flags: [], replySource: '192.0.2.80', replyDestination: '10.0.0.1', rg: 0 })
   const translated = store.find({ source: '10.9.0.1', sourcePort: 8443, destination: '198.51.100.7', destinationPort: 40_000, protocol: 17, domain: 0 })
@@ -59,9 +59,9 @@ t.test('what is no session is told, and where', async (t) => {
 
 t.test('over gRPC and by hand; a trial puts nothing anywhere', async (t) => {
   const { connection: { sessions }, agent, socketPath } = await withServer(t, 10)
-  t.same(await call(sessions, sessions.install, { sessions: [spec(), spec(), spec()], mutation: { dryRun: true, requestId: '' } }), { installed: 3, refused: [] })
+  t.same(await call(sessions, sessions.install, { sessions: [spec(), spec(), spec()], bulk: '', mutation: { dryRun: true, requestId: '' } }), { installed: 3, kept: 0, refused: [] })
   t.equal(agent.sessions.opened.length, 0)
-  t.same(await call(sessions, sessions.install, { sessions: [spec(), spec(), spec()] }), { installed: 2, refused: [{ index: 2, code: 'LS_E_CONFLICT' }] })
+  t.same(await call(sessions, sessions.install, { sessions: [spec(), spec(), spec()], bulk: '' }), { installed: 2, kept: 0, refused: [{ index: 2, code: 'LS_E_CONFLICT' }] })
   const cli = async (stdin: string, ...more: string[]): Promise<{ code: number, out: string, err: string }> => await runCli(['sessions', 'install', '-', ...more], { env: { LOCKSTEP_SOCKET: socketPath }, stdin })
   const line = JSON.stringify({ tuple: { source: '10.0.0.1', sourcePort: 5000, destination: '192.0.2.80', destinationPort: 443, protocol: 'tcp' }, ageMs: 5000 })
   t.match(await cli(`${line}\n\n${line}\n`), { code: 0, out: '2 of 2 sessions\n' })

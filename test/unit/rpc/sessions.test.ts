@@ -6,7 +6,6 @@ import { column as columnCodes } from '../../../src/generated/codes.js'
 import { SessionBatch, SessionChanges, SessionOrderBy, SnapshotMark, type SessionOrder, type SessionsListRequest, type SessionsWatchRequest } from '../../../src/generated/proto/lockstep/v1/sessions.js'
 import { SessionFilter } from '../../../src/generated/proto/lockstep/v1/session.js'
 import { call, messages, type AgentConnection } from '../../../src/cli/client.js'
-import type { RemoteError } from '../../../src/cli/remote-error.js'
 import { SessionBatchEncoder } from '../../../src/rpc/session-batch.js'
 import { Subscribers } from '../../../src/rpc/subscribers.js'
 import { SessionFan } from '../../../src/rpc/session-fan.js'
@@ -14,7 +13,7 @@ import { watchSessions } from '../../../src/rpc/session-watch.js'
 import { Seats, TableTurns } from '../../../src/rpc/turns.js'
 import { createFakeAgent } from './fake-agent.js'
 import { fakeId, fakeRecords, fakeRow, packColumns } from './fake-sessions.js'
-import { until, withServer } from './with-server.js'
+import { refusal, until, withServer } from './with-server.js'
 
 const emptyFilter = SessionFilter.decode(new Uint8Array())
 const request = (over: Partial<SessionsListRequest> = {}): SessionsListRequest =>
@@ -34,10 +33,6 @@ async function rests (value: () => number): Promise<boolean> {
 }
 
 const rowsOf = (batches: readonly SessionBatch[]): number => batches.reduce((n, b) => n + b.rows, 0)
-
-async function refusal (promise: Promise<unknown>): Promise<RemoteError> {
-  return await promise.then(() => { throw new Error('was not refused') }, (e: RemoteError) => e)
-}
 
 t.test('a listing returns every session once, in the columns asked for', async (t) => {
   const { connection, agent } = await withServer(t, 20_000)

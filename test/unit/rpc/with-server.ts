@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { connectAgent, socketTarget, type AgentConnection } from '../../../src/cli/client.js'
+import type { RemoteError } from '../../../src/cli/remote-error.js'
 import { startRpcServer, type RpcServer, type RpcServerOptions } from '../../../src/rpc/server.js'
 import { createFakeAgent, type FakeAgent } from './fake-agent.js'
 
@@ -25,6 +26,11 @@ export function temporaryDirectory (t: Test): string {
 export async function until (condition: () => boolean, withinMs = 5000): Promise<boolean> {
   for (let i = 0; i < withinMs / 10 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 10))
   return condition()
+}
+
+/** The error that a call ends with. */
+export async function refusal (promise: Promise<unknown>): Promise<RemoteError> {
+  return await promise.then(() => { throw new Error('was not refused') }, (e: RemoteError) => e)
 }
 
 export async function withServer (t: Test, rows = 1000, options: Omit<RpcServerOptions, 'socketPath'> = {}): Promise<Running> {

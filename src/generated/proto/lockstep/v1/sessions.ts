@@ -361,8 +361,13 @@ export interface SessionSpec {
 
 /** What to put into the table. */
 export interface SessionsInstallRequest {
-  /** 1 to 4096. */
+  /** 1 to 4096; of a bulk also none. */
   sessions: SessionSpec[];
+  /**
+   * Name of a bulk that these belong to, at most 128 bytes; each caller has names of its own. A session that is there already, just so, is kept as it is. Reconcile ends the bulk, and
+   * the sessions that are not of it. Empty: none. RESOURCE_EXHAUSTED: eight bulks are under way.
+   */
+  bulk: string;
   /** How it is to be made. A trial checks values, not whether there is room. */
   mutation?: Mutation | undefined;
 }
@@ -381,6 +386,32 @@ export interface SessionsInstallResponse {
   installed: number;
   /** The others. */
   refused: InstallRefusal[];
+  /** Of a bulk: how many were there already, just as they were named. */
+  kept: number;
+}
+
+/** What to end. */
+export interface SessionsReconcileRequest {
+  /** As Install was given it. */
+  bulk: string;
+  /** The part of the table that the bulk knows all of. Must not be empty unless `all` is set. */
+  filter:
+    | SessionFilter
+    | undefined;
+  /** It knows the whole table. */
+  all: boolean;
+  /** How it is to be made. Of a trial the answer is what would be ended. */
+  mutation?: Mutation | undefined;
+}
+
+/** What was ended. */
+export interface SessionsReconcileResponse {
+  /** Sessions of the bulk. */
+  named: bigint;
+  /** Sessions that matched, were there before, and were not named. */
+  matched: bigint;
+  /** Sessions really ended by this call: another party may have been quicker. */
+  deleted: bigint;
 }
 
 /** Which sessions to end. */
@@ -1633,13 +1664,16 @@ export const SessionSpec: MessageFns<SessionSpec> = {
 };
 
 function createBaseSessionsInstallRequest(): SessionsInstallRequest {
-  return { sessions: [], mutation: undefined };
+  return { sessions: [], bulk: "", mutation: undefined };
 }
 
 export const SessionsInstallRequest: MessageFns<SessionsInstallRequest> = {
   encode(message: SessionsInstallRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.sessions) {
       SessionSpec.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.bulk !== "") {
+      writer.uint32(18).string(message.bulk);
     }
     if (message.mutation !== undefined) {
       Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
@@ -1666,6 +1700,14 @@ export const SessionsInstallRequest: MessageFns<SessionsInstallRequest> = {
             }
 
             message.sessions.push(SessionSpec.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.bulk = reader.string();
             continue;
           }
           case 15: {
@@ -1747,7 +1789,7 @@ export const InstallRefusal: MessageFns<InstallRefusal> = {
 };
 
 function createBaseSessionsInstallResponse(): SessionsInstallResponse {
-  return { installed: 0, refused: [] };
+  return { installed: 0, refused: [], kept: 0 };
 }
 
 export const SessionsInstallResponse: MessageFns<SessionsInstallResponse> = {
@@ -1757,6 +1799,9 @@ export const SessionsInstallResponse: MessageFns<SessionsInstallResponse> = {
     }
     for (const v of message.refused) {
       InstallRefusal.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.kept !== 0) {
+      writer.uint32(24).uint32(message.kept);
     }
     return writer;
   },
@@ -1788,6 +1833,170 @@ export const SessionsInstallResponse: MessageFns<SessionsInstallResponse> = {
             }
 
             message.refused.push(InstallRefusal.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.kept = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSessionsReconcileRequest(): SessionsReconcileRequest {
+  return { bulk: "", filter: undefined, all: false, mutation: undefined };
+}
+
+export const SessionsReconcileRequest: MessageFns<SessionsReconcileRequest> = {
+  encode(message: SessionsReconcileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bulk !== "") {
+      writer.uint32(10).string(message.bulk);
+    }
+    if (message.filter !== undefined) {
+      SessionFilter.encode(message.filter, writer.uint32(18).fork()).join();
+    }
+    if (message.all !== false) {
+      writer.uint32(24).bool(message.all);
+    }
+    if (message.mutation !== undefined) {
+      Mutation.encode(message.mutation, writer.uint32(122).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionsReconcileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionsReconcileRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.bulk = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.filter = SessionFilter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.all = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.mutation = Mutation.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSessionsReconcileResponse(): SessionsReconcileResponse {
+  return { named: 0n, matched: 0n, deleted: 0n };
+}
+
+export const SessionsReconcileResponse: MessageFns<SessionsReconcileResponse> = {
+  encode(message: SessionsReconcileResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.named !== 0n) {
+      if (BigInt.asUintN(64, message.named) !== message.named) {
+        throw new globalThis.Error("value provided for field message.named of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.named);
+    }
+    if (message.matched !== 0n) {
+      if (BigInt.asUintN(64, message.matched) !== message.matched) {
+        throw new globalThis.Error("value provided for field message.matched of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.matched);
+    }
+    if (message.deleted !== 0n) {
+      if (BigInt.asUintN(64, message.deleted) !== message.deleted) {
+        throw new globalThis.Error("value provided for field message.deleted of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.deleted);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SessionsReconcileResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSessionsReconcileResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.named = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.matched = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.deleted = reader.uint64() as bigint;
             continue;
           }
         }
@@ -2453,6 +2662,22 @@ export const SessionsService = {
     responseDeserialize: (value: Buffer): SessionsInstallResponse => SessionsInstallResponse.decode(value),
   },
   /**
+   * Makes a part of the table what somebody knows it has to be: ends the sessions that match, were there before the first call of Install with this bulk, and were named in none of
+   * its calls. What packets opened since stays. The bulk ends with it, but for a trial.
+   * INVALID_ARGUMENT: the filter is empty and `all` is not set. NOT_FOUND: no such bulk of this caller; one without a call for ten minutes is forgotten.
+   */
+  reconcile: {
+    path: "/lockstep.v1.Sessions/Reconcile" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SessionsReconcileRequest): Buffer =>
+      Buffer.from(SessionsReconcileRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SessionsReconcileRequest => SessionsReconcileRequest.decode(value),
+    responseSerialize: (value: SessionsReconcileResponse): Buffer =>
+      Buffer.from(SessionsReconcileResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SessionsReconcileResponse => SessionsReconcileResponse.decode(value),
+  },
+  /**
    * Ends the sessions that match. Their next packets may open new ones, if policy permits.
    * INVALID_ARGUMENT: the filter is empty and `all` is not set.
    */
@@ -2547,6 +2772,12 @@ export interface SessionsServer extends UntypedServiceImplementation {
    */
   install: handleUnaryCall<SessionsInstallRequest, SessionsInstallResponse>;
   /**
+   * Makes a part of the table what somebody knows it has to be: ends the sessions that match, were there before the first call of Install with this bulk, and were named in none of
+   * its calls. What packets opened since stays. The bulk ends with it, but for a trial.
+   * INVALID_ARGUMENT: the filter is empty and `all` is not set. NOT_FOUND: no such bulk of this caller; one without a call for ten minutes is forgotten.
+   */
+  reconcile: handleUnaryCall<SessionsReconcileRequest, SessionsReconcileResponse>;
+  /**
    * Ends the sessions that match. Their next packets may open new ones, if policy permits.
    * INVALID_ARGUMENT: the filter is empty and `all` is not set.
    */
@@ -2640,6 +2871,26 @@ export interface SessionsClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SessionsInstallResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Makes a part of the table what somebody knows it has to be: ends the sessions that match, were there before the first call of Install with this bulk, and were named in none of
+   * its calls. What packets opened since stays. The bulk ends with it, but for a trial.
+   * INVALID_ARGUMENT: the filter is empty and `all` is not set. NOT_FOUND: no such bulk of this caller; one without a call for ten minutes is forgotten.
+   */
+  reconcile(
+    request: SessionsReconcileRequest,
+    callback: (error: ServiceError | null, response: SessionsReconcileResponse) => void,
+  ): ClientUnaryCall;
+  reconcile(
+    request: SessionsReconcileRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SessionsReconcileResponse) => void,
+  ): ClientUnaryCall;
+  reconcile(
+    request: SessionsReconcileRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SessionsReconcileResponse) => void,
   ): ClientUnaryCall;
   /**
    * Ends the sessions that match. Their next packets may open new ones, if policy permits.
