@@ -277,7 +277,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       return {
         version, node: agent.node, instance, pid: process.pid, startedAt, backend: dataplane.name, generation: authority.status().running?.generation ?? 0,
         state: state === 'running' && why.length > 0 ? 'degraded' : state, reasons: why, reasonsSince: seen.of(why), tableCapacity: t.capacity, tableLive: t.live, hugepages: t.hugepages, eventLoopDelayP99Ms: loop.p99Ms(), rpcLoopDelayP99Ms: threads.find(({ name }) => name === 'rpc')?.loopDelayP99Ms ?? 0, switches: switches.tally, cluster: clusterEvents.tally(), applies: applies.tally, events: journal.tally, threads, traces: traces.tally(),
-        gateway: (authority.desired()?.agent ?? agent).gateway, program: dataplane.program, drivers: dataplane.drivers
+        gateway: (authority.desired()?.agent ?? agent).gateway, labels: (authority.desired()?.agent ?? agent).labels, program: dataplane.program, drivers: dataplane.drivers
       }
     },
     probeAll: async () => await Promise.resolve(probeBackends(agent.vpp.apiSocket)),

@@ -46,6 +46,7 @@ export interface RawAgent {
   readonly management?: { readonly ports?: readonly number[], readonly interfaces?: readonly string[] }
   readonly dpdk?: { readonly cpus?: Scalar, readonly hugepages?: 'auto' | 'on' | 'off', readonly memory?: number, readonly buffers?: number, readonly 'frame-bytes'?: number, readonly idle?: 'sleep' | 'poll', readonly 'eal-options'?: readonly string[] }
   readonly vpp?: { readonly 'api-socket'?: string, readonly transport?: 'auto' | 'socket' | 'shm', readonly 'api-prefix'?: string, readonly library?: string, readonly 'stats-socket'?: string | null, readonly 'tunnel-source4'?: string, readonly 'tunnel-source6'?: string, readonly 'nat-interfaces'?: readonly string[], readonly 'sticky-buckets'?: number, readonly 'flow-timeout'?: Scalar, readonly 'nat-sessions'?: { readonly agent: string, readonly vpp: string, readonly 'redundancy-group'?: number, readonly refresh?: Scalar }, readonly 'nat44-ed-sessions'?: { readonly 'redundancy-group'?: number, readonly interval?: Scalar } }
+  readonly labels?: Named<string>
   readonly gateway?: { readonly grpc?: string | null, readonly metrics?: string | null }
   readonly tracing?: { readonly endpoint: string, readonly sample?: number, readonly plain?: boolean }
 }

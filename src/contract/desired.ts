@@ -61,6 +61,8 @@ export interface AgentSettings {
   readonly netns: string | null
   /** Packet workers; 0 = one per usable CPU. */
   readonly workers: number
+  /** For whoever watches the node. */
+  readonly labels: Readonly<Record<string, string>>
   /** Translated sessions that have ended, and are kept for who asks who had an address. */
   readonly natHistory: number
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'

@@ -128,6 +128,7 @@ export interface AgentInfo {
   /** `null`: nothing is traced. */
   readonly traces: TraceTally | null
   /** Of the configuration that runs. */
+  readonly labels: AgentSettings['labels']
   readonly gateway: AgentSettings['gateway']
   /** The dataplane that the backend programs; `null`: it forwards by itself. */
   readonly program: ProgramStatus | null

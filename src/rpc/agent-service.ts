@@ -1,6 +1,7 @@
 /** lockstep.v1.Agent: who answers, and what this host can do. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import { LockstepError } from '../contract/errors.js'
+import type { ClusterStatus } from '../contract/cluster.js'
 import type { AgentInfo, AgentServices } from '../contract/services.js'
 import {
   AgentState, Alarm as AlarmMessage, AlarmSeverity, FindingSeverity, type AgentDoctorRequest, type AgentDoctorResponse, type AgentListAlarmsRequest, type AgentListAlarmsResponse, type AgentGetInfoRequest, type AgentGetInfoResponse, type AgentListBackendsRequest, type AgentListBackendsResponse,
@@ -9,6 +10,7 @@ import {
 import { doctor } from '../operator/doctor/index.js'
 import type { Severity } from '../operator/doctor/finding.js'
 import { alarmsOf, type Alarm } from '../telemetry/alarms.js'
+import { statusMessage } from './cluster-message.js'
 import { unary } from './handler.js'
 import { listed } from './listing.js'
 import type { ServiceNeeds } from './needs.js'
@@ -32,7 +34,8 @@ const alarmMessage = ({ severity, area, object, text, since, next }: Alarm): Ala
   id: `${area}/${object === '' ? text : object}`, severity: severity === 'error' ? AlarmSeverity.ALARM_SEVERITY_ERROR : AlarmSeverity.ALARM_SEVERITY_WARNING, area, object, text, sinceMs: since === null ? undefined : BigInt(Math.round(since)), next
 })
 
-export function infoMessage (info: AgentInfo): AgentGetInfoResponse {
+/** @param cluster `null`: the node stands alone */
+export function infoMessage (info: AgentInfo, cluster: ClusterStatus | null): AgentGetInfoResponse {
   return {
     version: info.version,
     node: info.node,
@@ -50,6 +53,8 @@ export function infoMessage (info: AgentInfo): AgentGetInfoResponse {
     gatewayGrpc: info.gateway.grpc ?? '',
     gatewayMetrics: info.gateway.metrics ?? '',
     rpcLoopDelayP99Ms: info.rpcLoopDelayP99Ms,
+    labels: info.labels,
+    roles: cluster === null ? [] : statusMessage(cluster).groups.map(({ rg, role }) => ({ rg, role })),
     program: info.program === null ? undefined : { up: info.program.up, version: info.program.version, pid: info.program.pid, sinceMs: BigInt(Math.round(info.program.since)), reason: info.program.reason, connects: BigInt(info.program.connects), ...info.program.nat === null ? {} : { natSessions: BigInt(info.program.nat.sessions) } }
   }
 }
@@ -59,7 +64,7 @@ export function agentImplementation (services: AgentServices, { onBug, mutations
   let probing: ReturnType<AgentServices['probeAll']> | null = null
   const examinations = new Turnstile('examinations of the host', 1, 16)
   return {
-    getInfo: unary<AgentGetInfoRequest, AgentGetInfoResponse>(onBug, async () => infoMessage(await services.info())),
+    getInfo: unary<AgentGetInfoRequest, AgentGetInfoResponse>(onBug, async () => infoMessage(...await Promise.all([services.info(), services.cluster.status()]))),
 
     switchBackend: mutations.method<AgentSwitchBackendRequest, AgentSwitchBackendResponse>(async ({ backend, force }, { dryRun, signal }) => {
       const r = await services.switchBackend(backend, { force, dryRun }, signal)

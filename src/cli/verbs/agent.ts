@@ -48,7 +48,7 @@ async function status ({ io }: Cli, options: CommonOptions): Promise<number> {
   const [info, config] = await withAgent(io, options, async (a) => await Promise.all([call(a.agent, a.agent.getInfo, {}), call(a.config, a.config.getStatus, {})]))
   const state = enumWord('AGENT_STATE', info.state)
   if (options.json === true) {
-    await io.out(`${toJson({ ...info, state, config: { running: generationJson(config.running), unconfirmed: generationJson(config.unconfirmed), startupHash: config.startupHash ?? null, drift: config.drift } }, 2)}\n`)
+    await io.out(`${toJson({ ...info, state, roles: info.roles.map(({ rg, role }) => ({ rg, role: enumWord('RG_ROLE', role) })), config: { running: generationJson(config.running), unconfirmed: generationJson(config.unconfirmed), startupHash: config.startupHash ?? null, drift: config.drift } }, 2)}\n`)
     return exitCode.ok
   }
   const c = createColors(io.color)
@@ -57,6 +57,8 @@ async function status ({ io }: Cli, options: CommonOptions): Promise<number> {
   await io.out(fields([
     ['state', state + (info.reasons.length === 0 ? '' : `: ${info.reasons.join('; ')}`), (text) => paint(state) + text.slice(state.length)],
     ['agent', `${info.version}, node ${info.node}, instance ${info.instance}, pid ${info.pid}, up ${duration(Date.now() - Number(info.startedAtMs))}`],
+    ...Object.keys(info.labels).length === 0 ? [] : [['labels', labelsLine(info.labels)] as const],
+    ...info.roles.length === 0 ? [] : [['roles', info.roles.map(({ rg, role }) => `group ${rg} ${enumWord('RG_ROLE', role)}`).join(', ')] as const],
     ['backend', `${info.backend}${info.hugepages ? ', huge pages' : ''}`],
     ...info.program === undefined ? [] : [['dataplane', programLine(info.program), info.program.up ? undefined : c.yellow] as const],
     ['sessions', `${info.tableLive} of ${info.tableCapacity} (${use.toFixed(1)} %)`],
@@ -67,6 +69,8 @@ async function status ({ io }: Cli, options: CommonOptions): Promise<number> {
   ]))
   return exitCode.ok
 }
+
+const labelsLine = (labels: Readonly<Record<string, string>>): string => Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(' ')
 
 const programLine = ({ up, version, pid, sinceMs, reason }: Program): string => up ? `${version}, pid ${pid}, connected ${duration(Date.now() - Number(sinceMs))}` : `not connected for ${duration(Date.now() - Number(sinceMs))}: ${reason}`
 

@@ -23,6 +23,7 @@ export function buildAgent (b: Build, raw: RawConfig, host: HostDefaults, groups
     backend: agent.backend ?? 'userspace',
     netns: agent.netns ?? null,
     workers: agent.workers === 'auto' ? 0 : agent.workers ?? 1,
+    labels: agent.labels ?? {},
     natHistory: agent['nat-history'] ?? NAT_HISTORY,
     logLevel: agent['log-level'] ?? 'info',
     table: { capacity: capacity(b, agent.table?.capacity), hugepages: agent.table?.hugepages ?? 'auto' },

@@ -21,6 +21,7 @@ export function forNode (config: RawConfig, node: string): ForNode {
 function mergeAgent (shared: RawAgent, own: Omit<RawAgent, 'node'>): RawAgent {
   return {
     ...shared, ...own,
+    ...(own.labels === undefined ? {} : { labels: { ...shared.labels, ...own.labels } }),
     ...(own.table === undefined ? {} : { table: { ...shared.table, ...own.table } }),
     ...(own.management === undefined ? {} : { management: { ...shared.management, ...own.management } }),
     ...(own.gateway === undefined ? {} : { gateway: { ...shared.gateway, ...own.gateway } }),

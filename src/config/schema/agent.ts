@@ -15,6 +15,7 @@ const settings = {
   'state-dir': text('Where generations, ids and keeper state live. Default: /var/lib/lockstep, or the user state directory without root.', { examples: ['/var/lib/lockstep'] }),
   socket: text('The unix socket of the operator API. Default: /run/lockstep/agent.sock, or the user runtime directory without root.', { examples: ['/run/lockstep/agent.sock'] }),
   backend: choice('Dataplane implementation.', ['userspace', 'ebpf', 'dpdk', 'vpp'], 'userspace'),
+  labels: { ...mapOf('What this node is to whoever watches it: a rack, a site, a generation of hardware. At most 32; shown by `status`, with the agent in watches and on the web page.', text('A value.', { maxLength: 128 })), maxProperties: 32, default: {}, examples: [{ rack: 'b12', site: 'fra' }] },
   netns: { ...name('Network namespace of the ports that name no other. Default: the one the agent runs in.'), examples: ['lockstep-rt'] },
   workers: { type: ['integer', 'string'], default: 1, minimum: 0, maximum: limits.LS_THREADS_MAX, pattern: '^auto$', description: 'Packet workers; auto = one per usable CPU.', examples: [1, 'auto'] },
   'nat-history': { type: 'integer', default: NAT_HISTORY, minimum: 0, maximum: 10_000_000, description: 'Sessions with a translated source that have ended and are kept, the latest, for `lockstep nat-who`: 192 bytes each. Gone when the agent ends. 0: none.', examples: [1000000] },

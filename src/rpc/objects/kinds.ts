@@ -45,9 +45,10 @@ export function sourcesOf (services: AgentServices, onBug: (error: unknown) => v
   const clustering = (changed: () => void): (() => void) => cluster.watch(changed)
   /** Backends, states and generations change with an event of the journal. */
   const noted = (changed: () => void): (() => void) => services.journal.watch(null, ({ area }) => { if (area === 'agent' || area === 'config') changed() })
+  const both = (...hints: ReadonlyArray<(changed: () => void) => () => void>) => (changed: () => void): (() => void) => { const ends = hints.map(hint => hint(changed)); return () => { for (const end of ends) end() } }
   const clusterStatus = async (): ReturnType<typeof cluster.status> => await cluster.status()
   return new Map<ObjectKind, Source<Watched>>([
-    [ObjectKind.OBJECT_KIND_AGENT, source(async () => { const info = await services.info(); return new Map([[info.node, watched({ $case: 'agent', value: infoMessage(info) })]]) }, noted)],
+    [ObjectKind.OBJECT_KIND_AGENT, source(async () => { const [info, status] = await Promise.all([services.info(), clusterStatus()]); return new Map([[info.node, watched({ $case: 'agent', value: infoMessage(info, status) })]]) }, both(noted, clustering))],
     [ObjectKind.OBJECT_KIND_VIP, source(async () => byKey(await loadBalancer.vips(), vip => vip.name, vip => ({ $case: 'vip', value: vipMessage(vip) })), balancing)],
     [ObjectKind.OBJECT_KIND_TARGET, source(async () => byKey(await loadBalancer.targets(), target => target.id, target => ({ $case: 'target', value: targetMessage(target) })), balancing)],
     [ObjectKind.OBJECT_KIND_BGP, source(async () => byKey(await bgp.neighbours(), neighbourKey, value => ({ $case: 'bgp', value: neighbourMessage(value) })), changed => bgp.watch(changed))],

@@ -149,7 +149,7 @@ t.test('sessions watch: lines, JSON lines, an end', async (t) => {
 t.test('status, backend list, version', async (t) => {
   const { cli, json } = await withCli(t)
   const { out } = await cli('status')
-  t.match(out, /^state +running\nagent +0\.1\.0, node edge-1, instance default, pid \d+, up \d+d\d\dh\nbackend +userspace\nsessions +12 of 1048576 \(0\.0 %\)\nrunning +generation 1 by boot at [-0-9 :]+: first\nstartup +none/)
+  t.match(out, /^state +running\nagent +0\.1\.0, node edge-1, instance default, pid \d+, up \d+d\d\dh\nlabels +rack=b12\nroles +group 0 owner, group 1 standby\nbackend +userspace\nsessions +12 of 1048576 \(0\.0 %\)\nrunning +generation 1 by boot at [-0-9 :]+: first\nstartup +none/)
   t.match(await json('status'), { state: 'running', tableLive: 12, config: { running: { generation: 1, state: 'running' }, unconfirmed: null, drift: true } })
   t.equal((await cli('backend list')).out, `\
 BACKEND    HERE    CAPABILITIES  REASON

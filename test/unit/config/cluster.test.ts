@@ -292,6 +292,13 @@ t.test('settings that hold from the next start are named', async t => {
   t.same(clusterRestarts(of('a'), of('a', setting('heartbeat: {interval: 1s}').replace('  1: {}', '  1: {preempt: true}'))), ['cluster.heartbeat'], 'groups hold at once')
 })
 
+t.test('labels of one node laid over those of both', async t => {
+  const text = changed('agent: {', 'agent: {labels: {site: fra, rack: none}, ').replace('nodes:\n  a: {interfaces', 'nodes:\n  a: {agent: {labels: {rack: b12}}, interfaces')
+  t.same(of('a', text).agent.labels, { site: 'fra', rack: 'b12' })
+  t.same(of('b', text).agent.labels, { site: 'fra', rack: 'none' })
+  t.match(parseConfig('agent: {labels: {rack: 12}}\n', options).issues, [{ path: '/agent/labels/rack' }])
+})
+
 t.test('BGP of one node laid over that of both: sources and sinks by name, all else key by key', async t => {
   const text = pair.replace('nodes:\n  a: {', `bgp: {interval: 2s, sources: {edge: {type: frr}, core: {type: bird}}, announce: {kernel-table: 179, withdraw-after: 1s}, report: {grace: 3s, sinks: {log: {type: file, path: /a}}}}
 nodes:

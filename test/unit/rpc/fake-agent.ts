@@ -81,7 +81,8 @@ export function createFakeAgent (rows = 1000): FakeAgent {
     nat,
     debug,
     info: {
-      version: '0.1.0', node: 'edge-1', instance: 'default', pid: process.pid, startedAt: 1_700_000_000_000, backend: 'userspace', generation: 7,
+      labels: { rack: 'b12' },
+    version: '0.1.0', node: 'edge-1', instance: 'default', pid: process.pid, startedAt: 1_700_000_000_000, backend: 'userspace', generation: 7,
       state: 'running', reasons: [], reasonsSince: [], tableCapacity: 1 << 20, tableLive: rows, hugepages: false, eventLoopDelayP99Ms: 1.25, rpcLoopDelayP99Ms: 2.5, switches: { done: 2, forced: 1, refused: 1, failed: 0, lastHandOverUs: 5123 }, cluster: [],
       applies: { done: { startup: 1, file: 0, grpc: 3, rollback: 1, peer: 0 }, refused: 2, failed: 0, seconds: { ports: 0.1, compile: 0.2, flip: 0.3, total: 0.75 } },
       events: [{ area: 'config', name: 'config-applied', level: 'info', count: 5 }, { area: 'audit', name: 'call', level: 'warn', count: 2 }],

@@ -3,6 +3,7 @@ import t from 'tap'
 import { credentials, status } from '@grpc/grpc-js'
 import { mirror, ObjectsConnection, Watch, WatchRefused, kindNames, type ObjectOf } from '../../../src/client/index.js'
 import { ObjectKind, ObjectsClient } from '../../../src/generated/proto/lockstep/v1/objects.js'
+import { RgRole } from '../../../src/generated/proto/lockstep/v1/cluster.js'
 import { VipState } from '../../../src/generated/proto/lockstep/v1/load_balancer.js'
 import { Source } from '../../../src/rpc/objects/source.js'
 import { until, withServer } from './with-server.js'
@@ -50,6 +51,21 @@ t.test('a real changes: its VIP is told at once; counters and probes of a target
   t.equal(told, 1)
   await vips.close()
   await targets.close()
+})
+
+t.test('a node: its state, its labels and what it is to each group', async (t) => {
+  const { agent, socketPath } = await withServer(t)
+  const nodes = mirror(connect(t, socketPath).open('agent'))
+  await nodes.waitSynced()
+  t.match(nodes.current().get('edge-1'), { labels: { rack: 'b12' }, roles: [{ rg: 0, role: RgRole.RG_ROLE_OWNER }, { rg: 1 }] })
+  const { now } = agent.cluster
+  if (now === null) throw new Error('alone')
+  agent.cluster.now = { ...now, groups: now.groups.map(group => ({ ...group, role: 'standby' })) }
+  agent.cluster.events.tell({ at: Date.now(), name: 'role', rg: 0, peer: null, fields: {} })
+  t.ok(await until(() => nodes.current().get('edge-1')?.roles.every(({ role }) => role === RgRole.RG_ROLE_STANDBY) === true))
+  agent.info = { ...agent.info, labels: { rack: 'c1' } }
+  t.ok(await until(() => nodes.current().get('edge-1')?.labels['rack'] === 'c1'))
+  await nodes.close()
 })
 
 t.test('some keys only, and a token of them resumes', async (t) => {

@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { RgRole, rgRoleFromJSON, rgRoleToNumber } from "./cluster.js";
 import { Listing } from "./listing.js";
 import { Mutation } from "./mutation.js";
 
@@ -310,7 +311,26 @@ export interface AgentGetInfoResponse {
   /** As event_loop_delay_p99_ms, of the thread that serves gRPC. */
   rpcLoopDelayP99Ms: number;
   /** The dataplane that the backend programs, as VPP; absent when it forwards by itself. */
-  program: Program | undefined;
+  program:
+    | Program
+    | undefined;
+  /** `agent.labels` of the configuration that runs. */
+  labels: { [key: string]: string };
+  /** What this node is to each redundancy group, by number; none when it stands alone. */
+  roles: NodeRole[];
+}
+
+export interface AgentGetInfoResponse_LabelsEntry {
+  key: string;
+  value: string;
+}
+
+/** What a node is to a redundancy group. */
+export interface NodeRole {
+  /** Its number. */
+  rg: number;
+  /** As in Cluster.GetStatus. */
+  role: RgRole;
 }
 
 /** A dataplane that is programmed. */
@@ -937,6 +957,8 @@ function createBaseAgentGetInfoResponse(): AgentGetInfoResponse {
     gatewayMetrics: "",
     rpcLoopDelayP99Ms: 0,
     program: undefined,
+    labels: {},
+    roles: [],
   };
 }
 
@@ -1004,6 +1026,12 @@ export const AgentGetInfoResponse: MessageFns<AgentGetInfoResponse> = {
     }
     if (message.program !== undefined) {
       Program.encode(message.program, writer.uint32(138).fork()).join();
+    }
+    globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
+      AgentGetInfoResponse_LabelsEntry.encode({ key: key as any, value }, writer.uint32(146).fork()).join();
+    });
+    for (const v of message.roles) {
+      NodeRole.encode(v!, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -1155,6 +1183,139 @@ export const AgentGetInfoResponse: MessageFns<AgentGetInfoResponse> = {
             }
 
             message.program = Program.decode(reader, reader.uint32());
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            const entry18 = AgentGetInfoResponse_LabelsEntry.decode(reader, reader.uint32());
+            if (entry18.value !== undefined) {
+              message.labels[entry18.key] = entry18.value;
+            }
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.roles.push(NodeRole.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAgentGetInfoResponse_LabelsEntry(): AgentGetInfoResponse_LabelsEntry {
+  return { key: "", value: "" };
+}
+
+export const AgentGetInfoResponse_LabelsEntry: MessageFns<AgentGetInfoResponse_LabelsEntry> = {
+  encode(message: AgentGetInfoResponse_LabelsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentGetInfoResponse_LabelsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentGetInfoResponse_LabelsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseNodeRole(): NodeRole {
+  return { rg: 0, role: RgRole.RG_ROLE_UNSPECIFIED };
+}
+
+export const NodeRole: MessageFns<NodeRole> = {
+  encode(message: NodeRole, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rg !== 0) {
+      writer.uint32(8).uint32(message.rg);
+    }
+    if (message.role !== RgRole.RG_ROLE_UNSPECIFIED) {
+      writer.uint32(16).int32(rgRoleToNumber(message.role));
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeRole {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeRole();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rg = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.role = rgRoleFromJSON(reader.int32());
             continue;
           }
         }
