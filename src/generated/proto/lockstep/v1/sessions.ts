@@ -361,7 +361,7 @@ export interface SessionSpec {
 
 /** What to put into the table. */
 export interface SessionsInstallRequest {
-  /** 1 to 4096. */
+  /** 1 to 4096; RESOURCE_EXHAUSTED: the request is larger than 1 MiB. */
   sessions: SessionSpec[];
   /** How it is to be made. A trial checks values, not whether there is room. */
   mutation?: Mutation | undefined;
