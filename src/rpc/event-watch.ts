@@ -1,9 +1,14 @@
-/** Events to one reader. While it is slow at most PENDING_MAX wait here; what is beyond is counted, and told where it is missing. */
+/**
+ * Events to one reader: those that its log kept, however many, then each that comes. While it is slow at most PENDING_MAX of the latter wait here; what is beyond is counted,
+ * and told where it is missing.
+ */
 import { EVENTS_MAX, type Watch } from '../lib/event-log.js'
 import type { StreamContext } from './handler.js'
 import type { Standing } from './subscribers.js'
 
-const PENDING_MAX = 2 * EVENTS_MAX - 1
+/** Of one message. */
+const MESSAGE_EVENTS_MAX = 2 * EVENTS_MAX
+const PENDING_MAX = MESSAGE_EVENTS_MAX - 1
 const WATCH_PROGRESS_MS = 15_000
 
 export interface Watched<E> {
@@ -20,14 +25,17 @@ export interface Watched<E> {
 export async function watchEvents<E, Message> ({ watch, lost: missing, wanted = () => true, enter }: Watched<E>, messageOf: (events: readonly E[]) => Message, { signal, send }: StreamContext<Message>, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
   const pending: E[] = []
   let [lost, lostInAll] = [0, 0]
+  let max = Infinity
   let wake: (() => void) | null = null
   await send(messageOf([]))
   const unsubscribe = watch((event) => {
     if (!wanted(event)) return
-    if (pending.length < PENDING_MAX) pending.push(event)
+    // Once one is missing the others are until what waits was told: what stands for them is behind it.
+    if (lost === 0 && pending.length < max) pending.push(event)
     else lost++
     wake?.()
   })
+  max = pending.length + PENDING_MAX
   const leave = enter?.(() => ({ lag: pending.length, lost: lostInAll }))
   const onAbort = (): void => wake?.()
   signal.addEventListener('abort', onAbort)
@@ -41,10 +49,12 @@ export async function watchEvents<E, Message> ({ watch, lost: missing, wanted = 
         })
         wake = null
       }
-      const events = pending.splice(0)
-      if (lost > 0) events.push(missing(lost))
-      lostInAll += lost
-      lost = 0
+      const events = pending.splice(0, MESSAGE_EVENTS_MAX - 1)
+      if (lost > 0 && pending.length === 0) {
+        events.push(missing(lost))
+        lostInAll += lost
+        lost = 0
+      }
       await send(messageOf(events))
     }
   } finally {

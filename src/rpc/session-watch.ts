@@ -45,6 +45,8 @@ class Backlog {
   /** Since it was last told. */
   lost = 0
   lostInAll = 0
+  /** Something was lost that no snapshot has told since. */
+  owed = false
   wake: (() => void) | null = null
 
   readonly push = (parts: readonly Part[], lostBefore: number): void => {
@@ -72,14 +74,17 @@ class Backlog {
 
   done (parts: readonly Part[]): void { for (const { count } of parts) this.waiting -= count }
   get idle (): boolean { return this.#parts.length === 0 && this.lost === 0 }
+  /** A snapshot tells all of it. */
   clear (): void {
     this.#parts = []
     this.waiting = 0
+    this.owed = false
   }
 
   #lose (n: number): void {
     this.lost += n
     this.lostInAll += n
+    if (n > 0) this.owed = true
   }
 }
 
@@ -139,17 +144,17 @@ export async function watchSessions (services: AgentServices, request: SessionsW
       // Of what the reader sees: changes that its filter hides are silence, too.
       const silentForMs = performance.now() - sentAt
       if (silentForMs >= progressMs) await tell([])
-      if (backlog.idle) {
-        await sleep(progressMs - silentForMs)
-        continue
-      }
-      if (request.snapshot && columns !== null && backlog.lost > 0) {
+      if (request.snapshot && columns !== null && backlog.owed) {
         const restMs = snapshotAt + SNAPSHOT_AGAIN_MS - performance.now()
         if (restMs > 0) await sleep(restMs)
         else {
           resyncs++
           await listings.hold(async () => { await snapshot(columns) })
         }
+        continue
+      }
+      if (backlog.idle) {
+        await sleep(progressMs - silentForMs)
         continue
       }
       const parts = backlog.take(most)

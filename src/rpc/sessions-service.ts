@@ -18,10 +18,10 @@ import { listSessions } from './session-list.js'
 import { sessionMessage } from './session-message.js'
 import { topSessions } from './session-top.js'
 import { watchSessions } from './session-watch.js'
-import { smallRequests } from './request-size.js'
+import { INSTALL_BYTES_MAX, smallRequests } from './request-size.js'
 import { Seats, TableTurns, Turnstile } from './turns.js'
 
-const small = smallRequests(SessionsService)
+const small = smallRequests(SessionsService, { install: INSTALL_BYTES_MAX })
 const responseSerialize = (bytes: Buffer): Buffer => bytes
 /** As generated, except that messages of List and Watch arrive as wire bytes. */
 export const sessionsDefinition = { ...small, list: { ...small.list, responseSerialize }, watch: { ...small.watch, responseSerialize } }

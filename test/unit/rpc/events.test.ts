@@ -49,6 +49,21 @@ t.test('who comes back too late is told how many are gone', async (t) => {
   t.equal(lost?.id, `${first?.id.split('-')[0]}-101`, 'the last of them')
 })
 
+t.test('all that is kept comes, however much, in messages of at most 512; what comes meanwhile is behind it', async (t) => {
+  const running = await withServer(t)
+  const { journal } = running.agent
+  for (let i = 1; i <= 1500; i++) journal.note('agent', `n${i}`, '', {})
+  const stream = messages(running.connection.events.watch(asked))
+  const found: Event[] = []
+  for await (const { events } of stream) {
+    t.ok(events.length <= 512, `${events.length}`)
+    if (found.length === 0 && events.length > 0) for (let i = 1501; i <= 1600; i++) journal.note('agent', `n${i}`, '', {})
+    found.push(...events)
+    if (found.length >= 1600) break
+  }
+  t.same(found.map(({ name }) => name), Array.from({ length: 1600 }, (_, i) => `n${i + 1}`))
+})
+
 t.test('levels, areas, names; what is asked for wrongly', async (t) => {
   const running = await withServer(t)
   const { journal } = running.agent

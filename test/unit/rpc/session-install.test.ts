@@ -69,3 +69,26 @@ t.test('over gRPC and by hand; a trial puts nothing anywhere', async (t) => {
   t.match(JSON.parse((await cli(line, '--json')).out), { installed: 1, refused: [] })
   for (const [bad, text] of [['{', /stdin:1: the line is no JSON/], ['[]', /not an object/], ['{"colour": 1}', /no such field: found colour/], ['{"rg": "a"}', /stdin:1 rg: not a value/], ['{"ageMs": -1}', /whole number/], ['', /sessions: not a number/]] as const) t.match(await cli(bad), { code: 1, err: text })
 })
+
+t.test('as many as a call takes, with all their values; a file of more goes in parts', async (t) => {
+  const { connection: { sessions }, agent, socketPath } = await withServer(t, 10)
+  const long = (i: number): SessionSpec => spec({ tuple: { source: '2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff', sourcePort: 1 + i, destination: '2001:db8:aaaa:bbbb:cccc:dddd:eeee:fff0', destinationPort: 443, protocol: 'tcp', domain: '' }, replySource: '2001:db8:aaaa:bbbb:cccc:dddd:eeee:fff1', policy: '#3', zoneIn: '#4', zoneOut: '#5', ageMs: 60_000_000n, idleMs: 50_000n })
+  const all = Array.from({ length: 4096 }, (_, i) => long(i))
+  t.match(await call(sessions, sessions.install, { bulk: '', sessions: all }), { installed: 2731 })
+  t.equal(agent.sessions.opened.length, 4096)
+  const huge = await call(sessions, sessions.install, { bulk: '', sessions: [spec({ policy: 'x'.repeat(2 << 20) })] }).then(() => null, (e: unknown) => e)
+  t.match(huge, { code: 'LS_R_REQUEST_SIZE', detail: { expected: 'at most 1048576' } })
+
+  const lines = (n: number): string => Array.from({ length: n }, (_, i) => JSON.stringify({ tuple: { source: '10.0.0.1', sourcePort: 1 + i, destination: '192.0.2.80', destinationPort: 443, protocol: 'tcp' } })).join('\n')
+  const cli = async (stdin: string, ...more: string[]): Promise<{ code: number, out: string, err: string }> => await runCli(['sessions', 'install', '-', ...more], { env: { LOCKSTEP_SOCKET: socketPath }, stdin })
+  agent.sessions.opened.length = 0
+  t.match(await cli(lines(5000), '--request-id', 'a'), { code: 1, out: '3334 of 5000 sessions\n', err: /session 3: / })
+  t.equal(agent.sessions.opened.length, 5000)
+  t.match(await cli(lines(5000), '--request-id', 'a'), { out: '3334 of 5000 sessions\n' }, 'the same again')
+  t.equal(agent.sessions.opened.length, 5000, 'and nothing made twice')
+  t.match(await cli(lines(5000), '--detach'), { code: 1, err: /--detach.*5000 sessions in 2 parts/ })
+  t.equal(agent.sessions.opened.length, 5000, 'nothing was sent')
+  t.match(await cli(lines(100), '--detach'), { code: 0 })
+  const fat = Array.from({ length: 4 }, () => JSON.stringify({ policy: 'x'.repeat(400_000) })).join('\n')
+  t.match(await cli(fat), { code: 1, err: /sessions\[0\]/ }, 'parts are bounded by bytes, too: the agent says what is wrong with the first')
+})

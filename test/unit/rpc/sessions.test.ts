@@ -384,3 +384,24 @@ t.test('a huge request is refused before it is decoded; a phase said often count
   await call(sessions, sessions.count, { filter: { ...emptyFilter, phases: phases.slice(0, 5000) } })
   t.strictSame(seen, ['TCP_CLOSE'])
 })
+
+t.test('what is lost while the snapshot is told makes it come again, told of or not', async (t) => {
+  const agent = createFakeAgent(20_000)
+  const abort = new AbortController()
+  const sent: SessionChanges[] = []
+  const begins = (): number => sent.filter(({ mark }) => mark === SnapshotMark.SNAPSHOT_MARK_BEGIN).length
+  const watching = watchSessions(agent.services, watchRequest({ snapshot: true, columns: ['slot'] }), {
+    method: '', signal: abort.signal, caller: null,
+    send: async (m) => {
+      const message = SessionChanges.decode(m)
+      sent.push(message)
+      if (begins() === 1 && message.mark === SnapshotMark.SNAPSHOT_MARK_BEGIN) agent.publish(fakeRecords([1]), 5000)
+    }
+  }, { fan: new SessionFan(agent.services.feed), onLost: () => {}, subscribers: new Subscribers(), turns: new TableTurns(), listings: new Seats('listings', 1) })
+  t.ok(await until(() => begins() === 2))
+  t.equal(sent.reduce((sum, { lost }) => sum + Number(lost), 0), 5000, 'told once, with a row of the first')
+  await new Promise((resolve) => { setTimeout(resolve, 1200) })
+  t.equal(begins(), 2, 'and not a third time')
+  abort.abort(new Error('over'))
+  await t.rejects(watching, /over/)
+})

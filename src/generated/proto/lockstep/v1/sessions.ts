@@ -361,7 +361,7 @@ export interface SessionSpec {
 
 /** What to put into the table. */
 export interface SessionsInstallRequest {
-  /** 1 to 4096; of a bulk also none. */
+  /** 1 to 4096, of a bulk also none; RESOURCE_EXHAUSTED: the request is larger than 1 MiB. */
   sessions: SessionSpec[];
   /**
    * Name of a bulk that these belong to, at most 128 bytes; each caller has names of its own. A session that is there already, just so, is kept as it is. Reconcile ends the bulk, and
