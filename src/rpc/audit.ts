@@ -1,7 +1,13 @@
-/** Who asked for what, and what came of it: an event for every call of a method that may change something, made where all calls pass, so that none can be forgotten. */
+/**
+ * Who asked for what, and what came of it: one event for every call of a method that may change something. One that became an operation is told where the operation ends, which
+ * may be long after its caller left; any other where all calls pass, so that none can be forgotten.
+ */
 import { ServerInterceptingCall, status, type ServerInterceptor } from '@grpc/grpc-js'
 import { mayChange } from '../contract/access.js'
 import type { AgentEvent } from '../contract/events.js'
+
+/** Name of the initial metadata that tells a caller its operation. */
+export const OPERATION_METADATA = 'lockstep-operation'
 
 const VALUE_CHARS = 100
 const REQUEST_CHARS = 500
@@ -16,11 +22,34 @@ export function requestText (request: unknown): string {
   return text.length <= REQUEST_CHARS ? text : `${text.slice(0, REQUEST_CHARS)}...`
 }
 
+export interface Audited {
+  /** `/lockstep.v1.Sessions/Delete`, with or without the slash. */
+  readonly method: string
+  /** '': somebody on the agent's host. */
+  readonly caller: string
+  readonly request: string
+  readonly code: status
+  /** Of a failure. */
+  readonly reason: string
+  readonly tookMs: number
+}
+
+export const auditEvent = ({ method, caller, request, code, reason, tookMs }: Audited): AgentEvent => ({
+  at: Date.now(), area: 'audit', name: 'call', level: code === status.OK ? 'info' : 'warn', object: method.slice(method.lastIndexOf('.') + 1),
+  fields: { by: caller === '' ? 'local' : caller, request, result: status[code], reason: code === status.OK ? '' : reason, tookMs: Math.round(tookMs) }
+})
+
 export const auditing = (tell: (event: AgentEvent) => void): ServerInterceptor => ({ path }, call) => {
   if (!mayChange(path)) return new ServerInterceptingCall(call)
   let caller = ''
   let request = ''
+  let told = false
   const began = performance.now()
+  /** Once: a call that was cancelled has no status, and one that has is over as if it were cancelled. */
+  const end = (code: status, reason: string): void => {
+    if (!told) tell(auditEvent({ method: path, caller, request, code, reason, tookMs: performance.now() - began }))
+    told = true
+  }
   return new ServerInterceptingCall(call, {
     start: (next) => {
       next({
@@ -32,15 +61,17 @@ export const auditing = (tell: (event: AgentEvent) => void): ServerInterceptor =
         onReceiveMessage: (message, pass) => {
           request = requestText(message)
           pass(message)
-        }
+        },
+        onCancel: () => { end(status.CANCELLED, 'the caller cancelled or its deadline passed') }
       })
     },
+    sendMetadata: (metadata, next) => {
+      // The operation tells it.
+      if (metadata.get(OPERATION_METADATA).length > 0) told = true
+      next(metadata)
+    },
     sendStatus: (result, next) => {
-      const code = status[result.code ?? status.OK]
-      tell({
-        at: Date.now(), area: 'audit', name: 'call', level: result.code === status.OK ? 'info' : 'warn', object: path.slice(path.lastIndexOf('.') + 1),
-        fields: { by: caller === '' ? 'local' : caller, request, result: code, reason: result.code === status.OK ? '' : result.details ?? '', tookMs: Math.round(performance.now() - began) }
-      })
+      end(result.code ?? status.OK, result.details ?? '')
       next(result)
     }
   })

@@ -153,7 +153,7 @@ function applyOptions (request: ConfigApplyRequest | ConfigRollbackRequest, { ca
     source,
     expectedGeneration: request.expectedGeneration === undefined ? null : generationNumber(request.expectedGeneration),
     confirmWithinMs: request.confirmWithinMs === undefined ? null : confirmWithin(Number(request.confirmWithinMs)),
-    requestId: request.requestId === '' ? null : bounded('request_id', request.requestId, 128),
+    requestId: request.requestId === '' ? null : request.requestId,
     dryRun: request.dryRun
   }
 }

@@ -26,13 +26,16 @@ export class Mutations {
 
   /** A change whose request has its own words for what Mutation says. */
   operation<Req extends { readonly requestId: string, readonly detached?: boolean | undefined }, Res> (handle: (request: Req, context: CallContext) => Promise<Res>): handleUnaryCall<Req, Res> {
-    return unary<Req, Res>(this.onBug, async (request, context) => await this.operations.run(context, { requestId: request.requestId, detached: request.detached ?? false, request }, async (signal) => await handle(request, { ...context, signal })))
+    return unary<Req, Res>(this.onBug, async (request, context) => {
+      bounded('request_id', request.requestId)
+      return await this.operations.run(context, { requestId: request.requestId, detached: request.detached ?? false, request }, async (signal) => await handle(request, { ...context, signal }))
+    })
   }
 
   method<Req extends { readonly mutation?: Mutation | undefined }, Res> (handle: (request: Req, context: MutationContext) => Res | Promise<Res>): handleUnaryCall<Req, Res> {
     return unary<Req, Res>(this.onBug, async (request, context) => {
       const { expectedGeneration, dryRun = false, requestId = '', detached = false } = request.mutation ?? {}
-      if (Buffer.byteLength(requestId) > ID_BYTES_MAX) throw new LockstepError('invalid', 'LS_R_TOO_LONG', 'the text is too long', { object: 'mutation.request_id', found: `${Buffer.byteLength(requestId)} bytes`, expected: `at most ${ID_BYTES_MAX}` })
+      bounded('mutation.request_id', requestId)
       const make = async (): Promise<Res> => await this.operations.run(context, { requestId, detached, request }, async (signal) => {
         if (expectedGeneration !== undefined) await this.expect(expectedGeneration)
         return await handle(request, { ...context, signal, dryRun })
@@ -47,4 +50,10 @@ export class Mutations {
     const running = await this.generation()
     if (BigInt(running) !== expected) throw new LockstepError('stale', 'LS_C_STALE', 'another generation is running', { object: 'config', found: `generation ${running}`, expected: `generation ${expected}`, next: 'read what runs and decide again' })
   }
+}
+
+/** An id is kept with its operation. */
+function bounded (object: string, id: string): void {
+  const bytes = Buffer.byteLength(id)
+  if (bytes > ID_BYTES_MAX) throw new LockstepError('invalid', 'LS_R_TOO_LONG', 'the text is too long', { object, found: `${bytes} bytes`, expected: `at most ${ID_BYTES_MAX}` })
 }

@@ -3,20 +3,19 @@
  * so many under way, so many that ended, answers up to a size. Thread: the server's, and with it they go.
  */
 import { randomBytes } from 'node:crypto'
+import { status } from '@grpc/grpc-js'
 import type { DebugTable } from '../contract/debug.js'
 import { LockstepError } from '../contract/errors.js'
+import type { AgentEvent } from '../contract/events.js'
 import { OperationState, type Operation } from '../generated/proto/lockstep/v1/operations.js'
 import { debugTable } from '../telemetry/debug/table.js'
-import { requestText } from './audit.js'
+import { auditEvent, OPERATION_METADATA, requestText } from './audit.js'
 import { statusOfError } from './error-status.js'
 import type { CallContext } from './handler.js'
 
 const UNDER_WAY_MAX = 256
 const ENDED_MAX = 200
 const RESPONSE_BYTES_MAX = 64 << 10
-
-/** Name of the initial metadata that tells a caller its operation. */
-export const OPERATION_METADATA = 'lockstep-operation'
 
 interface Entry {
   readonly id: string
@@ -50,7 +49,8 @@ export class Operations {
   private readonly prefix = randomBytes(4).toString('hex')
   private last = 0
 
-  constructor (private readonly serialize: Serialize, private readonly now: () => number = Date.now) {}
+  /** `tell`: of each that ended, who asked for what and what came of it. */
+  constructor (private readonly serialize: Serialize, private readonly tell: (event: AgentEvent) => void, private readonly now: () => number = Date.now) {}
 
   /** Makes the change under an id. `context.signal` fires when the caller leaves; the signal that the change gets does so unless it is detached. @throws exhausted LS_R_TOO_MANY */
   async run<Res> (context: CallContext, { requestId, detached, request }: Begin, make: (signal: AbortSignal) => Promise<Res>): Promise<Res> {
@@ -139,7 +139,9 @@ export class Operations {
     this.entries.set(entry.id, entry)
     const ended = [...this.entries.values()].filter(({ state }) => state !== OperationState.OPERATION_STATE_RUNNING)
     for (const { id } of ended.slice(0, Math.max(0, ended.length - ENDED_MAX))) this.entries.delete(id)
-    for (const tell of [...entry.waiters]) tell()
+    for (const wake of [...entry.waiters]) wake()
+    const { method, caller, request, error, tookMs } = entry
+    this.tell(auditEvent({ method, caller, request, code: error?.grpcCode ?? status.OK, reason: error?.message ?? '', tookMs }))
   }
 }
 

@@ -79,7 +79,7 @@ export async function startRpcServer (services: AgentServices, options: RpcServe
   const { served: told } = metrics
   const server = new Server({ ...serverOptions, interceptors: [calls.interceptor, measuring(told), ...options.tracer === undefined ? [] : [tracing(options.tracer)], auditing(services.tell)] })
   const sources = sourcesOf(services, (error) => { onBug('/lockstep.v1.Objects/Watch', error) })
-  const operations = new Operations((method, response) => serializers.get(method)?.(response) ?? Buffer.alloc(0))
+  const operations = new Operations((method, response) => serializers.get(method)?.(response) ?? Buffer.alloc(0), services.tell)
   const debug = servedTables(services, nat, [calls.table, subscribers.table, operations.table])
   const mutations = (): Mutations => new Mutations(onBug, operations, async () => (await services.config.status()).running?.generation ?? 0)
   const needs = (watch: string): ServiceNeeds => ({ onBug, mutations: mutations(), subscribers, onLost: (n) => { told.lost(watch, n) } })

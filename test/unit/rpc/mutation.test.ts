@@ -66,6 +66,9 @@ t.test('an id: the change is made once, also when both ask at once; not for anot
   t.match(await refusal(ask({ rgs: [0] })), { code: 'LS_C_REQUEST_ID' })
   t.match(await refusal(call(c.cluster, c.cluster.release, { rgs: [1], all: false, mutation: once })), { code: 'LS_C_REQUEST_ID' })
   t.match(await refusal(ask({ mutation: { dryRun: false, requestId: 'x'.repeat(129) } })), { code: 'LS_R_TOO_LONG' })
+  const long = { text: '', author: '', comment: '', expectedGeneration: undefined, confirmWithinMs: undefined, requestId: 'x'.repeat(129), dryRun: true }
+  t.match(await refusal(call(c.config, c.config.apply, long)), { code: 'LS_R_TOO_LONG', detail: { object: 'request_id' } })
+  t.same((await call(c.operations, c.operations.list, { running: false, requestId: long.requestId })).operations, [], 'nothing of it is kept')
   const later = { rgs: [1], mutation: { dryRun: false, requestId: 'a-2' } }
   const now = agent.cluster.now
   agent.cluster.now = null

@@ -6,7 +6,8 @@ import type { RemoteError } from '../../../src/cli/remote-error.js'
 import { OperationState, type Operation, type OperationsClient } from '../../../src/generated/proto/lockstep/v1/operations.js'
 import { SessionFilter } from '../../../src/generated/proto/lockstep/v1/session.js'
 import { SessionsDeleteResponse } from '../../../src/generated/proto/lockstep/v1/sessions.js'
-import { OPERATION_METADATA, Operations } from '../../../src/rpc/operations.js'
+import { OPERATION_METADATA } from '../../../src/rpc/audit.js'
+import { Operations } from '../../../src/rpc/operations.js'
 import type { CallContext } from '../../../src/rpc/handler.js'
 import { until, withServer } from './with-server.js'
 
@@ -80,6 +81,51 @@ t.test('a detached one goes on when its caller leaves', async (t) => {
   t.equal(agent.sessions.deleted.size, 25)
 })
 
+/** What the journal has of deletes: one event a change. */
+const audited = ({ agent }: Awaited<ReturnType<typeof withServer>>): string[] => {
+  const found: string[] = []
+  agent.journal.watch(({ area, object, fields }) => { if (area === 'audit' && object === 'Sessions/Delete') found.push(String(fields['result'])) })()
+  return found
+}
+
+t.test('each change has one audit event, told where it ends: plain, its caller gone, its deadline passed', async (t) => {
+  const plain = await held(t, false)
+  plain.letGo()
+  await plain.answer
+  t.same(audited(plain.server), ['OK'])
+
+  const detached = await held(t, true)
+  detached.leave()
+  await t.rejects(detached.answer)
+  const { operations } = detached.server.connection
+  await call(operations, operations.list, { running: false, requestId: '' })
+  t.same(audited(detached.server), [], 'it goes on')
+  detached.letGo()
+  t.equal(await endOf(operations, detached.id), DONE)
+  t.same(audited(detached.server), ['OK'])
+
+  const left = await held(t, false)
+  left.leave()
+  t.ok(await until(() => audited(left.server).length > 0))
+  t.same(audited(left.server), ['CANCELLED'])
+
+  const late = await withServer(t, 100)
+  const real = late.agent.sessions.deleteByFilter
+  late.agent.sessions.deleteByFilter = async (f, signal) => {
+    await new Promise<void>((resolve) => { signal.addEventListener('abort', () => { resolve() }) })
+    return await real(f, new AbortController().signal)
+  }
+  const { sessions } = late.connection
+  t.match(await refusal(call(sessions, sessions.delete, { filter, all: false }, { deadlineMs: 100 })), { grpcCode: 4 })
+  t.ok(await until(() => audited(late).length > 0))
+  t.same([audited(late), late.agent.sessions.deleted.size], [['OK'], 25], 'the work was done all the same')
+
+  const refused = await withServer(t, 10)
+  await refusal(call(refused.connection.sessions, refused.connection.sessions.delete, { filter, all: false, mutation: { dryRun: false, requestId: 'x'.repeat(129) } }))
+  t.same(audited(refused), ['INVALID_ARGUMENT'], 'one that never became an operation')
+  for (const { server } of [plain, detached, left]) t.equal(audited(server).length, 1, 'and nothing more when the calls were over')
+})
+
 t.test('cancelled by another: the caller is told', async (t) => {
   const { server: { connection: { operations: o }, agent }, id, answer } = await held(t, true)
   t.match((await call(o, o.cancel, { id, mutation: { dryRun: true, requestId: '' } })).operation, { state: RUNNING, cancelAsked: false })
@@ -101,7 +147,7 @@ const context = (caller: string | null): CallContext => ({ method: '/lockstep.v1
 const begin = { requestId: '', detached: true, request: {} }
 
 t.test('over TCP one cancels one\'s own', async (t) => {
-  const operations = new Operations(() => Buffer.alloc(0))
+  const operations = new Operations(() => Buffer.alloc(0), () => undefined)
   const work = operations.run(context('anna'), begin, async (signal) => { await new Promise((_resolve, reject) => { signal.addEventListener('abort', () => { reject(signal.reason as Error) }) }) })
   const id = operations.list()[0]?.id ?? ''
   t.throws(() => operations.cancel(id, 'bob', false), { code: 'LS_E_PERMISSION' })
@@ -111,7 +157,7 @@ t.test('over TCP one cancels one\'s own', async (t) => {
 })
 
 t.test('bounded: so many under way, so many that ended, answers up to a size; what takes long is not forgotten first', async (t) => {
-  const operations = new Operations((_method, response) => response as Buffer)
+  const operations = new Operations((_method, response) => response as Buffer, () => undefined)
   let letGo = (): void => undefined
   const long = operations.run(context(null), begin, async () => { await new Promise<void>((resolve) => { letGo = resolve }); return Buffer.alloc(100_000) })
   const id = operations.list()[0]?.id ?? ''
