@@ -8,6 +8,7 @@ import { SessionSpec, type SessionsClient, type SessionsInstallResponse, type Se
 import { loadCore } from '../../../src/native/load.js'
 import { createSessionStore } from '../../../src/native/session-store.js'
 import { Bulks } from '../../../src/rpc/session-bulk.js'
+import { runCli } from '../cli/run-cli.js'
 import { refusal, withServer } from './with-server.js'
 
 const blank = SessionSpec.decode(new Uint8Array())
@@ -17,13 +18,14 @@ const ports = (from: number, to: number, over: Partial<SessionSpec> = {}): Sessi
 
 interface World {
   readonly store: SessionStore
+  readonly socketPath: string
   readonly sessions: SessionsClient
   readonly install: (specs: readonly SessionSpec[], bulk: string, trial?: boolean) => Promise<SessionsInstallResponse>
   readonly reconcile: (bulk: string, filter?: Partial<SessionFilter>, trial?: boolean) => Promise<SessionsReconcileResponse>
 }
 
 async function world (t: Test): Promise<World> {
-  const { connection: { sessions }, agent } = await withServer(t, 0)
+  const { connection: { sessions }, agent, socketPath } = await withServer(t, 0)
   const table = new (loadCore().Table)({ capacity: 8192, cpus: 0, threads: 1, arena: 64, hugepages: 0, path: '' })
   t.teardown(() => { table.close() })
   const store = createSessionStore(table, () => 60_000)
@@ -31,7 +33,7 @@ async function world (t: Test): Promise<World> {
   Object.assign(agent.services, { dataplane: () => ({ ...dataplane, sessions: store }) })
   const mutation = (dryRun: boolean): { mutation: { dryRun: boolean, requestId: string } } => ({ mutation: { dryRun, requestId: '' } })
   return {
-    store, sessions,
+    store, sessions, socketPath,
     install: async (specs, bulk, trial = false) => await call(sessions, sessions.install, { sessions: [...specs], bulk, ...mutation(trial) }),
     reconcile: async (bulk, filter, trial = false) => await call(sessions, sessions.reconcile, { bulk, filter: filter === undefined ? undefined : { ...noFilter, ...filter }, all: filter === undefined, ...mutation(trial) })
   }
@@ -109,4 +111,21 @@ t.test('bulks are of their caller, and forgotten when nobody goes on', async (t)
   now = 1_000_000
   t.ok(bulks.find('anna', 'b', false), 'it was used')
   t.throws(() => bulks.find('bert', 'b', false), { code: 'LS_E_NOT_FOUND' })
+})
+
+t.test('by hand, in several parts', async (t) => {
+  const { store, install, socketPath } = await world(t)
+  await install(ports(1, 101), '')
+  await sleep(5)
+  const lines = (from: number, to: number): string => ports(from, to).map(({ tuple }) => JSON.stringify({ tuple })).join('\n')
+  const cli = async (stdin: string, ...more: string[]): Promise<{ code: number, out: string, err: string }> => await runCli(['sessions', 'reconcile', '-', ...more], { env: { LOCKSTEP_SOCKET: socketPath }, stdin })
+  t.match(await cli(lines(51, 201), '--all'), { code: 2, err: /--yes/ })
+  t.match(await cli(lines(51, 201), '--yes'), { code: 2, err: /no filter/ })
+  t.match(await cli(lines(51, 201), '--yes', '--all', '--detach'), { code: 2, err: /--detach/ })
+  t.match(await cli(lines(51, 201), '--all', '--dry-run'), { code: 0, out: '100 put into the table, 50 kept, 50 would end\n' })
+  t.equal(await store.count({}), 100)
+  t.match(await cli(lines(51, 201), '--all', '--yes', '--request-id', 'r'), { code: 0, out: '100 put into the table, 50 kept, 50 ended\n' })
+  t.match(JSON.parse((await cli(lines(51, 4251), '--all', '--yes', '--json')).out), { installed: 4050, kept: 150, named: '4200', deleted: '0', refused: [] }, 'two calls')
+  t.match(JSON.parse((await cli('', '--all', '--yes', '--json')).out), { installed: 0, deleted: '4200' })
+  t.equal(await store.count({}), 0)
 })
