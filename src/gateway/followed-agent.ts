@@ -1,7 +1,7 @@
 /** One agent, followed: its objects by kind, its latest events, and whether it can be reached, over connections that break. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { credentials } from '@grpc/grpc-js'
-import { kindNames, mirror, ObjectsConnection, plainObject, type Kind, type ObjectOf, type Store } from '../client/index.js'
+import { kindNames, mirror, ObjectsConnection, plainObject, STALL_MS, WatchRefused, type Kind, type ObjectOf, type Store } from '../client/index.js'
 import { EventsClient, type Event, type EventMessages } from '../generated/proto/lockstep/v1/events.js'
 import type { AgentTarget } from './agent-target.js'
 
@@ -9,6 +9,9 @@ import type { AgentTarget } from './agent-target.js'
 const LOOK_MS = 250
 const AGAIN_MS = 500
 const EVENTS_MAX = 200
+
+/** Finds a cut that nothing tells of. With the same options events and objects come over one connection. */
+const keepalive = { 'grpc.keepalive_time_ms': 20_000, 'grpc.keepalive_timeout_ms': 10_000 }
 
 /** What a reader is told: a change of an object, an event of the journal, or whether the agent is reached. */
 export type Told =
@@ -49,8 +52,9 @@ export class FollowedAgent {
   private connected = true
   private contactAt = 0
 
-  constructor ({ address, channel, ...target }: AgentTarget, private readonly tell: (told: Told) => void) {
-    const patience = { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1000, ...channel }
+  /** `stallMs`: events that are silent for so long are asked for again; the server says something every 15 s. */
+  constructor ({ address, channel, ...target }: AgentTarget, private readonly tell: (told: Told) => void, private readonly stallMs = STALL_MS) {
+    const patience = { ...keepalive, 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1000, ...channel }
     const secure = target.credentials ?? credentials.createInsecure()
     this.objects = new ObjectsConnection({ address, credentials: secure, channel: patience })
     this.journal = new EventsClient(address, secure, patience)
@@ -69,10 +73,10 @@ export class FollowedAgent {
     await Promise.all([...this.stores.values()].map(async (store) => { await store.waitSynced({ signal }).catch(() => undefined) }))
   }
 
-  /** All that it has is known, and followed. A kind that an older agent does not have is over, and counts for nothing. */
+  /** All that it has is known, and followed. A kind that an older agent does not have is refused, and counts for nothing. */
   reached (): boolean {
-    const states = [...this.stores.values()].map(store => store.status().state)
-    return states.includes('live') && states.every(state => state === 'live' || state === 'over')
+    const had = [...this.stores.values()].filter(store => !(store.error instanceof WatchRefused))
+    return had.length > 0 && had.every(store => store.status().state === 'live')
   }
 
   /** Sorted by key. */
@@ -110,8 +114,10 @@ export class FollowedAgent {
       const call = this.journal.watch({ minLevel: 'info', areas: [], names: [], after })
       const onAbort = (): void => { call.cancel() }
       signal.addEventListener('abort', onAbort, { once: true })
+      const silence = setTimeout(onAbort, this.stallMs)
       try {
         for await (const { events } of call as AsyncIterable<EventMessages>) {
+          silence.refresh()
           for (const event of events) {
             const plain = plainEvent(event)
             this.recent = [...this.recent.slice(1 - EVENTS_MAX), plain]
@@ -120,6 +126,7 @@ export class FollowedAgent {
           }
         }
       } catch { /* it is asked again */ }
+      clearTimeout(silence)
       signal.removeEventListener('abort', onAbort)
       await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined)
     }

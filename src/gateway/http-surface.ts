@@ -118,16 +118,17 @@ export function createHttpSurface ({ targets, tls, plainRole, debug }: HttpSurfa
   const paths = Object.keys(pages)
 
   const move: Page = async ({ request, response, caller }) => {
-    const address = request.socket.remoteAddress ?? ''
+    const who = `${caller.name ?? ''} ${request.socket.remoteAddress ?? ''}`
     const deny = (code: number, why: string, headers: Readonly<Record<string, string>> = {}): void => {
-      refusals.add(address)
+      refusals.add(who)
       refuse(response, code, why, { connection: 'close', ...headers })
     }
-    const wait = refusals.waitS(address)
+    const wait = refusals.waitS(who)
     if (wait > 0) return refuse(response, 429, `refused too often; try again in ${wait} s`, { 'retry-after': String(wait), connection: 'close' })
     if (!mayCall(caller.role, SWITCHOVER)) return deny(403, `needs the role ${roleNeeded(SWITCHOVER)}; ${caller.name ?? 'plain loopback'} has ${caller.role}`)
     const stranger = foreign(request, tls !== null)
-    if (stranger !== null) return deny(403, `not from a page of this gateway: ${stranger}`)
+    // Not counted: any page of another site can make the operator's browser send these.
+    if (stranger !== null) return refuse(response, 403, `not from a page of this gateway: ${stranger}`, { connection: 'close' })
     const body = await readBody(request)
     if (body === null) return deny(413, `the body is not whole, or longer than ${BODY_MAX} bytes`)
     const wanted = wantedOf(body)

@@ -1,4 +1,4 @@
-/** How often somebody was refused lately, by remote address: who is refused too often waits. Bounded: of too many addresses the one that was refused longest ago is forgotten. */
+/** How often somebody was refused lately, by caller and remote address: who is refused too often waits. Bounded: of too many addresses the one that was refused longest ago is forgotten. */
 
 const ADDRESSES_MAX = 1024
 const WINDOW_MS = 60_000

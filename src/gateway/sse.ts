@@ -4,7 +4,7 @@ import { eventId, eventSeq } from '../lib/event-id.js'
 import type { Live } from './live.js'
 
 const HEARTBEAT_MS = 5000
-/** What waits for a reader that does not read; beyond it the reader is let go, and comes back. */
+/** What may come to wait for a reader beyond the least that ever waited for it since it was told everything; with more it is let go, and comes back. */
 const BEHIND_MAX = 4 << 20
 /** A reader that lost us comes back after this or up to twice as long: not all of them at once. */
 const RETRY_MS = 1000
@@ -16,14 +16,18 @@ export async function serveStream (live: Live, request: IncomingMessage, respons
     response.end()
     return
   }
+  let least = 0
   const write = (text: string): void => {
-    if (response.writableLength > BEHIND_MAX) response.destroy()
+    least = Math.min(least, response.writableLength)
+    if (response.writableLength > least + BEHIND_MAX) response.destroy()
     else if (!response.destroyed) response.write(text)
   }
   write(`retry: ${Math.round(RETRY_MS * (1 + Math.random()))}\n\n`)
   const last = eventSeq(String(request.headers['last-event-id'] ?? ''), live.epoch)
   const seq = last !== null && live.reaches(last) ? last : await snapshot(live, write)
   if (response.destroyed) return
+  // However long everything is, it may take its time: who is let go on the way would ask for it again, for ever.
+  least = response.writableLength
   if (seq === last) write('event: resumed\ndata: {}\n\n')
   const unfollow = live.follow(seq, ({ event }) => { write(event) })
   const heartbeat = setInterval(() => { write(': alive\n\n') }, heartbeatMs)
