@@ -40,7 +40,7 @@ export const protobufFileName = "lockstep/v1/agent.proto";
  *   unavailable  UNAVAILABLE           retry with back-off (PERMISSION_DENIED and CANCELLED keep their codes)
  *   bug          INTERNAL              report it
  *
- * Limits of every service: a request is at most 8 MiB, a response message at most 4 MiB, 256 concurrent streams a
+ * Limits of every service: a request is at most 64 KiB (of Config 8 MiB, of Sessions.Install 1 MiB), a response message at most 4 MiB, 256 concurrent streams a
  * connection. Deadlines are honoured; cancellation stops the work.
  */
 
@@ -333,6 +333,8 @@ export interface Program {
 
 /** Asks for nothing in particular. */
 export interface AgentListBackendsRequest {
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** One thing that a backend can or cannot do here. */
@@ -363,6 +365,8 @@ export interface Backend {
 export interface AgentListBackendsResponse {
   /** At most 16. */
   backends: Backend[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** Which backend shall forward. */
@@ -1292,11 +1296,14 @@ export const Program: MessageFns<Program> = {
 };
 
 function createBaseAgentListBackendsRequest(): AgentListBackendsRequest {
-  return {};
+  return { listing: undefined };
 }
 
 export const AgentListBackendsRequest: MessageFns<AgentListBackendsRequest> = {
-  encode(_: AgentListBackendsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: AgentListBackendsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
+    }
     return writer;
   },
 
@@ -1313,6 +1320,14 @@ export const AgentListBackendsRequest: MessageFns<AgentListBackendsRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1485,13 +1500,16 @@ export const Backend: MessageFns<Backend> = {
 };
 
 function createBaseAgentListBackendsResponse(): AgentListBackendsResponse {
-  return { backends: [] };
+  return { backends: [], nextPageToken: "" };
 }
 
 export const AgentListBackendsResponse: MessageFns<AgentListBackendsResponse> = {
   encode(message: AgentListBackendsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.backends) {
       Backend.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1515,6 +1533,14 @@ export const AgentListBackendsResponse: MessageFns<AgentListBackendsResponse> = 
             }
 
             message.backends.push(Backend.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }
