@@ -140,3 +140,31 @@ t.test('a source is read while somebody watches, and for a while after; a read t
   t.not(late.collection.epoch, epoch)
   late.release()
 })
+
+t.test('a read that does not come back is one read, however long, and holds up nobody for ever', async (t) => {
+  let reads = 0
+  let hangs = true
+  let answer = (): void => undefined
+  const source = new Source<number>({
+    read: async () => { reads++; if (hangs) await new Promise<void>((resolve) => { answer = resolve }); return new Map([['n', reads]]) },
+    equals: (a, b) => a === b, onError: () => undefined, everyMs: 5, readMs: 30
+  })
+  t.teardown(() => { source.close() })
+  await t.rejects(source.hold(), { code: 'LS_R_READ_TIME', errorClass: 'unavailable' })
+  await t.rejects(source.hold(), { code: 'LS_R_READ_TIME' })
+  t.equal(reads, 1)
+  hangs = false
+  answer()
+  const held = await source.hold()
+  t.ok(await until(() => reads > 3 && held.ageMs() < 1000))
+  hangs = true
+  t.ok(await until(() => held.ageMs() > 100))
+  const { ageMs } = held
+  const before = reads
+  t.ok(await until(() => ageMs() > 200))
+  t.equal(reads, before, 'no second one beside it')
+  hangs = false
+  answer()
+  t.ok(await until(() => ageMs() < 100), 'what it brings counts')
+  held.release()
+})
