@@ -10,7 +10,7 @@ export interface Store<V> extends AsyncDisposable {
   readonly synced: boolean
   /** When everything is known. @throws the reason of either signal; what ended the watch */
   readonly waitSynced: (options?: { readonly signal?: AbortSignal }) => Promise<void>
-  /** Calls back for each batch from now on, after `current` has it; what it returns ends that. */
+  /** Calls back for each batch from now on, after `current` has it; what it returns ends that. One that throws is told to `onError`, and hinders nobody. */
   readonly subscribe: (onBatch: (batch: Batch<V>) => void) => () => void
   readonly status: () => WatchStatus
   /** What ended it; `null`: it goes on. */
@@ -18,7 +18,14 @@ export interface Store<V> extends AsyncDisposable {
   readonly close: () => Promise<void>
 }
 
-export function mirror<V> (open: Open<V>, options: WatchOptions<V> = {}): Store<V> {
+export interface MirrorOptions<V> extends WatchOptions<V> {
+  /** Of a subscriber; default: a warning of the process. */
+  readonly onError?: (error: unknown) => void
+}
+
+const warn = (error: unknown): void => { process.emitWarning(error instanceof Error ? error : String(error)) }
+
+export function mirror<V> (open: Open<V>, { onError = warn, ...options }: MirrorOptions<V> = {}): Store<V> {
   const watch = new Watch(open, options)
   const subscribers = new Set<(batch: Batch<V>) => void>()
   const first = new AbortController()
@@ -30,7 +37,13 @@ export function mirror<V> (open: Open<V>, options: WatchOptions<V> = {}): Store<
       for await (const batch of watch) {
         synced = true
         first.abort()
-        for (const subscriber of [...subscribers]) subscriber(batch)
+        for (const subscriber of [...subscribers]) {
+          try {
+            subscriber(batch)
+          } catch (cause) {
+            onError(cause)
+          }
+        }
       }
     } catch (cause) {
       error = cause

@@ -4,6 +4,7 @@
  */
 import type { BeginReason, Delete, Put, WatchMessage } from '../lib/watch/messages.js'
 import { ProtocolError } from './errors.js'
+import { frozen } from './frozen.js'
 
 /** Of a key, before and after. `again`: it is another object of that name. */
 export interface Step<V> { readonly key: string, readonly prev: Held<V> | null, readonly next: Held<V> | null, readonly again: boolean }
@@ -103,7 +104,7 @@ export class Replica<V> {
     const { key, rev } = message
     const known = this.stage === 'snapshot' ? undefined : this.staged.get(key) ?? this.held.get(key)
     const before = this.stage !== 'snapshot' && (rev <= this.revision || (known !== undefined && rev < known.rev)) // told before
-    if (!before) this.staged.set(key, message.kind === 'delete' ? null : { value: message.value, rev, createdRev: message.createdRev })
+    if (!before) this.staged.set(key, message.kind === 'delete' ? null : { value: frozen(message.value), rev, createdRev: message.createdRev })
     return null
   }
 

@@ -51,6 +51,9 @@ export interface WatchStatus {
 
 export const STALL_MS = 45_000
 
+/** `for await (const batch of watch(connection.open('vip'), { signal }))`: runs until the signal fires, whose reason it throws; `break` ends it quietly. @throws WatchRefused */
+export const watch = <V>(open: Open<V>, options: WatchOptions<V> = {}): Watch<V> => new Watch(open, options)
+
 export class Watch<V> implements AsyncIterableIterator<Batch<V>> {
   private readonly replica = new Replica<V>()
   private readonly view: View<V>

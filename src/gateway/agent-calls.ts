@@ -7,7 +7,7 @@ import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
 import { ErrorInfo } from '../generated/proto/google/rpc/error_details.js'
 import { Status } from '../generated/proto/google/rpc/status.js'
 import { ClusterClient, type ClusterGetStatusResponse } from '../generated/proto/lockstep/v1/cluster.js'
-import { LoadBalancerClient } from '../generated/proto/lockstep/v1/load_balancer.js'
+import { LoadBalancerClient, type CheckTarget } from '../generated/proto/lockstep/v1/load_balancer.js'
 import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
 import { enumWord, plainObject } from '../client/index.js'
 import type { AgentTarget } from './agent-target.js'
@@ -42,11 +42,22 @@ export function agentCalls ({ address, credentials: secure = credentials.createI
       ['counters', counters(['global', 'drops', 'iface_rx', 'iface_tx', 'vip', 'real'])],
       ['totals', counters(['global'])],
       ['info', async () => plainObject('agent', await ask(agent, agent.getInfo, {}))],
-      ['checks', async () => (await ask(loadBalancer, loadBalancer.listTargets, { id: '' })).targets.map(target => plainObject('target', target))],
+      ['checks', async () => (await allTargets(loadBalancer)).map(target => plainObject('target', target))],
       ['cluster', async () => await ask(cluster, cluster.getStatus, {}).then(plainCluster, standalone)]
     ] as ReadonlyArray<[string, () => Promise<unknown>]>).map(([name, read]) => [name, once(read)])),
     cluster, sessions: new SessionsClient(address, secure, shared),
     close: () => { health.close() }
+  }
+}
+
+/** An answer has as many as fit into one message. */
+async function allTargets (loadBalancer: LoadBalancerClient): Promise<CheckTarget[]> {
+  const all: CheckTarget[] = []
+  for (let pageToken = ''; ;) {
+    const { targets, nextPageToken } = await ask(loadBalancer, loadBalancer.listTargets, { id: '', listing: { pageSize: 0, pageToken, readMask: [] } })
+    all.push(...targets)
+    if (nextPageToken === '') return all
+    pageToken = nextPageToken
   }
 }
 

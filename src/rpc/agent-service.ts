@@ -4,7 +4,7 @@ import { LockstepError } from '../contract/errors.js'
 import type { ClusterStatus } from '../contract/cluster.js'
 import type { AgentInfo, AgentServices } from '../contract/services.js'
 import {
-  AgentState, Alarm as AlarmMessage, AlarmSeverity, FindingSeverity, type AgentDoctorRequest, type AgentDoctorResponse, type AgentListAlarmsRequest, type AgentListAlarmsResponse, type AgentGetInfoRequest, type AgentGetInfoResponse, type AgentListBackendsRequest, type AgentListBackendsResponse,
+  AgentState, Alarm as AlarmMessage, AlarmSeverity, Backend, FindingSeverity, type AgentDoctorRequest, type AgentDoctorResponse, type AgentListAlarmsRequest, type AgentListAlarmsResponse, type AgentGetInfoRequest, type AgentGetInfoResponse, type AgentListBackendsRequest, type AgentListBackendsResponse,
   type AgentSwitchBackendRequest, type AgentSwitchBackendResponse
 } from '../generated/proto/lockstep/v1/agent.js'
 import { doctor } from '../operator/doctor/index.js'
@@ -29,7 +29,6 @@ const severities = {
 /** Backends that the doctor knows how to judge for. */
 const judged = ['userspace', 'ebpf'] as const
 
-const noAlarm = AlarmMessage.decode(new Uint8Array())
 const alarmMessage = ({ severity, area, object, text, since, next }: Alarm): AlarmMessage => ({
   id: `${area}/${object === '' ? text : object}`, severity: severity === 'error' ? AlarmSeverity.ALARM_SEVERITY_ERROR : AlarmSeverity.ALARM_SEVERITY_WARNING, area, object, text, sinceMs: since === null ? undefined : BigInt(Math.round(since)), next
 })
@@ -53,7 +52,7 @@ export function infoMessage (info: AgentInfo, cluster: ClusterStatus | null): Ag
     gatewayGrpc: info.gateway.grpc ?? '',
     gatewayMetrics: info.gateway.metrics ?? '',
     rpcLoopDelayP99Ms: info.rpcLoopDelayP99Ms,
-    labels: info.labels,
+    labels: Object.entries(info.labels).map(([name, value]) => ({ name, value })),
     roles: cluster === null ? [] : statusMessage(cluster).groups.map(({ rg, role }) => ({ rg, role })),
     program: info.program === null ? undefined : { up: info.program.up, version: info.program.version, pid: info.program.pid, sinceMs: BigInt(Math.round(info.program.since)), reason: info.program.reason, connects: BigInt(info.program.connects), ...info.program.nat === null ? {} : { natSessions: BigInt(info.program.nat.sessions) } }
   }
@@ -74,7 +73,7 @@ export function agentImplementation (services: AgentServices, { onBug, mutations
     listAlarms: unary<AgentListAlarmsRequest, AgentListAlarmsResponse>(onBug, async ({ listing }) => {
       const { bgp } = services
       const [info, config, vips, targets, cluster, neighbours, sources, sinks, routeSinks] = await Promise.all([services.info(), services.config.status(), services.loadBalancer.vips(), services.loadBalancer.targets(), services.cluster.status(), bgp.neighbours(), bgp.sources(), bgp.sinks(), bgp.routeSinks()])
-      const { rows: alarms, nextPageToken } = listed(alarmsOf({ info, config, vips, targets, cluster, bgp: { neighbours, sources, sinks, routeSinks } }).map(alarmMessage), ({ id, text }) => `${id} ${text}`, listing, noAlarm)
+      const { rows: alarms, nextPageToken } = listed(alarmsOf({ info, config, vips, targets, cluster, bgp: { neighbours, sources, sinks, routeSinks } }).map(alarmMessage), ({ id, text }) => `${id} ${text}`, listing, AlarmMessage)
       return { alarms, nextPageToken }
     }),
 
@@ -87,19 +86,18 @@ export function agentImplementation (services: AgentServices, { onBug, mutations
       return { ...d, findings: d.findings.map(finding => ({ ...finding, severity: severities[finding.severity] })) }
     })),
 
-    listBackends: unary<AgentListBackendsRequest, AgentListBackendsResponse>(onBug, async () => {
+    listBackends: unary<AgentListBackendsRequest, AgentListBackendsResponse>(onBug, async ({ listing }) => {
       const active = (await services.info()).backend
       probing ??= services.probeAll().finally(() => { probing = null })
       const probes = await probing
-      return {
-        backends: probes.map((p) => ({
-          name: p.backend,
-          available: p.available,
-          reason: p.reason,
-          active: p.backend === active,
-          capabilities: p.capabilities.map((c) => ({ name: c.name, supported: c.supported, reason: c.reason }))
-        }))
-      }
+      const { rows: backends, nextPageToken } = listed(probes.map((p): Backend => ({
+        name: p.backend,
+        available: p.available,
+        reason: p.reason,
+        active: p.backend === active,
+        capabilities: p.capabilities.map((c) => ({ name: c.name, supported: c.supported, reason: c.reason }))
+      })), ({ name }) => name, listing, Backend)
+      return { backends, nextPageToken }
     })
   }
 }

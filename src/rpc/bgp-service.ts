@@ -4,11 +4,12 @@ import type { BgpControl, BgpNeighbourStatus, BgpPending, BgpSinkStatus, BgpSour
 import type { BgpRoute, BgpRouteSink } from '../contract/bgp-announce.js'
 import { LockstepError } from '../contract/errors.js'
 import {
-  BgpState as StateMessage, type BgpListNeighboursRequest, type BgpListNeighboursResponse, type BgpListPendingRequest, type BgpListPendingResponse, type BgpListRoutesRequest, type BgpListRoutesResponse,
-  type BgpListSinksRequest, type BgpListSinksResponse, type BgpListSourcesRequest, type BgpListSourcesResponse,
-  type BgpNeighbour as NeighbourMessage, type BgpPending as PendingMessage, type BgpRoute as RouteMessage, type BgpRouteSink as RouteSinkMessage, type BgpSink as SinkMessage, type BgpSource as SourceMessage
+  BgpNeighbour as NeighbourMessage, BgpPending as PendingMessage, BgpRoute as RouteMessage, BgpSink as SinkMessage, BgpSource as SourceMessage, BgpState as StateMessage,
+  type BgpListNeighboursRequest, type BgpListNeighboursResponse, type BgpListPendingRequest, type BgpListPendingResponse, type BgpListRoutesRequest, type BgpListRoutesResponse,
+  type BgpListSinksRequest, type BgpListSinksResponse, type BgpListSourcesRequest, type BgpListSourcesResponse, type BgpRouteSink as RouteSinkMessage
 } from '../generated/proto/lockstep/v1/bgp.js'
 import { unary, type OnBug } from './handler.js'
+import { keyOfToken, listed } from './listing.js'
 
 const PAGE_MAX = 5000
 
@@ -37,22 +38,35 @@ const routeMessage = ({ prefix, vips, announced, reason, since }: BgpRoute): Rou
 const routeSinkMessage = ({ name, kind, goodAt, failed, failures, added, removed }: BgpRouteSink): RouteSinkMessage =>
   ({ name, kind, goodAtMs: told(goodAt), failed: failed ?? '', failures, added: BigInt(added), removed: BigInt(removed) })
 
-/** Of what is sorted by key already, as far as a page goes. */
-function page (all: readonly BgpNeighbourStatus[], { vrf, peer, after, limit }: BgpListNeighboursRequest): BgpListNeighboursResponse {
-  const size = limit === 0 ? PAGE_MAX : Math.min(limit, PAGE_MAX)
+/** `next` is the key that the token has. */
+function page (all: readonly BgpNeighbourStatus[], { vrf, peer, after, limit, listing }: BgpListNeighboursRequest): BgpListNeighboursResponse {
   const wanted = all.filter(n => (vrf === '' || n.vrf === vrf) && (peer === '' || n.peer === peer)).map(n => ({ key: neighbourKey(n), n })).sort((a, b) => a.key < b.key ? -1 : 1)
   if (peer !== '' && wanted.length === 0) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'no such neighbour', { object: 'neighbour', found: vrf === '' ? peer : `${vrf}/${peer}`, next: 'list them without a name' })
   const rest = after === '' ? wanted : wanted.filter(({ key }) => key > after)
-  const now = rest.slice(0, size)
-  return { neighbours: now.map(({ n }) => neighbourMessage(n)), next: rest.length > size ? now.at(-1)?.key ?? '' : '' }
+  const { pageSize = 0, pageToken = '', readMask = [] } = listing ?? {}
+  const size = pageSize !== 0 ? pageSize : limit === 0 ? PAGE_MAX : Math.min(limit, PAGE_MAX)
+  const { rows: neighbours, nextPageToken } = listed(rest.map(({ n }) => neighbourMessage(n)), ({ key }) => key, { pageSize: size, pageToken, readMask }, NeighbourMessage)
+  return { neighbours, next: nextPageToken === '' ? '' : keyOfToken(nextPageToken), nextPageToken }
 }
 
 export function bgpImplementation (bgp: BgpControl, onBug: OnBug): UntypedServiceImplementation {
   return {
     listNeighbours: unary<BgpListNeighboursRequest, BgpListNeighboursResponse>(onBug, async request => page(await bgp.neighbours(), request)),
-    listSources: unary<BgpListSourcesRequest, BgpListSourcesResponse>(onBug, async () => ({ sources: (await bgp.sources()).map(sourceMessage).sort((a, b) => a.scope < b.scope ? -1 : 1) })),
-    listPending: unary<BgpListPendingRequest, BgpListPendingResponse>(onBug, async () => ({ pending: (await bgp.pending()).map(pendingMessage).sort((a, b) => Number(a.queuedAtMs - b.queuedAtMs)) })),
-    listSinks: unary<BgpListSinksRequest, BgpListSinksResponse>(onBug, async () => ({ sinks: (await bgp.sinks()).map(sinkMessage).sort((a, b) => a.name < b.name ? -1 : 1) })),
-    listRoutes: unary<BgpListRoutesRequest, BgpListRoutesResponse>(onBug, async () => ({ routes: (await bgp.routes()).map(routeMessage), sinks: (await bgp.routeSinks()).map(routeSinkMessage) }))
+    listSources: unary<BgpListSourcesRequest, BgpListSourcesResponse>(onBug, async ({ listing }) => {
+      const { rows: sources, nextPageToken } = listed((await bgp.sources()).map(sourceMessage).sort((a, b) => a.scope < b.scope ? -1 : 1), ({ kind, scope }) => `${kind} ${scope}`, listing, SourceMessage)
+      return { sources, nextPageToken }
+    }),
+    listPending: unary<BgpListPendingRequest, BgpListPendingResponse>(onBug, async ({ listing }) => {
+      const { rows: pending, nextPageToken } = listed((await bgp.pending()).map(pendingMessage).sort((a, b) => Number(a.queuedAtMs - b.queuedAtMs)), ({ sink, subject, decidedAtMs }) => `${sink} ${subject} ${decidedAtMs}`, listing, PendingMessage)
+      return { pending, nextPageToken }
+    }),
+    listSinks: unary<BgpListSinksRequest, BgpListSinksResponse>(onBug, async ({ listing }) => {
+      const { rows: sinks, nextPageToken } = listed((await bgp.sinks()).map(sinkMessage).sort((a, b) => a.name < b.name ? -1 : 1), ({ name }) => name, listing, SinkMessage)
+      return { sinks, nextPageToken }
+    }),
+    listRoutes: unary<BgpListRoutesRequest, BgpListRoutesResponse>(onBug, async ({ listing }) => {
+      const { rows: routes, nextPageToken } = listed((await bgp.routes()).map(routeMessage), ({ prefix }) => prefix, listing, RouteMessage)
+      return { routes, nextPageToken, sinks: (await bgp.routeSinks()).map(routeSinkMessage) }
+    })
   }
 }

@@ -3,9 +3,9 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { ClusterControl, ClusterGroupStatus, ClusterStatus, CommandResult } from '../contract/cluster.js'
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
-import type {
-  ClusterEvents, ClusterGetStatusRequest, ClusterGetStatusResponse, ClusterHoldRequest, ClusterHoldResponse, ClusterReleaseRequest, ClusterReleaseResponse, ClusterListDifferencesRequest, ClusterListDifferencesResponse, ClusterResetRequest, ClusterResyncRequest, ClusterResyncResponse,
-  ClusterResetResponse, ClusterSwitchoverRequest, ClusterSwitchoverResponse, ClusterVerifyRequest, ClusterVerifyResponse, ClusterWatchRequest, SessionDifference
+import {
+  GroupDifferences, type ClusterEvents, type ClusterGetStatusRequest, type ClusterGetStatusResponse, type ClusterHoldRequest, type ClusterHoldResponse, type ClusterReleaseRequest, type ClusterReleaseResponse, type ClusterListDifferencesRequest, type ClusterListDifferencesResponse, type ClusterResetRequest, type ClusterResyncRequest, type ClusterResyncResponse,
+  type ClusterResetResponse, type ClusterSwitchoverRequest, type ClusterSwitchoverResponse, type ClusterVerifyRequest, type ClusterVerifyResponse, type ClusterWatchRequest, type SessionDifference
 } from '../generated/proto/lockstep/v1/cluster.js'
 import { claims } from '../ha/rg.js'
 import { noCluster } from '../ha/standalone.js'
@@ -13,6 +13,7 @@ import { eventMessage, standing, statusMessage, verificationMessage } from './cl
 import { eventsLost } from '../ha/event-log.js'
 import { watchEvents } from './event-watch.js'
 import { streaming, unary } from './handler.js'
+import { listed } from './listing.js'
 import type { MutationContext } from './mutation.js'
 import type { ServiceNeeds } from './needs.js'
 import { sessionMessage } from './session-message.js'
@@ -68,7 +69,7 @@ export function clusterImplementation (services: AgentServices, { onBug, mutatio
       return { groups: found.groups.filter(({ rg }) => copies.includes(rg)).map(standing) }
     }),
 
-    listDifferences: unary<ClusterListDifferencesRequest, ClusterListDifferencesResponse>(onBug, async ({ rgs }, { signal }) => {
+    listDifferences: unary<ClusterListDifferencesRequest, ClusterListDifferencesResponse>(onBug, async ({ rgs, listing }, { signal }) => {
       if (rgs.length > 0) groupsOf({ rgs, all: false }, await status())
       const repairs = (await cluster.repairs()).filter(({ rg }) => rgs.length === 0 || rgs.includes(rg))
       const here = await verifies.run(signal, async () => await sessionsById(services, new Set(repairs.flatMap(({ askedIds, endedIds }) => [...askedIds, ...endedIds])), turns, signal))
@@ -76,7 +77,9 @@ export function clusterImplementation (services: AgentServices, { onBug, mutatio
         const row = here.get(session)
         return { session, onlyHere, now: row === undefined ? undefined : sessionMessage(row, services.names) }
       }
-      return { groups: repairs.map(({ rg, at, asked, askedIds, ended, endedIds }) => ({ rg, atMs: BigInt(Math.round(at)), asked: BigInt(asked), ended: BigInt(ended), sessions: [...askedIds.map(id => difference(id, false)), ...endedIds.map(id => difference(id, true))] })) }
+      const found = repairs.map(({ rg, at, asked, askedIds, ended, endedIds }) => ({ rg, atMs: BigInt(Math.round(at)), asked: BigInt(asked), ended: BigInt(ended), sessions: [...askedIds.map(id => difference(id, false)), ...endedIds.map(id => difference(id, true))] }))
+      const { rows: groups, nextPageToken } = listed(found, ({ rg, atMs }) => `${rg} ${atMs}`, listing, GroupDifferences)
+      return { groups, nextPageToken }
     }),
 
     watch: streaming<ClusterWatchRequest, ClusterEvents>(onBug, async (_request, context) => {

@@ -101,7 +101,7 @@ export function configImplementation (services: AgentServices, { onBug, mutation
 
     history: unary<ConfigHistoryRequest, ConfigHistoryResponse>(onBug, async (request) => {
       const all = [...await config.history()].sort((a, b) => b.generation - a.generation)
-      const { rows: generations, nextPageToken } = listed((request.limit === 0 ? all : all.slice(0, request.limit)).map(generationMessage), g => String(g.generation), request.listing, nothing)
+      const { rows: generations, nextPageToken } = listed((request.limit === 0 ? all : all.slice(0, request.limit)).map(generationMessage), g => String(g.generation), request.listing, Generation)
       return { generations, nextPageToken }
     }),
 
@@ -120,8 +120,6 @@ export function configImplementation (services: AgentServices, { onBug, mutation
     })
   }
 }
-
-const nothing = Generation.decode(new Uint8Array())
 
 type Applied = Awaited<ReturnType<ConfigAuthority['apply']>>
 

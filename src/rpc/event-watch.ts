@@ -25,17 +25,18 @@ export interface Watched<E> {
 export async function watchEvents<E, Message> ({ watch, lost: missing, wanted = () => true, enter }: Watched<E>, messageOf: (events: readonly E[]) => Message, { signal, send }: StreamContext<Message>, progressMs: number = WATCH_PROGRESS_MS): Promise<void> {
   const pending: E[] = []
   let [lost, lostInAll] = [0, 0]
-  let max = Infinity
+  /** Of those that wait, from the log: it bounds them. */
+  let replayed = Infinity
   let wake: (() => void) | null = null
   await send(messageOf([]))
   const unsubscribe = watch((event) => {
     if (!wanted(event)) return
     // Once one is missing the others are until what waits was told: what stands for them is behind it.
-    if (lost === 0 && pending.length < max) pending.push(event)
+    if (lost === 0 && pending.length < replayed + PENDING_MAX) pending.push(event)
     else lost++
     wake?.()
   })
-  max = pending.length + PENDING_MAX
+  replayed = pending.length
   const leave = enter?.(() => ({ lag: pending.length, lost: lostInAll }))
   const onAbort = (): void => wake?.()
   signal.addEventListener('abort', onAbort)
@@ -50,6 +51,7 @@ export async function watchEvents<E, Message> ({ watch, lost: missing, wanted = 
         wake = null
       }
       const events = pending.splice(0, MESSAGE_EVENTS_MAX - 1)
+      replayed = Math.max(0, replayed - events.length)
       if (lost > 0 && pending.length === 0) {
         events.push(missing(lost))
         lostInAll += lost

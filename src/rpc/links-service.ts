@@ -7,8 +7,6 @@ import { Link, type LinksListRequest, type LinksListResponse } from '../generate
 import { unary, type OnBug } from './handler.js'
 import { listed } from './listing.js'
 
-const nothing = Link.decode(new Uint8Array())
-
 export const linkMessage = ({ name, device, kind, ifindex, mac, mtu, up, addresses }: LinkInfo): Link => ({ name, device, kind, ifindex, mac, mtu, up, addresses: [...addresses] })
 
 export function linksImplementation (services: AgentServices, onBug: OnBug): UntypedServiceImplementation {
@@ -16,7 +14,7 @@ export function linksImplementation (services: AgentServices, onBug: OnBug): Unt
     list: unary<LinksListRequest, LinksListResponse>(onBug, async ({ name, listing }) => {
       const links = (await services.dataplane().links()).filter(link => name === '' || link.name === name)
       if (name !== '' && links.length === 0) throw new LockstepError('stale', 'LS_E_NOT_FOUND', 'no such link', { object: 'link', found: name, next: 'list them without a name' })
-      const { rows, nextPageToken } = listed(links.map(linkMessage).sort((a, b) => a.name < b.name ? -1 : 1), link => link.name, listing, nothing)
+      const { rows, nextPageToken } = listed(links.map(linkMessage).sort((a, b) => a.name < b.name ? -1 : 1), link => link.name, listing, Link)
       return { links: rows, nextPageToken }
     })
   }

@@ -55,9 +55,6 @@ function notFound (what: string, found: string): LockstepError {
 const drifted = (rings: readonly RingStatus[]): LoadBalancerReconcileResponse =>
   ({ vips: rings.length, repaired: rings.filter(ring => ring.drifted > 0).map(({ vip, drifted: entries }) => ({ vip, entries })), configBytes: 0n, tookMs: 0 })
 
-const noVip = VipMessage.decode(new Uint8Array())
-const noTarget = CheckTarget.decode(new Uint8Array())
-
 export function loadBalancerImplementation (lb: LoadBalancerControl, { onBug, mutations, onLost, subscribers }: ServiceNeeds): UntypedServiceImplementation {
   const watchers = new Seats('watchers of the load balancer', WATCHERS_MAX)
   const change = <Req extends { readonly mutation?: Mutation | undefined }>(of: (request: Req) => OverlayChange): ReturnType<typeof unary<Req, object>> => mutations.method<Req, object>(async (request, { dryRun, signal }) => {
@@ -68,13 +65,13 @@ export function loadBalancerImplementation (lb: LoadBalancerControl, { onBug, mu
     listVips: unary<LoadBalancerListVipsRequest, LoadBalancerListVipsResponse>(onBug, async ({ name, listing }) => {
       const found = (await lb.vips()).filter(vip => name === '' || vip.name === name)
       if (name !== '' && found.length === 0) throw notFound('vip', name)
-      const { rows: vips, nextPageToken } = listed(found.map(vipMessage), vip => vip.name, listing, noVip)
+      const { rows: vips, nextPageToken } = listed(found.map(vipMessage), vip => vip.name, listing, VipMessage)
       return { vips, nextPageToken }
     }),
     listTargets: unary<LoadBalancerListTargetsRequest, LoadBalancerListTargetsResponse>(onBug, async ({ id, listing }) => {
       const found = (await lb.targets()).filter(target => id === '' || target.id === id)
       if (id !== '' && found.length === 0) throw notFound('target', id)
-      const { rows: targets, nextPageToken } = listed(found.map(targetMessage).sort(byId), target => target.id, listing, noTarget)
+      const { rows: targets, nextPageToken } = listed(found.map(targetMessage).sort(byId), target => target.id, listing, CheckTarget)
       return { targets, nextPageToken }
     }),
     operateTarget: mutations.method<LoadBalancerOperateTargetRequest, LoadBalancerOperateTargetResponse>(async ({ id, operation }, { dryRun }) => {

@@ -2,9 +2,10 @@
 import { LockstepError } from '../contract/errors.js'
 import type { AgentServices, EndedTranslations } from '../contract/services.js'
 import { SessionFilter } from '../generated/proto/lockstep/v1/session.js'
-import type { TelemetryNatWhoRequest, TelemetryNatWhoResponse, Translation } from '../generated/proto/lockstep/v1/telemetry.js'
+import { Translation, type TelemetryNatWhoRequest, type TelemetryNatWhoResponse } from '../generated/proto/lockstep/v1/telemetry.js'
 import { formatAddress, parseAddress } from '../lib/address.js'
 import { cellsOf } from '../lib/columns.js'
+import { listed } from './listing.js'
 import { filterOf } from './session-filter.js'
 import { columnSpecs, walkColumns } from './session-walk.js'
 import type { TableTurns } from './turns.js'
@@ -43,8 +44,9 @@ export async function natWho (services: AgentServices, request: TelemetryNatWhoR
     if (truncated) break
   }
   const ended = services.endedTranslations({ address: text, port: request.port === 0 ? null : request.port, protocol: filter.protocol ?? null, at, limit: limit - open.length })
+  const { rows: translations, nextPageToken } = listed([...open, ...ended.rows.map(row => ofEnded(row, services))], ({ session, fromMs, untilMs }) => untilMs === undefined ? session : `${session} ${fromMs}`, request.listing, Translation)
   return {
-    translations: [...open, ...ended.rows.map(row => ofEnded(row, services))],
+    translations, nextPageToken,
     completeSinceMs: ended.completeSince === null ? undefined : BigInt(Math.round(ended.completeSince)), lost: BigInt(ended.lost), truncated: truncated || ended.truncated
   }
 }

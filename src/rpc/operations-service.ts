@@ -10,7 +10,6 @@ import type { ServiceNeeds } from './needs.js'
 import type { Operations } from './operations.js'
 import { Seats } from './turns.js'
 
-const nothing = Operation.decode(new Uint8Array())
 const WATCHERS_MAX = 256
 const WATCH_PROGRESS_MS = 15_000
 
@@ -19,7 +18,7 @@ export function operationsImplementation (operations: Operations, { onBug, mutat
   return {
     list: unary<OperationsListRequest, OperationsListResponse>(onBug, ({ running, requestId, listing }) => {
       const found = operations.list().filter(o => (!running || o.state === OperationState.OPERATION_STATE_RUNNING) && (requestId === '' || o.requestId === requestId))
-      const { rows, nextPageToken } = listed(found, o => o.id, listing, nothing)
+      const { rows, nextPageToken } = listed(found, o => o.id, listing, Operation)
       return { operations: rows, nextPageToken }
     }),
     get: unary<OperationsGetRequest, OperationsGetResponse>(onBug, ({ id }) => ({ operation: operations.get(id) })),

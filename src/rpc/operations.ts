@@ -19,6 +19,7 @@ const RESPONSE_BYTES_MAX = 64 << 10
 
 interface Entry {
   readonly id: string
+  readonly number: number
   readonly method: string
   readonly caller: string
   readonly requestId: string
@@ -57,7 +58,7 @@ export class Operations {
     const underWay = [...this.entries.values()].filter(({ state }) => state === OperationState.OPERATION_STATE_RUNNING).length
     if (underWay >= UNDER_WAY_MAX) throw new LockstepError('exhausted', 'LS_R_TOO_MANY', 'too many at once', { object: 'operations', found: String(underWay), expected: `at most ${UNDER_WAY_MAX}`, next: 'try again later' })
     const entry: Entry = {
-      id: `${this.prefix}-${++this.last}`, method: context.method.slice(1), caller: context.caller ?? '', requestId, request: requestText(request), detached, since: this.now(), began: performance.now(),
+      id: `${this.prefix}-${++this.last}`, number: this.last, method: context.method.slice(1), caller: context.caller ?? '', requestId, request: requestText(request), detached, since: this.now(), began: performance.now(),
       abort: new AbortController(), waiters: new Set(), state: OperationState.OPERATION_STATE_RUNNING, tookMs: 0, cancelAsked: false, response: Buffer.alloc(0), error: undefined
     }
     this.entries.set(entry.id, entry)
@@ -80,7 +81,8 @@ export class Operations {
     }
   }
 
-  list (): readonly Operation[] { return [...this.entries.values()].reverse().map(messageOf) }
+  /** The newest first, without their answers: those of all of them may be more than one message takes. */
+  list (): readonly Operation[] { return this.newestFirst().map(entry => ({ ...messageOf(entry), response: Buffer.alloc(0) })) }
 
   /** @throws stale LS_E_NOT_FOUND */
   get (id: string): Operation { return messageOf(this.find(id)) }
@@ -121,9 +123,12 @@ export class Operations {
       since: ['time', o => o.since], took: ['duration', tookMs], request: ['text', o => o.request], cause: ['text', o => o.error?.message ?? '']
     },
     count: () => this.entries.size,
-    read: () => [...this.entries.values()].reverse(),
+    read: () => this.newestFirst(),
     tone: ({ state }) => state === OperationState.OPERATION_STATE_FAILED ? 'bad' : state === OperationState.OPERATION_STATE_CANCELED ? 'warn' : ''
   })
+
+  /** By when they began, which does not change when they end. */
+  private newestFirst (): Entry[] { return [...this.entries.values()].sort((a, b) => b.number - a.number) }
 
   private find (id: string): Entry {
     const entry = this.entries.get(id)

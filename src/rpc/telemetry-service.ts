@@ -5,9 +5,9 @@ import { LockstepError } from '../contract/errors.js'
 import type { AgentServices } from '../contract/services.js'
 import { screen } from '../generated/codes.js'
 import { layout, limits } from '../generated/layout.js'
-import type {
-  TelemetryFloodCountersRequest, TelemetryFloodCountersResponse, TelemetryMetricsRequest, TelemetryMetricsResponse,
-  TelemetryNatUsageRequest, TelemetryNatUsageResponse, TelemetryNatWhoRequest, TelemetryNatWhoResponse, TelemetrySnapshotRequest, TelemetrySnapshotResponse
+import {
+  NatAddressUsage, type TelemetryFloodCountersRequest, type TelemetryFloodCountersResponse, type TelemetryMetricsRequest, type TelemetryMetricsResponse,
+  type TelemetryNatUsageRequest, type TelemetryNatUsageResponse, type TelemetryNatWhoRequest, type TelemetryNatWhoResponse, type TelemetrySnapshotRequest, type TelemetrySnapshotResponse
 } from '../generated/proto/lockstep/v1/telemetry.js'
 import { blockRows, counterBlocks, objectName } from '../telemetry/counter-blocks.js'
 import { createDoublezeroMetrics } from '../telemetry/doublezero-metrics.js'
@@ -16,6 +16,7 @@ import type { MetricsPage } from '../telemetry/metrics.js'
 import type { PageNames } from '../contract/page-names.js'
 import type { TableWalk } from '../telemetry/table-walk.js'
 import { unary, type OnBug } from './handler.js'
+import { listed } from './listing.js'
 import { natWho } from './nat-who.js'
 import { TableTurns, Turnstile } from './turns.js'
 
@@ -62,10 +63,8 @@ export function telemetryImplementation (services: AgentServices, metrics: Metri
       const named = rows.map((r) => ({ ...r, name: services.names.name('pool', r.pool) }))
       const wanted = request.pool === '' ? named : named.filter((r) => r.name === request.pool || `#${r.pool}` === request.pool)
       if (wanted.length === 0 && request.pool !== '') throw noSuchPool(request.pool, [...new Set(named.map((r) => r.name))])
-      return {
-        addresses: wanted.map((r) => ({ pool: r.name, poolId: r.pool, address: r.address, ports: r.ports, sessions: whole(r.inUse), created: whole(r.created), failed: whole(r.failed) })),
-        ageMs: Math.round(ageMs)
-      }
+      const { rows: addresses, nextPageToken } = listed(wanted.map((r) => ({ pool: r.name, poolId: r.pool, address: r.address, ports: r.ports, sessions: whole(r.inUse), created: whole(r.created), failed: whole(r.failed) })), ({ poolId, address }) => `${poolId} ${address}`, request.listing, NatAddressUsage)
+      return { addresses, nextPageToken, ageMs: Math.round(ageMs) }
     }),
 
     natWho: unary<TelemetryNatWhoRequest, TelemetryNatWhoResponse>(onBug, async (request, { signal }) => await walks.run(signal, async () => await natWho(services, request, turns, signal))),

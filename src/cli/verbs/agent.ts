@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { createColors } from 'picocolors'
 import type { Command } from 'commander'
 import { LockstepError } from '../../contract/errors.js'
-import type { Backend, Program } from '../../generated/proto/lockstep/v1/agent.js'
+import type { AgentGetInfoResponse, Backend, Program } from '../../generated/proto/lockstep/v1/agent.js'
 import { changeVerb, mutationOf, type ChangeOptions } from '../changing.js'
 import { call } from '../client.js'
 import { socketPathOf, withAgent } from '../agent-link.js'
@@ -57,7 +57,7 @@ async function status ({ io }: Cli, options: CommonOptions): Promise<number> {
   await io.out(fields([
     ['state', state + (info.reasons.length === 0 ? '' : `: ${info.reasons.join('; ')}`), (text) => paint(state) + text.slice(state.length)],
     ['agent', `${info.version}, node ${info.node}, instance ${info.instance}, pid ${info.pid}, up ${duration(Date.now() - Number(info.startedAtMs))}`],
-    ...Object.keys(info.labels).length === 0 ? [] : [['labels', labelsLine(info.labels)] as const],
+    ...info.labels.length === 0 ? [] : [['labels', labelsLine(info.labels)] as const],
     ...info.roles.length === 0 ? [] : [['roles', info.roles.map(({ rg, role }) => `group ${rg} ${enumWord('RG_ROLE', role)}`).join(', ')] as const],
     ['backend', `${info.backend}${info.hugepages ? ', huge pages' : ''}`],
     ...info.program === undefined ? [] : [['dataplane', programLine(info.program), info.program.up ? undefined : c.yellow] as const],
@@ -70,7 +70,7 @@ async function status ({ io }: Cli, options: CommonOptions): Promise<number> {
   return exitCode.ok
 }
 
-const labelsLine = (labels: Readonly<Record<string, string>>): string => Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(' ')
+const labelsLine = (labels: AgentGetInfoResponse['labels']): string => labels.map(({ name, value }) => `${name}=${value}`).join(' ')
 
 const programLine = ({ up, version, pid, sinceMs, reason }: Program): string => up ? `${version}, pid ${pid}, connected ${duration(Date.now() - Number(sinceMs))}` : `not connected for ${duration(Date.now() - Number(sinceMs))}: ${reason}`
 

@@ -9,6 +9,7 @@ import { table, type TableColumn } from '../table.js'
 import { action, listVerb, onlineVerb, printList, type Cli, type ListOptions } from '../verb.js'
 import { view } from '../view/view.js'
 import { addWatchOptions, viewOption, type WatchOptions } from '../watching.js'
+import { wholeList } from '../whole-list.js'
 import { age, neighbourColumns, stateWord } from './bgp-columns.js'
 import { watch } from './watch.js'
 
@@ -62,7 +63,7 @@ export function addBgp (parent: Command, cli: Cli): void {
     }))
   listVerb(bgp, { usage: 'sources', summary: 'Show where sessions are read, and whether it answers', examples: ['bgp sources', 'bgp sources --json'] })
     .action(action(cli, async (options: ListOptions & LinkOptions) => {
-      const { sources } = await withAgent(cli.io, options, async a => await call(a.bgp, a.bgp.listSources, {}))
+      const { sources } = await withAgent(cli.io, options, async a => await wholeList('sources', async listing => await call(a.bgp, a.bgp.listSources, { listing })))
       await printList(cli.io, options, sources, () => sources.length === 0 ? 'nothing is read: section `bgp` of the configuration names sources\n' : table<BgpSource>(sourceColumns(Date.now()), sources, cli.io))
       return exitCode.ok
     }))
@@ -70,19 +71,19 @@ export function addBgp (parent: Command, cli: Cli): void {
     usage: 'routes', summary: 'Show which VIPs the routing daemon is given to announce, and why', about: 'A route is there while this node owns the redundancy group of the VIP and a real serves: section `bgp.announce` of the configuration.',
     examples: ['bgp routes', 'bgp routes --json']
   }).action(action(cli, async (options: ListOptions & LinkOptions) => {
-    const { routes, sinks } = await withAgent(cli.io, options, async a => await call(a.bgp, a.bgp.listRoutes, {}))
+    const { routes, sinks } = await withAgent(cli.io, options, async a => await wholeList('routes', async listing => await call(a.bgp, a.bgp.listRoutes, { listing })))
     await printList(cli.io, options, routes, () => sinks.length === 0 ? 'nothing is announced: section `bgp.announce` of the configuration says where\n' : `${table<BgpRoute>(routeColumns(Date.now()), routes, cli.io)}\n${table<BgpRouteSink>(routeSinkColumns(Date.now()), sinks, cli.io)}`)
     return exitCode.ok
   }))
   listVerb(bgp, { usage: 'sinks', summary: 'Show where reports go, and whether they arrive', examples: ['bgp sinks', 'bgp sinks --json'] })
     .action(action(cli, async (options: ListOptions & LinkOptions) => {
-      const { sinks } = await withAgent(cli.io, options, async a => await call(a.bgp, a.bgp.listSinks, {}))
+      const { sinks } = await withAgent(cli.io, options, async a => await wholeList('sinks', async listing => await call(a.bgp, a.bgp.listSinks, { listing })))
       await printList(cli.io, options, sinks, () => sinks.length === 0 ? 'nobody is told: section `bgp.report` of the configuration names sinks\n' : table<BgpSink>(sinkColumns(Date.now()), sinks, cli.io))
       return exitCode.ok
     }))
   listVerb(bgp, { usage: 'pending', summary: 'Show reports on their way to a sink', examples: ['bgp pending', 'bgp pending --output jsonl'] })
     .action(action(cli, async (options: ListOptions & LinkOptions) => {
-      const { pending } = await withAgent(cli.io, options, async a => await call(a.bgp, a.bgp.listPending, {}))
+      const { pending } = await withAgent(cli.io, options, async a => await wholeList('pending', async listing => await call(a.bgp, a.bgp.listPending, { listing })))
       await printList(cli.io, options, pending.map(plainState), () => pending.length === 0 ? 'nothing waits\n' : table<BgpPending>(pendingColumns(Date.now()), pending, cli.io))
       return exitCode.ok
     }))

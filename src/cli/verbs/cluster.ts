@@ -12,6 +12,7 @@ import { toJson } from '../../lib/json.js'
 import { withProgress } from '../progress.js'
 import { table } from '../table.js'
 import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
+import { wholeList } from '../whole-list.js'
 import { age, changeJson, historyTable, statusJson, statusText, type GroupChange } from './cluster-status.js'
 import { addClusterWatch } from './cluster-watch.js'
 
@@ -133,7 +134,7 @@ async function verify ({ io }: Cli, rgs: readonly string[], options: GroupOption
 }
 
 async function differences ({ io }: Cli, rgs: readonly string[], options: ListOptions): Promise<number> {
-  const { groups } = await withAgent(io, options, async ({ cluster }) => await call(cluster, cluster.listDifferences, { rgs: rgs.map(parseSmall) }))
+  const { groups } = await withAgent(io, options, async ({ cluster }) => await wholeList('groups', async listing => await call(cluster, cluster.listDifferences, { rgs: rgs.map(parseSmall), listing })))
   const rows = groups.flatMap(({ rg, atMs, sessions }) => sessions.map(({ now, ...s }) => ({ rg, atMs, ...s, now: now ?? null })))
   await printList(io, options, rows, () => rows.length === 0 ? 'no difference was found\n' : table<typeof rows[number]>([
     { title: 'RG', value: r => String(r.rg), align: 'right' }, { title: 'WHEN', value: r => time(r.atMs) }, { title: 'SESSION', value: r => r.session }, { title: 'WHAT', value: r => r.onlyHere ? 'only here: ended' : 'sent again' },

@@ -14,6 +14,7 @@ import type { CliIo } from '../io.js'
 import { toJson } from '../../lib/json.js'
 import { table } from '../table.js'
 import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
+import { wholeList } from '../whole-list.js'
 import { generationColumns, generationJson, generationLine, planJson, planText } from './generations.js'
 
 interface ApplyOptions extends CommonOptions {
@@ -69,7 +70,7 @@ export function addConfig (parent: Command, cli: Cli): void {
   listVerb(parent, { usage: 'history', summary: 'List generations, newest first', examples: ['history', 'history --limit 5 --json'] })
     .option('--limit <n>', 'at most this many', parseSmall, 0)
     .action(action(cli, async (options: ListOptions & { readonly limit: number }) => {
-      const { generations } = await withAgent(cli.io, options, async ({ config }) => await call(config, config.history, { limit: options.limit }))
+      const { generations } = await withAgent(cli.io, options, async ({ config }) => await wholeList('generations', async listing => await call(config, config.history, { limit: options.limit, listing })))
       await printList(cli.io, options, generations.map(generationJson), () => generations.length === 0 ? 'no generation yet\n' : table<Generation>(generationColumns, generations, cli.io))
       return exitCode.ok
     }))

@@ -13,6 +13,7 @@ import { table, type TableColumn } from '../table.js'
 import { addWatchOptions, watching, type WatchOptions } from '../watching.js'
 import { addOverlay } from './overlay.js'
 import { action, listVerb, onlineVerb, printList, type Cli, type ListOptions } from '../verb.js'
+import { wholeList } from '../whole-list.js'
 
 const word = (name: string): string => name.replace(/^(VIP|TARGET)_STATE_/, '').toLowerCase()
 
@@ -24,7 +25,7 @@ export function addLoadBalancer (parent: Command, cli: Cli): void {
     about: 'STATE of a VIP: up, degraded (no pool has its quorum), panic (reals that are down serve too), down, unknown. WEIGHT of a real is what it has now, of what the configuration gives it.',
     examples: ['vip list', 'vip list www', 'vip list --json']
   }).action(action(cli, async (name: string | undefined, options: ListOptions) => {
-    const { vips } = await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.listVips, { name: name ?? '' }))
+    const { vips } = await withAgent(cli.io, options, async ({ loadBalancer }) => await wholeList('vips', async listing => await call(loadBalancer, loadBalancer.listVips, { name: name ?? '', listing })))
     await printList(cli.io, options, vips, () => vips.length === 0 ? 'no VIP is configured\n' : vipTable(cli, vips))
     return exitCode.ok
   }))
@@ -61,7 +62,7 @@ export function addLoadBalancer (parent: Command, cli: Cli): void {
     about: 'A target is an address and port under a check: `web/192.0.2.7:80`. Reals of several VIPs may share one. With an id: its latest changes, too.',
     examples: ['target list', 'target list web/192.0.2.7:80', 'target list --json']
   }).action(action(cli, async (id: string | undefined, options: ListOptions) => {
-    const { targets } = await withAgent(cli.io, options, async ({ loadBalancer }) => await call(loadBalancer, loadBalancer.listTargets, { id: id ?? '' }))
+    const { targets } = await withAgent(cli.io, options, async ({ loadBalancer }) => await wholeList('targets', async listing => await call(loadBalancer, loadBalancer.listTargets, { id: id ?? '', listing })))
     await printList(cli.io, options, targets, () => targets.length === 0 ? 'nothing is probed\n' : table<CheckTarget>(targetColumns, targets, cli.io) + (id === undefined ? '' : historyTable(cli, targets)))
     return exitCode.ok
   }))

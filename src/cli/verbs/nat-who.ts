@@ -8,6 +8,7 @@ import { exitCode, usageError } from '../exit-codes.js'
 import { parseCount, parseSmall, protocolName, time } from '../format.js'
 import { table, type TableColumn } from '../table.js'
 import { action, listVerb, printList, type Cli, type ListOptions } from '../verb.js'
+import { wholeList } from '../whole-list.js'
 
 interface Options extends ListOptions { readonly at?: number, readonly protocol?: string, readonly limit: number }
 
@@ -28,7 +29,7 @@ export function addNatWho (parent: Command, cli: Cli): void {
     .option('--limit <n>', 'at most this many', parseCount, 100)
     .action(action(cli, async (address: string, port: string | undefined, { at, protocol, limit, ...options }: Options) => {
       const answer = await withAgent(cli.io, options, async ({ telemetry }) =>
-        await call(telemetry, telemetry.natWho, { address, port: port === undefined ? 0 : parseSmall(port), protocol: protocol ?? '', limit, ...at === undefined ? {} : { atMs: BigInt(at) } }))
+        await wholeList('translations', async listing => await call(telemetry, telemetry.natWho, { address, port: port === undefined ? 0 : parseSmall(port), protocol: protocol ?? '', limit, ...at === undefined ? {} : { atMs: BigInt(at) }, listing })))
       const rows = answer.translations.map(({ untilMs, ...t }) => ({ ...t, untilMs: untilMs ?? null }))
       const { completeSinceMs: since } = answer
       await printList(cli.io, options, rows, () => answer.translations.length === 0 ? 'nobody that is known\n' : table<Translation>(columns, answer.translations, cli.io), { ...answer, translations: rows, completeSinceMs: since ?? null })

@@ -16,6 +16,7 @@ import { exitCode } from '../exit-codes.js'
 import { duration, printable, time } from '../format.js'
 import { table, type TableColumn } from '../table.js'
 import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
+import { wholeList } from '../whole-list.js'
 
 const columns: ReadonlyArray<TableColumn<Operation>> = [
   { title: 'OPERATION', value: (o) => o.id }, { title: 'STATE', value: (o) => word(o) }, { title: 'METHOD', value: (o) => methodOf(o) }, { title: 'BY', value: (o) => (o.caller === '' ? 'local' : o.caller) },
@@ -28,7 +29,7 @@ export function addOperations (parent: Command, cli: Cli): void {
     .option('--running', 'only those under way')
     .option('--request-id <id>', 'only those of this request id')
     .action(action(cli, async (options: ListOptions & { readonly running?: boolean, readonly requestId?: string }) => {
-      const { operations } = await withAgent(cli.io, options, async (a) => await call(a.operations, a.operations.list, { running: options.running ?? false, requestId: options.requestId ?? '' }))
+      const { operations } = await withAgent(cli.io, options, async (a) => await wholeList('operations', async listing => await call(a.operations, a.operations.list, { running: options.running ?? false, requestId: options.requestId ?? '', listing })))
       await printList(cli.io, options, operations.map(plain), () => operations.length === 0 ? 'no operation\n' : table<Operation>(columns, operations, cli.io))
       return exitCode.ok
     }))

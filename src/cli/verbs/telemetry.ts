@@ -11,6 +11,7 @@ import { toJson } from '../../lib/json.js'
 import { withProgress } from '../progress.js'
 import { fields, table, type TableColumn } from '../table.js'
 import { action, listVerb, onlineVerb, printList, type Cli, type CommonOptions, type ListOptions } from '../verb.js'
+import { wholeList } from '../whole-list.js'
 
 interface CounterOptions extends ListOptions { readonly zeros?: boolean, readonly rate?: number }
 
@@ -44,7 +45,7 @@ export function addTelemetry (parent: Command, cli: Cli): void {
     about: 'PORTS is how many ports of an address one destination can see. A port serves many destinations at once, so USED, the sessions in percent of the ports, may pass 100: FAILED says whether flows were refused. Walks the table once.',
     examples: ['nat', 'nat internet', 'nat --json']
   }).action(action(cli, async (pool: string | undefined, options: ListOptions) => {
-    const { addresses } = await withAgent(cli.io, options, async ({ telemetry }) => await call(telemetry, telemetry.natUsage, { pool: pool ?? '' }))
+    const { addresses } = await withAgent(cli.io, options, async ({ telemetry }) => await wholeList('addresses', async listing => await call(telemetry, telemetry.natUsage, { pool: pool ?? '', listing })))
     await printList(cli.io, options, addresses, () => addresses.length === 0 ? 'no NAT pool is configured\n' : table<NatAddressUsage>(natTable, addresses, cli.io))
     return exitCode.ok
   }))

@@ -35,7 +35,7 @@ const agentColumns = (nowMs: number): ReadonlyArray<TableColumn<ObjectOf<'agent'
   { title: 'BACKEND', value: (a) => a.backend },
   { title: 'GENERATION', value: (a) => String(a.generation), align: 'right' },
   { title: 'CAPACITY', value: (a) => String(a.tableCapacity), align: 'right', drop: 2 },
-  { title: 'LABELS', value: (a) => Object.entries(a.labels).map(([name, value]) => `${name}=${value}`).join(' '), drop: 3 },
+  { title: 'LABELS', value: (a) => a.labels.map(({ name, value }) => `${name}=${value}`).join(' '), drop: 3 },
   { title: 'VERSION', value: (a) => a.version, drop: 1 },
   { title: 'UP', value: (a) => duration(Math.max(0, nowMs - Number(a.startedAtMs))), align: 'right', ticks: true }
 ]

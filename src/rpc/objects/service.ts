@@ -8,21 +8,24 @@ import { streaming, type OnBug, type StreamContext } from '../handler.js'
 import type { Subscribers } from '../subscribers.js'
 import { Seats } from '../turns.js'
 import type { Sources, Watched } from './kinds.js'
+import type { Held } from './source.js'
 
 const WATCHERS_MAX = 256
 const KEYS_MAX = 1000
 const STEPS_MAX = 512
 const PROGRESS_MS = 15_000
+/** What nobody could read for so long is not vouched for: the stream ends, and others are refused. */
+const STALE_MS = 10_000
 /** A stream ends after so long, give or take a quarter, so that load moves and what is forgotten goes. */
 const AGE_MS = 20 * 60_000
 
 type WatchBeginName = BeginReason | 'resumed'
 export type OnBegin = (kind: string, begin: WatchBeginName) => void
 
-export interface ObjectsTimes { readonly progressMs: number, readonly ageMs: number }
+export interface ObjectsTimes { readonly progressMs: number, readonly ageMs: number, readonly staleMs: number }
 
 /** `onBegin`: a watch began. */
-export function objectsImplementation (sources: Sources, subscribers: Subscribers, onBug: OnBug, onBegin: OnBegin = () => {}, times: ObjectsTimes = { progressMs: PROGRESS_MS, ageMs: AGE_MS }): UntypedServiceImplementation {
+export function objectsImplementation (sources: Sources, subscribers: Subscribers, onBug: OnBug, onBegin: OnBegin = () => {}, times: ObjectsTimes = { progressMs: PROGRESS_MS, ageMs: AGE_MS, staleMs: STALE_MS }): UntypedServiceImplementation {
   const seats = new Seats('watchers of objects', WATCHERS_MAX)
   return {
     watch: streaming<ObjectsWatchRequest, ObjectMessages>(onBug, async (request, context) => {
@@ -30,18 +33,22 @@ export function objectsImplementation (sources: Sources, subscribers: Subscriber
       if (source === undefined) throw new LockstepError('invalid', 'LS_R_KIND', 'no such kind of object', { object: 'kind', found: String(request.kind), expected: [...sources.keys()].map(kind => ObjectKind[kind]).join(', ') })
       if (request.keys.length > KEYS_MAX) throw new LockstepError('invalid', 'LS_R_KEYS', 'too many keys', { object: 'keys', found: String(request.keys.length), expected: `at most ${KEYS_MAX}`, next: 'watch all, and filter' })
       await seats.hold(async () => {
-        const { collection, release } = await source.hold()
+        const held = await source.hold()
         try {
-          await serve(collection, request, context, subscribers, (begin) => { onBegin(ObjectKind[request.kind].replace('OBJECT_KIND_', '').toLowerCase(), begin) }, times)
+          await serve(held, request, context, subscribers, (begin) => { onBegin(ObjectKind[request.kind].replace('OBJECT_KIND_', '').toLowerCase(), begin) }, times)
         } finally {
-          release()
+          held.release()
         }
       })
     })
   }
 }
 
-async function serve (collection: ConstructorParameters<typeof Subscription<Watched>>[0], { kind, keys, token }: ObjectsWatchRequest, { signal, send, caller }: StreamContext<ObjectMessages>, subscribers: Subscribers, onBegin: (begin: WatchBeginName) => void, { progressMs, ageMs }: ObjectsTimes): Promise<void> {
+async function serve ({ collection, ageMs: unreadMs }: Held<Watched>, { kind, keys, token }: ObjectsWatchRequest, { signal, send, caller }: StreamContext<ObjectMessages>, subscribers: Subscribers, onBegin: (begin: WatchBeginName) => void, { progressMs, ageMs, staleMs }: ObjectsTimes): Promise<void> {
+  const vouch = (): void => {
+    if (unreadMs() > staleMs) throw new LockstepError('unavailable', 'LS_R_OBJECTS_STALE', 'the objects cannot be read', { object: ObjectKind[kind].replace('OBJECT_KIND_', '').toLowerCase(), found: `last read ${Math.round(unreadMs())} ms ago`, expected: `at most ${staleMs} ms`, next: 'ask again from the same token' })
+  }
+  vouch()
   let wake: () => void = () => undefined
   const sorted = [...new Set(keys)].sort()
   const of = new Subscription(collection, { keys: sorted.length === 0 ? null : new Set(sorted), scope: JSON.stringify([kind, sorted]), token, onPending: () => { wake() } })
@@ -64,7 +71,10 @@ async function serve (collection: ConstructorParameters<typeof Subscription<Watc
           wake = () => { clearTimeout(timer); resolve() }
         })
         wake = () => undefined
-        if (!of.ready) steps.push(of.progress())
+        if (!of.ready) {
+          vouch()
+          steps.push(of.progress())
+        }
       }
       if (steps.some(({ kind }) => kind === 'begin')) resyncs++
       for (let at = 0; at < steps.length; at += STEPS_MAX) await send({ messages: steps.slice(at, at + STEPS_MAX).map(message => ({ message: messageOf(message) })) })

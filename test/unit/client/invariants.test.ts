@@ -3,8 +3,9 @@ import t, { type Test } from 'tap'
 import { getEventListeners } from 'node:events'
 import { FollowerError, ProtocolError } from '../../../src/client/errors.js'
 import { follow, type Follower } from '../../../src/client/follow.js'
+import { frozen } from '../../../src/client/frozen.js'
 import { mirror } from '../../../src/client/mirror.js'
-import { Watch, type Batch, type WatchOptions } from '../../../src/client/watch.js'
+import { watch, Watch, type Batch, type WatchOptions } from '../../../src/client/watch.js'
 import { watchOne } from '../../../src/client/watch-one.js'
 import { formatToken } from '../../../src/lib/watch/token.js'
 import { ManualClock, promptly, Server, settled, type Message, type Thing } from './rig.js'
@@ -107,6 +108,49 @@ t.test('7 what a reader holds does not change later', async (t) => {
   server.put({ a: 2, b: 1 })
   await settled()
   t.same([[...before], [...store.current()]], [[['a', { n: 1 }]], [['a', { n: 2 }], ['b', { n: 1 }]]])
+  const held = store.current().get('a') as { n: number }
+  t.throws(() => { held.n = 9 }, TypeError, 'and nobody writes into it')
+  await store.close()
+})
+
+t.test('7 frozen with all that is in it, but for bytes', (t) => {
+  const value = frozen({ list: [{ n: 1 }], bytes: Buffer.from('a'), none: null })
+  t.throws(() => { (value.list[0] as { n: number }).n = 2 }, TypeError)
+  t.throws(() => { value.list.push({ n: 2 }) }, TypeError)
+  value.bytes[0] = 0
+  t.end()
+})
+
+t.test('8 a reader that throws in a batch has not finished it: the token stays behind the one before', async (t) => {
+  const { server, options } = rig(t)
+  server.put({ a: 1 })
+  const none = watch(server.open, options)
+  await t.rejects((async () => { for await (const batch of none) throw new Error(`no disk for ${batch.revision}`) })(), /no disk/)
+  t.equal(none.token, '')
+  const one = watch(server.open, options)
+  const tokens: string[] = []
+  await t.rejects((async () => {
+    for await (const { token } of one) {
+      tokens.push(token)
+      if (tokens.length === 2) throw new Error('no disk')
+      server.put({ a: 2 })
+    }
+  })(), /no disk/)
+  t.not(tokens[0], tokens[1])
+  t.equal(one.token, tokens[0])
+})
+
+t.test('23 a subscriber of a mirror that throws is told of, and the others go on', async (t) => {
+  const { server, options } = rig(t)
+  const errors: unknown[] = []
+  const store = mirror(server.open, { ...options, onError: (error) => { errors.push(error) } })
+  let told = 0
+  store.subscribe(() => { throw new Error('mine') })
+  store.subscribe(() => { told++ })
+  await store.waitSynced()
+  server.put({ a: 1 })
+  await settled()
+  t.match([told, errors, store.error, [...store.current().keys()]], [2, [/mine/, /mine/], null, ['a']])
   await store.close()
 })
 

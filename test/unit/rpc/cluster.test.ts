@@ -60,7 +60,7 @@ t.test('hold, release, reset: groups that are named, or all', async (t) => {
 
 t.test('differences: what comparisons found, with the sessions that are here', async (t) => {
   const { connection: { cluster: stub }, agent } = await withServer(t, 100)
-  t.same(await call(stub, stub.listDifferences, { rgs: [] }), { groups: [] })
+  t.same(await call(stub, stub.listDifferences, { rgs: [] }), { groups: [], nextPageToken: '' })
   const gone = 'f'.repeat(32)
   agent.cluster.repaired = [{ rg: 1, at: startedAt, asked: 2, askedIds: [fakeId(4)], ended: 1, endedIds: [gone] }, { rg: 0, at: startedAt - 5, asked: 0, askedIds: [], ended: 0, endedIds: [] }]
   const { groups } = await call(stub, stub.listDifferences, { rgs: [1] })

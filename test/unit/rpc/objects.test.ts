@@ -57,14 +57,14 @@ t.test('a node: its state, its labels and what it is to each group', async (t) =
   const { agent, socketPath } = await withServer(t)
   const nodes = mirror(connect(t, socketPath).open('agent'))
   await nodes.waitSynced()
-  t.match(nodes.current().get('edge-1'), { labels: { rack: 'b12' }, roles: [{ rg: 0, role: RgRole.RG_ROLE_OWNER }, { rg: 1 }] })
+  t.match(nodes.current().get('edge-1'), { labels: [{ name: 'rack', value: 'b12' }], roles: [{ rg: 0, role: RgRole.RG_ROLE_OWNER }, { rg: 1 }] })
   const { now } = agent.cluster
   if (now === null) throw new Error('alone')
   agent.cluster.now = { ...now, groups: now.groups.map(group => ({ ...group, role: 'standby' })) }
   agent.cluster.events.tell({ at: Date.now(), name: 'role', rg: 0, peer: null, fields: {} })
   t.ok(await until(() => nodes.current().get('edge-1')?.roles.every(({ role }) => role === RgRole.RG_ROLE_STANDBY) === true))
   agent.info = { ...agent.info, labels: { rack: 'c1' } }
-  t.ok(await until(() => nodes.current().get('edge-1')?.labels['rack'] === 'c1'))
+  t.ok(await until(() => nodes.current().get('edge-1')?.labels[0]?.value === 'c1'))
   await nodes.close()
 })
 
@@ -155,4 +155,32 @@ t.test('a source is read while somebody watches, and for a while after; a read t
   const late = await source.hold()
   t.not(late.collection.epoch, epoch)
   late.release()
+})
+
+t.test('a read that does not come back is one read, however long, and holds up nobody for ever', async (t) => {
+  let reads = 0
+  let hangs = true
+  let answer = (): void => undefined
+  const source = new Source<number>({
+    read: async () => { reads++; if (hangs) await new Promise<void>((resolve) => { answer = resolve }); return new Map([['n', reads]]) },
+    equals: (a, b) => a === b, onError: () => undefined, everyMs: 5, readMs: 30
+  })
+  t.teardown(() => { source.close() })
+  await t.rejects(source.hold(), { code: 'LS_R_READ_TIME', errorClass: 'unavailable' })
+  await t.rejects(source.hold(), { code: 'LS_R_READ_TIME' })
+  t.equal(reads, 1)
+  hangs = false
+  answer()
+  const held = await source.hold()
+  t.ok(await until(() => reads > 3 && held.ageMs() < 1000))
+  hangs = true
+  t.ok(await until(() => held.ageMs() > 100))
+  const { ageMs } = held
+  const before = reads
+  t.ok(await until(() => ageMs() > 200))
+  t.equal(reads, before, 'no second one beside it')
+  hangs = false
+  answer()
+  t.ok(await until(() => ageMs() < 100), 'what it brings counts')
+  held.release()
 })

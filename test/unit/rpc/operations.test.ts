@@ -163,8 +163,12 @@ t.test('bounded: so many under way, so many that ended, answers up to a size; wh
   const id = operations.list()[0]?.id ?? ''
   for (let i = 0; i < 300; i++) await operations.run(context(null), begin, async () => await Promise.resolve(Buffer.alloc(3)))
   t.equal(operations.list().length, 201)
+  const before = operations.list().map(({ id }) => id)
   letGo()
   await long
+  t.equal(operations.list().at(-1)?.id, id, 'its place in the list is that of its beginning')
+  t.same(operations.list().map(({ id }) => id), [...before.slice(0, 199), id])
+  t.ok(operations.list().every(({ response }) => response.length === 0), 'answers are in Get')
   t.match(operations.get(id), { state: DONE, response: Buffer.alloc(0) })
   t.equal(operations.list().length, 200)
   const never = Array.from({ length: 256 }, async () => { await operations.run(context(null), begin, async () => { await new Promise<void>(() => undefined) }) })

@@ -20,7 +20,7 @@ const request = (over: Partial<ConfigApplyRequest> = {}): ConfigApplyRequest =>
 t.test('agent: info and backends with reasons', async (t) => {
   const { connection: { agent: stub }, agent } = await withServer(t)
   t.match(await call(stub, stub.getInfo, {}), { version: '0.1.0', node: 'edge-1', state: 'AGENT_STATE_RUNNING', tableLive: 1000n, generation: 7n, startedAtMs: 1_700_000_000_000n, eventLoopDelayP99Ms: 1.25, gatewayGrpc: '127.0.0.1:50461', gatewayMetrics: '' })
-  t.match(await call(stub, stub.getInfo, {}), { labels: { rack: 'b12' }, roles: [{ rg: 0, role: 'RG_ROLE_OWNER' }, { rg: 1, role: 'RG_ROLE_STANDBY' }] })
+  t.match(await call(stub, stub.getInfo, {}), { labels: [{ name: 'rack', value: 'b12' }], roles: [{ rg: 0, role: 'RG_ROLE_OWNER' }, { rg: 1, role: 'RG_ROLE_STANDBY' }] })
   agent.cluster.now = null
   t.same((await call(stub, stub.getInfo, {})).roles, [], 'alone')
   agent.info = { ...agent.info, state: 'degraded', reasons: ['eth1 is down'] }

@@ -41,7 +41,7 @@ export const protobufFileName = "lockstep/v1/agent.proto";
  *   unavailable  UNAVAILABLE           retry with back-off (PERMISSION_DENIED and CANCELLED keep their codes)
  *   bug          INTERNAL              report it
  *
- * Limits of every service: a request is at most 8 MiB, a response message at most 4 MiB, 256 concurrent streams a
+ * Limits of every service: a request is at most 64 KiB (of Config 8 MiB, of Sessions.Install 1 MiB), a response message at most 4 MiB, 256 concurrent streams a
  * connection. Deadlines are honoured; cancellation stops the work.
  */
 
@@ -315,13 +315,16 @@ export interface AgentGetInfoResponse {
     | Program
     | undefined;
   /** `agent.labels` of the configuration that runs. */
-  labels: { [key: string]: string };
+  labels: Label[];
   /** What this node is to each redundancy group, by number; none when it stands alone. */
   roles: NodeRole[];
 }
 
-export interface AgentGetInfoResponse_LabelsEntry {
-  key: string;
+/** One of `agent.labels`. */
+export interface Label {
+  /** What it is about, as `rack`. */
+  name: string;
+  /** What it says there. */
   value: string;
 }
 
@@ -353,6 +356,8 @@ export interface Program {
 
 /** Asks for nothing in particular. */
 export interface AgentListBackendsRequest {
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** One thing that a backend can or cannot do here. */
@@ -383,6 +388,8 @@ export interface Backend {
 export interface AgentListBackendsResponse {
   /** At most 16. */
   backends: Backend[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** Which backend shall forward. */
@@ -957,7 +964,7 @@ function createBaseAgentGetInfoResponse(): AgentGetInfoResponse {
     gatewayMetrics: "",
     rpcLoopDelayP99Ms: 0,
     program: undefined,
-    labels: {},
+    labels: [],
     roles: [],
   };
 }
@@ -1027,9 +1034,9 @@ export const AgentGetInfoResponse: MessageFns<AgentGetInfoResponse> = {
     if (message.program !== undefined) {
       Program.encode(message.program, writer.uint32(138).fork()).join();
     }
-    globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
-      AgentGetInfoResponse_LabelsEntry.encode({ key: key as any, value }, writer.uint32(146).fork()).join();
-    });
+    for (const v of message.labels) {
+      Label.encode(v!, writer.uint32(146).fork()).join();
+    }
     for (const v of message.roles) {
       NodeRole.encode(v!, writer.uint32(154).fork()).join();
     }
@@ -1190,10 +1197,7 @@ export const AgentGetInfoResponse: MessageFns<AgentGetInfoResponse> = {
               break;
             }
 
-            const entry18 = AgentGetInfoResponse_LabelsEntry.decode(reader, reader.uint32());
-            if (entry18.value !== undefined) {
-              message.labels[entry18.key] = entry18.value;
-            }
+            message.labels.push(Label.decode(reader, reader.uint32()));
             continue;
           }
           case 19: {
@@ -1217,14 +1221,14 @@ export const AgentGetInfoResponse: MessageFns<AgentGetInfoResponse> = {
   },
 };
 
-function createBaseAgentGetInfoResponse_LabelsEntry(): AgentGetInfoResponse_LabelsEntry {
-  return { key: "", value: "" };
+function createBaseLabel(): Label {
+  return { name: "", value: "" };
 }
 
-export const AgentGetInfoResponse_LabelsEntry: MessageFns<AgentGetInfoResponse_LabelsEntry> = {
-  encode(message: AgentGetInfoResponse_LabelsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== "") {
-      writer.uint32(10).string(message.key);
+export const Label: MessageFns<Label> = {
+  encode(message: Label, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
     }
     if (message.value !== "") {
       writer.uint32(18).string(message.value);
@@ -1232,7 +1236,7 @@ export const AgentGetInfoResponse_LabelsEntry: MessageFns<AgentGetInfoResponse_L
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): AgentGetInfoResponse_LabelsEntry {
+  decode(input: BinaryReader | Uint8Array, length?: number): Label {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1241,7 +1245,7 @@ export const AgentGetInfoResponse_LabelsEntry: MessageFns<AgentGetInfoResponse_L
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseAgentGetInfoResponse_LabelsEntry();
+      const message = createBaseLabel();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1250,7 +1254,7 @@ export const AgentGetInfoResponse_LabelsEntry: MessageFns<AgentGetInfoResponse_L
               break;
             }
 
-            message.key = reader.string();
+            message.name = reader.string();
             continue;
           }
           case 2: {
@@ -1453,11 +1457,14 @@ export const Program: MessageFns<Program> = {
 };
 
 function createBaseAgentListBackendsRequest(): AgentListBackendsRequest {
-  return {};
+  return { listing: undefined };
 }
 
 export const AgentListBackendsRequest: MessageFns<AgentListBackendsRequest> = {
-  encode(_: AgentListBackendsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: AgentListBackendsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
+    }
     return writer;
   },
 
@@ -1474,6 +1481,14 @@ export const AgentListBackendsRequest: MessageFns<AgentListBackendsRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1646,13 +1661,16 @@ export const Backend: MessageFns<Backend> = {
 };
 
 function createBaseAgentListBackendsResponse(): AgentListBackendsResponse {
-  return { backends: [] };
+  return { backends: [], nextPageToken: "" };
 }
 
 export const AgentListBackendsResponse: MessageFns<AgentListBackendsResponse> = {
   encode(message: AgentListBackendsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.backends) {
       Backend.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1676,6 +1694,14 @@ export const AgentListBackendsResponse: MessageFns<AgentListBackendsResponse> = 
             }
 
             message.backends.push(Backend.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }

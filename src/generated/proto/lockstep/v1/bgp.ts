@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Listing } from "./listing.js";
 
 export const protobufPackage = "lockstep.v1";
 
@@ -85,6 +86,8 @@ export interface BgpListNeighboursRequest {
   after: string;
   /** Of one page, at most 5000; 0: as many. */
   limit: number;
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** A neighbour. What its source does not tell is left out. */
@@ -155,10 +158,14 @@ export interface BgpListNeighboursResponse {
   neighbours: BgpNeighbour[];
   /** What to ask for next; empty: these were the last. */
   next: string;
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** All of them. */
 export interface BgpListSourcesRequest {
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** Where neighbours are read. */
@@ -189,10 +196,14 @@ export interface BgpSource {
 export interface BgpListSourcesResponse {
   /** By scope. */
   sources: BgpSource[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** All of them. */
 export interface BgpListPendingRequest {
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** A report on its way to a sink. */
@@ -227,10 +238,14 @@ export interface BgpPending {
 export interface BgpListPendingResponse {
   /** In the order in which they were queued. */
   pending: BgpPending[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** All of them. */
 export interface BgpListSinksRequest {
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** Where reports go. */
@@ -265,10 +280,14 @@ export interface BgpSink {
 export interface BgpListSinksResponse {
   /** By name. */
   sinks: BgpSink[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** All of them. */
 export interface BgpListRoutesRequest {
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** The route to one prefix. */
@@ -311,10 +330,12 @@ export interface BgpListRoutesResponse {
   routes: BgpRoute[];
   /** Where they are put. */
   sinks: BgpRouteSink[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 function createBaseBgpListNeighboursRequest(): BgpListNeighboursRequest {
-  return { vrf: "", peer: "", after: "", limit: 0 };
+  return { vrf: "", peer: "", after: "", limit: 0, listing: undefined };
 }
 
 export const BgpListNeighboursRequest: MessageFns<BgpListNeighboursRequest> = {
@@ -330,6 +351,9 @@ export const BgpListNeighboursRequest: MessageFns<BgpListNeighboursRequest> = {
     }
     if (message.limit !== 0) {
       writer.uint32(32).uint32(message.limit);
+    }
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -377,6 +401,14 @@ export const BgpListNeighboursRequest: MessageFns<BgpListNeighboursRequest> = {
             }
 
             message.limit = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -690,7 +722,7 @@ export const BgpNeighbour: MessageFns<BgpNeighbour> = {
 };
 
 function createBaseBgpListNeighboursResponse(): BgpListNeighboursResponse {
-  return { neighbours: [], next: "" };
+  return { neighbours: [], next: "", nextPageToken: "" };
 }
 
 export const BgpListNeighboursResponse: MessageFns<BgpListNeighboursResponse> = {
@@ -700,6 +732,9 @@ export const BgpListNeighboursResponse: MessageFns<BgpListNeighboursResponse> = 
     }
     if (message.next !== "") {
       writer.uint32(18).string(message.next);
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -733,6 +768,14 @@ export const BgpListNeighboursResponse: MessageFns<BgpListNeighboursResponse> = 
             message.next = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -747,11 +790,14 @@ export const BgpListNeighboursResponse: MessageFns<BgpListNeighboursResponse> = 
 };
 
 function createBaseBgpListSourcesRequest(): BgpListSourcesRequest {
-  return {};
+  return { listing: undefined };
 }
 
 export const BgpListSourcesRequest: MessageFns<BgpListSourcesRequest> = {
-  encode(_: BgpListSourcesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: BgpListSourcesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
+    }
     return writer;
   },
 
@@ -768,6 +814,14 @@ export const BgpListSourcesRequest: MessageFns<BgpListSourcesRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -935,13 +989,16 @@ export const BgpSource: MessageFns<BgpSource> = {
 };
 
 function createBaseBgpListSourcesResponse(): BgpListSourcesResponse {
-  return { sources: [] };
+  return { sources: [], nextPageToken: "" };
 }
 
 export const BgpListSourcesResponse: MessageFns<BgpListSourcesResponse> = {
   encode(message: BgpListSourcesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.sources) {
       BgpSource.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -967,6 +1024,14 @@ export const BgpListSourcesResponse: MessageFns<BgpListSourcesResponse> = {
             message.sources.push(BgpSource.decode(reader, reader.uint32()));
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -981,11 +1046,14 @@ export const BgpListSourcesResponse: MessageFns<BgpListSourcesResponse> = {
 };
 
 function createBaseBgpListPendingRequest(): BgpListPendingRequest {
-  return {};
+  return { listing: undefined };
 }
 
 export const BgpListPendingRequest: MessageFns<BgpListPendingRequest> = {
-  encode(_: BgpListPendingRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: BgpListPendingRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
+    }
     return writer;
   },
 
@@ -1002,6 +1070,14 @@ export const BgpListPendingRequest: MessageFns<BgpListPendingRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1196,13 +1272,16 @@ export const BgpPending: MessageFns<BgpPending> = {
 };
 
 function createBaseBgpListPendingResponse(): BgpListPendingResponse {
-  return { pending: [] };
+  return { pending: [], nextPageToken: "" };
 }
 
 export const BgpListPendingResponse: MessageFns<BgpListPendingResponse> = {
   encode(message: BgpListPendingResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.pending) {
       BgpPending.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1228,6 +1307,14 @@ export const BgpListPendingResponse: MessageFns<BgpListPendingResponse> = {
             message.pending.push(BgpPending.decode(reader, reader.uint32()));
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1242,11 +1329,14 @@ export const BgpListPendingResponse: MessageFns<BgpListPendingResponse> = {
 };
 
 function createBaseBgpListSinksRequest(): BgpListSinksRequest {
-  return {};
+  return { listing: undefined };
 }
 
 export const BgpListSinksRequest: MessageFns<BgpListSinksRequest> = {
-  encode(_: BgpListSinksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: BgpListSinksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
+    }
     return writer;
   },
 
@@ -1263,6 +1353,14 @@ export const BgpListSinksRequest: MessageFns<BgpListSinksRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1442,13 +1540,16 @@ export const BgpSink: MessageFns<BgpSink> = {
 };
 
 function createBaseBgpListSinksResponse(): BgpListSinksResponse {
-  return { sinks: [] };
+  return { sinks: [], nextPageToken: "" };
 }
 
 export const BgpListSinksResponse: MessageFns<BgpListSinksResponse> = {
   encode(message: BgpListSinksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.sinks) {
       BgpSink.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1474,6 +1575,14 @@ export const BgpListSinksResponse: MessageFns<BgpListSinksResponse> = {
             message.sinks.push(BgpSink.decode(reader, reader.uint32()));
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1488,11 +1597,14 @@ export const BgpListSinksResponse: MessageFns<BgpListSinksResponse> = {
 };
 
 function createBaseBgpListRoutesRequest(): BgpListRoutesRequest {
-  return {};
+  return { listing: undefined };
 }
 
 export const BgpListRoutesRequest: MessageFns<BgpListRoutesRequest> = {
-  encode(_: BgpListRoutesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: BgpListRoutesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
+    }
     return writer;
   },
 
@@ -1509,6 +1621,14 @@ export const BgpListRoutesRequest: MessageFns<BgpListRoutesRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1737,7 +1857,7 @@ export const BgpRouteSink: MessageFns<BgpRouteSink> = {
 };
 
 function createBaseBgpListRoutesResponse(): BgpListRoutesResponse {
-  return { routes: [], sinks: [] };
+  return { routes: [], sinks: [], nextPageToken: "" };
 }
 
 export const BgpListRoutesResponse: MessageFns<BgpListRoutesResponse> = {
@@ -1747,6 +1867,9 @@ export const BgpListRoutesResponse: MessageFns<BgpListRoutesResponse> = {
     }
     for (const v of message.sinks) {
       BgpRouteSink.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1778,6 +1901,14 @@ export const BgpListRoutesResponse: MessageFns<BgpListRoutesResponse> = {
             }
 
             message.sinks.push(BgpRouteSink.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }

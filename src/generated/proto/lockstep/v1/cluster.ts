@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Listing } from "./listing.js";
 import { Mutation } from "./mutation.js";
 import { Session } from "./session.js";
 
@@ -558,6 +559,8 @@ export interface ClusterResyncResponse {
 export interface ClusterListDifferencesRequest {
   /** Of these groups; none: all. */
   rgs: number[];
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** A session that two tables did not have alike. */
@@ -588,6 +591,8 @@ export interface GroupDifferences {
 export interface ClusterListDifferencesResponse {
   /** Newest first. */
   groups: GroupDifferences[];
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** Asks for nothing in particular. */
@@ -2926,7 +2931,7 @@ export const ClusterResyncResponse: MessageFns<ClusterResyncResponse> = {
 };
 
 function createBaseClusterListDifferencesRequest(): ClusterListDifferencesRequest {
-  return { rgs: [] };
+  return { rgs: [], listing: undefined };
 }
 
 export const ClusterListDifferencesRequest: MessageFns<ClusterListDifferencesRequest> = {
@@ -2937,6 +2942,9 @@ export const ClusterListDifferencesRequest: MessageFns<ClusterListDifferencesReq
         writer.uint32(v);
       }
       writer.join();
+    }
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2971,6 +2979,14 @@ export const ClusterListDifferencesRequest: MessageFns<ClusterListDifferencesReq
             }
 
             break;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
+            continue;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
@@ -3153,13 +3169,16 @@ export const GroupDifferences: MessageFns<GroupDifferences> = {
 };
 
 function createBaseClusterListDifferencesResponse(): ClusterListDifferencesResponse {
-  return { groups: [] };
+  return { groups: [], nextPageToken: "" };
 }
 
 export const ClusterListDifferencesResponse: MessageFns<ClusterListDifferencesResponse> = {
   encode(message: ClusterListDifferencesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.groups) {
       GroupDifferences.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -3183,6 +3202,14 @@ export const ClusterListDifferencesResponse: MessageFns<ClusterListDifferencesRe
             }
 
             message.groups.push(GroupDifferences.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }

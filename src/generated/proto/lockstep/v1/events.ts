@@ -29,7 +29,7 @@ export const protobufFileName = "lockstep/v1/events.proto";
 export interface EventsWatchRequest {
   /** debug, info, warn or error, and what is above; empty: info. */
   minLevel: string;
-  /** agent, config, cluster, load-balancer, audit; none: all. */
+  /** agent, config, cluster, load-balancer, bgp, audit; none: all. */
   areas: string[];
   /** Of these names only; none: all. */
   names: string[];
@@ -43,7 +43,7 @@ export interface Event {
   id: string;
   /** Unix milliseconds. */
   atMs: bigint;
-  /** agent, config, cluster, load-balancer or audit. */
+  /** agent, config, cluster, load-balancer, bgp or audit. */
   area: string;
   /** What, as in the log: role, vip-state, switch_end, config-applied, call ... */
   name: string;

@@ -15,7 +15,7 @@ export const protobufFileName = "lockstep/v1/listing.proto";
 
 /** How a list is to be told. */
 export interface Listing {
-  /** Rows in a page, at most 10 000; 0: all of them. */
+  /** Rows in a page, at most 10 000; 0: as many as there are. A page ends at 3 MiB, too, whatever is asked for: `next_page_token` of the answer says whether there is more. */
   pageSize: number;
   /**
    * `next_page_token` of the page before; empty: from the start. Pages are of the list as it is when each is asked for: an object that comes or goes meanwhile may be missed, none is told

@@ -138,7 +138,7 @@ export interface OperationsListRequest {
 
 /** Some operations. */
 export interface OperationsListResponse {
-  /** Newest first. */
+  /** Newest first, without their `response`: Get has it. */
   operations: Operation[];
   /** There is more: the token of the next page; empty: this is the end. */
   nextPageToken: string;

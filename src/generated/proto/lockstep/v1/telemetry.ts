@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Listing } from "./listing.js";
 
 export const protobufPackage = "lockstep.v1";
 
@@ -101,6 +102,8 @@ export interface TelemetryFloodCountersResponse {
 export interface TelemetryNatUsageRequest {
   /** Name, or `#7`; empty: all pools. */
   pool: string;
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** One address of a pool. */
@@ -127,6 +130,8 @@ export interface TelemetryNatUsageResponse {
   addresses: NatAddressUsage[];
   /** Age of the reading. */
   ageMs: number;
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** Which translation. */
@@ -143,6 +148,8 @@ export interface TelemetryNatWhoRequest {
     | undefined;
   /** At most so many, 1 to 10000; 0: 100. */
   limit: number;
+  /** How it is to be told. */
+  listing?: Listing | undefined;
 }
 
 /** A session whose source was translated. */
@@ -183,6 +190,8 @@ export interface TelemetryNatWhoResponse {
   lost: bigint;
   /** There are more than `limit`. */
   truncated: boolean;
+  /** There is more: the token of the next page; empty: this is the end. */
+  nextPageToken: string;
 }
 
 /** Which page. */
@@ -732,13 +741,16 @@ export const TelemetryFloodCountersResponse: MessageFns<TelemetryFloodCountersRe
 };
 
 function createBaseTelemetryNatUsageRequest(): TelemetryNatUsageRequest {
-  return { pool: "" };
+  return { pool: "", listing: undefined };
 }
 
 export const TelemetryNatUsageRequest: MessageFns<TelemetryNatUsageRequest> = {
   encode(message: TelemetryNatUsageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.pool !== "") {
       writer.uint32(10).string(message.pool);
+    }
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -762,6 +774,14 @@ export const TelemetryNatUsageRequest: MessageFns<TelemetryNatUsageRequest> = {
             }
 
             message.pool = reader.string();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -899,7 +919,7 @@ export const NatAddressUsage: MessageFns<NatAddressUsage> = {
 };
 
 function createBaseTelemetryNatUsageResponse(): TelemetryNatUsageResponse {
-  return { addresses: [], ageMs: 0 };
+  return { addresses: [], ageMs: 0, nextPageToken: "" };
 }
 
 export const TelemetryNatUsageResponse: MessageFns<TelemetryNatUsageResponse> = {
@@ -909,6 +929,9 @@ export const TelemetryNatUsageResponse: MessageFns<TelemetryNatUsageResponse> = 
     }
     if (message.ageMs !== 0) {
       writer.uint32(16).uint32(message.ageMs);
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -942,6 +965,14 @@ export const TelemetryNatUsageResponse: MessageFns<TelemetryNatUsageResponse> = 
             message.ageMs = reader.uint32();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -956,7 +987,7 @@ export const TelemetryNatUsageResponse: MessageFns<TelemetryNatUsageResponse> = 
 };
 
 function createBaseTelemetryNatWhoRequest(): TelemetryNatWhoRequest {
-  return { address: "", port: 0, protocol: "", atMs: undefined, limit: 0 };
+  return { address: "", port: 0, protocol: "", atMs: undefined, limit: 0, listing: undefined };
 }
 
 export const TelemetryNatWhoRequest: MessageFns<TelemetryNatWhoRequest> = {
@@ -978,6 +1009,9 @@ export const TelemetryNatWhoRequest: MessageFns<TelemetryNatWhoRequest> = {
     }
     if (message.limit !== 0) {
       writer.uint32(40).uint32(message.limit);
+    }
+    if (message.listing !== undefined) {
+      Listing.encode(message.listing, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -1033,6 +1067,14 @@ export const TelemetryNatWhoRequest: MessageFns<TelemetryNatWhoRequest> = {
             }
 
             message.limit = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.listing = Listing.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1223,7 +1265,7 @@ export const Translation: MessageFns<Translation> = {
 };
 
 function createBaseTelemetryNatWhoResponse(): TelemetryNatWhoResponse {
-  return { translations: [], completeSinceMs: undefined, lost: 0n, truncated: false };
+  return { translations: [], completeSinceMs: undefined, lost: 0n, truncated: false, nextPageToken: "" };
 }
 
 export const TelemetryNatWhoResponse: MessageFns<TelemetryNatWhoResponse> = {
@@ -1245,6 +1287,9 @@ export const TelemetryNatWhoResponse: MessageFns<TelemetryNatWhoResponse> = {
     }
     if (message.truncated !== false) {
       writer.uint32(32).bool(message.truncated);
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(122).string(message.nextPageToken);
     }
     return writer;
   },
@@ -1292,6 +1337,14 @@ export const TelemetryNatWhoResponse: MessageFns<TelemetryNatWhoResponse> = {
             }
 
             message.truncated = reader.bool();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
             continue;
           }
         }
