@@ -3,6 +3,12 @@
 export const roles = ['viewer', 'operator', 'admin'] as const
 export type Role = (typeof roles)[number]
 
+export const isRole = (text: string): text is Role => (roles as readonly string[]).includes(text)
+export const atLeast = (role: Role, least: Role): boolean => roles.indexOf(role) >= roles.indexOf(least)
+
+/** Who called for what (area `audit` of the journal) is for these, as other reads that tell of other callers. */
+export const mayReadAudit = (role: Role): boolean => atLeast(role, 'operator')
+
 const OWN = '/lockstep.v1.'
 const own = (service: string, ...names: string[]): string[] => names.map(name => `${OWN}${service}/${name}`)
 

@@ -31,6 +31,8 @@ export interface PlainEvent {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
+export const isAudit = ({ area }: Pick<PlainEvent, 'area'>): boolean => area === 'audit'
+
 export interface PlainAgent {
   readonly connected: boolean
   /** When it was last reached, Unix ms; 0: never. */
@@ -84,8 +86,9 @@ export class FollowedAgent {
     return Object.fromEntries([...this.stores.get(kind)?.current() ?? []].sort(([a], [b]) => a < b ? -1 : 1).map(([key, value]) => [key, plainObject(kind, value)]))
   }
 
-  state (): PlainAgent {
-    return { connected: this.reached(), contactAt: this.reached() ? Date.now() : this.contactAt, kinds: Object.fromEntries([...this.stores].map(([kind, { synced }]) => [kind, { synced, objects: this.plain(kind) }])), events: this.recent }
+  /** `audit`: with what tells of other callers. */
+  state (audit: boolean): PlainAgent {
+    return { connected: this.reached(), contactAt: this.reached() ? Date.now() : this.contactAt, kinds: Object.fromEntries([...this.stores].map(([kind, { synced }]) => [kind, { synced, objects: this.plain(kind) }])), events: audit ? this.recent : this.recent.filter(event => !isAudit(event)) }
   }
 
   async close (): Promise<void> {

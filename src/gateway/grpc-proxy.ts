@@ -1,8 +1,8 @@
 /**
  * gRPC over TCP, passed to the agent's unix socket as HTTP/2: headers, data and trailers as they come, so every method works,
  * also those this version does not know. Deadlines travel as `grpc-timeout`, cancellation as RST_STREAM, back-pressure by
- * pipes. What the proxy adds: who may call what (roles.ts) and the verified name of the caller (`lockstep-caller`), which it
- * first removes from what the client sent.
+ * pipes. What the proxy adds: who may call what (roles.ts) and the verified name and role of the caller (`lockstep-caller`,
+ * `lockstep-role`), which it first removes from what the client sent.
  *
  * Each client connection gets its own connection to the agent, so a client that does not read slows nobody else.
  */
@@ -13,6 +13,7 @@ import {
 import { connect as connectSocket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { keepAlive, patience, Reaper, type Patience } from './reaper.js'
+import { whoIs, type Refusals } from './refusals.js'
 import { callerOf, mayCall, roleNeeded, type Caller, type Role } from './roles.js'
 import type { TlsSettings } from './tls-files.js'
 
@@ -23,13 +24,17 @@ const HANDSHAKE_MS = 5000
 /** Slack after a deadline until the gateway itself ends a call whose agent does not. */
 const DEADLINE_SLACK_MS = 1000
 
-const grpc = { ok: 0, deadlineExceeded: 4, permissionDenied: 7, unimplemented: 12, unavailable: 14, unauthenticated: 16 } as const
+/** Of a path in the log. */
+const PATH_CHARS = 100
+
+const grpc = { ok: 0, deadlineExceeded: 4, permissionDenied: 7, resourceExhausted: 8, unimplemented: 12, unavailable: 14, unauthenticated: 16 } as const
 
 export interface ProxyOptions {
   readonly socketPath: string
   readonly tls: TlsSettings | null
   /** Role of callers without TLS. */
   readonly plainRole: Role
+  readonly refusals: Refusals
   /** For tests: with whom to lose it when. */
   readonly patience?: Patience
 }
@@ -61,7 +66,7 @@ export function createGrpcProxy (options: ProxyOptions): Http2Server {
     known.reaper.add(stream)
     // Node throws for what it will not send on: a stranger's headers must not end the gateway.
     try {
-      serve(stream, headers, identify(session, options), known.upstream)
+      serve(stream, headers, identify(session, options), known.upstream, options.refusals)
     } catch {
       end(stream, grpc.unavailable, 'the call cannot be passed to the agent')
     }
@@ -103,17 +108,22 @@ function identify (session: Http2Session, { tls, plainRole }: ProxyOptions): Cal
   return session.encrypted === true ? callerOf((session.socket as TLSSocket).getPeerCertificate()) : null
 }
 
-function serve (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller | null, upstream: Upstream): void {
+function serve (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, caller: Caller | null, upstream: Upstream, refusals: Refusals): void {
   const path = headers[':path'] ?? ''
   if (headers[':method'] !== 'POST' || !(headers['content-type'] ?? '').startsWith('application/grpc')) {
     stream.respond({ ':status': 415 }, { endStream: true })
     return
   }
+  const address = stream.session?.socket?.remoteAddress
   if (caller === null) {
-    end(stream, grpc.unauthenticated, 'the client certificate names no role: its OU must be viewer, operator or admin')
-    return
+    const who = whoIs(null, address)
+    const wait = refusals.waitS(who)
+    if (wait > 0) return end(stream, grpc.resourceExhausted, `refused too often; try again in ${wait} s`)
+    refusals.add(who, `gRPC ${path.slice(0, PATH_CHARS)}: the certificate names no role`)
+    return end(stream, grpc.unauthenticated, 'the client certificate names no role: its OU must be viewer, operator or admin')
   }
   if (!mayCall(caller.role, path)) {
+    refusals.tell(whoIs(caller.name, address), `gRPC ${path.slice(0, PATH_CHARS)} needs the role ${roleNeeded(path)}, not ${caller.role}`)
     end(stream, grpc.permissionDenied, `${path} needs the role ${roleNeeded(path)}; ${caller.name ?? 'plain loopback'} has ${caller.role}`)
     return
   }
@@ -176,6 +186,7 @@ function upstreamHeaders (headers: IncomingHttpHeaders, caller: Caller): Outgoin
   for (const [name, value] of Object.entries(headers)) {
     if (!name.startsWith(':') && !hopByHop.has(name) && !name.startsWith('lockstep-')) out[name] = value
   }
+  out['lockstep-role'] = caller.role
   if (caller.name !== null) out['lockstep-caller'] = caller.name.replaceAll(/[^\x20-\x7e]/g, '?')
   return out
 }

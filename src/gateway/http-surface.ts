@@ -8,13 +8,14 @@ import { createServer as createTlsServer } from 'node:https'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { isKind, kindNames } from '../client/index.js'
+import { mayReadAudit } from '../contract/access.js'
 import { pageNames } from '../contract/page-names.js'
 import { toJson } from '../lib/json.js'
 import { agentCalls, explain, type AgentCalls } from './agent-calls.js'
 import type { AgentTargets } from './agent-target.js'
 import { mime, refuse, send, sendJson } from './http-answer.js'
 import { liveOf } from './live.js'
-import { Refusals } from './refusals.js'
+import { whoIs, type Refusals } from './refusals.js'
 import { callerOf, mayCall, roleNeeded, type Caller, type Role } from './roles.js'
 import { discovery } from './service-discovery.js'
 import { BadQuery, sessionCount, sessionPage } from './session-pages.js'
@@ -43,6 +44,7 @@ export interface HttpSurfaceOptions {
   readonly tls: TlsSettings | null
   /** Role of callers without TLS. */
   readonly plainRole: Role
+  readonly refusals: Refusals
   /** GET and HEAD only. */
   readonly debug?: Mounted | null
 }
@@ -53,12 +55,11 @@ type Page = (visit: Visit) => Promise<void> | void
 const SESSIONS_LIST = '/lockstep.v1.Sessions/List'
 
 /** Not listening yet. */
-export function createHttpSurface ({ targets, tls, plainRole, debug }: HttpSurfaceOptions): HttpSurface {
+export function createHttpSurface ({ targets, tls, plainRole, refusals, debug }: HttpSurfaceOptions): HttpSurface {
   const agents: ReadonlyMap<string, AgentCalls> = new Map([...targets].map(([name, target]) => [name, agentCalls(target)]))
   const live = liveOf(targets)
   const names = [...agents.keys()]
   const files = readWebFiles()
-  const refusals = new Refusals()
   let searches = 0
 
   /** The agent that is asked about; with one there is no need to name it. */
@@ -85,13 +86,13 @@ export function createHttpSurface ({ targets, tls, plainRole, debug }: HttpSurfa
   })
 
   const pages: Readonly<Record<string, Page>> = {
-    '/api/state': async ({ response, query }) => {
+    '/api/state': async ({ response, query, caller }) => {
       const kind = query.get('kind')
-      if (kind === null) sendJson(response, (await live.state()).json)
+      if (kind === null) sendJson(response, (await live.state(mayReadAudit(caller.role))).json)
       else if (isKind(kind)) sendJson(response, await live.objects(kind))
       else refuse(response, 404, `no such kind; there are ${kindNames.join(', ')}`)
     },
-    '/api/stream': async ({ request, response }) => { await serveStream(live, request, response) },
+    '/api/stream': async ({ request, response, caller }) => { await serveStream(live, mayReadAudit(caller.role), request, response) },
     '/api/whoami': ({ response, caller: { name, role } }) => { sendJson(response, toJson({ name, role, may: { switchover: mayCall(role, SWITCHOVER) } })) },
     '/api/readings': ofAgent(async (agent, { response, query }) => {
       const read = agent.readings.get(query.get('of') ?? '')
@@ -118,9 +119,9 @@ export function createHttpSurface ({ targets, tls, plainRole, debug }: HttpSurfa
   const paths = Object.keys(pages)
 
   const move: Page = async ({ request, response, caller }) => {
-    const who = `${caller.name ?? ''} ${request.socket.remoteAddress ?? ''}`
+    const who = whoIs(caller.name, request.socket.remoteAddress)
     const deny = (code: number, why: string, headers: Readonly<Record<string, string>> = {}): void => {
-      refusals.add(who)
+      refusals.add(who, `/api/switchover: ${why}`)
       refuse(response, code, why, { connection: 'close', ...headers })
     }
     const wait = refusals.waitS(who)
@@ -128,7 +129,10 @@ export function createHttpSurface ({ targets, tls, plainRole, debug }: HttpSurfa
     if (!mayCall(caller.role, SWITCHOVER)) return deny(403, `needs the role ${roleNeeded(SWITCHOVER)}; ${caller.name ?? 'plain loopback'} has ${caller.role}`)
     const stranger = foreign(request, tls !== null)
     // Not counted: any page of another site can make the operator's browser send these.
-    if (stranger !== null) return refuse(response, 403, `not from a page of this gateway: ${stranger}`, { connection: 'close' })
+    if (stranger !== null) {
+      refusals.tell(who, `/api/switchover: not from a page of this gateway: ${stranger}`)
+      return refuse(response, 403, `not from a page of this gateway: ${stranger}`, { connection: 'close' })
+    }
     const body = await readBody(request)
     if (body === null) return deny(413, `the body is not whole, or longer than ${BODY_MAX} bytes`)
     const wanted = wantedOf(body)
@@ -147,7 +151,7 @@ export function createHttpSurface ({ targets, tls, plainRole, debug }: HttpSurfa
     const page = look ? (Object.hasOwn(pages, path) ? pages[path] : undefined) : request.method === 'POST' && path === '/api/switchover' ? move : null
     const file = page === undefined ? files.get(path) : undefined
     if (page === null) refuse(response, 405, 'GET and HEAD only', { allow: path === '/api/switchover' ? 'POST' : 'GET, HEAD' })
-    else if (caller === null) refuse(response, 403, noRole)
+    else if (caller === null) refuseRoleless(refusals, request, response)
     else if (tls === null && !isOwnHost(request)) refuse(response, 421, foreignHost)
     else if (debug?.owns(path) === true) debug.answer(request, response)
     else if (file !== undefined) sendFile(request, response, file)
@@ -164,13 +168,21 @@ export function createHttpSurface ({ targets, tls, plainRole, debug }: HttpSurfa
 }
 
 /** Of pages that are only looked at; not listening yet. */
-export function lookingServer (tls: TlsSettings | null, answer: RequestListener): Server {
+export function lookingServer (tls: TlsSettings | null, refusals: Refusals, answer: RequestListener): Server {
   return serverOf(tls, (request, response) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') refuse(response, 405, 'GET and HEAD only', { allow: 'GET, HEAD' })
-    else if (tls !== null && callerOf((request.socket as TLSSocket).getPeerCertificate()) === null) refuse(response, 403, noRole)
+    else if (tls !== null && callerOf((request.socket as TLSSocket).getPeerCertificate()) === null) refuseRoleless(refusals, request, response)
     else if (tls === null && !isOwnHost(request)) refuse(response, 421, foreignHost)
     else answer(request, response)
   })
+}
+
+function refuseRoleless (refusals: Refusals, { url, socket: { remoteAddress } }: IncomingMessage, response: ServerResponse): void {
+  const who = whoIs(null, remoteAddress)
+  const wait = refusals.waitS(who)
+  if (wait > 0) return refuse(response, 429, `refused too often; try again in ${wait} s`, { 'retry-after': String(wait), connection: 'close' })
+  refusals.add(who, `HTTP ${(url ?? '').slice(0, 100)}: the certificate names no role`)
+  refuse(response, 403, noRole)
 }
 
 const noRole = 'the client certificate names no role: its OU must be viewer, operator or admin'

@@ -8,7 +8,7 @@ import { eventId } from '../lib/event-id.js'
 import { EventLog, type Numbered } from '../lib/event-log.js'
 import { toJson } from '../lib/json.js'
 import type { AgentTargets } from './agent-target.js'
-import { FollowedAgent, type Told } from './followed-agent.js'
+import { FollowedAgent, isAudit, type PlainEvent, type Told } from './followed-agent.js'
 
 const KEPT_MAX = 2000
 const LOOK_MS = 250
@@ -17,14 +17,15 @@ const WAIT_MS = 3000
 /** One text for all that come at once, as after a restart of the gateway, while nothing changes. */
 const SAME_MS = 1000
 
-/** Of server-sent events, as sent. */
-export type Message = Numbered<string>
+/** Of server-sent events, as sent. `guarded`: to who may read the audit; others get its number alone (withheld). */
+export interface Line { readonly text: string, readonly guarded: boolean }
+export type Message = Numbered<Line>
 
 export interface Live {
   /** Of the ids of messages; another life of the gateway has another. */
   readonly epoch: string
-  /** Everything, by agent, kind and key, with the number of the last message that it has. Waits for what is not whole yet, and then not for ever. */
-  readonly state: () => Promise<{ readonly seq: number, readonly json: string }>
+  /** Everything, by agent, kind and key, with the number of the last message that it has; events of the audit if wanted. Waits for what is not whole yet, and then not for ever. */
+  readonly state: (audit: boolean) => Promise<{ readonly seq: number, readonly json: string }>
   /** Of that kind alone, by agent; as JSON. */
   readonly objects: (kind: Kind) => Promise<string>
   /** Nothing behind that number is gone. */
@@ -34,22 +35,28 @@ export interface Live {
   readonly close: () => Promise<void>
 }
 
+/** The number of a message, so that none seems missing. */
+export const withheld = (id: string): string => `id: ${id}\nevent: withheld\ndata: {}\n\n`
+
 export function liveOf (targets: AgentTargets, o: { readonly nowMs?: () => number, readonly idleMs?: number, readonly waitMs?: number } = {}): Live {
   const { nowMs = () => performance.now(), idleMs = IDLE_MS, waitMs = WAIT_MS } = o
   const epoch = randomBytes(6).toString('hex')
-  const log = new EventLog<string>(() => '', KEPT_MAX)
+  const log = new EventLog<Line>(() => ({ text: '', guarded: false }), KEPT_MAX)
   let agents: ReadonlyMap<string, FollowedAgent> | null = null
   let lookedAt = nowMs()
-  let said: { readonly seq: number, readonly json: string, readonly atMs: number } | null = null
+  /** With the audit, and without. */
+  const said = new Map<boolean, { readonly seq: number, readonly json: string, readonly atMs: number }>()
 
   const tell = (agent: string, { type, ...rest }: Told): void => {
-    log.tell(`id: ${eventId(epoch, log.told + 1)}\nevent: ${type}\ndata: ${toJson({ agent, ...rest })}\n\n`)
+    const id = eventId(epoch, log.told + 1)
+    log.tell({ text: `id: ${id}\nevent: ${type}\ndata: ${toJson({ agent, ...rest })}\n\n`, guarded: type === 'event' && isAudit(rest as PlainEvent) })
   }
   const stop = async (): Promise<void> => {
     clearInterval(look)
     const of = agents
     if (of === null) return
-    agents = said = null
+    agents = null
+    said.clear()
     log.forget()
     await Promise.all([...of.values()].map(async (agent) => { await agent.close() }))
   }
@@ -69,12 +76,14 @@ export function liveOf (targets: AgentTargets, o: { readonly nowMs?: () => numbe
 
   return {
     epoch,
-    state: async () => {
+    state: async (audit) => {
       const of = await followed()
       const [seq, atMs] = [log.told, nowMs()]
-      if (said?.seq === seq && atMs - said.atMs < SAME_MS) return said
-      const now = { seq, atMs, json: toJson({ epoch, seq, at: Date.now(), kinds: kindNames, agents: byName(of, agent => agent.state()) }) }
-      said = [...of.values()].every(agent => agent.reached()) ? now : null
+      const before = said.get(audit)
+      if (before?.seq === seq && atMs - before.atMs < SAME_MS) return before
+      const now = { seq, atMs, json: toJson({ epoch, seq, at: Date.now(), kinds: kindNames, agents: byName(of, agent => agent.state(audit)) }) }
+      if ([...of.values()].every(agent => agent.reached())) said.set(audit, now)
+      else said.delete(audit)
       return now
     },
     objects: async kind => toJson(byName(await followed(), agent => agent.plain(kind))),

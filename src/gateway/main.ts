@@ -4,7 +4,7 @@
  * read TLS files, open listeners, drop root, then serve.
  */
 import { connect, type AddressInfo, type Server as NetServer, type Socket } from 'node:net'
-import { Server as TlsServer } from 'node:tls'
+import { Server as TlsServer, type TLSSocket } from 'node:tls'
 import { LockstepError } from '../contract/errors.js'
 import { formatEndpoint } from '../lib/address.js'
 import { createDebugSurface } from './debug/surface.js'
@@ -13,6 +13,7 @@ import type { Patience } from './reaper.js'
 import { createHttpSurface } from './http-surface.js'
 import { parseListen, type ListenAddress } from './listen-address.js'
 import { dropPrivileges } from './privileges.js'
+import { Refusals, whoIs } from './refusals.js'
 import { isRole, roles } from './roles.js'
 import { parseServers, targetsOf, type Server } from './servers.js'
 import { readTls, type TlsSettings } from './tls-files.js'
@@ -34,6 +35,8 @@ export interface GatewayOptions {
   readonly tlsKey?: string | undefined
   readonly tlsCa?: string | undefined
   readonly patience?: Patience
+  /** A line about what the gateway did by itself, as whom it refused. */
+  readonly onNote?: (text: string) => void
   /** Debug pages: ADDRESS:PORT, `off`, or absent: with what is at `http`. */
   readonly debug?: string | undefined
   /** Links out of them. */
@@ -78,10 +81,14 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
     throw new LockstepError('invalid', 'LS_G_SERVER', 'gRPC is passed to one agent of this host', { object: named.grpc, found: servers.map(({ name }) => name).join(', '), expected: 'one --server, by unix:/PATH', next: `${named.grpc} off, and a gateway for gRPC beside each agent` })
   }
   const targets = targetsOf(servers, tls)
-  const proxy = grpc === null ? null : createGrpcProxy({ socketPath: socketPath ?? '', tls, plainRole: role, ...(options.patience === undefined ? {} : { patience: options.patience }) })
-  const debug = options.debug === 'off' ? null : createDebugSurface({ targets, links: options.debugLinks ?? [], tls, plainRole: role, ...(options.debugMs === undefined ? {} : { limitMs: options.debugMs }) })
-  const surface = http === null ? null : createHttpSurface({ targets, tls, plainRole: role, debug: debugAt === null ? debug : null })
+  const refusals = new Refusals(options.onNote === undefined ? {} : { note: options.onNote })
+  const proxy = grpc === null ? null : createGrpcProxy({ socketPath: socketPath ?? '', tls, plainRole: role, refusals, ...(options.patience === undefined ? {} : { patience: options.patience }) })
+  const debug = options.debug === 'off' ? null : createDebugSurface({ targets, links: options.debugLinks ?? [], tls, plainRole: role, refusals, ...(options.debugMs === undefined ? {} : { limitMs: options.debugMs }) })
+  const surface = http === null ? null : createHttpSurface({ targets, tls, plainRole: role, refusals, debug: debugAt === null ? debug : null })
   const own = debugAt === null ? null : debug?.server() ?? null
+  for (const server of [proxy, surface?.server, own]) {
+    server?.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => { refusals.tell(whoIs(null, socket.remoteAddress), `TLS: ${error.code ?? error.message}`) })
+  }
   let serving = false
   for (const server of [proxy, surface?.server, own]) server?.prependListener('connection', (socket: Socket) => { if (!serving) socket.destroy() })
   const sessions = new Set<{ destroy: () => void }>()
@@ -116,7 +123,7 @@ export async function startGateway (options: GatewayOptions): Promise<Gateway> {
 }
 
 /** For the CLI: runs until the signal, then 0. With TLS, SIGHUP reads its files again. */
-export async function gatewayMain (options: GatewayOptions & { readonly onReady?: (text: string) => void, readonly onNote?: (text: string) => void, readonly signal?: AbortSignal }): Promise<number> {
+export async function gatewayMain (options: GatewayOptions & { readonly onReady?: (text: string) => void, readonly signal?: AbortSignal }): Promise<number> {
   const gateway = await startGateway(options)
   const scheme = options.tlsCert === undefined ? 'http' : 'https'
   options.onReady?.([

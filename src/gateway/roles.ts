@@ -1,10 +1,8 @@
 /** Who calls over TCP, and what they may (contract/access.ts). The unix socket itself has no roles: its group does. */
 import type { PeerCertificate } from 'node:tls'
-import { methods, roles, type Role } from '../contract/access.js'
+import { atLeast, isRole, methods, roles, type Role } from '../contract/access.js'
 
-export { roles, type Role }
-
-export const isRole = (text: string): text is Role => (roles as readonly string[]).includes(text)
+export { isRole, roles, type Role }
 
 const needed: ReadonlyMap<string, Role> = new Map(
   roles.flatMap((role) => methods[role].map((path) => [path, role] as const)))
@@ -12,7 +10,7 @@ const needed: ReadonlyMap<string, Role> = new Map(
 /** The least role that may call the method. */
 export const roleNeeded = (path: string): Role => needed.get(path) ?? 'admin'
 
-export const mayCall = (role: Role, path: string): boolean => roles.indexOf(role) >= roles.indexOf(roleNeeded(path))
+export const mayCall = (role: Role, path: string): boolean => atLeast(role, roleNeeded(path))
 
 export interface Caller {
   /** Common name of the certificate; `null` on plain loopback. */

@@ -1,5 +1,6 @@
 /** lockstep.v1.Events: the journal as messages. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
+import { mayReadAudit } from '../contract/access.js'
 import { eventLevels } from '../contract/balancing.js'
 import { LockstepError } from '../contract/errors.js'
 import { eventAreas, journalLost, type EventArea, type EventJournal, type NumberedEvent } from '../contract/events.js'
@@ -21,8 +22,10 @@ export function eventsImplementation (journal: EventJournal, { onBug, onLost, su
       if (least < 0) throw new LockstepError('invalid', 'LS_R_LEVEL', 'no such level', { object: 'min_level', found: minLevel, expected: eventLevels.join(', ') })
       const unknown = areas.find(area => !eventAreas.includes(area as EventArea))
       if (unknown !== undefined) throw new LockstepError('invalid', 'LS_R_AREA', 'no such area', { object: 'areas', found: unknown, expected: eventAreas.join(', ') })
+      const audit = context.role === null || mayReadAudit(context.role)
+      if (!audit && areas.includes('audit')) throw new LockstepError('unavailable', 'LS_E_PERMISSION', 'the area audit tells of other callers', { object: 'areas', found: `the role ${context.role ?? ''}`, expected: 'an operator', next: 'without areas all others are told' })
       let last = 0
-      const wanted = ({ level, area, name }: NumberedEvent): boolean => name === lostName || (eventLevels.indexOf(level) >= least && (areas.length === 0 || areas.includes(area)) && (names.length === 0 || names.includes(name)))
+      const wanted = ({ level, area, name }: NumberedEvent): boolean => name === lostName || (eventLevels.indexOf(level) >= least && (areas.length === 0 || areas.includes(area)) && (audit || area !== 'audit') && (names.length === 0 || names.includes(name)))
       const messageOf = (events: readonly NumberedEvent[]): EventMessages => ({ events: events.map(event => eventMessage(journal.epoch, event)) })
       await seats.hold(async () => {
         await watchEvents({

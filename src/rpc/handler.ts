@@ -7,6 +7,7 @@
  */
 import { Metadata, type handleServerStreamingCall, type handleUnaryCall } from '@grpc/grpc-js'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { isRole, type Role } from '../contract/access.js'
 import { LockstepError } from '../contract/errors.js'
 import { statusOfError, type Violation } from './error-status.js'
 import { refuseOversized } from './request-size.js'
@@ -20,6 +21,8 @@ export interface CallContext {
   readonly signal: AbortSignal
   /** Identity of the caller as the gateway verified it; `null` on the local socket. */
   readonly caller: string | null
+  /** As the gateway found it; `null` on the local socket, whose group is the access. */
+  readonly role: Role | null
   /** Metadata that goes out at once, before the answer. Once a call. */
   readonly announce: (name: string, value: string) => void
 }
@@ -51,7 +54,7 @@ export function unary<Req, Res> (onBug: OnBug, handle: (request: Req, context: C
       metadata.set(name, value)
       call.sendMetadata(metadata)
     }
-    const run = async (): Promise<Res> => await handle(refuseOversized(call.request), { method: call.getPath(), signal: abort.signal, caller: callerOf(call.metadata), announce })
+    const run = async (): Promise<Res> => await handle(refuseOversized(call.request), { method: call.getPath(), signal: abort.signal, caller: callerOf(call.metadata), role: roleOf(call.metadata), announce })
     run().then((response) => callback(null, response), (error: unknown) => callback(wireError(call.getPath(), error, onBug)))
   }
 }
@@ -80,7 +83,7 @@ export function streaming<Req, Res> (onBug: OnBug, handle: (request: Req, contex
       }
       abort.signal.throwIfAborted()
     }
-    const run = async (): Promise<void> => { await handle(refuseOversized(call.request), { method: call.getPath(), signal: abort.signal, caller: callerOf(call.metadata), send }) }
+    const run = async (): Promise<void> => { await handle(refuseOversized(call.request), { method: call.getPath(), signal: abort.signal, caller: callerOf(call.metadata), role: roleOf(call.metadata), send }) }
     run().then(
       () => { call.end() },
       (error: unknown) => {
@@ -104,6 +107,12 @@ function wireError (method: string, error: unknown, onBug: OnBug): Error & Retur
 function callerOf (metadata: Metadata): string | null {
   const value = metadata.get('lockstep-caller')[0]
   return typeof value === 'string' && value !== '' ? value.slice(0, 256) : null
+}
+
+/** A role that this version does not know is the least. */
+function roleOf (metadata: Metadata): Role | null {
+  const value = metadata.get('lockstep-role')[0]
+  return value === undefined ? null : typeof value === 'string' && isRole(value) ? value : 'viewer'
 }
 
 function cancelled (): LockstepError {

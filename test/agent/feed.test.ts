@@ -82,7 +82,7 @@ t.test('a snapshot of sessions and the changes behind it are the table, whatever
   const kept = new Map<string, number>()
   const over = new AbortController()
   let [snapshots, told, synced, pauses] = [0, 0, false, 0]
-  const watching = watchSessions(services, { filter: undefined, columns: ['id', 'slot'], snapshot: true }, { method: '', signal: over.signal, caller: null, send: async (bytes) => {
+  const watching = watchSessions(services, { filter: undefined, columns: ['id', 'slot'], snapshot: true }, { method: '', signal: over.signal, caller: null, role: null, send: async (bytes) => {
     const { batch, kinds, mark } = SessionChanges.decode(bytes)
     if (mark === SnapshotMark.SNAPSHOT_MARK_BEGIN) { snapshots++; kept.clear(); synced = false }
     if (mark === SnapshotMark.SNAPSHOT_MARK_SYNCED) synced = true

@@ -5,7 +5,7 @@ import type { DebugCell, DebugColumn, DebugLink } from '../../contract/debug.js'
 import { DebugClient, type DebugListTablesResponse, type DebugQuery, type DebugReading, type DebugTableShape } from '../../generated/proto/lockstep/v1/debug.js'
 import { cellText } from '../../lib/debug-text.js'
 import type { AgentTarget } from '../agent-target.js'
-import { roles, type Role } from '../roles.js'
+import { atLeast, type Role } from '../../contract/access.js'
 import { externalsOf, type Template } from './external.js'
 import { emptySection, type Head, type Page, type Query, type Section } from './model.js'
 
@@ -117,7 +117,7 @@ const overviewColumns: readonly DebugColumn[] = [
   { name: 'name', type: 'text' }, { name: 'rows', type: 'number' }, { name: 'about', type: 'text' }, { name: 'group', type: 'text' }, { name: 'source', type: 'text' }, { name: 'took', type: 'duration' }, { name: 'error', type: 'text' }
 ]
 
-const mayRead = (access: string, role: Role): boolean => access === 'viewer' || roles.indexOf(role) >= roles.indexOf('operator')
+const mayRead = (access: string, role: Role): boolean => atLeast(role, access === 'viewer' ? 'viewer' : 'operator')
 
 const order = (name: string): number => briefly.findIndex(one => one === name)
 

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { AgentTargets } from '../agent-target.js'
 import { lookingServer, type Mounted } from '../http-surface.js'
+import type { Refusals } from '../refusals.js'
 import { callerOf, type Role } from '../roles.js'
 import type { TlsSettings } from '../tls-files.js'
 import { parseTemplate } from './external.js'
@@ -21,11 +22,12 @@ export interface DebugSurfaceOptions {
   readonly links: readonly string[]
   readonly tls: TlsSettings | null
   readonly plainRole: Role
+  readonly refusals: Refusals
   readonly limitMs?: number
 }
 
 /** @throws invalid LS_G_LINK */
-export function createDebugSurface ({ targets, links, tls, plainRole, ...limit }: DebugSurfaceOptions): DebugSurface {
+export function createDebugSurface ({ targets, links, tls, plainRole, refusals, ...limit }: DebugSurfaceOptions): DebugSurface {
   const pages = debugPages({ targets, templates: links.map(parseTemplate), ...limit })
   const roleOf = (request: IncomingMessage): Role => tls === null ? plainRole : callerOf((request.socket as TLSSocket).getPeerCertificate())?.role ?? 'viewer'
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
@@ -36,7 +38,7 @@ export function createDebugSurface ({ targets, links, tls, plainRole, ...limit }
   }
   return {
     owns: pages.owns, answer, close: pages.close,
-    server: () => lookingServer(tls, (request, response) => {
+    server: () => lookingServer(tls, refusals, (request, response) => {
       const [path = '/'] = (request.url ?? '/').split('?')
       if (pages.owns(path)) answer(request, response)
       else response.writeHead(path === '/' ? 302 : 404, { ...(path === '/' ? { location: BASE } : {}), 'content-type': 'text/plain; charset=utf-8' }).end(`the debug pages are at ${BASE}\n`)

@@ -1,5 +1,5 @@
 /** Debug tables of what the whole agent has: generations, the journal, names of configured objects. */
-import type { DebugLink, DebugTable, DebugTone } from '../../contract/debug.js'
+import type { DebugLink, DebugShape, DebugTable, DebugTone } from '../../contract/debug.js'
 import type { EventJournal, NumberedEvent } from '../../contract/events.js'
 import type { AgentServices, ConfigAuthority, GenerationInfo, NameBook, NameKind } from '../../contract/services.js'
 import { limits } from '../../generated/layout.js'
@@ -32,7 +32,7 @@ export function agentTables ({ info, config, journal, names }: Pick<AgentService
         ]
       }
     }),
-    generationTable(config), historyTable(journal), nameTable(names)
+    generationTable(config), historyTable(journal), auditTable(journal), nameTable(names)
   ]
 }
 
@@ -46,15 +46,19 @@ const generationTable = (config: Pick<ConfigAuthority, 'history'>): DebugTable =
   read: async () => [...await config.history()].sort((a, b) => b.generation - a.generation), tone: ({ state }) => stateTones[state]
 })
 
-const historyTable = (journal: EventJournal): DebugTable => debugTable<NumberedEvent>({
-  name: 'history', group: 'work', about: 'What happened, newest first: the journal, with who called for what', source: 'gRPC thread, journal',
+const historyTable = (journal: EventJournal): DebugTable => eventTable({ name: 'history', about: 'What happened, newest first: the journal without its area audit' }, journal, ({ area }) => area !== 'audit')
+
+const auditTable = (journal: EventJournal): DebugTable => eventTable({ name: 'audit', about: 'Who called for what, newest first: the area audit of the journal', access: 'operator' }, journal, ({ area }) => area === 'audit')
+
+const eventTable = (of: Pick<DebugShape, 'name' | 'about'> & Partial<Pick<DebugShape, 'access'>>, journal: EventJournal, wanted: (event: NumberedEvent) => boolean): DebugTable => debugTable<NumberedEvent>({
+  ...of, group: 'work', source: 'gRPC thread, journal',
   columns: {
     id: ['id', e => e.seq], at: ['time', e => e.at], level: ['text', e => e.level], area: ['text', e => e.area], event: ['text', e => e.name], object: ['text', e => e.object], leads: ['link', e => objectLink(e.object), ...new Set(Object.values(objects))],
     fields: ['text', e => Object.entries(e.fields).map(([name, value]) => `${name}=${String(value ?? '')}`).join(' ')]
   },
   read: () => {
     const events: NumberedEvent[] = []
-    journal.watch(null, (event) => { events.push(event) })()
+    journal.watch(null, (event) => { if (wanted(event)) events.push(event) })()
     return events.reverse()
   },
   tone: ({ level }) => levelTones[level]

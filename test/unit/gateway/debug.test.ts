@@ -159,7 +159,7 @@ t.test('the page of an object: its row, what leads to it, what does not, and wha
   t.match(plain.sections.map(({ name }) => name).sort(), ['counters', 'history', 'hostile', 'names', 'reals', 'rings', 'sessions', 'stuck', 'vips'])
   t.match(sectionOf(plain, 'stuck').error, /LS_D_SLOW/)
   t.equal(sectionOf(plain, 'reals').rows.length, 3)
-  t.same(plain.without, ['overlay'])
+  t.same(plain.without, ['overlay', 'audit'])
   t.match(answer.body, /<p class="error">LS_D_SLOW: table stuck/)
   t.match(answer.body, /Nothing leads here from <a href="\/debug\/local\/overlay">/)
 })

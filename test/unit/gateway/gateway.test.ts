@@ -1,6 +1,5 @@
 /** The gateway in front of an agent with fabricated sessions: metrics, health, the proxy, roles, TLS. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { writeFileSync } from 'node:fs'
 import { connect as connectHttp2 } from 'node:http2'
 import { connect as connectSocket, createServer } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -9,9 +8,6 @@ import { get as httpsGet } from 'node:https'
 import { credentials, Metadata, status } from '@grpc/grpc-js'
 import t, { type Test } from 'tap'
 import { SessionFilter } from '../../../src/generated/proto/lockstep/v1/session.js'
-import { methods } from '../../../src/contract/access.js'
-import { mayCall, roleNeeded } from '../../../src/gateway/roles.js'
-import { packageRoot } from '../../../src/native/load.js'
 import { startGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/main.js'
 import { parseListen } from '../../../src/gateway/listen-address.js'
 import { call, connectAgent, messages, type AgentConnection } from '../../../src/cli/client.js'
@@ -229,34 +225,6 @@ t.test('what is not gRPC is refused', async (t) => {
   })
   session.destroy()
   t.equal(answer, 415)
-})
-
-t.test('roles: somebody has decided about every method of the protocol', async (t) => {
-  const own = readdirSync(join(packageRoot(), 'proto/lockstep/v1')).flatMap((file) => {
-    const text = readFileSync(join(packageRoot(), 'proto/lockstep/v1', file), 'utf8')
-    return [...text.matchAll(/^service (\w+) \{([^]*?)^\}/gm)].flatMap(([, service, body = '']) => [...body.matchAll(/^ {2}rpc (\w+)\(/gm)].map(([, method]) => `/lockstep.v1.${service}/${method}`))
-  })
-  const listed = Object.values(methods).flat()
-  t.ok(own.length > 40)
-  t.same(own.filter(method => !listed.includes(method)), [], 'undecided')
-  t.same(listed.filter(method => method.startsWith('/lockstep.') && !own.includes(method)), [], 'of methods that are not there')
-  t.equal(new Set(listed).size, listed.length, 'each once')
-})
-
-t.test('roles: each includes the one before, unknown methods are for admin', async (t) => {
-  t.equal(roleNeeded('/lockstep.v1.Future/Method'), 'admin')
-  t.ok(mayCall('operator', '/lockstep.v1.Sessions/List'))
-  t.ok(mayCall('operator', '/lockstep.v1.Sessions/Delete'))
-  t.notOk(mayCall('viewer', '/lockstep.v1.Sessions/Delete'))
-  t.ok(mayCall('viewer', '/lockstep.v1.Config/Check'))
-  t.notOk(mayCall('viewer', '/lockstep.v1.Config/GetText'))
-  t.ok(mayCall('viewer', '/lockstep.v1.Telemetry/NatUsage'))
-  t.ok(mayCall('viewer', '/lockstep.v1.Cluster/Watch'))
-  t.ok(mayCall('operator', '/lockstep.v1.Cluster/Verify'))
-  t.notOk(mayCall('operator', '/lockstep.v1.Cluster/Switchover'))
-  t.notOk(mayCall('operator', '/grpc.channelz.v1.Channelz/GetServers'))
-  t.notOk(mayCall('operator', '/lockstep.v1.Config/Apply'))
-  t.ok(mayCall('admin', '/lockstep.v1.Future/Method'))
 })
 
 t.test('addresses: loopback is known, names are refused', async (t) => {

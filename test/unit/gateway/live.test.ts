@@ -8,9 +8,9 @@ import { until, withServer, type Running } from '../rpc/with-server.js'
 
 if (process.getuid?.() === 0) process.getuid = () => 1000 // it would give up this process's own rights
 
-async function withGateway (t: Test): Promise<Running & { gateway: Gateway }> {
+async function withGateway (t: Test, role = 'viewer'): Promise<Running & { gateway: Gateway }> {
   const running = await withServer(t)
-  const gateway = await startGateway({ http: '127.0.0.1:0', grpc: 'off', role: 'viewer', user: `${process.getuid?.() ?? 0}:0`, socketPath: running.socketPath })
+  const gateway = await startGateway({ http: '127.0.0.1:0', grpc: 'off', role, user: `${process.getuid?.() ?? 0}:0`, socketPath: running.socketPath })
   t.teardown(async () => { await gateway.close() })
   return { ...running, gateway }
 }
@@ -65,13 +65,34 @@ t.test('everything, then what changes and what happens; a name with a line in it
   lb.events.tell({ at: Date.now(), name: 'vip-state', level: 'warn', fields: {} })
   t.ok(await until(() => reader.sent.some(({ event }) => event === 'put')))
   t.match(reader.sent.find(({ event }) => event === 'put'), { data: { agent: 'local', kind: 'vip', key: 'web', value: { state: 'panic' } } })
-  journal.note('audit', 'call', 'x\n\nevent: state\ndata: {}', {})
+  journal.note('agent', 'hello', 'x\n\nevent: state\ndata: {}', {})
   t.ok(await until(() => reader.sent.some(({ event }) => event === 'event')))
-  t.match(reader.sent.find(({ event }) => event === 'event'), { data: { area: 'audit', object: 'x\n\nevent: state\ndata: {}' } })
+  t.match(reader.sent.find(({ event }) => event === 'event'), { data: { area: 'agent', object: 'x\n\nevent: state\ndata: {}' } })
   lb.vipList = lb.vipList.filter(vip => vip.name === 'web')
   t.ok(await until(() => reader.sent.some(({ event }) => event === 'delete')))
   const numbers = reader.sent.map(({ id }) => Number(id.split('-')[1]))
   t.same(numbers, numbers.map((_, i) => (numbers[0] ?? 0) + i), 'without a gap')
+})
+
+t.test('who called for what is for operators; to a viewer no message seems missing', async (t) => {
+  for (const role of ['viewer', 'operator']) {
+    const { gateway, agent: { journal } } = await withGateway(t, role)
+    journal.note('audit', 'call', 'secret-before', {})
+    const reader = await read(t, gateway)
+    t.ok(await until(() => reader.sent.length > 0))
+    journal.note('audit', 'call', 'secret-after', {})
+    journal.note('agent', 'hello', 'open', {})
+    t.ok(await until(() => reader.sent.some(({ data }) => data['object'] === 'open')))
+    const numbers = reader.sent.map(({ id }) => Number(id.split('-')[1]))
+    t.same(numbers, numbers.map((_, i) => (numbers[0] ?? 0) + i), 'without a gap')
+    const back = await read(t, gateway, reader.sent[0]?.id)
+    t.ok(await until(() => back.sent.some(({ data }) => data['object'] === 'open')))
+    const fresh = await read(t, gateway)
+    t.ok(await until(() => fresh.sent.length > 0))
+    const { body } = await get(gateway, '/api/state')
+    for (const text of [JSON.stringify(reader.sent), JSON.stringify(back.sent), JSON.stringify(fresh.sent), body]) t.equal(text.includes('secret'), role === 'operator', role)
+    t.equal(reader.sent.some(({ event }) => event === 'withheld'), role === 'viewer')
+  }
 })
 
 t.test('who comes back is told what it missed, once; who comes back too late, or to another gateway, everything', async (t) => {
@@ -145,11 +166,11 @@ t.test('nobody looks: nothing is followed, and who comes back then is told every
   const { agent, socketPath } = await withServer(t)
   const live = liveOf(new Map([['local', { address: `unix:${socketPath}` }]]), { idleMs: 300 })
   t.teardown(async () => { await live.close() })
-  const { seq } = await live.state()
+  const { seq } = await live.state(true)
   t.ok(live.reaches(seq))
   await new Promise((resolve) => { setTimeout(resolve, 1000) })
   agent.loadBalancer.vipList = []
-  await live.state()
+  await live.state(true)
   t.notOk(live.reaches(seq))
   const vips = async (): Promise<string> => await live.objects('vip')
   for (let i = 0; i < 100 && await vips() !== '{"local":{}}'; i++) await new Promise((resolve) => { setTimeout(resolve, 50) })
@@ -161,17 +182,17 @@ t.test('all that come at once are told one text, until something changes or a mo
   let now = 0
   const live = liveOf(new Map([['local', { address: `unix:${socketPath}` }]]), { nowMs: () => now })
   t.teardown(async () => { await live.close() })
-  const first = await live.state()
-  t.equal(await live.state(), first)
+  const first = await live.state(true)
+  t.equal(await live.state(true), first)
   lb.vipList = lb.vipList.slice(0, 1)
   lb.events.tell({ at: Date.now(), name: 'vip-state', level: 'warn', fields: {} })
-  let second = await live.state()
+  let second = await live.state(true)
   for (let i = 0; i < 500 && second.seq === first.seq; i++) {
     await new Promise((resolve) => { setTimeout(resolve, 10) })
-    second = await live.state()
+    second = await live.state(true)
   }
   t.ok(second.seq > first.seq, 'another one once something changed')
-  const third = await live.state()
+  const third = await live.state(true)
   now += 2000
-  t.not(await live.state(), third, 'or some time later')
+  t.not(await live.state(true), third, 'or some time later')
 })

@@ -89,18 +89,24 @@ t.test('who is refused too often waits; others do not, and addresses do not pile
   t.same(agent.cluster.calls, [])
   t.equal((await fetch(`http://${gateway.httpAddress}/healthz`)).status, 200, 'looking is not refused')
   let now = 0
-  const refusals = new Refusals(() => now, 3, 4)
-  for (let i = 0; i < 3; i++) refusals.add('a')
+  const notes: string[] = []
+  const refusals = new Refusals({ nowMs: () => now, max: 3, addresses: 4, note: (text) => { notes.push(text) } })
+  for (let i = 0; i < 3; i++) refusals.add('a', 'why')
   t.equal(refusals.waitS('a'), 60)
   t.equal(refusals.waitS('b'), 0)
   now = 59_500
   t.equal(refusals.waitS('a'), 1)
   now = 60_000
   t.equal(refusals.waitS('a'), 0)
-  refusals.add('a')
+  refusals.add('a', 'why')
   t.equal(refusals.waitS('a'), 0, 'it begins anew')
-  for (let i = 0; i < 100; i++) refusals.add(`x${i}`)
+  for (let i = 0; i < 100; i++) refusals.add(`x${i}`, 'a\nb')
   t.equal(refusals.size, 4)
+  t.same([notes.length, notes[0], notes.at(-1)], [23, 'refused a: why', 'refused x18: a\\nb'], 'a minute has twenty lines')
+  now = 120_001
+  refusals.tell('b', 'again')
+  t.same(notes.slice(-2), ['refused 81 more in the minute before', 'refused b: again'])
+  t.equal(refusals.waitS('b'), 0, 'told, and not counted')
 })
 
 t.test('every other path stays for looking', async (t) => {

@@ -133,7 +133,7 @@ t.test('watch: a reader that does not read is told where events are missing; sil
     if (sent.length < 4) await new Promise<void>((resolve) => { go = resolve })
     abort.signal.throwIfAborted()
   }
-  const watching = watchEvents({ watch: agent.cluster.watch, lost: eventsLost }, (events) => ({ events: events.map(eventMessage) }), { method: '', signal: abort.signal, caller: null, send }, 5)
+  const watching = watchEvents({ watch: agent.cluster.watch, lost: eventsLost }, (events) => ({ events: events.map(eventMessage) }), { method: '', signal: abort.signal, caller: null, role: null, send }, 5)
   go()
   events.tell(roleEvent(0))
   t.ok(await until(() => sent.length === 2))

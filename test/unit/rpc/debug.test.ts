@@ -28,7 +28,7 @@ t.test('every table is listed, has a key for each row that finds it, and leads o
   agent.journal.note('config', 'config-applied', 'generation 1', { by: 'anna' })
   const { tables, schema, node, state, epoch } = await call(connection.debug, connection.debug.listTables, {})
   t.match({ schema, node, state, epoch }, { schema: /^2-[0-9a-f]{8}$/, node: 'edge-1', state: 'running', epoch: agent.journal.epoch })
-  const expected = ['agent', 'bgp-neighbours', 'bgp-pending', 'bgp-route-sinks', 'bgp-routes', 'bgp-sinks', 'bgp-sources', 'calls', 'counters', 'generations', 'groups', 'history', 'links', 'memory-rpc', 'names', 'nat-pools', 'operations', 'overlay', 'peers', 'reals', 'rings', 'role-changes', 'sessions', 'subscribers', 'sync', 'targets', 'vips']
+  const expected = ['agent', 'audit', 'bgp-neighbours', 'bgp-pending', 'bgp-route-sinks', 'bgp-routes', 'bgp-sinks', 'bgp-sources', 'calls', 'counters', 'generations', 'groups', 'history', 'links', 'memory-rpc', 'names', 'nat-pools', 'operations', 'overlay', 'peers', 'reals', 'rings', 'role-changes', 'sessions', 'subscribers', 'sync', 'targets', 'vips']
   t.same(tables.map(({ name }) => name).sort(), expected)
   const known = new Set([...tables.map(({ name }) => name), 'checks'])
   for (const shape of tables) {

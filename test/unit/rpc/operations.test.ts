@@ -143,7 +143,7 @@ t.test('a failure is kept, with its code', async (t) => {
   t.match((await call(c.operations, c.operations.get, { id })).operation, { state: FAILED, error: { code: 'LS_R_EMPTY_FILTER', grpcCode: 3 } })
 })
 
-const context = (caller: string | null): CallContext => ({ method: '/lockstep.v1.Agent/SwitchBackend', caller, signal: new AbortController().signal, announce: () => undefined })
+const context = (caller: string | null): CallContext => ({ method: '/lockstep.v1.Agent/SwitchBackend', caller, role: null, signal: new AbortController().signal, announce: () => undefined })
 const begin = { requestId: '', detached: true, request: {} }
 
 t.test('over TCP one cancels one\'s own', async (t) => {

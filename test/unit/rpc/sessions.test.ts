@@ -315,7 +315,7 @@ t.test('a watcher whose filter hides everything still hears every so often', asy
   const abort = new AbortController()
   const sent: SessionChanges[] = []
   const publish = setInterval(() => agent.publish(fakeRecords([3])), 5)
-  const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' }, columns: [], snapshot: false }, { method: '', signal: abort.signal, caller: null, send: async (m) => { sent.push(SessionChanges.decode(m)) } }, { fan: new SessionFan(agent.services.feed), onLost: () => {}, subscribers: new Subscribers(), turns: new TableTurns(), listings: new Seats('listings', 1), progressMs: 100 })
+  const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' }, columns: [], snapshot: false }, { method: '', signal: abort.signal, caller: null, role: null, send: async (m) => { sent.push(SessionChanges.decode(m)) } }, { fan: new SessionFan(agent.services.feed), onLost: () => {}, subscribers: new Subscribers(), turns: new TableTurns(), listings: new Seats('listings', 1), progressMs: 100 })
   t.ok(await until(() => sent.length >= 4))
   clearInterval(publish)
   abort.abort(new Error('over'))
@@ -391,7 +391,7 @@ t.test('what is lost while the snapshot is told makes it come again, told of or 
   const sent: SessionChanges[] = []
   const begins = (): number => sent.filter(({ mark }) => mark === SnapshotMark.SNAPSHOT_MARK_BEGIN).length
   const watching = watchSessions(agent.services, watchRequest({ snapshot: true, columns: ['slot'] }), {
-    method: '', signal: abort.signal, caller: null,
+    method: '', signal: abort.signal, caller: null, role: null,
     send: async (m) => {
       const message = SessionChanges.decode(m)
       sent.push(message)

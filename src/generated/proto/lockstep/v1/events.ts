@@ -29,7 +29,10 @@ export const protobufFileName = "lockstep/v1/events.proto";
 export interface EventsWatchRequest {
   /** debug, info, warn or error, and what is above; empty: info. */
   minLevel: string;
-  /** agent, config, cluster, load-balancer, bgp, audit; none: all. */
+  /**
+   * agent, config, cluster, load-balancer, bgp, audit; none: all. Area audit (who called for what) is for operators: viewers are told all others, and are refused
+   * with PERMISSION_DENIED when they ask for it.
+   */
   areas: string[];
   /** Of these names only; none: all. */
   names: string[];
