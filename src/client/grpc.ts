@@ -1,8 +1,10 @@
-/** Watches of an agent over gRPC: a unix socket, or TCP with TLS. */
-import { status, type ChannelCredentials, type ClientOptions, type ServiceError } from '@grpc/grpc-js'
+/** Watches of an agent, its objects and its journal, over gRPC: a unix socket, or TCP with TLS. */
+import { status, type ChannelCredentials, type ClientOptions, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js'
+import { EventsClient, type EventMessages } from '../generated/proto/lockstep/v1/events.js'
 import { ObjectKind, ObjectsClient, WatchBegin, type ObjectMessage, type ObjectMessages, type ObjectState } from '../generated/proto/lockstep/v1/objects.js'
 import type { BeginReason, WatchMessage } from '../lib/watch/messages.js'
 import { ProtocolError, WatchRefused } from './errors.js'
+import type { EventsQuery, OpenEvents } from './events.js'
 import type { Open } from './watch.js'
 
 type Value = NonNullable<ObjectState['value']>
@@ -32,9 +34,12 @@ export interface ObjectsOptions {
 /** One connection for any number of watches. */
 export class ObjectsConnection {
   private readonly client: ObjectsClient
+  private readonly journal: EventsClient
 
   constructor ({ address, credentials, channel }: ObjectsOptions) {
-    this.client = new ObjectsClient(address, credentials, { 'grpc.keepalive_time_ms': 20_000, 'grpc.keepalive_timeout_ms': 10_000, ...channel })
+    const options = { 'grpc.keepalive_time_ms': 20_000, 'grpc.keepalive_timeout_ms': 10_000, ...channel }
+    this.client = new ObjectsClient(address, credentials, options)
+    this.journal = new EventsClient(address, credentials, { ...options, channelOverride: this.client.getChannel() })
   }
 
   /** `keys`: these only, at most 1000. */
@@ -42,24 +47,35 @@ export class ObjectsConnection {
     return (token, signal) => this.stream(kind, keys, token, signal)
   }
 
+  openEvents ({ minLevel = '', areas = [], names = [] }: EventsQuery = {}): OpenEvents {
+    return async function * (this: ObjectsConnection, after: string, signal: AbortSignal) {
+      for await (const { events } of answers<EventMessages>(() => this.journal.watch({ minLevel, areas: [...areas], names: [...names], after }), signal)) yield events
+    }.bind(this)
+  }
+
   close (): void { this.client.close() }
 
   private async * stream<K extends Kind>(kind: K, keys: readonly string[], token: string, signal: AbortSignal): AsyncGenerator<Array<WatchMessage<ObjectOf<K>>>> {
-    signal.throwIfAborted()
-    const call = this.client.watch({ kind: kinds[kind], keys: [...keys], token })
-    const onAbort = (): void => { call.cancel() }
-    signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      for await (const { messages } of call as AsyncIterable<ObjectMessages>) yield messages.map(({ message }) => messageOf(kind, message))
-    } catch (error) {
-      const { code, details } = error as Partial<ServiceError>
-      if (code !== undefined && refused.has(code)) throw new WatchRefused(details ?? status[code], { cause: error })
-      throw error
-    } finally {
-      signal.removeEventListener('abort', onAbort)
-      call.on('error', () => { /* that of the cancellation */ })
-      call.cancel()
-    }
+    for await (const { messages } of answers<ObjectMessages>(() => this.client.watch({ kind: kinds[kind], keys: [...keys], token }), signal)) yield messages.map(({ message }) => messageOf(kind, message))
+  }
+}
+
+/** Of one call, which ends with whoever reads it. @throws WatchRefused */
+async function * answers<M> (open: () => ClientReadableStream<M>, signal: AbortSignal): AsyncGenerator<M> {
+  signal.throwIfAborted()
+  const call = open()
+  const onAbort = (): void => { call.cancel() }
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    yield * call as AsyncIterable<M>
+  } catch (error) {
+    const { code, details } = error as Partial<ServiceError>
+    if (code !== undefined && refused.has(code)) throw new WatchRefused(details ?? status[code], { cause: error })
+    throw error
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    call.on('error', () => { /* that of the cancellation */ })
+    call.cancel()
   }
 }
 

@@ -6,8 +6,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { backOff } from '../lib/back-off.js'
 import type { BeginReason, WatchMessage } from '../lib/watch/messages.js'
 import { defaultBackoff, systemClock, type Backoff, type Clock } from './clock.js'
-import { ProtocolError, WatchRefused, WatchStalled } from './errors.js'
+import { ProtocolError, WatchRefused } from './errors.js'
 import { Replica, type Commit } from './replica.js'
+import { orStalled, STALL_MS } from './stall.js'
 import { View, type Change } from './view.js'
 
 /** Opens a stream from where a token says; '': from the beginning. Ends or throws as connections do; WatchRefused: asking again is of no use. */
@@ -48,8 +49,6 @@ export interface WatchStatus {
   /** Why the last connection ended; '': it stands, or ended well. */
   readonly problem: string
 }
-
-export const STALL_MS = 45_000
 
 /** `for await (const batch of watch(connection.open('vip'), { signal }))`: runs until the signal fires, whose reason it throws; `break` ends it quietly. @throws WatchRefused */
 export const watch = <V>(open: Open<V>, options: WatchOptions<V> = {}): Watch<V> => new Watch(open, options)
@@ -185,17 +184,9 @@ export class Watch<V> implements AsyncIterableIterator<Batch<V>> {
 
   private async receive (): Promise<ReadonlyArray<WatchMessage<V>>> {
     const stream = this.stream ?? this.connect()
-    const quiet = new AbortController()
-    const stallMs = this.o.stallMs ?? STALL_MS
-    const silence = this.clock.sleep(stallMs, AbortSignal.any([quiet.signal, this.signal])).then(() => { throw new WatchStalled(`silent for ${stallMs} ms`) })
-    silence.catch(() => undefined)
-    try {
-      const step: IteratorResult<ReadonlyArray<WatchMessage<V>>, unknown> = await Promise.race([stream.next(), silence])
-      if (step.done === true) throw new StreamEnd()
-      return step.value
-    } finally {
-      quiet.abort()
-    }
+    const step: IteratorResult<ReadonlyArray<WatchMessage<V>>, unknown> = await orStalled(stream.next(), { clock: this.clock, stallMs: this.o.stallMs ?? STALL_MS, signal: this.signal })
+    if (step.done === true) throw new StreamEnd()
+    return step.value
   }
 
   private connect (): AsyncIterator<ReadonlyArray<WatchMessage<V>>> {

@@ -1,17 +1,14 @@
 /** One agent, followed: its objects by kind, its latest events, and whether it can be reached, over connections that break. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { credentials } from '@grpc/grpc-js'
-import { kindNames, mirror, ObjectsConnection, plainObject, STALL_MS, WatchRefused, type Kind, type ObjectOf, type Store } from '../client/index.js'
-import { EventsClient, type Event, type EventMessages } from '../generated/proto/lockstep/v1/events.js'
+import { kindNames, mirror, ObjectsConnection, plainObject, STALL_MS, watchEvents, WatchRefused, type Kind, type ObjectOf, type Store } from '../client/index.js'
+import type { Event } from '../generated/proto/lockstep/v1/events.js'
 import type { AgentTarget } from './agent-target.js'
 
 /** How soon a connection that broke is told. */
 const LOOK_MS = 250
-const AGAIN_MS = 500
 const EVENTS_MAX = 200
 
-/** Finds a cut that nothing tells of. With the same options events and objects come over one connection. */
-const keepalive = { 'grpc.keepalive_time_ms': 20_000, 'grpc.keepalive_timeout_ms': 10_000 }
+const backoff = { leastMs: 100, mostMs: 1000, healthyMs: 2000 }
 
 /** What a reader is told: a change of an object, an event of the journal, or whether the agent is reached. */
 export type Told =
@@ -46,7 +43,6 @@ export interface PlainAgent {
 export class FollowedAgent {
   private readonly over = new AbortController()
   private readonly objects: ObjectsConnection
-  private readonly journal: EventsClient
   private readonly stores: ReadonlyMap<Kind, Store<ObjectOf<Kind>>>
   private readonly reading: Promise<void>
   private readonly look: NodeJS.Timeout
@@ -56,10 +52,8 @@ export class FollowedAgent {
 
   /** `stallMs`: events that are silent for so long are asked for again; the server says something every 15 s. */
   constructor ({ address, channel, ...target }: AgentTarget, private readonly tell: (told: Told) => void, private readonly stallMs = STALL_MS) {
-    const patience = { ...keepalive, 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1000, ...channel }
-    const secure = target.credentials ?? credentials.createInsecure()
-    this.objects = new ObjectsConnection({ address, credentials: secure, channel: patience })
-    this.journal = new EventsClient(address, secure, patience)
+    const patience = { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1000, ...channel }
+    this.objects = new ObjectsConnection({ address, credentials: target.credentials ?? credentials.createInsecure(), channel: patience })
     this.stores = new Map(kindNames.map(kind => [kind, this.follow(kind)]))
     this.reading = this.readEvents()
     this.look = setInterval(() => {
@@ -95,12 +89,11 @@ export class FollowedAgent {
     clearInterval(this.look)
     this.over.abort()
     await Promise.all([this.reading, ...[...this.stores.values()].map(async (store) => { await store.close() })])
-    this.journal.close()
     this.objects.close()
   }
 
   private follow (kind: Kind): Store<ObjectOf<Kind>> {
-    const store = mirror<ObjectOf<Kind>>(this.objects.open(kind), { backoff: { leastMs: 100, mostMs: 1000, healthyMs: 2000 } })
+    const store = mirror<ObjectOf<Kind>>(this.objects.open(kind), { backoff })
     store.subscribe(({ changes }) => {
       for (const change of changes) {
         if (change.kind === 'removed') this.tell({ type: 'delete', kind, key: change.key })
@@ -110,29 +103,17 @@ export class FollowedAgent {
     return store
   }
 
-  /** From where it was. */
+  /** Until it is closed, or for as long as the agent has such events and tells them. */
   private async readEvents (): Promise<void> {
-    const { signal } = this.over
-    for (let after = ''; !signal.aborted;) {
-      const call = this.journal.watch({ minLevel: 'info', areas: [], names: [], after })
-      const onAbort = (): void => { call.cancel() }
-      signal.addEventListener('abort', onAbort, { once: true })
-      const silence = setTimeout(onAbort, this.stallMs)
-      try {
-        for await (const { events } of call as AsyncIterable<EventMessages>) {
-          silence.refresh()
-          for (const event of events) {
-            const plain = plainEvent(event)
-            this.recent = [...this.recent.slice(1 - EVENTS_MAX), plain]
-            this.tell({ type: 'event', ...plain })
-            after = event.id
-          }
+    try {
+      for await (const events of watchEvents(this.objects.openEvents(), { signal: this.over.signal, stallMs: this.stallMs, backoff })) {
+        for (const event of events) {
+          const plain = plainEvent(event)
+          this.recent = [...this.recent.slice(1 - EVENTS_MAX), plain]
+          this.tell({ type: 'event', ...plain })
         }
-      } catch { /* it is asked again */ }
-      clearTimeout(silence)
-      signal.removeEventListener('abort', onAbort)
-      await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined)
-    }
+      }
+    } catch { /* closed, or refused */ }
   }
 }
 

@@ -63,6 +63,7 @@ function AgentCard ({ agent }: { readonly agent: string }): JSX.Element {
       {info === undefined ? <p class="empty">{connected ? 'Nothing is known of it yet.' : 'It was not reached yet.'}</p> : (
         <dl>
           <dt>Node</dt><dd>{info.node}{info.instance === 'default' ? '' : ` / ${info.instance}`}</dd>
+          {info.labels.length > 0 && <><dt>Labels</dt><dd>{info.labels.map(({ name, value }) => <span key={name} class="group">{name}={value}</span>)}</dd></>}
           <dt>Backend</dt><dd>{info.backend}{info.program === undefined ? '' : ` ${info.program.up ? info.program.version : '(away)'}`} <span class="faint">{info.version}</span></dd>
           <dt>Generation</dt><dd><Flash value={info.generation}>{info.generation}</Flash></dd>
           <dt>Loop p99</dt><dd>{now.reading.value === null ? '–' : `${now.reading.value.eventLoopDelayP99Ms.toFixed(1)} ms`} <Freshness reading={now.reading} /></dd>

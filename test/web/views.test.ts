@@ -66,6 +66,7 @@ t.test('names and events that would be code are text', { skip: noBrowser }, asyn
   await until('the name', async () => (await page.locator('tr.vip').allInnerTexts()).some(text => text.includes(code)))
   for (const view of ['overview', 'events', 'health', 'cluster', 'configuration']) {
     await page.evaluate(`location.hash = '#/${view}'`)
+    if (view === 'overview') await until('the labels', async () => (await page.locator('[data-agent="edge-1"]').innerText()).includes('rack=b12'))
     if (view === 'events') await until('the event', async () => (await page.locator('.events').innerText()).includes(code))
     t.equal(await page.locator('main img, main script').count(), 0, view)
   }
