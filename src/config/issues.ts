@@ -4,6 +4,7 @@
  */
 import { LockstepError, type ErrorClass } from '../contract/errors.js'
 import type { ConfigIssue } from '../contract/services.js'
+import { maySecret } from './secrets.js'
 
 export type IssueCode =
   | 'LS_C_SYNTAX' | 'LS_C_ENCODING' | 'LS_C_SIZE' | 'LS_C_DUPLICATE_KEY' | 'LS_C_UNKNOWN_KEY' | 'LS_C_TYPE' | 'LS_C_REQUIRED' | 'LS_C_VALUE'
@@ -39,9 +40,9 @@ export class Issues {
 
   constructor (private readonly locate: Locate = () => null) {}
 
-  /** `found` is the offending value itself; it is shown in one line. */
+  /** `found` is the offending value itself; it is shown in one line, unless it may be a secret. */
   add (path: string, code: IssueCode, message: string, found: unknown, expected: string): void {
-    const shown = show(found)
+    const shown = code !== 'LS_C_UNKNOWN_KEY' && maySecret(pointerKeys(path), found) ? 'what is not shown here' : show(found)
     const key = `${path}\n${code}\n${message}\n${shown}`
     if (this.seen.has(key)) return
     if (this.found.length >= issuesMax) {
@@ -71,18 +72,19 @@ export class Issues {
   }
 }
 
+const place = ({ line, path }: ConfigIssue): string => `${line === null ? '' : `line ${line}: `}${path === '' ? '/' : path}`
+
 /** `line 12: /policies/3/from: no such zone: found "client", expected one of clients, servers`. */
 export function formatIssue (issue: ConfigIssue): string {
-  const place = issue.line === null ? '' : `line ${issue.line}: `
-  return `${place}${issue.path === '' ? '/' : issue.path}: ${issue.message}: found ${issue.found}, expected ${issue.expected}`
+  return `${place(issue)}: ${issue.message}: found ${issue.found}, expected ${issue.expected}`
 }
 
-/** A configuration that was refused, with every reason. */
+/** A configuration that was refused, with every reason. Its message goes into logs and journals: what was found stands in the issues alone, for who gave the text. */
 export class ConfigError extends LockstepError {
   readonly issues: readonly ConfigIssue[]
   constructor (issues: readonly ConfigIssue[], errorClass: ErrorClass = 'invalid', code = 'LS_C_INVALID') {
     const first = issues[0]
-    super(errorClass, code, `${issues.length} error${issues.length === 1 ? '' : 's'} in the configuration${first === undefined ? '' : `; first: ${formatIssue(first)}`}`,
+    super(errorClass, code, `${issues.length} error${issues.length === 1 ? '' : 's'} in the configuration${first === undefined ? '' : `; first: ${place(first)}: ${first.message}`}`,
       { object: 'configuration', next: 'run lockstep check for the whole list' })
     this.issues = issues
   }

@@ -1,5 +1,6 @@
 /** Every error has its path, line, the value found and what was expected; all are told at once. */
 import t from 'tap'
+import { ConfigError } from '../../../src/config/index.js'
 import { base, read } from './support.js'
 
 interface Case { readonly what: string, readonly yaml: string, readonly path: string, readonly code: string, readonly says?: RegExp, readonly line?: number }
@@ -187,4 +188,20 @@ t.test('collectors that are taken', async t => {
     t.same(desired?.agent.tracing, { endpoint: url, sample: 1 })
   }
   t.equal(read('{}\n').desired?.agent.tracing, null, 'off by default')
+})
+
+t.test('what may be a secret is not shown, nor what holds one; what a refusal says in logs shows nothing that was found', async t => {
+  const bad = [
+    'healthchecks: {w: {type: http, http: {headers: {Authorization: "tell\\nnobody"}}}}', 'healthchecks: {w: {type: http, http: {headers: {Authorization: [tell-nobody]}}}}', 'healthchecks: {w: {type: http, http: {path: tell-nobody}}}',
+    'healthchecks: {w: {type: http, http: [{path: /tell-nobody}]}}', 'healthchecks: [{path: /tell-nobody}]', 'healthchecks: {w: {type: exec, exec: [tell-nobody]}}', 'healthchecks: {w: {type: exec, exec: {a: tell-nobody}}}',
+    'healthchecks: {w: {type: tcp, agent: {port: 1, send: [tell-nobody]}}}', 'bgp: {report: {sinks: {h: {type: webhook, url: "ftp://tell-nobody"}}}}', 'bgp: {report: {sinks: {h: [https://tell-nobody]}}}', 'bgp: {report: {sinks: {h: {type: webhook, url: {x: tell-nobody}}}}}'
+  ]
+  for (const text of bad) {
+    const { issues } = read(`${text}\n`)
+    t.ok(issues.length > 0, text)
+    t.notMatch(JSON.stringify(issues), /tell|nobody/, text)
+  }
+  t.match(read('policies: tell-nobody\n').issues, [{ found: '"tell-nobody"' }], 'elsewhere what was found is shown')
+  t.notMatch(new ConfigError(read('policies: tell-nobody\n').issues).message, /tell-nobody/)
+  t.match(new ConfigError(read('policies: tell-nobody\n').issues).message, /1 error in the configuration; first: line 1: \/policies: /)
 })
