@@ -102,7 +102,7 @@ export class ReportQueue {
     let landed = false
     let afterMs = 0
     this.out.forEach((entry, i) => {
-      const outcome = outcomes[i] ?? { kind: 'uncertain', reason: 'the sink did not say what became of it' }
+      const outcome: Outcome = outcomes[i] ?? { kind: 'uncertain', reason: 'the sink did not say what became of it' }
       if (outcome.kind === 'landed') {
         landed = true
         this.entries.delete(entry.report.subject)
@@ -113,6 +113,7 @@ export class ReportQueue {
         entry.stage = 'uncertain'
         uncertain.push(entry)
         failed = true
+        afterMs = Math.max(afterMs, outcome.afterMs ?? 0)
         return
       }
       entry.stage = 'queued'
