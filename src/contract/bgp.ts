@@ -204,6 +204,6 @@ export interface BgpPending extends BgpReport {
   /** Not before this moment; `null`: as soon as its turn comes. */
   readonly retryAt: number | null
   readonly lastError: string | null
-  /** `uncertain`: it was sent, and nobody knows yet whether it landed; it is not sent again before that is known. */
-  readonly stage: 'queued' | 'in-flight' | 'uncertain'
+  /** `held`: the last look did not confirm it, it waits for one that does. `uncertain`: it was sent, and nobody knows yet whether it landed; it is not sent again before that is known. */
+  readonly stage: 'queued' | 'held' | 'in-flight' | 'uncertain'
 }

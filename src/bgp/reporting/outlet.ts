@@ -157,7 +157,10 @@ export class Outlet {
       this.memories.set(subject.id, memory)
       if (decision.kind === 'report') this.tally.offers[this.queue.offer(decision.report, subject.incarnation, now)]++
       else if (decision.kind === 'nothing') this.tally.withdrawn += Number(this.queue.withdraw(subject.id))
-      else held[decision.because]++
+      else {
+        this.queue.hold(subject.id)
+        held[decision.because]++
+      }
     }
     for (const id of this.memories.keys()) if (!there.has(id)) this.memories.delete(id)
     this.queue.prune(id => there.has(id))

@@ -1,5 +1,6 @@
 /**
- * Reports on their way to one sink: at most one for each subject, the latest wins while it waits, one batch at a time is out. Which of them is due, and when a batch may
+ * Reports on their way to one sink: at most one for each subject, the latest wins while it waits, one batch at a time is out, and what the last look did not
+ * confirm waits. Which of them is due, and when a batch may
  * be tried again, is decided here; nothing here waits or sends.
  */
 import type { BgpPending, BgpReport } from '../../contract/bgp.js'
@@ -13,9 +14,11 @@ export interface Entry {
   attempts: number
   retryAt: number | null
   lastError: string | null
-  stage: BgpPending['stage']
+  stage: Exclude<BgpPending['stage'], 'held'>
   /** Its subject has left while it was out: it is not queued again. */
   gone: boolean
+  /** The last look did not confirm it: it waits for one that does. */
+  held: boolean
 }
 
 export interface QueueOptions {
@@ -48,19 +51,27 @@ export class ReportQueue {
     const entry = this.entries.get(report.subject)
     if (entry === undefined || (entry.incarnation !== incarnation && entry.stage === 'queued')) {
       if (entry === undefined && this.entries.size >= this.options.max) return 'full'
-      this.entries.set(report.subject, { report, incarnation, queuedAt: now, attempts: 0, retryAt: null, lastError: null, stage: 'queued', gone: false })
+      this.entries.set(report.subject, { report, incarnation, queuedAt: now, attempts: 0, retryAt: null, lastError: null, stage: 'queued', gone: false, held: false })
       return entry === undefined ? 'queued' : 'replaced'
     }
     entry.gone = entry.incarnation !== incarnation
-    if (entry.stage !== 'queued') return 'out'
     const same = entry.report.state === report.state
+    entry.held = entry.stage !== 'queued' && !same
+    if (entry.stage !== 'queued') return 'out'
     entry.report = same ? { ...entry.report, rttNs: report.rttNs } : report
     return same ? 'kept' : 'replaced'
   }
 
-  /** It need not be told any more. What is out stays out. */
+  /** It need not be told any more. What is out stays out, and should it come back it waits for a look. */
   withdraw (subject: string): boolean {
+    this.hold(subject)
     return this.entries.get(subject)?.stage === 'queued' && this.entries.delete(subject)
+  }
+
+  /** Nobody knows whether it is still true: it is not sent before it is offered again. */
+  hold (subject: string): void {
+    const entry = this.entries.get(subject)
+    if (entry !== undefined) entry.held = true
   }
 
   /** Subjects that are not `there` any more. What is out stays until it is known what became of it, so that a subject that comes back is not told twice. */
@@ -77,7 +88,7 @@ export class ReportQueue {
     if (this.out.length > 0 || now < this.closedUntil) return []
     const batch: Entry[] = []
     for (const entry of this.entries.values()) {
-      if (entry.retryAt !== null && entry.retryAt > now) continue
+      if (entry.held || (entry.retryAt !== null && entry.retryAt > now)) continue
       batch.push(entry)
       if (batch.length === most) break
     }
@@ -131,7 +142,8 @@ export class ReportQueue {
   dueAt (now: number): number | null {
     if (this.out.length > 0) return this.closedUntil
     let least = Infinity
-    for (const { retryAt } of this.entries.values()) {
+    for (const { held, retryAt } of this.entries.values()) {
+      if (held) continue
       least = Math.min(least, retryAt ?? now)
       if (least <= now) break
     }
@@ -140,7 +152,7 @@ export class ReportQueue {
 
   pending (sink: string, now: number): BgpPending[] {
     const closed = this.closedUntil > now ? this.closedUntil : null
-    return [...this.entries.values()].map(({ report, queuedAt, attempts, retryAt, lastError, stage }) =>
-      ({ ...report, sink, queuedAt, attempts, retryAt: stage === 'in-flight' ? null : retryAt === null ? closed : Math.max(retryAt, closed ?? 0), lastError, stage }))
+    return [...this.entries.values()].map(({ report, queuedAt, attempts, retryAt, lastError, stage, held }) =>
+      ({ ...report, sink, queuedAt, attempts, stage: stage === 'queued' && held ? 'held' : stage, retryAt: stage === 'in-flight' ? null : retryAt === null ? closed : Math.max(retryAt, closed ?? 0), lastError }))
   }
 }

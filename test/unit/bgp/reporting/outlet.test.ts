@@ -26,7 +26,7 @@ function made (t: Test, { sink = new ToldSink(), directory = scratch(t), clock =
   t.teardown(async () => { await outlet.stop() })
   outlet.start()
   const idle = async (): Promise<void> => {
-    const busy = (): boolean => outlet.pending().some(({ stage, retryAt }) => stage === 'in-flight' || (retryAt ?? 0) <= clock.now())
+    const busy = (): boolean => outlet.pending().some(({ stage, retryAt }) => stage === 'in-flight' || (stage !== 'held' && (retryAt ?? 0) <= clock.now()))
     for (let i = 0; i < 3; i++) {
       await until(() => !busy(), 'nothing is due')
       await settled(5)
@@ -200,11 +200,49 @@ t.test('while a report waits the latest wins, and what is true again is withdraw
   await world.see(['a', 'down'], ['b', 'up'])
   await world.see(['a', 'up'], ['b', 'down'])
   t.same(world.outlet.pending().map(({ subject: id, state }) => `${id} ${state}`), ['b down'])
-  await world.glance(['a', 'up'], ['b', 'unknown'])
-  t.equal(world.outlet.pending().length, 1, 'what was decided stands while nothing is known')
   await world.clock.move(60_000)
   await until(() => world.outlet.pending().length === 0, 'told')
   t.same(told(world).slice(1), [['b down']])
+})
+
+t.test('what waits while its session is unknown, or within its grace, is held; a look that knows sends or withdraws it', async t => {
+  const world = made(t, { graceMs: 300_000 })
+  const busy = [(batch: readonly BgpReport[]) => each(batch, { kind: 'transient', reason: 'down', afterMs: 60_000 })]
+  world.sink.list = [subject('a', 'unknown'), subject('b', 'unknown'), subject('c', 'down')]
+  world.sink.answers = [...busy]
+  await world.see(['a', 'down'], ['b', 'down'], ['c', 'up'])
+  await world.glance(['a', 'unknown'], ['b', 'unknown'], ['c', 'down'])
+  t.same(world.outlet.pending().map(({ subject: id, stage }) => `${id} ${stage}`), ['a held', 'b held', 'c held'])
+  await world.clock.move(3_600_000)
+  await world.idle()
+  t.equal(world.sink.sent.length, 1, 'nobody knows whether it is still so')
+  await world.see(['a', 'down'], ['b', 'up'], ['c', 'up'])
+  t.same(told(world).slice(1), [['a down', 'b up', 'c up']])
+  world.sink.list = [subject('d', 'up', { recordedAt: 0 })]
+  world.sink.answers = [...busy]
+  await world.see(['d', 'up'])
+  await world.glance(['d', 'down'])
+  t.match(world.outlet.pending(), [{ subject: 'd', state: 'up', cause: 'refresh', stage: 'held' }], 'a refresh of a session that is down')
+  await world.clock.move(60_000)
+  await world.idle()
+  await world.see(['d', 'up'])
+  t.same(told(world).slice(3), [['d up']], 'sent once it is up again')
+})
+
+t.test('what comes back from the sink while the looks say something else is not sent again', async t => {
+  const world = made(t)
+  let answer = (): void => {}
+  world.sink.list = [subject('a', 'up'), subject('b', 'up'), subject('c', 'unknown')]
+  world.sink.answers = [async batch => await new Promise(resolve => { answer = () => { resolve(each(batch, { kind: 'transient', reason: 'another was refused', afterMs: 0 })) } })]
+  await world.glance(['a', 'down'], ['b', 'down'], ['c', 'down'])
+  await until(() => world.sink.sent.length === 1, 'it is out')
+  await world.outlet.tick(look([neighbour('a', 'up'), neighbour('b', 'unknown'), neighbour('c', 'up')]))
+  answer()
+  await until(() => world.outlet.pending().every(({ stage }) => stage === 'held'), 'held')
+  await world.idle()
+  t.equal(world.sink.sent.length, 1)
+  await world.see(['a', 'up'], ['b', 'down'], ['c', 'up'])
+  t.same(told(world).slice(1), [['b down', 'c up']])
 })
 
 t.test('re-created subject: a queued report of the one before is dropped for its own', async t => {
@@ -305,7 +343,14 @@ t.test('any history of sessions, failures and restarts: in the end the record is
     let list = ids.map(id => subject(id, 'unknown'))
     let open = new Set<string>()
     let wrong: string | null = null
+    let looked = new Map<string, BgpState>()
     const chaos = (sink: ToldSink): void => {
+      const { subjects } = sink
+      sink.subjects = async () => {
+        looked = new Map(truth)
+        return await subjects.call(sink)
+      }
+      sink.onPrepare = batch => { for (const { subject: id, state } of batch) if (looked.get(id) !== state) wrong = `${id} is told as ${state}, and the last look said ${looked.get(id)}` }
       sink.answers = Array.from({ length: 400 }, () => batch => {
         for (const { subject: id, state } of batch) {
           if (open.has(id)) wrong = `${id} is sent while one is out`
