@@ -193,6 +193,7 @@ export interface BgpReport {
   readonly rttNs: number
   /** Why now. */
   readonly cause: 'changed' | 'refresh' | 'first'
+  /** By the host's clock. */
   readonly decidedAt: number
 }
 

@@ -98,7 +98,7 @@ export class Reporter {
 async function sinkOf (settings: BgpSinkSettings, { node, clock, random, log }: Required<Pick<ReporterOptions, 'node' | 'clock' | 'random' | 'log'>>): Promise<BgpSink> {
   switch (settings.type) {
     case 'file': return new FileSink(settings, node)
-    case 'webhook': return new WebhookSink(settings, node, () => clock.now())
+    case 'webhook': return new WebhookSink(settings, node, () => clock.wall())
     case 'solana': {
       const { SolanaSink } = await import('../sinks/solana/index.js')
       return new SolanaSink({ settings, clock, random, log })

@@ -87,9 +87,9 @@ export class Outlet {
   get name (): string { return this.options.sink.name }
 
   start (): void {
-    const { sink, directory, target } = this.options
+    const { sink, directory, target, clock } = this.options
     const { out, record } = readOutlet(directory, sink.name, target)
-    sink.record?.load(record)
+    sink.record?.load(record, clock.now(), clock.wall())
     if (out !== null) {
       this.ticket = out.ticket
       this.queue.restore(out.entries)
@@ -117,12 +117,12 @@ export class Outlet {
       if (!this.ending.signal.aborted) this.failed(error)
     } finally {
       this.ticking = false
-      this.tally.lastTickAt = clock.now()
+      this.tally.lastTickAt = clock.wall()
       this.wake?.()
     }
   }
 
-  pending (): BgpPending[] { return this.queue.pending(this.name, this.options.clock.now()) }
+  pending (): BgpPending[] { return this.queue.pending(this.name, this.options.clock.now(), this.options.clock.wall()) }
 
   tallies (): OutletTally {
     const { tally, queue, options: { sink } } = this
@@ -143,7 +143,7 @@ export class Outlet {
 
   private decideAll (look: BgpLook, subjects: readonly Parameters<typeof step>[1]['subject'][], mark: bigint | null): void {
     const { timing, clock, random } = this.options
-    const now = clock.now()
+    const [now, wall] = [clock.now(), clock.wall()]
     const sessions = new Map<string, BgpNeighbourStatus>(look.neighbours.map(neighbour => [`${neighbour.vrf}/${neighbour.peer}`, neighbour]))
     const there = new Set<string>()
     const observed = { up: 0, down: 0, unknown: 0 }
@@ -155,7 +155,7 @@ export class Outlet {
       observed[session]++
       const { memory, decision } = step(this.memories.get(subject.id), { subject, mark, session, rttNs: neighbour?.rttNs ?? 0, now, draw: random() }, timing)
       this.memories.set(subject.id, memory)
-      if (decision.kind === 'report') this.tally.offers[this.queue.offer(decision.report, subject.incarnation, now)]++
+      if (decision.kind === 'report') this.tally.offers[this.queue.offer({ ...decision.report, decidedAt: wall }, subject.incarnation)]++
       else if (decision.kind === 'nothing') this.tally.withdrawn += Number(this.queue.withdraw(subject.id))
       else {
         this.queue.hold(subject.id)
@@ -251,7 +251,7 @@ export class Outlet {
         reason = outcome.reason
         return
       }
-      this.tally.lastLandedAt = now
+      this.tally.lastLandedAt = clock.wall()
       this.landedIn.add(tookMs / 1000)
       sink.record?.write(report, now)
       const memory = this.memories.get(report.subject)
@@ -267,8 +267,8 @@ export class Outlet {
   // --- the state file -------------------------------------------------------------------------------------------------------------------
 
   private async keep (out: OutBatch | null = this.ticket === null ? null : { ticket: this.ticket, entries: this.queue.outstanding }): Promise<void> {
-    const { sink, directory, target } = this.options
-    await writeOutlet(directory, sink.name, target, { out, record: sink.record?.toJSON() ?? null })
+    const { sink, directory, target, clock } = this.options
+    await writeOutlet(directory, sink.name, target, { out, record: sink.record?.kept(clock.now(), clock.wall()) ?? null })
     this.unwritten = false
   }
 

@@ -10,6 +10,7 @@ import { backOff, type Waits } from '../../lib/back-off.js'
 export interface Entry {
   report: BgpReport
   readonly incarnation: string
+  /** Unix milliseconds. */
   readonly queuedAt: number
   attempts: number
   retryAt: number | null
@@ -47,11 +48,11 @@ export class ReportQueue {
   get outstanding (): readonly Entry[] { return this.out }
 
   /** `out`: what was sent before has to come to an end first; ask again then. */
-  offer (report: BgpReport, incarnation: string, now: number): Offer {
+  offer (report: BgpReport, incarnation: string): Offer {
     const entry = this.entries.get(report.subject)
     if (entry === undefined || (entry.incarnation !== incarnation && entry.stage === 'queued')) {
       if (entry === undefined && this.entries.size >= this.options.max) return 'full'
-      this.entries.set(report.subject, { report, incarnation, queuedAt: now, attempts: 0, retryAt: null, lastError: null, stage: 'queued', gone: false, held: false })
+      this.entries.set(report.subject, { report, incarnation, queuedAt: report.decidedAt, attempts: 0, retryAt: null, lastError: null, stage: 'queued', gone: false, held: false })
       return entry === undefined ? 'queued' : 'replaced'
     }
     entry.gone = entry.incarnation !== incarnation
@@ -150,9 +151,11 @@ export class ReportQueue {
     return least === Infinity ? null : Math.max(least, this.closedUntil)
   }
 
-  pending (sink: string, now: number): BgpPending[] {
+  /** `wall`: what the host's clock says `now`. */
+  pending (sink: string, now: number, wall: number): BgpPending[] {
     const closed = this.closedUntil > now ? this.closedUntil : null
+    const shown = (at: number | null): number | null => at === null ? null : Math.round(at - now + wall)
     return [...this.entries.values()].map(({ report, queuedAt, attempts, retryAt, lastError, stage, held }) =>
-      ({ ...report, sink, queuedAt, attempts, stage: stage === 'queued' && held ? 'held' : stage, retryAt: stage === 'in-flight' ? null : retryAt === null ? closed : Math.max(retryAt, closed ?? 0), lastError }))
+      ({ ...report, sink, queuedAt, attempts, stage: stage === 'queued' && held ? 'held' : stage, retryAt: shown(stage === 'in-flight' ? null : retryAt === null ? closed : Math.max(retryAt, closed ?? 0)), lastError }))
   }
 }

@@ -22,7 +22,7 @@ export class WebhookSink implements BgpSink {
   readonly record = new OwnRecord()
   private secret: Buffer | null = null
 
-  constructor (private readonly settings: BgpWebhookSink, private readonly node: string, private readonly now: () => number) {
+  constructor (private readonly settings: BgpWebhookSink, private readonly node: string, /** Unix milliseconds. */ private readonly now: () => number) {
     this.name = settings.name
     this.batchMax = settings.batch
   }

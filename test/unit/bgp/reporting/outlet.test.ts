@@ -7,6 +7,7 @@ import type { BgpReport, BgpState } from '../../../../src/contract/bgp.js'
 import { Outlet } from '../../../../src/bgp/reporting/outlet.js'
 import type { ReportTiming } from '../../../../src/bgp/reporting/machine.js'
 import type { QueueOptions } from '../../../../src/bgp/reporting/queue.js'
+import { FileSink } from '../../../../src/bgp/sinks/file.js'
 import { SinkError, each } from '../../../../src/bgp/sinks/sink.js'
 import { Random } from '../../../simulation/random.js'
 import { KeptLog, MovedClock, ToldSink, look, neighbour, settled, subject, until } from './world.js'
@@ -191,6 +192,65 @@ t.test('defect 13: waits are those of the clock that is given', async t => {
   await world.see(['a', 'down'])
   for (let i = 0; i < 40; i++) { await world.clock.move(1000); await world.idle() }
   t.same(tries, [0, 1000, 3000, 7000, 15_000, 31_000])
+})
+
+t.test('the clock of the host is set: waits and ages go on, what is shown and kept is by the new one', async t => {
+  const YEAR = 365 * 86_400_000
+  const world = made(t)
+  world.sink.answers = [batch => each(batch, { kind: 'transient', reason: 'down', afterMs: null })]
+  world.sink.list = [subject('a', 'up')]
+  await world.see(['a', 'down'])
+  const { decidedAt, queuedAt } = world.outlet.pending()[0] ?? {}
+  t.same([decidedAt, queuedAt], [world.clock.wall(), world.clock.wall()])
+  world.clock.ahead = YEAR
+  t.match(world.outlet.pending(), [{ decidedAt, queuedAt, retryAt: world.clock.wall() + 1000 }])
+  await world.clock.move(999)
+  t.equal(world.sink.sent.length, 1)
+  await world.clock.move(1)
+  await until(() => world.outlet.pending().length === 0, 'told')
+  world.sink.list = [subject('b', 'up')]
+  world.sink.answers = [batch => each(batch, { kind: 'transient', reason: 'down', afterMs: null })]
+  await world.see(['b', 'down'])
+  t.match(world.outlet.pending(), [{ decidedAt: world.clock.wall(), queuedAt: world.clock.wall() }])
+  t.match(world.outlet.tallies(), { lastTickAt: world.clock.wall(), lastLandedAt: world.clock.wall() })
+})
+
+t.test('the clock of the host is set: a record of our own grows old by time that passes, and what is kept of the future is of now', async t => {
+  const HOUR = 3_600_000
+  const [directory, clock] = [scratch(t), new MovedClock()]
+  const path = join(directory, 'out.jsonl')
+  const causes = (): string[] => readFileSync(path, 'utf8').trim().split('\n').map(line => (JSON.parse(line) as { cause: string }).cause)
+  let outlet: Outlet | null = null
+  t.teardown(async () => { await outlet?.stop() })
+  const seen = async (written: number): Promise<void> => {
+    await outlet?.tick(look([neighbour('192.0.2.1', 'up')]))
+    await until(() => outlet?.pending().length === 0, 'told')
+    t.equal(causes().length, written)
+  }
+  const life = async (): Promise<void> => {
+    await outlet?.stop()
+    outlet = new Outlet({ sink: new FileSink({ type: 'file', name: 'log', path }, 'n1'), target: 'log', timing: { ...timing, refreshMs: HOUR }, directory, clock, random: () => 1, log: new KeptLog(), wantsLook: () => {} })
+    outlet.start()
+    await until(() => outlet?.tallies().stage === 'ready', 'ready')
+  }
+  await life()
+  await seen(1)
+  clock.ahead = 1e12
+  await clock.move(HOUR - 1)
+  await seen(1)
+  await clock.move(1)
+  await seen(2)
+  await life()
+  await clock.move(HOUR - 1)
+  await seen(2)
+  clock.ahead = -1e12
+  await life()
+  await seen(2)
+  await clock.move(HOUR - 1)
+  await seen(2)
+  await clock.move(1)
+  await seen(3)
+  t.same(causes(), ['first', 'refresh', 'refresh'])
 })
 
 t.test('while a report waits the latest wins, and what is true again is withdrawn', async t => {

@@ -10,7 +10,10 @@ export class MovedClock implements Clock {
   private time: number
   private timers: Array<{ readonly at: number, readonly call: () => void }> = []
   constructor (start = START) { this.time = start }
+  /** The host's clock is ahead by so much: somebody has set it. */
+  ahead = 0
   now (): number { return this.time }
+  wall (): number { return this.time + this.ahead }
   after (ms: number, call: () => void): () => void {
     const timer = { at: this.time + ms, call }
     this.timers.push(timer)
