@@ -3,7 +3,7 @@
  * confirm waits. Which of them is due, and when a batch may
  * be tried again, is decided here; nothing here waits or sends.
  */
-import type { BgpPending, BgpReport } from '../../contract/bgp.js'
+import type { BgpPending, BgpReport, BgpSinkStatus } from '../../contract/bgp.js'
 import type { Outcome } from '../sinks/sink.js'
 import { backOff, type Waits } from '../../lib/back-off.js'
 
@@ -33,7 +33,7 @@ export interface QueueOptions {
 
 export const queueDefaults = { max: 65_536, backOff: { leastMs: 1000, mostMs: 60_000 }, refusedMs: 600_000 } as const
 
-export type Offer = 'queued' | 'replaced' | 'kept' | 'out' | 'full'
+export type Offer = keyof BgpSinkStatus['offers']
 
 export class ReportQueue {
   private readonly entries = new Map<string, Entry>()

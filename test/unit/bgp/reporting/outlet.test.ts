@@ -387,7 +387,7 @@ t.test('subjects that cannot be read decide nothing, and are told once', async t
   await world.see()
   world.sink.subjects = async () => { throw await Promise.resolve(new Error('no route')) }
   for (let i = 0; i < 3; i++) await world.glance(['a', 'down'])
-  t.equal(world.outlet.tallies().tickErrors, 3)
+  t.equal(world.outlet.tallies().looks.failed, 3)
   t.equal(world.log.of('warn').length, 1)
 })
 
