@@ -1,9 +1,10 @@
 /**
  * Telling BGP sessions to a ledger: a node on loopback that verifies signatures and runs the program's rules, its slots as many times shorter as `slot_scale` says.
  *
- *   submit_per_s      1 000 changes in batches, each watched until it is confirmed; in time of a real ledger (slots of 400 ms)
- *   serial_per_s      one transaction after another, each with a finalized blockhash and watched until it is finalized, as the reference does it; a sample of them
- *   submit_speedup    the first over the second
+ *   submit_per_s      1 000 changes in batches, each watched until it is confirmed, which is the default; in time of a real ledger (slots of 400 ms)
+ *   submit_finalized_per_s   the same, watched until finalized
+ *   serial_per_s      one transaction after another, watched until it is finalized, as the reference does it; a sample. serial_confirmed_per_s: until it is confirmed
+ *   submit_speedup    batches over one after another, both until finalized; submit_speedup_confirmed: both until confirmed
  *   read_ms           one reading of 10 000 neighbours of a bgpd, whole; track_ms: what follows from it; block_ms: the longest that the thread was not free
  *   machine_tick_ms   one look at 10 000 subjects of which 1 % have changed; machine_bytes_each: memory for one of them
  */
@@ -11,8 +12,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { webcrypto } from 'node:crypto'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { setTimeout as wait } from 'node:timers/promises'
 import { getAddressDecoder } from '@solana/addresses'
 import type { BgpNeighbourStatus } from '../../src/contract/bgp.js'
@@ -24,6 +23,7 @@ import { SLOT_MS, SolanaSink } from '../../src/bgp/sinks/solana/index.js'
 import { readKeypair } from '../../src/bgp/sinks/solana/keypair.js'
 import { LedgerRpc, rpcDefaults } from '../../src/bgp/sinks/solana/rpc.js'
 import { signStatuses } from '../../src/bgp/sinks/solana/transaction.js'
+import { heapInUse } from '../lib/garbage.js'
 import { BenchError } from '../lib/programs.js'
 import { figuresOf, median, type SuiteResult } from '../lib/samples.js'
 import { measureReading } from './reading.js'
@@ -35,6 +35,8 @@ export interface BgpBenchOptions { readonly quick: boolean, readonly repeats: nu
 const SLOT_SCALE = 20
 const CHANGES = 1000
 const SUBJECTS = 10_000
+/** Both commitments: what is compared has been watched until the same moment. */
+type Commitment = 'confirmed' | 'finalized'
 /** The reference's waits: between looks for a signature, and between looks for finality. */
 const SERIAL_POLL_MS = { seen: 250, final: 1000 }
 
@@ -45,20 +47,23 @@ const quiet = { warn: (text: string): void => { process.stderr.write(`bench: ${t
 export async function bench ({ quick, repeats, progress, signal }: BgpBenchOptions): Promise<SuiteResult> {
   const directory = mkdtempSync(join(tmpdir(), 'bgpb-'))
   try {
-    progress(`${CHANGES} changes in batches, slots ${SLOT_SCALE} times as fast`)
-    const batched = await batches(directory, signal)
     const serialCount = quick ? 4 : 20
-    progress(`${serialCount} changes one after another`)
-    const serialS = await serially(directory, serialCount, signal)
+    const measured = async (commitment: Commitment): Promise<{ readonly perS: number, readonly transactions: number, readonly serialPerS: number }> => {
+      const changes = quick && commitment === 'finalized' ? CHANGES / 5 : CHANGES
+      progress(`${changes} changes in batches until ${commitment}, slots ${SLOT_SCALE} times as fast`)
+      const { seconds, transactions } = await batches(directory, commitment, changes, signal)
+      progress(`${serialCount} changes one after another until ${commitment}`)
+      return { perS: changes / seconds, transactions, serialPerS: 1 / await serially(directory, commitment, serialCount, signal) }
+    }
+    const [confirmed, final] = [await measured('confirmed'), await measured('finalized')]
     progress(`looks at ${SUBJECTS} subjects`)
     const looks = ticks(repeats)
     progress(`readings of ${SUBJECTS} neighbours`)
     const reading = await measureReading({ neighbours: SUBJECTS, looks: quick ? 5 : 20, changing: 10 })
-    const perS = CHANGES / batched.seconds
     return {
       suite: 'bgp',
-      figures: figuresOf({ submit_speedup: perS * serialS, submit_per_s: perS, submit_transactions: batched.transactions, serial_per_s: 1 / serialS, serial_sample: serialCount, slot_scale: SLOT_SCALE, machine_tick_ms: looks.tickMs, machine_bytes_each: looks.bytesEach, machine_subjects: SUBJECTS, read_ms: reading.readMs.p50, track_ms: reading.trackMs.p50, block_ms: reading.longestBlockMs, neighbour_bytes_each: reading.heapBytesEach }),
-      notes: { method: `a JSON-RPC node in this process; slots of ${SLOT_MS / SLOT_SCALE} ms stand for ${SLOT_MS} ms, confirmed after 2, final after 32; rates are per second of a real ledger, waits between questions scaled alike` },
+      figures: figuresOf({ submit_speedup: final.perS / final.serialPerS, submit_speedup_confirmed: confirmed.perS / confirmed.serialPerS, submit_per_s: confirmed.perS, submit_finalized_per_s: final.perS, submit_transactions: confirmed.transactions, serial_per_s: final.serialPerS, serial_confirmed_per_s: confirmed.serialPerS, serial_sample: serialCount, slot_scale: SLOT_SCALE, machine_tick_ms: looks.tickMs, machine_bytes_each: looks.bytesEach, machine_subjects: SUBJECTS, read_ms: reading.readMs.p50, track_ms: reading.trackMs.p50, block_ms: reading.longestBlockMs, neighbour_bytes_each: reading.heapBytesEach }),
+      notes: { method: `a JSON-RPC node in this process; slots of ${SLOT_MS / SLOT_SCALE} ms stand for ${SLOT_MS} ms, confirmed after 2, final after 32; rates are per second of a real ledger, waits between questions scaled alike; submit_speedup: both sides watch until finalized, submit_speedup_confirmed: both until confirmed` },
       spread: {},
     }
   } finally {
@@ -68,10 +73,10 @@ export async function bench ({ quick, repeats, progress, signal }: BgpBenchOptio
 
 interface World { readonly ledger: LedgerDouble, readonly url: string, readonly keypairFile: string, readonly users: readonly string[] }
 
-async function world (directory: string, count: number): Promise<World> {
+async function world (directory: string, name: string, count: number): Promise<World> {
   const keys = await webcrypto.subtle.generateKey('Ed25519', true, ['sign', 'verify']) as webcrypto.CryptoKeyPair
   const raw = Buffer.from(await webcrypto.subtle.exportKey('raw', keys.publicKey))
-  const keypairFile = join(directory, `key-${count}.json`)
+  const keypairFile = join(directory, `key-${name}.json`)
   writeFileSync(keypairFile, JSON.stringify([...Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).subarray(-32), ...raw]), { mode: 0o600 })
   const publisher = getAddressDecoder().decode(raw)
   const ledger = new LedgerDouble({ program, slotMs: SLOT_MS / SLOT_SCALE })
@@ -82,14 +87,14 @@ async function world (directory: string, count: number): Promise<World> {
   return { ledger, url: await ledger.listen(), keypairFile, users }
 }
 
-/** Seconds of a real ledger, from the look that sees the changes until the last of them is confirmed. */
-async function batches (directory: string, signal: AbortSignal): Promise<{ readonly seconds: number, readonly transactions: number }> {
-  const { ledger, url, keypairFile, users } = await world(directory, CHANGES)
+/** Seconds of a real ledger, from the look that sees the changes until the last of them is as firm as that. */
+async function batches (directory: string, commitment: Commitment, changes: number, signal: AbortSignal): Promise<{ readonly seconds: number, readonly transactions: number }> {
+  const { ledger, url, keypairFile, users } = await world(directory, `batches-${commitment}`, changes)
   const sink = new SolanaSink({
-    settings: { type: 'solana', name: 'bench', url, program, device, keypairFile, dryRun: false, commitment: 'confirmed', computeUnitPrice: 0, balanceMin: 0 },
+    settings: { type: 'solana', name: 'bench', url, program, device, keypairFile, dryRun: false, commitment, computeUnitPrice: 0, balanceMin: 0 },
     clock: steadyClock, random: Math.random, log: quiet, pollMs: 500 / SLOT_SCALE,
   })
-  const outlet = new Outlet({ sink, target: 'bench', timing: { graceMs: 0, debounceMs: 0, refreshMs: 1e9, jitter: 0, spacingMs: 0 }, directory, clock: steadyClock, random: Math.random, log: quiet, wantsLook: () => {} })
+  const outlet = new Outlet({ sink, target: `bench ${commitment}`, timing: { graceMs: 0, debounceMs: 0, refreshMs: 1e9, jitter: 0, spacingMs: 0 }, directory, clock: steadyClock, random: Math.random, log: quiet, wantsLook: () => {} })
   try {
     outlet.start()
     while (outlet.tallies().stage !== 'ready') await wait(5, undefined, { signal })
@@ -97,7 +102,7 @@ async function batches (directory: string, signal: AbortSignal): Promise<{ reado
     await outlet.tick({ neighbours: users.map((_, n) => status(`169.254.${n >> 7}.${(n & 127) * 2 + 1}`)), whole: true })
     while (outlet.pending().length > 0) await wait(2, undefined, { signal })
     const seconds = (performance.now() - began) / 1000 * SLOT_SCALE
-    if (ledger.writes.length !== CHANGES || new Set(ledger.writes.map(({ user }) => user)).size !== CHANGES) throw new BenchError(`${ledger.writes.length} writes for ${CHANGES} changes`)
+    if (ledger.writes.length !== changes || new Set(ledger.writes.map(({ user }) => user)).size !== changes) throw new BenchError(`${ledger.writes.length} writes for ${changes} changes`)
     return { seconds, transactions: ledger.wires.length }
   } finally {
     await outlet.stop()
@@ -106,21 +111,21 @@ async function batches (directory: string, signal: AbortSignal): Promise<{ reado
 }
 
 /** Seconds of a real ledger for one change. */
-async function serially (directory: string, count: number, signal: AbortSignal): Promise<number> {
-  const { ledger, url, keypairFile, users } = await world(directory, count)
+async function serially (directory: string, commitment: Commitment, count: number, signal: AbortSignal): Promise<number> {
+  const { ledger, url, keypairFile, users } = await world(directory, `serial-${commitment}`, count)
   try {
     const signer = await readKeypair(keypairFile)
     const rpc = new LedgerRpc({ ...rpcDefaults, url })
     const ids = { program, device } as Parameters<typeof signStatuses>[0]
     const began = performance.now()
     for (const subject of users) {
-      const lifetime = await rpc.blockhash('finalized', signal)
+      const lifetime = await rpc.blockhash(commitment, signal)
       const { wire, signature } = await signStatuses(ids, signer, [{ subject, state: 'down', rttNs: 0, cause: 'changed', decidedAt: 0 }], lifetime, 0)
       await rpc.send(wire, 'confirmed', signal)
-      for (const [poll, enough] of [[SERIAL_POLL_MS.seen, null], [SERIAL_POLL_MS.final, 'finalized']] as const) {
+      for (const [poll, enough] of [[SERIAL_POLL_MS.seen, null], [SERIAL_POLL_MS.final, commitment]] as const) {
         for (;;) {
           const { status: seen } = await rpc.status(signature, false, signal)
-          if (seen !== null && (enough === null || seen.commitment === enough)) break
+          if (seen !== null && (enough === null || seen.commitment === enough || seen.commitment === 'finalized')) break
           await wait(poll / SLOT_SCALE, undefined, { signal })
         }
       }
@@ -145,12 +150,9 @@ function ticks (repeats: number): { readonly tickMs: number, readonly bytesEach:
     })
     return reports
   }
-  const collect = collector()
-  collect()
-  const before = process.memoryUsage().heapUsed
+  const before = heapInUse()
   look(0, 0)
-  collect()
-  const bytesEach = Math.max(0, process.memoryUsage().heapUsed - before) / SUBJECTS
+  const bytesEach = (heapInUse() - before) / SUBJECTS
   const times: number[] = []
   for (let i = 1; i <= Math.max(9, repeats * 5); i++) {
     const began = performance.now()
@@ -159,12 +161,6 @@ function ticks (repeats: number): { readonly tickMs: number, readonly bytesEach:
     if (reports !== SUBJECTS / 100) throw new BenchError(`${reports} reports of ${SUBJECTS / 100} changes`)
   }
   return { tickMs: median(times), bytesEach }
-}
-
-/** Garbage is collected when it is asked for: otherwise what is measured is chance. */
-function collector (): () => void {
-  setFlagsFromString('--expose-gc')
-  return runInNewContext('gc') as () => void
 }
 
 const status = (peer: string): BgpNeighbourStatus => ({

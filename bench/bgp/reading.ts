@@ -10,6 +10,8 @@ import { join } from 'node:path'
 import { Neighbours } from '../../src/bgp/neighbours.js'
 import { frrProvider } from '../../src/bgp/providers/frr.js'
 import { kernelNeighbours } from '../../src/bgp/providers/kernel.js'
+import { heapInUse } from '../lib/garbage.js'
+import { BenchError } from '../lib/programs.js'
 
 export interface ReadingCost {
   readonly neighbours: number
@@ -46,11 +48,7 @@ export async function measureReading ({ neighbours, looks, changing }: { readonl
     const all = new Neighbours({ maxAgeMs: 30_000, kernelDecides: false })
     const provider = frrProvider({ name: 'frr', socket, vrf: null })
     const [reads, tracks]: [number[], number[]] = [[], []]
-    const heap = (): number => {
-      globalThis.gc?.()
-      return process.memoryUsage().heapUsed
-    }
-    const before = heap()
+    const before = heapInUse()
     const delay = monitorEventLoopDelay({ resolution: 1 })
     for (look = 0; look < looks; look++) {
       bytes = answer()
@@ -73,7 +71,10 @@ export async function measureReading ({ neighbours, looks, changing }: { readonl
     const of = (list: readonly number[]): { readonly p50: number, readonly max: number } => ({ p50: sorted(list)[list.length >> 1] ?? 0, max: sorted(list).at(-1) ?? 0 })
     const size = bytes.length
     bytes = Buffer.alloc(0)
-    return { neighbours, looks, readMs: of(reads), trackMs: of(tracks), longestBlockMs: delay.max / 1e6, bytes: size, heapBytesEach: Math.round((heap() - before) / neighbours) }
+    const heapBytesEach = Math.round((heapInUse() - before) / neighbours)
+    // asked for afterwards, too: what nobody needs any more would have been collected
+    if (all.neighbours().length !== neighbours) throw new BenchError(`${all.neighbours().length} neighbours of ${neighbours} are known`)
+    return { neighbours, looks, readMs: of(reads), trackMs: of(tracks), longestBlockMs: delay.max / 1e6, bytes: size, heapBytesEach }
   } finally {
     server.close()
     rmSync(directory, { recursive: true, force: true })

@@ -100,11 +100,22 @@ export interface BgpSinkStatus {
   readonly stage: 'starting' | 'ready' | 'refused' | 'stopped'
   readonly lastError: string | null
   readonly subjects: number
+  /** At the last look: what was seen of them, and whose state waits for certainty, by why. */
+  readonly observed: Readonly<Record<BgpState, number>>
+  readonly held: Readonly<Record<'unknown' | 'grace' | 'debounce' | 'spacing', number>>
   readonly queued: number
   /** On their way. */
   readonly out: number
   readonly lastTickAt: number | null
+  /** At its subjects, by whether they could be read. */
+  readonly looks: Readonly<Record<'ok' | 'failed', number>>
   readonly lastLandedAt: number | null
+  /** Reports that looks asked for: `queued` anew, in place of one that waited (`replaced`, `kept`: the same again), put off as one is `out`, or dropped as the queue was `full`; the next look asks again. */
+  readonly offers: Readonly<Record<'queued' | 'replaced' | 'kept' | 'out' | 'full', number>>
+  /** Reports that waited until they were not needed any more. */
+  readonly withdrawn: number
+  /** Reports that were sent once more. */
+  readonly retried: number
   readonly batches: number
   /** That all of them took. */
   readonly batchMs: number
@@ -193,6 +204,7 @@ export interface BgpReport {
   readonly rttNs: number
   /** Why now. */
   readonly cause: 'changed' | 'refresh' | 'first'
+  /** By the host's clock. */
   readonly decidedAt: number
 }
 
@@ -204,6 +216,6 @@ export interface BgpPending extends BgpReport {
   /** Not before this moment; `null`: as soon as its turn comes. */
   readonly retryAt: number | null
   readonly lastError: string | null
-  /** `uncertain`: it was sent, and nobody knows yet whether it landed; it is not sent again before that is known. */
-  readonly stage: 'queued' | 'in-flight' | 'uncertain'
+  /** `held`: the last look did not confirm it, it waits for one that does. `uncertain`: it was sent, and nobody knows yet whether it landed; it is not sent again before that is known. */
+  readonly stage: 'queued' | 'held' | 'in-flight' | 'uncertain'
 }

@@ -1,12 +1,15 @@
 /** Time of the reporter, injected everywhere: Unix milliseconds that go on evenly, whatever is done to the host's clock while it runs. */
 export interface Clock {
   now (): number
+  /** Unix milliseconds of the host's clock, which is set now and then: for what is printed, signed or kept over a restart, never for a span. */
+  wall (): number
   /** Calls once, later; the result takes that back. */
   after (ms: number, call: () => void): () => void
 }
 
 export const steadyClock: Clock = {
   now: () => performance.timeOrigin + performance.now(),
+  wall: () => Date.now(),
   after: (ms, call) => {
     const timer = setTimeout(call, ms)
     return () => { clearTimeout(timer) }

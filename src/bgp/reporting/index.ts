@@ -7,16 +7,14 @@
  *   await reporter.stop()
  */
 import { createHash } from 'node:crypto'
-import type { BgpLook, BgpPending } from '../../contract/bgp.js'
+import type { BgpLook, BgpPending, BgpSinkStatus } from '../../contract/bgp.js'
 import type { BgpReportSettings, BgpSinkSettings } from '../../contract/bgp-report.js'
 import { FileSink } from '../sinks/file.js'
 import type { BgpSink } from '../sinks/sink.js'
 import { WebhookSink } from '../sinks/webhook.js'
 import { steadyClock, type Clock } from './clock.js'
 import type { FetcherLog } from './fetcher.js'
-import { Outlet, type OutletTally } from './outlet.js'
-
-export type { OutletTally } from './outlet.js'
+import { Outlet } from './outlet.js'
 
 export interface ReporterOptions {
   readonly settings: BgpReportSettings
@@ -73,7 +71,7 @@ export class Reporter {
   changed (): void { this.schedule(LOOK_SPACING_MS) }
 
   pending (): BgpPending[] { return this.outlets.flatMap(outlet => outlet.pending()) }
-  tallies (): OutletTally[] { return this.outlets.map(outlet => outlet.tallies()) }
+  tallies (): BgpSinkStatus[] { return this.outlets.map(outlet => outlet.tallies()) }
 
   /** Ends as soon as what is under way has noticed: what was sent and not answered is found out by the next start. */
   async stop (): Promise<void> {
@@ -98,7 +96,7 @@ export class Reporter {
 async function sinkOf (settings: BgpSinkSettings, { node, clock, random, log }: Required<Pick<ReporterOptions, 'node' | 'clock' | 'random' | 'log'>>): Promise<BgpSink> {
   switch (settings.type) {
     case 'file': return new FileSink(settings, node)
-    case 'webhook': return new WebhookSink(settings, node, () => clock.now())
+    case 'webhook': return new WebhookSink(settings, node, () => clock.wall())
     case 'solana': {
       const { SolanaSink } = await import('../sinks/solana/index.js')
       return new SolanaSink({ settings, clock, random, log })

@@ -3,7 +3,7 @@
  * argument and its result.
  *
  *   tunnel    session   and                          then
- *   any       unknown                                hold: nothing new is decided, what was decided stands, and no clock runs
+ *   any       unknown                                hold: nothing is decided, what waits is not sent, and no clock runs
  *   found     up                                     up
  *   either    down      up less than the grace ago   hold: neither down nor a refresh, whose round trip would be of nothing
  *   either    down      otherwise                    down
@@ -57,7 +57,7 @@ export type Decision =
   | { readonly kind: 'report', readonly report: BgpReport }
   /** The record is as it should be: what is queued is not needed any more. */
   | { readonly kind: 'nothing' }
-  /** Nothing new is known: what is queued stays queued. */
+  /** Nothing is known for certain: what is queued stays queued, and is not sent. */
   | { readonly kind: 'hold', readonly because: 'unknown' | 'grace' | 'debounce' | 'spacing' }
 
 export function step (memory: SubjectMemory | undefined, look: SubjectLook, timing: ReportTiming): { readonly memory: SubjectMemory, readonly decision: Decision } {

@@ -36,7 +36,7 @@ function batchOf (value: unknown): OutBatch | null {
 function entryOf (value: unknown): Entry | null {
   const { report, incarnation, queuedAt, attempts } = (value ?? {}) as { report?: unknown, incarnation?: unknown, queuedAt?: unknown, attempts?: unknown }
   if (!isReport(report) || typeof incarnation !== 'string' || typeof queuedAt !== 'number' || typeof attempts !== 'number') return null
-  return { report, incarnation, queuedAt, attempts, retryAt: null, lastError: 'the agent ended while it was sent', stage: 'uncertain', gone: false }
+  return { report, incarnation, queuedAt, attempts, retryAt: null, lastError: 'the agent ended while it was sent', stage: 'uncertain', gone: false, held: false }
 }
 
 function isReport (value: unknown): value is BgpReport {

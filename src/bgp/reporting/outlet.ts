@@ -2,7 +2,7 @@
  * One sink and everything between it and the neighbours: memory of each subject, queue, and the one batch that is out. A batch is kept on disk with its ticket before
  * it is sent, so that after a crash it is found out what became of it before anything is sent again.
  */
-import type { BgpFetches, BgpLook, BgpNeighbourStatus, BgpPending, BgpReport, BgpState, BgpTimes } from '../../contract/bgp.js'
+import type { BgpLook, BgpNeighbourStatus, BgpPending, BgpReport, BgpSinkStatus } from '../../contract/bgp.js'
 import { backOff, type Waits } from '../../lib/back-off.js'
 import { TallyOfTimes } from '../../lib/tally-of-times.js'
 import { causeOf } from '../../lib/work.js'
@@ -11,32 +11,7 @@ import { reasonOf, sleep, within, type Clock } from './clock.js'
 import type { FetcherLog } from './fetcher.js'
 import { landed, step, type ReportTiming, type SubjectMemory } from './machine.js'
 import { readOutlet, writeOutlet, type OutBatch } from './outlet-file.js'
-import { ReportQueue, queueDefaults, type Entry, type Offer, type QueueOptions } from './queue.js'
-
-export interface OutletTally {
-  readonly sink: string
-  readonly kind: BgpSink['kind']
-  /** `refused`: somebody has to change something; it is tried again all the same, rarely. */
-  readonly stage: 'starting' | 'ready' | 'refused' | 'stopped'
-  readonly lastError: string | null
-  readonly subjects: number
-  readonly observed: Readonly<Record<BgpState, number>>
-  /** Held at the last tick, by reason. */
-  readonly held: Readonly<Record<'unknown' | 'grace' | 'debounce' | 'spacing', number>>
-  readonly queued: number
-  readonly out: number
-  readonly lastTickAt: number | null
-  readonly lastLandedAt: number | null
-  readonly ticks: number
-  readonly tickErrors: number
-  readonly offers: Readonly<Record<Offer, number>>
-  readonly withdrawn: number
-  readonly batches: number
-  readonly batchMs: number
-  readonly landedIn: BgpTimes
-  readonly fetches: BgpFetches | null
-  readonly reports: Readonly<Record<'up' | 'down', Readonly<Record<Outcome['kind'], number>>>>
-}
+import { ReportQueue, queueDefaults, type Entry, type QueueOptions } from './queue.js'
 
 export interface OutletOptions {
   readonly sink: BgpSink
@@ -75,8 +50,8 @@ export class Outlet {
   private wake: (() => void) | null = null
   private readonly landedIn = new TallyOfTimes(LANDED_S)
   private readonly tally = {
-    stage: 'starting' as OutletTally['stage'], lastError: null as string | null, subjects: 0, observed: { up: 0, down: 0, unknown: 0 }, held: { unknown: 0, grace: 0, debounce: 0, spacing: 0 },
-    lastTickAt: null as number | null, lastLandedAt: null as number | null, ticks: 0, tickErrors: 0, offers: { queued: 0, replaced: 0, kept: 0, out: 0, full: 0 }, withdrawn: 0, batches: 0, batchMs: 0,
+    stage: 'starting' as BgpSinkStatus['stage'], lastError: null as string | null, subjects: 0, observed: { up: 0, down: 0, unknown: 0 }, held: { unknown: 0, grace: 0, debounce: 0, spacing: 0 },
+    lastTickAt: null as number | null, lastLandedAt: null as number | null, looks: { ok: 0, failed: 0 }, offers: { queued: 0, replaced: 0, kept: 0, out: 0, full: 0 }, withdrawn: 0, retried: 0, batches: 0, batchMs: 0,
     reports: { up: { landed: 0, transient: 0, permanent: 0, uncertain: 0 }, down: { landed: 0, transient: 0, permanent: 0, uncertain: 0 } },
   }
 
@@ -87,9 +62,9 @@ export class Outlet {
   get name (): string { return this.options.sink.name }
 
   start (): void {
-    const { sink, directory, target } = this.options
+    const { sink, directory, target, clock } = this.options
     const { out, record } = readOutlet(directory, sink.name, target)
-    sink.record?.load(record)
+    sink.record?.load(record, clock.now(), clock.wall())
     if (out !== null) {
       this.ticket = out.ticket
       this.queue.restore(out.entries)
@@ -107,27 +82,27 @@ export class Outlet {
     const { sink, clock } = this.options
     try {
       const { mark, subjects } = await within(clock, READ_MS, this.ending.signal, `bgp report ${sink.name}: subjects`, async signal => await sink.subjects(look, signal))
-      this.tally.ticks++
+      this.tally.looks.ok++
       this.sighted = true
       this.decideAll(look, subjects, mark)
       this.failed(null)
     } catch (error) {
-      this.tally.tickErrors++
+      this.tally.looks.failed++
       this.sighted = false
       if (!this.ending.signal.aborted) this.failed(error)
     } finally {
       this.ticking = false
-      this.tally.lastTickAt = clock.now()
+      this.tally.lastTickAt = clock.wall()
       this.wake?.()
     }
   }
 
-  pending (): BgpPending[] { return this.queue.pending(this.name, this.options.clock.now()) }
+  pending (): BgpPending[] { return this.queue.pending(this.name, this.options.clock.now(), this.options.clock.wall()) }
 
-  tallies (): OutletTally {
+  tallies (): BgpSinkStatus {
     const { tally, queue, options: { sink } } = this
     const out = queue.outstanding.length
-    return { sink: sink.name, kind: sink.kind, ...tally, landedIn: this.landedIn.times, fetches: sink.fetches?.() ?? null, observed: { ...tally.observed }, held: { ...tally.held }, offers: { ...tally.offers }, reports: { up: { ...tally.reports.up }, down: { ...tally.reports.down } }, queued: queue.size - out, out }
+    return { sink: sink.name, kind: sink.kind, ...tally, landedIn: this.landedIn.times, fetches: sink.fetches?.() ?? null, observed: { ...tally.observed }, held: { ...tally.held }, looks: { ...tally.looks }, offers: { ...tally.offers }, reports: { up: { ...tally.reports.up }, down: { ...tally.reports.down } }, queued: queue.size - out, out }
   }
 
   /** What is out is left as it is: the state file knows of it. */
@@ -143,7 +118,7 @@ export class Outlet {
 
   private decideAll (look: BgpLook, subjects: readonly Parameters<typeof step>[1]['subject'][], mark: bigint | null): void {
     const { timing, clock, random } = this.options
-    const now = clock.now()
+    const [now, wall] = [clock.now(), clock.wall()]
     const sessions = new Map<string, BgpNeighbourStatus>(look.neighbours.map(neighbour => [`${neighbour.vrf}/${neighbour.peer}`, neighbour]))
     const there = new Set<string>()
     const observed = { up: 0, down: 0, unknown: 0 }
@@ -155,9 +130,12 @@ export class Outlet {
       observed[session]++
       const { memory, decision } = step(this.memories.get(subject.id), { subject, mark, session, rttNs: neighbour?.rttNs ?? 0, now, draw: random() }, timing)
       this.memories.set(subject.id, memory)
-      if (decision.kind === 'report') this.tally.offers[this.queue.offer(decision.report, subject.incarnation, now)]++
+      if (decision.kind === 'report') this.tally.offers[this.queue.offer({ ...decision.report, decidedAt: wall }, subject.incarnation)]++
       else if (decision.kind === 'nothing') this.tally.withdrawn += Number(this.queue.withdraw(subject.id))
-      else held[decision.because]++
+      else {
+        this.queue.hold(subject.id)
+        held[decision.because]++
+      }
     }
     for (const id of this.memories.keys()) if (!there.has(id)) this.memories.delete(id)
     this.queue.prune(id => there.has(id))
@@ -206,6 +184,7 @@ export class Outlet {
     const open = this.queue.outstanding.length > 0
     const batch = open ? this.queue.outstanding : this.queue.take(sink.batchMax, clock.now())
     if (batch.length === 0) return
+    if (!open) this.tally.retried += batch.filter(({ attempts }) => attempts > 1).length
     const began = clock.now()
     const reports = batch.map(({ report }) => report)
     const outcomes = open && this.ticket !== null ? await this.resolve(this.ticket, reports, signal) : await this.send(batch, reports, signal)
@@ -248,7 +227,7 @@ export class Outlet {
         reason = outcome.reason
         return
       }
-      this.tally.lastLandedAt = now
+      this.tally.lastLandedAt = clock.wall()
       this.landedIn.add(tookMs / 1000)
       sink.record?.write(report, now)
       const memory = this.memories.get(report.subject)
@@ -264,8 +243,8 @@ export class Outlet {
   // --- the state file -------------------------------------------------------------------------------------------------------------------
 
   private async keep (out: OutBatch | null = this.ticket === null ? null : { ticket: this.ticket, entries: this.queue.outstanding }): Promise<void> {
-    const { sink, directory, target } = this.options
-    await writeOutlet(directory, sink.name, target, { out, record: sink.record?.toJSON() ?? null })
+    const { sink, directory, target, clock } = this.options
+    await writeOutlet(directory, sink.name, target, { out, record: sink.record?.kept(clock.now(), clock.wall()) ?? null })
     this.unwritten = false
   }
 

@@ -20,19 +20,29 @@ export class HttpError extends Error {
 }
 
 /** A connection that never was. */
-const unsent = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT|ERR_INVALID_URL|ERR_TLS_.*|ERR_SSL_.*|CERT_.*|.*SELF_SIGNED.*|UNABLE_TO_.*|EPROTO)$/
+const unsent = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT|ERR_TLS_.*|ERR_SSL_.*|CERT_.*|.*SELF_SIGNED.*|UNABLE_TO_.*|EPROTO)$/
 
-/** @throws HttpError */
+/** @throws HttpError, whose text has the place and a code, and nothing that a library says: that may have the whole address in it. */
 export async function post ({ url, headers, body, timeoutMs, answerBytesMax, beyond, signal }: PostOptions): Promise<Answer> {
   const limit = AbortSignal.timeout(timeoutMs)
+  const request = requestOf(url, { method: 'POST', headers, body, redirect: 'manual', signal: AbortSignal.any([signal, limit]) })
   try {
-    const response = await fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal: AbortSignal.any([signal, limit]) })
+    const response = await fetch(request)
     return { status: response.status, headers: response.headers, text: await bounded(response, answerBytesMax, beyond) }
   } catch (error) {
     if (error instanceof HttpError) throw error
     const code = codeOf(error)
-    const what = limit.aborted ? `no whole answer in ${timeoutMs} ms` : code ?? causeOf(error)
+    const what = limit.aborted ? `no whole answer in ${timeoutMs} ms` : signal.aborted ? causeOf(signal.reason) : code ?? 'the connection failed'
     throw new HttpError(`${placeOf(url)}: ${what}`, signal.aborted || limit.aborted || code === null || !unsent.test(code), { cause: error })
+  }
+}
+
+/** What cannot be sent at all is no failure of the network. */
+function requestOf (url: string, init: RequestInit): Request {
+  try {
+    return new Request(url, init)
+  } catch (error) {
+    throw new HttpError(`${placeOf(url)}: no request can be made of its address and headers`, false, { cause: error })
   }
 }
 

@@ -45,13 +45,14 @@ export class OwnRecord {
     return { id, peer: session?.peer ?? null, vrf: session?.vrf ?? null, recorded: row?.state ?? 'unknown', recordedAt: row?.at ?? null, incarnation: '' }
   }
 
-  toJSON (): OwnRecordJson { return Object.fromEntries([...this.rows].map(([id, { state, at }]) => [id, [state, at] as const])) }
+  /** For another process, with moments of the host's clock; `wall` is what it says `now`. */
+  kept (now: number, wall: number): OwnRecordJson { return Object.fromEntries([...this.rows].map(([id, { state, at }]) => [id, [state, Math.round(at - now + wall)] as const])) }
 
-  /** What is no row is left out. */
-  load (value: unknown): void {
+  /** What is no row is left out. What the host's clock, set since, has in the future is of now: it would never grow old. */
+  load (value: unknown, now: number, wall: number): void {
     for (const [id, row] of Object.entries(value ?? {})) {
       const [state, at] = Array.isArray(row) ? row as unknown[] : []
-      if (id.includes('/') && (state === 'up' || state === 'down') && typeof at === 'number') this.rows.set(id, { state, at })
+      if (id.includes('/') && (state === 'up' || state === 'down') && typeof at === 'number') this.rows.set(id, { state, at: now + Math.min(0, at - wall) })
     }
   }
 }

@@ -10,8 +10,8 @@ export type Outcome =
   | { readonly kind: 'transient', readonly reason: string, readonly afterMs: number | null }
   /** It is not, and will not be as things are. */
   | { readonly kind: 'permanent', readonly reason: string }
-  /** Nobody knows yet; it must not be sent again before `resolve` has said. */
-  | { readonly kind: 'uncertain', readonly reason: string }
+  /** Nobody knows yet; it must not be sent again before `resolve` has said. `afterMs`: the sink is not asked sooner. */
+  | { readonly kind: 'uncertain', readonly reason: string, readonly afterMs?: number | null }
 
 export interface SubjectReading {
   /** When it was read, by the sink's count of writes; `null`: it is always the latest. */

@@ -22,7 +22,7 @@ export class WebhookSink implements BgpSink {
   readonly record = new OwnRecord()
   private secret: Buffer | null = null
 
-  constructor (private readonly settings: BgpWebhookSink, private readonly node: string, private readonly now: () => number) {
+  constructor (private readonly settings: BgpWebhookSink, private readonly node: string, /** Unix milliseconds. */ private readonly now: () => number) {
     this.name = settings.name
     this.batchMax = settings.batch
   }
@@ -42,8 +42,8 @@ export class WebhookSink implements BgpSink {
     return await Promise.resolve({ ticket, send: async (signal: AbortSignal) => await this.tell(ticket, batch, signal) })
   }
 
-  /** The same request again: its key says that it is none of its own. */
-  async resolve (ticket: string, batch: readonly BgpReport[], signal: AbortSignal): Promise<readonly Outcome[]> { return await this.tell(ticket, batch, signal) }
+  /** The same request again: its key says that it is none of its own. Only that it is taken settles what was uncertain; a refusal now says nothing of the request before. */
+  async resolve (ticket: string, batch: readonly BgpReport[], signal: AbortSignal): Promise<readonly Outcome[]> { return (await this.tell(ticket, batch, signal)).map(ofRepeat) }
 
   stop (): void { /* Nothing is kept open. */ }
 
@@ -60,7 +60,7 @@ export class WebhookSink implements BgpSink {
     }
   }
 
-  /** An answer of 5xx may come of a proxy behind which the request was taken; 503, 429 and their like say that it was not. */
+  /** Of a first try. An answer of 5xx may come of a proxy behind which the request was taken; 503, 429 and their like say that it was not. */
   private outcomeOf ({ status, headers, text }: Answer): Outcome {
     if (status >= 200 && status < 300) return { kind: 'landed', mark: null }
     const said = text.trim() === '' ? '' : `: ${printable(text.trim().slice(0, 200))}`
@@ -69,6 +69,9 @@ export class WebhookSink implements BgpSink {
     return status >= 500 ? { kind: 'uncertain', reason } : { kind: 'permanent', reason }
   }
 }
+
+const ofRepeat = (outcome: Outcome): Outcome => outcome.kind === 'landed' || outcome.kind === 'uncertain' ? outcome
+  : { kind: 'uncertain', reason: `${outcome.reason}; an earlier try may have been taken`, afterMs: outcome.kind === 'transient' ? outcome.afterMs : null }
 
 export const sign = (secret: Buffer, seconds: string, body: string): string => createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex')
 

@@ -5,6 +5,7 @@ import type { RawBgpReport, RawBgpSink, Scalar } from '../raw.js'
 import { formatDuration, parseDuration } from '../units.js'
 import { absolute } from './agent.js'
 import { entries, type Build } from './context.js'
+import { checkEndpoint } from './endpoint.js'
 
 const root = '/bgp/report'
 /** Keys that a type may have, those that it must have first. */
@@ -38,6 +39,7 @@ function buildSink (b: Build, path: string, name: string, raw: RawBgpSink): BgpS
   const missing = must.filter(key => raw[key] === undefined && b.raw(pointer(path, key)) === undefined)
   for (const key of missing) b.issue(path, 'LS_C_REQUIRED', `type ${raw.type} without ${key}`, b.raw(path), key)
   const file = (key: 'path' | 'secret-file' | 'keypair-file', value: string): string => absolute(b, pointer(path, key), value)
+  if (raw.url !== undefined && its.includes('url')) checkEndpoint(b, pointer(path, 'url'), raw.url)
   switch (raw.type) {
     case 'file': return raw.path === undefined ? null : { type: 'file', name, path: file('path', raw.path) }
     case 'webhook': return raw.url === undefined

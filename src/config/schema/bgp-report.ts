@@ -9,7 +9,7 @@ const ledgers = Object.keys(bgpLedgerPrograms).join(', ')
 const sink = object('A sink: `type` says which of the other keys it has.', {
   type: choice('file appends lines of JSON; webhook posts to an HTTP endpoint; solana writes to the accounts of a ledger program.', ['file', 'webhook', 'solana']),
   path: text('file: an absolute path. It is opened for each batch, so a rotated file is begun anew by itself.', { examples: ['/var/log/lockstep/bgp.jsonl'] }),
-  url: text('webhook, solana: address of the endpoint, or of a node’s JSON-RPC. What is secret in it is in no log.', { pattern: '^https?://[^\\s]+$', maxLength: 2048, examples: ['https://hooks.example.net/bgp'] }),
+  url: text('webhook, solana: address of the endpoint, or of a node’s JSON-RPC. Without a user or password; what is secret in its path or query is in no log.', { pattern: '^https?://[^\\s]+$', maxLength: 2048, examples: ['https://hooks.example.net/bgp'] }),
   'secret-file': text('webhook: file of at least 16 bytes, readable by its owner alone; requests are signed with it (HMAC-SHA256). An absolute path. Default: they are not signed.'),
   timeout: duration(`webhook: for one request, ${span(max.timeoutMsMin, max.timeoutMsMax)}`, formatDuration(usual.webhook.timeoutMs)),
   batch: integer('webhook: reports in one request.', 1, max.batchMax, { default: usual.webhook.batch }),

@@ -10,7 +10,7 @@ const times = (bounds: readonly number[], ...values: readonly number[]): TallyOf
   return tally.times
 }
 const sink = (over: Partial<BgpSinkStatus> = {}): BgpSinkStatus => ({
-  sink: 'ledger', kind: 'solana', stage: 'ready', lastError: null, subjects: 3, queued: 0, out: 0, lastTickAt: 1, lastLandedAt: 1, batches: 2, batchMs: 20,
+  sink: 'ledger', kind: 'solana', stage: 'ready', lastError: null, subjects: 3, observed: { up: 1, down: 0, unknown: 0 }, held: { unknown: 0, grace: 0, debounce: 0, spacing: 0 }, looks: { ok: 1, failed: 0 }, offers: { queued: 0, replaced: 0, kept: 0, out: 0, full: 0 }, withdrawn: 0, retried: 0, queued: 0, out: 0, lastTickAt: 1, lastLandedAt: 1, batches: 2, batchMs: 20,
   reports: { up: { landed: 4, transient: 1, permanent: 2, uncertain: 9 }, down: { landed: 1, transient: 0, permanent: 0, uncertain: 0 } }, landedIn: times([1, 5], 0.5, 1, 7),
   fetches: { results: { success: 5, stale: 2, failed: 1 }, took: times([2], 1, 3), staleMs: 1500 }, ...over
 })

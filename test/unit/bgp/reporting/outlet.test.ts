@@ -7,6 +7,7 @@ import type { BgpReport, BgpState } from '../../../../src/contract/bgp.js'
 import { Outlet } from '../../../../src/bgp/reporting/outlet.js'
 import type { ReportTiming } from '../../../../src/bgp/reporting/machine.js'
 import type { QueueOptions } from '../../../../src/bgp/reporting/queue.js'
+import { FileSink } from '../../../../src/bgp/sinks/file.js'
 import { SinkError, each } from '../../../../src/bgp/sinks/sink.js'
 import { Random } from '../../../simulation/random.js'
 import { KeptLog, MovedClock, ToldSink, look, neighbour, settled, subject, until } from './world.js'
@@ -26,7 +27,7 @@ function made (t: Test, { sink = new ToldSink(), directory = scratch(t), clock =
   t.teardown(async () => { await outlet.stop() })
   outlet.start()
   const idle = async (): Promise<void> => {
-    const busy = (): boolean => outlet.pending().some(({ stage, retryAt }) => stage === 'in-flight' || (retryAt ?? 0) <= clock.now())
+    const busy = (): boolean => outlet.pending().some(({ stage, retryAt }) => stage === 'in-flight' || (stage !== 'held' && (retryAt ?? 0) <= clock.now()))
     for (let i = 0; i < 3; i++) {
       await until(() => !busy(), 'nothing is due')
       await settled(5)
@@ -193,6 +194,65 @@ t.test('defect 13: waits are those of the clock that is given', async t => {
   t.same(tries, [0, 1000, 3000, 7000, 15_000, 31_000])
 })
 
+t.test('the clock of the host is set: waits and ages go on, what is shown and kept is by the new one', async t => {
+  const YEAR = 365 * 86_400_000
+  const world = made(t)
+  world.sink.answers = [batch => each(batch, { kind: 'transient', reason: 'down', afterMs: null })]
+  world.sink.list = [subject('a', 'up')]
+  await world.see(['a', 'down'])
+  const { decidedAt, queuedAt } = world.outlet.pending()[0] ?? {}
+  t.same([decidedAt, queuedAt], [world.clock.wall(), world.clock.wall()])
+  world.clock.ahead = YEAR
+  t.match(world.outlet.pending(), [{ decidedAt, queuedAt, retryAt: world.clock.wall() + 1000 }])
+  await world.clock.move(999)
+  t.equal(world.sink.sent.length, 1)
+  await world.clock.move(1)
+  await until(() => world.outlet.pending().length === 0, 'told')
+  world.sink.list = [subject('b', 'up')]
+  world.sink.answers = [batch => each(batch, { kind: 'transient', reason: 'down', afterMs: null })]
+  await world.see(['b', 'down'])
+  t.match(world.outlet.pending(), [{ decidedAt: world.clock.wall(), queuedAt: world.clock.wall() }])
+  t.match(world.outlet.tallies(), { lastTickAt: world.clock.wall(), lastLandedAt: world.clock.wall() })
+})
+
+t.test('the clock of the host is set: a record of our own grows old by time that passes, and what is kept of the future is of now', async t => {
+  const HOUR = 3_600_000
+  const [directory, clock] = [scratch(t), new MovedClock()]
+  const path = join(directory, 'out.jsonl')
+  const causes = (): string[] => readFileSync(path, 'utf8').trim().split('\n').map(line => (JSON.parse(line) as { cause: string }).cause)
+  let outlet: Outlet | null = null
+  t.teardown(async () => { await outlet?.stop() })
+  const seen = async (written: number): Promise<void> => {
+    await outlet?.tick(look([neighbour('192.0.2.1', 'up')]))
+    await until(() => outlet?.pending().length === 0, 'told')
+    t.equal(causes().length, written)
+  }
+  const life = async (): Promise<void> => {
+    await outlet?.stop()
+    outlet = new Outlet({ sink: new FileSink({ type: 'file', name: 'log', path }, 'n1'), target: 'log', timing: { ...timing, refreshMs: HOUR }, directory, clock, random: () => 1, log: new KeptLog(), wantsLook: () => {} })
+    outlet.start()
+    await until(() => outlet?.tallies().stage === 'ready', 'ready')
+  }
+  await life()
+  await seen(1)
+  clock.ahead = 1e12
+  await clock.move(HOUR - 1)
+  await seen(1)
+  await clock.move(1)
+  await seen(2)
+  await life()
+  await clock.move(HOUR - 1)
+  await seen(2)
+  clock.ahead = -1e12
+  await life()
+  await seen(2)
+  await clock.move(HOUR - 1)
+  await seen(2)
+  await clock.move(1)
+  await seen(3)
+  t.same(causes(), ['first', 'refresh', 'refresh'])
+})
+
 t.test('while a report waits the latest wins, and what is true again is withdrawn', async t => {
   const world = made(t)
   world.sink.list = [subject('a', 'up'), subject('b', 'unknown')]
@@ -200,11 +260,49 @@ t.test('while a report waits the latest wins, and what is true again is withdraw
   await world.see(['a', 'down'], ['b', 'up'])
   await world.see(['a', 'up'], ['b', 'down'])
   t.same(world.outlet.pending().map(({ subject: id, state }) => `${id} ${state}`), ['b down'])
-  await world.glance(['a', 'up'], ['b', 'unknown'])
-  t.equal(world.outlet.pending().length, 1, 'what was decided stands while nothing is known')
   await world.clock.move(60_000)
   await until(() => world.outlet.pending().length === 0, 'told')
   t.same(told(world).slice(1), [['b down']])
+})
+
+t.test('what waits while its session is unknown, or within its grace, is held; a look that knows sends or withdraws it', async t => {
+  const world = made(t, { graceMs: 300_000 })
+  const busy = [(batch: readonly BgpReport[]) => each(batch, { kind: 'transient', reason: 'down', afterMs: 60_000 })]
+  world.sink.list = [subject('a', 'unknown'), subject('b', 'unknown'), subject('c', 'down')]
+  world.sink.answers = [...busy]
+  await world.see(['a', 'down'], ['b', 'down'], ['c', 'up'])
+  await world.glance(['a', 'unknown'], ['b', 'unknown'], ['c', 'down'])
+  t.same(world.outlet.pending().map(({ subject: id, stage }) => `${id} ${stage}`), ['a held', 'b held', 'c held'])
+  await world.clock.move(3_600_000)
+  await world.idle()
+  t.equal(world.sink.sent.length, 1, 'nobody knows whether it is still so')
+  await world.see(['a', 'down'], ['b', 'up'], ['c', 'up'])
+  t.same(told(world).slice(1), [['a down', 'b up', 'c up']])
+  world.sink.list = [subject('d', 'up', { recordedAt: 0 })]
+  world.sink.answers = [...busy]
+  await world.see(['d', 'up'])
+  await world.glance(['d', 'down'])
+  t.match(world.outlet.pending(), [{ subject: 'd', state: 'up', cause: 'refresh', stage: 'held' }], 'a refresh of a session that is down')
+  await world.clock.move(60_000)
+  await world.idle()
+  await world.see(['d', 'up'])
+  t.same(told(world).slice(3), [['d up']], 'sent once it is up again')
+})
+
+t.test('what comes back from the sink while the looks say something else is not sent again', async t => {
+  const world = made(t)
+  let answer = (): void => {}
+  world.sink.list = [subject('a', 'up'), subject('b', 'up'), subject('c', 'unknown')]
+  world.sink.answers = [async batch => await new Promise(resolve => { answer = () => { resolve(each(batch, { kind: 'transient', reason: 'another was refused', afterMs: 0 })) } })]
+  await world.glance(['a', 'down'], ['b', 'down'], ['c', 'down'])
+  await until(() => world.sink.sent.length === 1, 'it is out')
+  await world.outlet.tick(look([neighbour('a', 'up'), neighbour('b', 'unknown'), neighbour('c', 'up')]))
+  answer()
+  await until(() => world.outlet.pending().every(({ stage }) => stage === 'held'), 'held')
+  await world.idle()
+  t.equal(world.sink.sent.length, 1)
+  await world.see(['a', 'up'], ['b', 'down'], ['c', 'up'])
+  t.same(told(world).slice(1), [['b down', 'c up']])
 })
 
 t.test('re-created subject: a queued report of the one before is dropped for its own', async t => {
@@ -289,7 +387,7 @@ t.test('subjects that cannot be read decide nothing, and are told once', async t
   await world.see()
   world.sink.subjects = async () => { throw await Promise.resolve(new Error('no route')) }
   for (let i = 0; i < 3; i++) await world.glance(['a', 'down'])
-  t.equal(world.outlet.tallies().tickErrors, 3)
+  t.equal(world.outlet.tallies().looks.failed, 3)
   t.equal(world.log.of('warn').length, 1)
 })
 
@@ -305,7 +403,14 @@ t.test('any history of sessions, failures and restarts: in the end the record is
     let list = ids.map(id => subject(id, 'unknown'))
     let open = new Set<string>()
     let wrong: string | null = null
+    let looked = new Map<string, BgpState>()
     const chaos = (sink: ToldSink): void => {
+      const { subjects } = sink
+      sink.subjects = async () => {
+        looked = new Map(truth)
+        return await subjects.call(sink)
+      }
+      sink.onPrepare = batch => { for (const { subject: id, state } of batch) if (looked.get(id) !== state) wrong = `${id} is told as ${state}, and the last look said ${looked.get(id)}` }
       sink.answers = Array.from({ length: 400 }, () => batch => {
         for (const { subject: id, state } of batch) {
           if (open.has(id)) wrong = `${id} is sent while one is out`

@@ -10,7 +10,10 @@ export class MovedClock implements Clock {
   private time: number
   private timers: Array<{ readonly at: number, readonly call: () => void }> = []
   constructor (start = START) { this.time = start }
+  /** The host's clock is ahead by so much: somebody has set it. */
+  ahead = 0
   now (): number { return this.time }
+  wall (): number { return this.time + this.ahead }
   after (ms: number, call: () => void): () => void {
     const timer = { at: this.time + ms, call }
     this.timers.push(timer)
@@ -78,7 +81,7 @@ export class ToldSink implements BgpSink {
   readonly resolved: BgpReport[][] = []
   answers: Array<(batch: readonly BgpReport[]) => readonly Outcome[] | Promise<readonly Outcome[]>> = []
   resolutions: Array<(batch: readonly BgpReport[]) => readonly Outcome[]> = []
-  onPrepare: (() => void) | null = null
+  onPrepare: ((batch: readonly BgpReport[]) => void) | null = null
   startError: Error | null = null
 
   constructor (name = 'told', batchMax = 19) {
@@ -90,7 +93,7 @@ export class ToldSink implements BgpSink {
   async subjects (): Promise<SubjectReading> { return await Promise.resolve({ mark: this.mark, subjects: this.list }) }
 
   async prepare (batch: readonly BgpReport[]): Promise<Prepared> {
-    this.onPrepare?.()
+    this.onPrepare?.(batch)
     return await Promise.resolve({ ticket: `ticket ${this.sent.length}`, send: async () => {
       this.sent.push([...batch])
       return await (this.answers.shift() ?? (all => this.land(all)))(batch)

@@ -270,10 +270,10 @@ t.test('hostile answers: nothing is believed, nothing is sent, and it is well af
     '{"id":null,"error":{"code":"x","message":{"a":1}}}', '{"id":null,"error":7}', `{"id":null,"result":"${'x'.repeat(2 << 20)}"}`, '['.repeat(100_000)]
   for (const text of texts) {
     world.ledger.fault = () => ({ kind: 'text', status: 200, text })
-    const errors = world.outlet.tallies().tickErrors
+    const errors = world.outlet.tallies().looks.failed
     await world.pass(60_000)
     await world.see(all(1, 'down'))
-    t.equal(world.outlet.tallies().tickErrors, errors + 1, text.slice(0, 60))
+    t.equal(world.outlet.tallies().looks.failed, errors + 1, text.slice(0, 60))
   }
   t.equal(world.ledger.wires.length, 0)
   world.ledger.fault = null

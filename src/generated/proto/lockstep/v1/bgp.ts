@@ -218,7 +218,7 @@ export interface BgpPending {
   rttNs: bigint;
   /** changed, refresh or first. */
   cause: string;
-  /** queued, in-flight or uncertain: sent, and nobody knows yet whether it landed. */
+  /** queued, held (the last look did not confirm it), in-flight, or uncertain: sent, and nobody knows yet whether it landed. */
   stage: string;
   /** When it was decided. */
   decidedAtMs: bigint;
