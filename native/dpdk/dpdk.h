@@ -38,6 +38,9 @@ extern struct dpdk dpdk;
 bool dpdk_log_open(void);
 
 /* port.c */
+/* The port with DPDK's id; NULL: none. */
+struct dpdk_port *dpdk_port_of(u32 id);
+/* Finds, sets up and starts it. NULL with *status and a text of LS_DPDK_TEXT bytes; LS_E_CONFLICT: another port has the device, which goes on. */
 struct dpdk_port *dpdk_port_add(const struct ls_dpdk_port *spec, enum ls_status *status, char *error);
 enum ls_status dpdk_port_bind(struct dpdk_port *p, u32 device, char *error);
 void dpdk_port_remove(struct dpdk_port *p);

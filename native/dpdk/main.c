@@ -60,14 +60,6 @@ static bool hear(void *to, u32 bytes)
 	return true;
 }
 
-static struct dpdk_port *port_of(u32 id)
-{
-	for (u32 i = 0; i < LS_DEVICES_MAX; i++)
-		if (dpdk.port[i].used && dpdk.port[i].id == id)
-			return &dpdk.port[i];
-	return NULL;
-}
-
 static void describe(struct ls_dpdk_answer *a, const struct dpdk_port *p)
 {
 	struct rte_eth_dev_info info;
@@ -117,7 +109,7 @@ static bool answer(const struct question *q)
 {
 	static struct figures f;
 	struct ls_dpdk_answer a = { .status = LS_OK };
-	struct dpdk_port *p = q->head.kind == LS_DPDK_ADD ? NULL : port_of(q->which.port);
+	struct dpdk_port *p = q->head.kind == LS_DPDK_ADD ? NULL : dpdk_port_of(q->which.port);
 	enum ls_status status = LS_OK;
 	u32 more = 0;
 

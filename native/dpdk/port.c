@@ -273,23 +273,49 @@ static void take_down(struct dpdk_port *p)
 		rte_dev_remove(info.device);
 }
 
+/* The device that the devargs name; RTE_MAX_ETHPORTS: there is none yet. */
+static u16 named(const char *devargs)
+{
+	struct rte_dev_iterator it;
+	u16 id = RTE_MAX_ETHPORTS;
+
+	if (rte_eth_iterator_init(&it, devargs) == 0) {
+		id = rte_eth_iterator_next(&it);
+		if (id != RTE_MAX_ETHPORTS)
+			rte_eth_iterator_cleanup(&it);
+	}
+	return id;
+}
+
+/* Two ports over one device would be one port that is set up twice, and gone when either is. */
+static bool taken(struct start *s)
+{
+	const struct dpdk_port *other = dpdk_port_of(s->p->id);
+
+	if (!other)
+		return false;
+	s->status = LS_E_CONFLICT;
+	snprintf(s->error, LS_DPDK_TEXT, "port %s: %.120s is the device of port %s", s->p->spec.name, s->p->spec.devargs, other->spec.name);
+	return true;
+}
+
 static void start(void *arg)
 {
 	struct start *s = arg;
 	struct dpdk_port *p = s->p;
-	struct rte_dev_iterator it;
-	int error = rte_dev_probe(p->spec.devargs);
+	int error;
 
+	p->id = named(p->spec.devargs);
+	if (taken(s)) /* before it is probed, which may tell the driver of it */
+		return;
+	error = rte_dev_probe(p->spec.devargs);
 	if (error) /* many drivers say -1, whatever it was; their lines in the log say more */
 		return refuse(s, geteuid() != 0 && (error == -EPERM || error == -EACCES) ? LS_E_PERMISSION : LS_E_NO_DEVICE, p->spec.devargs, error == -1 ? ENODEV : error);
-	p->id = RTE_MAX_ETHPORTS;
-	if (rte_eth_iterator_init(&it, p->spec.devargs) == 0) {
-		p->id = rte_eth_iterator_next(&it);
-		if (p->id != RTE_MAX_ETHPORTS)
-			rte_eth_iterator_cleanup(&it);
-	}
+	p->id = named(p->spec.devargs);
 	if (p->id == RTE_MAX_ETHPORTS)
 		return refuse(s, LS_E_NO_DEVICE, p->spec.devargs, ENODEV);
+	if (taken(s))
+		return;
 	set_up(s);
 	if (s->status == LS_OK && p->spec.tap[0]) {
 		p->tap = dpdk_tap_open(p, s->error);
@@ -297,6 +323,14 @@ static void start(void *arg)
 	}
 	if (s->status != LS_OK)
 		take_down(p);
+}
+
+struct dpdk_port *dpdk_port_of(u32 id)
+{
+	for (u32 i = 0; i < LS_DEVICES_MAX; i++)
+		if (dpdk.port[i].used && dpdk.port[i].id == id)
+			return &dpdk.port[i];
+	return NULL;
 }
 
 struct dpdk_port *dpdk_port_add(const struct ls_dpdk_port *spec, enum ls_status *status, char *error)

@@ -41,6 +41,30 @@ TEST("what DPDK does not find is refused with its devargs, and leaves nothing")
 	close_workers();
 }
 
+TEST("devargs of a device that a port has are refused by the port's name, and that port forwards on")
+{
+	u8 frame[64] = { 0 };
+	struct ls_buf got[2];
+	struct dpdk_port *p;
+
+	open_workers(1);
+	p = rig_port("first", "net_ring_r", &status, error);
+	CHECK(p != NULL);
+	CHECK_EQ(dpdk_port_bind(p, 1, error), LS_OK);
+	for (u32 i = 0; i < 2; i++) {
+		CHECK(rig_port("second", i ? "vdev:net_ring_r" : "net_ring_r", &status, error) == NULL);
+		CHECK_EQ(status, LS_E_CONFLICT);
+		CHECK(strstr(error, "second") && strstr(error, "first") && strstr(error, "net_ring_r"));
+		rig_send(p, frame, sizeof(frame));
+		CHECK_EQ(dpdk.us->device[1]->ops->rx(dpdk.us->device[1], 0, got, 2, 0), 1);
+	}
+	dpdk_port_remove(p);
+	p = rig_port("second", "net_ring_r", &status, error); /* it is free again */
+	CHECK(p != NULL);
+	dpdk_port_remove(p);
+	close_workers();
+}
+
 TEST("a port of one queue belongs to one worker, and the next port to the next; all can send")
 {
 	static const char *const names[] = { "a", "b", "c" };
