@@ -1,5 +1,6 @@
 /** What DPDK is started with, and what its refusals mean. Pure. */
 import type { DpdkSettings } from '../../contract/desired.js'
+import { ownDeviceName } from '../../lib/devargs.js'
 
 const HUGE_BYTES = 2 << 20
 
@@ -41,6 +42,5 @@ export const logLevel = (level: number): 'error' | 'warn' | 'info' | 'debug' => 
 
 /** Over a kernel interface: rings of `frameBytes` frames, 4 MiB a queue and direction. */
 export function packetDevargs (name: string, device: string, queues: number, frameBytes: number): string {
-  const vdev = `net_af_packet_${name.replace(/[^A-Za-z0-9_]/g, '_')}`.slice(0, 40)
-  return `${vdev},iface=${device},qpairs=${queues},framesz=${frameBytes},framecnt=${(4 << 20) / frameBytes},blocksz=${1 << 18},qdisc_bypass=1`
+  return `${ownDeviceName(name)},iface=${device},qpairs=${queues},framesz=${frameBytes},framecnt=${(4 << 20) / frameBytes},blocksz=${1 << 18},qdisc_bypass=1`
 }

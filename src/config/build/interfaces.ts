@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { AgentSettings, Interface, Port, RedundancyGroup, TrafficSource, Zone } from '../../contract/desired.js'
 import { limits } from '../../generated/layout.js'
 import { formatAddress, formatNetwork, formatPrefix, networkOf, parseMac, parsePrefix, prefixSpan, spansOverlap, type PrefixValue } from '../../lib/address.js'
+import { deviceName, isOwnDeviceName } from '../../lib/devargs.js'
 import { pointer } from '../issues.js'
 import type { Many, RawConfig, RawInterface } from '../raw.js'
 import { addressHint, singleAddress } from './addresses.js'
@@ -116,8 +117,17 @@ function joinPort (b: Build, path: string, raw: RawInterface, port: Port, ports:
   const devargs = raw.devargs ?? known.devargs
   if (raw.devargs !== undefined && port.kind !== 'dpdk') b.issue(pointer(path, 'devargs'), 'LS_C_CONFLICT', 'only a dpdk port has devargs', port.name, 'devargs with port: dpdk:NAME')
   if (raw.devargs !== undefined && known.devargs !== null && known.devargs !== raw.devargs) b.issue(pointer(path, 'devargs'), 'LS_C_CONFLICT', 'two interfaces of one port differ in devargs', raw.devargs, known.devargs)
+  if (raw.devargs !== undefined) oneDevice(b, pointer(path, 'devargs'), raw.devargs, port, ports)
   if (port.kind === 'dpdk' && devargs === null) b.issue(path, 'LS_C_REQUIRED', 'devargs is missing', port.name, 'devargs: what DPDK finds the port by, for example 0000:03:00.0')
   ports.set(port.name, { ...known, mac: mac ?? known.mac, source, replay, devargs })
+}
+
+/** A process of DPDK has one device of a name, and one port of it. */
+function oneDevice (b: Build, path: string, devargs: string, port: Port, ports: ReadonlyMap<string, Port>): void {
+  const device = deviceName(devargs)
+  const other = [...ports.values()].find(p => p.name !== port.name && p.devargs !== null && deviceName(p.devargs) === device)
+  if (other !== undefined) b.issue(path, 'LS_C_CONFLICT', `port ${other.name} has this device of DPDK`, devargs, `a device other than ${device}: a process of DPDK has one of each name`)
+  if (isOwnDeviceName(device)) b.issue(path, 'LS_C_CONFLICT', 'devices over kernel interfaces are named so by the agent', devargs, 'another name, for example net_af_packet0')
 }
 
 /** `eth0`, `tap:NAME`, `dpdk:NAME`, `pcap:IN[,OUT]`, `source:NAME`. */

@@ -6,6 +6,7 @@ import { portFrame, stopFrame, takeFrames, whichFrame, type Said } from '../../.
 import { hugeMountOf } from '../../../src/backend/dpdk/huge-pages.js'
 import { capabilitiesOf } from '../../../src/backend/dpdk/capabilities.js'
 import { layout, limits } from '../../../src/generated/layout.js'
+import { deviceName, isOwnDeviceName } from '../../../src/lib/devargs.js'
 import { desired } from '../config/support.js'
 
 const settings = { cpus: [], hugepages: 'auto', memoryMib: 128, buffers: 16384, frameBytes: 2048, idle: 'sleep', eal: [] } as const
@@ -44,7 +45,11 @@ t.test('what a refusal of EAL means', async (t) => {
 })
 
 t.test('a kernel interface by net_af_packet: one queue pair a worker, a name that DPDK takes', async (t) => {
-  t.equal(packetDevargs('eth0@blue', 'eth0', 2, 2048), 'net_af_packet_eth0_blue,iface=eth0,qpairs=2,framesz=2048,framecnt=2048,blocksz=262144,qdisc_bypass=1')
+  t.match(packetDevargs('eth0@blue', 'eth0', 2, 2048), /^net_af_packet_lockstep_eth0_blue_[0-9a-f]{12},iface=eth0,qpairs=2,framesz=2048,framecnt=2048,blocksz=262144,qdisc_bypass=1$/)
+  const long = 'x'.repeat(60)
+  const names = ['eth0@blue', 'eth0_blue', 'eth0-blue', 'eth0.blue', `eth0@${long}a`, `eth0@${long}b`].map(port => deviceName(packetDevargs(port, 'eth0', 2, 2048)))
+  t.equal(new Set(names).size, names.length, 'ports that differ only in what DPDK takes in no name, or beyond its length, have names of their own')
+  t.same(names.filter(name => name.length > 63 || !isOwnDeviceName(name)), [])
   t.same(allowedCpus('Name:\tx\nCpus_allowed_list:\t0-2,5\n'), [0, 1, 2, 5])
 })
 
@@ -97,9 +102,15 @@ t.test('a port of DPDK in the configuration', async (t) => {
   const d = desired('interfaces: {wan: {port: "dpdk:wan0", devargs: "0000:03:00.0", zone: z}}\nzones: {z: {}}\n')
   t.match(d.ports, [{ kind: 'dpdk', device: 'wan0', devargs: '0000:03:00.0' }])
   t.match(desired('agent: {dpdk: {cpus: "2-3,6", idle: poll}}\n').agent.dpdk, { cpus: [2, 3, 6], idle: 'poll', hugepages: 'auto' })
+  const two = (lan: string, wan: string): string => `interfaces: {lan: {port: "dpdk:lan0", devargs: ${lan}, zone: z}, wan: {port: "dpdk:wan0", devargs: ${wan}, zone: z}}\nzones: {z: {}}\n`
+  t.equal(desired(two('net_null0', 'net_null1')).ports.length, 2)
   for (const [text, expected] of [
     ['interfaces: {wan: {port: "dpdk:wan0", zone: z}}\nzones: {z: {}}\n', /devargs is missing/],
     ['interfaces: {wan: {port: eth0, devargs: net_null0, zone: z}}\nzones: {z: {}}\n', /only a dpdk port has devargs/],
+    [two('net_null0', 'net_null0'), /\/interfaces\/wan\/devargs.*port dpdk:lan0 has this device of DPDK.*found "net_null0", expected .*net_null0/],
+    [two('net_null0', '"vdev:net_null0,size=64"'), /port dpdk:lan0 has this device of DPDK.*found "vdev:net_null0,size=64"/],
+    [two('"0000:03:00.0"', '"pci:03:00.0"'), /port dpdk:lan0 has this device of DPDK/],
+    [two('net_null0', '"net_af_packet_lockstep_x,iface=eth0"'), /named so by the agent/],
     ['agent: {dpdk: {cpus: "3-2"}}\n', /not a list of CPUs/]
   ] as const) t.throws(() => desired(text), expected)
 })
