@@ -32,6 +32,9 @@ export function show (value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }
 
+/** A part of what was found that may be shown even where a secret may stand. */
+export class Harmless { constructor (readonly text: string) {} }
+
 export class Issues {
   readonly warnings: string[] = []
   private readonly found: ConfigIssue[] = []
@@ -42,7 +45,7 @@ export class Issues {
 
   /** `found` is the offending value itself; it is shown in one line, unless it may be a secret. */
   add (path: string, code: IssueCode, message: string, found: unknown, expected: string): void {
-    const shown = code !== 'LS_C_UNKNOWN_KEY' && maySecret(pointerKeys(path), found) ? 'what is not shown here' : show(found)
+    const shown = code !== 'LS_C_UNKNOWN_KEY' && !(found instanceof Harmless) && maySecret(pointerKeys(path), found) ? 'what is not shown here' : show(found instanceof Harmless ? found.text : found)
     const key = `${path}\n${code}\n${message}\n${shown}`
     if (this.seen.has(key)) return
     if (this.found.length >= issuesMax) {

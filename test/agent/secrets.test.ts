@@ -24,7 +24,7 @@ vips:
   sql: {address: 10.0.9.2, port: 80, healthcheck: run, pools: [{name: main, reals: [{name: one, address: 10.0.1.2}]}]}
 bgp:
   sources: {kernel: {type: kernel}}
-  report: {sinks: {hook: {type: webhook, url: "https://127.0.0.1:9/${TOKEN}-url-${n}?a=${TOKEN}-query-${n}"${over}}}}
+  report: {sinks: {hook: {type: webhook, url: "https://127.0.0.1:12345/${TOKEN}-url-${n}?a=${TOKEN}-query-${n}"${over}}}}
 `
 
 const services = [AgentService, BgpService, ClusterService, ConfigService, EventsService, LinksService, LoadBalancerService, ObjectsService, TelemetryService] as unknown as ReadonlyArray<Record<string, ServiceDefinition[string]>>

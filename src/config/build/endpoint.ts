@@ -1,4 +1,5 @@
 /** Addresses that the agent posts to: what `fetch` would refuse at run time, or tell of with what is secret in it, is told here. */
+import { Harmless } from '../issues.js'
 import type { Build } from './context.js'
 
 /** Fetch Standard, section 2.9 (bad ports): browsers and Node.js connect to none of them. */
@@ -10,7 +11,7 @@ const forbiddenPorts: ReadonlySet<number> = new Set([
 /** Issues for an address that cannot be used. They name its host at most: paths and queries may be secret, too. */
 export function checkEndpoint (b: Build, path: string, text: string): void {
   const url = URL.canParse(text) ? new URL(text) : null
-  if (url === null) b.issue(path, 'LS_C_VALUE', 'not a URL', `${text.length} characters`, 'a URL like https://hooks.example.net/bgp')
-  else if (url.username !== '' || url.password !== '') b.issue(path, 'LS_C_VALUE', 'a URL here must not have a user or password', url.host, 'none; put a token in its path or query, or a proxy that adds them before it')
-  else if (url.port !== '' && forbiddenPorts.has(Number(url.port))) b.issue(path, 'LS_C_VALUE', 'HTTP clients do not connect to this port, which is of another protocol', url.host, 'another port')
+  if (url === null) b.issue(path, 'LS_C_VALUE', 'not a URL', new Harmless(`${text.length} characters`), 'a URL like https://hooks.example.net/bgp')
+  else if (url.username !== '' || url.password !== '') b.issue(path, 'LS_C_VALUE', 'a URL here must not have a user or password', new Harmless(url.host), 'none; put a token in its path or query, or a proxy that adds them before it')
+  else if (url.port !== '' && forbiddenPorts.has(Number(url.port))) b.issue(path, 'LS_C_VALUE', 'HTTP clients do not connect to this port, which is of another protocol', new Harmless(url.host), 'another port')
 }
