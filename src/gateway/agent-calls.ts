@@ -6,8 +6,10 @@ import { TelemetryClient, type TelemetryMetricsResponse } from '../generated/pro
 import { AgentClient } from '../generated/proto/lockstep/v1/agent.js'
 import { ErrorInfo } from '../generated/proto/google/rpc/error_details.js'
 import { Status } from '../generated/proto/google/rpc/status.js'
+import { BgpClient, type BgpRoute, type BgpRouteSink } from '../generated/proto/lockstep/v1/bgp.js'
 import { ClusterClient, type ClusterGetStatusResponse } from '../generated/proto/lockstep/v1/cluster.js'
 import { LoadBalancerClient, type CheckTarget } from '../generated/proto/lockstep/v1/load_balancer.js'
+import type { Listing } from '../generated/proto/lockstep/v1/listing.js'
 import { SessionsClient } from '../generated/proto/lockstep/v1/sessions.js'
 import { enumWord, plainObject } from '../client/index.js'
 import type { AgentTarget } from './agent-target.js'
@@ -34,6 +36,7 @@ export function agentCalls ({ address, credentials: secure = credentials.createI
   const agent = new AgentClient(address, secure, shared)
   const cluster = new ClusterClient(address, secure, shared)
   const loadBalancer = new LoadBalancerClient(address, secure, shared)
+  const bgp = new BgpClient(address, secure, shared)
   const counters = (blocks: string[]) => async (): Promise<unknown> => await ask(telemetry, telemetry.snapshot, { blocks, zeros: true })
   return {
     metrics: new Map(['', ...pageNames].map(names => [names, once(async () => await ask(telemetry, telemetry.metrics, { names }))])),
@@ -43,6 +46,7 @@ export function agentCalls ({ address, credentials: secure = credentials.createI
       ['totals', counters(['global'])],
       ['info', async () => plainObject('agent', await ask(agent, agent.getInfo, {}))],
       ['checks', async () => (await allTargets(loadBalancer)).map(target => plainObject('target', target))],
+      ['routes', async () => await allRoutes(bgp)],
       ['cluster', async () => await ask(cluster, cluster.getStatus, {}).then(plainCluster, standalone)]
     ] as ReadonlyArray<[string, () => Promise<unknown>]>).map(([name, read]) => [name, once(read)])),
     cluster, sessions: new SessionsClient(address, secure, shared),
@@ -51,14 +55,20 @@ export function agentCalls ({ address, credentials: secure = credentials.createI
 }
 
 /** An answer has as many as fit into one message. */
-async function allTargets (loadBalancer: LoadBalancerClient): Promise<CheckTarget[]> {
-  const all: CheckTarget[] = []
+async function pages<T extends { readonly nextPageToken: string }> (page: (listing: Listing) => Promise<T>): Promise<T[]> {
+  const all: T[] = []
   for (let pageToken = ''; ;) {
-    const { targets, nextPageToken } = await ask(loadBalancer, loadBalancer.listTargets, { id: '', listing: { pageSize: 0, pageToken, readMask: [] } })
-    all.push(...targets)
-    if (nextPageToken === '') return all
-    pageToken = nextPageToken
+    const one = await page({ pageSize: 0, pageToken, readMask: [] })
+    all.push(one)
+    if (one.nextPageToken === '') return all
+    pageToken = one.nextPageToken
   }
+}
+
+const allTargets = async (loadBalancer: LoadBalancerClient): Promise<CheckTarget[]> => (await pages(async listing => await ask(loadBalancer, loadBalancer.listTargets, { id: '', listing }))).flatMap(({ targets }) => targets)
+async function allRoutes (bgp: BgpClient): Promise<{ readonly routes: BgpRoute[], readonly sinks: BgpRouteSink[] }> {
+  const all = await pages(async listing => await ask(bgp, bgp.listRoutes, { listing }))
+  return { routes: all.flatMap(({ routes }) => routes), sinks: all.at(-1)?.sinks ?? [] }
 }
 
 const plainCluster = ({ sync, groups, peers, ...rest }: ClusterGetStatusResponse): unknown => ({

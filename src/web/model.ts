@@ -1,4 +1,5 @@
 /** What the gateway sends, as JSON has it: the types of the client library, with plain numbers for those of 64 bits. */
+import type { BgpRoute, BgpRouteSink } from '../generated/proto/lockstep/v1/bgp.js'
 import type { CheckTarget } from '../generated/proto/lockstep/v1/load_balancer.js'
 import type { ClusterSync } from '../generated/proto/lockstep/v1/cluster.js'
 import type { TelemetrySnapshotResponse } from '../generated/proto/lockstep/v1/telemetry.js'
@@ -44,6 +45,7 @@ export interface ClusterStatus {
   readonly sync: (Omit<Json<ClusterSync>, 'sent' | 'received' | 'state'> & { readonly state: string, readonly sent: Readonly<Record<string, number>>, readonly received: Readonly<Record<string, number>> }) | null
   readonly rings?: { readonly equal: number, readonly differing: readonly string[] }
 }
+export interface Routes { readonly routes: ReadonlyArray<Json<BgpRoute>>, readonly sinks: ReadonlyArray<Json<BgpRouteSink>> }
 export type Counters = Json<TelemetrySnapshotResponse>
 
 export interface WhoAmI { readonly name: string | null, readonly role: string, readonly may: { readonly switchover: boolean } }

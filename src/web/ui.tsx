@@ -5,7 +5,7 @@ import { age, count } from './format.js'
 import type { DriftCheck } from './drift.js'
 import { CounterRates } from './counter-rates.js'
 import { Feed, type Reading } from './feed.js'
-import type { ClusterStatus, Counters, ObjectOf, Target, WhoAmI } from './model.js'
+import type { ClusterStatus, Counters, ObjectOf, Routes, Target, WhoAmI } from './model.js'
 import type { LiveStore } from './store.js'
 import type { Stream } from './stream.js'
 
@@ -45,7 +45,7 @@ export function useStore (): LiveStore {
   return store
 }
 
-interface Readings { readonly info: ObjectOf<'agent'>, readonly counters: Counters, readonly totals: Counters, readonly checks: readonly Target[], readonly cluster: ClusterStatus | null }
+interface Readings { readonly info: ObjectOf<'agent'>, readonly counters: Counters, readonly totals: Counters, readonly checks: readonly Target[], readonly routes: Routes, readonly cluster: ClusterStatus | null }
 /** Asked for while the component is there. */
 export function useFeed<K extends keyof Readings> (agent: string, of: K): { readonly feed: Feed<Readings[K]>, readonly rates: CounterRates } {
   const page = usePage()
@@ -55,9 +55,9 @@ export function useFeed<K extends keyof Readings> (agent: string, of: K): { read
 }
 
 const tones: Readonly<Record<string, string>> = {
-  up: 'good', running: 'good', serving: 'good', owner: 'good', alive: 'good', ok: 'good', equal: 'good', live: 'good', ready: 'good',
+  up: 'good', running: 'good', serving: 'good', announced: 'good', owner: 'good', alive: 'good', ok: 'good', equal: 'good', live: 'good', ready: 'good',
   degraded: 'warn', panic: 'warn', unconfirmed: 'warn', suspect: 'warn', yield: 'warn', take: 'warn', hello: 'warn', differs: 'warn', starting: 'warn', connecting: 'warn', repairing: 'warn', comparing: 'warn', bulk: 'warn', drained: 'warn', paused: 'warn', 'weight-0': 'warn', hold: 'warn', init: 'warn', warn: 'warn', waiting: 'warn',
-  down: 'bad', lost: 'bad', stopping: 'bad', refused: 'bad', failed: 'bad', error: 'bad', disabled: 'bad', unreachable: 'bad', 'rolled-back': 'bad', 'not ready': 'bad'
+  down: 'bad', lost: 'bad', stopping: 'bad', refused: 'bad', fails: 'bad', failed: 'bad', error: 'bad', disabled: 'bad', unreachable: 'bad', 'rolled-back': 'bad', 'not ready': 'bad'
 }
 const marks: Readonly<Record<string, string>> = { good: '●', warn: '▲', bad: '✕', calm: '○' }
 export const toneOf = (word: string): string => tones[word] ?? 'calm'

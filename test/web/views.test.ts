@@ -173,6 +173,8 @@ t.test('keyboard, landmarks, contrast; pictures of every view', { skip: noBrowse
   const { one, url } = await withAgents(t)
   one.agent.info = { ...one.agent.info, state: 'degraded', reasons: ['port lan: the driver takes no redirected frames; see lockstep doctor'] }
   one.agent.bgp.view.observe({ source: 'frr', scope: 'edge', at: Date.now(), ok: true, neighbours: [0, 1, 2].map(i => neighbour({ source: 'frr', vrf: 'default', peer: `169.254.0.${2 * i + 1}`, established: i === 0, fsm: i === 0 ? 'established' : i === 1 ? 'active' : 'idle', adminDown: i === 2, remoteAs: 65001 + i, since: Date.now() - 90_000 * i, description: `user-${i}`, reason: 'BGP Notification received: Cease/Administrative Shutdown' })) })
+  one.agent.bgp.announced = [{ prefix: '192.0.2.80/32', vips: ['web'], announced: true, reason: 'web is up', since: Date.now() - 60_000 }, { prefix: '2001:db8::1/128', vips: ['six'], announced: false, reason: 'no real serves', since: Date.now() - 5000 }]
+  one.agent.bgp.placed = [{ name: 'kernel table 179', kind: 'kernel', goodAt: null, failed: 'adding routes of table 179: no permission', failures: 2, added: 0, removed: 0 }]
   for (let i = 0; i < 30; i++) one.agent.journal.note(i % 3 === 0 ? 'cluster' : 'load-balancer', 'real-transition', `vip web-${i}`, { real: 'a', from: 'up', to: 'down' }, i % 5 === 0 ? 'warn' : i === 7 ? 'error' : 'info')
   const browser = await withBrowser(t)
   const looks = [
@@ -186,6 +188,7 @@ t.test('keyboard, landmarks, contrast; pictures of every view', { skip: noBrowse
       await page.evaluate(`location.hash = '#/${view}'`)
       await page.locator('nav a[aria-current=page]').waitFor()
       await new Promise((resolve) => { setTimeout(resolve, view === 'rates' ? 4500 : 400) })
+      if (view === 'bgp') await until('the routes', async () => /192\.0\.2\.80\/32[^]*announced[^]*2001:db8::1\/128[^]*withdrawn/.test(await page.locator('main').innerText()) && /no permission/.test(await page.locator('.places').innerText()))
       await shoot(page, `${name}-${view}`)
       t.ok(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth'), `${name} ${view}: nothing hangs over the side`)
       const poor = await page.evaluate(contrast) as string[]

@@ -61,6 +61,7 @@ t.test('readings: as they are now, in words', async (t) => {
   const { gateway, agent } = await withGateway(t)
   t.match(await json(gateway, '/api/readings?of=cluster'), { at: Number, value: { node: 'edge-1', groups: [{ role: 'owner' }, { role: 'standby' }], peers: [{ liveness: 'alive' }], sync: { state: 'up', lagMs: 0.4, received: { differences: 3 } } } })
   t.match(await json(gateway, '/api/readings?of=checks'), { value: [{ state: 'unknown' }, { state: 'down', last: { code: 'status' } }] })
+  t.match(await json(gateway, '/api/readings?of=routes'), { value: { routes: [], sinks: [] } })
   t.match(await json(gateway, '/api/readings?of=totals'), { value: { blocks: [{ name: 'global' }] } })
   t.match(await json(gateway, '/api/readings?of=info'), { value: { tableLive: 1000, state: 'running' } })
   t.match(await json(gateway, '/api/readings?of=counters'), { value: { blocks: [{ name: 'global' }, { name: 'drops' }, {}, {}, { name: 'vip', rows: [{ name: 'web' }, {}] }, { name: 'real' }] } })
