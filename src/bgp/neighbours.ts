@@ -26,14 +26,16 @@ export interface NeighboursOptions {
 interface Scope {
   readonly source: BgpSource
   readonly scope: string
+  /** Of the last good reading: by the host's clock, and by the even one. */
   goodAt: number | null
+  heardMs: number
   failed: string | null
   failures: number
   ok: number
   bad: number
   tookMs: number | null
   rows: ReadonlyMap<string, BgpNeighbour>
-  /** Of rows, those that good readings no longer have, and since when. */
+  /** Of rows, those that good readings no longer have, and since when by the even clock. */
   readonly missing: Map<string, number>
 }
 
@@ -74,24 +76,31 @@ export class Neighbours implements BgpView {
   private ordered: readonly Known[] | null = null
   private listed: readonly BgpNeighbourStatus[] | null = null
 
-  constructor (options: NeighboursOptions, private readonly nowMs: () => number = Date.now) { this.o = options }
+  /** `wallMs`: Unix milliseconds, for what is printed; `evenMs`: milliseconds that nobody sets, for ages. */
+  constructor (options: NeighboursOptions, private readonly wallMs: () => number = Date.now, private readonly evenMs: () => number = () => performance.now()) { this.o = options }
 
   configure (options: NeighboursOptions): BgpChanges {
-    if (options.kernelDecides !== this.o.kernelDecides) for (const { source, scope } of [...this.scopes.values()]) if (source === 'kernel') this.drop(scope)
+    const kernels = options.kernelDecides === this.o.kernelDecides ? [] : [...this.scopes.values()].filter(({ source }) => source === 'kernel')
+    const touched = kernels.flatMap(({ scope }) => this.drop(scope, 'kernel'))
     this.o = options
-    return this.tick()
+    const gone = this.settle(touched)
+    const { neighbours, sources } = this.tick()
+    return this.done([...gone, ...neighbours], sources)
   }
 
   /** `tookMs`: `null` when it was told. */
   observe (reading: BgpReading, tookMs: number | null = null): BgpChanges {
     const id = `${reading.source}\n${reading.scope}`
-    const scope = this.scopes.get(id) ?? { source: reading.source, scope: reading.scope, goodAt: null, failed: null, failures: 0, ok: 0, bad: 0, tookMs: null, rows: new Map<string, BgpNeighbour>(), missing: new Map<string, number>() }
+    const scope = this.scopes.get(id) ?? { source: reading.source, scope: reading.scope, goodAt: null, heardMs: -Infinity, failed: null, failures: 0, ok: 0, bad: 0, tookMs: null, rows: new Map<string, BgpNeighbour>(), missing: new Map<string, number>() }
     this.scopes.set(id, scope)
     scope.tookMs = tookMs
     const failedBefore = scope.failures > 0
     if (!reading.ok) {
       // a router tells when something happens: it was as it had told until its connection ended
-      if (this.standing(scope)) scope.goodAt = reading.at
+      if (this.standing(scope)) {
+        scope.goodAt = reading.at
+        scope.heardMs = this.evenMs()
+      }
       scope.failed = reading.reason
       scope.failures++
       scope.bad++
@@ -102,13 +111,14 @@ export class Neighbours implements BgpView {
     scope.failures = 0
     scope.ok++
     scope.goodAt = reading.at
+    scope.heardMs = this.evenMs()
     const touched = scope.source === 'kernel' && !this.o.kernelDecides ? this.takeSockets(id, scope, reading.neighbours) : this.take(id, scope, reading.neighbours, reading.at)
     return this.done(this.settle(touched), failedBefore ? [{ source: scope.source, scope: scope.scope, failed: null }] : [])
   }
 
   /** Time has passed: what was read too long ago is unknown. */
   tick (): BgpChanges {
-    const now = this.nowMs()
+    const now = this.evenMs()
     return this.done(this.settle([...this.scopes.values()].flatMap(scope => scope.source !== 'kernel' || this.o.kernelDecides ? this.isFresh(scope, now) ? [] : [...scope.rows.keys()] : [])), [])
   }
 
@@ -116,6 +126,12 @@ export class Neighbours implements BgpView {
   forget (source: BgpSource, name: string): BgpChanges {
     const touched = [...this.scopes.values()].filter(s => s.source === source && (s.scope === name || s.scope.startsWith(`${name}/`))).flatMap(({ scope }) => this.drop(scope, source))
     return this.done(this.settle(touched), [])
+  }
+
+  /** All places that the source reads now: what others of it told is gone. */
+  keep (source: BgpSource, name: string, scopes: readonly string[]): BgpChanges {
+    const left = [...this.scopes.values()].filter(s => s.source === source && (s.scope === name || s.scope.startsWith(`${name}/`)) && !scopes.includes(s.scope))
+    return left.length === 0 ? { neighbours: [], sources: [] } : this.done(this.settle(left.flatMap(({ scope }) => this.drop(scope, source))), [])
   }
 
   readonly neighbours = (): readonly BgpNeighbourStatus[] => {
@@ -130,7 +146,7 @@ export class Neighbours implements BgpView {
     return found.length === 1 ? found[0] ?? null : null
   }
 
-  readonly sources = (): readonly BgpSourceStatus[] => [...this.scopes.values()].map(({ source, scope, goodAt, failed, failures, ok, bad, rows, tookMs }) => ({ source, scope, goodAt, failed, failures, readings: { ok, failed: bad }, neighbours: rows.size, tookMs }))
+  readonly sources = (): readonly BgpSourceStatus[] => [...this.scopes.values()].map(of => ({ of, fresh: this.isFresh(of, this.evenMs()) })).map(({ fresh, of: { source, scope, goodAt, failed, failures, ok, bad, rows, tookMs } }) => ({ source, scope, goodAt, fresh, failed, failures, readings: { ok, failed: bad }, neighbours: rows.size, tookMs }))
 
   watch (onChange: () => void): () => void {
     const watcher = (): void => { onChange() }
@@ -148,7 +164,7 @@ export class Neighbours implements BgpView {
   private take (id: string, scope: Scope, neighbours: readonly BgpNeighbour[], at: number): Set<string> {
     const rows = new Map(neighbours.map(n => [keyOf(n), n]))
     if (scope.source === 'kernel') this.ended(scope, rows, at)
-    else this.held(scope, rows, at)
+    else this.held(scope, rows)
     const touched = new Set([...scope.rows.keys(), ...rows.keys()])
     // what BMP told without its VRF may be another session of the same peer: who comes and who goes matters to both
     const touchOthers = (peer: string): void => { for (const other of this.keysOfPeer.get(peer) ?? []) touched.add(other) }
@@ -173,10 +189,11 @@ export class Neighbours implements BgpView {
   }
 
   /** A daemon that begins answers before it has read its configuration: who is missing is as it was up to the maximum age, and gone then. */
-  private held (scope: Scope, rows: Map<string, BgpNeighbour>, at: number): void {
+  private held (scope: Scope, rows: Map<string, BgpNeighbour>): void {
+    const now = this.evenMs()
     for (const [key, row] of scope.rows) {
-      const since = scope.missing.get(key) ?? at
-      if (rows.has(key) || at - since >= this.o.maxAgeMs) scope.missing.delete(key)
+      const since = scope.missing.get(key) ?? now
+      if (rows.has(key) || now - since >= this.o.maxAgeMs) scope.missing.delete(key)
       else {
         scope.missing.set(key, since)
         rows.set(key, row)
@@ -245,16 +262,16 @@ export class Neighbours implements BgpView {
   // --- what follows from it ---
 
   private settle (keys: Iterable<string>): BgpChange[] {
-    const [changes, now]: [BgpChange[], number] = [[], this.nowMs()]
+    const [changes, now, wall]: [BgpChange[], number, number] = [[], this.evenMs(), this.wallMs()]
     for (const key of keys) {
-      const change = this.settleOne(key, now)
+      const change = this.settleOne(key, now, wall)
       if (change !== null) changes.push(change)
     }
     this.listed = null
     return changes
   }
 
-  private settleOne (key: string, now: number): BgpChange | null {
+  private settleOne (key: string, now: number, wall: number): BgpChange | null {
     const truth = this.truth(key, now)
     const known = this.known.get(key)
     if (truth === null) {
@@ -267,17 +284,17 @@ export class Neighbours implements BgpView {
     const fresh = this.isFresh(scope, now)
     if (!fresh) {
       if (known === undefined || known.status.state === 'unknown') return null
-      const because = scope.failed ?? `nothing was read for ${Math.round((now - (scope.goodAt ?? now)) / 1000)} s`
+      const because = scope.failed ?? `nothing was read for ${Math.round((now - scope.heardMs) / 1000)} s`
       const { state: before } = known.status
-      known.status = { ...known.status, state: 'unknown', changedAt: now, unknownBecause: because, rttNs: null }
+      known.status = { ...known.status, state: 'unknown', changedAt: wall, unknownBecause: because, rttNs: null }
       return { kind: 'unknown', before, status: known.status }
     }
-    const seenAt = scope.goodAt ?? now
+    const seenAt = scope.goodAt ?? wall
     const state = row.established ? 'up' : 'down'
     const socket = row.source === 'kernel' ? row : this.socketOf(row, now)
     const [rttNs, cookie] = row.established ? [socket?.rttNs ?? row.rttNs, socket?.cookie ?? row.cookie] : [null, null]
     if (known === undefined) {
-      const status = statusOf(row, { state, rttNs, cookie, since: row.since, seenAt, changedAt: now, flaps: 0 })
+      const status = statusOf(row, { state, rttNs, cookie, since: row.since, seenAt, changedAt: wall, flaps: 0 })
       this.ordered = null
       this.known.set(key, { status, wasUp: row.established, counter: id })
       return { kind: 'new', before: null, status }
@@ -287,7 +304,7 @@ export class Neighbours implements BgpView {
     const same = row.established === known.wasUp && ended === 0
     const since = same ? last.since ?? row.since : row.since ?? seenAt
     const changed = last.state !== state
-    known.status = statusOf(row, { state, rttNs, cookie: cookie ?? (same && row.established ? last.cookie : null), since, seenAt, changedAt: changed ? now : last.changedAt, flaps: last.flaps + ended })
+    known.status = statusOf(row, { state, rttNs, cookie: cookie ?? (same && row.established ? last.cookie : null), since, seenAt, changedAt: changed ? wall : last.changedAt, flaps: last.flaps + ended })
     known.wasUp = row.established
     known.counter = id
     return changed ? { kind: state, before: last.state, status: known.status } : ended > 0 && row.established ? { kind: 'flap', before: state, status: known.status } : null
@@ -305,7 +322,7 @@ export class Neighbours implements BgpView {
     return Math.max(grown, later || another ? 1 : 0)
   }
 
-  private isFresh (scope: Scope, now: number): boolean { return this.standing(scope) || (scope.goodAt !== null && now - scope.goodAt <= this.o.maxAgeMs) }
+  private isFresh (scope: Scope, now: number): boolean { return this.standing(scope) || (scope.goodAt !== null && now - scope.heardMs <= this.o.maxAgeMs) }
 
   /** A connection on which nothing came but silence. */
   private standing ({ source, failures, goodAt }: Scope): boolean { return source === 'bmp' && failures === 0 && goodAt !== null }
@@ -317,7 +334,7 @@ export class Neighbours implements BgpView {
       const scope = this.scopes.get(id)
       if (scope === undefined) continue
       const rank = (this.isFresh(scope, now) ? 4 : 0) + (polled.has(scope.source) ? 2 : scope.source === 'bmp' ? 1 : 0)
-      if (best === null || rank > best.rank || (rank === best.rank && (scope.goodAt ?? 0) > (best.scope.goodAt ?? 0))) best = { id, scope, row, rank }
+      if (best === null || rank > best.rank || (rank === best.rank && scope.heardMs > best.scope.heardMs)) best = { id, scope, row, rank }
     }
     if (best === null || best.scope.source !== 'bmp') return best
     // a router that does not tell the VRF means the session that a daemon has in another one

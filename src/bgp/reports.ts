@@ -11,7 +11,6 @@ export interface ReportsOptions {
   readonly directory: string
   readonly log: FetcherLog
   readonly onProblem: (error: unknown) => void
-  readonly now?: () => number
 }
 
 export class Reports {
@@ -49,15 +48,15 @@ export class Reports {
     await this.end()
   }
 
-  /** Whole when every source answers: what nobody reads is not down. */
+  /** Whole when every source answers: what nobody reads is not down. Routers that tell over BMP say neither which of them there are nor when they have told all: with them it never is. */
   private look (): BgpLook {
-    const { view, now = Date.now } = this.o
-    const [scopes, oldest] = [view.sources(), now() - (this.settings?.maxAgeMs ?? 0)]
+    const { view } = this.o
+    const scopes = view.sources()
     const answers = (name: string): boolean => {
       const own = scopes.filter(({ scope }) => scope === name || scope.startsWith(`${name}/`))
-      return own.length > 0 && own.every(({ source, failed, goodAt }) => failed === null && goodAt !== null && (source === 'bmp' || goodAt >= oldest))
+      return own.length > 0 && own.every(({ failed, fresh }) => failed === null && fresh)
     }
-    return { neighbours: view.neighbours(), whole: this.settings?.sources.every(({ name }) => answers(name)) ?? false }
+    return { neighbours: view.neighbours(), whole: this.settings?.sources.every(({ type, name }) => type !== 'bmp' && answers(name)) ?? false }
   }
 
   private async end (): Promise<void> {

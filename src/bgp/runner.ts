@@ -28,6 +28,8 @@ const JITTER = 0.1
 const GAP_MS = 100
 const BACK_OFF_MS = 15_000
 const TICK_MS = 500
+/** Of one scope. */
+export const NEIGHBOURS_MAX = 1 << 17
 
 export function providerOf (source: BgpSourceSettings): Provider {
   switch (source.type) {
@@ -55,7 +57,8 @@ export class BgpRunner {
     this.settings = settings
     const wanted = new Map(settings?.sources.map(source => [source.name, source]))
     for (const [name, { settings: had, loop }] of [...this.loops]) {
-      if (!paced && JSON.stringify(wanted.get(name)) === JSON.stringify(had)) continue
+      // a source that only tells has no pace, and what it told goes with its connections
+      if ((!paced || had.type === 'bmp') && JSON.stringify(wanted.get(name)) === JSON.stringify(had)) continue
       loop.close()
       this.loops.delete(name)
       if (JSON.stringify(wanted.get(name)) === JSON.stringify(had)) continue
@@ -68,7 +71,7 @@ export class BgpRunner {
     this.tell(this.view.configure({ maxAgeMs: settings.maxAgeMs, kernelDecides: settings.sources.every(({ type }) => type === 'kernel') }), null)
     for (const source of settings.sources) {
       if (this.loops.has(source.name)) continue
-      const loop = new Loop((this.o.provider ?? providerOf)(source), settings, this.o.random ?? Math.random, (reading, tookMs) => { this.observe(reading, tookMs) })
+      const loop = new Loop((this.o.provider ?? providerOf)(source), settings, this.o.random ?? Math.random, (reading, tookMs) => { this.observe(reading, tookMs) }, (scopes) => { this.kept(source, scopes) })
       this.loops.set(source.name, { settings: source, loop })
       loop.open()
     }
@@ -78,7 +81,14 @@ export class BgpRunner {
 
   close (): void { this.configure(null) }
 
-  private observe (reading: BgpReading, tookMs: number | null): void {
+  /** A pass has read these. */
+  private kept ({ type, name }: BgpSourceSettings, scopes: readonly string[]): void {
+    for (const heard of [...this.heard]) if ((heard === name || heard.startsWith(`${name}/`)) && !scopes.includes(heard)) this.heard.delete(heard)
+    this.tell(this.view.keep(type, name, scopes), null)
+  }
+
+  private observe (all: BgpReading, tookMs: number | null): void {
+    const reading: BgpReading = all.ok && all.neighbours.length > NEIGHBOURS_MAX ? { ...all, ok: false, reason: `too many neighbours: found ${all.neighbours.length}, expected at most ${NEIGHBOURS_MAX}` } : all
     const first = reading.ok && !this.heard.has(reading.scope)
     if (first) this.heard.add(reading.scope)
     this.tell(this.view.observe(reading, tookMs), first ? { object: `source ${reading.scope}` } : null)
@@ -102,7 +112,7 @@ class Loop {
 
   constructor (
     private readonly provider: Provider, private readonly pace: Pick<BgpSettings, 'intervalMs' | 'timeoutMs'>, private readonly random: () => number,
-    private readonly onReading: (reading: BgpReading, tookMs: number | null) => void
+    private readonly onReading: (reading: BgpReading, tookMs: number | null) => void, private readonly onPass: (scopes: readonly string[]) => void
   ) {}
 
   open (): void {
@@ -143,7 +153,11 @@ class Loop {
     const late = new AbortController()
     const timer = setTimeout(() => { late.abort(new Error(`no answer within ${this.pace.timeoutMs} ms`)) }, this.pace.timeoutMs)
     const signal = AbortSignal.any([late.signal, this.over.signal])
-    const readings = await within(signal, read(signal)).catch((error: unknown): readonly BgpReading[] => [{ source, scope, at: Date.now(), ok: false, reason: causeOf(error) }])
+    let whole = true
+    const readings = await within(signal, read(signal)).catch((error: unknown): readonly BgpReading[] => {
+      whole = false
+      return [{ source, scope, at: Date.now(), ok: false, reason: causeOf(error) }]
+    })
     clearTimeout(timer)
     if (this.over.signal.aborted) return
     this.failures = readings.some(({ ok }) => ok) || readings.length === 0 ? 0 : this.failures + 1
@@ -153,6 +167,7 @@ class Loop {
       if (this.over.signal.aborted) return
       this.onReading(reading, tookMs)
     }
+    if (whole) this.onPass(readings.map(reading => reading.scope))
     this.reading = false
     const pause = this.failures === 0 ? this.pace.intervalMs : Math.min(this.pace.intervalMs * 2 ** (this.failures - 1), Math.max(BACK_OFF_MS, this.pace.intervalMs))
     this.due(this.again ? GAP_MS : pause * (1 - JITTER + 2 * JITTER * this.random()))

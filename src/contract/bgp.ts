@@ -69,6 +69,8 @@ export interface BgpSourceStatus {
   readonly scope: string
   /** Of its last good reading; `null`: there was none. */
   readonly goodAt: number | null
+  /** What it told is young enough to be believed. */
+  readonly fresh: boolean
   /** Why the last reading failed; `null`: it did not. */
   readonly failed: string | null
   /** Failed in a row. */

@@ -14,13 +14,14 @@ import { keyOfToken, listed } from './listing.js'
 const PAGE_MAX = 5000
 
 const states = { up: StateMessage.BGP_STATE_UP, down: StateMessage.BGP_STATE_DOWN, unknown: StateMessage.BGP_STATE_UNKNOWN } as const satisfies Record<BgpState, StateMessage>
-const told = (value: number | null): bigint | undefined => value === null ? undefined : BigInt(Math.round(value))
+const whole = (value: number): bigint => BigInt(Math.round(value))
+const told = (value: number | null): bigint | undefined => value === null ? undefined : whole(value)
 
 export const neighbourKey = ({ vrf, peer }: Pick<BgpNeighbourStatus, 'vrf' | 'peer'>): string => `${vrf}/${peer}`
 
 export const neighbourMessage = (n: BgpNeighbourStatus): NeighbourMessage => ({
   key: neighbourKey(n), vrf: n.vrf, peer: n.peer, state: states[n.state], unknownBecause: n.unknownBecause ?? '', source: n.source, local: n.local ?? undefined, remoteAs: n.remoteAs ?? undefined, localAs: n.localAs ?? undefined, fsm: n.fsm ?? undefined,
-  adminDown: n.adminDown, sinceMs: told(n.since), changedAtMs: BigInt(n.changedAt), seenAtMs: BigInt(n.seenAt), flaps: BigInt(n.flaps), drops: told(n.drops), reason: n.reason ?? undefined, description: n.description ?? undefined,
+  adminDown: n.adminDown, sinceMs: told(n.since), changedAtMs: whole(n.changedAt), seenAtMs: whole(n.seenAt), flaps: BigInt(n.flaps), drops: told(n.drops), reason: n.reason ?? undefined, description: n.description ?? undefined,
   prefixesReceived: told(n.prefixesReceived), rttNs: told(n.rttNs)
 })
 
@@ -28,12 +29,12 @@ const sourceMessage = ({ source, scope, goodAt, failed, failures, readings, neig
   ({ kind: source, scope, goodAtMs: told(goodAt), failed: failed ?? '', failures, readingsOk: BigInt(readings.ok), readingsFailed: BigInt(readings.failed), neighbours, tookMs: tookMs ?? undefined })
 
 const pendingMessage = ({ sink, subject, state, rttNs, cause, stage, decidedAt, queuedAt, attempts, retryAt, lastError }: BgpPending): PendingMessage =>
-  ({ sink, subject, state: states[state], rttNs: BigInt(rttNs), cause, stage, decidedAtMs: BigInt(decidedAt), queuedAtMs: BigInt(queuedAt), attempts, retryAtMs: told(retryAt), lastError: lastError ?? undefined })
+  ({ sink, subject, state: states[state], rttNs: whole(rttNs), cause, stage, decidedAtMs: whole(decidedAt), queuedAtMs: whole(queuedAt), attempts, retryAtMs: told(retryAt), lastError: lastError ?? undefined })
 
 const sinkMessage = ({ sink, kind, stage, lastError, subjects, queued, out, lastTickAt, lastLandedAt, batches }: BgpSinkStatus): SinkMessage =>
   ({ name: sink, kind, stage, lastError: lastError ?? '', subjects, queued, out, lastTickAtMs: told(lastTickAt), lastLandedAtMs: told(lastLandedAt), batches: BigInt(batches) })
 
-const routeMessage = ({ prefix, vips, announced, reason, since }: BgpRoute): RouteMessage => ({ prefix, vips: [...vips], announced, reason, sinceMs: BigInt(since) })
+const routeMessage = ({ prefix, vips, announced, reason, since }: BgpRoute): RouteMessage => ({ prefix, vips: [...vips], announced, reason, sinceMs: whole(since) })
 
 const routeSinkMessage = ({ name, kind, goodAt, failed, failures, added, removed }: BgpRouteSink): RouteSinkMessage =>
   ({ name, kind, goodAtMs: told(goodAt), failed: failed ?? '', failures, added: BigInt(added), removed: BigInt(removed) })

@@ -43,9 +43,9 @@ export class BgpRig {
   private readonly daemons = new Map<Host, Background>()
   private zebra: Background | null = null
 
-  private constructor (readonly directory: string, private readonly holders: Readonly<Record<Host, Background>>, private readonly table: number | null) {}
+  private constructor (readonly directory: string, private readonly holders: Readonly<Record<Host, Background>>, private readonly table: number | null, private readonly modules: readonly string[]) {}
 
-  static async open (t: Test, more: readonly BgpSourceSettings[] = [], table: number | null = null): Promise<BgpRig> {
+  static async open (t: Test, more: readonly BgpSourceSettings[] = [], table: number | null = null, modules: readonly string[] = []): Promise<BgpRig> {
     const directory = mkdtempSync(join(tmpdir(), 'ls-bgp-'))
     chmodSync(directory, 0o755) // bgpd gives up root
     t.teardown(() => { rmSync(directory, { recursive: true, force: true }) })
@@ -58,7 +58,7 @@ export class BgpRig {
       return holder
     }
     const holders = { a: await place('a'), b: await place('b'), c: await place('c') }
-    const rig = new BgpRig(directory, holders, table)
+    const rig = new BgpRig(directory, holders, table, modules)
     t.teardown(async () => {
       rig.runner.close()
       await Promise.all([...rig.daemons.values(), ...rig.zebra === null ? [] : [rig.zebra]].map(async (daemon) => {
@@ -82,6 +82,13 @@ export class BgpRig {
   }
 
   async at (host: Host, ...argv: string[]): Promise<string> { return await must({ netns: null, argv: ['nsenter', `--net=/proc/${this.holders[host].pid}/ns/net`, '--', ...argv] }) }
+
+  /** Runs beside a daemon until the test ends. */
+  beside (t: Test, host: Host, ...argv: string[]): Background {
+    const child = new Background(`beside ${host}`, null, ['nsenter', `--net=/proc/${this.holders[host].pid}/ns/net`, '--', ...argv])
+    t.teardown(async () => { await child.stop('SIGKILL') })
+    return child
+  }
 
   /** Says something to bgpd as an operator does. */
   async vtysh (...commands: string[]): Promise<string> { return await must({ netns: null, argv: ['vtysh', '--vty_socket', join(this.directory, 'a'), '-d', 'bgpd', ...commands.flatMap(command => ['-c', command])] }) }
@@ -111,7 +118,7 @@ export class BgpRig {
         this.zebra = new Background('zebra of a', null, ['nsenter', `--net=/proc/${this.holders.a.pid}/ns/net`, '--', '/usr/lib/frr/zebra', '-f', file('a/zebra.conf', `ip import-table ${this.table}\n`), '-i', join(own, 'zebra.pid'), ...zapi, ...vty])
         await begun(this.zebra, 'zebra.vty')
       }
-      await begun(run(bgpd, '-n', ...this.table === null ? ['-Z'] : [], '-f', config, '-i', join(own, 'pid'), ...zapi, ...vty), 'bgpd.vty')
+      await begun(run(bgpd, '-n', ...this.modules.flatMap(name => ['-M', name]), ...this.table === null ? ['-Z'] : [], '-f', config, '-i', join(own, 'pid'), ...zapi, ...vty), 'bgpd.vty')
     } else if (host === 'b') {
       const config = file('b.conf', `router id 10.0.0.2;\nprotocol device {}\n${this.table === null ? '' : `ipv4 table vips;\nprotocol kernel { kernel table ${this.table}; learn; scan time 1; ipv4 { table vips; import all; export none; }; }\nprotocol pipe { table vips; peer table master4; import none; export all; }\n`}protocol bgp peer { local 169.254.0.1 as 65002; neighbor 169.254.0.0 as 65001; hold time 3; keepalive time 1; connect retry time 1; connect delay time 1; error wait time 1, 2; ipv4 { import all; export ${this.table === null ? 'none' : 'all'}; }; }\n`)
       run('bird', '-f', '-c', config, '-s', join(this.directory, 'b.ctl'), '-P', join(this.directory, 'b.pid'))

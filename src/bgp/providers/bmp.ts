@@ -54,15 +54,28 @@ const reasons: Readonly<Record<number, string>> = { 1: 'closed here', 2: 'closed
 const cease: Readonly<Record<number, string>> = { 1: 'maximum number of prefixes', 2: 'administrative shutdown', 3: 'peer deconfigured', 4: 'administrative reset', 5: 'connection rejected', 6: 'configuration change', 7: 'connection collision', 8: 'out of resources' }
 const notifications: Readonly<Record<number, string>> = { 1: 'message header error', 2: 'OPEN message error', 3: 'UPDATE message error', 4: 'hold timer expired', 5: 'finite state machine error', 6: 'cease' }
 
-/** What one router has told. Repetitions change nothing: routers tell of every failed attempt to connect. */
+/**
+ * What one router has told, over all its connections. Repetitions change nothing: routers tell of every failed attempt to connect, and when they come again of all
+ * sessions that are up. One whose TCP ports are those of before never ended.
+ */
 export class BmpRouter {
   private readonly peers = new Map<string, BgpNeighbour>()
+  /** TCP ports of sessions that are up, here and there; and who has not been told on this connection yet. */
+  private readonly ports = new Map<string, number>()
+  private readonly untold = new Set<string>()
   /** It has said goodbye; '' when it did not say why. */
   ended: string | null = null
 
   constructor (private readonly vrf: string | null) {}
 
-  get neighbours (): readonly BgpNeighbour[] { return [...this.peers.values()] }
+  /** On this connection. */
+  get neighbours (): readonly BgpNeighbour[] { return [...this.peers].flatMap(([key, peer]) => this.untold.has(key) ? [] : [peer]) }
+
+  /** Another connection: it tells everything again. */
+  again (): void {
+    this.ended = null
+    for (const key of this.peers.keys()) this.untold.add(key)
+  }
 
   /** Does it change anything? @throws unavailable LS_G_BMP: shorter than it must be, or too many peers */
   hear ({ type, body }: BmpMessage, at: number): boolean {
@@ -82,14 +95,20 @@ export class BmpRouter {
     if (before === undefined && this.peers.size === PEERS_MAX) throw malformed('has too many peers', `more than ${PEERS_MAX}`)
     if (type === TYPE.up) {
       const local = six ? addressText(body, PER_PEER) : ipv4(body, PER_PEER + 12)
+      const [again, ports] = [this.untold.delete(key), body.readUInt32BE(PER_PEER + 16)]
+      const same = again && before?.established === true && this.ports.get(key) === ports
+      this.ports.set(key, ports)
+      if (same) return true
       // without a Peer Down before it this is another session all the same
       const drops = before?.established === true ? (before.drops ?? 0) + 1 : before?.drops ?? 0
       this.peers.set(key, neighbour({ source: 'bmp', vrf, peer, local, remoteAs, established: true, fsm: 'established', since: at, drops, reason: before?.reason ?? null, description: before?.description ?? null }))
       return true
     }
+    const again = this.untold.delete(key)
+    this.ports.delete(key)
     const code = body.readUInt8(PER_PEER)
     if (code === 5) return this.peers.delete(key)
-    if (before !== undefined && !before.established) return false
+    if (before !== undefined && !before.established) return again
     this.peers.set(key, neighbour({
       source: 'bmp', vrf, peer, remoteAs, established: false, since: before === undefined ? null : at, drops: before === undefined ? 0 : (before.drops ?? 0) + 1,
       reason: before === undefined ? null : reasonOf(code, body.subarray(PER_PEER + 1)), description: before?.description ?? null
@@ -129,18 +148,29 @@ export function bmpProvider ({ name, listen, vrf, onListening }: BmpOptions): Pr
   return {
     source: 'bmp', scope: name, read: null,
     follow: (told) => {
-      /** Places of connections: the first that is free, so that a router that comes again finds its own. */
+      /** Places of connections: a router that comes again, by its address, finds its own, and what it told before. */
       const places = new Map<number, Socket>()
+      const routers = new Map<number, { readonly address: string, readonly router: BmpRouter }>()
+      const placeOf = (address: string): number => {
+        for (const [place, had] of routers) if (had.address === address && !places.has(place)) return place
+        for (let place = 0; place < ROUTERS_MAX; place++) if (!routers.has(place)) return place
+        for (let place = 0; place < ROUTERS_MAX; place++) if (!places.has(place)) return place
+        return ROUTERS_MAX
+      }
       const timers = new Set<NodeJS.Timeout>()
       let closed = false
       const scopeOf = (place: number): string => place === 0 ? name : `${name}/${place + 1}`
       const failed = (scope: string, reason: string): void => { if (!closed) told({ source: 'bmp', scope, at: Date.now(), ok: false, reason }) }
       const server = createServer((socket) => {
-        let place = 0
-        while (places.has(place)) place++
+        const address = socket.remoteAddress ?? ''
+        const place = placeOf(address)
         if (place === ROUTERS_MAX) return socket.destroy()
+        const had = routers.get(place)
+        const router = had?.address === address ? had.router : new BmpRouter(vrf)
+        router.again()
         places.set(place, socket)
-        serve(socket, scopeOf(place), new BmpRouter(vrf), () => { places.delete(place) })
+        routers.set(place, { address, router })
+        serve(socket, scopeOf(place), router, () => { places.delete(place) })
       })
       const serve = (socket: Socket, scope: string, router: BmpRouter, over: () => void): void => {
         const reader = new BmpReader()

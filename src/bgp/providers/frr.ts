@@ -81,17 +81,15 @@ function summaryRow (vrf: string, peer: string, row: Json, at: number): BgpNeigh
   })
 }
 
-/** What `show bgp vrf all neighbors json` adds: peers stand there beside `vrfId` and `vrfName`. */
+/** What `show bgp vrf all neighbors json` adds: peers stand there beside `vrfId` and `vrfName`. A session that is named by its interface (unnumbered) keeps that name: its address is told here alone, and not while it is down. */
 export function frrDetails (summary: readonly BgpNeighbour[], answer: unknown): BgpNeighbour[] {
   if (!isObject(answer)) throw malformed('did not answer with an object', JSON.stringify(answer))
-  const found = new Map<string, readonly [string, Json]>()
-  for (const [vrf, peers] of Object.entries(answer)) if (isObject(peers)) for (const [peer, details] of Object.entries(peers)) if (isObject(details)) found.set(`${text(peers['vrfName']) ?? vrf}\n${peerText(peer)}`, [peer, details])
+  const found = new Map<string, Json>()
+  for (const [vrf, peers] of Object.entries(answer)) if (isObject(peers)) for (const [peer, details] of Object.entries(peers)) if (isObject(details)) found.set(`${text(peers['vrfName']) ?? vrf}\n${peerText(peer)}`, details)
   return summary.map((n) => {
-    const [name, d] = found.get(`${n.vrf}\n${n.peer}`) ?? []
-    if (d === undefined || name === undefined) return n
-    const [due, notification, rttMs, foreign] = [text(d['lastResetDueTo']), text(d['lastNotificationReason']), number(d['estimatedRttInMsecs']), text(d['hostForeign'])]
-    // a session that is named by its interface has its address only here
-    const peer = /[.:]/.test(n.peer) || foreign === null ? n.peer : `${peerText(foreign)}%${name}`
-    return { ...n, peer, local: localText(text(d['hostLocal']) ?? undefined), reason: due !== null && notification !== null ? `${due}: ${notification}` : due ?? notification, rttNs: n.established && rttMs !== null ? rttMs * 1_000_000 : null }
+    const d = found.get(`${n.vrf}\n${n.peer}`)
+    if (d === undefined) return n
+    const [due, notification, rttMs] = [text(d['lastResetDueTo']), text(d['lastNotificationReason']), number(d['estimatedRttInMsecs'])]
+    return neighbour({ ...n, local: localText(text(d['hostLocal']) ?? undefined), reason: due !== null && notification !== null ? `${due}: ${notification}` : due ?? notification, rttNs: n.established && rttMs !== null ? rttMs * 1_000_000 : null })
   })
 }

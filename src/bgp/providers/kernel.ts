@@ -25,7 +25,6 @@ interface Place { readonly name: string, readonly path: string }
 const OWN: Place = { name: 'default', path: '' }
 
 export function kernelProvider ({ name, namespaces, vrf, directory = NETNS_DIRECTORY, rows = tcpEstablished }: KernelOptions): Provider {
-  let before: readonly string[] = []
   return {
     source: 'kernel', scope: name, follow: null,
     read: async () => {
@@ -38,11 +37,7 @@ export function kernelProvider ({ name, namespaces, vrf, directory = NETNS_DIREC
           (found): BgpReading => ({ ...of, at: Date.now(), ok: true, neighbours: kernelNeighbours(found, place === OWN.name ? vrf ?? place : place) }),
           (error: unknown): BgpReading => ({ ...of, at: Date.now(), ok: false, reason: causeOf(error) })))
       }
-      // of a namespace that is gone nothing is left
-      const scopes = readings.map(({ scope }) => scope)
-      const gone = before.filter(scope => !scopes.includes(scope)).map((scope): BgpReading => ({ source: 'kernel', scope, at: Date.now(), ok: true, neighbours: [] }))
-      before = scopes
-      return [...readings, ...gone]
+      return readings
     }
   }
 }

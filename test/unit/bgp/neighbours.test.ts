@@ -13,7 +13,7 @@ class Rig {
   now = 1_000_000
   readonly all: Neighbours
   readonly told: string[] = []
-  constructor (kernelDecides = false) { this.all = new Neighbours({ maxAgeMs: MAX_AGE, kernelDecides }, () => this.now) }
+  constructor (kernelDecides = false) { this.all = new Neighbours({ maxAgeMs: MAX_AGE, kernelDecides }, () => this.now, () => this.now) }
 
   reads (...rows: readonly BgpNeighbour[]): this { return this.hears(good(this.now, rows)) }
   fails (reason?: string): this { return this.hears(bad(this.now, reason)) }
@@ -346,4 +346,16 @@ t.test('random readings of many sources: what is kept is what the newest reading
     if (inner.told.size + inner.keysOfPeer.size + inner.sockets.size > 0) throw new Error('something is left inside')
   }), { numRuns: 300 })
   t.pass()
+})
+
+t.test('the host’s clock is set: ages go on evenly', async (t) => {
+  let [wall, even] = [1_000_000, 5000]
+  const all = new Neighbours({ maxAgeMs: MAX_AGE, kernelDecides: false }, () => wall, () => even)
+  all.observe(good(wall, [up(500_000)]))
+  wall += 86_400_000
+  t.same(all.tick().neighbours, [], 'a day forward: what was read is as young as before')
+  wall -= 10 * 86_400_000
+  even += MAX_AGE + 1
+  t.match(all.tick().neighbours, [{ kind: 'unknown' }], 'far back: what was read is as old as it is')
+  t.match(all.sources(), [{ fresh: false, goodAt: 1_000_000 }])
 })

@@ -6,6 +6,7 @@ import { createConnection, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { birdMoment, birdProvider } from '../../../src/bgp/providers/bird.js'
+import { neighbour } from '../../../src/bgp/providers/provider.js'
 import { bmpProvider } from '../../../src/bgp/providers/bmp.js'
 import { FRR_BYTES_MAX, frrDetails, frrProvider, frrSummary } from '../../../src/bgp/providers/frr.js'
 import { gobgpProvider } from '../../../src/bgp/providers/gobgp.js'
@@ -115,9 +116,10 @@ t.test('FRR: Idle (Admin) is shut down here, Idle (PfxCt) is not', async (t) => 
   t.same(of('Established', 'Policy'), [true, 'established', false])
   t.same(of('Something', 'OK'), [false, null, false], 'a state that is not known here is not up')
 })
-t.test('FRR: a session that is named by its interface gets its address from the details', async (t) => {
+t.test('FRR: a session that is named by its interface keeps that name, whether its address is known or not', async (t) => {
   const rows = frrSummary({ ipv4Unicast: block({ swp1: peer }) }, 0)
-  t.same(frrDetails(rows, { default: { vrfId: 0, vrfName: 'default', swp1: { hostForeign: 'fe80::1', hostLocal: 'fe80::2' } } }).map(n => [n.peer, n.local]), [['fe80::1%swp1', 'fe80::2']])
+  t.same(frrDetails(rows, { default: { vrfId: 0, vrfName: 'default', swp1: { hostForeign: 'fe80::1', hostLocal: 'fe80::2' } } }).map(n => [n.peer, n.local]), [['swp1', 'fe80::2']])
+  t.same(frrDetails(rows, { default: { vrfId: 0, vrfName: 'default', swp1: { hostForeign: 'Unknown' } } }).map(n => n.peer), ['swp1'], 'as while it is down')
 })
 t.test('addresses as text', async (t) => {
   for (const [text, canonical] of Object.entries({ '192.0.2.1': '192.0.2.1', '::ffff:192.0.2.1': '192.0.2.1', '0:0:0:0:0:ffff:c000:0201': '192.0.2.1', '2001:DB8:0:0::1': '2001:db8::1', 'FE80::1%eth0': 'fe80::1%eth0', 'swp1': 'swp1' })) t.equal(peerText(text), canonical)
@@ -267,6 +269,7 @@ t.test('BMP: a router connects, tells, comes again, and a connection that ends i
   router.write(Buffer.concat(up))
   await until('it was heard', () => readings.length > 0)
   t.same(readings.map(r => r.ok && r.neighbours.map(n => `${n.vrf}/${n.peer} ${n.established ? 'up' : 'no'}`)), [['blue/169.254.0.1 up', 'blue/169.254.0.3 up']])
+  const [before] = readings
   router.destroy()
   await until('its end was seen', () => readings.length === 2)
   t.match(readings[1], { scope: 'm', ok: false, reason: 'the router closed the connection' })
@@ -276,4 +279,23 @@ t.test('BMP: a router connects, tells, comes again, and a connection that ends i
   stranger.write('GET / HTTP/1.1\r\n\r\n')
   await until('a stranger is let go', () => readings.length === 3)
   t.match(readings[2], { ok: false, reason: /another version/ })
+  const again = createConnection({ port, host: '127.0.0.1' })
+  t.teardown(() => { again.destroy() })
+  const ports = (message: Buffer, remote: number): Buffer => { const other = Buffer.from(message); other.writeUInt16BE(remote, 6 + 42 + 18); return other }
+  const [first, second] = up
+  if (first === undefined || second === undefined || before?.ok !== true) throw new Error('nothing was captured')
+  again.write(Buffer.concat([first, ports(second, 4242)]))
+  await until('it comes again', () => readings.length === 4)
+  const now = readings[3]
+  if (now?.ok !== true) throw new Error('it failed')
+  t.same(now.neighbours[0], before.neighbours[0], 'a session over the same ports never ended')
+  t.match(now.neighbours[1], { peer: '169.254.0.3', established: true, drops: (before.neighbours[1]?.drops ?? 0) + 1 }, 'one over others did')
+  t.ok((now.neighbours[1]?.since ?? 0) > (before.neighbours[1]?.since ?? Infinity))
+})
+
+t.test('whatever a source says, numbers are numbers that can be, and texts have a length', async (t) => {
+  const absurd = neighbour({ source: 'frr', vrf: 'v'.repeat(9999), peer: 'p'.repeat(9999), established: true, remoteAs: 2 ** 32, localAs: -1, since: 8.65e15, drops: Number.NaN, prefixesReceived: 2 ** 60, rttNs: Infinity, reason: 'r'.repeat(9999), description: 'd'.repeat(9999) })
+  t.match(absurd, { remoteAs: null, localAs: null, since: null, drops: null, prefixesReceived: null, rttNs: null })
+  t.same([absurd.vrf, absurd.peer, absurd.reason ?? '', absurd.description ?? ''].map(({ length }) => length), [512, 512, 512, 512])
+  t.match(neighbour({ source: 'bird', vrf: 'v', peer: 'p', established: true, remoteAs: 0xffff_ffff, since: 1.5, drops: 0 }), { remoteAs: 0xffff_ffff, since: 1, drops: 0 })
 })

@@ -3,10 +3,10 @@ import t, { type Test } from 'tap'
 import type { BgpEvent } from '../../../src/bgp/events.js'
 import { EACH_MAX } from '../../../src/bgp/events.js'
 import type { Provider } from '../../../src/bgp/providers/provider.js'
-import { BgpRunner } from '../../../src/bgp/runner.js'
+import { BgpRunner, NEIGHBOURS_MAX } from '../../../src/bgp/runner.js'
 import type { BgpReading, BgpSettings, BgpSource } from '../../../src/contract/bgp.js'
 import { until } from '../../conformance/rig.js'
-import { good, row } from './support.js'
+import { bad, good, row } from './support.js'
 
 interface Fake { readonly type: BgpSource, answer: (signal: AbortSignal) => Promise<readonly BgpReading[]>, reads: number, told: (reading: BgpReading | null) => void, follows: number }
 
@@ -106,4 +106,52 @@ t.test('a change of the configuration: what is as it was goes on, what is gone i
   t.equal(fakeOf(fakes, 'b').reads, reads)
   runner.configure(null)
   t.same([runner.view.neighbours(), runner.view.sources(), fakeOf(fakes, 'a').follows], [[], [], 0])
+})
+
+t.test('places of a source that are gone are gone, and a pass that failed is over with the next', async (t) => {
+  const { runner, fakes, names } = rig(t)
+  runner.configure(settings({ k: 'kernel' }, { maxAgeMs: 600_000 }))
+  const kernel = fakeOf(fakes, 'k')
+  const places = (...list: readonly string[]) => async (): Promise<readonly BgpReading[]> => await Promise.resolve(list.map(place => good(Date.now(), [row('192.0.2.1', { vrf: place })], `k/${place}`, 'kernel')))
+  kernel.answer = places('a', 'b')
+  await until('both are read', () => runner.view.neighbours().length === 2)
+  kernel.answer = async () => await Promise.reject(new Error('nobody can tell which there are'))
+  await until('it fails', () => runner.view.sources().some(({ failed }) => failed !== null))
+  t.equal(runner.view.neighbours().length, 2, 'nobody is gone by that')
+  kernel.answer = places('a')
+  await until('one is left', () => runner.view.sources().length === 1)
+  t.match(runner.view.sources(), [{ scope: 'k/a', failed: null, fresh: true }])
+  t.same(runner.view.neighbours().map(({ vrf }) => vrf), ['a'])
+  t.same(names().filter(name => name.startsWith('neighbour')), ['neighbour-gone neighbour b/192.0.2.1'])
+})
+
+t.test('a daemon is asked as well: what the kernel alone had told is told anew', async (t) => {
+  const { runner, fakes } = rig(t)
+  runner.configure(settings({ k: 'kernel' }))
+  fakeOf(fakes, 'k').answer = async () => await Promise.resolve([good(Date.now(), [row('192.0.2.1'), row('192.0.2.9')], 'k/default', 'kernel')])
+  await until('the kernel decides', () => runner.view.neighbours().length === 2)
+  runner.configure(settings({ k: 'kernel', f: 'frr' }))
+  t.same(runner.view.neighbours(), [], 'a connection is no session any more')
+  fakeOf(fakes, 'f').answer = async () => await Promise.resolve([good(Date.now(), [row('192.0.2.1')], 'f')])
+  await until('the daemon decides', () => runner.view.neighbours().length === 1)
+  t.match(runner.view.neighbours(), [{ peer: '192.0.2.1', source: 'frr' }])
+})
+
+t.test('what only tells keeps its connections over another pace', async (t) => {
+  const { runner, fakes } = rig(t)
+  runner.configure(settings({ m: 'bmp' }))
+  const { told } = fakeOf(fakes, 'm')
+  told(good(Date.now(), [row('192.0.2.1')], 'm', 'bmp'))
+  runner.configure(settings({ m: 'bmp' }, { intervalMs: 40, timeoutMs: 70 }))
+  t.equal(fakeOf(fakes, 'm').told, told, 'it is not begun anew')
+  told(bad(Date.now(), 'the router closed the connection', 'm', 'bmp'))
+  t.match(runner.view.sources(), [{ failed: 'the router closed the connection' }], 'and its end is heard')
+})
+
+t.test('too many neighbours are a reading that failed', async (t) => {
+  const { runner, fakes } = rig(t)
+  runner.configure(settings({ m: 'bmp' }))
+  const one = row('192.0.2.1')
+  fakeOf(fakes, 'm').told({ source: 'bmp', scope: 'm', at: Date.now(), ok: true, neighbours: Array.from({ length: NEIGHBOURS_MAX + 1 }, () => one) })
+  t.match(runner.view.sources(), [{ failed: `too many neighbours: found ${NEIGHBOURS_MAX + 1}, expected at most ${NEIGHBOURS_MAX}`, neighbours: 0 }])
 })

@@ -58,6 +58,7 @@ t.test('the command line', async (t) => {
   t.match(JSON.parse((await cli('bgp neighbours 192.0.2.2 --json')).out), [{ state: 'down', adminDown: true }])
   t.match(await cli('bgp neighbours 192.0.2.9'), { code: 4, err: /no such neighbour/ })
   t.match((await cli('bgp sources')).out, /bird +bird +fails[^\n]*no daemon listens\nedge +frr +answers +3/)
+  agent.bgp.waiting = agent.bgp.waiting.map(one => ({ ...one, decidedAt: one.decidedAt + 0.4, queuedAt: one.queuedAt + 0.25, rttNs: 1.5 }))
   t.match((await cli('bgp pending')).out, /ledger +user-1 +down +changed +queued[^\n]*no route\n$/)
   t.match((await cli('bgp watch default/192.0.2.1 --count 1')).out, /\+ default\/192\.0\.2\.1 up, AS 65001, 0 flaps\n$/)
   agent.bgp.view.forget('frr', 'edge')
