@@ -283,6 +283,30 @@ t.test('hostile answers: nothing is believed, nothing is sent, and it is well af
   t.equal(record(world, 0), 'down 0')
 })
 
+t.test('a blockhash that is good for ever is not believed: its batch would wait as long', async t => {
+  const world = await ledgerWorld(t, 1)
+  world.ledger.fault = method => method === 'getLatestBlockhash' ? { kind: 'text', status: 200, text: `{"id":null,"result":{"context":{"slot":1000},"value":{"blockhash":"${user(9)}","lastValidBlockHeight":${Number.MAX_SAFE_INTEGER}}}}` } : null
+  await world.see(all(1, 'down'))
+  await until(() => world.outlet.tallies().lastError !== null, 'it failed')
+  t.match(world.outlet.pending(), [{ stage: 'queued', lastError: /no lastValidBlockHeight where one belongs/ }])
+  world.ledger.fault = null
+  await world.drained()
+  t.equal(record(world, 0), 'down 0')
+})
+
+t.test('408 of what is between may have come after the node took it; what a node says is shown without its control characters', async t => {
+  const world = await ledgerWorld(t, 1)
+  world.ledger.fault = method => method === 'sendTransaction' ? { kind: 'text', status: 408, text: '<html>' } : null
+  await world.see(all(1, 'down'))
+  await until(() => world.outlet.tallies().reports.down['uncertain'] === 1, 'uncertain')
+  t.match(world.outlet.pending(), [{ stage: 'uncertain', lastError: /sendTransaction: HTTP status 408/ }])
+  const other = await ledgerWorld(t, 1)
+  await until(() => other.outlet.tallies().stage === 'ready', 'ready')
+  other.ledger.fault = () => ({ kind: 'text', status: 200, text: JSON.stringify({ id: null, error: { code: -1, message: '\u001b[2Jgone\u202e' } }) })
+  await other.see(all(1, 'down'))
+  t.match(other.outlet.tallies().lastError, /\\u\{1b\}\[2Jgone\\u\{202e\}/)
+})
+
 t.test('a node that lies about the signature, or about what became of it, gets nothing sent twice before the expiry', async t => {
   const world = await ledgerWorld(t, 1)
   world.ledger.fault = method => method === 'sendTransaction' ? { kind: 'text', status: 200, text: '{"id":null,"result":"another"}' } : method === 'getSignatureStatuses' ? { kind: 'text', status: 200, text: '{"id":null,"result":{"context":{"slot":1},"value":[{"slot":1}]}}' } : null
