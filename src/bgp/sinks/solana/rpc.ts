@@ -30,7 +30,7 @@ export class LedgerRpc {
   async blockhash (commitment: Commitment, signal: AbortSignal): Promise<{ readonly slot: number, readonly blockhash: string, readonly lastValidBlockHeight: number }> {
     const { slot, value } = await this.context('getLatestBlockhash', [{ commitment }], signal)
     const { blockhash, lastValidBlockHeight } = this.object('getLatestBlockhash', value)
-    if (typeof blockhash !== 'string') throw this.wrong('getLatestBlockhash', 'blockhash')
+    if (typeof blockhash !== 'string' || !addressShape.test(blockhash)) throw this.wrong('getLatestBlockhash', 'blockhash')
     const last = this.count('getLatestBlockhash', lastValidBlockHeight)
     if (last > slot + LIFE_BLOCKS_MAX) throw this.wrong('getLatestBlockhash', 'lastValidBlockHeight')
     return { slot, blockhash, lastValidBlockHeight: last }
