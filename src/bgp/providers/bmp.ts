@@ -211,6 +211,7 @@ export function bmpProvider ({ name, listen, vrf, onListening }: BmpOptions): Pr
         timers.add(timer)
       })
       server.on('listening', () => {
+        failed(name, `listens on ${listen}, and no router has connected yet`)
         const address = server.address()
         if (address !== null && typeof address !== 'string') onListening?.(address.port)
       })

@@ -1,8 +1,9 @@
-/** What a sink must not forget over a restart: the batch that is out, and the record of a sink that cannot be asked. What cannot be read is as if it had never been. */
+/** What a sink must not forget over a restart: the batch that is out, and the record of a sink that cannot be asked. What cannot be read is as if it had never been, and is told. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BgpReport } from '../../contract/bgp.js'
 import { replaceFile } from '../../lib/replace-file.js'
+import { causeOf } from '../../lib/work.js'
 import type { OwnRecordJson } from '../sinks/own-record.js'
 import type { Entry } from './queue.js'
 
@@ -11,14 +12,31 @@ export interface OutletState { readonly out: OutBatch | null, readonly record: O
 
 const pathOf = (directory: string, sink: string): string => join(directory, `bgp-report.${sink}.json`)
 
+interface Kept {
+  readonly out: OutBatch | null
+  readonly record: unknown
+  /** Why there is nothing, or not all of it, although there was something; `null`: it is whole, or there was never any. */
+  readonly damage: string | null
+}
+
 /** `target`: what the sink writes to. What was kept of another one is of no use. */
-export function readOutlet (directory: string, sink: string, target: string): { readonly out: OutBatch | null, readonly record: unknown } {
+export function readOutlet (directory: string, sink: string, target: string): Kept {
+  const path = pathOf(directory, sink)
+  const nothing = (damage: string | null): Kept => ({ out: null, record: null, damage: damage === null ? null : `${path}: ${damage}; it is as if it had never been` })
+  let text: string
   try {
-    const file = JSON.parse(readFileSync(pathOf(directory, sink), 'utf8')) as { version?: unknown, target?: unknown, out?: unknown, record?: unknown }
-    if (file.version !== 1 || file.target !== target) return { out: null, record: null }
-    return { out: batchOf(file.out), record: file.record ?? null }
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    return nothing((error as NodeJS.ErrnoException).code === 'ENOENT' ? null : causeOf(error))
+  }
+  try {
+    const file = JSON.parse(text) as { version?: unknown, target?: unknown, out?: unknown, record?: unknown }
+    if (file.version !== 1) return nothing('of another version')
+    if (file.target !== target) return nothing(null)
+    const out = batchOf(file.out)
+    return { out, record: file.record ?? null, damage: out === null && file.out !== null ? `${path}: the batch that was out cannot be read; its sink is not asked what became of it` : null }
   } catch {
-    return { out: null, record: null }
+    return nothing(`damaged (${text.length} characters)`)
   }
 }
 

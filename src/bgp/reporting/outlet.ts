@@ -31,6 +31,8 @@ export interface OutletOptions {
 const START_MS = 30_000
 const READ_MS = 60_000
 const BATCH_MS = 300_000
+/** Between tries to write the state file. */
+const KEEP_MS = 60_000
 /** A sink that has refused to start is asked again. */
 const REFUSED_MS = 600_000
 /** Bounds of how long reports are on their way, seconds. */
@@ -44,6 +46,8 @@ export class Outlet {
   private readonly running: Promise<void>[] = []
   private ticket: string | null = null
   private unwritten = false
+  /** Not sooner: it could not be written. */
+  private keepAt = 0
   private ticking = false
   /** The last look found out what every subject needs. Without it nothing is sent: after an outage, or a restart, what is queued may not be true any more. */
   private sighted = false
@@ -62,8 +66,9 @@ export class Outlet {
   get name (): string { return this.options.sink.name }
 
   start (): void {
-    const { sink, directory, target, clock } = this.options
-    const { out, record } = readOutlet(directory, sink.name, target)
+    const { sink, directory, target, clock, log } = this.options
+    const { out, record, damage } = readOutlet(directory, sink.name, target)
+    if (damage !== null) log.warn(`bgp report ${sink.name}: ${damage}`)
     sink.record?.load(record, clock.now(), clock.wall())
     if (out !== null) {
       this.ticket = out.ticket
@@ -148,12 +153,12 @@ export class Outlet {
     const { signal } = this.ending
     await this.begin(signal)
     while (!signal.aborted) {
-      const { clock } = this.options
-      const due = this.sighted || this.queue.outstanding.length > 0 ? this.queue.dueAt(clock.now()) : null
-      if (due === null || due > clock.now()) {
-        if (this.unwritten) await this.keepOrTell()
-        else await this.pause(due === null ? null : due - clock.now(), signal)
-      } else await this.round(signal)
+      const now = this.options.clock.now()
+      const due = (this.sighted || this.queue.outstanding.length > 0 ? this.queue.dueAt(now) : null) ?? Infinity
+      const keepDue = this.unwritten ? this.keepAt : Infinity
+      if (due <= now) await this.round(signal)
+      else if (keepDue <= now) await this.keepOrTell()
+      else await this.pause(Math.min(due, keepDue) - now, signal)
     }
   }
 
@@ -250,7 +255,7 @@ export class Outlet {
 
   private async keepOrTell (): Promise<void> {
     await this.keep().catch((error: unknown) => {
-      this.unwritten = false
+      this.keepAt = this.options.clock.now() + KEEP_MS
       this.failed(error)
     })
   }
@@ -267,14 +272,14 @@ export class Outlet {
   }
 
   /** Until something is due, a tick has brought something, or it ends. */
-  private async pause (ms: number | null, signal: AbortSignal): Promise<void> {
+  private async pause (ms: number, signal: AbortSignal): Promise<void> {
     await new Promise<void>(resolve => {
       const done = (): void => {
         cancel?.()
         this.wake = null
         resolve()
       }
-      const cancel = ms === null ? null : this.options.clock.after(Math.max(0, ms), done)
+      const cancel = ms === Infinity ? null : this.options.clock.after(Math.max(0, ms), done)
       this.wake = done
       if (signal.aborted) done()
     })

@@ -85,13 +85,15 @@ async function endsInLine (file: FileHandle, size: number): Promise<boolean> {
 
 /** Places in the batch `ticket` that have a whole line. A file that is not there has none. */
 async function linesOf (path: string, ticket: string): Promise<number[]> {
-  const file = await open(path, 'r').catch((error: unknown) => {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error
   })
   if (file === null) return []
   try {
-    const { size } = await file.stat()
+    const stat = await file.stat()
+    if (!stat.isFile()) return []
+    const { size } = stat
     const length = Math.min(size, TAIL_BYTES)
     const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length)
     return buffer.subarray(0, bytesRead).toString('utf8').split('\n').slice(0, -1).flatMap(text => {

@@ -19,8 +19,8 @@ export class HttpError extends Error {
   constructor (message: string, /** False: for certain it did not. */ readonly mayHaveArrived: boolean, options?: ErrorOptions) { super(message, options) }
 }
 
-/** A connection that never was. */
-const unsent = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT|ERR_TLS_.*|ERR_SSL_.*|CERT_.*|.*SELF_SIGNED.*|UNABLE_TO_.*|EPROTO)$/
+/** Certificates that were not accepted: nothing is sent over such a connection. */
+const refusedPeer = /^(ERR_TLS_CERT_ALTNAME_INVALID|CERT_.*|.*SELF_SIGNED.*|UNABLE_TO_.*)$/
 
 /** @throws HttpError, whose text has the place and a code, and nothing that a library says: that may have the whole address in it. */
 export async function post ({ url, headers, body, timeoutMs, answerBytesMax, beyond, signal }: PostOptions): Promise<Answer> {
@@ -31,9 +31,9 @@ export async function post ({ url, headers, body, timeoutMs, answerBytesMax, bey
     return { status: response.status, headers: response.headers, text: await bounded(response, answerBytesMax, beyond) }
   } catch (error) {
     if (error instanceof HttpError) throw error
-    const code = codeOf(error)
+    const { code, unsent } = rootOf(error)
     const what = limit.aborted ? `no whole answer in ${timeoutMs} ms` : signal.aborted ? causeOf(signal.reason) : code ?? 'the connection failed'
-    throw new HttpError(`${placeOf(url)}: ${what}`, signal.aborted || limit.aborted || code === null || !unsent.test(code), { cause: error })
+    throw new HttpError(`${placeOf(url)}: ${what}`, signal.aborted || limit.aborted || !unsent, { cause: error })
   }
 }
 
@@ -55,24 +55,32 @@ export const placeOf = (url: string): string => {
   }
 }
 
+/** Of an answer that may be cut nothing but its status matters: how its body ends does not. */
 async function bounded (response: Response, max: number, beyond: PostOptions['beyond']): Promise<string> {
-  if (response.body === null) return ''
   const parts: Uint8Array[] = []
   let size = 0
-  for await (const part of response.body as AsyncIterable<Uint8Array>) {
-    size += part.length
-    parts.push(part)
-    if (size <= max) continue
-    if (beyond === 'refuse') throw new HttpError(`${placeOf(response.url)}: the answer has more than ${max} bytes`, true)
-    break
+  try {
+    for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+      size += part.length
+      parts.push(part)
+      if (size <= max) continue
+      if (beyond === 'refuse') throw new HttpError(`${placeOf(response.url)}: the answer has more than ${max} bytes`, true)
+      break
+    }
+  } catch (error) {
+    if (beyond === 'refuse') throw error
   }
   return Buffer.concat(parts).subarray(0, max).toString('utf8')
 }
 
-/** Of the cause of a cause: a failed fetch has it there, one that tried several addresses in a list. */
-function codeOf (error: unknown): string | null {
-  const { code, cause, errors } = (error ?? {}) as { code?: unknown, cause?: unknown, errors?: unknown }
-  if (cause !== undefined) return codeOf(cause)
-  if (typeof code === 'string') return code
-  return Array.isArray(errors) ? codeOf((errors as unknown[])[0]) : null
+/**
+ * What is under a failed fetch: the cause of a cause, or the first of several addresses that were tried. `unsent`: there was no connection for certain. The code alone does not
+ * say that: a connection that stood, and over which the request went, ends with EHOSTUNREACH and the like, too.
+ */
+export function rootOf (error: unknown): { readonly code: string | null, readonly unsent: boolean } {
+  const { code, syscall, cause, errors } = (error ?? {}) as { code?: unknown, syscall?: unknown, cause?: unknown, errors?: unknown }
+  if (cause !== undefined) return rootOf(cause)
+  if (Array.isArray(errors) && errors.length > 0) return rootOf((errors as unknown[])[0])
+  if (typeof code !== 'string') return { code: null, unsent: false }
+  return { code, unsent: syscall === 'connect' || syscall === 'getaddrinfo' || code === 'UND_ERR_CONNECT_TIMEOUT' || refusedPeer.test(code) }
 }

@@ -1,4 +1,5 @@
 /** A file with something secret: read only when nobody but its owner can, and never part of a message. */
+import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { causeOf } from '../../lib/work.js'
 import { SinkError } from './sink.js'
@@ -7,13 +8,17 @@ import { SinkError } from './sink.js'
 export async function readSecret (path: string, bytesMax: number): Promise<Buffer> {
   let file
   try {
-    file = await open(path, 'r')
-    const { mode, uid, size } = await file.stat()
+    // without O_NONBLOCK a FIFO would hold one of the few threads that serve files, for ever
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const stat = await file.stat()
+    const { mode, uid } = stat
+    if (!stat.isFile()) throw new SinkError('permanent', `${path}: not a plain file; name one that holds the key`)
     if ((mode & 0o077) !== 0) throw new SinkError('permanent', `${path}: others may read or write it (mode ${(mode & 0o777).toString(8)}); chmod 600 it`)
     const own = process.getuid?.()
     if (own !== undefined && uid !== own && uid !== 0) throw new SinkError('permanent', `${path}: it is owned by uid ${uid}, expected ${own} or root`)
-    if (size > bytesMax) throw new SinkError('permanent', `${path}: ${size} bytes, expected at most ${bytesMax}`)
-    return await file.readFile()
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(bytesMax + 1), 0, bytesMax + 1, 0)
+    if (bytesRead > bytesMax) throw new SinkError('permanent', `${path}: more than ${bytesMax} bytes; expected a key alone`)
+    return buffer.subarray(0, bytesRead)
   } catch (error) {
     if (error instanceof SinkError) throw error
     throw new SinkError('permanent', `${path}: cannot be read: ${causeOf(error)}`)

@@ -4,7 +4,7 @@ import type { BgpNeighbour, BgpPending, BgpRoute, BgpRouteSink, BgpSink, BgpSour
 import { withAgent, type LinkOptions } from '../agent-link.js'
 import { call, type AgentConnection } from '../client.js'
 import { exitCode } from '../exit-codes.js'
-import { count } from '../format.js'
+import { count, duration } from '../format.js'
 import { table, type TableColumn } from '../table.js'
 import { action, listVerb, onlineVerb, printList, type Cli, type ListOptions } from '../verb.js'
 import { view } from '../view/view.js'
@@ -20,7 +20,7 @@ const sourceColumns = (nowMs: number): ReadonlyArray<TableColumn<BgpSource>> => 
 
 const pendingColumns = (nowMs: number): ReadonlyArray<TableColumn<BgpPending>> => [
   { title: 'SINK', value: p => p.sink }, { title: 'SUBJECT', value: p => p.subject }, { title: 'STATE', value: p => stateWord(p.state) }, { title: 'CAUSE', value: p => p.cause }, { title: 'STAGE', value: p => p.stage }, { title: 'QUEUED', value: p => age(nowMs, p.queuedAtMs), align: 'right' },
-  { title: 'ATTEMPTS', value: p => String(p.attempts), align: 'right' }, { title: 'ERROR', value: p => p.lastError ?? '' }
+  { title: 'ATTEMPTS', value: p => String(p.attempts), align: 'right' }, { title: 'RETRY', value: p => p.retryAtMs === undefined ? '-' : duration(Math.max(0, Number(p.retryAtMs) - nowMs)), align: 'right' }, { title: 'ERROR', value: p => p.lastError ?? '' }
 ]
 
 const sinkColumns = (nowMs: number): ReadonlyArray<TableColumn<BgpSink>> => [

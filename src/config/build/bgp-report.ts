@@ -20,6 +20,8 @@ export function buildBgpReport (b: Build, raw: RawBgpReport | undefined): BgpRep
   if (raw === undefined) return null
   const list = entries(raw.sinks)
   b.limit(pointer(root, 'sinks'), 'sinks', list.length, max.sinksMax, 'sinksMax')
+  const sinks = list.flatMap(([name, sink]) => buildSink(b, pointer(root, 'sinks', name), name, sink) ?? []).sort((x, y) => x.name < y.name ? -1 : 1)
+  onePlaceEach(b, sinks)
   const span = (key: string, value: Scalar | undefined, fallback: number, from: number, to: number): number => bounded(b, pointer(root, key), value, fallback, from, to)
   return {
     intervalMs: span('interval', raw.interval, usual.intervalMs, max.intervalMsMin, max.intervalMsMax),
@@ -28,7 +30,19 @@ export function buildBgpReport (b: Build, raw: RawBgpReport | undefined): BgpRep
     refreshMs: span('refresh', raw.refresh, usual.refreshMs, max.refreshMsMin, max.refreshMsMax),
     refreshJitter: (raw['refresh-jitter'] ?? usual.refreshJitterPct) / 100,
     spacingMs: span('spacing', raw.spacing, usual.spacingMs, 0, max.graceMsMax),
-    sinks: list.flatMap(([name, sink]) => buildSink(b, pointer(root, 'sinks', name), name, sink) ?? []).sort((x, y) => x.name < y.name ? -1 : 1),
+    sinks,
+  }
+}
+
+/** Each takes what is there as its own work: of two in one file one would take back lines of the other, two on one ledger would pay twice. */
+function onePlaceEach (b: Build, sinks: readonly BgpSinkSettings[]): void {
+  const names = new Map<string, string>()
+  for (const sink of sinks) {
+    if (sink.type === 'webhook') continue
+    const place = sink.type === 'file' ? sink.path : `${sink.program} ${sink.device}`
+    const other = names.get(place)
+    if (other === undefined) names.set(place, sink.name)
+    else b.issue(pointer(root, 'sinks', sink.name), 'LS_C_DUPLICATE', 'two sinks are one place', place, `another one than that of ${other}`)
   }
 }
 

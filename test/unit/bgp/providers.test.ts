@@ -263,6 +263,7 @@ t.test('BMP: a router connects, tells, comes again, and a connection that ends i
   const stop = bmpProvider({ name: 'm', listen: '127.0.0.1:0', vrf: 'blue', onListening: (p) => { port = p } }).follow?.((reading) => { if (reading !== null) readings.push(reading) }) ?? (() => undefined)
   t.teardown(stop)
   await until('it listens', () => port !== 0)
+  t.match(readings.splice(0), [{ scope: 'm', ok: false, reason: 'listens on 127.0.0.1:0, and no router has connected yet' }])
   const up = captured('frr-bird/bmp-log.txt').split('\n').filter(text => / PeerUp /.test(text)).slice(0, 2).map(text => Buffer.from(text.split(' ').at(-1) ?? '', 'hex'))
   const router = createConnection({ port, host: '127.0.0.1' })
   t.teardown(() => { router.destroy() })

@@ -67,7 +67,7 @@ bgp:
   sources: {frr: {type: frr}}
   report:
     sinks:
-      hook: {type: webhook, url: 'https://user:${s}@hooks.example.net/${s}?key=${s}'}
+      hook: {type: webhook, url: 'https://hooks.example.net/${s}?key=${s}'}
 `
   const lines = (from: string, to: string): string => planConfig(from === '' ? null : desired(from), desired(to)).map(step => `${step.kind} ${step.name}: ${step.detail}`).join('\n')
   for (const [from, to] of [['', text('SECRET1')], [text('SECRET1'), text('SECRET2', ", X-Key: 'SECRET3'")], [text('SECRET2', ", X-Key: 'SECRET3'"), text('SECRET1')], [text('SECRET1'), '{}']] as const) t.notMatch(lines(from, to), /SECRET/)

@@ -5,6 +5,7 @@
 import { address, type Address } from '@solana/addresses'
 import type { BgpFetches, BgpLook, BgpNeighbourStatus, BgpReport, BgpState, BgpSubject } from '../../../contract/bgp.js'
 import type { BgpSolanaSink } from '../../../contract/bgp-report.js'
+import { printable } from '../../../lib/printable.js'
 import { TallyOfTimes } from '../../../lib/tally-of-times.js'
 import { causeOf } from '../../../lib/work.js'
 import { reasonOf, sleep, type Clock } from '../../reporting/clock.js'
@@ -69,7 +70,7 @@ export class SolanaSink implements BgpSink {
     if (account === null) throw new SinkError('permanent', `device ${device} is not on the ledger at ${this.rpc.place}`)
     if (account.owner !== this.ledger.program) throw new SinkError('permanent', `device ${device} is owned by ${account.owner}, expected the program ${this.ledger.program}`)
     const { publisher, code } = deviceOf(device, account.data)
-    if (publisher !== signer.address) throw new SinkError('permanent', `device ${device} (${code}) names ${publisher} as its publisher; the key of ${keypairFile} is ${signer.address}`)
+    if (publisher !== signer.address) throw new SinkError('permanent', `device ${device} (${printable(code.slice(0, 64))}) names ${publisher} as its publisher; the key of ${keypairFile} is ${signer.address}`)
     this.signer = signer
     await this.checkBalance(signer.address, signal)
   }

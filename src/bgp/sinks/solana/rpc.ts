@@ -1,4 +1,5 @@
 /** The eight calls of a Solana node's JSON-RPC that the sink makes: bounded, and each answer checked before it is believed. */
+import { printable } from '../../../lib/printable.js'
 import { post, HttpError, placeOf } from '../http.js'
 
 export type Commitment = 'processed' | 'confirmed' | 'finalized'
@@ -12,6 +13,11 @@ export interface Account { readonly owner: string, readonly data: Uint8Array }
 export interface SignatureStatus { readonly slot: number, readonly err: unknown, readonly commitment: Commitment }
 
 export interface RpcOptions { readonly url: string, readonly timeoutMs: number, readonly answerBytesMax: number }
+/** Blocks that a blockhash may be used for: 150. Heights are at most slots, so what is far beyond is no height, and a batch would wait for it for ever. */
+const LIFE_BLOCKS_MAX = 300
+/** Base58 of 32 bytes, roughly: it is shown. */
+const addressShape = /^[1-9A-HJ-NP-Za-km-z]{32,44}$/
+
 export const rpcDefaults = { timeoutMs: 20_000, answerBytesMax: 32 << 20 } as const
 
 export class LedgerRpc {
@@ -24,8 +30,10 @@ export class LedgerRpc {
   async blockhash (commitment: Commitment, signal: AbortSignal): Promise<{ readonly slot: number, readonly blockhash: string, readonly lastValidBlockHeight: number }> {
     const { slot, value } = await this.context('getLatestBlockhash', [{ commitment }], signal)
     const { blockhash, lastValidBlockHeight } = this.object('getLatestBlockhash', value)
-    if (typeof blockhash !== 'string') throw this.wrong('getLatestBlockhash', 'blockhash')
-    return { slot, blockhash, lastValidBlockHeight: this.count('getLatestBlockhash', lastValidBlockHeight) }
+    if (typeof blockhash !== 'string' || !addressShape.test(blockhash)) throw this.wrong('getLatestBlockhash', 'blockhash')
+    const last = this.count('getLatestBlockhash', lastValidBlockHeight)
+    if (last > slot + LIFE_BLOCKS_MAX) throw this.wrong('getLatestBlockhash', 'lastValidBlockHeight')
+    return { slot, blockhash, lastValidBlockHeight: last }
   }
 
   /** The signature, as the node tells it. */
@@ -89,7 +97,7 @@ export class LedgerRpc {
   private accountOf (method: string, value: unknown): Account {
     const { owner, data } = this.object(method, value)
     const [text, encoding] = Array.isArray(data) ? data as unknown[] : []
-    if (typeof owner !== 'string' || typeof text !== 'string' || encoding !== 'base64') throw this.wrong(method, 'account')
+    if (typeof owner !== 'string' || !addressShape.test(owner) || typeof text !== 'string' || encoding !== 'base64') throw this.wrong(method, 'account')
     return { owner, data: Buffer.from(text, 'base64') }
   }
 
@@ -108,7 +116,8 @@ export class LedgerRpc {
   private async call (method: string, params: readonly unknown[], signal: AbortSignal): Promise<unknown> {
     const id = ++this.id
     const answer = await this.posted(method, JSON.stringify({ jsonrpc: '2.0', id, method, params }), signal)
-    const refused = answer.status === 429 || (answer.status >= 400 && answer.status < 500)
+    // 408: the one in between was too slow, and the node may have it
+    const refused = answer.status >= 400 && answer.status < 500 && answer.status !== 408
     if (answer.status !== 200 && !answer.text.startsWith('{')) throw new RpcError(`${this.place}: ${method}: HTTP status ${answer.status}`, !refused, null)
     let said: { readonly [key: string]: unknown }
     try {
@@ -119,7 +128,7 @@ export class LedgerRpc {
     if (said['id'] !== id && said['id'] !== null) throw new RpcError(`${this.place}: ${method}: the answer is to another request`, true, null)
     if (said['error'] === undefined || said['error'] === null) return said['result']
     const { code, message, data } = this.object(method, said['error'])
-    throw new RpcError(`${this.place}: ${method}: ${String(message).slice(0, 300)}`, true, { code: typeof code === 'number' ? code : 0, data })
+    throw new RpcError(`${this.place}: ${method}: ${typeof message === 'string' ? printable(message.slice(0, 300)) : 'an error without a text'}`, true, { code: typeof code === 'number' ? code : 0, data })
   }
 
   private async posted (method: string, body: string, signal: AbortSignal): Promise<{ readonly status: number, readonly text: string }> {

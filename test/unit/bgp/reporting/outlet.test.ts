@@ -345,7 +345,7 @@ t.test('restart with a batch out: it is resolved first, then nothing is lost and
   t.same(told(second), [['b down', 'c down']])
 })
 
-t.test('a state file that is damaged, or of another target, is as if it had never been', async t => {
+t.test('a state file that is damaged, or of another target, is as if it had never been; damage is told', async t => {
   for (const text of ['', '{', '[]', 'null', '{"version":1,"target":"target","out":{"ticket":"x","entries":[{}]}}', '{"version":1,"target":"other","out":{"ticket":"x","entries":[]}}']) {
     const directory = scratch(t)
     writeFileSync(join(directory, 'bgp-report.told.json'), text)
@@ -353,6 +353,7 @@ t.test('a state file that is damaged, or of another target, is as if it had neve
     world.sink.list = [subject('a', 'up')]
     await world.see(['a', 'down'])
     t.same([told(world), world.sink.resolved], [[['a down']], []], text)
+    t.match(world.log.of('warn'), text.includes('other') ? [] : [/^warn bgp report told: .*bgp-report\.told\.json: (damaged|of another version|the batch that was out)/], text)
   }
 })
 

@@ -60,6 +60,27 @@ t.test('file: what does not fit is taken back, and comes whole later', { skip },
   t.same(readFileSync(path, 'utf8').trim().split('\n').map(line => (JSON.parse(line) as { readonly state: string }).state).length, 61)
 })
 
+t.test('state directory: that a batch landed is written as soon as there is room', { skip }, async (t) => {
+  const disk = await smallDisk(t)
+  const [sink, clock] = [new ToldSink(), new MovedClock()]
+  const outlet = new Outlet({ sink, target: 'target', timing: { graceMs: 0, debounceMs: 0, refreshMs: 6 * 3_600_000, jitter: 0, spacingMs: 0 }, directory: disk.path, clock, random: () => 1, log: new KeptLog(), wantsLook: () => {} })
+  t.teardown(async () => { await outlet.stop() })
+  const kept = (): unknown => (JSON.parse(readFileSync(join(disk.path, 'bgp-report.told.json'), 'utf8')) as { out: unknown }).out
+  sink.list = [subject('a', 'up')]
+  sink.answers = [batch => {
+    disk.fill()
+    return sink.land(batch)
+  }]
+  outlet.start()
+  await until(() => outlet.tallies().stage === 'ready', 'ready')
+  await outlet.tick(look([neighbour('a', 'down')]))
+  await until(() => /no space left/i.test(outlet.tallies().lastError ?? ''), 'it could not be written')
+  t.match(kept(), { ticket: 'ticket 0' })
+  disk.free()
+  await clock.move(60_000)
+  await until(() => kept() === null, 'it is written')
+})
+
 t.test('state directory: nothing is sent of which nobody would know after a crash', { skip }, async (t) => {
   const disk = await smallDisk(t)
   const [sink, clock, log] = [new ToldSink(), new MovedClock(), new KeptLog()]

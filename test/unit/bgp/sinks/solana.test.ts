@@ -283,6 +283,33 @@ t.test('hostile answers: nothing is believed, nothing is sent, and it is well af
   t.equal(record(world, 0), 'down 0')
 })
 
+t.test('a blockhash that is none, or good for ever, is not believed: its batch would wait as long', async t => {
+  const world = await ledgerWorld(t, 1)
+  for (const [blockhash, lastValidBlockHeight, what] of [[user(9), Number.MAX_SAFE_INTEGER, 'lastValidBlockHeight'], ['\u001b[2J', 1100, 'blockhash']] as const) {
+    const answer = { id: null, result: { context: { slot: 1000 }, value: { blockhash, lastValidBlockHeight } } }
+    world.ledger.fault = method => method === 'getLatestBlockhash' ? { kind: 'text', status: 200, text: JSON.stringify(answer) } : null
+    await world.see(all(1, 'down'))
+    for (let i = 0; i < 200 && !(world.outlet.pending()[0]?.lastError ?? '').includes(`no ${what} where one belongs`); i++) await world.pass(400)
+    t.match(world.outlet.pending(), [{ stage: 'queued', lastError: new RegExp(`the answer has no ${what} where one belongs`) }])
+  }
+  world.ledger.fault = null
+  await world.drained()
+  t.equal(record(world, 0), 'down 0')
+})
+
+t.test('408 of what is between may have come after the node took it; what a node says is shown without its control characters', async t => {
+  const world = await ledgerWorld(t, 1)
+  world.ledger.fault = method => method === 'sendTransaction' ? { kind: 'text', status: 408, text: '<html>' } : null
+  await world.see(all(1, 'down'))
+  await until(() => world.outlet.tallies().reports.down['uncertain'] === 1, 'uncertain')
+  t.match(world.outlet.pending(), [{ stage: 'uncertain', lastError: /sendTransaction: HTTP status 408/ }])
+  const other = await ledgerWorld(t, 1)
+  await until(() => other.outlet.tallies().stage === 'ready', 'ready')
+  other.ledger.fault = () => ({ kind: 'text', status: 200, text: JSON.stringify({ id: null, error: { code: -1, message: '\u001b[2Jgone\u202e' } }) })
+  await other.see(all(1, 'down'))
+  t.match(other.outlet.tallies().lastError, /\\u\{1b\}\[2Jgone\\u\{202e\}/)
+})
+
 t.test('a node that lies about the signature, or about what became of it, gets nothing sent twice before the expiry', async t => {
   const world = await ledgerWorld(t, 1)
   world.ledger.fault = method => method === 'sendTransaction' ? { kind: 'text', status: 200, text: '{"id":null,"result":"another"}' } : method === 'getSignatureStatuses' ? { kind: 'text', status: 200, text: '{"id":null,"result":{"context":{"slot":1},"value":[{"slot":1}]}}' } : null
