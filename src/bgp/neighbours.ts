@@ -29,6 +29,8 @@ interface Scope {
   /** Of the last good reading: by the host's clock, and by the even one. */
   goodAt: number | null
   heardMs: number
+  /** Since when no reading failed. */
+  stoodMs: number
   failed: string | null
   failures: number
   ok: number
@@ -91,10 +93,11 @@ export class Neighbours implements BgpView {
   /** `tookMs`: `null` when it was told. */
   observe (reading: BgpReading, tookMs: number | null = null): BgpChanges {
     const id = `${reading.source}\n${reading.scope}`
-    const scope = this.scopes.get(id) ?? { source: reading.source, scope: reading.scope, goodAt: null, heardMs: -Infinity, failed: null, failures: 0, ok: 0, bad: 0, tookMs: null, rows: new Map<string, BgpNeighbour>(), missing: new Map<string, number>() }
+    const scope = this.scopes.get(id) ?? { source: reading.source, scope: reading.scope, goodAt: null, heardMs: -Infinity, stoodMs: Infinity, failed: null, failures: 0, ok: 0, bad: 0, tookMs: null, rows: new Map<string, BgpNeighbour>(), missing: new Map<string, number>() }
     this.scopes.set(id, scope)
     scope.tookMs = tookMs
     const failedBefore = scope.failures > 0
+    if (reading.ok && (failedBefore || scope.goodAt === null)) scope.stoodMs = this.evenMs()
     if (!reading.ok) {
       // a router tells when something happens: it was as it had told until its connection ended
       if (this.standing(scope)) {
@@ -146,7 +149,7 @@ export class Neighbours implements BgpView {
     return found.length === 1 ? found[0] ?? null : null
   }
 
-  readonly sources = (): readonly BgpSourceStatus[] => [...this.scopes.values()].map(of => ({ of, fresh: this.isFresh(of, this.evenMs()) })).map(({ fresh, of: { source, scope, goodAt, failed, failures, ok, bad, rows, tookMs } }) => ({ source, scope, goodAt, fresh, failed, failures, readings: { ok, failed: bad }, neighbours: rows.size, tookMs }))
+  readonly sources = (): readonly BgpSourceStatus[] => [...this.scopes.values()].map(of => ({ of, fresh: this.isFresh(of, this.evenMs()), whole: this.isWhole(of, this.evenMs()) })).map(({ fresh, whole, of: { source, scope, goodAt, failed, failures, ok, bad, rows, tookMs } }) => ({ source, scope, goodAt, fresh, whole, failed, failures, readings: { ok, failed: bad }, neighbours: rows.size, tookMs }))
 
   watch (onChange: () => void): () => void {
     const watcher = (): void => { onChange() }
@@ -323,6 +326,8 @@ export class Neighbours implements BgpView {
   }
 
   private isFresh (scope: Scope, now: number): boolean { return this.standing(scope) || (scope.goodAt !== null && now - scope.heardMs <= this.o.maxAgeMs) }
+
+  private isWhole (scope: Scope, now: number): boolean { return this.isFresh(scope, now) && (scope.source !== 'bmp' || (scope.failures === 0 && now - scope.stoodMs >= this.o.maxAgeMs)) }
 
   /** A connection on which nothing came but silence. */
   private standing ({ source, failures, goodAt }: Scope): boolean { return source === 'bmp' && failures === 0 && goodAt !== null }

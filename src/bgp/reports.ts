@@ -48,15 +48,16 @@ export class Reports {
     await this.end()
   }
 
-  /** Whole when every source answers: what nobody reads is not down. Routers that tell over BMP say neither which of them there are nor when they have told all: with them it never is. */
+  /** Whole when every source answers: what nobody reads is not down. Routers that tell over BMP do not say which of them there are: with them alone it never is. */
   private look (): BgpLook {
     const { view } = this.o
     const scopes = view.sources()
     const answers = (name: string): boolean => {
       const own = scopes.filter(({ scope }) => scope === name || scope.startsWith(`${name}/`))
-      return own.length > 0 && own.every(({ failed, fresh }) => failed === null && fresh)
+      return own.length > 0 && own.every(({ failed, whole }) => failed === null && whole)
     }
-    return { neighbours: view.neighbours(), whole: this.settings?.sources.every(({ type, name }) => type !== 'bmp' && answers(name)) ?? false }
+    const sources = this.settings?.sources ?? []
+    return { neighbours: view.neighbours(), whole: sources.some(({ type }) => type !== 'bmp') && sources.every(({ name }) => answers(name)) }
   }
 
   private async end (): Promise<void> {

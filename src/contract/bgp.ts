@@ -71,6 +71,8 @@ export interface BgpSourceStatus {
   readonly goodAt: number | null
   /** What it told is young enough to be believed. */
   readonly fresh: boolean
+  /** And is all there is: of a reading always, of a connection over which a router tells once it has stood for the maximum age. */
+  readonly whole: boolean
   /** Why the last reading failed; `null`: it did not. */
   readonly failed: string | null
   /** Failed in a row. */

@@ -42,7 +42,7 @@ function onePlaceEach (b: Build, sinks: readonly BgpSinkSettings[]): void {
     const place = sink.type === 'file' ? sink.path : `${sink.program} ${sink.device}`
     const other = names.get(place)
     if (other === undefined) names.set(place, sink.name)
-    else b.issue(pointer(root, 'sinks', sink.name), 'LS_C_DUPLICATE', 'two sinks are one place', place, `another one than that of ${other}`)
+    else b.issue(pointer(root, 'sinks', sink.name), 'LS_C_DUPLICATE', 'two sinks are one place', new Harmless(place), `another one than that of ${other}`)
   }
 }
 

@@ -359,3 +359,17 @@ t.test('the host’s clock is set: ages go on evenly', async (t) => {
   t.match(all.tick().neighbours, [{ kind: 'unknown' }], 'far back: what was read is as old as it is')
   t.match(all.sources(), [{ fresh: false, goodAt: 1_000_000 }])
 })
+
+t.test('BMP: what a router told is all there is once its connection has stood for the maximum age', async (t) => {
+  const rig = new Rig().hears(good(rig0, [up(1)], 'm', 'bmp'))
+  const whole = (): boolean | undefined => rig.all.sources()[0]?.whole
+  t.equal(whole(), false)
+  rig.passes(MAX_AGE)
+  t.equal(whole(), true)
+  rig.hears(bad(rig.now, 'the router closed the connection', 'm', 'bmp'))
+  t.equal(whole(), false)
+  rig.hears(good(rig.now, [up(1)], 'm', 'bmp')).passes(MAX_AGE - 1)
+  t.equal(whole(), false)
+  rig.passes(1)
+  t.equal(whole(), true)
+})

@@ -42,7 +42,7 @@ t.test('the pair', async (t) => {
 })
 
 const neighbour = { source: 'frr', vrf: 'default', peer: '192.0.2.1', local: null, remoteAs: 1, localAs: 2, established: false, fsm: 'idle', adminDown: false, since: null, drops: null, reason: 'Hold Timer Expired', description: null, prefixesReceived: null, rttNs: null, cookie: null, state: 'down', seenAt: 1, changedAt: 900, flaps: 1, unknownBecause: null } as const
-const source = { source: 'frr', scope: 'edge', goodAt: 700, fresh: true, failed: null, failures: 0, readings: { ok: 1, failed: 0 }, neighbours: 1, tookMs: 1 } as const
+const source = { source: 'frr', scope: 'edge', goodAt: 700, fresh: true, whole: true, failed: null, failures: 0, readings: { ok: 1, failed: 0 }, neighbours: 1, tookMs: 1 } as const
 const sink = { sink: 'hook', kind: 'webhook', stage: 'ready', lastError: null, subjects: 1, observed: { up: 1, down: 0, unknown: 0 }, held: { unknown: 0, grace: 0, debounce: 0, spacing: 0 }, looks: { ok: 1, failed: 0 }, offers: { queued: 0, replaced: 0, kept: 0, out: 0, full: 0 }, withdrawn: 0, retried: 0, queued: 0, out: 0, lastTickAt: 1, lastLandedAt: 600, batches: 1, batchMs: 1, reports: { up: {}, down: {} }, landedIn: { bounds: [], counts: [0], sum: 0 }, fetches: null } as const
 
 t.test('BGP: sessions, where they are read, and where they are told; who was shut down here is no alarm', async (t) => {
