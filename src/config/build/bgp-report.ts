@@ -1,6 +1,6 @@
 /** `bgp.report`. Files are named, not opened: a sink that cannot start says why, and is tried again. */
 import { bgpLedgerPrograms, bgpReportDefaults as usual, bgpReportLimits as max, type BgpReportSettings, type BgpSinkSettings } from '../../contract/bgp-report.js'
-import { oneOf, pointer } from '../issues.js'
+import { Harmless, oneOf, pointer } from '../issues.js'
 import type { RawBgpReport, RawBgpSink, Scalar } from '../raw.js'
 import { formatDuration, parseDuration } from '../units.js'
 import { absolute } from './agent.js'
