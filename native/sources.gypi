@@ -36,6 +36,7 @@
       "native/mirror/tcp_rows.c",
       "native/mirror/xdp_features.c",
       "native/backend/userspace/worker.c",
+      "native/backend/userspace/aggregation.c",
       "native/backend/userspace/port_packet.c",
       "native/backend/userspace/port_pcap.c",
       "native/backend/userspace/port_tap.c",
@@ -95,6 +96,7 @@
     "dpdk_sources": ["native/dpdk/main.c", "native/dpdk/port.c", "native/dpdk/tap.c", "native/dpdk/log.c", "native/dpdk/packet_sockets.c"],
     "dpdk_engine_sources": [
       "native/backend/userspace/worker.c",
+      "native/backend/userspace/aggregation.c",
       "native/backend/userspace/port_packet.c",
       "native/backend/userspace/port_pcap.c",
       "native/backend/userspace/port_tap.c",
@@ -126,6 +128,7 @@
       "test/native/replica_test.c",
       "test/native/heart_test.c",
       "test/native/links_test.c",
+      "test/native/aggregation_test.c",
       "test/native/announce_test.c",
       "test/native/stats_test.c",
       "test/native/golden_test.c",

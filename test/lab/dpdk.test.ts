@@ -104,6 +104,34 @@ t.test('two workers: both families, TCP and UDP; an idle agent sleeps', { skip }
   t.equal((await agent.stop()).code, 0, agentSaid(lab))
 })
 
+t.test('interfaces with GRO: off while a backend has them, on again when none has, through switches and the death of the process', { skip }, async (t) => {
+  const lab = await openLab(t, 'dgro', { aggregation: true })
+  const gro = async (): Promise<string[]> => await Promise.all(['rt-client', 'rt-server'].map(async dev => /^generic-receive-offload: (\w+)/m.exec(await must({ netns: lab.netns('router'), argv: ['ethtool', '-k', dev] }))?.[1] ?? '?'))
+  t.same(await gro(), ['on', 'on'])
+  const agent = await lab.startAgent(quickstartConfig(lab.prefix, [shortTimeouts, backend('dpdk')]))
+  const client = lab.netns('client')
+  const streams = async (): Promise<void> => {
+    t.same(await gro(), ['off', 'off'])
+    for (const url of urls) t.same((await curl({ netns: client, url, count: 8, parallel: 4, sha256: lab.servers.bigSha256, timeoutS: 20 })).failures, {}, url)
+  }
+  await streams()
+  const pid = await dpdkPid(agent)
+  process.kill(pid, 'SIGKILL')
+  for (let i = 0; i < 200; i++) {
+    const now = await dpdkPid(agent).catch(() => 0)
+    if (now !== 0 && now !== pid && (await agent.json<{ state: string }>(['status'])).state === 'running') break
+    await sleep(50)
+  }
+  await streams()
+  for (const to of ['userspace', 'dpdk']) {
+    t.equal((await agent.cli(['backend', 'switch', to])).code, 0)
+    await streams()
+  }
+  t.same((await agent.counters('drops'))['drops']?.['gso_frame'] ?? 0, 0)
+  t.equal((await agent.stop()).code, 0, agentSaid(lab))
+  t.same(await gro(), ['on', 'on'])
+})
+
 t.test('a link that goes while it forwards, and comes again', { skip }, async (t) => {
   const lab = await openLab(t, 'dlink')
   const agent = await lab.startAgent(quickstartConfig(lab.prefix, [shortTimeouts, backend('dpdk')]))
