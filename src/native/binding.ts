@@ -42,6 +42,8 @@ export interface NativeTableInfo {
   readonly generation: number
   readonly graces: number
   readonly graceNs: number
+  /** Process that was ended because a worker of it stayed in one burst for LS_PROCESS_SILENT_MS; 0 = none. */
+  readonly silenced: number
   /** Sessions freed by close reason. */
   readonly freedBy: readonly number[]
 }

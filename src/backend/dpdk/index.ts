@@ -8,6 +8,7 @@ import type { Capability, DriverPort, ProbeResult } from '../../contract/datapla
 import type { Desired, DpdkSettings, Port } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
 import type { WorkBook } from '../../lib/work.js'
+import { limits } from '../../generated/layout.js'
 import type { NativeTable } from '../../native/binding.js'
 import { native } from '../../native/errors.js'
 import { loadCore } from '../../native/load.js'
@@ -121,7 +122,7 @@ export class DpdkForwarder implements Forwarder {
         const name = [...this.ports].find(([, p]) => p.port === port)?.[0] ?? String(port)
         log(up ? 'info' : 'warn', `port ${name}: link ${up ? 'up' : 'down'}`)
       },
-      onEnd: (how) => { this.ended(cpus + first, how, began) }
+      onEnd: ({ clean, text }) => { this.ended(cpus + first, { clean, text: table.info().silenced === child.pid ? `a packet worker did nothing for ${limits.LS_PROCESS_SILENT_MS / 1000} s (stopped, or its driver hangs): ${text}` : text }, began) }
     })
     this.child = child
     this.counter ??= setInterval(() => { this.count().catch(() => undefined) }, COUNT_MS).unref() // a process that is gone has no drivers
