@@ -93,7 +93,7 @@
       "native/table/wire.c",
       "native/table/writer.c"
     ],
-    "dpdk_sources": ["native/dpdk/main.c", "native/dpdk/port.c", "native/dpdk/tap.c", "native/dpdk/log.c", "native/dpdk/packet_sockets.c"],
+    "dpdk_sources": ["native/dpdk/main.c", "native/dpdk/port.c", "native/dpdk/tap.c", "native/dpdk/kernel_link.c", "native/dpdk/log.c", "native/dpdk/packet_sockets.c"],
     "dpdk_engine_sources": [
       "native/backend/userspace/worker.c",
       "native/backend/userspace/aggregation.c",

@@ -90,9 +90,9 @@ static u32 count(const struct dpdk_port *p, struct figures *f)
 	if (rte_eth_stats_get(p->id, &s) != 0)
 		memset(&s, 0, sizeof(s));
 	if (rte_eth_link_get_nowait(p->id, &link) != 0)
-		link.link_status = 0;
+		link.link_speed = RTE_ETH_SPEED_NUM_UNKNOWN;
 	f->stats = (struct ls_dpdk_stats){ .rx_packets = s.ipackets, .tx_packets = s.opackets, .rx_bytes = s.ibytes, .tx_bytes = s.obytes, .rx_missed = s.imissed, .rx_errors = s.ierrors,
-		.tx_errors = s.oerrors, .rx_nombuf = s.rx_nombuf, .up = link.link_status, .speed_mbit = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed };
+		.tx_errors = s.oerrors, .rx_nombuf = s.rx_nombuf, .up = p->up, .speed_mbit = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed };
 	names = rte_eth_xstats_get_names(p->id, name, LS_DPDK_XSTATS_MAX);
 	values = rte_eth_xstats_get(p->id, value, LS_DPDK_XSTATS_MAX);
 	if (names < 0 || values != names || values > LS_DPDK_XSTATS_MAX)
@@ -189,8 +189,8 @@ static void run(void)
 		if (poll(f, 2 + LS_DEVICES_MAX, LINK_MS) < 0 && errno != EINTR)
 			return;
 		for (u32 i = 0; i < LS_DEVICES_MAX; i++)
-			if (f[2 + i].revents & POLLIN)
-				dpdk_tap_read(&dpdk.port[i]);
+			if (f[2 + i].revents)
+				dpdk_tap_serve(&dpdk.port[i], f[2 + i].revents);
 		if ((f[1].revents && read(dpdk.changed, &count_of, 8) > 0) || ls_clock_ns() > looked + LINK_MS * 1000000ULL) {
 			looked = ls_clock_ns();
 			look_at_links();
