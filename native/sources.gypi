@@ -138,7 +138,7 @@
       "test/native/heartbeat_corpus_test.c"
     ],
     "native_bpf_test_sources": ["test/native/bpf_golden_test.c", "test/native/bpf_diff_test.c", "test/native/bpf_refused_test.c"],
-    "native_dpdk_test_sources": ["test/native/dpdk_golden_test.c", "test/native/dpdk_port_test.c"],
+    "native_dpdk_test_sources": ["test/native/dpdk_golden_test.c", "test/native/dpdk_port_test.c", "test/native/dpdk_process_test.c"],
     "native_fuzz_sources": ["test/fuzz/native/pipeline_fuzz.c", "test/fuzz/native/wire_fuzz.c", "test/fuzz/native/sketch_fuzz.c", "test/fuzz/native/heartbeat_fuzz.c"],
     "native_bench_sources": [
       "bench/table/table_bench.c",
