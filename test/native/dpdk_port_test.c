@@ -424,4 +424,41 @@ TEST("the kernel's end of net_tap is deleted: the port is gone")
 	netns_leave(before);
 }
 
+TEST("a driver that complains all the time waits for nobody who does not read, and what it says is cut to a measure, which is told")
+{
+	static char said[1 << 20];
+	int saved = dup(STDERR_FILENO), ends[2];
+	u32 lines = 0, told = 0;
+	size_t at = 0;
+	ssize_t n;
+
+	CHECK(saved >= 0 && pipe(ends) == 0);
+	CHECK(fcntl(ends[1], F_SETPIPE_SZ, 4096) > 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
+	CHECK(dup2(ends[1], STDERR_FILENO) == STDERR_FILENO && dpdk_log_open());
+	for (u32 i = 0; i < 1000; i++) /* 60 kB into 4: it would stand still here */
+		RTE_LOG(CRIT, USER1, "complaint %4u, and something that makes a line of it\n", i);
+	for (u32 i = 0; i < 100000; i++) {
+		if (i % 8 == 0 && (n = read(ends[0], said + at, sizeof(said) - 1 - at)) > 0)
+			at += (size_t)n;
+		RTE_LOG(CRIT, USER1, "complaint\n");
+	}
+	for (u32 i = 0; i < 100 && !strstr(said, "lines were left out"); i++) { /* there is room again */
+		usleep(20000);
+		RTE_LOG(CRIT, USER1, "complaint\n");
+		if ((n = read(ends[0], said + at, sizeof(said) - 1 - at)) > 0)
+			at += (size_t)n;
+	}
+	rte_openlog_stream(NULL);
+	dup2(saved, STDERR_FILENO);
+	for (char *l = strtok(said, "\n"); l; l = strtok(NULL, "\n")) {
+		told += strncmp(l, "<5>", 3) == 0 && strstr(l, "left out") != NULL;
+		lines += strncmp(l, "<3>", 3) == 0;
+	}
+	close(saved);
+	close(ends[0]);
+	close(ends[1]);
+	CHECK(lines > 0 && lines < 50000);
+	CHECK(told > 0);
+}
+
 int main(int argc, char **argv) { return rig_main(argc, argv); }
