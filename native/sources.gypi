@@ -36,6 +36,7 @@
       "native/mirror/tcp_rows.c",
       "native/mirror/xdp_features.c",
       "native/backend/userspace/worker.c",
+      "native/backend/userspace/aggregation.c",
       "native/backend/userspace/port_packet.c",
       "native/backend/userspace/port_pcap.c",
       "native/backend/userspace/port_tap.c",
@@ -92,9 +93,10 @@
       "native/table/wire.c",
       "native/table/writer.c"
     ],
-    "dpdk_sources": ["native/dpdk/main.c", "native/dpdk/port.c", "native/dpdk/tap.c", "native/dpdk/log.c", "native/dpdk/packet_sockets.c"],
+    "dpdk_sources": ["native/dpdk/main.c", "native/dpdk/port.c", "native/dpdk/tap.c", "native/dpdk/kernel_link.c", "native/dpdk/log.c", "native/dpdk/packet_sockets.c"],
     "dpdk_engine_sources": [
       "native/backend/userspace/worker.c",
+      "native/backend/userspace/aggregation.c",
       "native/backend/userspace/port_packet.c",
       "native/backend/userspace/port_pcap.c",
       "native/backend/userspace/port_tap.c",
@@ -126,6 +128,7 @@
       "test/native/replica_test.c",
       "test/native/heart_test.c",
       "test/native/links_test.c",
+      "test/native/aggregation_test.c",
       "test/native/announce_test.c",
       "test/native/stats_test.c",
       "test/native/golden_test.c",
@@ -135,7 +138,7 @@
       "test/native/heartbeat_corpus_test.c"
     ],
     "native_bpf_test_sources": ["test/native/bpf_golden_test.c", "test/native/bpf_diff_test.c", "test/native/bpf_refused_test.c"],
-    "native_dpdk_test_sources": ["test/native/dpdk_golden_test.c", "test/native/dpdk_port_test.c"],
+    "native_dpdk_test_sources": ["test/native/dpdk_golden_test.c", "test/native/dpdk_port_test.c", "test/native/dpdk_process_test.c"],
     "native_fuzz_sources": ["test/fuzz/native/pipeline_fuzz.c", "test/fuzz/native/wire_fuzz.c", "test/fuzz/native/sketch_fuzz.c", "test/fuzz/native/heartbeat_fuzz.c"],
     "native_bench_sources": [
       "bench/table/table_bench.c",

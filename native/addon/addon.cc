@@ -7,6 +7,7 @@
 #include "addon/replica.h"
 #include "addon/vpp.h"
 #include "addon/vpp_stats.h"
+#include "backend/userspace/aggregation.h"
 #include "mirror/api.h"
 
 #include <cerrno>
@@ -52,6 +53,31 @@ static Napi::Value xdp_features(const Napi::CallbackInfo &info)
 	if (status != LS_OK)
 		throw status_error(info.Env(), status, error);
 	return number(info.Env(), features);
+}
+
+/* aggregationOff(netns, interface) -> claim, 0 = nothing was claimed */
+static Napi::Value aggregation_off(const Napi::CallbackInfo &info)
+{
+	struct Call {
+		std::string interface;
+		u32 claim;
+	} call = { arg_string(info, 1, "interface", LS_NETNS_BYTES - 1), 0 };
+	std::string netns = arg_string(info, 0, "netns", LS_NETNS_BYTES - 1);
+	char error[LS_MIRROR_ERROR_BYTES];
+
+	ls_in_netns(netns.c_str(), [](void *arg) {
+		Call *c = static_cast<Call *>(arg);
+
+		c->claim = ls_aggregation_off(c->interface.c_str());
+	}, &call, error);
+	return Napi::Number::New(info.Env(), call.claim);
+}
+
+/* aggregationBack(claim) */
+static Napi::Value aggregation_back(const Napi::CallbackInfo &info)
+{
+	ls_aggregation_back(arg_u32(info, 0, "claim"));
+	return info.Env().Undefined();
 }
 
 /* tcpEstablished(netns, port) -> Promise of packed struct ls_tcp_row */
@@ -135,6 +161,8 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports)
 	exports.Set("countersBytes", Napi::Number::New(env, sizeof(ls_counters)));
 	exports.Set("lockFile", Napi::Function::New(env, lock_file, "lockFile"));
 	exports.Set("xdpFeatures", Napi::Function::New(env, xdp_features, "xdpFeatures"));
+	exports.Set("aggregationOff", Napi::Function::New(env, aggregation_off, "aggregationOff"));
+	exports.Set("aggregationBack", Napi::Function::New(env, aggregation_back, "aggregationBack"));
 	exports.Set("ownRoutes", Napi::Function::New(env, own_routes, "ownRoutes"));
 	exports.Set("tcpEstablished", Napi::Function::New(env, tcp_established, "tcpEstablished"));
 	Table::Init(env, exports);

@@ -184,6 +184,7 @@ Napi::Value Table::info(const Napi::CallbackInfo &info)
 	o.Set("installed", number(env, t.installed));
 	o.Set("generation", number(env, t.generation));
 	o.Set("graces", number(env, t.graces));
+	o.Set("silenced", number(env, t.silenced));
 	o.Set("graceNs", number(env, t.grace_ns));
 	Napi::Array by = Napi::Array::New(env, 16);
 	for (u32 i = 0; i < 16; i++)

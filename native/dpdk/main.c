@@ -75,74 +75,107 @@ static void describe(struct ls_dpdk_answer *a, const struct dpdk_port *p)
 
 struct figures {
 	struct ls_dpdk_stats stats;
-	struct ls_dpdk_xstat xstat[LS_DPDK_XSTATS_MAX];
+	struct ls_dpdk_xstat xstat[];
 };
 
-/* How many extended ones there are. */
-static u32 count(const struct dpdk_port *p, struct figures *f)
+/* What every driver counts, then `*n` figures of its own, however many it has. The caller frees it. NULL: no memory. */
+static struct figures *count(const struct dpdk_port *p, u32 *n)
 {
-	static struct rte_eth_xstat_name name[LS_DPDK_XSTATS_MAX];
-	static struct rte_eth_xstat value[LS_DPDK_XSTATS_MAX];
+	int has = rte_eth_xstats_get_names(p->id, NULL, 0);
+	u32 max = has > 0 ? (u32)has : 0;
+	struct figures *f = calloc(1, sizeof(*f) + max * sizeof(f->xstat[0]));
+	struct rte_eth_xstat_name *name = calloc(max + 1, sizeof(*name));
+	struct rte_eth_xstat *value = calloc(max + 1, sizeof(*value));
 	struct rte_eth_stats s = { 0 };
 	struct rte_eth_link link = { 0 };
-	int names, values;
 
+	*n = 0;
+	if (!f || !name || !value)
+		goto done;
 	if (rte_eth_stats_get(p->id, &s) != 0)
 		memset(&s, 0, sizeof(s));
 	if (rte_eth_link_get_nowait(p->id, &link) != 0)
-		link.link_status = 0;
+		link.link_speed = RTE_ETH_SPEED_NUM_UNKNOWN;
 	f->stats = (struct ls_dpdk_stats){ .rx_packets = s.ipackets, .tx_packets = s.opackets, .rx_bytes = s.ibytes, .tx_bytes = s.obytes, .rx_missed = s.imissed, .rx_errors = s.ierrors,
-		.tx_errors = s.oerrors, .rx_nombuf = s.rx_nombuf, .up = link.link_status, .speed_mbit = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed };
-	names = rte_eth_xstats_get_names(p->id, name, LS_DPDK_XSTATS_MAX);
-	values = rte_eth_xstats_get(p->id, value, LS_DPDK_XSTATS_MAX);
-	if (names < 0 || values != names || values > LS_DPDK_XSTATS_MAX)
-		return 0;
-	for (int i = 0; i < values; i++) {
-		memcpy(f->xstat[i].name, name[value[i].id].name, sizeof(f->xstat[i].name));
-		f->xstat[i].value = value[i].value;
+		.tx_errors = s.oerrors, .rx_nombuf = s.rx_nombuf, .up = p->up, .speed_mbit = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed };
+	if (rte_eth_xstats_get_names(p->id, name, max) != has || rte_eth_xstats_get(p->id, value, max) != has)
+		goto done;
+	for (*n = 0; *n < max; ++*n) {
+		memcpy(f->xstat[*n].name, name[value[*n].id].name, sizeof(f->xstat[*n].name));
+		f->xstat[*n].value = value[*n].value;
 	}
-	return (u32)values;
+done:
+	free(name);
+	free(value);
+	return f;
+}
+
+/* What the question is about; NULL and a text: there is none of that number. */
+static struct dpdk_port *subject(const struct question *q, char *text)
+{
+	bool by_device = q->head.kind == LS_DPDK_ENABLE || q->head.kind == LS_DPDK_DISABLE;
+	struct dpdk_port *p = by_device ? NULL : dpdk_port_of(q->which.port);
+
+	for (u32 i = 0; by_device && q->which.device && i < LS_DEVICES_MAX; i++)
+		if (dpdk.port[i].used && dpdk.port[i].device == q->which.device)
+			p = &dpdk.port[i];
+	if (!p)
+		snprintf(text, LS_DPDK_TEXT, by_device ? "no port of DPDK is device %u" : "there is no port %u of DPDK", by_device ? q->which.device : q->which.port);
+	return p;
 }
 
 /* False: the agent does not hear. */
 static bool answer(const struct question *q)
 {
-	static struct figures f;
 	struct ls_dpdk_answer a = { .status = LS_OK };
-	struct dpdk_port *p = q->head.kind == LS_DPDK_ADD ? NULL : dpdk_port_of(q->which.port);
 	enum ls_status status = LS_OK;
+	struct figures *f = NULL;
+	struct dpdk_port *p;
 	u32 more = 0;
+	bool heard;
 
-	if (!p && (q->head.kind == LS_DPDK_REMOVE || q->head.kind == LS_DPDK_BIND || q->head.kind == LS_DPDK_STATS)) {
-		status = LS_E_NO_DEVICE;
-		snprintf(a.text, sizeof(a.text), "there is no port %u of DPDK", q->which.port);
-		goto done;
-	}
 	switch (q->head.kind) {
 	case LS_DPDK_ADD:
 		p = dpdk_port_add(&q->port, &status, a.text);
 		if (p)
 			describe(&a, p);
-		break;
+		goto done;
+	case LS_DPDK_REMOVE:
+	case LS_DPDK_BIND:
+	case LS_DPDK_ENABLE:
+	case LS_DPDK_DISABLE:
+	case LS_DPDK_STATS: p = subject(q, a.text); break;
+	default:
+		status = LS_E_UNSUPPORTED;
+		snprintf(a.text, sizeof(a.text), "unknown question %u", q->head.kind);
+		goto done;
+	}
+	if (!p) {
+		status = LS_E_NO_DEVICE;
+		goto done;
+	}
+	switch (q->head.kind) {
 	case LS_DPDK_REMOVE:
 		dpdk_tap_forget(p);
 		dpdk_port_remove(p);
 		break;
 	case LS_DPDK_BIND: status = dpdk_port_bind(p, q->which.device, a.text); break;
-	case LS_DPDK_ENABLE: ls_us_enable(dpdk.us, q->which.device); break;
-	case LS_DPDK_DISABLE: ls_us_disable(dpdk.us, q->which.device); break;
+	case LS_DPDK_ENABLE: ls_us_enable(dpdk.us, p->device); break;
+	case LS_DPDK_DISABLE: ls_us_disable(dpdk.us, p->device); break;
 	case LS_DPDK_STATS:
+		f = count(p, &a.count);
+		if (!f) {
+			status = LS_E_NOMEM;
+			break;
+		}
 		describe(&a, p);
-		a.count = count(p, &f);
-		more = (u32)sizeof(f.stats) + a.count * (u32)sizeof(f.xstat[0]);
-		break;
-	default:
-		status = LS_E_UNSUPPORTED;
-		snprintf(a.text, sizeof(a.text), "unknown question %u", q->head.kind);
+		more = (u32)sizeof(*f) + a.count * (u32)sizeof(f->xstat[0]);
 	}
 done:
 	a.status = status;
-	return say(LS_DPDK_ANSWER, q->head.seq, &a, sizeof(a), &f, more);
+	heard = say(LS_DPDK_ANSWER, q->head.seq, &a, sizeof(a), f, more);
+	free(f);
+	return heard;
 }
 
 /* Text of the agent's ends where its field does. */
@@ -189,8 +222,8 @@ static void run(void)
 		if (poll(f, 2 + LS_DEVICES_MAX, LINK_MS) < 0 && errno != EINTR)
 			return;
 		for (u32 i = 0; i < LS_DEVICES_MAX; i++)
-			if (f[2 + i].revents & POLLIN)
-				dpdk_tap_read(&dpdk.port[i]);
+			if (f[2 + i].revents)
+				dpdk_tap_serve(&dpdk.port[i], f[2 + i].revents);
 		if ((f[1].revents && read(dpdk.changed, &count_of, 8) > 0) || ls_clock_ns() > looked + LINK_MS * 1000000ULL) {
 			looked = ls_clock_ns();
 			look_at_links();

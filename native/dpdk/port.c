@@ -5,9 +5,12 @@
  * queue share the load. Which worker meets a frame does not matter: all have the same table.
  */
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <rte_dev.h>
+#include <rte_log.h>
 #include <rte_malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -66,8 +69,8 @@ static u32 rx(struct ls_device *d, u32 worker, struct ls_buf *frames, u32 max, u
 	for (u32 i = 0; i < got; i++) {
 		struct rte_mbuf *m = q->held[i];
 
-		if (LS_UNLIKELY(m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0)) {
-			d->notes[worker].gso_frames++;
+		if (LS_UNLIKELY(m->pkt_len > q->port->frame_max || (m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0))) {
+			d->notes[worker].long_frames++;
 			rte_pktmbuf_free(m);
 			continue;
 		}
@@ -133,9 +136,10 @@ static int poll_fd(struct ls_device *d, u32 worker) { return ((struct queue *)d-
 
 static void to_host(struct ls_device *d, u32 worker, const struct ls_buf *frame)
 {
-	struct dpdk_port *p = d->owner;
+	const struct dpdk_port *p = d->owner;
+	int tap = p->tap;
 
-	if (p->tap >= 0 && write(p->tap, frame->data, frame->len) < 0)
+	if (tap >= 0 && write(tap, frame->data, frame->len) < 0)
 		ls_bump(&d->stats[worker].rx_dropped, 1);
 }
 
@@ -184,7 +188,9 @@ static int on_event(u16 port, enum rte_eth_event_type type, void *arg, void *ret
 {
 	u64 one = 1;
 
-	(void)port, (void)type, (void)arg, (void)ret;
+	(void)port, (void)ret;
+	if (type == RTE_ETH_EVENT_INTR_RMV)
+		((struct dpdk_port *)arg)->unplugged = true;
 	return write(dpdk.changed, &one, 8) < 0;
 }
 
@@ -225,6 +231,35 @@ static int set_queues(struct dpdk_port *p)
 
 static u32 least(u32 a, u32 b) { return a < b ? a : b; }
 
+/* Bytes of a frame that a ring of net_af_packet holds: its header and the address lie before the link header, which the kernel puts so that what follows it is aligned
+ * (tpacket_rcv() of net/packet/af_packet.c). `devargs`: framesz=, else the driver's 2048.
+ */
+static u32 ring_room(const char *devargs)
+{
+	const char *given = strstr(devargs, "framesz=");
+	u32 before = TPACKET_ALIGN(TPACKET2_HDRLEN + 16) - RTE_ETHER_HDR_LEN, bytes = given ? (u32)strtoul(given + 8, NULL, 10) : 2048;
+
+	return bytes > before ? bytes - before : 0;
+}
+
+/* The longest frame that the link can carry, two tags with it, must come whole. */
+static bool fits(struct start *s, const char *driver)
+{
+	struct dpdk_port *p = s->p;
+	bool ring = driver && strcmp(driver, "net_af_packet") == 0;
+	u32 room = least(dpdk.frame_bytes, ring ? ring_room(p->spec.devargs) : UINT32_MAX), mtu = dpdk_kernel_mtu(p);
+
+	if (!mtu)
+		mtu = rte_eth_dev_get_mtu(p->id, &p->mtu) == 0 ? p->mtu : RTE_ETHER_MTU;
+	p->frame_max = ring ? room - 1 : UINT32_MAX; /* a ring cuts what is longer, and does not say so: what fills it is taken for cut */
+	p->mtu = (u16)least(mtu, UINT16_MAX);
+	if (mtu + RTE_ETHER_HDR_LEN + 8 < room)
+		return true;
+	s->status = LS_E_UNSUPPORTED;
+	snprintf(s->error, LS_DPDK_TEXT, "port %s: its MTU is %u and buffers hold frames of %u bytes: raise agent.dpdk.frame-bytes or lower the MTU", p->spec.name, mtu, room);
+	return false;
+}
+
 static void set_up(struct start *s)
 {
 	struct dpdk_port *p = s->p;
@@ -235,6 +270,10 @@ static void set_up(struct start *s)
 
 	if (error)
 		return refuse(s, LS_E_SYSTEM, "what the driver says of it", error);
+	p->ifindex = info.if_index;
+	p->kernel = dpdk_kernel_open(p->ifindex);
+	if (!fits(s, info.driver_name))
+		return;
 	p->workers = dpdk.workers;
 	p->rx_queues = least(p->workers, info.max_rx_queues);
 	p->tx_queues = least(p->workers, info.max_tx_queues); /* none of its own for the host: net_tap wants as many of both, a peer of net_memif has what it has */
@@ -247,18 +286,16 @@ static void set_up(struct start *s)
 	error = set_queues(p);
 	if (error)
 		return refuse(s, error == -ENOMEM ? LS_E_NOMEM : LS_E_SYSTEM, "its queues", error);
-	rte_eth_dev_callback_register(p->id, RTE_ETH_EVENT_INTR_LSC, on_event, NULL);
-	rte_eth_dev_callback_register(p->id, RTE_ETH_EVENT_INTR_RMV, on_event, NULL);
+	rte_eth_dev_callback_register(p->id, RTE_ETH_EVENT_INTR_LSC, on_event, p);
+	rte_eth_dev_callback_register(p->id, RTE_ETH_EVENT_INTR_RMV, on_event, p);
 	error = rte_eth_dev_start(p->id);
 	if (error)
 		return refuse(s, LS_E_SYSTEM, "starting it", error);
 	/* neighbour solicitations are multicast; who cannot choose gets everything anyway */
-	if (rte_eth_allmulticast_enable(p->id) != 0)
+	if (rte_eth_allmulticast_enable(p->id) != 0 && !dpdk_kernel_multicast(p))
 		rte_eth_promiscuous_enable(p->id);
 	if (rte_eth_macaddr_get(p->id, &mac) == 0)
 		memcpy(p->mac, mac.addr_bytes, 6);
-	if (rte_eth_dev_get_mtu(p->id, &p->mtu) != 0 || p->mtu > dpdk.frame_bytes - 22)
-		p->mtu = 1500;
 }
 
 static void take_down(struct dpdk_port *p)
@@ -267,6 +304,10 @@ static void take_down(struct dpdk_port *p)
 
 	if (rte_eth_dev_info_get(p->id, &info) != 0)
 		info.device = NULL;
+	if (p->kernel >= 0)
+		close(p->kernel);
+	rte_eth_dev_callback_unregister(p->id, RTE_ETH_EVENT_INTR_LSC, on_event, p);
+	rte_eth_dev_callback_unregister(p->id, RTE_ETH_EVENT_INTR_RMV, on_event, p);
 	rte_eth_dev_stop(p->id);
 	rte_eth_dev_close(p->id);
 	if (info.device)
@@ -347,7 +388,7 @@ struct dpdk_port *dpdk_port_add(const struct ls_dpdk_port *spec, enum ls_status 
 	}
 	memset(p, 0, sizeof(*p));
 	p->spec = *spec;
-	p->tap = -1;
+	p->tap = p->kernel = -1;
 	s.p = p;
 	if (!ls_in_netns(spec->netns, start, &s, error))
 		s.status = errno == EPERM ? LS_E_PERMISSION : LS_E_NO_DEVICE;
@@ -356,6 +397,7 @@ struct dpdk_port *dpdk_port_add(const struct ls_dpdk_port *spec, enum ls_status 
 		return NULL;
 	p->used = true;
 	dpdk_port_link(p);
+	dpdk_tap_carrier(p, p->up); /* of a TAP it is on until somebody says so */
 	return p;
 }
 
@@ -390,12 +432,21 @@ void dpdk_port_remove(struct dpdk_port *p)
 	p->used = false;
 }
 
+void dpdk_port_lose(struct dpdk_port *p, const char *what)
+{
+	if (!p->gone)
+		RTE_LOG(ERR, USER1, "lockstep: port %s: %s is gone: nothing is received or sent there\n", p->spec.name, what);
+	p->gone = true;
+}
+
 bool dpdk_port_link(struct dpdk_port *p)
 {
 	struct rte_eth_link link;
 	bool was = p->up;
 
-	p->up = rte_eth_link_get_nowait(p->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+	if (p->unplugged || dpdk_kernel_gone(p))
+		dpdk_port_lose(p, p->unplugged ? "its device" : "its interface");
+	p->up = !p->gone && rte_eth_link_get_nowait(p->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP && dpdk_kernel_up(p);
 	if (p->device)
 		dpdk.us->device[p->device]->up = p->up;
 	if (p->up != was)

@@ -7,6 +7,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -72,10 +73,22 @@ void dpdk_tap_forget(const struct dpdk_port *p)
 		return; /* it stays: `ip link del` removes it */
 }
 
-void dpdk_tap_read(struct dpdk_port *p)
+static void lose(struct dpdk_port *p)
+{
+	int fd = p->tap;
+
+	p->tap = -1;
+	ls_table_grace(dpdk.table); /* a worker may be about to write there */
+	close(fd);
+	dpdk_port_lose(p, p->spec.tap);
+}
+
+void dpdk_tap_serve(struct dpdk_port *p, short events)
 {
 	u8 frame[LS_FRAME_MAX];
 
+	if (events & (POLLERR | POLLHUP | POLLNVAL))
+		return lose(p); /* tun_chr_poll() of the kernel: there is no interface any more */
 	for (u32 n = 0; n < READS; n++) {
 		ssize_t len = read(p->tap, frame, sizeof(frame));
 

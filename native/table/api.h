@@ -109,7 +109,8 @@ struct ls_session_tally {
 void ls_table_session_tally(const struct ls_table *t, struct ls_session_tally *out);
 
 /* freer.c */
-/* Waits until every attached worker has passed a quiescent point (R4). */
+/* Waits until every attached worker has passed a quiescent point (R4). A child of this process whose worker stays in one burst for LS_PROCESS_SILENT_MS (stopped, or
+ * its driver hangs) is killed: a dead one is not waited for, and its end is told as any (waitpid). Threads, and processes that are not our children, are waited for. */
 void ls_table_grace(struct ls_table *t);
 /* The same for XDP programs, whoever holds the table; false: this host cannot tell when they are done. */
 bool ls_rcu_grace(void);
@@ -206,6 +207,7 @@ struct ls_table_info {
 	u32 capacity, slots, buckets, workers, cpus, threads, free_ring, notice_ring, arena_elements, listed, pressure; /* enum ls_pressure */
 	s32 fd;
 	u32 huge;
+	u32 silenced; /* process that was ended because a worker of it stayed in one burst; 0: none */
 };
 void ls_table_info(const struct ls_table *t, struct ls_table_info *out);
 /* Rings that the configuration in force picks from; at most `max`. */

@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,6 +39,20 @@ static bool dead(const struct ls_worker *k)
 	return pid > 1 && ls_process_gone((u32)pid);
 }
 
+/* Ends the child of ours that has this worker. Only of a child nobody else takes the id, as nobody else waits for it: another's may be of somebody new by now. */
+static void silence(struct ls_table *t, const struct ls_worker *k)
+{
+	u64 pid = LS_LOAD(&k->attached);
+	siginfo_t info;
+	int fd = pid > 1 && pid != (u64)getpid() ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
+
+	if (fd < 0)
+		return;
+	if (waitid((idtype_t)3 /* P_PIDFD, Linux 5.4 */, (id_t)fd, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0)
+		t->silenced = (u32)pid;
+	close(fd);
+}
+
 /* Every attached worker was seen outside a burst, or in another burst than at the start. The fence pairs with the one at the start of a burst:
  * what was stored before is seen by every burst that begins later. */
 void ls_table_grace(struct ls_table *t)
@@ -46,15 +62,21 @@ void ls_table_grace(struct ls_table *t)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (u32 w = 0; w < t->env.header->workers; w++) {
 		struct ls_worker *k = &t->env.workers[w];
-		u64 start = LS_LOAD_ACQ(&k->quiescent);
+		u64 start = LS_LOAD_ACQ(&k->quiescent), silent_ns = 0;
 
 		for (u32 spins = 0; (start & 1) && LS_LOAD_ACQ(&k->attached) && LS_LOAD_ACQ(&k->quiescent) == start; spins++) {
 			if (spins < 64)
 				sched_yield();
 			else
 				usleep(50);
-			if (spins % 256 == 255 && dead(k))
+			if (spins % 256 != 255)
+				continue;
+			if (dead(k))
 				break; /* in the middle of a burst that goes on no more */
+			if (!silent_ns)
+				silent_ns = ls_clock_ns();
+			else if (ls_clock_ns() > silent_ns + t->silent_ms * 1000000ULL)
+				silence(t, k);
 		}
 	}
 	ls_programs_grace(t);

@@ -220,6 +220,7 @@ static enum ls_status lock_table(int fd, int *err_no)
 static enum ls_status table_ready(struct ls_table *t, int fd, void *const at[LS_REGION_COUNT], struct ls_table **out)
 {
 	t->fd = -1;
+	t->silent_ms = LS_PROCESS_SILENT_MS;
 	pthread_mutex_init(&t->writer, NULL);
 	pthread_mutex_init(&t->freer, NULL);
 	pthread_mutex_init(&t->feed.lock, NULL);

@@ -45,6 +45,8 @@ struct ls_table {
 	atomic_bool freer_run;
 	bool freer_started;
 	_Atomic u64 grace_ns_total, graces;
+	u32 silent_ms;        /* LS_PROCESS_SILENT_MS */
+	_Atomic u32 silenced; /* the last process that a grace ended; 0: none */
 	pthread_mutex_t freer; /* one free batch at a time: expiry and deletions share the work region */
 };
 

@@ -94,7 +94,7 @@ void ls_table_info(const struct ls_table *t, struct ls_table_info *out)
 		.freed = LS_LOAD(&h->freed_total), .installed = LS_LOAD(&h->installed_total), .generation = LS_LOAD(&h->config_generation),
 		.graces = t->graces, .grace_ns = t->grace_ns_total, .capacity = h->capacity, .slots = h->slots, .buckets = h->buckets,
 		.workers = h->workers, .cpus = h->cpus, .threads = ls_thread_workers(t), .free_ring = h->free_ring,
-		.notice_ring = h->notice_ring, .arena_elements = t->env.arena_elements, .listed = t->listed, .pressure = LS_LOAD(&h->defence.pressure), .fd = t->fd, .huge = t->huge };
+		.notice_ring = h->notice_ring, .arena_elements = t->env.arena_elements, .listed = t->listed, .pressure = LS_LOAD(&h->defence.pressure), .fd = t->fd, .huge = t->huge, .silenced = t->silenced };
 	for (u32 i = 0; i < 16; i++)
 		out->freed_by[i] = LS_LOAD(&h->freed_by[i]);
 }

@@ -42,6 +42,8 @@ export interface NativeTableInfo {
   readonly generation: number
   readonly graces: number
   readonly graceNs: number
+  /** Process that was ended because a worker of it stayed in one burst for LS_PROCESS_SILENT_MS; 0 = none. */
+  readonly silenced: number
   /** Sessions freed by close reason. */
   readonly freedBy: readonly number[]
 }
@@ -357,6 +359,10 @@ export interface NativeCore {
   readonly lockFile: (path: string) => number
   /** Bits of the kernel's enum netdev_xdp_act; `netns`: a path, empty = this process's. Null: this kernel does not tell. Throws LS_E_NO_DEVICE, LS_E_SYSTEM. */
   readonly xdpFeatures: (netns: string, ifindex: number) => number | null
+  /** Turns GRO and LRO of a kernel interface off until the claim is given back; claims of one interface are counted. 0: nothing was claimed. */
+  readonly aggregationOff: (netns: string, device: string) => number
+  /** It gets back what it had when the last claim goes; 0 is none. */
+  readonly aggregationBack: (claim: number) => void
   /** Packed struct ls_tcp_row (native/mirror/api.h). Throws LS_E_FULL, LS_E_PERMISSION, LS_E_SYSTEM. */
   readonly tcpEstablished: (netns: string, port: number) => Promise<Uint8Array>
   /** Makes a routing table of the kernel have these routes (packed struct ls_own_route), and no others of ours. Throws LS_E_INVALID, LS_E_PERMISSION, LS_E_SYSTEM. */

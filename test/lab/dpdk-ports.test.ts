@@ -56,6 +56,23 @@ t.test('net_tap: its kernel end and the client on one bridge', { skip }, async (
     ['ip', 'link', 'add', 'wires', 'type', 'bridge', 'stp_state', '0', 'mcast_snooping', '0'], ...['wire', 'rt-client', 'wires'].flatMap(dev => [...dev === 'wires' ? [] : [['ip', 'link', 'set', dev, 'master', 'wires']], ['ip', 'link', 'set', dev, 'up']])
   ]) await must({ netns: router, argv })
   await forwards(t, lab)
+  await must({ netns: router, argv: ['ip', 'link', 'del', HOST_END] })
+  const reasons = async (): Promise<string> => (await agent.json<{ reasons?: readonly string[] }>(['status'])).reasons?.join('; ') ?? ''
+  for (let i = 0; !agent.log.includes(`${HOST_END} is gone`) || !(await reasons()).includes(HOST_END); i++) {
+    if (i === 100) throw new Error(`that its TAP is gone is not told: ${await reasons()}; ${agentSaid(lab)}`)
+    await sleep(100)
+  }
+  t.equal((await ping({ netns: router, to: addresses.s1.v4, count: 2 })).received, 2, 'the other port goes on')
+  await must({ netns: router, argv: ['ip', 'tuntap', 'add', HOST_END, 'mode', 'tap'] })
+  await giveAddresses(lab)
+  // the port is made anew, and with it the kernel's end of net_tap
+  const joinWire = async (): Promise<void> => { for (const argv of [['address', '02:77:01:00:00:77'], ['master', 'wires'], ['up']]) await run(['ip', 'link', 'set', 'wire', ...argv], { netns: router }) }
+  for (let i = 0; (await ping({ netns: lab.netns('client'), to: addresses.s1.v4, count: 1, waitS: 1 })).received === 0; i++) {
+    if (i === 20) throw new Error(`it is not taken again: ${await reasons()}; ${agentSaid(lab)}`)
+    await joinWire()
+  }
+  t.notMatch(await reasons(), HOST_END)
+  await forwards(t, lab)
   t.match(await agent.verify(), { ok: true, faults: [] })
   t.equal((await agent.stop()).code, 0, agentSaid(lab))
   t.equal((await run(['ip', 'link', 'show', HOST_END], { netns: router })).code, 0, 'its TAP has the operator’s addresses: it stays for the next start')

@@ -76,6 +76,24 @@ t.test('its process is killed: the agent lives, another one forwards within seco
   t.equal((await agent.stop()).code, 0, agentSaid(lab))
 })
 
+t.test('its process is stopped in the middle of a burst: it is ended and started again, and the agent answers', { skip }, async (t) => {
+  const lab = await openLab(t, 'dstop')
+  const agent = await lab.startAgent(quickstartConfig(lab.prefix, [shortTimeouts, backend('dpdk'), [['agent', 'dpdk'], { idle: 'poll' }]])) // nearly always in a burst
+  const client = lab.netns('client')
+  for (const url of urls) t.same((await curl({ netns: client, url, count: 16, parallel: 8, sha256: lab.servers.bigSha256 })).failures, {}, url)
+  const pid = await dpdkPid(agent)
+  process.kill(pid, 'SIGSTOP') // the sessions of the downloads expire: graces
+  for (let i = 0; !agent.log.includes('did nothing for 5 s'); i++) {
+    if (i === 300) throw new Error(`it is not ended: ${agentSaid(lab)}`)
+    await sleep(100)
+  }
+  for (let i = 0; (await ping({ netns: client, to: addresses.s1.v4, count: 1, waitS: 1 })).received === 0; i++) if (i === 20) throw new Error(`it does not forward again: ${agentSaid(lab)}`)
+  t.not(await dpdkPid(agent), pid)
+  t.match(await agent.verify(), { ok: true, faults: [] })
+  t.equal(await agent.drained(45_000), 0)
+  t.equal((await agent.stop()).code, 0, agentSaid(lab))
+})
+
 t.test('two workers: both families, TCP and UDP; an idle agent sleeps', { skip }, async (t) => {
   const lab = await openLab(t, 'dtwo')
   const agent = await lab.startAgent(quickstartConfig(lab.prefix, [shortTimeouts, backend('dpdk'), [['agent', 'workers'], 2]]))
@@ -102,6 +120,34 @@ t.test('two workers: both families, TCP and UDP; an idle agent sleeps', { skip }
   t.comment(`idle: ${used / 3} % of a CPU for two workers`)
   t.ok(used < 150, `${used} ticks of 600`)
   t.equal((await agent.stop()).code, 0, agentSaid(lab))
+})
+
+t.test('interfaces with GRO: off while a backend has them, on again when none has, through switches and the death of the process', { skip }, async (t) => {
+  const lab = await openLab(t, 'dgro', { aggregation: true })
+  const gro = async (): Promise<string[]> => await Promise.all(['rt-client', 'rt-server'].map(async dev => /^generic-receive-offload: (\w+)/m.exec(await must({ netns: lab.netns('router'), argv: ['ethtool', '-k', dev] }))?.[1] ?? '?'))
+  t.same(await gro(), ['on', 'on'])
+  const agent = await lab.startAgent(quickstartConfig(lab.prefix, [shortTimeouts, backend('dpdk')]))
+  const client = lab.netns('client')
+  const streams = async (): Promise<void> => {
+    t.same(await gro(), ['off', 'off'])
+    for (const url of urls) t.same((await curl({ netns: client, url, count: 8, parallel: 4, sha256: lab.servers.bigSha256, timeoutS: 20 })).failures, {}, url)
+  }
+  await streams()
+  const pid = await dpdkPid(agent)
+  process.kill(pid, 'SIGKILL')
+  for (let i = 0; i < 200; i++) {
+    const now = await dpdkPid(agent).catch(() => 0)
+    if (now !== 0 && now !== pid && (await agent.json<{ state: string }>(['status'])).state === 'running') break
+    await sleep(50)
+  }
+  await streams()
+  for (const to of ['userspace', 'dpdk']) {
+    t.equal((await agent.cli(['backend', 'switch', to])).code, 0)
+    await streams()
+  }
+  t.same((await agent.counters('drops'))['drops']?.['gso_frame'] ?? 0, 0)
+  t.equal((await agent.stop()).code, 0, agentSaid(lab))
+  t.same(await gro(), ['on', 'on'])
 })
 
 t.test('a link that goes while it forwards, and comes again', { skip }, async (t) => {

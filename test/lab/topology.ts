@@ -8,7 +8,7 @@
  *     eth0 10.77.9.2 ---- rt-attack            (only when asked for)
  *
  * The router's kernel does not forward: what passes went through Lockstep. Ends send finished checksums and take GRO, the router's ports have
- * every offload off that makes frames longer than the wire's (R16, R34). Commands are data made by pure functions; `Topology` runs them.
+ * every offload off that makes frames longer than the wire's (R16, R34), GRO only unless it is asked for. Commands are data made by pure functions; `Topology` runs them.
  * Whoever builds a lab leaves a marker with its pid: the next one removes what a dead one left.
  */
 import { existsSync, linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
@@ -28,6 +28,8 @@ export interface TopologyOptions {
   readonly attacker?: boolean
   /** MTU of everything behind rt-server. */
   readonly serverMtu?: number
+  /** The router's ports merge what they receive (GRO), as interfaces do unless told otherwise. */
+  readonly aggregation?: boolean
 }
 
 export type HostName = 'router' | 'client' | 'lan' | 's1' | 's2' | 'attacker' | 'r1' | 'r2' | 'outside' | 'inside' | 'far'
@@ -84,7 +86,7 @@ export function setupCommands (o: TopologyOptions): Command[] {
     at(host, 'ip', '-6', 'route', 'add', 'default', 'via', router.v6)
   ]
   const portOff = (host: HostName, dev: string): Command => at(host, 'ethtool', '-K', dev, 'gro', 'off', 'lro', 'off', 'tso', 'off', 'gso', 'off', 'tx', 'off')
-  const port = (dev: string, own: HostAddresses): Command[] => [portOff('router', dev), ...give('router', dev, [own]), at('router', 'ip', 'link', 'set', dev, 'up')]
+  const port = (dev: string, own: HostAddresses): Command[] => [portOff('router', dev), ...o.aggregation === true ? [at('router', 'ethtool', '-K', dev, 'gro', 'on')] : [], ...give('router', dev, [own]), at('router', 'ip', 'link', 'set', dev, 'up')]
   const hosts = hostsOf(o)
   return [
     ...hosts.map((h) => here('ip', 'netns', 'add', ns(h))),

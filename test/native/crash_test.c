@@ -506,4 +506,90 @@ TEST("R4 R6 a process that joined the table is killed in a burst: no grace waits
 	ls_table_close(t);
 }
 
+TEST("R4 a child that stays in a burst, even one that is stopped, is ended by the grace that waits for it, and the table says so")
+{
+	struct ls_table *t = table_new(1 << 10);
+	struct ls_table_info info;
+	int told[2], status;
+	pid_t child;
+	char byte;
+
+	t->silent_ms = 20;
+	CHECK(pipe(told) == 0);
+	fflush(stdout);
+	child = fork();
+	if (child == 0)
+		joined(t->fd, told[1]);
+	while (!LS_LOAD_ACQ(&t->env.workers[0].attached) && waitpid(child, &status, WNOHANG) == 0)
+		usleep(100);
+	ls_table_refill(t);
+	CHECK_EQ(read(told[0], &byte, 1), 1);
+	kill(child, SIGSTOP);
+	CHECK_EQ(waitpid(child, &status, WUNTRACED), child);
+	ls_table_info(t, &info);
+	CHECK_EQ(info.silenced, 0);
+	ls_table_grace(t); /* would never end */
+	CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+	CHECK_EQ(WTERMSIG(status), SIGKILL);
+	ls_table_info(t, &info);
+	CHECK_EQ(info.silenced, child);
+	close(told[0]);
+	close(told[1]);
+	ls_table_close(t);
+}
+
+static void *one_grace(void *table)
+{
+	ls_table_grace(table);
+	return NULL;
+}
+
+TEST("R4 a thread of this process, and a process that is not its child, may stay in a burst: they are waited for")
+{
+	struct ls_table *t = table_new(1 << 10);
+	struct ls_worker *k = &t->env.workers[0];
+	int told[2], life[2], status;
+	pthread_t waits;
+	pid_t child;
+	char byte;
+
+	t->silent_ms = 1;
+	for (u32 own = 0; own < 2; own++) {
+		u64 pid = (u64)getpid();
+
+		CHECK(pipe(told) == 0 && pipe(life) == 0);
+		fflush(stdout);
+		child = own ? 0 : fork();
+		if (!own && child == 0) { /* its child lives until it hears something, and says so by the end of the pipe */
+			pid_t stranger = fork();
+
+			if (stranger)
+				_exit(0);
+			close(life[1]);
+			pid = (u64)getpid();
+			_exit(write(told[1], &pid, sizeof(pid)) == sizeof(pid) && read(life[0], &byte, 1) == 1 ? write(told[1], "x", 1) != 1 : 1);
+		}
+		if (!own)
+			CHECK(waitpid(child, &status, 0) == child && read(told[0], &pid, sizeof(pid)) == sizeof(pid));
+		k->attached = pid;
+		k->quiescent = 1;
+		CHECK_EQ(pthread_create(&waits, NULL, one_grace, t), 0);
+		usleep(300000); /* many times what a child has */
+		LS_STORE_REL(&k->quiescent, 2);
+		CHECK_EQ(pthread_join(waits, NULL), 0);
+		CHECK_EQ(t->silenced, 0);
+		if (!own) {
+			close(told[1]);
+			CHECK(write(life[1], "x", 1) == 1 && read(told[0], &byte, 1) == 1); /* it lives */
+		} else {
+			close(told[1]);
+		}
+		close(told[0]);
+		close(life[0]);
+		close(life[1]);
+		k->attached = 0;
+	}
+	ls_table_close(t);
+}
+
 CHECK_MAIN

@@ -47,13 +47,20 @@ static inline const char *rig_missing(void)
 	return dpdk.pool ? NULL : "no memory for packet buffers";
 }
 
-static inline struct dpdk_port *rig_port(const char *name, const char *devargs, enum ls_status *status, char *error)
+/* With a TAP of that name. */
+static inline struct dpdk_port *rig_port_tap(const char *name, const char *devargs, const char *tap, enum ls_status *status, char *error)
 {
 	struct ls_dpdk_port spec = { 0 };
 
 	snprintf(spec.name, sizeof(spec.name), "%s", name);
 	snprintf(spec.devargs, sizeof(spec.devargs), "%s", devargs);
+	snprintf(spec.tap, sizeof(spec.tap), "%s", tap);
 	return dpdk_port_add(&spec, status, error);
+}
+
+static inline struct dpdk_port *rig_port(const char *name, const char *devargs, enum ls_status *status, char *error)
+{
+	return rig_port_tap(name, devargs, "", status, error);
 }
 
 static inline int rig_main(int argc, char **argv)

@@ -5,11 +5,11 @@
  * Frames of the host itself come with unfinished checksums and without their VLAN tag: both are restored here (R16). The kernel's own reception is
  * held back by the ingress chain that src/backend/userspace writes. Sources: Documentation/networking/packet_mmap.rst, uapi/linux/if_packet.h.
  */
+#include "backend/userspace/aggregation.h"
 #include "backend/userspace/userspace.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -36,7 +36,7 @@ struct packet_state {
 	struct iovec vector[SEND_BATCH];
 	u8 *send_memory;
 	u32 queued;
-	u32 gro, lro; /* as they were: restored at close */
+	u32 aggregation; /* claim */
 };
 
 static enum ls_status fail(char *error, const char *what, const char *name, struct packet_state *s)
@@ -53,45 +53,6 @@ static enum ls_status fail(char *error, const char *what, const char *name, stru
 		free(s);
 	}
 	return saved == EPERM || saved == EACCES ? LS_E_PERMISSION : saved == ENODEV || saved == ENXIO ? LS_E_NO_DEVICE : LS_E_SYSTEM;
-}
-
-/* Reads or sets one ethtool value; false where the driver has none. */
-static bool offload(int fd, const char *name, u32 command, u32 *value)
-{
-	struct ethtool_value v = { .cmd = command, .data = *value };
-	struct ifreq request = { .ifr_data = (char *)&v };
-
-	memcpy(request.ifr_name, name, strlen(name));
-	if (ioctl(fd, SIOCETHTOOL, &request) != 0)
-		return false;
-	*value = v.data;
-	return true;
-}
-
-/* Merged frames are longer than the wire's and cannot be forwarded: receive offloads are off while the port is ours (R16). */
-static void offloads_off(struct packet_state *s, const char *name)
-{
-	u32 off = 0, flags = 0;
-
-	if (offload(s->fd, name, ETHTOOL_GGRO, &s->gro) && s->gro)
-		offload(s->fd, name, ETHTOOL_SGRO, &off);
-	if (offload(s->fd, name, ETHTOOL_GFLAGS, &flags) && (flags & ETH_FLAG_LRO)) {
-		s->lro = 1;
-		flags &= ~(u32)ETH_FLAG_LRO;
-		offload(s->fd, name, ETHTOOL_SFLAGS, &flags);
-	}
-}
-
-static void offloads_back(struct packet_state *s, const char *name)
-{
-	u32 flags = 0;
-
-	if (s->gro)
-		offload(s->fd, name, ETHTOOL_SGRO, &s->gro);
-	if (s->lro && offload(s->fd, name, ETHTOOL_GFLAGS, &flags)) {
-		flags |= ETH_FLAG_LRO;
-		offload(s->fd, name, ETHTOOL_SFLAGS, &flags);
-	}
 }
 
 static enum ls_status look_by(int fd, struct ls_device *d, char *error)
@@ -186,7 +147,7 @@ static enum ls_status packet_open(struct ls_device *d, u32 worker, char *error)
 	if (!s->send_memory)
 		return fail(error, "memory", name, s);
 	if (worker == 0)
-		offloads_off(s, name);
+		s->aggregation = ls_aggregation_off(name);
 	d->state[worker] = s;
 	return LS_OK;
 }
@@ -353,8 +314,7 @@ static void packet_close(struct ls_device *d, u32 worker)
 
 	if (!s)
 		return;
-	if (worker == 0)
-		offloads_back(s, d->spec.name);
+	ls_aggregation_back(s->aggregation);
 	munmap(s->ring, RING_BYTES);
 	close(s->fd);
 	free(s->send_memory);

@@ -9,7 +9,6 @@
 
 #define LS_DPDK_CONTROL_FD 3 /* the socket; the table's descriptors follow, one for each region or one for all */
 #define LS_DPDK_TEXT 256
-#define LS_DPDK_XSTATS_MAX 512
 
 enum ls_dpdk_kind {
 	/* to the agent */
@@ -20,8 +19,8 @@ enum ls_dpdk_kind {
 	LS_DPDK_ADD = 16, /* ls_dpdk_port: probes and starts it, nobody receives from it yet */
 	LS_DPDK_REMOVE,   /* ls_dpdk_which: of `port`; unbinds it first */
 	LS_DPDK_BIND,     /* ls_dpdk_which: `port` is `device` of the configuration; frames can leave by it */
-	LS_DPDK_ENABLE,   /* of `device`; frames that came before are another's */
-	LS_DPDK_DISABLE,
+	LS_DPDK_ENABLE,   /* of `device`, LS_E_NO_DEVICE: no port is bound to it; frames that came before are another's */
+	LS_DPDK_DISABLE,  /* the same */
 	LS_DPDK_STATS,    /* of `port` */
 	LS_DPDK_STOP,     /* as if the socket ended */
 };

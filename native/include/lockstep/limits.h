@@ -12,6 +12,7 @@ enum ls_limits {
 	LS_BUCKET_ENTRIES = 8,
 	LS_WANTED = 16,             /* unresolved next hops that a worker of XDP or DPDK remembers; a power of two */
 	LS_PROCESS_END_MS = 2000,   /* an adopter waits so long for a process whose workers it takes over from */
+	LS_PROCESS_SILENT_MS = 5000, /* a process whose worker stays in one burst so long is ended by who waits for it; bursts take microseconds (R5 has the same for a freer) */
 	LS_WORKERS_MAX = 256,       /* possible CPUs + threads (R10) */
 	LS_THREADS_MAX = 16,        /* packet worker threads of one process */
 	LS_FREE_RING_MIN = 256,     /* F = clamp(capacity / 4W, min, max) (R10) */

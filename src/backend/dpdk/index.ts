@@ -8,8 +8,10 @@ import type { Capability, DriverPort, ProbeResult } from '../../contract/datapla
 import type { Desired, DpdkSettings, Port } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
 import type { WorkBook } from '../../lib/work.js'
+import { limits } from '../../generated/layout.js'
 import type { NativeTable } from '../../native/binding.js'
 import { native } from '../../native/errors.js'
+import { loadCore } from '../../native/load.js'
 import { dpdkProgram } from '../../native/load-dpdk.js'
 import type { Forwarder, PortFact } from '../table/forwarder.js'
 import type { IngressGuard } from '../table/ingress-guard.js'
@@ -43,7 +45,13 @@ export interface DpdkOptions {
 }
 
 /** What should be of a port, and in this life is. */
-interface Wanted { readonly request: PortRequest, port: number | null, device: number, enabled: boolean, driver: string }
+interface Wanted { readonly request: PortRequest, port: number | null, device: number, enabled: boolean, driver: string, /** Claim of its interface’s offloads: of this process, so that a child that dies leaves none. */ aggregation: number }
+
+/** Its interface gets its offloads back. */
+function letGo (p: Wanted): void {
+  loadCore().aggregationBack(p.aggregation)
+  p.aggregation = 0
+}
 
 export function probeDpdk (): ProbeResult {
   const { reason } = dpdkProgram()
@@ -114,7 +122,7 @@ export class DpdkForwarder implements Forwarder {
         const name = [...this.ports].find(([, p]) => p.port === port)?.[0] ?? String(port)
         log(up ? 'info' : 'warn', `port ${name}: link ${up ? 'up' : 'down'}`)
       },
-      onEnd: (how) => { this.ended(cpus + first, how, began) }
+      onEnd: ({ clean, text }) => { this.ended(cpus + first, { clean, text: table.info().silenced === child.pid ? `a packet worker did nothing for ${limits.LS_PROCESS_SILENT_MS / 1000} s (stopped, or its driver hangs): ${text}` : text }, began) }
     })
     this.child = child
     this.counter ??= setInterval(() => { this.count().catch(() => undefined) }, COUNT_MS).unref() // a process that is gone has no drivers
@@ -133,6 +141,7 @@ export class DpdkForwarder implements Forwarder {
   private async restore (child: DpdkChild, p: Wanted): Promise<void> {
     const { port, driver } = await child.add(p.request)
     Object.assign(p, { port, driver })
+    if (p.request.interface !== '' && p.aggregation === 0) p.aggregation = loadCore().aggregationOff(p.request.netns, p.request.interface)
     if (p.device === 0) return
     await child.bind(port, p.device)
     if (p.enabled) await child.enable(p.device)
@@ -175,7 +184,10 @@ export class DpdkForwarder implements Forwarder {
     this.o.work?.settled('dpdk', '')
     await this.turn(async () => { await this.child?.stop() })
     await this.turn(async () => { await Promise.resolve() }) // what it held is back
-    for (const p of this.ports.values()) p.port = null
+    for (const p of this.ports.values()) {
+      p.port = null
+      letGo(p)
+    }
     await this.unguard()
   }
 
@@ -201,7 +213,7 @@ export class DpdkForwarder implements Forwarder {
         if (known !== undefined && !replaced.has(port.name) && JSON.stringify(known.request) === JSON.stringify(request)) continue
         if (known !== undefined) await this.drop(port.name)
         added.set(port.name, known ?? null)
-        await this.put(port.name, { request, port: null, device: 0, enabled: false, driver: '' })
+        await this.put(port.name, { request, port: null, device: 0, enabled: false, driver: '', aggregation: 0 })
       }
     } catch (error) {
       await dismiss()
@@ -213,8 +225,8 @@ export class DpdkForwarder implements Forwarder {
   private requestOf (port: Port): PortRequest {
     const { frameBytes } = this.o.settings
     const netns = netnsPath(port.netns ?? this.o.netns)
-    return port.kind === 'dpdk' ? { name: port.name, devargs: port.devargs ?? '', netns, tap: port.device, shared: false }
-      : { name: port.name, devargs: packetDevargs(port.name, port.device, this.o.workers, frameBytes), netns, tap: '', shared: true }
+    return port.kind === 'dpdk' ? { name: port.name, devargs: port.devargs ?? '', netns, tap: port.device, shared: false, interface: '' }
+      : { name: port.name, devargs: packetDevargs(port.name, port.device, this.o.workers, frameBytes), netns, tap: '', shared: true, interface: port.device }
   }
 
   private async put (name: string, p: Wanted): Promise<void> {
@@ -228,15 +240,20 @@ export class DpdkForwarder implements Forwarder {
 
   private async drop (name: string): Promise<void> {
     await this.turn(async () => {
-      const port = this.ports.get(name)?.port ?? null
+      const p = this.ports.get(name)
+      if (p === undefined) return
       this.ports.delete(name)
-      if (port !== null) await this.child?.remove(port)
+      try {
+        if (p.port !== null) await this.child?.remove(p.port)
+      } finally {
+        letGo(p)
+      }
     })
   }
 
   /** Frames can leave by it. */
   async open ({ port, device }: OpenPort): Promise<void> {
-    if (!this.ports.has(port.name)) await this.put(port.name, { request: this.requestOf(port), port: null, device: 0, enabled: false, driver: '' })
+    if (!this.ports.has(port.name)) await this.put(port.name, { request: this.requestOf(port), port: null, device: 0, enabled: false, driver: '', aggregation: 0 })
     await this.turn(async () => {
       const p = this.ports.get(port.name)
       if (p === undefined) return

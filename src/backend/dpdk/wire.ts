@@ -15,6 +15,8 @@ export interface PortRequest {
   readonly tap: string
   /** Others receive copies of the same frames. */
   readonly shared: boolean
+  /** Of the kernel, by which frames come; '' = none. */
+  readonly interface: string
 }
 
 export interface PortAnswer { readonly status: number, readonly port: number, readonly mtu: number, readonly rxQueues: number, readonly txQueues: number, readonly mac: string, readonly driver: string, readonly text: string, readonly figures: PortFigures | null }

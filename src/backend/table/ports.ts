@@ -60,7 +60,7 @@ export class PortSet {
   }
 
   /** On interfaces of the namespace whose links are known. */
-  private mirrored (): readonly OpenPort[] { return this.all().filter(p => inKernel(p.port) && p.port.kind === 'packet' && p.spec.netns === netnsPath(this.netns)) }
+  private mirrored (): readonly OpenPort[] { return this.all().filter(p => inKernel(p.port) && p.spec.netns === netnsPath(this.netns)) }
 
   /** Opens what is missing, and anew what has other settings now (another traffic source, MAC or replay) or another interface. On error nothing new stays open. */
   prepare (d: Desired): PreparedPorts {

@@ -55,7 +55,7 @@ t.test('a kernel interface by net_af_packet: one queue pair a worker, a name tha
 
 t.test('frames: cut anywhere they come out whole, and answers have their figures', async (t) => {
   const p = layout.ls_dpdk_port
-  const add = portFrame(7, { name: 'wan', devargs: 'net_null_wan', netns: '', tap: 'tap0', shared: true })
+  const add = portFrame(7, { name: 'wan', devargs: 'net_null_wan', netns: '', tap: 'tap0', shared: true, interface: 'wan' })
   t.equal(add.length, layout.ls_dpdk_head.size + p.size)
   t.equal(add.readUInt32LE(layout.ls_dpdk_head.size + p.shared.offset), 1)
   t.equal(whichFrame(limits.LS_DPDK_BIND, 8, 3, 4).readUInt32LE(layout.ls_dpdk_head.size + layout.ls_dpdk_which.device.offset), 4)
