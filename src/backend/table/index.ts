@@ -121,14 +121,23 @@ export class TableDataPlane implements DataPlane {
     if (this.started) return
     native(() => { this.dataplane.startLinks(netnsPath(this.o.netns)) }, { object: `netns ${this.o.netns ?? '(own)'}` })
     native(() => { this.o.table.startFreer() })
-    await this.forwarder.start(true)
+    const hurry = (): void => { this.hurry() }
+    signal.addEventListener('abort', hurry)
+    await this.forwarder.start(true).finally(() => { signal.removeEventListener('abort', hurry) })
     this.started = true
   }
 
-  async close (): Promise<void> { await this.turn(async () => { await this.stop() }) }
+  async close (): Promise<void> {
+    this.hurry()
+    await this.turn(async () => { await this.stop() })
+  }
+
+  /** Who waits for one of them to end does not wait for what hangs. */
+  private hurry (): void { for (const forwarder of this.forwarders.values()) forwarder.hurry?.() }
 
   /** Sessions go with the reason `admin`, so that whoever listens hears of it. */
   async teardown (): Promise<void> {
+    this.hurry()
     await this.turn(async () => {
       if (this.closed) return
       await this.sessions.deleteByFilter({}, new AbortController().signal)
@@ -174,6 +183,7 @@ export class TableDataPlane implements DataPlane {
 
   /** Who forwards from now on. The table, its configuration and its sessions stay where they are; each port is received from at every moment. */
   async switchTo (backend: BackendName, signal: AbortSignal, { force, dryRun }: SwitchTerms = { force: false, dryRun: false }): Promise<SwitchResult> {
+    if (!dryRun && backend !== this.forwarder.name) this.forwarder.hurry?.()
     return await this.turn(async () => {
       signal.throwIfAborted()
       const from = this.forwarder
@@ -186,7 +196,10 @@ export class TableDataPlane implements DataPlane {
       const gone = new Set(this.ports.gone())
       const ports = this.ports.all().filter(port => !gone.has(port))
       const weight = this.desired === null ? () => 0 : this.o.compiler.weight(this.desired)
+      const hurry = (): void => { to.hurry?.() }
+      signal.addEventListener('abort', hurry)
       const result = await switchForwarder({ from, to, desired: this.desired, ports, gone: [...gone], facts: this.facts(ports), weight, sessions: () => this.o.table.info().live, force, dryRun, tell: this.tell })
+        .finally(() => { signal.removeEventListener('abort', hurry) })
       if (!dryRun) this.forwarder = to
       return result
     })
@@ -350,7 +363,7 @@ export class TableDataPlane implements DataPlane {
   haFacts (rg: number): HaFacts {
     const mine = this.desired?.interfaces.filter(i => i.redundancyGroup === rg && i.role === 'data') ?? []
     const up = this.portsUp()
-    return { interfacesDown: mine.filter(i => !up.has(i.port)).map(i => i.name), nextHopsUnresolved: native(() => this.dataplane.unresolved(rg)), alarms: [this.forwarder.program?.missing() ?? ''].filter(line => line !== '') }
+    return { interfacesDown: mine.filter(i => !up.has(i.port)).map(i => i.name), nextHopsUnresolved: native(() => this.dataplane.unresolved(rg)), alarms: [this.forwarder.program?.missing() ?? '', this.forwarder.down?.() ?? ''].filter(line => line !== '') }
   }
 
   /** False: down, without a carrier, or there is no such interface. */
@@ -364,7 +377,8 @@ export class TableDataPlane implements DataPlane {
 
   private portsUp (): Set<string> {
     const up = new Set(native(() => this.dataplane.ports()).filter(p => p.up).map(p => p.device))
-    return new Set(this.ports.all().filter(p => up.has(p.device)).map(p => p.port.name))
+    const lacks = new Set(this.forwarder.lacks?.())
+    return new Set(this.ports.all().filter(p => up.has(p.device) && !lacks.has(p.port.name)).map(p => p.port.name))
   }
 
   private listNeighbours (): ReturnType<LinkController['neighbours']> {
