@@ -80,8 +80,6 @@ export class DpdkForwarder implements Forwarder {
   private launching: Promise<void> = Promise.resolve()
   private readonly ports = new Map<string, Wanted>()
   private wanted = false
-  /** Until the first configuration of this agent is in force: a port that cannot be had is waited for, as DPDK is. */
-  private fresh = false
   /** Why it is down; '' = it is not, or should be. */
   private trouble = ''
   private pause = FIRST_MS
@@ -111,7 +109,6 @@ export class DpdkForwarder implements Forwarder {
   /** At the agent's start a DPDK that does not start is tried again: the agent lives, and another backend can be chosen. */
   async start (first: boolean): Promise<void> {
     this.wanted = true
-    this.fresh = first
     try {
       await this.launch()
     } catch (error) {
@@ -277,7 +274,7 @@ export class DpdkForwarder implements Forwarder {
   }
 
   /** Ports are found and started before anything is changed, so that wrong devargs refuse the configuration. */
-  async admit (d: Desired, replaced: ReadonlySet<string>): Promise<() => Promise<void>> {
+  async admit (d: Desired, replaced: ReadonlySet<string>, waits = false): Promise<() => Promise<void>> {
     /** By name, what was there before. */
     const added = new Map<string, Wanted | null>()
     const dismiss = async (): Promise<void> => {
@@ -291,10 +288,10 @@ export class DpdkForwarder implements Forwarder {
         const request = this.requestOf(port)
         const known = this.ports.get(port.name)
         if (known !== undefined && !replaced.has(port.name) && JSON.stringify(known.request) === JSON.stringify(request)) continue
-        if (!this.fresh) this.refuseDown(port.name, request)
+        if (!waits) this.refuseDown(port.name, request)
         if (known !== undefined) await this.drop(port.name)
         added.set(port.name, known ?? null)
-        await this.put(port.name, wantedOf(request), this.fresh)
+        await this.put(port.name, wantedOf(request), waits)
       }
     } catch (error) {
       await dismiss()
@@ -378,7 +375,6 @@ export class DpdkForwarder implements Forwarder {
   }
 
   async settle (ports: readonly OpenPort[]): Promise<string[]> {
-    this.fresh = false
     const names = new Set(ports.map(p => p.port.name))
     for (const name of [...this.ports.keys()]) if (!names.has(name)) await this.drop(name)
     return []

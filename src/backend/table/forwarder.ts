@@ -39,8 +39,8 @@ export interface Forwarder {
   readonly stop: () => Promise<void>
   /** Another forwarder took over: nothing of this one remains on the host. */
   readonly leave: () => Promise<void>
-  /** Before the ports of `d` are opened: what they stand on. `replaced`: ports whose interface is another one now. Resolves to what undoes it. */
-  readonly admit: (d: Desired, replaced: ReadonlySet<string>) => Promise<() => Promise<void>>
+  /** Before the ports of `d` are opened: what they stand on. `replaced`: ports whose interface is another one now; `waits`: what cannot be had now is tried again, and refuses nothing. Resolves to what undoes it. */
+  readonly admit: (d: Desired, replaced: ReadonlySet<string>, waits: boolean) => Promise<() => Promise<void>>
   /** Before a switch to this forwarder: frames can leave by the port, none is received from it yet. */
   readonly open: (port: OpenPort) => void | Promise<void>
   /** After a switch from this forwarder, when nobody sends by it any more. */

@@ -228,6 +228,11 @@ export class TableDataPlane implements DataPlane {
     if (this.o.inherited) for (const other of this.forwarders.values()) if (other !== this.forwarder) await other.leave()
   }
 
+  /** As an apply, at the agent's start: what its ports stand on and cannot be had yet is waited for, so that the agent lives. */
+  async resume (d: Desired, generation: number, signal: AbortSignal): Promise<ApplyResult> {
+    return await this.turn(async () => await this.replace(d, generation, signal, this.forwarder.program !== null, true))
+  }
+
   private async apply (d: Desired, generation: number, signal: AbortSignal): Promise<ApplyResult> {
     return await this.turn(async () => await this.replace(d, generation, signal))
   }
@@ -241,12 +246,12 @@ export class TableDataPlane implements DataPlane {
   }
 
   /** `programmed`: nobody picks from rings of this table. */
-  private async replace (d: Desired, generation: number, signal: AbortSignal, programmed = this.forwarder.program !== null): Promise<ApplyResult> {
+  private async replace (d: Desired, generation: number, signal: AbortSignal, programmed = this.forwarder.program !== null, waits = false): Promise<ApplyResult> {
     const began = performance.now()
     signal.throwIfAborted()
     if (this.closed) throw new LockstepError('unavailable', 'LS_B_CLOSED', 'the dataplane is closed', { object: `generation ${generation}`, next: 'start the agent again' })
     if (d.agent.netns !== this.o.netns) throw new LockstepError('stale', 'LS_B_RESTART', 'agent.netns changes only with a restart', { object: 'agent.netns', found: String(d.agent.netns), expected: String(this.o.netns), next: 'restart the agent with this configuration' })
-    const dismiss = await this.forwarder.admit(d, this.ports.replaced())
+    const dismiss = await this.forwarder.admit(d, this.ports.replaced(), waits)
     const ports = await this.prepared(d, dismiss)
     const opened = performance.now()
     let rings: PreparedRings | null = null

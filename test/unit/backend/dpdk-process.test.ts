@@ -124,7 +124,6 @@ t.test('it hangs in a question: a stop ends it within its own bound, and what wa
   const f = folder(t)
   const { d, log } = forwarder(t, f)
   await d.start(true)
-  await d.settle([])
   const { pid } = d
   f.be({ mute: true })
   const admitted = d.admit(config, new Set()).then(() => null, (error: unknown) => error)
