@@ -51,7 +51,11 @@ export interface DpdkOptions {
 interface Wanted { readonly request: PortRequest, port: number | null, device: number, enabled: boolean, driver: string, trouble: string }
 
 const wantedOf = (request: PortRequest): Wanted => ({ request, port: null, device: 0, enabled: false, driver: '', trouble: '' })
-const gone = (): LockstepError => new LockstepError('unavailable', 'LS_B_DPDK_GONE', 'the process that runs DPDK ended as soon as it ran', { object: 'agent.dpdk', next: 'see its last lines in the log' })
+/** A life that ended as soon as it ran. */
+class Gone extends LockstepError {
+  constructor () { super('unavailable', 'LS_B_DPDK_GONE', 'the process that runs DPDK ended as soon as it ran', { object: 'agent.dpdk', next: 'see its last lines in the log' }) }
+}
+
 const textOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 export function probeDpdk (): ProbeResult {
@@ -155,13 +159,13 @@ export class DpdkForwarder implements Forwarder {
       }
     }).finally(() => { this.starting = null })
     await this.turn(async () => {
-      if (over) throw gone()
+      if (over) throw new Gone()
       this.child = child
       if (!this.wanted) return void await child.stop()
       this.counter ??= setInterval(() => { this.count().catch(() => undefined) }, COUNT_MS).unref() // a process that is gone has no drivers
       log('info', `DPDK runs: ${child.version}, ${workers} packet workers, process ${child.pid}`)
       await this.restoreAll(child)
-      if (this.child !== child) throw gone() // its trouble stays
+      if (this.child !== child) throw new Gone() // its trouble stays
       this.trouble = ''
       this.o.work?.settled('dpdk', '')
     })
@@ -234,7 +238,7 @@ export class DpdkForwarder implements Forwarder {
   }
 
   private again (why: unknown): void {
-    if (!this.wanted) return
+    if (!this.wanted || why instanceof Gone) return // of an end ended() tells, with its last words
     this.trouble = `nothing is forwarded, the process that runs DPDK is down: ${textOf(why)}; it is tried again`
     this.o.log('error', this.trouble)
     this.o.work?.wait('dpdk', '', this.pause, why)
