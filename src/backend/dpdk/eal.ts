@@ -1,12 +1,10 @@
 /** What DPDK is started with, and what its refusals mean. Pure. */
 import type { DpdkSettings } from '../../contract/desired.js'
 import { ownDeviceName } from '../../lib/devargs.js'
+import { dpdkBytes } from '../../lib/dpdk-memory.js'
 
 const MIB = 1 << 20
 const HUGE_BYTES = 2 * MIB
-
-/** Memory of its own for buffers that are not in huge pages, beside what the buffers take. */
-const neededBytes = ({ buffers, frameBytes, memoryMib }: DpdkSettings): number => Math.max(memoryMib * MIB, buffers * (frameBytes + 512) * 1.25)
 
 /** Without a list EAL takes every device whose driver it has, those of a neighbour on this host among them. With one it takes those of our ports, when they are added, and nothing else. */
 const NO_DEVICE = 'ffff:ff:1f.7'
@@ -16,21 +14,21 @@ export const filePrefix = (instance: string): string => `lockstep-${instance}`
 
 /** `freeHuge`: free pages of 2 MiB. */
 export function usesHugePages (settings: DpdkSettings, freeHuge: number): boolean {
-  return settings.hugepages === 'on' || (settings.hugepages === 'auto' && freeHuge * HUGE_BYTES >= neededBytes(settings))
+  return settings.hugepages === 'on' || (settings.hugepages === 'auto' && freeHuge * HUGE_BYTES >= dpdkBytes(settings))
 }
 
 /** For an error about memory: what is needed, and what there is. `free`: bytes of ordinary memory. */
 export function memoryText (settings: DpdkSettings, freeHuge: number, free: number): string {
   const mib = (bytes: number): number => Math.ceil(bytes / MIB)
   const there = usesHugePages(settings, freeHuge) ? `${freeHuge} huge pages of 2 MiB are free: ${mib(freeHuge * HUGE_BYTES)} MiB` : `${mib(free)} MiB of ordinary memory are free`
-  return `${mib(neededBytes(settings))} MiB for ${settings.buffers} buffers of ${settings.frameBytes} bytes (${there})`
+  return `${mib(dpdkBytes(settings))} MiB for ${settings.buffers} buffers of ${settings.frameBytes} bytes (${there})`
 }
 
 /** Lcore 0 talks with the agent, on any CPU; each worker has one of the CPUs named, or any. `allowed`: CPUs that the agent may use. */
 export function ealArguments (settings: DpdkSettings, instance: string, workers: number, allowed: readonly number[], freeHuge: number): string[] {
   const any = `(${allowed.join(',')})`
   const lcores = Array.from({ length: workers }, (_, i) => `${i + 1}@${settings.cpus.length === 0 ? any : settings.cpus[i % settings.cpus.length] ?? 0}`)
-  const memory = usesHugePages(settings, freeHuge) ? ['--huge-unlink'] : ['--no-huge', '-m', String(Math.ceil(neededBytes(settings) / MIB))]
+  const memory = usesHugePages(settings, freeHuge) ? ['--huge-unlink'] : ['--no-huge', '-m', String(Math.ceil(dpdkBytes(settings) / MIB))]
   return [`--lcores=0@${any},${lcores.join(',')}`, `--file-prefix=${filePrefix(instance)}`, '--no-telemetry', '--iova-mode=va', ...memory, ...choosesDevices(settings.eal) ? [] : [`--allow=${NO_DEVICE}`], ...settings.eal]
 }
 
