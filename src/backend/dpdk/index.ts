@@ -56,6 +56,11 @@ class Gone extends LockstepError {
   constructor () { super('unavailable', 'LS_B_DPDK_GONE', 'the process that runs DPDK ended as soon as it ran', { object: 'agent.dpdk', next: 'see its last lines in the log' }) }
 }
 
+/** What ended has let go of it as well. */
+const unlessGone = (error: unknown): false => {
+  if (error instanceof LockstepError && error.code === 'LS_B_DPDK_GONE') return false
+  throw error
+}
 const textOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 export function probeDpdk (): ProbeResult {
@@ -341,8 +346,8 @@ export class DpdkForwarder implements Forwarder {
       const { port } = p
       Object.assign(p, { port: null, trouble: '' })
       this.o.work?.settled('dpdk port', name)
-      if (port !== null && this.child !== null) await this.child.remove(port)
-      else if (!p.request.shared) await removeTap(p.request)
+      const removed = port !== null && this.child !== null && await this.child.remove(port).then(() => true, unlessGone)
+      if (!removed && !p.request.shared) await removeTap(p.request)
     })
   }
 
@@ -374,7 +379,7 @@ export class DpdkForwarder implements Forwarder {
       p.enabled = on
       if (p.port === null || this.child === null) return
       if (on) await this.child.enable(device)
-      else await this.child.disable(device)
+      else await this.child.disable(device).catch(unlessGone)
     })
   }
 

@@ -200,3 +200,17 @@ t.test('a switch to a DPDK that dies as it comes is refused', async (t) => {
   await d.leave()
   t.same([d.down(), d.degraded()], ['', []])
 })
+
+t.test('a switch away from a process that hangs: it is ended, and has let go of its ports', async (t) => {
+  const f = folder(t)
+  const { d, ports, configured } = forwarder(t, f)
+  await d.start(true)
+  await configured()
+  const { pid } = d
+  f.be({ mute: true })
+  for (const port of ports) await d.handOver(port, true)
+  t.ok(gone(pid))
+  for (const port of ports) await d.close(port)
+  await d.leave()
+  t.same([d.down(), d.degraded(), d.lacks()], ['', [], []])
+})
