@@ -8,9 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LockstepError } from '../../contract/errors.js'
 import { limits } from '../../generated/layout.js'
 import { status as statuses } from '../../generated/codes.js'
-import { monotonicMs } from '../../lib/monotonic.js'
 import { hintFor, isMemory, logLevel, portHintFor } from './eal.js'
-import { limitedLog } from './line-limit.js'
 import { removeRuntime, runtimeDirectory } from './runtime.js'
 import { portFrame, stopFrame, takeFrames, whichFrame, type PortAnswer, type PortFigures, type PortRequest } from './wire.js'
 
@@ -61,12 +59,11 @@ export class DpdkChild {
   static async start (o: ChildOptions): Promise<DpdkChild> {
     const { child, stderr, control } = await spawned(o)
     const lines: string[] = []
-    const log = limitedLog(o.log, monotonicMs)
     createInterface({ input: stderr }).on('line', (raw) => {
       const [, level = '6', text = raw] = /^<(\d+)>(.*)$/.exec(raw) ?? []
       if (Number(level) <= 5) lines.push(text)
       if (lines.length > LINES) lines.shift()
-      log.line(logLevel(Number(level)), text)
+      o.log(logLevel(Number(level)), text)
     })
     let tellEnd: () => void = () => undefined
     const self = new DpdkChild(child, control, new Promise(resolve => { tellEnd = resolve }), lines)
@@ -84,7 +81,6 @@ export class DpdkChild {
       // after its last line: what it says is in the error
       child.on('close', (code, signal) => {
         begun()
-        log.end()
         const how = self.why !== '' ? self.why : signal === null ? `it ended with code ${code ?? '?'}` : `it was ended by ${signal}`
         for (const { timer, done } of self.open.values()) {
           clearTimeout(timer)

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import t from 'tap'
 import { ealArguments, hintFor, isMemory, logLevel, memoryText, packetDevargs, portHintFor, usesHugePages } from '../../../src/backend/dpdk/eal.js'
 import { allowedCpus } from '../../../src/backend/dpdk/index.js'
-import { limitedLog } from '../../../src/backend/dpdk/line-limit.js'
 import { removeRuntime, runtimeBase } from '../../../src/backend/dpdk/runtime.js'
 import { portFrame, stopFrame, takeFrames, whichFrame, type Said } from '../../../src/backend/dpdk/wire.js'
 import { hugeMountOf } from '../../../src/backend/dpdk/huge-pages.js'
@@ -52,22 +51,6 @@ t.test('huge pages count where they are mounted', async (t) => {
   t.ok(hugeMountOf('none /mnt/huge hugetlbfs rw,relatime 0 0\n'), 'of the default size')
   t.notOk(hugeMountOf('hugetlbfs /dev/hugepages1G hugetlbfs rw,relatime,pagesize=1024M 0 0\nhugetlbfs /x tmpfs rw,pagesize=2M 0 0\n'))
   t.notOk(hugeMountOf(''))
-})
-
-t.test('a flood of lines: so many a second, and how many were left out', async (t) => {
-  let now = 0
-  const log: string[] = []
-  const { line, end } = limitedLog((level, text) => { log.push(`${level} ${text}`) }, () => now, 2)
-  for (const text of ['a', 'b', 'c', 'd']) line('error', text)
-  now = 999
-  line('info', 'e')
-  now = 1000
-  line('info', 'f')
-  t.same(log, ['error a', 'error b', 'warn 3 more lines of DPDK are left out: more than 2 came in a second', 'info f'])
-  line('info', 'g')
-  line('info', 'h')
-  end()
-  t.same(log.slice(4), ['info g', 'warn 1 more lines of DPDK are left out: more than 2 came in a second'])
 })
 
 t.test('what a refusal of EAL means', async (t) => {
