@@ -106,19 +106,21 @@ t.test('silent at the start: whoever no longer waits ends it at once', async (t)
   t.match(await started, { code: 'LS_B_DPDK', message: /a warning of EAL; nobody waits for it any more/ })
 })
 
-t.test('silent at the start: the agent stops, or another is chosen, without waiting for it; changes meanwhile do not wait either', async (t) => {
-  const f = folder(t, { silent: true })
-  const { d, log, configured } = forwarder(t, f)
-  const started = d.start(true)
-  await until('its process', () => f.said().includes('begun'))
-  t.match(d.down(), /being started/)
-  await configured()
-  t.same(d.lacks(), names, 'they are known, and not there')
-  await d.leave()
-  await started
-  t.notMatch(log.join('\n'), /said nothing in/, 'nobody waited for the bound of a start')
-  t.same([d.down(), d.degraded()], ['', []], 'and nobody is told of what nobody wants')
-})
+for (const end of ['stop', 'leave'] as const) {
+  t.test(`silent at the start: ${end === 'stop' ? 'the agent stops' : 'another is chosen'} without waiting for it; changes meanwhile do not wait either`, async (t) => {
+    const f = folder(t, { silent: true })
+    const { d, log, configured } = forwarder(t, f)
+    const started = d.start(true)
+    await until('its process', () => f.said().includes('begun'))
+    t.match(d.down(), /being started/)
+    await configured()
+    t.same(d.lacks(), names, 'they are known, and not there')
+    await d[end]()
+    await started
+    t.notMatch(log.join('\n'), /said nothing in/, 'nobody waited for the bound of a start')
+    t.same([d.down(), d.degraded()], ['', []], 'and nobody is told of what nobody wants')
+  })
+}
 
 t.test('it hangs in a question: a stop ends it within its own bound, and what was asked is told so', async (t) => {
   const f = folder(t)
