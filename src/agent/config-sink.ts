@@ -24,7 +24,7 @@ export function sinkOf (dataplane: TableDataPlane, tracer: Tracer, backend: (con
           // likewise dpdk for those that only it has
           const first = target === 'userspace' ? dataplane.name !== 'dpdk' : desired.ports.some(({ kind }) => kind === 'dpdk')
           if (first) await dataplane.switchTo(target, signal)
-          const applied = await dataplane.config.apply(desired, generation, signal)
+          const applied = await (starting() ? dataplane.resume(desired, generation, signal) : dataplane.config.apply(desired, generation, signal))
           tracePhases(tracer, applied.durations)
           if (!first) await dataplane.switchTo(target, signal)
           return applied

@@ -18,3 +18,9 @@ export function deviceName (devargs: string): string {
 export const ownDeviceName = (port: string): string => `${OWN}${port.replace(/[^A-Za-z0-9]/g, '_').slice(0, 24)}_${createHash('sha256').update(port).digest('hex').slice(0, 12)}`
 
 export const isOwnDeviceName = (name: string): boolean => name.startsWith(OWN)
+
+/** Of a physical device, `0000:03:00.0`; null: a driver in software. */
+export function pciAddress (devargs: string): string | null {
+  const name = deviceName(devargs)
+  return PCI.test(name) ? name : null
+}

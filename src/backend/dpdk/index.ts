@@ -3,6 +3,7 @@
  * of ports, and when it dies adopts what it left and starts it again; what should be is kept here, so that a new life gets all of it.
  */
 import { readFileSync } from 'node:fs'
+import { freemem } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Capability, DriverPort, ProbeResult } from '../../contract/dataplane.js'
 import type { Desired, DpdkSettings, Port } from '../../contract/desired.js'
@@ -12,15 +13,17 @@ import { limits } from '../../generated/layout.js'
 import type { NativeTable } from '../../native/binding.js'
 import { native } from '../../native/errors.js'
 import { loadCore } from '../../native/load.js'
-import { dpdkProgram } from '../../native/load-dpdk.js'
+import { dpdkProgram, type DpdkProgram } from '../../native/load-dpdk.js'
 import type { Forwarder, PortFact } from '../table/forwarder.js'
 import type { IngressGuard } from '../table/ingress-guard.js'
 import { inKernel, netnsPath, type OpenPort } from '../table/ports.js'
 import { probeHost } from '../table/probe.js'
 import { capabilitiesOf } from './capabilities.js'
 import { DpdkChild, type LogLine } from './child.js'
-import { ealArguments, filePrefix, packetDevargs } from './eal.js'
+import { ealArguments, filePrefix, memoryText, packetDevargs } from './eal.js'
 import { freeHugePages, hugePagesMounted } from './huge-pages.js'
+import { removeRuntime } from './runtime.js'
+import { makeTap, removeTap } from './tap.js'
 import type { PortRequest } from './wire.js'
 
 const DRAIN_MS = 5
@@ -42,16 +45,32 @@ export interface DpdkOptions {
   readonly ingress: IngressGuard
   readonly log: LogLine
   readonly work?: WorkBook
+  /** Default: the one of this build. */
+  readonly program?: DpdkProgram
 }
 
-/** What should be of a port, and in this life is. */
-interface Wanted { readonly request: PortRequest, port: number | null, device: number, enabled: boolean, driver: string, /** Claim of its interface’s offloads: of this process, so that a child that dies leaves none. */ aggregation: number }
+/** What should be of a port, and in this life is. `trouble`: why this life has not got it; '': it has, or there is no life. */
+interface Wanted { readonly request: PortRequest, port: number | null, device: number, enabled: boolean, driver: string, trouble: string, /** Claim of its interface’s offloads: of this process, so that a child that dies leaves none. */ aggregation: number }
+
+const wantedOf = (request: PortRequest): Wanted => ({ request, port: null, device: 0, enabled: false, driver: '', trouble: '', aggregation: 0 })
 
 /** Its interface gets its offloads back. */
 function letGo (p: Wanted): void {
   loadCore().aggregationBack(p.aggregation)
   p.aggregation = 0
 }
+
+/** A life that ended as soon as it ran. */
+class Gone extends LockstepError {
+  constructor () { super('unavailable', 'LS_B_DPDK_GONE', 'the process that runs DPDK ended as soon as it ran', { object: 'agent.dpdk', next: 'see its last lines in the log' }) }
+}
+
+/** What ended has let go of it as well. */
+const unlessGone = (error: unknown): false => {
+  if (error instanceof LockstepError && error.code === 'LS_B_DPDK_GONE') return false
+  throw error
+}
+const textOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 export function probeDpdk (): ProbeResult {
   const { reason } = dpdkProgram()
@@ -74,12 +93,17 @@ export class DpdkForwarder implements Forwarder {
   readonly program = null
   readonly capabilities: readonly Capability[] = probeDpdk().capabilities
   private child: DpdkChild | null = null
+  /** Of a start that is under way. */
+  private starting: AbortController | null = null
+  private launching: Promise<void> = Promise.resolve()
   private readonly ports = new Map<string, Wanted>()
   private wanted = false
   /** Why it is down; '' = it is not, or should be. */
   private trouble = ''
   private pause = FIRST_MS
   private timer: NodeJS.Timeout | null = null
+  private portPause = FIRST_MS
+  private portTimer: NodeJS.Timeout | null = null
   private counter: NodeJS.Timeout | null = null
   private counted: readonly DriverPort[] = []
   private turns: Promise<unknown> = Promise.resolve()
@@ -89,14 +113,22 @@ export class DpdkForwarder implements Forwarder {
   probe (): ProbeResult { return probeDpdk() }
   inherited (): ReadonlyMap<string, number> { return new Map() }
   signature (): string { return this.o.ingress.signature() }
-  degraded (): string[] { return this.trouble === '' ? [] : [`dpdk: ${this.trouble}`] }
+  degraded (): string[] { return [...this.trouble === '' ? [] : [`dpdk: ${this.trouble}`], ...[...this.ports].filter(([, p]) => p.trouble !== '').map(([name, p]) => `port ${name}: DPDK has not got it, nothing is received or sent there: ${p.trouble}; it is tried again`)] }
+  down (): string { return !this.wanted || this.child !== null ? '' : this.trouble === '' ? 'nothing is forwarded: the process that runs DPDK is being started' : this.trouble }
+  lacks (): string[] { return [...this.ports].filter(([, p]) => p.port === null).map(([name]) => name) }
+
+  hurry (): void {
+    this.starting?.abort()
+    this.child?.hurry()
+  }
+
   get pid (): number { return this.child?.pid ?? 0 }
 
   /** At the agent's start a DPDK that does not start is tried again: the agent lives, and another backend can be chosen. */
   async start (first: boolean): Promise<void> {
     this.wanted = true
     try {
-      await this.turn(async () => { await this.launch() })
+      await this.launch()
     } catch (error) {
       if (!first) {
         this.wanted = false
@@ -106,51 +138,110 @@ export class DpdkForwarder implements Forwarder {
     }
   }
 
+  /** Only who wants it started waits for that: EAL may hang. What is changed meanwhile it gets when it is there. */
   private async launch (): Promise<void> {
+    const mine = this.begin()
+    this.launching = mine.catch(() => undefined)
+    await mine
+  }
+
+  private async begin (): Promise<void> {
+    await this.turn(async () => { await Promise.resolve() }) // what an earlier life held is back
     const { table, settings, instance, first, workers, descriptors, log } = this.o
-    const { path, reason } = dpdkProgram()
+    const { path, reason } = this.o.program ?? dpdkProgram()
     if (path === null) throw new LockstepError('unavailable', 'LS_B_DPDK', 'there is no DPDK', { object: 'agent.backend', found: reason })
-    if (this.child !== null) return
+    if (this.child !== null || !this.wanted) return
     const { cpus, threads } = table.info()
     if (threads < first + workers) throw new LockstepError('unsupported', 'LS_B_DPDK_ROOM', 'the table has no room for its packet workers', { object: 'agent.backend', found: `${threads} packet threads`, expected: `${first + workers}`, next: 'lower agent.workers and restart the agent; if the table is of an earlier life (ebpf), lockstep teardown first' })
     if (settings.hugepages === 'on' && !hugePagesMounted()) throw new LockstepError('unavailable', 'LS_B_DPDK', 'DPDK finds no huge pages', { object: 'agent.dpdk.hugepages', found: 'no hugetlbfs with pages of 2 MiB is mounted', next: 'mkdir -p /dev/hugepages && mount -t hugetlbfs -o pagesize=2M hugetlbfs /dev/hugepages; or agent.dpdk.hugepages: off' })
     const began = Date.now()
+    const prefix = filePrefix(instance)
+    const freeHuge = freeHugePages()
+    let over = false
+    const starting = this.starting = new AbortController()
+    removeRuntime(prefix) // of a life that was killed with its agent
     const child: DpdkChild = await DpdkChild.start({
-      program: path, prefix: filePrefix(instance), descriptors, log,
-      argv: [first, workers, settings.buffers, settings.frameBytes, settings.idle, descriptors.length, '--', ...ealArguments(settings, instance, workers, allowedCpus(), freeHugePages())].map(String),
+      program: path, prefix, descriptors, log, signal: starting.signal, needs: memoryText(settings, freeHuge, freemem()),
+      argv: [first, workers, settings.buffers, settings.frameBytes, settings.idle, descriptors.length, '--', ...ealArguments(settings, instance, workers, allowedCpus(), freeHuge)].map(String),
       onLink: (port, up) => {
         const name = [...this.ports].find(([, p]) => p.port === port)?.[0] ?? String(port)
         log(up ? 'info' : 'warn', `port ${name}: link ${up ? 'up' : 'down'}`)
       },
-      onEnd: ({ clean, text }) => { this.ended(cpus + first, { clean, text: table.info().silenced === child.pid ? `a packet worker did nothing for ${limits.LS_PROCESS_SILENT_MS / 1000} s (stopped, or its driver hangs): ${text}` : text }, began) }
-    })
-    this.child = child
-    this.counter ??= setInterval(() => { this.count().catch(() => undefined) }, COUNT_MS).unref() // a process that is gone has no drivers
-    log('info', `DPDK runs: ${child.version}, ${workers} packet workers, process ${child.pid}`)
-    for (const [name, p] of this.ports) {
-      try {
-        await this.restore(child, p)
-      } catch (error) {
-        log('error', `port ${name}: ${(error as Error).message}`)
+      onEnd: ({ clean, text }) => {
+        over = true
+        const pid = this.child?.pid ?? 0
+        this.ended(cpus + first, { clean, text: pid !== 0 && table.info().silenced === pid ? `a packet worker did nothing for ${limits.LS_PROCESS_SILENT_MS / 1000} s (stopped, or its driver hangs): ${text}` : text }, began)
       }
-    }
-    this.trouble = ''
-    this.o.work?.settled('dpdk', '')
+    }).finally(() => { this.starting = null })
+    await this.turn(async () => {
+      if (over) throw new Gone()
+      this.child = child
+      if (!this.wanted) return void await child.stop()
+      this.counter ??= setInterval(() => { this.count().catch(() => undefined) }, COUNT_MS).unref() // a process that is gone has no drivers
+      log('info', `DPDK runs: ${child.version}, ${workers} packet workers, process ${child.pid}`)
+      await this.restoreAll(child)
+      if (this.child !== child) throw new Gone() // its trouble stays
+      this.trouble = ''
+      this.o.work?.settled('dpdk', '')
+    })
   }
 
+  private async restoreAll (child: DpdkChild): Promise<void> {
+    for (const [name, p] of this.ports) {
+      if (p.port !== null && p.trouble === '') continue
+      try {
+        await this.restore(child, p)
+        if (p.trouble !== '') this.o.log('info', `port ${name}: DPDK has it`)
+        p.trouble = ''
+        this.o.work?.settled('dpdk port', name)
+      } catch (error) {
+        if (this.child !== child) return // its end is the trouble
+        this.troubled(name, p, textOf(error))
+      }
+    }
+    this.portsAgain()
+  }
+
+  private troubled (name: string, p: Wanted, text: string): void {
+    if (p.trouble !== text) this.o.log('error', `port ${name}: DPDK has not got it: ${text}; it is tried again`)
+    p.trouble = text
+  }
+
+  /** Ports that this life could not be given are tried until it has them, or nobody wants them. */
+  private portsAgain (): void {
+    if (this.portTimer !== null) clearTimeout(this.portTimer)
+    this.portTimer = null
+    const lacking = [...this.ports].filter(([, p]) => p.trouble !== '')
+    if (!this.wanted || lacking.length === 0) {
+      this.portPause = FIRST_MS
+      return
+    }
+    for (const [name, p] of lacking) this.o.work?.wait('dpdk port', name, this.portPause, p.trouble)
+    this.portTimer = setTimeout(() => {
+      void this.turn(async () => { if (this.child !== null) await this.restoreAll(this.child) })
+    }, this.portPause).unref()
+    this.portPause = Math.min(2 * this.portPause, LONGEST_MS)
+  }
+
+  /** What of it is there already stays as it is. */
   private async restore (child: DpdkChild, p: Wanted): Promise<void> {
-    const { port, driver } = await child.add(p.request)
-    Object.assign(p, { port, driver })
-    if (p.request.interface !== '' && p.aggregation === 0) p.aggregation = loadCore().aggregationOff(p.request.netns, p.request.interface)
+    if (p.port === null) {
+      const { port, driver } = await child.add(p.request)
+      Object.assign(p, { port, driver })
+      if (p.request.interface !== '' && p.aggregation === 0) p.aggregation = loadCore().aggregationOff(p.request.netns, p.request.interface)
+    }
     if (p.device === 0) return
-    await child.bind(port, p.device)
+    await child.bind(p.port ?? 0, p.device)
     if (p.enabled) await child.enable(p.device)
   }
 
   /** Its workers forward no more: nobody waits for them, what they held is freed, and it is tried again. */
   private ended (worker: number, { clean, text }: { readonly clean: boolean, readonly text: string }, began: number): void {
     this.child = null
-    for (const p of this.ports.values()) p.port = null
+    for (const [name, p] of this.ports) {
+      Object.assign(p, { port: null, trouble: '' })
+      this.o.work?.settled('dpdk port', name)
+    }
     void this.turn(async () => {
       if (clean) native(() => { this.o.table.detachWorkers(worker, this.o.workers) })
       else {
@@ -158,52 +249,59 @@ export class DpdkForwarder implements Forwarder {
         this.o.log('warn', `the process that runs DPDK ended: ${text}; of its workers ${listed} free slots were taken back, ${undone + finished} sessions in the making undone`)
       }
     }).catch(() => undefined) // the table is closed: nobody is left to adopt for
-    if (!this.wanted) return
     if (Date.now() - began > LONGEST_MS) this.pause = FIRST_MS
     this.again(new Error(text))
   }
 
   private again (why: unknown): void {
-    const text = why instanceof Error ? why.message : String(why)
-    this.trouble = `nothing is forwarded, the process that runs DPDK is down: ${text}; it is tried again`
+    if (!this.wanted || why instanceof Gone) return // of an end ended() tells, with its last words
+    this.trouble = `nothing is forwarded, the process that runs DPDK is down: ${textOf(why)}; it is tried again`
     this.o.log('error', this.trouble)
     this.o.work?.wait('dpdk', '', this.pause, why)
+    if (this.timer !== null) clearTimeout(this.timer)
     this.timer = setTimeout(() => {
-      this.turn(async () => { if (this.wanted) await this.launch() }).catch((error: unknown) => { if (this.wanted) this.again(error) })
+      if (this.wanted) this.launch().catch((error: unknown) => { this.again(error) })
     }, this.pause).unref()
     this.pause = Math.min(2 * this.pause, LONGEST_MS)
   }
 
   async stop (): Promise<void> {
     this.wanted = false
-    if (this.timer !== null) clearTimeout(this.timer)
+    this.hurry()
+    for (const timer of [this.timer, this.portTimer]) if (timer !== null) clearTimeout(timer)
     if (this.counter !== null) clearInterval(this.counter)
     this.counter = null
     this.counted = []
     this.trouble = ''
     this.o.work?.settled('dpdk', '')
+    await this.child?.stop() // whatever it is asked now ends with it
+    await this.launching
     await this.turn(async () => { await this.child?.stop() })
     await this.turn(async () => { await Promise.resolve() }) // what it held is back
-    for (const p of this.ports.values()) {
-      p.port = null
+    for (const [name, p] of this.ports) {
+      Object.assign(p, { port: null, trouble: '' })
       letGo(p)
+      this.o.work?.settled('dpdk port', name)
     }
+    removeRuntime(filePrefix(this.o.instance))
     await this.unguard()
   }
 
   async leave (): Promise<void> {
+    this.wanted = false
+    this.hurry()
     for (const name of [...this.ports.keys()]) await this.drop(name).catch(() => undefined)
     await this.stop()
   }
 
   /** Ports are found and started before anything is changed, so that wrong devargs refuse the configuration. */
-  async admit (d: Desired, replaced: ReadonlySet<string>): Promise<() => Promise<void>> {
+  async admit (d: Desired, replaced: ReadonlySet<string>, waits = false): Promise<() => Promise<void>> {
     /** By name, what was there before. */
     const added = new Map<string, Wanted | null>()
     const dismiss = async (): Promise<void> => {
       for (const [name, before] of added) {
         await this.drop(name).catch(() => undefined)
-        if (before !== null) await this.put(name, before).catch(() => undefined)
+        if (before !== null) await this.put(name, before, true).catch((error: unknown) => { this.o.log('error', `port ${name}: ${textOf(error)}`) })
       }
     }
     try {
@@ -211,9 +309,10 @@ export class DpdkForwarder implements Forwarder {
         const request = this.requestOf(port)
         const known = this.ports.get(port.name)
         if (known !== undefined && !replaced.has(port.name) && JSON.stringify(known.request) === JSON.stringify(request)) continue
+        if (!waits) this.refuseDown(port.name, request)
         if (known !== undefined) await this.drop(port.name)
         added.set(port.name, known ?? null)
-        await this.put(port.name, { request, port: null, device: 0, enabled: false, driver: '', aggregation: 0 })
+        await this.put(port.name, wantedOf(request), waits)
       }
     } catch (error) {
       await dismiss()
@@ -229,13 +328,26 @@ export class DpdkForwarder implements Forwarder {
       : { name: port.name, devargs: packetDevargs(port.name, port.device, this.o.workers, frameBytes), netns, tap: '', shared: true, interface: port.device }
   }
 
-  private async put (name: string, p: Wanted): Promise<void> {
+  /** `waits`: what cannot be had now is tried again, and its end on the host, which everybody else knows it by, is there meanwhile. */
+  private async put (name: string, p: Wanted, waits = false): Promise<void> {
     await this.turn(async () => {
-      if (this.child !== null) await this.restore(this.child, p)
-      // its end on the host, a TAP, is made with it
-      else if (!p.request.shared) throw new LockstepError('unavailable', 'LS_B_DPDK', 'the port cannot be made while DPDK is down', { object: `port ${name}`, found: this.trouble, next: 'without ports of DPDK the agent starts, and tries DPDK again' })
+      try {
+        if (!waits) this.refuseDown(name, p.request)
+        if (this.child !== null) await this.restore(this.child, p)
+        else if (!p.request.shared) await makeTap(p.request)
+      } catch (error) {
+        if (!waits) throw error
+        if (!p.request.shared) await makeTap(p.request)
+        if (this.child !== null) this.troubled(name, p, textOf(error))
+      }
       this.ports.set(name, p)
+      if (p.trouble !== '') this.portsAgain()
     })
+  }
+
+  /** Nobody could say whether there is such a device. */
+  private refuseDown (name: string, { shared }: PortRequest): void {
+    if (this.child === null && !shared) throw new LockstepError('unavailable', 'LS_B_DPDK', 'the port cannot be made while DPDK is down', { object: `port ${name}`, found: this.down(), next: 'apply it when DPDK runs again, which is tried by itself; lockstep status tells' })
   }
 
   private async drop (name: string): Promise<void> {
@@ -243,8 +355,12 @@ export class DpdkForwarder implements Forwarder {
       const p = this.ports.get(name)
       if (p === undefined) return
       this.ports.delete(name)
+      const { port } = p
+      Object.assign(p, { port: null, trouble: '' })
+      this.o.work?.settled('dpdk port', name)
       try {
-        if (p.port !== null) await this.child?.remove(p.port)
+        const removed = port !== null && this.child !== null && await this.child.remove(port).then(() => true, unlessGone)
+        if (!removed && !p.request.shared) await removeTap(p.request)
       } finally {
         letGo(p)
       }
@@ -253,7 +369,7 @@ export class DpdkForwarder implements Forwarder {
 
   /** Frames can leave by it. */
   async open ({ port, device }: OpenPort): Promise<void> {
-    if (!this.ports.has(port.name)) await this.put(port.name, { request: this.requestOf(port), port: null, device: 0, enabled: false, driver: '', aggregation: 0 })
+    if (!this.ports.has(port.name)) await this.put(port.name, wantedOf(this.requestOf(port)))
     await this.turn(async () => {
       const p = this.ports.get(port.name)
       if (p === undefined) return
@@ -279,7 +395,7 @@ export class DpdkForwarder implements Forwarder {
       p.enabled = on
       if (p.port === null || this.child === null) return
       if (on) await this.child.enable(device)
-      else await this.child.disable(device)
+      else await this.child.disable(device).catch(unlessGone)
     })
   }
 

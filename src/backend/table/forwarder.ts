@@ -39,8 +39,8 @@ export interface Forwarder {
   readonly stop: () => Promise<void>
   /** Another forwarder took over: nothing of this one remains on the host. */
   readonly leave: () => Promise<void>
-  /** Before the ports of `d` are opened: what they stand on. `replaced`: ports whose interface is another one now. Resolves to what undoes it. */
-  readonly admit: (d: Desired, replaced: ReadonlySet<string>) => Promise<() => Promise<void>>
+  /** Before the ports of `d` are opened: what they stand on. `replaced`: ports whose interface is another one now; `waits`: what cannot be had now is tried again, and refuses nothing. Resolves to what undoes it. */
+  readonly admit: (d: Desired, replaced: ReadonlySet<string>, waits: boolean) => Promise<() => Promise<void>>
   /** Before a switch to this forwarder: frames can leave by the port, none is received from it yet. */
   readonly open: (port: OpenPort) => void | Promise<void>
   /** After a switch from this forwarder, when nobody sends by it any more. */
@@ -55,6 +55,12 @@ export interface Forwarder {
   readonly settle: (ports: readonly OpenPort[]) => string[] | Promise<string[]>
   /** What of it is not as it should be at this moment, one line each. */
   readonly degraded: () => string[]
+  /** Why nothing at all is forwarded at this moment; '': something is. */
+  readonly down?: () => string
+  /** Names of ports that it should have and has not. */
+  readonly lacks?: () => readonly string[]
+  /** Somebody waits for its end, or for what it is doing: whatever it waits for itself, of a process that may hang, ends soon. */
+  readonly hurry?: () => void
   /** What must stand on the host before the ports of `d` come into force. On error what stood before may be gone. */
   readonly guard: (d: Desired, ports: readonly OpenPort[], facts: Readonly<Record<string, PortFact>>) => Promise<void>
   readonly unguard: () => Promise<void>

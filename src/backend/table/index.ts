@@ -121,14 +121,23 @@ export class TableDataPlane implements DataPlane {
     if (this.started) return
     native(() => { this.dataplane.startLinks(netnsPath(this.o.netns)) }, { object: `netns ${this.o.netns ?? '(own)'}` })
     native(() => { this.o.table.startFreer() })
-    await this.forwarder.start(true)
+    const hurry = (): void => { this.hurry() }
+    signal.addEventListener('abort', hurry)
+    await this.forwarder.start(true).finally(() => { signal.removeEventListener('abort', hurry) })
     this.started = true
   }
 
-  async close (): Promise<void> { await this.turn(async () => { await this.stop() }) }
+  async close (): Promise<void> {
+    this.hurry()
+    await this.turn(async () => { await this.stop() })
+  }
+
+  /** Who waits for one of them to end does not wait for what hangs. */
+  private hurry (): void { for (const forwarder of this.forwarders.values()) forwarder.hurry?.() }
 
   /** Sessions go with the reason `admin`, so that whoever listens hears of it. */
   async teardown (): Promise<void> {
+    this.hurry()
     await this.turn(async () => {
       if (this.closed) return
       await this.sessions.deleteByFilter({}, new AbortController().signal)
@@ -174,6 +183,7 @@ export class TableDataPlane implements DataPlane {
 
   /** Who forwards from now on. The table, its configuration and its sessions stay where they are; each port is received from at every moment. */
   async switchTo (backend: BackendName, signal: AbortSignal, { force, dryRun }: SwitchTerms = { force: false, dryRun: false }): Promise<SwitchResult> {
+    if (!dryRun && backend !== this.forwarder.name) this.forwarder.hurry?.()
     return await this.turn(async () => {
       signal.throwIfAborted()
       const from = this.forwarder
@@ -186,7 +196,10 @@ export class TableDataPlane implements DataPlane {
       const gone = new Set(this.ports.gone())
       const ports = this.ports.all().filter(port => !gone.has(port))
       const weight = this.desired === null ? () => 0 : this.o.compiler.weight(this.desired)
+      const hurry = (): void => { to.hurry?.() }
+      signal.addEventListener('abort', hurry)
       const result = await switchForwarder({ from, to, desired: this.desired, ports, gone: [...gone], facts: this.facts(ports), weight, sessions: () => this.o.table.info().live, force, dryRun, tell: this.tell })
+        .finally(() => { signal.removeEventListener('abort', hurry) })
       if (!dryRun) this.forwarder = to
       return result
     })
@@ -215,6 +228,11 @@ export class TableDataPlane implements DataPlane {
     if (this.o.inherited) for (const other of this.forwarders.values()) if (other !== this.forwarder) await other.leave()
   }
 
+  /** As an apply, at the agent's start: what its ports stand on and cannot be had yet is waited for, so that the agent lives. */
+  async resume (d: Desired, generation: number, signal: AbortSignal): Promise<ApplyResult> {
+    return await this.turn(async () => await this.replace(d, generation, signal, this.forwarder.program !== null, true))
+  }
+
   private async apply (d: Desired, generation: number, signal: AbortSignal): Promise<ApplyResult> {
     return await this.turn(async () => await this.replace(d, generation, signal))
   }
@@ -228,12 +246,12 @@ export class TableDataPlane implements DataPlane {
   }
 
   /** `programmed`: nobody picks from rings of this table. */
-  private async replace (d: Desired, generation: number, signal: AbortSignal, programmed = this.forwarder.program !== null): Promise<ApplyResult> {
+  private async replace (d: Desired, generation: number, signal: AbortSignal, programmed = this.forwarder.program !== null, waits = false): Promise<ApplyResult> {
     const began = performance.now()
     signal.throwIfAborted()
     if (this.closed) throw new LockstepError('unavailable', 'LS_B_CLOSED', 'the dataplane is closed', { object: `generation ${generation}`, next: 'start the agent again' })
     if (d.agent.netns !== this.o.netns) throw new LockstepError('stale', 'LS_B_RESTART', 'agent.netns changes only with a restart', { object: 'agent.netns', found: String(d.agent.netns), expected: String(this.o.netns), next: 'restart the agent with this configuration' })
-    const dismiss = await this.forwarder.admit(d, this.ports.replaced())
+    const dismiss = await this.forwarder.admit(d, this.ports.replaced(), waits)
     const ports = await this.prepared(d, dismiss)
     const opened = performance.now()
     let rings: PreparedRings | null = null
@@ -350,7 +368,7 @@ export class TableDataPlane implements DataPlane {
   haFacts (rg: number): HaFacts {
     const mine = this.desired?.interfaces.filter(i => i.redundancyGroup === rg && i.role === 'data') ?? []
     const up = this.portsUp()
-    return { interfacesDown: mine.filter(i => !up.has(i.port)).map(i => i.name), nextHopsUnresolved: native(() => this.dataplane.unresolved(rg)), alarms: [this.forwarder.program?.missing() ?? ''].filter(line => line !== '') }
+    return { interfacesDown: mine.filter(i => !up.has(i.port)).map(i => i.name), nextHopsUnresolved: native(() => this.dataplane.unresolved(rg)), alarms: [this.forwarder.program?.missing() ?? '', this.forwarder.down?.() ?? ''].filter(line => line !== '') }
   }
 
   /** False: down, without a carrier, or there is no such interface. */
@@ -364,7 +382,8 @@ export class TableDataPlane implements DataPlane {
 
   private portsUp (): Set<string> {
     const up = new Set(native(() => this.dataplane.ports()).filter(p => p.up).map(p => p.device))
-    return new Set(this.ports.all().filter(p => up.has(p.device)).map(p => p.port.name))
+    const lacks = new Set(this.forwarder.lacks?.())
+    return new Set(this.ports.all().filter(p => up.has(p.device) && !lacks.has(p.port.name)).map(p => p.port.name))
   }
 
   private listNeighbours (): ReturnType<LinkController['neighbours']> {

@@ -26,6 +26,10 @@ export interface HostFacts {
   readonly programs: Seen<readonly BpfProgram[]>
   readonly bpfLinks: Seen<readonly BpfLink[]>
   readonly bpftoolVersion: Seen<readonly [major: number, minor: number]>
+  /** Why the process that runs DPDK cannot run here; '' = it can, or nobody asks for it. */
+  readonly dpdk: Seen<string>
+  /** Driver of each device that a port of DPDK names by its PCI address; '' = none has it; `null` = there is no such device. */
+  readonly pci: Seen<Readonly<Record<string, string | null>>>
   readonly namespaces: readonly NamespaceFacts[]
   readonly interfaces: readonly InterfaceFacts[]
 }

@@ -1,6 +1,7 @@
 /** What is asked about: the backend, and the part of a configuration that makes demands on the host. */
 import type { BackendName } from '../../contract/dataplane.js'
 import type { Desired } from '../../contract/desired.js'
+import { pciAddress } from '../../lib/devargs.js'
 import type { HostFacts } from './facts.js'
 
 export interface Scope {
@@ -19,6 +20,9 @@ const netnsPath = (netns: string | null): string | null => netns === null || net
 export function claims (d: Desired): Claim[] {
   return d.ports.filter((p) => p.kind === 'packet').map((p) => ({ device: p.device, netns: netnsPath(p.netns ?? d.agent.netns) }))
 }
+
+/** PCI addresses that ports of DPDK name. */
+export const pciDevices = ({ desired }: Scope): string[] => desired?.ports.flatMap((p) => (p.devargs === null ? null : pciAddress(p.devargs)) ?? []) ?? []
 
 /** Whether an interface carries tagged frames for us. */
 export function hasVlans ({ desired }: Scope, { device, netns }: Claim): boolean {

@@ -1,7 +1,10 @@
 /** The dpdk backend's pure parts: what EAL is started with, what its refusals mean, the frames to its process and back. */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { ealArguments, hintFor, logLevel, packetDevargs, usesHugePages } from '../../../src/backend/dpdk/eal.js'
+import { ealArguments, hintFor, isMemory, logLevel, memoryText, packetDevargs, portHintFor, usesHugePages } from '../../../src/backend/dpdk/eal.js'
 import { allowedCpus } from '../../../src/backend/dpdk/index.js'
+import { removeRuntime, runtimeBase } from '../../../src/backend/dpdk/runtime.js'
 import { portFrame, stopFrame, takeFrames, whichFrame, type Said } from '../../../src/backend/dpdk/wire.js'
 import { hugeMountOf } from '../../../src/backend/dpdk/huge-pages.js'
 import { capabilitiesOf } from '../../../src/backend/dpdk/capabilities.js'
@@ -28,6 +31,21 @@ t.test('huge pages: when there are enough, always, never', async (t) => {
   t.ok(ealArguments(settings, 'one', 1, [0], 64).includes('--huge-unlink'), 'and no file of them stays')
 })
 
+t.test('memory: what is needed and what there is, for an error; much of it is no less', async (t) => {
+  t.equal(memoryText({ ...settings, hugepages: 'off' }, 0, 900 << 20), '128 MiB for 16384 buffers of 2048 bytes (900 MiB of ordinary memory are free)')
+  t.equal(memoryText({ ...settings, hugepages: 'on', buffers: 1 << 20 }, 3, 0), '3200 MiB for 1048576 buffers of 2048 bytes (3 huge pages of 2 MiB are free: 6 MiB)')
+  t.same(['no memory for 16384 buffers', 'Cannot get hugepage information.', 'lcore 7 unavailable'].map(isMemory), [true, true, false])
+  t.equal(ealArguments({ ...settings, memoryMib: 4096 }, 'one', 1, [0], 0)[6], '4096', 'beyond 31 bits too')
+})
+
+t.test('files of EAL: where it makes them, also under systemd; those of another that runs stay', async (t) => {
+  t.same([runtimeBase({}, true), runtimeBase({}, false), runtimeBase({ XDG_RUNTIME_DIR: '/run/user/7' }, false), runtimeBase({ RUNTIME_DIRECTORY: '/run/lockstep:/run/other' }, true)], ['/var/run', '/tmp', '/run/user/7', '/run/lockstep'])
+  const base = t.testdir({ dpdk: { 'lockstep-one': { config: '', fbarray_memzone: '' }, 'lockstep-one-more': { config: '' }, rte: { config: '' } } })
+  removeRuntime('lockstep-one', base)
+  removeRuntime('lockstep-none', base)
+  t.same(readdirSync(join(base, 'dpdk')).sort(), ['lockstep-one-more', 'rte'])
+})
+
 t.test('huge pages count where they are mounted', async (t) => {
   t.ok(hugeMountOf('proc /proc proc rw 0 0\nhugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0\n'))
   t.ok(hugeMountOf('none /mnt/huge hugetlbfs rw,relatime 0 0\n'), 'of the default size')
@@ -41,6 +59,10 @@ t.test('what a refusal of EAL means', async (t) => {
   t.match(hintFor('lcore 7 unavailable'), /agent\.dpdk\.cpus/)
   t.match(hintFor('socket: Operation not permitted'), /root/)
   t.match(hintFor('something new'), /log/)
+  t.match(hintFor('No free 2048 kB hugepages reported on node 0; open /dev/vfio/vfio: Permission denied'), /root/, 'the last line that means something, not a remark before it')
+  t.match(hintFor('net_tap0: Cannot allocate memory: Permission denied'), /agent\.dpdk\.buffers/, 'of one line the particular before what may stand beside it')
+  t.match(portHintFor('port wan: TAP wan0: needs CAP_NET_ADMIN'), /root/)
+  t.match(portHintFor('port wan: net_gone: No such device'), /devargs.*dpdk-devbind/)
   t.same([1, 4, 5, 6, 7, 8].map(logLevel), ['error', 'error', 'warn', 'info', 'debug', 'debug'])
 })
 

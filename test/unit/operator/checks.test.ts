@@ -10,7 +10,7 @@ import type { Chain } from '../../../src/operator/doctor/ruleset.js'
 import type { Scope } from '../../../src/operator/doctor/scope.js'
 import { unseen } from '../../../src/operator/doctor/seen.js'
 import { desired, root } from '../config/support.js'
-import { bare, config, ebpf, findings, goodHost, goodInterface, goodNamespace, rule, seen, spoiled, userspace, type Change } from './facts.js'
+import { bare, config, dpdk, ebpf, findings, goodHost, goodInterface, goodNamespace, rule, seen, spoiled, userspace, type Change } from './facts.js'
 
 t.test('a good host has no finding but "ok", for either backend, with and without a configuration', async (t) => {
   for (const scope of [ebpf, bare, { ...ebpf, running: true }]) t.same(examine(goodHost, scope).filter((f) => f.severity !== 'ok'), [], scope.backend)
@@ -68,6 +68,13 @@ const bad: readonly Case[] = [
   ['cgroup', small.cgroup('/a', 1), ebpf, 'error', /allows 200 MiB/, 'echo -1 > /sys/fs/cgroup/memory/a/memory.limit_in_bytes'],
   ['hugepages', { host: { hugepages: seen({ total: 30, free: 10 }) } }, userspace, 'error', /10 huge pages .* about 145/, 'sysctl -w vm.nr_hugepages=165'],
   ['hugepages', { host: { hugepages: seen({ total: 0, free: 0 }) } }, { ...userspace, desired: desired(config().replace('hugepages: on', 'hugepages: auto')) }, 'note', /0 huge pages/, 'sysctl -w vm.nr_hugepages=145'],
+  ['dpdk-program', { host: { dpdk: seen('lockstep-dpdk was not built') } }, dpdk(), 'error', /was not built/, ''],
+  ['dpdk-memory', { host: { hugepages: seen({ total: 30, free: 10 }) } }, dpdk('on'), 'error', /10 huge pages .* take 64/, 'sysctl -w vm.nr_hugepages=84'],
+  ['dpdk-memory', { host: { hugepages: seen({ total: 0, free: 0 }) } }, dpdk(), 'note', /0 huge pages .* take 64/, 'sysctl -w vm.nr_hugepages=64'],
+  ['dpdk-memory', { host: { memory: seen({ totalBytes: 2 ** 30, availableBytes: 2 ** 25 }) } }, dpdk('off'), 'error', /32 MiB are free; packet buffers take 128 MiB/, ''],
+  ['dpdk-devices', { host: { pci: seen({ '0000:03:00.0': null }) } }, dpdk(), 'error', /no PCI device 0000:03:00\.0/, 'dpdk-devbind.py --status'],
+  ['dpdk-devices', { host: { pci: seen({ '0000:03:00.0': 'ixgbe' }) } }, dpdk(), 'error', /kernel driver ixgbe/, 'dpdk-devbind.py -b vfio-pci 0000:03:00.0'],
+  ['dpdk-devices', { host: { pci: seen({ '0000:03:00.0': '' }) } }, dpdk(), 'error', /nobody/, 'dpdk-devbind.py -b vfio-pci 0000:03:00.0'],
   ['clocksource', { host: { clock: seen({ current: 'hpet', available: ['hpet', 'tsc'] }) } }, ebpf, 'warning', /clock is hpet/, 'echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource'],
   ['clocksource', { host: { clock: seen({ current: 'acpi_pm', available: ['acpi_pm'] }) } }, ebpf, 'warning', /acpi_pm/, ''],
   ['ntp', { host: { ntp: seen(false) } }, ebpf, 'warning', /no time source/, 'timedatectl set-ntp true'],
@@ -183,7 +190,12 @@ const good: ReadonlyArray<readonly [why: string, id: string, change: Change, sco
   ['a driver with several buffers', 'mtu', { link: { mtu: 9000 }, interface: { driver: seen('virtio_net') } }, ebpf],
   ['as many queues as CPUs', 'queues', { interface: { channels: seen({ current: 4, max: 8, kind: 'combined' as const }) } }, ebpf],
   ['ports apart', 'port-ranges', {}, ebpf],
-  ['enough huge pages', 'hugepages', {}, userspace]
+  ['enough huge pages', 'hugepages', {}, userspace],
+  ['it runs', 'dpdk-program', {}, dpdk()],
+  ['enough huge pages', 'dpdk-memory', {}, dpdk('on')],
+  ['enough memory', 'dpdk-memory', { host: { hugepages: seen({ total: 0, free: 0 }) } }, dpdk('off')],
+  ['given to DPDK', 'dpdk-devices', {}, dpdk()],
+  ['shared with the kernel', 'dpdk-devices', { host: { pci: seen({ '0000:03:00.0': 'mlx5_core' }) } }, dpdk()]
 ]
 
 for (const [why, id, change, scope] of good) {

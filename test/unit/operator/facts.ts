@@ -27,7 +27,7 @@ export const goodHost: HostFacts = {
   clock: seen({ current: 'tsc', available: ['tsc', 'hpet'] }), ntp: seen(true), memory: seen({ totalBytes: 8 * 2 ** 30, availableBytes: 4 * 2 ** 30 }),
   cgroup: seen({ path: '/', version: 2 as const, limitBytes: null, usedBytes: 0 }), hugepages: seen({ total: 200, free: 200 }), memlockBytes: seen(8 << 20),
   bpffs: seen(true), jit: seen({ enable: 1, harden: 0 }), nohzFull: seen(''), programs: seen([]), bpfLinks: seen([]), bpftoolVersion: seen([7, 3] as const),
-  namespaces: [goodNamespace], interfaces: [goodInterface]
+  dpdk: seen(''), pci: seen({ '0000:03:00.0': 'vfio-pci' }), namespaces: [goodNamespace], interfaces: [goodInterface]
 }
 
 export const config = (more = ''): string => `
@@ -41,6 +41,12 @@ nat: {source: [{name: out, translate: interface}]}
 
 export const ebpf: Scope = { backend: 'ebpf', desired: desired(config()), running: false }
 export const userspace: Scope = { ...ebpf, backend: 'userspace' }
+const physical = (hugepages: string): string => `
+agent: {backend: dpdk, dpdk: {hugepages: "${hugepages}"}}
+interfaces: {wan: {port: "dpdk:wan0", devargs: "03:00.0", zone: z}}
+zones: {z: {}}
+`
+export const dpdk = (hugepages = 'auto'): Scope => ({ backend: 'dpdk', desired: desired(physical(hugepages)), running: false })
 /** Without a configuration. */
 export const bare: Scope = { backend: 'ebpf', desired: null, running: false }
 

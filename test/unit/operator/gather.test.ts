@@ -1,10 +1,14 @@
 /** What tools print, as facts. The texts are those of Debian 12: nft 1.0.6, ethtool 6.1. */
 import t from 'tap'
+import { gatherDpdk } from '../../../src/operator/doctor/gather/dpdk.js'
 import { parseChannels, parseFeatures, parseRss } from '../../../src/operator/doctor/gather/interface.js'
 import { parseRuleset } from '../../../src/operator/doctor/gather/ruleset.js'
 import { runTool } from '../../../src/operator/doctor/gather/tool.js'
 import { effectOf, tracks, untracked } from '../../../src/operator/doctor/ruleset.js'
+import type { Scope } from '../../../src/operator/doctor/scope.js'
 import { isUnseen } from '../../../src/operator/doctor/seen.js'
+import { desired } from '../config/support.js'
+import { dpdk } from './facts.js'
 
 const iif = (right: unknown, op = '=='): object => ({ match: { op, left: { meta: { key: 'iifname' } }, right } })
 const notForUs = { match: { op: '!=', left: { fib: { result: 'type', flags: 'daddr' } }, right: 'local' } }
@@ -94,4 +98,10 @@ t.test('a tool that fails says why, and one that is missing how to get it', asyn
   t.ok(isUnseen(failed) && /ip says: .*no-such-link.* does not exist/.test(failed.unseen), JSON.stringify(failed))
   const elsewhere = await runTool('ip', ['-j', 'link'], { netns: '/run/netns/no-such-namespace' })
   t.ok(isUnseen(elsewhere) && elsewhere.source === 'nsenter --net=/run/netns/no-such-namespace -- ip -j link', JSON.stringify(elsewhere))
+})
+
+t.test('what DPDK needs: its program when it is asked for, and the devices of ports by their full address', async (t) => {
+  const at = (devargs: string): Scope => ({ ...dpdk(), desired: desired(`agent: {backend: dpdk}\ninterfaces: {wan: {port: "dpdk:wan0", devargs: "${devargs}", zone: z}}\nzones: {z: {}}\n`) })
+  t.match(gatherDpdk(at('FF:1f.7')), { dpdk: { value: String }, pci: { value: { '0000:ff:1f.7': null } } })
+  t.match(gatherDpdk({ ...at('net_null0'), backend: 'userspace' }), { dpdk: { value: '' }, pci: { value: {} } })
 })

@@ -6,6 +6,9 @@ import { cgroup } from './cgroup.js'
 import { clocksource } from './clocksource.js'
 import { conntrackFull } from './conntrack-full.js'
 import { conntrack } from './conntrack.js'
+import { dpdkDevices } from './dpdk-devices.js'
+import { dpdkMemory } from './dpdk-memory.js'
+import { dpdkProgram } from './dpdk-program.js'
 import { driver } from './driver.js'
 import { forwarding } from './forwarding.js'
 import { hugepages } from './hugepages.js'
@@ -34,7 +37,7 @@ import { tcx } from './tcx.js'
 import { vlanOffload } from './vlan-offload.js'
 import { xdpPrograms } from './xdp-programs.js'
 
-export const hostChecks: readonly HostCheck[] = [kernel, preemptRt, nohzFull, bpffs, bpfJit, memlock, memory, cgroup, hugepages, clocksource, ntp, tcx]
+export const hostChecks: readonly HostCheck[] = [kernel, preemptRt, nohzFull, bpffs, bpfJit, memlock, memory, cgroup, hugepages, dpdkProgram, dpdkMemory, dpdkDevices, clocksource, ntp, tcx]
 export const namespaceChecks: readonly NamespaceCheck[] = [nftForward, nftIngress, nftNat, iptablesLegacy, conntrack, conntrackFull, portRanges]
 export const interfaceChecks: readonly InterfaceCheck[] = [
   link, xdpPrograms, tcPrograms, driver, redirect, mtu, forwarding, rpFilter, lro, peerChecksums, peerSegments, vlanOffload, queues, rss

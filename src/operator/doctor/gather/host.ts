@@ -12,7 +12,7 @@ const CLOCK = '/sys/devices/system/clocksource/clocksource0'
 const JIT = '/proc/sys/net/core'
 const BPF_FS_MAGIC = 0xcafe4a11
 
-export async function gatherHost (signal?: AbortSignal): Promise<Omit<HostFacts, 'namespaces' | 'interfaces'>> {
+export async function gatherHost (signal?: AbortSignal): Promise<Omit<HostFacts, 'dpdk' | 'pci' | 'namespaces' | 'interfaces'>> {
   const [pageBytes, clock, ntp, memory, cgroup, hugepages, memlockBytes, bpffs, jit, nohzFull, programs, bpfLinks, bpftoolVersion] = await Promise.all([
     page(signal), clockSource(), ntpState(signal), meminfo(), gatherCgroup(), huge(), memlock(), bpffsThere(), jitState(), nohz(),
     gatherPrograms(signal), gatherBpfLinks(signal), gatherBpftoolVersion(signal)
