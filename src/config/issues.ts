@@ -82,12 +82,12 @@ export function formatIssue (issue: ConfigIssue): string {
   return `${place(issue)}: ${issue.message}: found ${issue.found}, expected ${issue.expected}`
 }
 
-/** A configuration that was refused, with every reason. Its message goes into logs and journals: what was found stands in the issues alone, for who gave the text. */
+/** A configuration that was refused, with every reason. Its message goes into logs and journals: pieces of a text that is no YAML, which may be of any setting, stand in the issues alone, for who gave the text. */
 export class ConfigError extends LockstepError {
   readonly issues: readonly ConfigIssue[]
   constructor (issues: readonly ConfigIssue[], errorClass: ErrorClass = 'invalid', code = 'LS_C_INVALID') {
     const first = issues[0]
-    super(errorClass, code, `${issues.length} error${issues.length === 1 ? '' : 's'} in the configuration${first === undefined ? '' : `; first: ${place(first)}: ${first.message}`}`,
+    super(errorClass, code, `${issues.length} error${issues.length === 1 ? '' : 's'} in the configuration${first === undefined ? '' : `; first: ${first.code === 'LS_C_SYNTAX' ? `${place(first)}: ${first.message}` : formatIssue(first)}`}`,
       { object: 'configuration', next: 'run lockstep check for the whole list' })
     this.issues = issues
   }

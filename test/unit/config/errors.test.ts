@@ -194,7 +194,7 @@ t.test('collectors that are taken', async t => {
   t.equal(read('{}\n').desired?.agent.tracing, null, 'off by default')
 })
 
-t.test('what may be a secret is not shown, nor what holds one; what a refusal says in logs shows nothing that was found', async t => {
+t.test('what may be a secret is not shown, nor what holds one, nor a piece of what cannot be read', async t => {
   const bad = [
     'healthchecks: {w: {type: http, http: {headers: {Authorization: "tell\\nnobody"}}}}', 'healthchecks: {w: {type: http, http: {headers: {Authorization: [tell-nobody]}}}}', 'healthchecks: {w: {type: http, http: {path: tell-nobody}}}',
     'healthchecks: {w: {type: http, http: [{path: /tell-nobody}]}}', 'healthchecks: [{path: /tell-nobody}]', 'healthchecks: {w: {type: exec, exec: [tell-nobody]}}', 'healthchecks: {w: {type: exec, exec: {a: tell-nobody}}}',
@@ -206,6 +206,8 @@ t.test('what may be a secret is not shown, nor what holds one; what a refusal sa
     t.notMatch(JSON.stringify(issues), /tell|nobody/, text)
   }
   t.match(read('policies: tell-nobody\n').issues, [{ found: '"tell-nobody"' }], 'elsewhere what was found is shown')
-  t.notMatch(new ConfigError(read('policies: tell-nobody\n').issues).message, /tell-nobody/)
+  const unread = read('healthchecks: {w: {type: http, http: {headers: {A: "tell-nobody}}}}\n').issues
+  t.match(unread, [{ code: 'LS_C_SYNTAX' }])
+  t.notMatch(new ConfigError(unread).message, /tell-nobody/)
   t.match(new ConfigError(read('policies: tell-nobody\n').issues).message, /1 error in the configuration; first: line 1: \/policies: /)
 })
