@@ -122,7 +122,7 @@ export class DpdkForwarder implements Forwarder {
         const name = [...this.ports].find(([, p]) => p.port === port)?.[0] ?? String(port)
         log(up ? 'info' : 'warn', `port ${name}: link ${up ? 'up' : 'down'}`)
       },
-      onEnd: ({ clean, text }) => { this.ended(cpus + first, { clean, text: table.info().silenced === child.pid ? `a packet worker did nothing for ${limits.LS_PROCESS_SILENT_MS / 1000} s (stopped, or its driver hangs): ${text}` : text }, began) }
+      onEnd: (how) => { this.ended(cpus + first, this.silent(child.pid) + how.text, how.clean, began) }
     })
     this.child = child
     this.counter ??= setInterval(() => { this.count().catch(() => undefined) }, COUNT_MS).unref() // a process that is gone has no drivers
@@ -147,8 +147,13 @@ export class DpdkForwarder implements Forwarder {
     if (p.enabled) await child.enable(p.device)
   }
 
+  /** Why a grace ended it; '' = none did, or nobody is to know. */
+  private silent (pid: number): string {
+    return this.wanted && this.o.table.info().silenced === pid ? `a packet worker did nothing for ${limits.LS_PROCESS_SILENT_MS / 1000} s (stopped, or its driver hangs): ` : ''
+  }
+
   /** Its workers forward no more: nobody waits for them, what they held is freed, and it is tried again. */
-  private ended (worker: number, { clean, text }: { readonly clean: boolean, readonly text: string }, began: number): void {
+  private ended (worker: number, text: string, clean: boolean, began: number): void {
     this.child = null
     for (const p of this.ports.values()) p.port = null
     void this.turn(async () => {
