@@ -167,10 +167,9 @@ export class DpdkForwarder implements Forwarder {
         const name = [...this.ports].find(([, p]) => p.port === port)?.[0] ?? String(port)
         log(up ? 'info' : 'warn', `port ${name}: link ${up ? 'up' : 'down'}`)
       },
-      onEnd: ({ clean, text }) => {
+      onEnd: (how) => {
         over = true
-        const pid = this.child?.pid ?? 0
-        this.ended(cpus + first, { clean, text: pid !== 0 && table.info().silenced === pid ? `a packet worker did nothing for ${limits.LS_PROCESS_SILENT_MS / 1000} s (stopped, or its driver hangs): ${text}` : text }, began)
+        this.ended(cpus + first, this.silent(this.child?.pid ?? null) + how.text, how.clean, began)
       }
     }).finally(() => { this.starting = null })
     await this.turn(async () => {
@@ -235,8 +234,13 @@ export class DpdkForwarder implements Forwarder {
     if (p.enabled) await child.enable(p.device)
   }
 
+  /** Why a grace ended it; '' = none did, or nobody is to know. */
+  private silent (pid: number | null): string {
+    return this.wanted && pid !== null && this.o.table.info().silenced === pid ? `a packet worker did nothing for ${limits.LS_PROCESS_SILENT_MS / 1000} s (stopped, or its driver hangs): ` : ''
+  }
+
   /** Its workers forward no more: nobody waits for them, what they held is freed, and it is tried again. */
-  private ended (worker: number, { clean, text }: { readonly clean: boolean, readonly text: string }, began: number): void {
+  private ended (worker: number, text: string, clean: boolean, began: number): void {
     this.child = null
     for (const [name, p] of this.ports) {
       Object.assign(p, { port: null, trouble: '' })
