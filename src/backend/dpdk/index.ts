@@ -227,8 +227,8 @@ export class DpdkForwarder implements Forwarder {
     if (p.port === null) {
       const { port, driver } = await child.add(p.request)
       Object.assign(p, { port, driver })
-      if (p.request.interface !== '' && p.aggregation === 0) p.aggregation = loadCore().aggregationOff(p.request.netns, p.request.interface)
     }
+    if (p.request.interface !== '' && p.aggregation === 0) p.aggregation = loadCore().aggregationOff(p.request.netns, p.request.interface)
     if (p.device === 0) return
     await child.bind(p.port ?? 0, p.device)
     if (p.enabled) await child.enable(p.device)
