@@ -35,7 +35,7 @@ const settings = {
     hugepages: choice('Huge pages for packet buffers: used when there are enough (auto), required (on), never (off). Most physical ports need them.', ['auto', 'on', 'off'], 'auto'),
     memory: integer('MiB of its memory.', 64, 65536, { default: 128 }),
     buffers: integer('Packet buffers, for all ports together.', 1024, 1 << 22, { default: 16384 }),
-    'frame-bytes': { type: 'integer', enum: [2048, 4096, 8192, 16384], default: 2048, description: 'Size of a packet buffer: the longest frame that its ports carry, and some bytes.' },
+    'frame-bytes': { type: 'integer', enum: [2048, 4096, 8192, 16384], default: 2048, description: 'Size of a packet buffer: the longest frame that its ports carry, and some bytes. An interface whose MTU does not fit is refused: over kernel interfaces 2048 takes an MTU of 1959.' },
     idle: choice('A worker without packets sleeps at last (sleep), up to a millisecond at a time, or polls on and keeps its CPU busy (poll).', ['sleep', 'poll'], 'sleep'),
     'eal-options': listOf('More arguments for EAL.', text('Argument', { maxLength: 255 }), { default: [], maxItems: 32, examples: [['--socket-limit=1024']] }),
   }),
