@@ -345,13 +345,18 @@ TEST("nothing but an authentic heartbeat of another node comes in, and what was 
 	CHECK(strstr((char *)got.raw, "our own node index 1") && strstr((char *)got.raw, "unknown role 1"));
 	for (u32 i = 0; i < 10000; i++) {
 		u32 shape = check_below(4);
+		u8 sealed[sizeof(peer.d)];
+		size_t bytes;
 
 		peer_seal();
+		bytes = peer.bytes;
+		memcpy(sealed, peer.d, sizeof(sealed));
 		if (shape == 0)
 			peer.bytes = 1 + check_below(sizeof(peer.d));
 		for (u32 n = shape < 2 ? (u32)peer.bytes : 1 + check_below(4); n; n--)
 			peer.d[check_below((u32)peer.bytes)] = (u8)check_random();
-		peer.d[peer.bytes - 1] ^= 1; /* chance may have changed nothing */
+		if (peer.bytes == bytes && memcmp(peer.d, sealed, bytes) == 0)
+			peer.d[peer.bytes - 1] ^= 1; /* chance has changed nothing */
 		if (send(peer.fd, peer.d, peer.bytes, 0) < 0)
 			CHECK_EQ(errno, ECONNREFUSED);
 	}
