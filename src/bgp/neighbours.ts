@@ -119,10 +119,13 @@ export class Neighbours implements BgpView {
     return this.done(this.settle(touched), failedBefore ? [{ source: scope.source, scope: scope.scope, failed: null }] : [])
   }
 
-  /** Time has passed: what was read too long ago is unknown. */
+  /** Time has passed: what was read too long ago is unknown, and what a router that came again has not told is gone. */
   tick (): BgpChanges {
     const now = this.evenMs()
-    return this.done(this.settle([...this.scopes.values()].flatMap(scope => scope.source !== 'kernel' || this.o.kernelDecides ? this.isFresh(scope, now) ? [] : [...scope.rows.keys()] : [])), [])
+    const gone = [...this.scopes].flatMap(([id, scope]) => this.standing(scope) && [...scope.missing.values()].some(since => now - since >= this.o.maxAgeMs)
+      ? [...this.take(id, scope, [...scope.rows].flatMap(([key, row]) => scope.missing.has(key) ? [] : [row]), scope.goodAt ?? 0)]
+      : [])
+    return this.done(this.settle([...gone, ...[...this.scopes.values()].flatMap(scope => scope.source !== 'kernel' || this.o.kernelDecides ? this.isFresh(scope, now) ? [] : [...scope.rows.keys()] : [])]), [])
   }
 
   /** This source is no longer configured: what it and its scopes told is gone. */

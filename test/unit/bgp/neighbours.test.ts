@@ -373,3 +373,15 @@ t.test('BMP: what a router told is all there is once its connection has stood fo
   rig.passes(1)
   t.equal(whole(), true)
 })
+
+t.test('BMP: whom a router that came again does not tell is gone after the maximum age, however silent it is', async (t) => {
+  const rig = new Rig().hears(good(rig0, [up(1), row('192.0.2.2')], 'm', 'bmp'))
+  rig.hears(bad(rig.now, 'the router closed the connection', 'm', 'bmp')).hears(good(rig.now, [up(1)], 'm', 'bmp'))
+  rig.passes(MAX_AGE - 1)
+  t.same(rig.all.neighbours().map(({ peer, state }) => [peer, state]), [['192.0.2.1', 'up'], ['192.0.2.2', 'up']])
+  rig.passes(1)
+  t.same(rig.all.neighbours().map(({ peer, state }) => [peer, state]), [['192.0.2.1', 'up']])
+  t.equal(rig.told.filter(text => text.startsWith('gone')).length, 1)
+  rig.passes(10 * MAX_AGE)
+  t.same(rig.all.neighbours().map(({ peer }) => peer), ['192.0.2.1'])
+})
