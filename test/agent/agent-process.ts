@@ -117,6 +117,17 @@ export async function ask<T> (call: (done: (error: ServiceError | null, value: T
   return await new Promise<T>((resolve, reject) => { call((error, value) => { if (error === null) resolve(value); else reject(error) }) })
 }
 
+/** A debug table has a second to be read, which a busy host may exceed: then it is asked for again. */
+export async function unlessSlow<T> (read: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await read()
+    } catch (error) {
+      if (tries === 20 || !String(error).includes('LS_D_SLOW')) throw error
+    }
+  }
+}
+
 export async function until (what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let i = 0; i < 3000; i++) {
     if (await condition()) return

@@ -5,7 +5,7 @@ import { rowOf } from '../../src/client/debug-reading.js'
 import type { DebugCell } from '../../src/contract/debug.js'
 import { DebugClient, type DebugGetGuardedTableResponse, type DebugListTablesResponse, type DebugQuery } from '../../src/generated/proto/lockstep/v1/debug.js'
 import type { SessionsCountResponse } from '../../src/generated/proto/lockstep/v1/sessions.js'
-import { apply, ask, place, sources, startAgent, until } from './agent-process.js'
+import { apply, ask, place, sources, startAgent, unlessSlow, until } from './agent-process.js'
 
 const text = (mark: string): string => `${sources(mark)}
 healthchecks: {lives: {type: exec, interval: 1s, timeout: 30s, exec: ["/bin/true"]}}
@@ -19,18 +19,11 @@ t.test('every table', async t => {
   const { calls } = await startAgent(t, p)
   const debug = new DebugClient(`unix:${p.socket}`, credentials.createInsecure())
   t.teardown(() => { debug.close() })
-  /** A host that is busy may be too slow for the second that a read has. */
   const read = async (table: string, query: Partial<DebugQuery> = {}): Promise<{ readonly cells: readonly Cells[], readonly matched: number, readonly sample: boolean }> => {
     const whole: DebugQuery = { table, filters: [], sort: '', offset: 0, limit: 500, key: '', refers: undefined, ...query }
-    for (let tries = 0; ; tries++) {
-      try {
-        const { reading } = await ask<DebugGetGuardedTableResponse>(done => debug.getGuardedTable({ query: whole }, done))
-        const columns = reading?.table?.columns ?? []
-        return { cells: (reading?.rows ?? []).map(row => Object.fromEntries(rowOf(row).cells.map((cell, i) => [columns[i]?.name ?? '', cell]))), matched: Number(reading?.matched), sample: reading?.sample ?? false }
-      } catch (error) {
-        if (tries === 20 || !String(error).includes('LS_D_SLOW')) throw error
-      }
-    }
+    const { reading } = await unlessSlow(async () => await ask<DebugGetGuardedTableResponse>(done => debug.getGuardedTable({ query: whole }, done)))
+    const columns = reading?.table?.columns ?? []
+    return { cells: (reading?.rows ?? []).map(row => Object.fromEntries(rowOf(row).cells.map((cell, i) => [columns[i]?.name ?? '', cell]))), matched: Number(reading?.matched), sample: reading?.sample ?? false }
   }
   const find = async (what: string, table: string, query: Partial<DebugQuery>, wanted: (cells: Cells) => boolean): Promise<Cells> => {
     let found: Cells | undefined

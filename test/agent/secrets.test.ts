@@ -12,7 +12,7 @@ import { LinksService } from '../../src/generated/proto/lockstep/v1/links.js'
 import { LoadBalancerService } from '../../src/generated/proto/lockstep/v1/load_balancer.js'
 import { ObjectKind, ObjectsService } from '../../src/generated/proto/lockstep/v1/objects.js'
 import { TelemetryService } from '../../src/generated/proto/lockstep/v1/telemetry.js'
-import { apply, ask, place, sources, startAgent, until } from './agent-process.js'
+import { apply, ask, place, sources, startAgent, unlessSlow, until } from './agent-process.js'
 
 const TOKEN = 'tell-nobody'
 const text = (n: number, over = ''): string => `${sources('one')}
@@ -54,7 +54,7 @@ t.test('what is secret in a configuration', { timeout: 60_000 }, async (t) => {
   const address = `unix:${p.socket}`
   const debug = new DebugClient(address, credentials.createInsecure())
   t.teardown(() => { debug.close() })
-  const rows = async (table: string): Promise<string> => json(await ask<DebugGetTableResponse>(done => debug.getTable({ query: { table, filters: [], sort: '', offset: 0, limit: 500, key: '', refers: undefined } }, done)))
+  const rows = async (table: string): Promise<string> => json(await unlessSlow(async () => await ask<DebugGetTableResponse>(done => debug.getTable({ query: { table, filters: [], sort: '', offset: 0, limit: 500, key: '', refers: undefined } }, done))))
   await until('the checks to fail', async () => (await rows('targets')).split('"down"').length > 2)
   await ask(done => calls.config.apply(apply(text(2)), done))
   const compared = await ask<ConfigCompareResponse>(done => calls.config.compare({ fromGeneration: 1n, toGeneration: 2n }, done))
