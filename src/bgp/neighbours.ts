@@ -82,12 +82,10 @@ export class Neighbours implements BgpView {
   constructor (options: NeighboursOptions, private readonly wallMs: () => number = Date.now, private readonly evenMs: () => number = () => performance.now()) { this.o = options }
 
   configure (options: NeighboursOptions): BgpChanges {
-    const kernels = options.kernelDecides === this.o.kernelDecides ? [] : [...this.scopes.values()].filter(({ source }) => source === 'kernel')
-    const touched = kernels.flatMap(({ scope }) => this.drop(scope, 'kernel'))
+    const kernels = options.kernelDecides === this.o.kernelDecides ? [] : [...this.scopes].filter(([, { source }]) => source === 'kernel')
+    const touched = this.drop(kernels)
     this.o = options
-    const gone = this.settle(touched)
-    const { neighbours, sources } = this.tick()
-    return this.done([...gone, ...neighbours], sources)
+    return this.done(this.settle([...touched, ...this.aged()]), [])
   }
 
   /** `tookMs`: `null` when it was told. */
@@ -96,13 +94,13 @@ export class Neighbours implements BgpView {
     const scope = this.scopes.get(id) ?? { source: reading.source, scope: reading.scope, goodAt: null, heardMs: -Infinity, stoodMs: Infinity, failed: null, failures: 0, ok: 0, bad: 0, tookMs: null, rows: new Map<string, BgpNeighbour>(), missing: new Map<string, number>() }
     this.scopes.set(id, scope)
     scope.tookMs = tookMs
+    const now = this.evenMs()
     const failedBefore = scope.failures > 0
-    if (reading.ok && (failedBefore || scope.goodAt === null)) scope.stoodMs = this.evenMs()
     if (!reading.ok) {
       // a router tells when something happens: it was as it had told until its connection ended
       if (this.standing(scope)) {
         scope.goodAt = reading.at
-        scope.heardMs = this.evenMs()
+        scope.heardMs = now
       }
       scope.failed = reading.reason
       scope.failures++
@@ -110,34 +108,26 @@ export class Neighbours implements BgpView {
       const sources = failedBefore ? [] : [{ source: scope.source, scope: scope.scope, failed: reading.reason }]
       return this.done(this.settle([...scope.rows.keys()]), sources)
     }
+    if (failedBefore || scope.goodAt === null) scope.stoodMs = now
     scope.failed = null
     scope.failures = 0
     scope.ok++
     scope.goodAt = reading.at
-    scope.heardMs = this.evenMs()
+    scope.heardMs = now
     const touched = scope.source === 'kernel' && !this.o.kernelDecides ? this.takeSockets(id, scope, reading.neighbours) : this.take(id, scope, reading.neighbours, reading.at)
     return this.done(this.settle(touched), failedBefore ? [{ source: scope.source, scope: scope.scope, failed: null }] : [])
   }
 
   /** Time has passed: what was read too long ago is unknown, and what a router that came again has not told is gone. */
-  tick (): BgpChanges {
-    const now = this.evenMs()
-    const gone = [...this.scopes].flatMap(([id, scope]) => this.standing(scope) && [...scope.missing.values()].some(since => now - since >= this.o.maxAgeMs)
-      ? [...this.take(id, scope, [...scope.rows].flatMap(([key, row]) => scope.missing.has(key) ? [] : [row]), scope.goodAt ?? 0)]
-      : [])
-    return this.done(this.settle([...gone, ...[...this.scopes.values()].flatMap(scope => scope.source !== 'kernel' || this.o.kernelDecides ? this.isFresh(scope, now) ? [] : [...scope.rows.keys()] : [])]), [])
-  }
+  tick (): BgpChanges { return this.done(this.settle(this.aged()), []) }
 
   /** This source is no longer configured: what it and its scopes told is gone. */
-  forget (source: BgpSource, name: string): BgpChanges {
-    const touched = [...this.scopes.values()].filter(s => s.source === source && (s.scope === name || s.scope.startsWith(`${name}/`))).flatMap(({ scope }) => this.drop(scope, source))
-    return this.done(this.settle(touched), [])
-  }
+  forget (source: BgpSource, name: string): BgpChanges { return this.keep(source, name, []) }
 
   /** All places that the source reads now: what others of it told is gone. */
   keep (source: BgpSource, name: string, scopes: readonly string[]): BgpChanges {
-    const left = [...this.scopes.values()].filter(s => s.source === source && (s.scope === name || s.scope.startsWith(`${name}/`)) && !scopes.includes(s.scope))
-    return left.length === 0 ? { neighbours: [], sources: [] } : this.done(this.settle(left.flatMap(({ scope }) => this.drop(scope, source))), [])
+    const left = [...this.scopes].filter(([, s]) => s.source === source && (s.scope === name || s.scope.startsWith(`${name}/`)) && !scopes.includes(s.scope))
+    return this.done(this.settle(this.drop(left)), [])
   }
 
   readonly neighbours = (): readonly BgpNeighbourStatus[] => {
@@ -152,7 +142,13 @@ export class Neighbours implements BgpView {
     return found.length === 1 ? found[0] ?? null : null
   }
 
-  readonly sources = (): readonly BgpSourceStatus[] => [...this.scopes.values()].map(of => ({ of, fresh: this.isFresh(of, this.evenMs()), whole: this.isWhole(of, this.evenMs()) })).map(({ fresh, whole, of: { source, scope, goodAt, failed, failures, ok, bad, rows, tookMs } }) => ({ source, scope, goodAt, fresh, whole, failed, failures, readings: { ok, failed: bad }, neighbours: rows.size, tookMs }))
+  readonly sources = (): readonly BgpSourceStatus[] => {
+    const now = this.evenMs()
+    return [...this.scopes.values()].map((of) => {
+      const { source, scope, goodAt, failed, failures, ok, bad, rows, tookMs } = of
+      return { source, scope, goodAt, fresh: this.isFresh(of, now), whole: this.isWhole(of, now), failed, failures, readings: { ok, failed: bad }, neighbours: rows.size, tookMs }
+    })
+  }
 
   watch (onChange: () => void): () => void {
     const watcher = (): void => { onChange() }
@@ -248,11 +244,10 @@ export class Neighbours implements BgpView {
     if (keys?.size === 0) this.keysOfPeer.delete(peer)
   }
 
-  /** Keys that it had. */
-  private drop (name: string, of?: BgpSource): string[] {
+  /** Keys that they had. */
+  private drop (scopes: ReadonlyArray<readonly [id: string, scope: Scope]>): string[] {
     const touched: string[] = []
-    for (const [id, { source, scope, rows }] of this.scopes) {
-      if (scope !== name || (of !== undefined && source !== of)) continue
+    for (const [id, { rows }] of scopes) {
       this.scopes.delete(id)
       for (const [key, { peer }] of rows) {
         touched.push(...this.keysOfPeer.get(peer) ?? [])
@@ -260,6 +255,21 @@ export class Neighbours implements BgpView {
         const sockets = this.sockets.get(peer)
         sockets?.delete(id)
         if (sockets?.size === 0) this.sockets.delete(peer)
+      }
+    }
+    return touched
+  }
+
+  /** Keys to which time did something: those of places read too long ago, and those that a router did not tell again. */
+  private aged (): Set<string> {
+    const now = this.evenMs()
+    const touched = new Set<string>()
+    for (const [id, scope] of this.scopes) {
+      if (!this.isFresh(scope, now)) {
+        if (scope.source !== 'kernel' || this.o.kernelDecides) for (const key of scope.rows.keys()) touched.add(key)
+      } else if (this.standing(scope) && [...scope.missing.values()].some(since => now - since >= this.o.maxAgeMs)) {
+        const told = [...scope.rows].flatMap(([key, row]) => scope.missing.has(key) ? [] : [row])
+        for (const key of this.take(id, scope, told, scope.goodAt ?? 0)) touched.add(key)
       }
     }
     return touched
