@@ -35,6 +35,7 @@ import { leaseForeverNs } from './ha/lease.js'
 import { limits } from './generated/layout.js'
 import { ClusterLog } from './ha/event-log.js'
 import { standalone } from './ha/standalone.js'
+import { causeOf } from './lib/cause-of.js'
 import { kernelBootId } from './lib/boot-id.js'
 import { EventLog } from './lib/event-log.js'
 import { FirstSeen } from './lib/first-seen.js'
@@ -220,7 +221,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
 
   const problem = (what: string, error: unknown): void => {
     log.error({ err: error }, what)
-    journal.note('agent', 'problem', '', { what, reason: error instanceof Error ? error.message : String(error) }, 'error')
+    journal.note('agent', 'problem', '', { what, reason: causeOf(error) }, 'error')
   }
   /** What keeps the agent from being as it should, by subject. */
   const reasons = new Map<string, string>()
@@ -251,7 +252,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
     onClosed: (changes, lost) => { logClosed(log, changes, lost, authority) }, onObserved: (reals) => { balancing.observed(reals) },
     onProblem: (error) => {
       problem('the sync worker failed', error)
-      reasons.set('sync worker', error instanceof Error ? error.message : String(error))
+      reasons.set('sync worker', causeOf(error))
     }
   })
 
@@ -487,7 +488,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
         failed.push(error)
       }
     }
-    if (failed.length > 0) throw failed.length === 1 ? failed[0] : new AggregateError(failed, failed.map(e => e instanceof Error ? e.message : String(e)).join('; '))
+    if (failed.length > 0) throw failed.length === 1 ? failed[0] : new AggregateError(failed, failed.map(causeOf).join('; '))
   }
   let stopping: Promise<void> | null = null
   const stop = async (): Promise<void> => { await (stopping ??= takeDown()) }
@@ -499,7 +500,7 @@ async function startWith (o: AgentOptions, parse: ParseOptions, first: Desired, 
       onBug: (method, error) => { problem(`${method} failed`, error) },
       onDown: (error) => {
         problem('the gRPC worker ended; it is started again', error)
-        reasons.set('gRPC worker', error instanceof Error ? error.message : String(error))
+        reasons.set('gRPC worker', causeOf(error))
       },
       onUp: () => {
         reasons.delete('gRPC worker')
@@ -559,5 +560,5 @@ const bookOf = (desired: Desired | null): Book => ({ ids: desired?.ids ?? emptyI
 /** For messages: every issue of a refused configuration, one line each. */
 export function explain (error: unknown): string {
   if (error instanceof ConfigError) return error.issues.map(formatIssue).join('\n')
-  return error instanceof Error ? error.message : String(error)
+  return causeOf(error)
 }

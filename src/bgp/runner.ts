@@ -4,7 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { BgpReading, BgpSettings, BgpSourceSettings } from '../contract/bgp.js'
-import { causeOf } from '../lib/work.js'
+import { causeOf } from '../lib/cause-of.js'
 import { bgpEvents, type BgpEvent } from './events.js'
 import { Neighbours } from './neighbours.js'
 import { birdProvider } from './providers/bird.js'

@@ -1,4 +1,5 @@
 /** What a watch ends with. A connection that breaks is no error: it is opened again. */
+import { causeOf } from '../lib/cause-of.js'
 
 /** The server said what a server does not say; what was received is dropped and everything asked for anew. */
 export class ProtocolError extends Error { override readonly name = 'ProtocolError' }
@@ -13,6 +14,6 @@ export class WatchRefused extends Error { override readonly name = 'WatchRefused
 export class FollowerError extends Error {
   override readonly name = 'FollowerError'
   constructor (readonly phase: 'added' | 'updated' | 'removed' | 'synced' | 'batchDone', readonly key: string | null, cause: unknown) {
-    super(`${phase}${key === null ? '' : ` ${key}`}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    super(`${phase}${key === null ? '' : ` ${key}`}: ${causeOf(cause)}`, { cause })
   }
 }

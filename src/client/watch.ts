@@ -3,6 +3,7 @@
  * the new snapshot is whole. Pull based: nothing is read ahead beyond one message. A batch is finished when the next one is asked for; `token` resumes behind it.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { causeOf } from '../lib/cause-of.js'
 import { backOff } from '../lib/back-off.js'
 import type { BeginReason, WatchMessage } from '../lib/watch/messages.js'
 import { defaultBackoff, systemClock, type Backoff, type Clock } from './clock.js'
@@ -202,7 +203,7 @@ export class Watch<V> implements AsyncIterableIterator<Batch<V>> {
   /** The next connection waits, longer with each one that did not last. */
   private async failed (error: unknown): Promise<void> {
     const lasted = this.clock.nowMs() - this.openedAt
-    this.state.problem = error instanceof StreamEnd ? '' : error instanceof Error ? error.message : String(error)
+    this.state.problem = error instanceof StreamEnd ? '' : causeOf(error)
     if (error instanceof ProtocolError) this.replica.doubt()
     this.drop()
     if (lasted >= this.backoff.healthyMs) this.failures = 0

@@ -1,5 +1,6 @@
 /** Durations, ports, counts and protocols as operators write them. Each returns `null` when it cannot be read. Pure. */
 import type { PortRange } from '../contract/desired.js'
+import { causeOf } from '../lib/cause-of.js'
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
@@ -86,6 +87,6 @@ export function patternFault (expression: string): string | null {
     RegExp(expression, 'u')
     return null
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return causeOf(error)
   }
 }

@@ -6,6 +6,7 @@
 import { connect, type AddressInfo, type Server as NetServer, type Socket } from 'node:net'
 import { Server as TlsServer, type TLSSocket } from 'node:tls'
 import { LockstepError } from '../contract/errors.js'
+import { causeOf } from '../lib/cause-of.js'
 import { formatEndpoint } from '../lib/address.js'
 import { createDebugSurface } from './debug/surface.js'
 import { createGrpcProxy } from './grpc-proxy.js'
@@ -139,7 +140,7 @@ export async function gatewayMain (options: GatewayOptions & { readonly onReady?
       gateway.reloadTls()
       onNote('the TLS files were read again; connections from now on use them')
     } catch (error) {
-      onNote(`the TLS files were refused, those before stay in use: ${error instanceof Error ? error.message : String(error)}`)
+      onNote(`the TLS files were refused, those before stay in use: ${causeOf(error)}`)
     }
   }
   if (options.tlsCert !== undefined) process.on('SIGHUP', reload)

@@ -2,6 +2,7 @@
  * What is under way, what came of it, and who waits before trying again: told by those who work, read by people. Bounded: what ended is kept up to a number, what is
  * under way and who waits are as many as do so.
  */
+import { causeOf } from './cause-of.js'
 
 export interface Working { readonly id: number, readonly process: string, readonly object: string, /** Unix ms. */ readonly since: number }
 export interface Ended extends Working { readonly tookMs: number, readonly outcome: 'finished' | 'failed' | 'canceled', /** '' when it finished. */ readonly cause: string }
@@ -55,5 +56,4 @@ export class WorkBook {
   get waiting (): readonly Waiting[] { return [...this.waits.values()] }
 }
 
-export const causeOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 const isCancel = (error: unknown): boolean => error instanceof Error && (error.name === 'AbortError' || (error as { code?: unknown }).code === 'LS_E_CANCELLED')

@@ -9,6 +9,7 @@ import { Metadata, status } from '@grpc/grpc-js'
 import { LockstepError, type ErrorClass } from '../contract/errors.js'
 import { BadRequest, ErrorInfo } from '../generated/proto/google/rpc/error_details.js'
 import { Status } from '../generated/proto/google/rpc/status.js'
+import { causeOf } from '../lib/cause-of.js'
 
 const VALUE_BYTES_MAX = 384
 const TEXT_BYTES_MAX = 1024
@@ -58,7 +59,7 @@ export function statusOfError (thrown: unknown, violations: readonly Violation[]
 }
 
 function bugOf (thrown: unknown): LockstepError {
-  const text = thrown instanceof Error ? thrown.message : String(thrown)
+  const text = causeOf(thrown)
   return new LockstepError('bug', 'LS_E_BUG', text, { next: 'look at the log of the agent' }, thrown)
 }
 

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { SpanAttributes, SpanRecord, SpanValue } from '../contract/tracing.js'
+import { causeOf } from '../lib/cause-of.js'
 import { traceContext, type TraceContext } from '../lib/trace-context.js'
 
 const EVENTS_MAX = 64
@@ -27,7 +28,7 @@ export interface BeginOptions {
 }
 
 const nothing: Span = { set: () => {}, event: () => {} }
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).slice(0, ERROR_CHARS)
+const reasonOf = (error: unknown): string => causeOf(error).slice(0, ERROR_CHARS)
 
 export class Tracer {
   /** Share of what begins here, 0 to 1; null: nothing is traced, whoever asks. */

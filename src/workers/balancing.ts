@@ -9,6 +9,7 @@ import type { CheckTarget } from '../contract/health.js'
 import { Balancer, type Changes } from '../reconcile/lb/balancer.js'
 import { balancingEvent } from '../reconcile/lb/events.js'
 import { observedOf } from '../reconcile/lb/targets.js'
+import { causeOf } from '../lib/cause-of.js'
 import { monotonicMs } from '../lib/monotonic.js'
 import type { ThreadRow } from '../telemetry/debug/process-tables.js'
 import { readHealth, writeHealth } from './health-file.js'
@@ -124,7 +125,7 @@ export function startBalancing (o: BalancingOptions): Balancing {
       tell('lb-sync-done', { vips: drift.vips, repaired: drift.rings.length, configBytes: drift.configBytes, tookMs: Math.round(drift.tookMs * 10) / 10 })
       return drift
     } catch (error) {
-      tell('lb-sync-error', { reason: error instanceof Error ? error.message : String(error) })
+      tell('lb-sync-error', { reason: causeOf(error) })
       throw error
     }
   }

@@ -13,6 +13,7 @@ import type { Followed } from '../config/authority.js'
 import { startMonitors, type GroupMonitors, type MonitorFacts } from '../ha/monitors.js'
 import type { Self } from '../ha/sync/engine.js'
 import type { Credentials } from '../ha/sync/socket.js'
+import { causeOf } from '../lib/cause-of.js'
 import { monotonicMs } from '../lib/monotonic.js'
 import type { WorkBook } from '../lib/work.js'
 import { Caller } from './bridge.js'
@@ -163,7 +164,7 @@ export async function startCluster (o: ClusterThreadOptions): Promise<ClusterThr
       void calls.call('update', [{ settings: now.cluster, descriptions: descriptions(now), self: selfOf(now, generation) }]).then(exchange.look, () => undefined)
     },
     moved: (outlives, heart) => {
-      void calls.call('moved', [outlives, heart]).catch((error: unknown) => { tell({ at: Date.now(), name: 'heartbeat', rg: null, peer: null, fields: { problem: `no heart after the change of backend: ${error instanceof Error ? error.message : String(error)}` } }) })
+      void calls.call('moved', [outlives, heart]).catch((error: unknown) => { tell({ at: Date.now(), name: 'heartbeat', rg: null, peer: null, fields: { problem: `no heart after the change of backend: ${causeOf(error)}` } }) })
     },
     degraded: () => [...troubles.values()],
     authority: async () => (await status().catch(() => null))?.groups.find(g => g.rg === 0)?.owner ?? null,

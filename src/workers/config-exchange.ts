@@ -9,6 +9,7 @@ import { readOverlay } from '../config/overlay.js'
 import type { Overlay } from '../contract/overlay.js'
 import { LockstepError } from '../contract/errors.js'
 import { limits } from '../generated/layout.js'
+import { causeOf } from '../lib/cause-of.js'
 
 /** Between two looks, and between two attempts at the same generation: doubled after each that the peer refused. */
 const AGAIN_MS = 2000
@@ -97,7 +98,7 @@ export function exchangeConfigs (o: ConfigExchangeOptions): ConfigExchange {
       o.onFollowed(Number(config.generation), '')
       await answer(config, '')
     } catch (error) {
-      const refusal = error instanceof Error ? error.message : String(error)
+      const refusal = causeOf(error)
       o.onFollowed(Number(config.generation), refusal)
       await answer(config, refusal, error instanceof LockstepError && error.code === 'LS_C_GENERATION' ? BigInt(Number.parseInt(error.detail.expected ?? '0', 10)) : 0n)
     } finally {

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { LockstepError } from '../contract/errors.js'
 import { nothingKnown, type CheckTarget, type HealthInput, type HealthTransition, type KnownHealth, type TargetStatus } from '../contract/health.js'
 import type { ThreadStatus } from '../contract/services.js'
+import { causeOf } from '../lib/cause-of.js'
 import { gaugeMemory, readGauges } from '../lib/thread-gauges.js'
 import { loopUse } from '../lib/loop-use.js'
 import type { WorkBook } from '../lib/work.js'
@@ -89,7 +90,7 @@ class Thread {
 
   /** The same cause is told once. */
   private problem (error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error)
+    const text = causeOf(error)
     if (text !== this.told) this.o.onProblem(error)
     this.told = text
   }

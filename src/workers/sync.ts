@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { PassiveWatch } from '../health/passive.js'
+import { causeOf } from '../lib/cause-of.js'
 import { writeGauges } from '../lib/thread-gauges.js'
 import { nice } from '../lib/thread-priority.js'
 import { loadCore } from '../native/load.js'
@@ -98,7 +99,7 @@ function setPair ({ spec }: Extract<ToSync, { readonly kind: 'pair' }>): void {
   try {
     sender = pair = openPair(spec, { table, cpuMs, onEvent: event, onProblem: (text) => { event('', { text }) } })
   } catch (error) {
-    event('', { text: `there is no peer: ${error instanceof Error ? error.message : String(error)}` }) // keys that are none: the rest of this thread goes on
+    event('', { text: `there is no peer: ${causeOf(error)}` }) // keys that are none: the rest of this thread goes on
   }
 }
 

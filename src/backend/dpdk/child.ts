@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LockstepError } from '../../contract/errors.js'
 import { limits } from '../../generated/layout.js'
 import { status as statuses } from '../../generated/codes.js'
+import { causeOf } from '../../lib/cause-of.js'
 import { hintFor, isMemory, logLevel, portHintFor } from './eal.js'
 import { removeRuntime, runtimeDirectory } from './runtime.js'
 import { portFrame, stopFrame, takeFrames, whichFrame, type PortAnswer, type PortFigures, type PortRequest } from './wire.js'
@@ -182,7 +183,7 @@ async function spawned (o: ChildOptions): Promise<Pipes> {
     const [error] = await once(child, 'error') as [Error]
     throw error
   } catch (error) {
-    throw refused(o, `${o.program}: ${error instanceof Error ? error.message : String(error)}`)
+    throw refused(o, `${o.program}: ${causeOf(error)}`)
   }
 }
 

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Capability, DriverPort, ProbeResult } from '../../contract/dataplane.js'
 import type { Desired, DpdkSettings, Port } from '../../contract/desired.js'
 import { LockstepError } from '../../contract/errors.js'
+import { causeOf } from '../../lib/cause-of.js'
 import type { WorkBook } from '../../lib/work.js'
 import { limits } from '../../generated/layout.js'
 import type { NativeTable } from '../../native/binding.js'
@@ -70,7 +71,6 @@ const unlessGone = (error: unknown): false => {
   if (error instanceof LockstepError && error.code === 'LS_B_DPDK_GONE') return false
   throw error
 }
-const textOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 export function probeDpdk (): ProbeResult {
   const { reason } = dpdkProgram()
@@ -195,7 +195,7 @@ export class DpdkForwarder implements Forwarder {
         this.o.work?.settled('dpdk port', name)
       } catch (error) {
         if (this.child !== child) return // its end is the trouble
-        this.troubled(name, p, textOf(error))
+        this.troubled(name, p, causeOf(error))
       }
     }
     this.portsAgain()
@@ -204,6 +204,12 @@ export class DpdkForwarder implements Forwarder {
   private troubled (name: string, p: Wanted, text: string): void {
     if (p.trouble !== text) this.o.log('error', `port ${name}: DPDK has not got it: ${text}; it is tried again`)
     p.trouble = text
+  }
+
+  /** It is in no life, and nothing is tried for it. */
+  private lifeless (name: string, p: Wanted): void {
+    Object.assign(p, { port: null, trouble: '' })
+    this.o.work?.settled('dpdk port', name)
   }
 
   /** Ports that this life could not be given are tried until it has them, or nobody wants them. */
@@ -242,10 +248,7 @@ export class DpdkForwarder implements Forwarder {
   /** Its workers forward no more: nobody waits for them, what they held is freed, and it is tried again. */
   private ended (worker: number, text: string, clean: boolean, began: number): void {
     this.child = null
-    for (const [name, p] of this.ports) {
-      Object.assign(p, { port: null, trouble: '' })
-      this.o.work?.settled('dpdk port', name)
-    }
+    for (const [name, p] of this.ports) this.lifeless(name, p)
     void this.turn(async () => {
       if (clean) native(() => { this.o.table.detachWorkers(worker, this.o.workers) })
       else {
@@ -259,7 +262,7 @@ export class DpdkForwarder implements Forwarder {
 
   private again (why: unknown): void {
     if (!this.wanted || why instanceof Gone) return // of an end ended() tells, with its last words
-    this.trouble = `nothing is forwarded, the process that runs DPDK is down: ${textOf(why)}; it is tried again`
+    this.trouble = `nothing is forwarded, the process that runs DPDK is down: ${causeOf(why)}; it is tried again`
     this.o.log('error', this.trouble)
     this.o.work?.wait('dpdk', '', this.pause, why)
     if (this.timer !== null) clearTimeout(this.timer)
@@ -283,9 +286,8 @@ export class DpdkForwarder implements Forwarder {
     await this.turn(async () => { await this.child?.stop() })
     await this.turn(async () => { await Promise.resolve() }) // what it held is back
     for (const [name, p] of this.ports) {
-      Object.assign(p, { port: null, trouble: '' })
+      this.lifeless(name, p)
       letGo(p)
-      this.o.work?.settled('dpdk port', name)
     }
     removeRuntime(filePrefix(this.o.instance))
     await this.unguard()
@@ -305,7 +307,7 @@ export class DpdkForwarder implements Forwarder {
     const dismiss = async (): Promise<void> => {
       for (const [name, before] of added) {
         await this.drop(name).catch(() => undefined)
-        if (before !== null) await this.put(name, before, true).catch((error: unknown) => { this.o.log('error', `port ${name}: ${textOf(error)}`) })
+        if (before !== null) await this.put(name, before, true).catch((error: unknown) => { this.o.log('error', `port ${name}: ${causeOf(error)}`) })
       }
     }
     try {
@@ -342,7 +344,7 @@ export class DpdkForwarder implements Forwarder {
       } catch (error) {
         if (!waits) throw error
         if (!p.request.shared) await makeTap(p.request)
-        if (this.child !== null) this.troubled(name, p, textOf(error))
+        if (this.child !== null) this.troubled(name, p, causeOf(error))
       }
       this.ports.set(name, p)
       if (p.trouble !== '') this.portsAgain()
@@ -360,8 +362,7 @@ export class DpdkForwarder implements Forwarder {
       if (p === undefined) return
       this.ports.delete(name)
       const { port } = p
-      Object.assign(p, { port: null, trouble: '' })
-      this.o.work?.settled('dpdk port', name)
+      this.lifeless(name, p)
       try {
         const removed = port !== null && this.child !== null && await this.child.remove(port).then(() => true, unlessGone)
         if (!removed && !p.request.shared) await removeTap(p.request)

@@ -3,6 +3,7 @@ import type { BackendName } from '../../contract/dataplane.js'
 import type { Desired, Real, Vip } from '../../contract/desired.js'
 import { classOf, LockstepError } from '../../contract/errors.js'
 import type { SwitchEvent, SwitchResult } from '../../contract/services.js'
+import { causeOf } from '../../lib/cause-of.js'
 import type { Forwarder, PortFact } from './forwarder.js'
 import { cannotForce, SwitchLoses, switchLosses } from './losses.js'
 import type { OpenPort } from './ports.js'
@@ -66,7 +67,7 @@ export async function switchForwarder ({ from, to, desired, ports, gone, facts, 
     }
   } catch (error) {
     const left = await giveBack(from, to, ports, handed)
-    tell({ event: 'switch_failed', ...way, back: handed.map(p => p.port.name).reverse(), left, reason: message(error), totalMs: ms(began) })
+    tell({ event: 'switch_failed', ...way, back: handed.map(p => p.port.name).reverse(), left, reason: causeOf(error), totalMs: ms(began) })
     throw error
   }
   // `to` forwards, whatever remains of the other
@@ -93,13 +94,12 @@ async function attempt (failed: string[], what: string, run: () => void | Promis
   try {
     await run()
   } catch (error) {
-    failed.push(`${what}: ${message(error)}`)
+    failed.push(`${what}: ${causeOf(error)}`)
   }
 }
 
-const message = (error: unknown): string => error instanceof Error ? error.message : String(error)
 const ms = (began: number): number => Math.round(performance.now() - began)
 
 /** As an event, also for one that was refused before there were forwarders to ask. */
 export const refusal = (way: { readonly from: BackendName, readonly to: BackendName }, error: unknown): SwitchEvent =>
-  ({ event: 'switch_refused', ...way, class: classOf(error), reason: message(error), lost: error instanceof SwitchLoses ? error.lost : [] })
+  ({ event: 'switch_refused', ...way, class: classOf(error), reason: causeOf(error), lost: error instanceof SwitchLoses ? error.lost : [] })

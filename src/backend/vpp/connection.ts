@@ -4,6 +4,7 @@
  * jitter. Liveness is a control ping: a socket of VPP is silent however long VPP hangs.
  */
 import { LockstepError } from '../../contract/errors.js'
+import { causeOf } from '../../lib/cause-of.js'
 import { backOff, type Waits } from '../../lib/back-off.js'
 import type { VppClient } from './client.js'
 
@@ -105,13 +106,13 @@ export class VppConnection<S extends StatsSegment> {
       if (this.life !== life) return
       this.current = { state: 'up', identity, sinceMs: this.o.nowMs() }
       this.o.onWait?.(null)
-      this.pinger = setInterval(() => { client?.call('control_ping_51077d14', {}).catch((error: unknown) => { if (this.life === life) this.down(text(error)) }) }, this.o.livenessMs ?? LIVENESS_MS)
+      this.pinger = setInterval(() => { client?.call('control_ping_51077d14', {}).catch((error: unknown) => { if (this.life === life) this.down(causeOf(error)) }) }, this.o.livenessMs ?? LIVENESS_MS)
     } catch (error) {
       if (this.life === null || this.life.client !== client) {
         client?.close()
         stats?.close()
-        if (this.timer === null) this.later(text(error))
-      } else this.down(text(error))
+        if (this.timer === null) this.later(causeOf(error))
+      } else this.down(causeOf(error))
     }
   }
 
@@ -142,4 +143,3 @@ export class VppConnection<S extends StatsSegment> {
   }
 }
 
-const text = (error: unknown): string => error instanceof Error ? error.message : String(error)

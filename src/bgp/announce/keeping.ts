@@ -1,7 +1,7 @@
 /** Keeps one place as it should be: at once when that changes, again and again while it fails, and now and then because others may have changed it. */
 import type { BgpRouteSink } from '../../contract/bgp-announce.js'
+import { causeOf } from '../../lib/cause-of.js'
 import { backOff, type Waits } from '../../lib/back-off.js'
-import { causeOf } from '../../lib/work.js'
 import type { Place } from './place.js'
 
 const WAITS: Waits = { leastMs: 250, mostMs: 15_000 }

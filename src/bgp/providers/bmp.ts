@@ -5,6 +5,7 @@
 import { createServer, type Socket } from 'node:net'
 import type { BgpNeighbour } from '../../contract/bgp.js'
 import { LockstepError } from '../../contract/errors.js'
+import { causeOf } from '../../lib/cause-of.js'
 import { addressText } from '../../lib/address-text.js'
 import { parseEndpoint, formatAddress } from '../../lib/address.js'
 import { neighbour, type Provider } from './provider.js'
@@ -190,7 +191,7 @@ export function bmpProvider ({ name, listen, vrf, onListening }: BmpOptions): Pr
           try {
             for (const message of reader.take(chunk)) if (router.hear(message, Date.now()) || first) later()
           } catch (error) {
-            why = error instanceof Error ? error.message : String(error)
+            why = causeOf(error)
             socket.destroy()
           }
           if (router.ended !== null) socket.destroy()

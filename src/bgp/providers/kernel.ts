@@ -5,8 +5,8 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BgpNeighbour, BgpReading } from '../../contract/bgp.js'
-import { causeOf } from '../../lib/work.js'
 import { tcpEstablished, type TcpRow } from '../../native/tcp-rows.js'
+import { causeOf } from '../../lib/cause-of.js'
 import { neighbour, type Provider } from './provider.js'
 
 const BGP_PORT = 179

@@ -2,8 +2,8 @@
  * One copy of something far away, for all who read it. Who asks while it is fresh gets the copy; who asks later shares one fetch, which belongs to nobody: it has a
  * deadline of its own, and a reader that leaves takes nothing from the others. While fetches fail the copy serves up to an age, and tries are spaced.
  */
+import { causeOf } from '../../lib/cause-of.js'
 import { backOff, type Waits } from '../../lib/back-off.js'
-import { causeOf } from '../../lib/work.js'
 import { cutShort, within, type Clock } from './clock.js'
 
 export interface FetcherLog { warn (text: string): void, info (text: string): void, debug (text: string): void }

@@ -12,6 +12,7 @@ import type { BgpReportSettings, BgpSinkSettings } from '../../contract/bgp-repo
 import { FileSink } from '../sinks/file.js'
 import type { BgpSink } from '../sinks/sink.js'
 import { WebhookSink } from '../sinks/webhook.js'
+import { causeOf } from '../../lib/cause-of.js'
 import { steadyClock, type Clock } from './clock.js'
 import type { FetcherLog } from './fetcher.js'
 import { Outlet } from './outlet.js'
@@ -87,7 +88,7 @@ export class Reporter {
     this.cancel?.()
     this.dueAt = at
     this.cancel = this.clock.after(at - now, () => {
-      this.tick().catch((error: unknown) => { this.options.log.warn(`bgp report: no look at neighbours: ${error instanceof Error ? error.message : String(error)}`) })
+      this.tick().catch((error: unknown) => { this.options.log.warn(`bgp report: no look at neighbours: ${causeOf(error)}`) })
     })
   }
 }

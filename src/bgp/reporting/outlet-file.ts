@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BgpReport } from '../../contract/bgp.js'
+import { causeOf } from '../../lib/cause-of.js'
 import { replaceFile } from '../../lib/replace-file.js'
-import { causeOf } from '../../lib/work.js'
 import type { OwnRecordJson } from '../sinks/own-record.js'
 import type { Entry } from './queue.js'
 

@@ -3,9 +3,9 @@
  * it is sent, so that after a crash it is found out what became of it before anything is sent again.
  */
 import type { BgpLook, BgpNeighbourStatus, BgpPending, BgpReport, BgpSinkStatus } from '../../contract/bgp.js'
+import { causeOf } from '../../lib/cause-of.js'
 import { backOff, type Waits } from '../../lib/back-off.js'
 import { TallyOfTimes } from '../../lib/tally-of-times.js'
-import { causeOf } from '../../lib/work.js'
 import { SinkError, each, type BgpSink, type Outcome } from '../sinks/sink.js'
 import { reasonOf, sleep, within, type Clock } from './clock.js'
 import type { FetcherLog } from './fetcher.js'

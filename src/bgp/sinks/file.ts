@@ -7,7 +7,7 @@ import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import type { BgpLook, BgpReport } from '../../contract/bgp.js'
 import type { BgpFileSink } from '../../contract/bgp-report.js'
-import { causeOf } from '../../lib/work.js'
+import { causeOf } from '../../lib/cause-of.js'
 import { OwnRecord, sessionOf } from './own-record.js'
 import { SinkError, each, type BgpSink, type Outcome, type Prepared, type SubjectReading } from './sink.js'
 

@@ -1,5 +1,5 @@
 /** POST to somebody we do not trust: bounded in time and in bytes, no redirects, and an error that says whether the request may have arrived. */
-import { causeOf } from '../../lib/work.js'
+import { causeOf } from '../../lib/cause-of.js'
 
 export interface PostOptions {
   readonly url: string

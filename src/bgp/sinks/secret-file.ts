@@ -1,8 +1,8 @@
 /** A file with something secret: read only when nobody but its owner can, and never part of a message. */
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { causeOf } from '../../lib/work.js'
 import { SinkError } from './sink.js'
+import { causeOf } from '../../lib/cause-of.js'
 
 /** @throws SinkError that names the file and what to do, never what is in it. */
 export async function readSecret (path: string, bytesMax: number): Promise<Buffer> {

@@ -4,6 +4,7 @@ import { columnOf, plainRow, rowOf, type ReadRow } from '../../client/debug-read
 import { LockstepError } from '../../contract/errors.js'
 import type { DebugColumn } from '../../contract/debug.js'
 import type { DebugQuery, DebugReading, DebugTableShape } from '../../generated/proto/lockstep/v1/debug.js'
+import { causeOf } from '../../lib/cause-of.js'
 import { cellText } from '../../lib/debug-text.js'
 import { withAgent } from '../agent-link.js'
 import { call, type AgentConnection } from '../client.js'
@@ -56,7 +57,7 @@ async function read (debug: AgentConnection['debug'], query: Partial<DebugQuery>
 
 /** What it is about may fail: it stands in its place. */
 async function attempt (reading: Promise<DebugReading>): Promise<DebugReading | string> {
-  return await reading.catch((error: unknown) => error instanceof Error ? error.message : String(error))
+  return await reading.catch(causeOf)
 }
 
 async function showTables ({ io }: Cli, debug: AgentConnection['debug'], options: DebugOptions): Promise<void> {

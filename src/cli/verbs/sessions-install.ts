@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { LockstepError } from '../../contract/errors.js'
 import { SessionTuple } from '../../generated/proto/lockstep/v1/session.js'
 import { SessionSpec, type SessionsClient } from '../../generated/proto/lockstep/v1/sessions.js'
+import { causeOf } from '../../lib/cause-of.js'
 import { toJson } from '../../lib/json.js'
 import { withAgent } from '../agent-link.js'
 import { changeVerb, mutationOf, type ChangeOptions } from '../changing.js'
@@ -123,7 +124,7 @@ function specOf (line: string, where: string): SessionSpec {
   try {
     value = JSON.parse(line)
   } catch (cause) {
-    throw new LockstepError('invalid', 'LS_U_SESSION', 'the line is no JSON', { object: where, found: cause instanceof Error ? cause.message : String(cause) }, cause)
+    throw new LockstepError('invalid', 'LS_U_SESSION', 'the line is no JSON', { object: where, found: causeOf(cause) }, cause)
   }
   const spec = filled(value, blank, where)
   return { ...spec, tuple: filled(spec.tuple ?? {}, blankTuple, `${where} tuple`) }

@@ -6,6 +6,7 @@ import { lookingServer, type Mounted } from '../http-surface.js'
 import type { Refusals } from '../refusals.js'
 import { callerOf, type Role } from '../roles.js'
 import type { TlsSettings } from '../tls-files.js'
+import { causeOf } from '../../lib/cause-of.js'
 import { parseTemplate } from './external.js'
 import { BASE } from './html.js'
 import { debugPages } from './pages.js'
@@ -33,7 +34,7 @@ export function createDebugSurface ({ targets, links, tls, plainRole, refusals, 
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     pages.answer(request, response, roleOf(request)).catch((error: unknown) => {
       if (response.headersSent) response.destroy()
-      else response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' }).end(`the page failed: ${error instanceof Error ? error.message : String(error)}\n`)
+      else response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' }).end(`the page failed: ${causeOf(error)}\n`)
     })
   }
   return {

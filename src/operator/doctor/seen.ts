@@ -1,4 +1,5 @@
 /** A fact, or why it could not be had: a check never guesses about what nobody saw. */
+import { causeOf } from '../../lib/cause-of.js'
 export type Seen<T> = Known<T> | Unseen
 
 export interface Known<T> {
@@ -29,6 +30,6 @@ export function readSeen<A, B> (seen: Seen<A>, read: (value: A) => B): Seen<B> {
   try {
     return mapSeen(seen, read)
   } catch (error) {
-    return unseen(`its answer is not understood: ${error instanceof Error ? error.message : String(error)}`, seen.source)
+    return unseen(`its answer is not understood: ${causeOf(error)}`, seen.source)
   }
 }

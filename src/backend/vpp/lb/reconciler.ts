@@ -2,6 +2,7 @@
  * Makes VPP's load balancer what it should be, level-triggered: reads what is there, plans, and performs the operations of each prefix in order, prefixes side
  * by side. A VIP that is refused holds up nothing but itself: its other operations are left out, and it is tried again after a time that doubles.
  */
+import { causeOf } from '../../../lib/cause-of.js'
 import { backOff, type Waits } from '../../../lib/back-off.js'
 import type { LbDriver } from './driver.js'
 import { planBetween, type Operation } from './plan.js'
@@ -115,7 +116,7 @@ export class LbReconciler {
       return true
     } catch (error) {
       const tries = (known?.tries ?? 0) + 1
-      const last = { vip: key, operation: operation.kind, reason: error instanceof Error ? error.message : String(error) }
+      const last = { vip: key, operation: operation.kind, reason: causeOf(error) }
       const waitMs = backOff(WAITS, tries - 1, this.o.random())
       this.trouble.set(key, { tries, dueMs: this.o.nowMs() + waitMs, last })
       failed.push({ ...last, tries })

@@ -10,6 +10,7 @@ import type { VppClient } from '../client.js'
 import type { Tell } from '../lb/sink.js'
 import { dumpEd } from './dump.js'
 import { sessionIds, type SessionId } from '../../../native/session-ids.js'
+import { causeOf } from '../../../lib/cause-of.js'
 import type { HaEvent } from './ha-wire.js'
 import type { NatKeeper } from './keeper.js'
 import { Mappings, mappingsFor } from './mappings.js'
@@ -94,7 +95,7 @@ export class EdSessions implements NatKeeper {
       this.problem = ''
     } catch (error) {
       if (this.client !== client) return
-      const reason = error instanceof Error ? error.message : String(error)
+      const reason = causeOf(error)
       if (reason !== this.problem) this.o.tell('vpp-nat-error', { reason })
       this.problem = reason
     }

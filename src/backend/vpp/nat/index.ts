@@ -11,6 +11,7 @@ import { dumpEi } from './dump.js'
 import { HaEndpoint } from './ha-endpoint.js'
 import { HA_PATH_MTU, type HaEvent } from './ha-wire.js'
 import { sessionIds } from '../../../native/session-ids.js'
+import { causeOf } from '../../../lib/cause-of.js'
 import type { NatKeeper } from './keeper.js'
 import { NatMirror } from './mirror.js'
 import type { NatTable } from './table.js'
@@ -88,7 +89,7 @@ export class NatSessions implements NatKeeper {
     } catch (error) {
       if (this.client !== client) return
       this.configured = ''
-      this.trouble(error instanceof Error ? error.message : String(error))
+      this.trouble(causeOf(error))
       this.begin()
     } finally {
       this.passing = false
