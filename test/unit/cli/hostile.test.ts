@@ -13,13 +13,13 @@ const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url))
 interface Ended { readonly code: number | null, readonly out: string, readonly err: string }
 
 /** As a program of its own; `stdout` may be a file descriptor. */
-function program (args: readonly string[], env: Record<string, string>, stdout: 'pipe' | number = 'pipe'): { readonly kill: (signal: NodeJS.Signals) => void, readonly ended: Promise<Ended>, readonly closeOut: () => void } {
+function program (args: readonly string[], env: Record<string, string>, stdout: 'pipe' | number = 'pipe'): { readonly kill: (signal: NodeJS.Signals) => void, readonly ended: Promise<Ended>, readonly closeOut: () => void, readonly typed: (text: string) => Promise<void> } {
   const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env }, stdio: ['pipe', stdout, 'pipe'] })
   let out = ''
   let err = ''
   child.stdout?.on('data', (d: Buffer) => { out += d.toString() })
   child.stderr?.on('data', (d: Buffer) => { err += d.toString() })
-  return { kill: (signal) => { child.kill(signal) }, ended: new Promise((resolve) => child.once('close', (code) => resolve({ code, out, err }))), closeOut: () => { child.stdout?.destroy() } }
+  return { kill: (signal) => { child.kill(signal) }, ended: new Promise((resolve) => child.once('close', (code) => resolve({ code, out, err }))), closeOut: () => { child.stdout?.destroy() }, /** Resolves when all but what a socket holds has been read. */ typed: async (text) => { await new Promise<void>(resolve => child.stdin?.write(text, () => { resolve() })) } }
 }
 
 t.test('--json of every verb is JSON and nothing else, on a terminal, too', async (t) => {
@@ -97,14 +97,16 @@ t.test('Ctrl-C ends a call that hangs, and a wait for standard input', async (t)
   hanging.kill('SIGINT')
   t.match(await hanging.ended, { code: 130, out: '', err: '' })
   const waiting = program(['apply', '-'], env)
-  setTimeout(() => waiting.kill('SIGTERM'), 1500)
+  await waiting.typed('\n'.repeat(500_000))
+  waiting.kill('SIGTERM')
   t.match(await waiting.ended, { code: 143, out: '', err: '' })
 })
 
 t.test('an agent that goes in the middle: exit 3, no stack', async (t) => {
-  const { socketPath, server } = await withServer(t, 10)
+  const { socketPath, server, agent } = await withServer(t, 10)
   const watching = runCli(['sessions', 'watch'], { env: { LOCKSTEP_SOCKET: socketPath } })
-  setTimeout(() => { void server.close(0) }, 300)
+  t.ok(await until(() => agent.watchers() === 1))
+  await server.close(0)
   const { code, err } = await watching
   t.equal(code, 3, err)
   t.match(err, /the agent stopped/)
