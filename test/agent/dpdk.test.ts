@@ -11,7 +11,6 @@ import type { AgentGetInfoResponse } from '../../src/generated/proto/lockstep/v1
 import { runCli } from '../unit/cli/run-cli.js'
 import { apply, ask, cannotDrop, drop, isRoot, place, startAgent, until, type Place, type Running } from './agent-process.js'
 
-t.setTimeout(180_000)
 const dpdk = probeBackends().find(p => p.backend === 'dpdk')
 const without = dpdk?.available === true ? false : dpdk?.reason ?? 'no dpdk backend'
 const unprivileged = without || (cannotDrop ? 'needs setpriv and a tree that others may read' : false)

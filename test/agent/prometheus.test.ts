@@ -67,7 +67,7 @@ async function startPrometheus (t: Test, address: string): Promise<{ readonly as
   return { ask, value }
 }
 
-t.test('Prometheus has what the agent knows', { skip: hasPrometheus() ?? false, timeout: 180_000 }, async (t) => {
+t.test('Prometheus has what the agent knows', { skip: hasPrometheus() ?? false }, async (t) => {
   const p = place(t)
   p.write(sources())
   const agent = await startAgent(t, p)

@@ -12,7 +12,7 @@ const missing = await run(python, ['-c', 'import grpc, google.protobuf']).then((
 const ebpf = probeBackends().find(({ backend }) => backend === 'ebpf')
 const other = isRoot && ebpf?.available === true ? 'ebpf' : 'userspace'
 
-t.test('lists, watches, resumes, switches the backend, is refused', { skip: missing, timeout: 120_000 }, async (t) => {
+t.test('lists, watches, resumes, switches the backend, is refused', { skip: missing }, async (t) => {
   const p = place(t)
   p.write(`agent: {table: {capacity: 1024}, gateway: {grpc: null, metrics: null}}
 

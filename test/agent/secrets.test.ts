@@ -47,7 +47,7 @@ async function answerTo (address: string, definition: ServiceDefinition[string],
   } finally { client.close() }
 }
 
-t.test('what is secret in a configuration', { timeout: 120_000 }, async (t) => {
+t.test('what is secret in a configuration', async (t) => {
   const p = place(t)
   p.write(text(1))
   const { calls, stderr } = await startAgent(t, p)

@@ -32,7 +32,7 @@ async function start (t: Test, text: string): Promise<{ readonly p: Place, reado
   return { p, agent: await startAgent(t, p) }
 }
 
-t.test('an apply is one trace, from the caller to the phases', { timeout: 120_000 }, async (t) => {
+t.test('an apply is one trace, from the caller to the phases', async (t) => {
   const collector = await startCollector(t)
   const { p, agent } = await start(t, traced(collector.endpoint))
   const startup = await one(collector, 'dataplane.apply')
@@ -65,7 +65,7 @@ t.test('an apply is one trace, from the caller to the phases', { timeout: 120_00
   t.notOk(collector.spans.some(span => span.traceId.startsWith('fff')), 'a caller that does not sample is not traced')
 })
 
-t.test('what is refused or fails says why', { timeout: 120_000 }, async (t) => {
+t.test('what is refused or fails says why', async (t) => {
   const collector = await startCollector(t)
   const { agent } = await start(t, traced(collector.endpoint))
   await t.rejects(applyText(agent, 'zone: {}\n'))
@@ -79,7 +79,7 @@ t.test('what is refused or fails says why', { timeout: 120_000 }, async (t) => {
   t.match(await one(collector, 'backend.switch'), { attributes: { from: 'userspace', to: 'dpdk', force: false }, status: { code: 2 } })
 })
 
-t.test('with sample 0 nothing begins here, and what a caller traces is traced', { timeout: 120_000 }, async (t) => {
+t.test('with sample 0 nothing begins here, and what a caller traces is traced', async (t) => {
   const collector = await startCollector(t)
   const { p, agent } = await start(t, traced(collector.endpoint, 'one', ', sample: 0'))
   await applyText(agent, traced(collector.endpoint, 'two', ', sample: 0'))
@@ -88,7 +88,7 @@ t.test('with sample 0 nothing begins here, and what a caller traces is traced', 
   t.same(collector.spans.map(({ name }) => name), ['lockstep.v1.Config/Save'])
 })
 
-t.test('it comes and goes with the configuration', { timeout: 120_000 }, async (t) => {
+t.test('it comes and goes with the configuration', async (t) => {
   const collector = await startCollector(t)
   const { agent } = await start(t, idle())
   t.same(await spansOf(agent), {})
@@ -101,7 +101,7 @@ t.test('it comes and goes with the configuration', { timeout: 120_000 }, async (
   t.notOk(collector.named('dataplane.apply').some(({ attributes }) => attributes['generation'] === 2 || attributes['generation'] === 5))
 })
 
-t.test('a collector that is away delays nothing, is told once, and is used when it is back', { timeout: 180_000 }, async (t) => {
+t.test('a collector that is away delays nothing, is told once, and is used when it is back', async (t) => {
   const gone = await startCollector(t)
   await gone.close()
   const { agent } = await start(t, traced(gone.endpoint))
@@ -118,7 +118,7 @@ t.test('a collector that is away delays nothing, is told once, and is used when 
   await until('the log to say so', () => agent.stderr().includes('the collector takes spans again'))
 })
 
-t.test('a collector that never answers keeps nobody waiting, at the end either', { timeout: 120_000 }, async (t) => {
+t.test('a collector that never answers keeps nobody waiting, at the end either', async (t) => {
   const collector = await startCollector(t, { manner: 'hangs' })
   const { agent } = await start(t, traced(collector.endpoint))
   await until('a request', () => collector.requests() > 0)
@@ -127,7 +127,7 @@ t.test('a collector that never answers keeps nobody waiting, at the end either',
   t.match(await agent.stop(), { code: 0, signal: null })
 })
 
-t.test('a collector that refuses is told, and what is left at the end is sent', { timeout: 120_000 }, async (t) => {
+t.test('a collector that refuses is told, and what is left at the end is sent', async (t) => {
   const collector = await startCollector(t, { manner: 'refuses' })
   const { agent } = await start(t, traced(collector.endpoint))
   await until('the log to say so', () => agent.stderr().includes('the collector takes no spans'))

@@ -13,7 +13,6 @@ import { ModelServer } from '../vpp/model-server.js'
 import { NatModel } from '../vpp/nat-model.js'
 import { place, plain, refusedStart, startAgent, type Place, type Running } from './agent-process.js'
 
-t.setTimeout(300_000)
 /** Beside the server, which is of this process. */
 const cli = async (p: Place, ...args: readonly string[]): Promise<{ readonly code: number, readonly out: string, readonly err: string }> => {
   const [command = '', ...before] = [...plain, process.execPath, join(packageRoot(), 'dist/src/cli/main.js'), ...args, '--socket', p.socket]

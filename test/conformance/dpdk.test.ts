@@ -7,7 +7,6 @@ import { desiredOf, never, until } from './rig.js'
 import { conformance, traffic } from './suite.js'
 import { Wires } from './wires.js'
 
-t.setTimeout(600_000)
 
 const dpdk = probeBackends().find(p => p.backend === 'dpdk')
 t.test('dpdk', { skip: await skipReason('cc', 'unshare') || (dpdk?.available === true ? false : dpdk?.reason ?? 'no dpdk backend') }, async (t) => {

@@ -8,7 +8,6 @@ import { never, until } from './rig.js'
 import { conformance, traffic } from './suite.js'
 import { Wires } from './wires.js'
 
-t.setTimeout(600_000)
 
 t.test('ebpf', { skip: await ebpfSkip('cc', 'unshare') }, async (t) => {
   const wires = await Wires.open()

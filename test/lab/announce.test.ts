@@ -18,7 +18,6 @@ import { skipReason } from './support.js'
 
 const skip = await skipReason('cc', 'clang', 'tc')
 const noEbpf = await ebpfSkip()
-t.setTimeout(120_000)
 
 const NEAR = '02:00:00:00:0a:0'
 const GONE = '02:00:00:00:de:ad'

@@ -17,7 +17,6 @@ import type { HostName } from './topology.js'
 import { addresses } from './topology.js'
 import { curl, httpUrl } from './traffic.js'
 
-t.setTimeout(180_000)
 const INTERVAL_MS = 100
 /** Fall 3: three timeouts and what lies between them, on a machine that is busy. */
 const WITHIN_MS = 6000

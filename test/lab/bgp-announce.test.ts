@@ -8,7 +8,6 @@ import { until } from '../conformance/rig.js'
 import { BgpRig, bgpSkip, type Host } from './bgp-rig.js'
 
 const skip = await bgpSkip()
-t.setTimeout(300_000)
 const TABLE = 179
 
 t.test('VIPs through FRR, BIRD and GoBGP', { skip }, async (t) => {

@@ -16,7 +16,7 @@ const skip = await bgpSkip() || (hasModule ? false : 'needs the module bmp of bg
 /** Hosts have no way to this one but files. */
 const relay = (path: string): string => `require('net').createServer((one) => { const other = require('net').connect(${JSON.stringify(path)}); for (const [a, b] of [[one, other], [other, one]]) a.on('error', () => {}).on('close', () => b.destroy()).pipe(b) }).listen(${PORT}, '127.0.0.1', () => console.log('ready'))`
 
-t.test('FRR over BMP', { skip, timeout: 120_000 }, async (all) => {
+t.test('FRR over BMP', { skip }, async (all) => {
   const rig = await BgpRig.open(all, [], null, ['bmp'])
   await rig.allUp()
   let port = 0

@@ -14,7 +14,6 @@ import { device, keypairFile, program, tunnel, user } from '../unit/bgp/sinks/le
 import { BgpRig, bgpSkip } from './bgp-rig.js'
 
 const skip = await bgpSkip()
-t.setTimeout(300_000)
 const GRACE_MS = 4000
 /** Users by their far ends: BIRD at b, GoBGP at c. */
 const [b, c] = [0, 1]

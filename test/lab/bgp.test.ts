@@ -4,7 +4,6 @@ import { until } from '../conformance/rig.js'
 import { BgpRig, bgpSkip, HOLD_MS, sessions, type Session } from './bgp-rig.js'
 
 const skip = await bgpSkip()
-t.setTimeout(400_000)
 
 const upOnly = (names: readonly string[]): boolean => names.every(name => name === 'neighbour-up' || name === 'neighbour-new' || name === 'neighbour-unknown')
 

@@ -10,7 +10,6 @@ import { addresses } from './topology.js'
 import { curl, httpUrl } from './traffic.js'
 
 const CAPACITY = full ? 65_536 : 2048
-t.setTimeout(240_000)
 
 for (const backend of ['userspace', 'ebpf'] as const) {
   t.test(`a SYN flood fills the table: ${backend}`, { skip: await (backend === 'ebpf' ? ebpfSkip : skipReason)('curl', 'cc') }, async (t) => {

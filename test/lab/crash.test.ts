@@ -9,7 +9,6 @@ import { addresses, labsRunning, removeLeftovers, startOf } from './topology.js'
 import { curl, httpUrl, ping } from './traffic.js'
 
 const skip = await skipReason('curl', 'ping')
-t.setTimeout(120_000)
 
 t.test('kill -9 of the agent, and a new one', { skip }, async (t) => {
   const lab = await openLab(t, 'crash')

@@ -10,7 +10,6 @@ import { prefixOf, skipReason } from './support.js'
 
 const program = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const skip = await skipReason('curl', 'ping')
-t.setTimeout(300_000)
 
 const namespaces = async (prefix: string): Promise<string[]> => (await run(['ip', 'netns', 'list'])).stdout.split('\n').filter((l) => l.startsWith(prefix))
 

@@ -13,7 +13,6 @@ import { must, run, which, type RunResult } from './shell.js'
 import { prefixOf, skipReason } from './support.js'
 import { netnsOf } from './topology.js'
 
-t.setTimeout(300_000)
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const prefix = prefixOf('doctor')

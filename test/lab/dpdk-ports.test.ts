@@ -12,7 +12,6 @@ import { addresses, macs } from './topology.js'
 import { curl, echo, httpUrl, iperf, ping } from './traffic.js'
 import type { Lab } from './lab.js'
 
-t.setTimeout(300_000)
 const dpdk = probeBackends().find(p => p.backend === 'dpdk')
 const skip = await skipReason('curl', 'ping', 'iperf3') || (dpdk?.available === true ? false : dpdk?.reason ?? 'no dpdk backend')
 const HOST_END = 'rt-dpdk'

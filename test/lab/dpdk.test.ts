@@ -14,7 +14,6 @@ import type { LabAgent } from './agent.js'
 const found = probeBackends()
 const can = (name: string): boolean => found.find(p => p.backend === name)?.available === true
 const skip = await skipReason('curl', 'ping', 'iperf3') || (can('dpdk') ? false : found.find(p => p.backend === 'dpdk')?.reason ?? 'no dpdk backend')
-t.setTimeout(300_000)
 
 const urls = [httpUrl(addresses.vip.v4, '1m.bin'), httpUrl(addresses.vip.v6, '1m.bin'), httpUrl(addresses.s1.v4, '1m.bin', 8080)]
 const backend = (name: string): readonly [readonly string[], string] => [['agent', 'backend'], name]

@@ -17,7 +17,6 @@ import { curl, echoing, httpUrl } from './traffic.js'
 
 const skip = await ebpfSkip('cc', 'curl')
 const PORT = 7000
-t.setTimeout(300_000)
 
 const clients = moreClientAddresses(4).map((c) => c.v4)
 const url = httpUrl(addresses.s1.v4, '1m.bin', 8080)

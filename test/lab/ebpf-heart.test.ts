@@ -14,7 +14,6 @@ import { agentSaid, openLab } from './support.js'
 import { addresses } from './topology.js'
 import { curl, httpUrl } from './traffic.js'
 
-t.setTimeout(120_000)
 
 async function bound (): Promise<Socket> {
   const socket = createSocket('udp4')

@@ -16,7 +16,6 @@ import { addresses, macs, type HostName } from './topology.js'
 import { curl, echo, echoing, httpUrl, parsePing } from './traffic.js'
 
 const skip = await ebpfSkip('ping', 'curl')
-t.setTimeout(200_000)
 
 /** An endless ping; at its end every request must have been answered. */
 function probing (lab: Lab, from: HostName, to: string): { readonly end: (t: Test) => Promise<void> } {

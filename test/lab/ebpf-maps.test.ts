@@ -9,7 +9,6 @@ import { agentSaid, openLab } from './support.js'
 import { addresses } from './topology.js'
 import { curl, httpUrl } from './traffic.js'
 
-t.setTimeout(60_000)
 
 t.test('maps have names and types', { skip: await ebpfSkip('curl', 'bpftool') }, async (t) => {
   const lab = await openLab(t, 'maps')

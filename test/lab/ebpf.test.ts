@@ -11,7 +11,6 @@ import { addresses } from './topology.js'
 import { curl, echo, httpUrl, ping } from './traffic.js'
 
 const skip = await ebpfSkip('curl', 'ping')
-t.setTimeout(240_000)
 
 const urls = [httpUrl(addresses.vip.v4, '1m.bin'), httpUrl(addresses.vip.v6, '1m.bin'), httpUrl(addresses.s1.v4, '1m.bin', 8080)]
 

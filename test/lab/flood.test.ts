@@ -8,7 +8,6 @@ import { addresses } from './topology.js'
 import { curl, httpUrl, ping } from './traffic.js'
 
 const LIMIT = 500
-t.setTimeout(120_000)
 
 t.test('floods and malformed packets', { skip: await skipReason('curl', 'ping', 'cc') }, async (t) => {
   const lab = await openLab(t, 'flood', { attacker: true })

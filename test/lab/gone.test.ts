@@ -8,7 +8,6 @@ import { must } from './shell.js'
 import { addresses, setupCommands } from './topology.js'
 import { ping } from './traffic.js'
 
-t.setTimeout(300_000)
 const skip = await skipReason('ping')
 const found = probeBackends()
 const ofBackend = (name: string): string | false => { const one = found.find(p => p.backend === name); return skip || (one?.available === true ? false : one?.reason ?? `no ${name} backend`) }

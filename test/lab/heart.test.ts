@@ -9,7 +9,6 @@ import { limits } from '../../src/generated/layout.js'
 import { monotonicMs } from '../../src/lib/monotonic.js'
 import { loadCore } from '../../src/native/load.js'
 
-t.setTimeout(60_000)
 const core = loadCore()
 /** Long leases: this machine may be busy. */
 const timing = { intervalMs: 50, count: 10 }

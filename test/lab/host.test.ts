@@ -9,7 +9,6 @@ import { agentSaid, openLab, skipReason } from './support.js'
 import { addresses } from './topology.js'
 import { curl, echo, httpUrl, iperf, ping } from './traffic.js'
 
-t.setTimeout(300_000)
 
 for (const [backend, skip] of [['userspace', await skipReason('curl', 'ping')], ['ebpf', await ebpfSkip('curl', 'ping')]] as const) t.test(`what the kernel knows, the router knows: ${backend}`, { skip }, async (t) => {
   const lab = await openLab(t, 'host')

@@ -11,7 +11,6 @@ import { agentSaid, openLab } from './support.js'
 import { addresses } from './topology.js'
 import { curl, httpUrl } from './traffic.js'
 
-t.setTimeout(120_000)
 const program = keeperProgram()
 
 /** Processes whose first argument is this folder, with their programs. */

@@ -11,7 +11,6 @@ import { agentSaid, openLab, skipReason } from './support.js'
 import { addresses } from './topology.js'
 import { curl, echo, echoing, httpUrl, ping } from './traffic.js'
 
-t.setTimeout(120_000)
 
 t.test('the management session survives everything the agent does', { skip: await skipReason('curl', 'ping') }, async (t) => {
   const lab = await openLab(t, 'mgmt')

@@ -8,7 +8,6 @@ import { addresses } from './topology.js'
 import { curl, echo, echoing, httpUrl } from './traffic.js'
 
 const APPLIES = 8
-t.setTimeout(120_000)
 
 t.test('a reload under traffic', { skip: await skipReason('curl') }, async (t) => {
   const lab = await openLab(t, 'reload')

@@ -15,7 +15,6 @@ import { skipReason } from './support.js'
 import { addresses, netnsOf, type HostName, type Plan } from './topology.js'
 import { iperf } from './traffic.js'
 
-t.setTimeout(300_000)
 const PATH = 1400
 const modes = { ipip: { v4: '10.77.0.40', v6: 'fd77::40' }, gre: { v4: '10.77.0.41', v6: 'fd77::41' } } as const
 const header = { ipip: { v4: 20, v6: 40 }, gre: { v4: 24, v6: 44 } } as const

@@ -29,7 +29,6 @@ const plain = ({ settings, vips }: Observed): unknown => ({
   settings, vips: vips.map(({ reals, index: _, tableLength, ...vip }) => ({ ...vip, key: vipKey(vip), tableLength: tableLength & 0xffff, reals: [...reals].map(([real, { weight }]) => `${real}=${weight}`).sort() })).sort((a, b) => a.key < b.key ? -1 : 1)
 })
 
-t.setTimeout(120_000)
 t.test('the model and a real VPP', { skip: await vppSkip() }, async (t) => {
   const vpp = new LiveVpp({ directory: mkdtempSync(join(tmpdir(), 'lockstep-vpp-model-')), netns: null, prefix: `lsm${process.pid}`, plugins: ['lb'] })
   t.teardown(async () => { await vpp.remove() })

@@ -140,7 +140,6 @@ async function pairOf (t: Tap, kind: Kind): Promise<Pair> {
   return { vpps, agent, group, route, client, until }
 }
 
-t.setTimeout(300_000)
 t.test('two VPPs and their translations', { skip: await vppSkip('ethtool') }, async (t) => {
   const { vpps, agent, group, route, client, until } = await pairOf(t, 'ei')
   let connection: Promise<NetClientFigures> | null = null

@@ -75,7 +75,6 @@ async function interfaces (vpp: LiveVpp): Promise<void> {
 
 interface Ring { readonly vip: string, readonly drifted: number, readonly reals: ReadonlyArray<{ readonly name: string, readonly entries: number }> }
 
-t.setTimeout(240_000)
 t.test('an agent and a real VPP', { skip: await vppSkip('nft', 'clang', 'ethtool') }, async (t) => {
   const prefix = prefixOf('vpp')
   const topology = await Topology.open({ prefix }, plan(prefix))

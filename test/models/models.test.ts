@@ -18,7 +18,6 @@ const models: readonly (readonly [file: string, promise: string])[] = [
   ['notices.pml', 'the last change of a record is always told, or an overrun says that it was not'],
 ]
 
-t.setTimeout(600_000) // under two minutes on two idle processors
 const tools = await findTools()
 const skip = typeof tools === 'string' ? tools : false
 const compiler = typeof tools === 'string' ? '' : tools.compiler

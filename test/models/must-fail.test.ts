@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import t from 'tap'
 import { describe, findTools, modelsDirectory, readVerdict, verify } from './spin.js'
 
-t.setTimeout(600_000) // under two minutes on two idle processors
 const tools = await findTools()
 const skip = typeof tools === 'string' ? tools : false
 const compiler = typeof tools === 'string' ? '' : tools.compiler

@@ -28,7 +28,7 @@ function run(cwd: string, env: NodeJS.ProcessEnv, command: string, ...args: stri
   return { status, stdout, output: `${command} ${args.join(' ')}\n${stdout}${stderr}${error?.message ?? ''}` }
 }
 
-t.test('the packed prebuilt package runs where there is no compiler', { skip: missing.length > 0 && `needs ${missing.join(', ')}`, timeout: 175_000 }, async (t) => {
+t.test('the packed prebuilt package runs where there is no compiler', { skip: missing.length > 0 && `needs ${missing.join(', ')}` }, async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'lockstep-tarball-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
   const env: NodeJS.ProcessEnv = { PATH: process.env['PATH'], HOME: dir, npm_config_cache: join(dir, 'cache'), npm_config_update_notifier: 'false' }

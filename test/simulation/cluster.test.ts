@@ -6,7 +6,6 @@ import t from 'tap'
 import { simulateCluster } from './cluster.js'
 
 const seed = Number(process.env['LOCKSTEP_TEST_SEED'] ?? 1)
-t.setTimeout(240_000)
 
 t.test(`I1 to I8 whatever happens to a cluster (LOCKSTEP_TEST_SEED=${seed})`, async (t) => {
   const sum = { opened: 0, moves: 0, takeovers: 0, contests: 0, lapses: 0 }

@@ -6,7 +6,6 @@ import { mutations, type Mutation } from './mutations.js'
 import { Broken, simulate } from './sync.js'
 
 const seeds = 120
-t.setTimeout(480_000)
 
 async function caught ({ wrap, patch, seed: first = 1 }: Mutation): Promise<string | null> {
   const restore = patch?.()

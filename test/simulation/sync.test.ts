@@ -3,7 +3,6 @@ import t from 'tap'
 import { simulate } from './sync.js'
 
 const seed = Number(process.env['LOCKSTEP_TEST_SEED'] ?? Date.now() % 1_000_000_007)
-t.setTimeout(240_000)
 
 t.test(`I1 to I5 whatever happens to a pair (LOCKSTEP_TEST_SEED=${seed})`, async (t) => {
   const sum = { opened: 0, takeovers: 0, cuts: 0, restarts: 0, repaired: 0, bulks: 0, keys: 0 }

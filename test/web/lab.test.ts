@@ -15,7 +15,6 @@ import { noBrowser, openSleeper, shoot } from './browser.js'
 import { startGatewayProcess, wireTo } from './gateway-process.js'
 import { happened, lossless, readBeside, record, sighted } from './sighted.js'
 
-t.setTimeout(600_000)
 
 const more = (weight: number): string => `  seen:
     address: ${addresses.vip.v4}

@@ -11,7 +11,6 @@ import { noBrowser, openTab, shoot, withBrowser, type Tab } from './browser.js'
 import { startGatewayProcess, wireTo, type GatewayProcess, type Wire } from './gateway-process.js'
 import { lossless } from './sighted.js'
 
-t.setTimeout(380_000)
 
 interface Scene {
   readonly one: Balanced

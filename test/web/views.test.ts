@@ -9,7 +9,6 @@ import { neighbour } from '../../src/bgp/providers/provider.js'
 import { noBrowser, openTab, shoot, withBrowser } from './browser.js'
 
 if (process.getuid?.() === 0) process.getuid = () => 1000 // it would give up this process's own rights
-t.setTimeout(380_000)
 
 const VIPS = 1000
 const code = '<img src=x onerror="document.title=\'owned\'">'

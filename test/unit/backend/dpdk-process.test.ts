@@ -14,7 +14,6 @@ import { loadCore } from '../../../src/native/load.js'
 import { desired } from '../config/support.js'
 import type { Behaviour } from './fake-dpdk.js'
 
-t.setTimeout(120_000)
 const fake = join(dirname(fileURLToPath(import.meta.url)), 'fake-dpdk.js')
 const names = ['lan', 'wan'] as const
 const config = desired(`interfaces: {${names.map(name => `${name}: {zone: z}`).join(', ')}}\nzones: {z: {}}\n`)

@@ -11,7 +11,7 @@ function figures (...argv: string[]): Record<string, number> {
   return (JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as { figures: Record<string, number> }).figures
 }
 
-t.test('bench programs', { skip: missing, timeout: 300_000 }, async (t) => {
+t.test('bench programs', { skip: missing }, async (t) => {
   t.test('table: everything fits at full capacity and verifies', async (t) => {
     const found = figures('table', '--sessions', '65536', '--repeats', '1')
     t.match(found, { sessions: 65536, fill_fail: 0, verify_ok: 1 })

@@ -83,7 +83,7 @@ async function grpcCall (session: ClientHttp2Session, path: string, request: Uin
 
 const skip = hasOpenssl() ? false : 'the openssl command is missing'
 
-t.test('every method as everybody, over mutual TLS', { skip, timeout: 120_000 }, async (t) => {
+t.test('every method as everybody, over mutual TLS', { skip }, async (t) => {
   const { gateway, as, notes } = await secured(t)
   for (const role of [null, ...roles]) {
     const session = connect(`https://${gateway.grpcAddress ?? ''}`, { ...as(role), ALPNProtocols: ['h2'] })
@@ -132,7 +132,7 @@ const routes: ReadonlyArray<readonly [method: string, path: string, role: Role]>
   ['GET', '/debug/local/audit', 'operator'], ['GET', '/debug/local/calls', 'operator'], ['GET', '/debug/local/subscribers', 'operator'], ['GET', '/debug/local/operations', 'operator'], ['POST', '/api/switchover', 'admin']
 ]
 
-t.test('every route as everybody, over mutual TLS', { skip, timeout: 60_000 }, async (t) => {
+t.test('every route as everybody, over mutual TLS', { skip }, async (t) => {
   const { gateway, as, agent: { journal } } = await secured(t)
   journal.note('audit', 'call', 'telltale', {})
   const visit = async (role: Role | null, method: string, path: string): Promise<{ readonly code: number, readonly text: string }> => await new Promise((resolve, reject) => {
