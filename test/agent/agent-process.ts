@@ -10,6 +10,7 @@ import { AgentClient } from '../../src/generated/proto/lockstep/v1/agent.js'
 import { ConfigClient, ConfigText, type ConfigGetTextResponse } from '../../src/generated/proto/lockstep/v1/config.js'
 import { SessionsClient } from '../../src/generated/proto/lockstep/v1/sessions.js'
 import { TelemetryClient } from '../../src/generated/proto/lockstep/v1/telemetry.js'
+import { until } from '../until.js'
 
 export const root = (() => {
   let at = dirname(fileURLToPath(import.meta.url))
@@ -126,14 +127,6 @@ export async function unlessSlow<T> (read: () => Promise<T>): Promise<T> {
       if (tries === 20 || !String(error).includes('LS_D_SLOW')) throw error
     }
   }
-}
-
-export async function until (what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 3000; i++) {
-    if (await condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  throw new Error(`waited in vain for ${what}`)
 }
 
 export const apply = (text: string, more: { readonly confirmWithinMs?: bigint, readonly expectedGeneration?: bigint } = {}): { text: string, author: string, comment: string, requestId: string, dryRun: boolean, expectedGeneration: bigint | undefined, confirmWithinMs: bigint | undefined } =>

@@ -4,7 +4,8 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { runCli } from '../unit/cli/run-cli.js'
-import { apply, ask, place, startAgent, until } from './agent-process.js'
+import { apply, ask, place, startAgent } from './agent-process.js'
+import { until } from '../until.js'
 
 interface Daemon { answers: 'well' | 'never', up: boolean, readonly asked: () => number, readonly stop: () => Promise<void> }
 

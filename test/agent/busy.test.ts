@@ -14,7 +14,8 @@ import { layout } from '../../src/generated/layout.js'
 import { RECORD, wireRecord } from '../conformance/wire.js'
 import { createFakeAgent } from '../unit/rpc/fake-agent.js'
 import { mainCallsOf } from '../unit/rpc/main-calls.js'
-import { apply, ask, place, plain, sources, startAgent, until } from './agent-process.js'
+import { apply, ask, place, plain, sources, startAgent } from './agent-process.js'
+import { until } from '../until.js'
 
 t.test('table verify while traffic runs and configurations change', async t => {
   const p = place(t)

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { GenerationState, type ConfigGetStatusResponse, type ConfigHistoryResponse } from '../../src/generated/proto/lockstep/v1/config.js'
 import type { SessionsVerifyResponse } from '../../src/generated/proto/lockstep/v1/sessions.js'
-import { apply, ask, idle, place, sources, startAgent, textOf, until, type Running } from './agent-process.js'
+import { apply, ask, idle, place, sources, startAgent, textOf, type Running } from './agent-process.js'
+import { until } from '../until.js'
 
 const seed = Number(process.env['LOCKSTEP_TEST_SEED'] ?? Date.now() % 1_000_000_007)
 const rounds = Number(process.env['LOCKSTEP_TEST_ROUNDS'] ?? 5)

@@ -5,7 +5,8 @@ import { rowOf } from '../../src/client/debug-reading.js'
 import type { DebugCell } from '../../src/contract/debug.js'
 import { DebugClient, type DebugGetGuardedTableResponse, type DebugListTablesResponse, type DebugQuery } from '../../src/generated/proto/lockstep/v1/debug.js'
 import type { SessionsCountResponse } from '../../src/generated/proto/lockstep/v1/sessions.js'
-import { apply, ask, place, sources, startAgent, unlessSlow, until } from './agent-process.js'
+import { apply, ask, place, sources, startAgent, unlessSlow } from './agent-process.js'
+import { until } from '../until.js'
 
 const text = (mark: string): string => `${sources(mark)}
 healthchecks: {lives: {type: exec, interval: 1s, timeout: 30s, exec: ["/bin/true"]}}

@@ -9,7 +9,8 @@ import t, { type Test } from 'tap'
 import { probeBackends } from '../../src/backend/registry.js'
 import type { AgentGetInfoResponse } from '../../src/generated/proto/lockstep/v1/agent.js'
 import { runCli } from '../unit/cli/run-cli.js'
-import { apply, ask, cannotDrop, drop, isRoot, place, startAgent, until, type Place, type Running } from './agent-process.js'
+import { apply, ask, cannotDrop, drop, isRoot, place, startAgent, type Place, type Running } from './agent-process.js'
+import { until } from '../until.js'
 
 const dpdk = probeBackends().find(p => p.backend === 'dpdk')
 const without = dpdk?.available === true ? false : dpdk?.reason ?? 'no dpdk backend'

@@ -11,10 +11,10 @@ import { SessionFan } from '../../src/rpc/session-fan.js'
 import { watchSessions } from '../../src/rpc/session-watch.js'
 import { Subscribers } from '../../src/rpc/subscribers.js'
 import { Seats, TableTurns } from '../../src/rpc/turns.js'
-import { until } from './agent-process.js'
 import { layout, limits } from '../../src/generated/layout.js'
 import type { NativeTable } from '../../src/native/binding.js'
 import type { SessionChange } from '../../src/contract/session.js'
+import { until } from '../until.js'
 
 const LOG_CLOSE = 256
 const DELETE = limits.LS_NOTICE_DELETE

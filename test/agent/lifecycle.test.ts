@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { AgentGetInfoResponse } from '../../src/generated/proto/lockstep/v1/agent.js'
 import type { ConfigGetStatusResponse } from '../../src/generated/proto/lockstep/v1/config.js'
-import { ask, apply, idle, isRoot, place, refusedStart, root, sources, spawnAgent, startAgent, textOf, until, type Running } from './agent-process.js'
+import { ask, apply, idle, isRoot, place, refusedStart, root, sources, spawnAgent, startAgent, textOf, type Running } from './agent-process.js'
+import { until } from '../until.js'
 
 const clean = { code: 0, signal: null }
 const running = async (agent: Running): Promise<{ readonly generation: number, readonly text: string }> => {

@@ -8,7 +8,8 @@ import t, { type Test } from 'tap'
 import { parse, stringify } from 'yaml'
 import { hasPrometheus } from '../unit/telemetry/promtool.js'
 import { dashboardQueries, rules, rulesFile } from '../unit/telemetry/queries.js'
-import { place, plain, root, sources, startAgent, until, type Place } from './agent-process.js'
+import { place, plain, root, sources, startAgent, type Place } from './agent-process.js'
+import { until } from '../until.js'
 
 interface Child { readonly output: () => string, readonly stop: () => Promise<void> }
 

@@ -11,7 +11,8 @@ import { DebugClient, type DebugGetTableResponse } from '../../src/generated/pro
 import { EventsClient, type EventMessages } from '../../src/generated/proto/lockstep/v1/events.js'
 import type { SessionsCountResponse } from '../../src/generated/proto/lockstep/v1/sessions.js'
 import type { TelemetrySnapshotResponse } from '../../src/generated/proto/lockstep/v1/telemetry.js'
-import { apply, ask, connect, idle, place, sources, until, type Calls, type Place } from './agent-process.js'
+import { apply, ask, connect, idle, place, sources, type Calls, type Place } from './agent-process.js'
+import { until } from '../until.js'
 
 interface Here { readonly agent: Awaited<ReturnType<typeof startHere>>, readonly rpc: Worker, readonly lines: string[], readonly calls: Calls }
 

@@ -12,7 +12,8 @@ import { LinksService } from '../../src/generated/proto/lockstep/v1/links.js'
 import { LoadBalancerService } from '../../src/generated/proto/lockstep/v1/load_balancer.js'
 import { ObjectKind, ObjectsService } from '../../src/generated/proto/lockstep/v1/objects.js'
 import { TelemetryService } from '../../src/generated/proto/lockstep/v1/telemetry.js'
-import { apply, ask, place, sources, startAgent, unlessSlow, until } from './agent-process.js'
+import { apply, ask, place, sources, startAgent, unlessSlow } from './agent-process.js'
+import { until } from '../until.js'
 
 const TOKEN = 'tell-nobody'
 const text = (n: number, over = ''): string => `${sources('one')}

@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startCollector, type Collector, type Span } from './collector.js'
-import { apply, ask, idle, place, plain, root, startAgent, textOf, until, type Place, type Running } from './agent-process.js'
+import { apply, ask, idle, place, plain, root, startAgent, textOf, type Place, type Running } from './agent-process.js'
+import { until } from '../until.js'
 
 const traced = (endpoint: string, mark = 'one', more = ''): string => idle(mark).replace('agent: {', `agent: {tracing: {endpoint: "${endpoint}"${more}}, `)
 const page = async (agent: Running): Promise<string> => (await ask<{ text: string }>(done => agent.calls.telemetry.metrics({ names: '' }, done))).text

@@ -5,13 +5,13 @@
 import t, { type Test } from 'tap'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { vipKey } from '../../src/backend/vpp/lb/state.js'
 import { packageRoot } from '../../src/native/load.js'
 import type { HaEvent } from '../../src/backend/vpp/nat/ha-wire.js'
 import { ModelServer } from '../vpp/model-server.js'
 import { NatModel } from '../vpp/nat-model.js'
 import { place, plain, refusedStart, startAgent, type Place, type Running } from './agent-process.js'
+import { until as comeAbout } from '../until.js'
 
 /** Beside the server, which is of this process. */
 const cli = async (p: Place, ...args: readonly string[]): Promise<{ readonly code: number, readonly out: string, readonly err: string }> => {
@@ -31,12 +31,7 @@ const web = '  web: {address: 192.0.2.1, port: 80, mode: gre, pools: [{reals: [{
 const key = (n: number): string => `192.0.2.${n}/32 6/80`
 const events = (agent: Running, name: string): number => agent.stderr().split(`"event":"${name}"`).length - 1
 
-async function until (what: string, holds: () => boolean, agent?: Running): Promise<void> {
-  for (let i = 0; !holds(); i++) {
-    if (i === 500) throw new Error(`never: ${what}\n${agent?.stderr().slice(-3000) ?? ''}`)
-    await sleep(20)
-  }
-}
+const until = async (what: string, holds: () => boolean, agent?: Running): Promise<void> => { await comeAbout(() => `${what}\n${agent?.stderr().slice(-3000) ?? ''}`, holds) }
 
 async function running (t: Test, vips: string, more = ''): Promise<{ readonly vpp: ModelServer, readonly p: Place, readonly agent: Running }> {
   const vpp = new ModelServer(t)

@@ -3,9 +3,10 @@ import t from 'tap'
 import { probeBackends } from '../../src/backend/registry.js'
 import { skipReason } from '../lab/support.js'
 import { dpdkRigs } from './dpdk-rig.js'
-import { desiredOf, never, until } from './rig.js'
+import { desiredOf, never } from './rig.js'
 import { conformance, traffic } from './suite.js'
 import { Wires } from './wires.js'
+import { until } from '../until.js'
 
 
 const dpdk = probeBackends().find(p => p.backend === 'dpdk')

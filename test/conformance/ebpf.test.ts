@@ -4,9 +4,10 @@ import t from 'tap'
 import { TableDataPlane } from '../../src/backend/table/index.js'
 import { ebpfSkip } from '../lab/instance.js'
 import { ebpfRigs } from './ebpf-rig.js'
-import { never, until } from './rig.js'
+import { never } from './rig.js'
 import { conformance, traffic } from './suite.js'
 import { Wires } from './wires.js'
+import { until } from '../until.js'
 
 
 t.test('ebpf', { skip: await ebpfSkip('cc', 'unshare') }, async (t) => {

@@ -54,10 +54,3 @@ export function scratch (): { readonly directory: string, readonly remove: () =>
 export const never: AbortSignal = new AbortController().signal
 
 /** Waits for an event of the dataplane; a loaded machine only makes it slower. */
-export async function until (what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 1500; i++) {
-    if (await condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  throw new Error(`waited in vain for ${what}`)
-}

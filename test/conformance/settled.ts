@@ -1,7 +1,8 @@
 /** Applies of a rig on links: each waits until the links are there and the kernel has told of them, and then the far ends play. */
 import type { NativeUserspace } from '../../src/native/binding.js'
-import { until, type Rig } from './rig.js'
+import { type Rig } from './rig.js'
 import type { Wires } from './wires.js'
+import { until } from '../until.js'
 
 export function settled (rig: Rig, wires: Wires, native: () => NativeUserspace | null): void {
   const { config } = rig.dataplane

@@ -7,8 +7,9 @@ import type { Test } from 'tap'
 import type { RgRole } from '../../src/contract/dataplane.js'
 import { drop } from '../../src/generated/codes.js'
 import { eth, hex, icmp, ip, ipBytes, macBytes, readPcap, tcp, tcpFlags, u16, u32, udp, writePcap, type FrameSpec } from './packets.js'
-import { desiredOf, never, until, type Rig } from './rig.js'
+import { desiredOf, never, type Rig } from './rig.js'
 import type { WithRig } from './suite.js'
+import { until } from '../until.js'
 
 const A = { mac: '02:00:00:00:0a:01', peer: '02:00:00:00:0a:02' }
 const B = { mac: '02:00:00:00:0b:01', peer: '02:00:00:00:0b:02' }

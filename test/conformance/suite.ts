@@ -7,10 +7,11 @@ import { LockstepError } from '../../src/contract/errors.js'
 import type { SessionFilter } from '../../src/contract/session.js'
 import { loadCore } from '../../src/native/load.js'
 import { capability, column, counter, screen, status } from '../../src/generated/codes.js'
-import { never, until, type Effect, type MakeBackend, type Rig } from './rig.js'
+import { never, type Effect, type MakeBackend, type Rig } from './rig.js'
 import { packetSuite } from './suite-packets.js'
 import { concat, DELETE, idText, ORIGIN, RECORD, reversed, tuples, wireDelete, wireRecord, type Tuple, type WireSpec } from './wire.js'
 import { limits } from '../../src/generated/layout.js'
+import { until } from '../until.js'
 
 const statusOf = (name: string): number => status.findIndex(s => s.name === name)
 const OK = statusOf('ok')

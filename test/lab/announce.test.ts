@@ -10,11 +10,12 @@ import { openBackends, removeInstance } from '../../src/backend/registry.js'
 import { TableDataPlane } from '../../src/backend/table/index.js'
 import { compile, ringInputs } from '../../src/config/index.js'
 import { loadCore } from '../../src/native/load.js'
-import { desiredOf, never, until } from '../conformance/rig.js'
+import { desiredOf, never } from '../conformance/rig.js'
 import { bpfObject } from './bpf-object.js'
 import { ebpfSkip } from './instance.js'
 import { Background, must } from './shell.js'
 import { skipReason } from './support.js'
+import { until } from '../until.js'
 
 const skip = await skipReason('cc', 'clang', 'tc')
 const noEbpf = await ebpfSkip()

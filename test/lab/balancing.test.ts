@@ -19,7 +19,7 @@ import { curl, httpUrl } from './traffic.js'
 
 const INTERVAL_MS = 100
 /** Fall 3: three timeouts and what lies between them, on a machine that is busy. */
-const WITHIN_MS = 6000
+const WITHIN_MS = 30_000
 
 interface Vip { readonly name: string, readonly state: string, readonly pool?: string, readonly reals: ReadonlyArray<{ readonly name: string, readonly weight: number, readonly state: string }> }
 
@@ -147,22 +147,20 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       agent = await lab.startAgent(config)
       await until(t, ['r1', 'r2', 'r4'])
       t.match(await agent.json(['overlay', 'list']), { adjusted: [{ vip: 'web4', real: 'r3', drained: true, hold: { reason: 'kernel' } }] })
-      await agent.json(['real', 'weight', 'web4/r3', '10', '--ttl', '2s'])
+      await agent.json(['real', 'weight', 'web4/r3', '10', '--ttl', '5s'])
       t.match((await vip())?.reals.find(r => r.name === 'r3'), { weight: 10 })
-      await sleep(2500)
-      t.match((await vip())?.reals.find(r => r.name === 'r3'), { state: 'serving', weight: 100 }, 'its time is over')
+      const r3 = async (): Promise<string> => { const { state, weight } = (await vip())?.reals.find(r => r.name === 'r3') ?? {}; return `${state ?? ''} ${weight ?? ''}` }
+      t.equal(await answerOf(r3, 'serving 100'), 'serving 100', 'its time is over')
       await until(t, all)
     })
 
     await t.test('a VIP and reals that are put forward, reals of their owner come and go with their time', async (t) => {
-      const fetched = async (): Promise<unknown> => (await curl({ netns: lab.netns('client'), url: httpUrl(addresses.vip.v4, 'who', 5110), count: 16, parallel: 4, sha256: null, timeoutS: 3 })).servers
+      const fetched = async (): Promise<string> => Object.keys((await curl({ netns: lab.netns('client'), url: httpUrl(addresses.vip.v4, 'who', 5110), count: 16, parallel: 4, sha256: null, timeoutS: 3 })).servers).sort().join()
       await agent.json(['vip', 'put', 'extra', addresses.vip.v4, '--port', '5110', '--healthcheck', 'web', '--owner', 'ctl'])
       await agent.json(['real', 'put', 'extra', `${addresses.s1.v4}:5101`, '--owner', 'ctl'])
-      await agent.json(['real', 'put', 'extra', `${addresses.s2.v4}:5104`, '--owner', 'other', '--ttl', '3s'])
-      await sleep(1500)
-      t.match(await fetched(), { r1: Number, r4: Number })
-      await sleep(2500)
-      t.same(await fetched(), { r1: 16 })
+      await agent.json(['real', 'put', 'extra', `${addresses.s2.v4}:5104`, '--owner', 'other', '--ttl', '8s'])
+      t.equal(await answerOf(fetched, 'r1,r4'), 'r1,r4')
+      t.equal(await answerOf(fetched, 'r1'), 'r1', 'the time of the other is over')
       await agent.json(['vip', 'delete', 'extra', '--owner', 'ctl'])
       t.notOk((await agent.json<readonly Vip[]>(['vip', 'list'])).some(v => v.name === 'extra'))
       t.same((await download()).failures, {}, 'the others were never touched')

@@ -4,8 +4,8 @@ import t from 'tap'
 import { Announcing } from '../../src/bgp/announce/index.js'
 import type { AnnouncedVip } from '../../src/bgp/announce/routes.js'
 import type { BgpAnnounceSettings } from '../../src/contract/bgp-announce.js'
-import { until } from '../conformance/rig.js'
 import { BgpRig, bgpSkip, type Host } from './bgp-rig.js'
+import { until } from '../until.js'
 
 const skip = await bgpSkip()
 const TABLE = 179

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { bmpProvider } from '../../src/bgp/providers/bmp.js'
 import { BgpRunner } from '../../src/bgp/runner.js'
 import type { BgpSettings } from '../../src/contract/bgp.js'
-import { until } from '../conformance/rig.js'
 import { BgpRig, bgpSkip } from './bgp-rig.js'
+import { until } from '../until.js'
 
 const MAX_AGE_MS = 1500
 const PORT = 11019

@@ -9,9 +9,9 @@ import { LedgerDouble, deviceBytes, userBytes } from '../../bench/bgp/ledger.js'
 import { Reports } from '../../src/bgp/reports.js'
 import { ledgerStates, readUser } from '../../src/bgp/sinks/solana/accounts.js'
 import type { BgpSettings } from '../../src/contract/bgp.js'
-import { until } from '../conformance/rig.js'
 import { device, keypairFile, program, tunnel, user } from '../unit/bgp/sinks/ledger-world.js'
 import { BgpRig, bgpSkip } from './bgp-rig.js'
+import { until } from '../until.js'
 
 const skip = await bgpSkip()
 const GRACE_MS = 4000

@@ -1,7 +1,7 @@
 /** Sessions of real FRR, BIRD and GoBGP: what happens to them and to their daemons, and what is said of it. */
 import t from 'tap'
-import { until } from '../conformance/rig.js'
 import { BgpRig, bgpSkip, HOLD_MS, sessions, type Session } from './bgp-rig.js'
+import { until } from '../until.js'
 
 const skip = await bgpSkip()
 

@@ -61,7 +61,7 @@ t.test('its process is killed: the agent lives, another one forwards within seco
     t.not(pid, 0)
     process.kill(pid, 'SIGKILL')
     const before = pid
-    for (let i = 0; i < 200 && (pid === before || pid === 0 || (await agent.json<{ state: string }>(['status'])).state !== 'running'); i++) {
+    for (let i = 0; i < 1000 && (pid === before || pid === 0 || (await agent.json<{ state: string }>(['status'])).state !== 'running'); i++) {
       await sleep(50)
       pid = await dpdkPid(agent).catch(() => 0)
     }
@@ -141,7 +141,7 @@ t.test('interfaces with GRO: off while a backend has them, on again when none ha
   await streams()
   const pid = await dpdkPid(agent)
   process.kill(pid, 'SIGKILL')
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 1000; i++) {
     const now = await dpdkPid(agent).catch(() => 0)
     if (now !== 0 && now !== pid && (await agent.json<{ state: string }>(['status'])).state === 'running') break
     await sleep(50)

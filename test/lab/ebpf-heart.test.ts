@@ -2,7 +2,6 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { readdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { openHeart, type HeartLink } from '../../src/ha/heart/link.js'
 import { readHeartbeat } from '../../src/ha/heart/word.js'
@@ -13,6 +12,7 @@ import { ebpfSkip, pinsOf } from './instance.js'
 import { agentSaid, openLab } from './support.js'
 import { addresses } from './topology.js'
 import { curl, httpUrl } from './traffic.js'
+import { until } from '../until.js'
 
 
 async function bound (): Promise<Socket> {
@@ -22,11 +22,6 @@ async function bound (): Promise<Socket> {
 }
 
 /** Gives up after ten seconds. */
-async function until (what: string, wanted: () => boolean): Promise<void> {
-  for (let n = 0; n < 1000 && !wanted(); n++) await sleep(10)
-  if (!wanted()) throw new Error(`never: ${what}`)
-}
-
 t.test('H72 kill -9 of the agent ends no lease, and the last program that goes ends it', { skip: await ebpfSkip('curl') }, async (t) => {
   const lab = await openLab(t, 'heart')
   const folder = pinsOf(lab)

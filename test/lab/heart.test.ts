@@ -1,6 +1,5 @@
 /** Two hearts of this process, each with a table and packet workers of its own, over two paths on loopback; one path is cut, an agent goes and comes back. */
 import { createSocket } from 'node:dgram'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { openHeart, type HeartLink } from '../../src/ha/heart/link.js'
 import type { HeartSpec } from '../../src/ha/heart/word.js'
@@ -8,6 +7,7 @@ import type { NodeStatus, RgStatus, Role } from '../../src/ha/rg.js'
 import { limits } from '../../src/generated/layout.js'
 import { monotonicMs } from '../../src/lib/monotonic.js'
 import { loadCore } from '../../src/native/load.js'
+import { until } from '../until.js'
 
 const core = loadCore()
 /** Long leases: this machine may be busy. */
@@ -24,11 +24,6 @@ async function freePort (): Promise<number> {
 }
 
 /** Gives up after ten seconds. */
-async function until (what: string, wanted: () => boolean): Promise<void> {
-  for (let n = 0; n < 1000 && !wanted(); n++) await sleep(10)
-  if (!wanted()) throw new Error(`never: ${what}`)
-}
-
 function openNode (t: Test, name: string, index: number, ports: readonly number[]) {
   const table = new core.Table({ capacity: 1024, cpus: 0, threads: 1, arena: 0, hugepages: 0, path: '' })
   const workers = new core.Userspace(table, 1)

@@ -103,11 +103,11 @@ export async function killOwner (lab: PairLab, owner: RouterName, probe: Pick<Pr
   const killedAt = Date.now()
   const events = (): EventLine[] => eventsOf(lab.agent(heir)).filter((e) => e.at >= killedAt)
   await lab.killNode(owner)
-  await lab.until(async () => (await lab.group(heir)).role === 'owner' ? null : `${heir} does not own: ${events().map((e) => JSON.stringify(e)).join('\n')}`, 10_000)
+  await lab.until(async () => (await lab.group(heir)).role === 'owner' ? null : `${heir} does not own: ${events().map((e) => JSON.stringify(e)).join('\n')}`, 60_000)
   const role = events().find((e) => e.event === 'role' && e.to === 'owner')
   const lost = events().findLast((e) => e.event === 'peer' && e.to === 'lost' && e.at <= (role?.at ?? 0))
   if (role === undefined || lost === undefined) return null
-  await lab.until(async () => await Promise.resolve(probe.silences().some((s) => s.to >= lost.at) ? null : 'the probe hears nothing'), 10_000)
+  await lab.until(async () => await Promise.resolve(probe.silences().some((s) => s.to >= lost.at) ? null : 'the probe hears nothing'), 60_000)
   const silence = probe.silences().find((s) => s.to >= lost.at) ?? { from: NaN, to: NaN }
   return { killedAt, lostAt: lost.at, detectMs: Number(lost.silentMs), roleMs: role.at - lost.at, takeoverMs: silence.to - lost.at, gapMs: silence.to - silence.from }
 }

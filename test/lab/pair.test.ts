@@ -34,7 +34,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       const at = async (r: RouterName): Promise<boolean> => (await run(['ip', 'route', 'show', 'table', String(ANNOUNCE_TABLE)], { netns: lab.netns(r) })).stdout.includes(`blackhole ${addresses.vip.v4} `)
       return (await Promise.all((['r1', 'r2'] as const).map(async r => await at(r) ? r : ''))).join('')
     }
-    const announces = async (who: string): Promise<void> => { await lab.until(async () => await announced() === who ? null : `the VIP is announced by ${await announced()}`, 5000) }
+    const announces = async (who: string): Promise<void> => { await lab.until(async () => await announced() === who ? null : `the VIP is announced by ${await announced()}`, 60_000) }
     await announces('r1')
 
     await t.test('a session is on both nodes, under one id', async (t) => {
@@ -44,7 +44,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
         const [mine, theirs] = await Promise.all([lab.agent('r1').sessions(), lab.agent('r2').sessions()])
         const ids = (rows: typeof mine): string => rows.map((s) => s.id).sort().join()
         return mine.length > 0 && ids(mine) === ids(theirs) ? null : `${mine.length} and ${theirs.length} sessions`
-      }, 5000)
+      }, 60_000)
       t.match(await lab.agent('r2').json(['cluster', 'verify', '--all']), [{ rg: 0, equal: true, differences: 0 }])
       t.match(await lab.agent('r2').json(['cluster', 'resync', '--all']), [{ rg: 0, equal: true }], 'the whole group once more')
     })
@@ -112,7 +112,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
         t.equal((await lab.group('r2')).role, 'standby', 'the peer waits')
         t.equal(await announced(), 'r1', 'what forwards on is announced on')
         await lab.start('r1')
-        await lab.until(async () => (await lab.group('r1')).role === 'owner' ? null : (await lab.group('r1')).role, 5000)
+        await lab.until(async () => (await lab.group('r1')).role === 'owner' ? null : (await lab.group('r1')).role, 60_000)
       }
       t.same((await lab.group('r2')).history.filter((h) => h.to === 'owner').length, (await lab.group('r2')).history.filter((h) => h.to === 'owner' && h.code === 'move').length, 'no takeover but planned ones')
       const result = await running
@@ -125,7 +125,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       await sleep(1500)
       await lab.settled('r1', 30_000)
       await lab.killNode('r1')
-      await lab.until(async () => (await lab.group('r2')).role === 'owner' ? null : (await lab.group('r2')).role, 5000)
+      await lab.until(async () => (await lab.group('r2')).role === 'owner' ? null : (await lab.group('r2')).role, 60_000)
       const result = await running
       t.same([result.ok, result.failures], [16, {}], result.ok === 16 ? 'every download' : lab.said)
       await lab.start('r1')
@@ -152,7 +152,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       await must({ netns: lab.netns('r1'), argv: ['ip', 'link', 'set', 'sync', 'down'] })
       await lab.until(async () => await overPath(1), 20_000)
       const had = (await lab.status(other(owner))).sync.received['installed'] ?? 0
-      await lab.until(async () => ((await lab.status(other(owner))).sync.received['installed'] ?? 0) > had ? null : 'nothing more was installed', 10_000)
+      await lab.until(async () => ((await lab.status(other(owner))).sync.received['installed'] ?? 0) > had ? null : 'nothing more was installed', 60_000)
       await must({ netns: lab.netns('r1'), argv: ['ip', 'link', 'set', 'sync', 'up'] })
       await lab.until(async () => await overPath(0), 40_000)
       changing = false
@@ -165,14 +165,14 @@ for (const backend of ['userspace', 'ebpf'] as const) {
     await t.test('all paths are cut and heal: one owner, tables proven equal', async (t) => {
       const links = ['sync', 'spare', 'fabric']
       for (const dev of links) await must({ netns: lab.netns('r1'), argv: ['ip', 'link', 'set', dev, 'down'] })
-      await lab.until(async () => (await lab.group('r1')).role === 'owner' ? null : (await lab.group('r1')).role, 10_000)
+      await lab.until(async () => (await lab.group('r1')).role === 'owner' ? null : (await lab.group('r1')).role, 60_000)
       t.equal((await lab.group('r2')).role, 'owner', 'without a witness both survive, in two epochs')
       await sleep(full ? 30_000 : 2000)
       for (const dev of links) await must({ netns: lab.netns('r1'), argv: ['ip', 'link', 'set', dev, 'up'] })
       await lab.until(async () => {
         const roles = [(await lab.group('r1')).role, (await lab.group('r2')).role].sort().join()
         return roles === 'owner,standby' ? null : roles
-      }, 10_000)
+      }, 60_000)
       const owner: RouterName = (await lab.group('r1')).role === 'owner' ? 'r1' : 'r2'
       await lab.settled(owner, 40_000)
       const flow = await echo(client, { kind: 'tcp', host: addresses.s1.v4, port: ports.echo, count: 20, intervalMs: 10 })
@@ -189,7 +189,7 @@ for (const backend of ['userspace', 'ebpf'] as const) {
       await lab.until(async () => {
         const s = await lab.agent(other(owner)).status()
         return s.config.running?.generation === generation.generation ? null : `generation ${s.config.running?.generation ?? 0}`
-      }, 15_000)
+      }, 60_000)
       await lab.settled(owner, 40_000)
       t.equal((await run(['curl', '-s', '--connect-timeout', '2', `telnet://${addresses.s1.v4}:23`], { netns: client, timeoutMs: 10_000 })).code, 7, 'refused at once')
     })
@@ -209,22 +209,22 @@ for (const backend of ['userspace', 'ebpf'] as const) {
         const [mine, theirs] = [JSON.stringify(await at(here)), JSON.stringify(await at(there))]
         return mine === theirs ? null : `${mine} and ${theirs}`
       }
-      await lab.until(same, 15_000)
+      await lab.until(same, 60_000)
       t.match(await there.json(['vip', 'list', 'extra']), [{ reals: [{ address: addresses.s1.v4, weight: 100 }] }])
       const until = (await at(there)).reals[0]?.hold.untilMs
       await put()
-      await lab.until(same, 15_000)
+      await lab.until(same, 60_000)
       t.not((await at(there)).reals[0]?.hold.untilMs, until)
       t.same((await here.json<unknown[]>(['vip', 'readback', 'extra'])), await there.json<unknown[]>(['vip', 'readback', 'extra']), 'the same ring')
       for (const r of ['r1', 'r2'] as const) {
         await lab.until(async () => {
           const { rings } = await lab.status(r)
           return rings?.equal === 2 && rings.differing.length === 0 ? null : `rings at ${r}: ${JSON.stringify(rings)}`
-        }, 15_000)
+        }, 60_000)
       }
       await lab.settled(owner, 40_000)
       await here.json(['vip', 'delete', 'extra'])
-      await lab.until(same, 15_000)
+      await lab.until(same, 60_000)
       t.match(await there.json(['overlay', 'list']), { vips: [], reals: [] })
       await lab.settled(owner, 40_000)
     })

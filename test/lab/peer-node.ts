@@ -286,7 +286,7 @@ async function connect (port: number | null): Promise<number | null> {
     engine: side, credentials: { kind: 'psk', key: Buffer.from(spec.key, 'hex') }, onProblem: () => { /* a connection that is cut looks like one; who dials calls again */ },
     listen: port === null ? [{ host: '127.0.0.1', port: 0 }] : [], dial: port === null ? [] : [{ host: '127.0.0.1', port }]
   })
-  for (let i = 0; port === null && i < 500 && sockets.listening()[0] == null; i++) await new Promise((resolve) => { setTimeout(resolve, 10) })
+  for (let i = 0; port === null && i < 3000 && sockets.listening()[0] == null; i++) await new Promise((resolve) => { setTimeout(resolve, 10) })
   return sockets.listening()[0]?.port ?? null
 }
 

@@ -47,7 +47,7 @@ t.test('an agent plays it: sessions of every kind, and no frame that is not unde
   t.teardown(async () => { await agent.stop() })
   const wanted = frames(readFileSync(recordedFile)).length
   let rx = 0
-  for (let i = 0; i < 100 && rx < wanted; i++) {
+  for (let i = 0; i < 600 && rx < wanted; i++) {
     await sleep(100)
     rx = (await agent.counters('iface_rx'))['iface_rx']?.['clients-pcap'] ?? 0
   }

@@ -111,7 +111,7 @@ export class Servers {
   }
 }
 
-async function until (server: Background, ready: () => boolean | Promise<boolean>, withinMs = 15_000): Promise<void> {
+async function until (server: Background, ready: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {
   const deadline = Date.now() + withinMs
   while (!await ready()) {
     if (!server.running || Date.now() > deadline) throw new LockstepError('unavailable', 'LS_LAB_SERVER', server.running ? 'is not ready in time' : 'ended', { object: server.name, found: server.output.slice(-500) })

@@ -99,7 +99,7 @@ async function start (of: NodeSpec): Promise<void> {
     self: { node: of.role, table: new Uint8Array(16), generation: 1, ids: new Uint8Array(0), capacity: of.capacity }, credentials: { kind: 'psk', key: Buffer.from(of.key, 'hex') },
     listen: owner ? [] : [{ host: '127.0.0.1', port: of.port }], dial: owner ? [{ host: '127.0.0.1', port: of.port }] : [], windowBytes: null, owned, epochs
   })
-  for (let i = 0; !owner && i < 200 && (await sync.report())?.listening[0] == null; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+  for (let i = 0; !owner && i < 3000 && (await sync.report())?.listening[0] == null; i++) await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
 async function traffic (): Promise<void> {

@@ -5,7 +5,6 @@
 import t, { type Test } from 'tap'
 import type { Locator } from 'playwright-core'
 import type { PlainEvent } from '../../src/gateway/followed-agent.js'
-import { until } from '../agent/agent-process.js'
 import { ebpfSkip } from '../lab/instance.js'
 import { openPairLab, type PairLab } from '../lab/pair-lab.js'
 import { pairConfig, own, routers, type RouterName } from '../lab/pair-topology.js'
@@ -14,6 +13,7 @@ import { addresses } from '../lab/topology.js'
 import { noBrowser, openSleeper, shoot } from './browser.js'
 import { startGatewayProcess, wireTo } from './gateway-process.js'
 import { happened, lossless, readBeside, record, sighted } from './sighted.js'
+import { until } from '../until.js'
 
 
 const more = (weight: number): string => `  seen:

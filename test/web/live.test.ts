@@ -5,11 +5,12 @@
 import { writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import type { Locator } from 'playwright-core'
-import { apply, ask, until } from '../agent/agent-process.js'
+import { apply, ask } from '../agent/agent-process.js'
 import { balanced, configOf, type Balanced } from './balanced.js'
 import { noBrowser, openTab, shoot, withBrowser, type Tab } from './browser.js'
 import { startGatewayProcess, wireTo, type GatewayProcess, type Wire } from './gateway-process.js'
 import { lossless } from './sighted.js'
+import { until } from '../until.js'
 
 
 interface Scene {

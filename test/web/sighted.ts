@@ -2,8 +2,8 @@
 import type { Test } from 'tap'
 import type { PlainEvent } from '../../src/gateway/followed-agent.js'
 import { SseParser } from '../../src/web/sse.js'
-import { until } from '../agent/agent-process.js'
 import type { Tab } from './browser.js'
+import { until } from '../until.js'
 
 export interface Sight { readonly at: number, readonly where: string, readonly text: string }
 

@@ -3,10 +3,10 @@ import { chmodSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { startGateway, type Gateway } from '../../src/gateway/main.js'
 import type { VipStatus } from '../../src/contract/balancing.js'
-import { until } from '../agent/agent-process.js'
 import { withServer, type Running } from '../unit/rpc/with-server.js'
 import { neighbour } from '../../src/bgp/providers/provider.js'
 import { noBrowser, openTab, shoot, withBrowser } from './browser.js'
+import { until } from '../until.js'
 
 if (process.getuid?.() === 0) process.getuid = () => 1000 // it would give up this process's own rights
 

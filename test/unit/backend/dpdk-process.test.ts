@@ -13,6 +13,7 @@ import { WorkBook } from '../../../src/lib/work.js'
 import { loadCore } from '../../../src/native/load.js'
 import { desired } from '../config/support.js'
 import type { Behaviour } from './fake-dpdk.js'
+import { until } from '../../until.js'
 
 const fake = join(dirname(fileURLToPath(import.meta.url)), 'fake-dpdk.js')
 const names = ['lan', 'wan'] as const
@@ -31,14 +32,6 @@ function folder (t: Test, first: Behaviour = {}): Folder {
   writeFileSync(program, `#!/bin/sh\nexec env -u NODE_OPTIONS ${process.execPath} ${fake} ${path} "$@"\n`)
   chmodSync(program, 0o755)
   return { path, program, be, said: () => readFileSync(join(path, 'said'), 'utf8').trim().split('\n') }
-}
-
-async function until (what: string, condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 3000; i++) {
-    if (condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  throw new Error(`waited in vain for ${what}`)
 }
 
 const gone = (pid: number): boolean => {

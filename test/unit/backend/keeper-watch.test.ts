@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Keeper } from '../../../src/backend/ebpf/keeper.js'
 import { KeeperWatch } from '../../../src/backend/ebpf/keeper-watch.js'
 import { WorkBook } from '../../../src/lib/work.js'
-import { until } from '../rpc/with-server.js'
+import { comesAbout } from '../../until.js'
 
 interface Fake { readonly keeper: Keeper, readonly die: () => void }
 
@@ -26,10 +26,10 @@ t.test('a keeper that cannot be started is waited for, longer each time, and the
   const [first] = book.waiting
   t.match(book.waiting, [{ process: 'keeper', object: '', cause: 'no program 1', attempts: 1 }])
   t.match(watch.trouble, /no program 1/)
-  t.ok(await until(() => book.waiting[0]?.attempts === 2))
+  t.ok(await comesAbout(() => book.waiting[0]?.attempts === 2))
   const [second] = book.waiting
   t.equal((second?.until ?? 0) - (second?.since ?? 0), 2 * ((first?.until ?? 0) - (first?.since ?? 0)))
-  t.ok(await until(() => launches === 3 && watch.trouble === ''))
+  t.ok(await comesAbout(() => launches === 3 && watch.trouble === ''))
   t.same(book.waiting, [], 'there is one')
   one.die()
   t.match(book.waiting, [{ process: 'keeper', cause: 'it ended', attempts: 1 }])

@@ -17,9 +17,9 @@ import type { BgpReading } from '../../../src/contract/bgp.js'
 import { LockstepError } from '../../../src/contract/errors.js'
 import { GobgpApiService, type PeerEvent } from '../../../src/generated/proto/apipb/gobgp.js'
 import { tcpEstablished } from '../../../src/native/tcp-rows.js'
-import { until } from '../../conformance/rig.js'
 import { gobgpPeer } from './gobgp-json.js'
 import { answers, captured, line } from './support.js'
+import { until } from '../../until.js'
 
 const never = new AbortController().signal
 const folder = (t: Test): string => {

@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { Neighbours } from '../../../src/bgp/neighbours.js'
 import { Reports } from '../../../src/bgp/reports.js'
 import type { BgpSettings, BgpSource } from '../../../src/contract/bgp.js'
-import { until } from '../../conformance/rig.js'
 import { KeptLog } from './reporting/world.js'
 import { good, row } from './support.js'
+import { until } from '../../until.js'
 
 const peer = '192.0.2.1'
 const settings = (path: string, type: 'frr' | 'bmp'): BgpSettings => ({

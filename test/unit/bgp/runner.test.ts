@@ -5,8 +5,8 @@ import { EACH_MAX } from '../../../src/bgp/events.js'
 import type { Provider } from '../../../src/bgp/providers/provider.js'
 import { BgpRunner, NEIGHBOURS_MAX } from '../../../src/bgp/runner.js'
 import type { BgpReading, BgpSettings, BgpSource } from '../../../src/contract/bgp.js'
-import { until } from '../../conformance/rig.js'
 import { bad, good, row } from './support.js'
+import { until } from '../../until.js'
 
 interface Fake { readonly type: BgpSource, answer: (signal: AbortSignal) => Promise<readonly BgpReading[]>, reads: number, told: (reading: BgpReading | null) => void, follows: number }
 

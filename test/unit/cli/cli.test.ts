@@ -8,8 +8,9 @@ import { tableFromIPC } from 'apache-arrow'
 import t, { type Test } from 'tap'
 import { LockstepError } from '../../../src/contract/errors.js'
 import { fakeId, fakeRecords } from '../rpc/fake-sessions.js'
-import { temporaryDirectory, until, withServer, type Running } from '../rpc/with-server.js'
+import { temporaryDirectory, withServer, type Running } from '../rpc/with-server.js'
 import { runCli, type CliResult, type CliSetup } from './run-cli.js'
+import { comesAbout } from '../../until.js'
 
 type Cli = (command: string, setup?: CliSetup) => Promise<CliResult>
 
@@ -128,14 +129,14 @@ t.test('sessions delete asks for --yes unless an id says which', async (t) => {
 t.test('sessions watch: lines, JSON lines, an end', async (t) => {
   const { cli, agent } = await withCli(t, 100)
   const publish = async (lost = 0): Promise<void> => {
-    await until(() => agent.watchers() > 0)
+    await comesAbout(() => agent.watchers() > 0)
     agent.publish(fakeRecords([1, 3, 4]), lost)
   }
   const [text] = await Promise.all([cli('sessions watch --count 2 --vip web'), publish()])
   t.equal(text.code, 0)
   t.match(text.out, /^\d\d:\d\d:\d\d create +tcp +10\.0\.0\.1:1025 +> 198\.51\.100\.1:443 +TCP_ESTABLISHED web web\/a\n/)
   t.equal(text.out.trimEnd().split('\n').length, 2)
-  await until(() => agent.watchers() === 0)
+  await comesAbout(() => agent.watchers() === 0)
   const [lines] = await Promise.all([cli('sessions watch --json --count 3'), publish(4)])
   const parsed = lines.out.trimEnd().split('\n').map((l) => JSON.parse(l) as Record<string, unknown>)
   t.match(parsed[0], { lost: 4 })

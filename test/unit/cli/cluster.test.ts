@@ -4,8 +4,9 @@ import { LockstepError } from '../../../src/contract/errors.js'
 import { statusText } from '../../../src/cli/verbs/cluster-status.js'
 import { statusMessage } from '../../../src/rpc/cluster-message.js'
 import { pairStatus, roleEvent, startedAt } from '../rpc/fake-cluster.js'
-import { until, withServer, type Running } from '../rpc/with-server.js'
+import { withServer, type Running } from '../rpc/with-server.js'
 import { runCli, type CliResult, type CliSetup } from './run-cli.js'
+import { comesAbout } from '../../until.js'
 
 async function withCli (t: Test): Promise<Running & { cli: (command: string, setup?: CliSetup) => Promise<CliResult>, json: (command: string) => Promise<unknown> }> {
   const running = await withServer(t)
@@ -132,7 +133,7 @@ t.test('watch: kept events and live ones, a line each, until it is ended', async
   let watching = false
   const { watch } = agent.cluster
   agent.cluster.watch = (onEvent) => { watching = true; return watch(onEvent) }
-  t.ok(await until(() => watching))
+  t.ok(await comesAbout(() => watching))
   events.tell(roleEvent(1, startedAt + 1))
   const lines = (await live).out.trimEnd().split('\n').map((line) => JSON.parse(line) as unknown)
   t.same(lines[2], { time: new Date(startedAt + 1).toISOString(), event: 'role', rg: 1, peer: null, fields: { from: 'standby', to: 'owner', epoch: '1281', code: 'elected' } })

@@ -6,8 +6,9 @@ import { gatewayListeners } from '../../../src/cli/gateway-listeners.js'
 import type { CliIo } from '../../../src/cli/io.js'
 import { startRpcServer } from '../../../src/rpc/server.js'
 import { createFakeAgent } from '../rpc/fake-agent.js'
-import { temporaryDirectory, until, withServer } from '../rpc/with-server.js'
+import { temporaryDirectory, withServer } from '../rpc/with-server.js'
 import { testIo } from './run-cli.js'
+import { comesAbout } from '../../until.js'
 
 const io = (signal: AbortSignal, errors: string[] = []): CliIo => testIo({ signal }, { out: async () => undefined, err: (text) => { errors.push(text) } })
 const never = new AbortController().signal
@@ -26,11 +27,11 @@ t.test('an agent that is not there, or still starting, is waited for and told of
   let state: 'starting' | 'running' = 'starting'
   let asked = 0
   const waiting = gatewayListeners(io(never, errors), { socket })
-  t.ok(await until(() => errors.length === 1))
+  t.ok(await comesAbout(() => errors.length === 1))
   const { services } = createFakeAgent(10)
   const server = await startRpcServer({ ...services, info: async () => { asked++; return { ...await services.info(), state } } }, { socketPath: socket })
   t.teardown(async () => { await server.close(100) })
-  t.ok(await until(() => asked >= 2), 'asked again while it starts')
+  t.ok(await comesAbout(() => asked >= 2), 'asked again while it starts')
   state = 'running'
   t.match(await waiting, { grpc: { at: '127.0.0.1:50461' } })
   t.match(errors.join(''), /^waiting for the agent.*--http.*no agent listens here.*\n$/)
@@ -40,7 +41,7 @@ t.test('ended while it waits', async t => {
   const stop = new AbortController()
   const errors: string[] = []
   const waiting = gatewayListeners(io(stop.signal, errors), { socket: join(temporaryDirectory(t), 'none.sock') })
-  t.ok(await until(() => errors.length === 1))
+  t.ok(await comesAbout(() => errors.length === 1))
   stop.abort()
   t.equal(await waiting, null)
 })

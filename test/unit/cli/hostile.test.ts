@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { fakeId } from '../rpc/fake-sessions.js'
-import { until, withServer } from '../rpc/with-server.js'
+import { withServer } from '../rpc/with-server.js'
 import { runCli, type CliResult } from './run-cli.js'
+import { comesAbout } from '../../until.js'
 
 const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url))
 
@@ -93,7 +94,7 @@ t.test('Ctrl-C ends a call that hangs, and a wait for standard input', async (t)
   let asked = false
   agent.sessions.count = async () => await new Promise(() => { asked = true })
   const hanging = program(['sessions', 'count'], env)
-  t.ok(await until(() => asked))
+  t.ok(await comesAbout(() => asked))
   hanging.kill('SIGINT')
   t.match(await hanging.ended, { code: 130, out: '', err: '' })
   const waiting = program(['apply', '-'], env)
@@ -105,7 +106,7 @@ t.test('Ctrl-C ends a call that hangs, and a wait for standard input', async (t)
 t.test('an agent that goes in the middle: exit 3, no stack', async (t) => {
   const { socketPath, server, agent } = await withServer(t, 10)
   const watching = runCli(['sessions', 'watch'], { env: { LOCKSTEP_SOCKET: socketPath } })
-  t.ok(await until(() => agent.watchers() === 1))
+  t.ok(await comesAbout(() => agent.watchers() === 1))
   await server.close(0)
   const { code, err } = await watching
   t.equal(code, 3, err)

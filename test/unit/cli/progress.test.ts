@@ -2,8 +2,9 @@
 import t from 'tap'
 import { cliMain } from '../../../src/cli/program.js'
 import { Progress } from '../../../src/cli/progress.js'
-import { until, withServer } from '../rpc/with-server.js'
+import { withServer } from '../rpc/with-server.js'
 import { testIo } from './run-cli.js'
+import { comesAbout } from '../../until.js'
 
 t.test('a line that is drawn over itself: what is done, of how many, how fast', async (t) => {
   let now = 5000
@@ -45,7 +46,7 @@ t.test('verbs: a delete of many asks how many are left; a verification counts se
     hold(new Promise(resolve => { go = resolve }))
     const io = testIo({ env: { LOCKSTEP_SOCKET: socketPath }, errTerminal }, { out: async (text) => { out += text }, err: (text) => { err += text } })
     const running = cliMain(argv.split(' '), io)
-    const seen = await until(() => err.includes('\r'), errTerminal ? 20_000 : 1500)
+    const seen = await comesAbout(() => err.includes('\r'), errTerminal ? undefined : 1500)
     go()
     return { seen, code: await running, out, err }
   }

@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import type { Test } from 'tap'
-import { until } from '../rpc/with-server.js'
+import { comesAbout } from '../../until.js'
 
 /** `false`: terminals can be made here. */
 export const noPty: string | false = spawnSync('python3', ['-c', 'import pty; pty.openpty()']).status === 0 ? false : 'needs python3 with pty'
@@ -65,7 +65,7 @@ export function onTerminal (t: Test, argv: readonly string[], { env = {}, rows =
   sizes.on('error', () => { /* it has ended */ })
   const sees = async (what: RegExp): Promise<boolean> => {
     const at = (): RegExpExecArray | null => what.exec(text.slice(seen))
-    if (!await until(() => at() !== null, 20_000)) return false
+    if (!await comesAbout(() => at() !== null)) return false
     const match = at()
     seen += (match?.index ?? 0) + (match?.[0].length ?? 0)
     return true

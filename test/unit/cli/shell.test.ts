@@ -11,9 +11,10 @@ import { plainObject } from '../../../src/client/index.js'
 import { AgentGetInfoResponse, AgentState } from '../../../src/generated/proto/lockstep/v1/agent.js'
 import { ClusterGroup, RgRole } from '../../../src/generated/proto/lockstep/v1/cluster.js'
 import { startRpcServer } from '../../../src/rpc/server.js'
-import { temporaryDirectory, until, withServer, type Running } from '../rpc/with-server.js'
+import { temporaryDirectory, withServer, type Running } from '../rpc/with-server.js'
 import { noPty, onTerminal, type Pty } from './pty.js'
 import { runCli, type CliResult } from './run-cli.js'
+import { comesAbout } from '../../until.js'
 
 const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url))
 
@@ -62,7 +63,7 @@ t.test('an agent that is started again between two lines is reached by the next'
   const done = join(directory, 'done')
   const script = `sessions count\nsessions count | cat > ${done}.1; while [ ! -e ${done}.2 ]; do sleep 0.05; done\nsessions count\n`
   const running = runCli(['shell', '--socket', socketPath], { stdin: script })
-  t.ok(await until(() => { try { return statSync(`${done}.1`).size > 0 } catch { return false } }))
+  t.ok(await comesAbout(() => { try { return statSync(`${done}.1`).size > 0 } catch { return false } }))
   await restart()
   writeFileSync(`${done}.2`, '')
   t.match(await running, { code: 0, out: '5\n5\n', err: '' })
@@ -75,7 +76,7 @@ t.test('Ctrl-C ends a script, not the line alone', async (t) => {
   let out = ''
   child.stdout.on('data', (part: Buffer) => { out += part.toString() })
   child.stdin.write('sessions count\nsessions watch\nsessions count\n')
-  t.ok(await until(() => agent.watchers() === 1, 20_000))
+  t.ok(await comesAbout(() => agent.watchers() === 1))
   child.kill('SIGINT')
   t.equal(await new Promise(resolve => child.once('close', resolve)), 130)
   t.equal(out, '5\n')
@@ -154,10 +155,10 @@ t.test('on a terminal: completion, help, history, and Ctrl-C for what runs', { s
   t.ok(await pty.sees(PROMPT), 'Ctrl-C discards a line')
   pty.type('sessions watch\r')
   t.ok(await pty.sees(/watching; Ctrl-C ends/))
-  t.ok(await until(() => agent.watchers() === 1))
+  t.ok(await comesAbout(() => agent.watchers() === 1))
   pty.type('\x03')
   t.ok(await pty.sees(PROMPT), 'Ctrl-C ends what runs, and not the shell')
-  t.ok(await until(() => agent.watchers() === 0))
+  t.ok(await comesAbout(() => agent.watchers() === 0))
   pty.type(' sessions count --protocol udp\r')
   t.ok(await pty.sees(/\n3\r\n/))
   pty.type('sessions count | cat\r')

@@ -7,9 +7,10 @@ import { follow, Page } from '../../../src/cli/view/view.js'
 import { socketTarget } from '../../../src/cli/client.js'
 import { ObjectsConnection } from '../../../src/client/index.js'
 import { startRpcServer } from '../../../src/rpc/server.js'
-import { until, withServer, type Running } from '../rpc/with-server.js'
+import { withServer, type Running } from '../rpc/with-server.js'
 import { noPty, onTerminal, type Pty } from './pty.js'
 import { runCli } from './run-cli.js'
+import { comesAbout } from '../../until.js'
 
 const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url))
 
@@ -17,7 +18,7 @@ const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url))
 const drawn = (text: string): string => text.slice(text.lastIndexOf('\x1b[H')).replaceAll(/\x1b\[[0-9;?]*[A-Za-z]/g, '')
 
 /** A drawing comes through a terminal in pieces: what is awaited is seen in a whole one. */
-const shows = (pty: Pty, what: RegExp): Promise<boolean> => until(() => what.test(drawn(pty.text())), 20_000)
+const shows = (pty: Pty, what: RegExp): Promise<boolean> => comesAbout(() => what.test(drawn(pty.text())))
 
 t.test('a page: marks for a moment what changed, fits, scrolls, says what is away', async (t) => {
   const { agent, socketPath, server } = await withServer(t)
@@ -39,7 +40,7 @@ t.test('a page: marks for a moment what changed, fits, scrolls, says what is awa
   t.match(plain(first).slice(2, 6), [/^VIP +ADDRESS +STATE/, /^dns/, /^web +192\.0\.2\.80\/32 tcp\/80 +up/, /^ +main +b|^ +\S+ +b/])
   const changed = { ...lb.vipList.find(vip => vip.name === 'web') }
   lb.vipList = lb.vipList.map(vip => vip.name === 'web' ? { ...vip, ...changed, state: 'panic' as const } : vip)
-  t.ok(await until(() => parts[0]?.store.status().lastEventAt !== -Infinity && plain(page.lines(20, 100, 2000)).some(line => /^web .* panic/.test(line))))
+  t.ok(await comesAbout(() => parts[0]?.store.status().lastEventAt !== -Infinity && plain(page.lines(20, 100, 2000)).some(line => /^web .* panic/.test(line))))
   t.match(page.lines(20, 100, 4000).join('\n'), /\x1b\[7mpanic\s*\x1b\[27m/, 'one cell is marked')
   t.equal(page.lines(20, 100, 4000).join('\n').split('\x1b[7m').length, 2)
   t.notMatch(page.lines(20, 100, 5100).join('\n'), '\x1b[7m', 'for a moment')
@@ -52,7 +53,7 @@ t.test('a page: marks for a moment what changed, fits, scrolls, says what is awa
   page.move('top', 6)
   t.match(plain(page.lines(6, 100, 7000))[2], /^VIP/)
   await server.close(0)
-  t.ok(await until(() => parts.some(({ store }) => store.status().state !== 'live')))
+  t.ok(await comesAbout(() => parts.some(({ store }) => store.status().state !== 'live')))
   t.match(plain(page.lines(20, 200, 19_000))[0], /AGENT NOT REACHED, this is 12s old/)
   t.match(plain(page.lines(20, 200, 20_000)).join('\n'), /web .* panic/, 'what is known stays')
 })
@@ -98,9 +99,9 @@ t.test('on a terminal: redrawn in place, resized, over a restart of the agent, a
   t.ok(await pty.sees(/live[^]*VIP +ADDRESS/))
   t.ok(await shows(pty, /dns[^]*web +192\.0\.2\.80/), pty.text())
   agent.loadBalancer.vipList = agent.loadBalancer.vipList.filter(vip => vip.name === 'web')
-  t.ok(await until(() => !drawn(pty.text()).includes('dns')))
+  t.ok(await comesAbout(() => !drawn(pty.text()).includes('dns')))
   pty.resize(24, 50)
-  t.ok(await until(() => drawn(pty.text()).includes('web') && !drawn(pty.text()).includes('ADDRESS')), 'a narrow one has fewer columns')
+  t.ok(await comesAbout(() => drawn(pty.text()).includes('web') && !drawn(pty.text()).includes('ADDRESS')), 'a narrow one has fewer columns')
   await server.close(0)
   t.ok(await pty.sees(/AGENT NOT REACHED/))
   const again = await startRpcServer(agent.services, { socketPath })

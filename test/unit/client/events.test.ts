@@ -3,8 +3,9 @@ import t from 'tap'
 import { credentials } from '@grpc/grpc-js'
 import { ObjectsConnection, watchEvents, WatchRefused, type OpenEvents } from '../../../src/client/index.js'
 import type { Event } from '../../../src/generated/proto/lockstep/v1/events.js'
-import { until, withServer } from '../rpc/with-server.js'
+import { withServer } from '../rpc/with-server.js'
 import { ManualClock, promptly, settled } from './rig.js'
+import { comesAbout } from '../../until.js'
 
 const event = (n: number): Event => ({ id: `e-${n}`, atMs: 0n, area: 'agent', name: `n${n}`, level: 'info', object: '', fields: [] })
 
@@ -70,7 +71,7 @@ t.test('of an agent: over its restart of the connection, and what it refuses', a
   reading.catch(() => undefined)
   journal.note('config', 'other', '', {})
   journal.note('agent', 'mine', '', {})
-  t.ok(await until(() => told.length > 0))
+  t.ok(await comesAbout(() => told.length > 0))
   t.same(told.map(({ name }) => name), ['mine'])
   abort.abort(new Error('enough'))
   await t.rejects(reading, { message: 'enough' })

@@ -2,7 +2,8 @@
 import t from 'tap'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { FollowedAgent, type Told } from '../../../src/gateway/followed-agent.js'
-import { until, withServer } from '../rpc/with-server.js'
+import { withServer } from '../rpc/with-server.js'
+import { comesAbout } from '../../until.js'
 
 t.test('events and objects come over one connection; events that are silent for too long are asked for again', async (t) => {
   const { agent: { journal }, socketPath } = await withServer(t)
@@ -25,7 +26,7 @@ t.test('events and objects come over one connection; events that are silent for 
   })
   await followed.whole(AbortSignal.timeout(5000))
   journal.note('agent', 'before', '', {})
-  t.ok(await until(() => heard('before')))
+  t.ok(await comesAbout(() => heard('before')))
   t.equal(sockets.length, 2, 'one connection')
   const [near, far] = sockets
   if (near === undefined || far === undefined) throw new Error('no connection')
@@ -33,5 +34,5 @@ t.test('events and objects come over one connection; events that are silent for 
   far.unpipe(near)
   let asked = 0
   near.on('data', (part: Buffer) => { asked += part.length }).resume()
-  t.ok(await until(() => asked > 0), 'it asks again while nothing comes')
+  t.ok(await comesAbout(() => asked > 0), 'it asks again while nothing comes')
 })

@@ -4,7 +4,8 @@ import { Server, ServerCredentials, status, type ServerWritableStream } from '@g
 import { join } from 'node:path'
 import { ObjectKind, ObjectsService, WatchBegin, type ObjectMessages, type ObjectsWatchRequest } from '../../../src/generated/proto/lockstep/v1/objects.js'
 import { FollowedAgent } from '../../../src/gateway/followed-agent.js'
-import { temporaryDirectory, until } from '../rpc/with-server.js'
+import { temporaryDirectory } from '../rpc/with-server.js'
+import { comesAbout } from '../../until.js'
 
 t.test('an agent that refuses a kind is reached all the same; one that is gone is not', async (t) => {
   const path = join(temporaryDirectory(t), 's')
@@ -22,8 +23,8 @@ t.test('an agent that refuses a kind is reached all the same; one that is gone i
   t.teardown(() => { server.forceShutdown() })
   const agent = new FollowedAgent({ address: `unix:${path}` }, () => undefined)
   t.teardown(async () => { await agent.close() })
-  t.ok(await until(() => agent.state(true).connected), 'it is reached')
+  t.ok(await comesAbout(() => agent.state(true).connected), 'it is reached')
   t.same([agent.state(true).kinds['vip']?.synced, agent.state(true).kinds['bgp']?.synced], [true, false])
   server.forceShutdown()
-  t.ok(await until(() => !agent.state(true).connected), 'it is gone')
+  t.ok(await comesAbout(() => !agent.state(true).connected), 'it is gone')
 })

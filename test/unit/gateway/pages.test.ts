@@ -6,7 +6,8 @@ import t, { type Test } from 'tap'
 import { startGateway, type Gateway } from '../../../src/gateway/main.js'
 import { filterNames, filterOf } from '../../../src/gateway/session-pages.js'
 import { readWebFiles } from '../../../src/gateway/web-files.js'
-import { temporaryDirectory, until, withServer, type Running } from '../rpc/with-server.js'
+import { temporaryDirectory, withServer, type Running } from '../rpc/with-server.js'
+import { comesAbout } from '../../until.js'
 
 if (process.getuid?.() === 0) process.getuid = () => 1000 // it would give up this process's own rights
 
@@ -129,5 +130,5 @@ t.test('a search ends when the browser goes; too many at once are told to wait',
   for (const request of requests) request.destroy()
   let free = false
   void (async () => { while (!free) { free = (await get(gateway, '/api/sessions?rows=1')).status === 200; await new Promise((resolve) => { setTimeout(resolve, 20) }) } })()
-  t.ok(await until(() => free), 'their places are free again')
+  t.ok(await comesAbout(() => free), 'their places are free again')
 })

@@ -4,7 +4,7 @@ import { createServer, get, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { serveStream } from '../../../src/gateway/sse.js'
 import type { Live, Message } from '../../../src/gateway/live.js'
-import { until } from '../rpc/with-server.js'
+import { comesAbout } from '../../until.js'
 
 t.test('a state of 24 MiB reaches a reader that is slow; one that then falls behind is let go', async (t) => {
   let tell = (_: Message): void => undefined
@@ -22,7 +22,7 @@ t.test('a state of 24 MiB reaches a reader that is slow; one that then falls beh
   await new Promise((resolve) => { setTimeout(resolve, 300) })
   tell({ seq: 2, event: { text: 'data: behind\n\n', guarded: false } })
   response.on('data', (part: Buffer) => { bytes += part.length; text = part.toString('latin1').slice(-200) }).resume()
-  t.ok(await until(() => bytes > 24 << 20 && text.includes('alive')), `${bytes} bytes came`)
+  t.ok(await comesAbout(() => bytes > 24 << 20 && text.includes('alive')), `${bytes} bytes came`)
   t.notOk(over)
   response.pause()
   for (let i = 0; i < 40; i++) {
@@ -30,5 +30,5 @@ t.test('a state of 24 MiB reaches a reader that is slow; one that then falls beh
     await new Promise((resolve) => { setTimeout(resolve, 5) })
   }
   response.resume()
-  t.ok(await until(() => over), 'its connection is closed')
+  t.ok(await comesAbout(() => over), 'its connection is closed')
 })

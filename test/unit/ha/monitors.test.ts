@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ClusterGroup, Monitor } from '../../../src/contract/cluster.js'
 import { startMonitors, type GroupMonitors, type MonitorFacts } from '../../../src/ha/monitors.js'
-import { until } from '../../conformance/rig.js'
+import { until } from '../../until.js'
 
 const group = (rg: number, ...monitors: Monitor[]): ClusterGroup => ({ rg, priority: { a: 100, b: 90 }, preempt: false, monitors })
 const script = (argv: readonly string[], over: { readonly name?: string, readonly weight?: number, readonly intervalMs?: number, readonly timeoutMs?: number } = {}): Monitor =>

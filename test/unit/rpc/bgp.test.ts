@@ -7,7 +7,8 @@ import { mirror, ObjectsConnection } from '../../../src/client/index.js'
 import type { BgpNeighbour, BgpPending } from '../../../src/contract/bgp.js'
 import { BgpState } from '../../../src/generated/proto/lockstep/v1/bgp.js'
 import { runCli, type CliResult } from '../cli/run-cli.js'
-import { until, withServer, type Running } from './with-server.js'
+import { withServer, type Running } from './with-server.js'
+import { comesAbout } from '../../until.js'
 
 const row = (peer: string, more: Partial<BgpNeighbour> = {}): BgpNeighbour => neighbour({ source: 'frr', vrf: 'default', peer, established: true, fsm: 'established', remoteAs: 65001, since: Date.now() - 90_000, drops: 0, ...more })
 const pending: BgpPending = { sink: 'ledger', subject: 'user-1', state: 'down', rttNs: 0, cause: 'changed', decidedAt: 1_700_000_000_000, queuedAt: 1_700_000_000_001, attempts: 2, retryAt: null, lastError: 'no route', stage: 'queued' }
@@ -101,9 +102,9 @@ t.test('a watch: round trips are no change, a state is, and it is told at once',
   const told: string[] = []
   agent.bgp.view.watch(() => { told.push('x') })
   read([row('192.0.2.1', { established: false, fsm: 'active', drops: 1 })])
-  t.ok(await until(() => now() === BgpState.BGP_STATE_DOWN))
+  t.ok(await comesAbout(() => now() === BgpState.BGP_STATE_DOWN))
   agent.bgp.view.forget('frr', 'edge')
-  t.ok(await until(() => now() === 'gone'))
+  t.ok(await comesAbout(() => now() === 'gone'))
   t.equal(told.length, 2)
 })
 

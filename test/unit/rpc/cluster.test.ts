@@ -10,7 +10,8 @@ import { eventMessage } from '../../../src/rpc/cluster-message.js'
 import { watchEvents } from '../../../src/rpc/event-watch.js'
 import { pairStatus, roleEvent, startedAt } from './fake-cluster.js'
 import { fakeId } from './fake-sessions.js'
-import { until, withServer } from './with-server.js'
+import { withServer } from './with-server.js'
+import { comesAbout } from '../../until.js'
 
 t.test('status: everything the agent knows, enumerations and absent values as the messages have them', async (t) => {
   const { connection: { cluster: stub } } = await withServer(t)
@@ -119,7 +120,7 @@ t.test('watch: an empty message, what is kept, what comes; who leaves is forgott
   agent.cluster.events.tell(roleEvent(1))
   t.match((await stream.next()).value, { events: [{ name: 'role', rg: 1 }] })
   await stream.return(undefined)
-  t.ok(await until(() => watching === 0))
+  t.ok(await comesAbout(() => watching === 0))
 })
 
 t.test('watch: a reader that does not read is told where events are missing; silence has a sign of life', async (t) => {
@@ -136,14 +137,14 @@ t.test('watch: a reader that does not read is told where events are missing; sil
   const watching = watchEvents({ watch: agent.cluster.watch, lost: eventsLost }, (events) => ({ events: events.map(eventMessage) }), { method: '', signal: abort.signal, caller: null, role: null, send }, 5)
   go()
   events.tell(roleEvent(0))
-  t.ok(await until(() => sent.length === 2))
+  t.ok(await comesAbout(() => sent.length === 2))
   for (let n = 0; n < 3 * EVENTS_MAX; n++) events.tell(roleEvent(0, n))
   go()
-  t.ok(await until(() => sent.length === 3))
+  t.ok(await comesAbout(() => sent.length === 3))
   t.equal(sent[2]?.length, 2 * EVENTS_MAX)
   t.match(sent[2]?.at(-1), { name: 'events-lost', fields: [{ name: 'lost', value: { value: EVENTS_MAX + 1 } }] })
   go()
-  t.ok(await until(() => sent.length > 4))
+  t.ok(await comesAbout(() => sent.length > 4))
   t.same(sent[3], [], 'nothing happened')
   abort.abort(new Error('left'))
   await t.rejects(watching, { message: 'left' })

@@ -5,7 +5,8 @@ import { SessionsClient, type SessionsListRequest } from '../../../src/generated
 import { call, messages, socketTarget } from '../../../src/cli/client.js'
 import type { RemoteError } from '../../../src/cli/remote-error.js'
 import { LISTINGS_MAX, WATCHERS_MAX } from '../../../src/rpc/sessions-service.js'
-import { until, withServer } from './with-server.js'
+import { withServer } from './with-server.js'
+import { comesAbout } from '../../until.js'
 
 const CONNECTIONS = 12
 const STREAMS = 250
@@ -23,12 +24,12 @@ t.test('thousands of streams', async (t) => {
     stream.on('error', (e: ServiceError) => { codes.set(e.code, (codes.get(e.code) ?? 0) + 1) })
     return stream
   }))
-  t.ok(await until(() => open + (codes.get(status.RESOURCE_EXHAUSTED) ?? 0) === CONNECTIONS * STREAMS, 20_000), `${open} open, ${JSON.stringify([...codes])}`)
+  t.ok(await comesAbout(() => open + (codes.get(status.RESOURCE_EXHAUSTED) ?? 0) === CONNECTIONS * STREAMS), `${open} open, ${JSON.stringify([...codes])}`)
   t.equal(open, WATCHERS_MAX)
   t.equal(agent.watchers(), 1, 'all of them at one subscription')
   t.equal((await call(connection.sessions, connection.sessions.count, { filter: undefined })).count, 2000n)
   for (const s of streams) s.cancel()
-  t.ok(await until(() => agent.watchers() === 0))
+  t.ok(await comesAbout(() => agent.watchers() === 0))
   const again = messages(connection.sessions.watch({ filter: undefined, columns: [], snapshot: false }))
   t.notOk((await again.next()).done, 'places are free again')
   await again.return(undefined)

@@ -97,12 +97,12 @@ t.test('one who watches is seen, with what he was not told yet, until he goes', 
   const events = connection.events.watch({ minLevel: 'warn', areas: ['config'], names: [], after: '' })
   events.on('error', () => undefined).on('data', () => undefined)
   const subscribers = async (): Promise<ReadonlyArray<Readonly<Record<string, DebugCell>>>> => cells(await read(connection, { table: 'subscribers', sort: 'stream' }))
-  for (let i = 0; i < 500 && (await subscribers()).length < 2; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+  for (let i = 0; i < 3000 && (await subscribers()).length < 2; i++) await new Promise((resolve) => setTimeout(resolve, 10))
   t.match(await subscribers(), [{ stream: 'Events', of: 'config', detail: 'warn and above', lag: 0 }, { stream: 'Objects', of: 'vip', revision: 1, lag: 0, lost: 0, resyncs: 1, caller: 'local' }])
   lb.vipList = lb.vipList.slice(0, 1)
   lb.events.tell({ at: Date.now(), name: 'vip-state', level: 'warn', fields: {} })
   let revision: DebugCell = 1
-  for (let i = 0; i < 500 && revision === 1; i++) {
+  for (let i = 0; i < 3000 && revision === 1; i++) {
     revision = (await subscribers())[1]?.['revision'] ?? 1
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
@@ -110,7 +110,7 @@ t.test('one who watches is seen, with what he was not told yet, until he goes', 
   stream.cancel()
   events.cancel()
   let left = 2
-  for (let i = 0; i < 500 && left > 0; i++) {
+  for (let i = 0; i < 3000 && left > 0; i++) {
     left = (await subscribers()).length
     await new Promise((resolve) => setTimeout(resolve, 10))
   }

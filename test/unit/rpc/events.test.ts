@@ -7,7 +7,8 @@ import type { EventsWatchRequest, Event } from '../../../src/generated/proto/loc
 import { mayChange as changes, methods } from '../../../src/contract/access.js'
 import { requestText } from '../../../src/rpc/audit.js'
 import { runCli } from '../cli/run-cli.js'
-import { until, withServer, type Running } from './with-server.js'
+import { withServer, type Running } from './with-server.js'
+import { comesAbout } from '../../until.js'
 
 const asked: EventsWatchRequest = { minLevel: '', areas: [], names: [], after: '' }
 
@@ -42,7 +43,7 @@ t.test('who comes back too late is told how many are gone', async (t) => {
   journal.note('agent', 'first', '', {})
   const [first] = await take(running, 1)
   for (let i = 0; i < 2100; i++) journal.note('agent', 'many', '', { i })
-  t.ok(await until(() => true))
+  t.ok(await comesAbout(() => true))
   await new Promise((resolve) => { setTimeout(resolve, 100) })
   const [lost] = await take(running, 1, { after: first?.id ?? '' })
   t.match(lost, { name: 'events-lost', level: 'warn', fields: [{ name: 'lost', value: { value: 100 } }] })

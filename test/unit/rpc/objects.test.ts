@@ -6,7 +6,8 @@ import { ObjectKind, ObjectsClient } from '../../../src/generated/proto/lockstep
 import { RgRole } from '../../../src/generated/proto/lockstep/v1/cluster.js'
 import { VipState } from '../../../src/generated/proto/lockstep/v1/load_balancer.js'
 import { Source } from '../../../src/rpc/objects/source.js'
-import { until, withServer } from './with-server.js'
+import { withServer } from './with-server.js'
+import { comesAbout } from '../../until.js'
 
 const promptly = { leastMs: 1, mostMs: 5, healthyMs: 1 }
 
@@ -41,11 +42,11 @@ t.test('a real changes: its VIP is told at once; counters and probes of a target
   lb.targetList = lb.targetList.map(target => ({ ...target, passed: target.passed + 1, probing: true, nextAt: 1_700_000_009_000 }))
   lb.vipList = lb.vipList.map(vip => vip.name === 'web' ? { ...vip, state: 'degraded' } : vip)
   lb.events.tell({ at: Date.now(), name: 'vip-state', level: 'warn', fields: {} })
-  t.ok(await until(() => vips.current().get('web')?.state === VipState.VIP_STATE_DEGRADED))
+  t.ok(await comesAbout(() => vips.current().get('web')?.state === VipState.VIP_STATE_DEGRADED))
   lb.vipList = lb.vipList.filter(vip => vip.name === 'web')
-  t.ok(await until(() => vips.current().size === 1), 'without an event within a second or so')
+  t.ok(await comesAbout(() => vips.current().size === 1), 'without an event within a second or so')
   lb.targetList = lb.targetList.map(target => ({ ...target, state: 'paused' }))
-  t.ok(await until(() => told > 0))
+  t.ok(await comesAbout(() => told > 0))
   t.equal(targets.current().get('dns/10.0.0.1:53')?.passed, 1n, 'as of then')
   t.equal(targets.current().get('dns/10.0.0.1:53')?.nextAtMs, 1_700_000_009_000n)
   t.equal(told, 1)
@@ -62,9 +63,9 @@ t.test('a node: its state, its labels and what it is to each group', async (t) =
   if (now === null) throw new Error('alone')
   agent.cluster.now = { ...now, groups: now.groups.map(group => ({ ...group, role: 'standby' })) }
   agent.cluster.events.tell({ at: Date.now(), name: 'role', rg: 0, peer: null, fields: {} })
-  t.ok(await until(() => nodes.current().get('edge-1')?.roles.every(({ role }) => role === RgRole.RG_ROLE_STANDBY) === true))
+  t.ok(await comesAbout(() => nodes.current().get('edge-1')?.roles.every(({ role }) => role === RgRole.RG_ROLE_STANDBY) === true))
   agent.info = { ...agent.info, labels: { rack: 'c1' } }
-  t.ok(await until(() => nodes.current().get('edge-1')?.labels[0]?.value === 'c1'))
+  t.ok(await comesAbout(() => nodes.current().get('edge-1')?.labels[0]?.value === 'c1'))
   await nodes.close()
 })
 
@@ -101,7 +102,7 @@ t.test('the agent restarts: what is the same is no change, what is gone is told'
   agent.loadBalancer.vipList = agent.loadBalancer.vipList.filter(vip => vip.name === 'web')
   const { startRpcServer } = await import('../../../src/rpc/server.js')
   const again = await startRpcServer(agent.services, { socketPath })
-  t.ok(await until(() => store.current().size === 1), JSON.stringify(store.status()))
+  t.ok(await comesAbout(() => store.current().size === 1), JSON.stringify(store.status()))
   t.same(seen, ['epoch removed dns'])
   await store.close()
   await again.close(0)
@@ -137,17 +138,17 @@ t.test('a source is read while somebody watches, and for a while after; a read t
   fails = false
   const held = await source.hold()
   const { epoch } = held.collection
-  t.ok(await until(() => held.collection.rev > 3))
+  t.ok(await comesAbout(() => held.collection.rev > 3))
   fails = true
-  t.ok(await until(() => errors.length > 1))
+  t.ok(await comesAbout(() => errors.length > 1))
   fails = false
   const { rev } = held.collection
-  t.ok(await until(() => held.collection.rev > rev))
+  t.ok(await comesAbout(() => held.collection.rev > rev))
   held.release()
   const soon = await source.hold()
   t.equal(soon.collection.epoch, epoch, 'the same, to who is back soon')
   soon.release()
-  t.ok(await until(() => { const before = reads; return before === reads && reads > 0 }))
+  t.ok(await comesAbout(() => { const before = reads; return before === reads && reads > 0 }))
   await new Promise((resolve) => { setTimeout(resolve, 100) })
   const idle = reads
   await new Promise((resolve) => { setTimeout(resolve, 50) })
@@ -172,15 +173,15 @@ t.test('a read that does not come back is one read, however long, and holds up n
   hangs = false
   answer()
   const held = await source.hold()
-  t.ok(await until(() => reads > 3 && held.ageMs() < 1000))
+  t.ok(await comesAbout(() => reads > 3 && held.ageMs() < 1000))
   hangs = true
-  t.ok(await until(() => held.ageMs() > 100))
+  t.ok(await comesAbout(() => held.ageMs() > 100))
   const { ageMs } = held
   const before = reads
-  t.ok(await until(() => ageMs() > 200))
+  t.ok(await comesAbout(() => ageMs() > 200))
   t.equal(reads, before, 'no second one beside it')
   hangs = false
   answer()
-  t.ok(await until(() => ageMs() < 100), 'what it brings counts')
+  t.ok(await comesAbout(() => ageMs() < 100), 'what it brings counts')
   held.release()
 })

@@ -9,7 +9,8 @@ import { SessionsDeleteResponse } from '../../../src/generated/proto/lockstep/v1
 import { OPERATION_METADATA } from '../../../src/rpc/audit.js'
 import { Operations } from '../../../src/rpc/operations.js'
 import type { CallContext } from '../../../src/rpc/handler.js'
-import { until, withServer } from './with-server.js'
+import { withServer } from './with-server.js'
+import { comesAbout } from '../../until.js'
 
 const filter = { ...SessionFilter.decode(new Uint8Array()), protocol: 'udp' }
 const refusal = async (promise: Promise<unknown>): Promise<RemoteError> => await promise.then(() => { throw new Error('was not refused') }, (e: RemoteError) => e)
@@ -40,7 +41,7 @@ async function held (t: Test, detached: boolean): Promise<{ readonly server: Awa
   const left = new AbortController()
   const answer = call(mine.sessions, mine.sessions.delete, { filter, all: false, mutation: { dryRun: false, requestId: 'r-1', detached } }, { signal: left.signal })
   answer.catch(() => undefined)
-  t.ok(await until(() => id !== '' && signal !== null), 'the id comes before the answer')
+  t.ok(await comesAbout(() => id !== '' && signal !== null), 'the id comes before the answer')
   return { server, id, leave: () => { left.abort() }, letGo: () => { letGo() }, aborted: () => signal?.aborted === true, answer }
 }
 
@@ -65,7 +66,7 @@ t.test('a change is an operation: known at once, its answer kept', async (t) => 
 t.test('one that is not detached ends when its caller leaves', async (t) => {
   const { server: { connection: { operations: o } }, id, leave, aborted } = await held(t, false)
   leave()
-  t.ok(await until(aborted))
+  t.ok(await comesAbout(aborted))
   t.equal(await endOf(o, id), CANCELED)
 })
 
@@ -106,7 +107,7 @@ t.test('each change has one audit event, told where it ends: plain, its caller g
 
   const left = await held(t, false)
   left.leave()
-  t.ok(await until(() => audited(left.server).length > 0))
+  t.ok(await comesAbout(() => audited(left.server).length > 0))
   t.same(audited(left.server), ['CANCELLED'])
 
   const late = await withServer(t, 100)
@@ -117,7 +118,7 @@ t.test('each change has one audit event, told where it ends: plain, its caller g
   }
   const { sessions } = late.connection
   t.match(await refusal(call(sessions, sessions.delete, { filter, all: false }, { deadlineMs: 100 })), { grpcCode: 4 })
-  t.ok(await until(() => audited(late).length > 0))
+  t.ok(await comesAbout(() => audited(late).length > 0))
   t.same([audited(late), late.agent.sessions.deleted.size], [['OK'], 25], 'the work was done all the same')
 
   const refused = await withServer(t, 10)

@@ -13,7 +13,8 @@ import { watchSessions } from '../../../src/rpc/session-watch.js'
 import { Seats, TableTurns } from '../../../src/rpc/turns.js'
 import { createFakeAgent } from './fake-agent.js'
 import { fakeId, fakeRecords, fakeRow, packColumns } from './fake-sessions.js'
-import { refusal, until, withServer } from './with-server.js'
+import { refusal, withServer } from './with-server.js'
+import { comesAbout } from '../../until.js'
 
 const emptyFilter = SessionFilter.decode(new Uint8Array())
 const request = (over: Partial<SessionsListRequest> = {}): SessionsListRequest =>
@@ -29,7 +30,7 @@ async function list (c: AgentConnection, over: Partial<SessionsListRequest> = {}
 async function rests (value: () => number): Promise<boolean> {
   let before = -1
   let still = 0
-  return await until(() => { still = value() === before ? still + 1 : 0; before = value(); return still >= 15 }, 30_000)
+  return await comesAbout(() => { still = value() === before ? still + 1 : 0; before = value(); return still >= 15 })
 }
 
 const rowsOf = (batches: readonly SessionBatch[]): number => batches.reduce((n, b) => n + b.rows, 0)
@@ -263,7 +264,7 @@ t.test('a deadline ends a call and the work behind it', async (t) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error))
   })
   await refusal(call(connection.sessions, connection.sessions.delete, { filter: undefined, all: true }, { deadlineMs: 50 }))
-  t.ok(await until(() => (seen as AbortSignal | null)?.aborted === true))
+  t.ok(await comesAbout(() => (seen as AbortSignal | null)?.aborted === true))
 })
 
 t.test('watch: first an empty message, then changes, filtered, with the number lost', async (t) => {
@@ -278,7 +279,7 @@ t.test('watch: first an empty message, then changes, filtered, with the number l
   agent.publish(fakeRecords([5]), 7)
   t.equal((await next()).lost, 7n)
   await stream.return(undefined)
-  t.ok(await until(() => agent.watchers() === 0), 'the subscription ends with the call')
+  t.ok(await comesAbout(() => agent.watchers() === 0), 'the subscription ends with the call')
 })
 
 t.test('watch: the domain is a filter like any other, and is told', async (t) => {
@@ -316,7 +317,7 @@ t.test('a watcher whose filter hides everything still hears every so often', asy
   const sent: SessionChanges[] = []
   const publish = setInterval(() => agent.publish(fakeRecords([3])), 5)
   const watching = watchSessions(agent.services, { filter: { ...emptyFilter, protocol: 'tcp' }, columns: [], snapshot: false }, { method: '', signal: abort.signal, caller: null, role: null, send: async (m) => { sent.push(SessionChanges.decode(m)) } }, { fan: new SessionFan(agent.services.feed), onLost: () => {}, subscribers: new Subscribers(), turns: new TableTurns(), listings: new Seats('listings', 1), progressMs: 100 })
-  t.ok(await until(() => sent.length >= 4))
+  t.ok(await comesAbout(() => sent.length >= 4))
   clearInterval(publish)
   abort.abort(new Error('over'))
   await t.rejects(watching, /over/)
@@ -363,7 +364,7 @@ t.test('a watch with a snapshot begins with what there is; after a loss it comes
   const again = await take()
   t.same([again.rows.length, again.lost], [20_000, 5n])
   await stream.return(undefined)
-  t.ok(await until(() => agent.watchers() === 0))
+  t.ok(await comesAbout(() => agent.watchers() === 0))
 })
 
 t.test('a huge request is refused before it is decoded; a phase said often counts once', async (t) => {
@@ -398,7 +399,7 @@ t.test('what is lost while the snapshot is told makes it come again, told of or 
       if (begins() === 1 && message.mark === SnapshotMark.SNAPSHOT_MARK_BEGIN) agent.publish(fakeRecords([1]), 5000)
     }
   }, { fan: new SessionFan(agent.services.feed), onLost: () => {}, subscribers: new Subscribers(), turns: new TableTurns(), listings: new Seats('listings', 1) })
-  t.ok(await until(() => begins() === 2))
+  t.ok(await comesAbout(() => begins() === 2))
   t.equal(sent.reduce((sum, { lost }) => sum + Number(lost), 0), 5000, 'told once, with a row of the first')
   await new Promise((resolve) => { setTimeout(resolve, 1200) })
   t.equal(begins(), 2, 'and not a third time')

@@ -22,12 +22,6 @@ export function temporaryDirectory (t: Test): string {
   return directory
 }
 
-/** Resolves to true once the condition holds, to false after five seconds: a loaded machine only makes it slower. */
-export async function until (condition: () => boolean, withinMs = 5000): Promise<boolean> {
-  for (let i = 0; i < withinMs / 10 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 10))
-  return condition()
-}
-
 /** The error that a call ends with. */
 export async function refusal (promise: Promise<unknown>): Promise<RemoteError> {
   return await promise.then(() => { throw new Error('was not refused') }, (e: RemoteError) => e)

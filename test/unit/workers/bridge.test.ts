@@ -7,6 +7,7 @@ import { answerCalls, Caller, CALLS_MAX } from '../../../src/workers/bridge.js'
 import type { PackedError } from '../../../src/workers/errors.js'
 import { unpackError } from '../../../src/workers/errors.js'
 import type { BridgeCall } from '../../../src/workers/protocol.js'
+import { until } from '../../until.js'
 
 interface Calls {
   echo: (value: unknown) => unknown
@@ -47,11 +48,6 @@ function pair (t: Test, over: Partial<Calls> = {}): { readonly caller: Caller<Ca
   t.teardown(() => { answering.close(); caller.close() })
   return { caller, pushed, push: answering.push, seen, close: answering.close }
 }
-const until = async (what: string, condition: () => boolean): Promise<void> => {
-  for (let i = 0; i < 2000 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 5))
-  if (!condition()) throw new Error(`waited in vain for ${what}`)
-}
-
 t.test('values cross as they are', async (t) => {
   const { caller } = pair(t)
   for (const value of [null, 0, 'text', 7n, [1, { a: null }], new Uint8Array([1, 2]), Infinity]) t.strictSame(await caller.call('echo', [value]), value)

@@ -8,7 +8,7 @@ import { answerCalls, Caller } from '../../../src/workers/bridge.js'
 import { clusterCalls, remoteCluster } from '../../../src/workers/cluster-bridge.js'
 import type { MainCalls } from '../../../src/workers/protocol.js'
 import { FakeCluster, pairStatus, roleEvent } from '../rpc/fake-cluster.js'
-import { until } from '../rpc/with-server.js'
+import { comesAbout } from '../../until.js'
 
 function over (t: Test, control: () => ClusterControl): { readonly remote: ClusterControl, readonly events: ClusterLog, readonly close: () => void } {
   const { port1, port2 } = new MessageChannel()
@@ -33,7 +33,7 @@ t.test('status, commands and a verification cross whole; a signal reaches the wo
   fake.unequal = [1]
   const abort = new AbortController()
   const verifying = remote.verify([1], abort.signal)
-  await until(() => fake.calls.length === 6)
+  await comesAbout(() => fake.calls.length === 6)
   abort.abort()
   t.match(await verifying, [{ rg: 1, equal: false }], 'the answer is the truth')
 })
@@ -55,12 +55,12 @@ t.test('watch: kept events, then live ones, each once and in order, until it is 
   for (let n = 0; n < 3; n++) events.tell(roleEvent(0, n))
   const seen: ClusterEvent[] = []
   const leave = remote.watch((e) => { seen.push(e) })
-  t.ok(await until(() => seen.length === 3))
+  t.ok(await comesAbout(() => seen.length === 3))
   for (let n = 3; n < 500; n++) {
     events.tell(roleEvent(0, n))
     if (n % 50 === 0) await new Promise((resolve) => setImmediate(resolve))
   }
-  t.ok(await until(() => seen.length === 500))
+  t.ok(await comesAbout(() => seen.length === 500))
   t.same(seen.map((e) => e.at), Array.from({ length: 500 }, (_, n) => n))
   leave()
   events.tell(roleEvent(0, 500))

@@ -5,6 +5,7 @@ import type { Followed } from '../../../src/config/authority.js'
 import { noOverlay } from '../../../src/contract/overlay.js'
 import { LockstepError } from '../../../src/contract/errors.js'
 import { exchangeConfigs, type ConfigExchange } from '../../../src/workers/config-exchange.js'
+import { comesAbout } from '../../until.js'
 
 const config = (generation: number): Followed => ({ generation, text: `generation ${generation}`, author: 'op', comment: 'why', ids: { zone: { a: 1 } }, overlay: noOverlay })
 const taken = (least: number): LockstepError => new LockstepError('stale', 'LS_C_GENERATION', 'the number is taken', { expected: `${least} or higher` })
@@ -29,12 +30,10 @@ function join (t: Test): Pair {
   t.teardown(() => { owner.close(); peer.close() })
   return Object.assign(pair, { owner })
 }
-const until = async (done: () => boolean): Promise<void> => { for (let i = 0; i < 500 && !done(); i++) await sleep(2) }
-
 t.test('what the owner applied runs at the peer, under its number and with its ids, and is sent no more', async (t) => {
   const p = join(t)
   p.owner.look()
-  await until(() => p.heard.length === 2)
+  await comesAbout(() => p.heard.length === 2)
   t.same(p.runs.peer, p.runs.owner)
   t.same(p.heard, [['peer', 3, ''], ['owner', 3, '']])
   p.owner.look()
@@ -46,7 +45,7 @@ t.test('a number that is taken at the peer: the owner takes the next one that is
   const p = join(t)
   p.refuse = (c) => { if (c.generation < 9) throw taken(9) }
   p.owner.look()
-  await until(() => p.runs.peer !== null)
+  await comesAbout(() => p.runs.peer !== null)
   t.match(p.runs, { owner: { generation: 9 }, peer: { generation: 9, text: 'generation 3' } })
 })
 
@@ -54,7 +53,7 @@ t.test('a configuration that the peer cannot run: both say why', async (t) => {
   const p = join(t)
   p.refuse = () => { throw new Error('no such port: eth7') }
   p.owner.look()
-  await until(() => p.heard.length === 2)
+  await comesAbout(() => p.heard.length === 2)
   t.same(p.heard, [['peer', 3, 'no such port: eth7'], ['owner', 3, 'no such port: eth7']])
   t.equal(p.runs.peer, null)
 })
@@ -74,7 +73,7 @@ t.test('another overlay goes to the peer under the same number; one that it has 
   const overlay = (until: number): Followed['overlay'] => ({ vips: [], adjusted: [], reals: [{ vip: 'www', pool: '', reals: [{ address: '10.0.0.7' }], owner: 'ctl', reason: '', since: 1, until }] })
   const after = async (n: number): Promise<void> => {
     p.owner.look()
-    await until(() => p.heard.length >= n)
+    await comesAbout(() => p.heard.length >= n)
     await sleep(20)
     t.equal(p.heard.length, n)
   }
@@ -91,7 +90,7 @@ t.test('another overlay goes to the peer under the same number; one that it has 
   p.refuse = () => { /* it is well again */ }
   await sleep(4100) // what was refused waits for twice as long
   p.owner.look()
-  await until(() => p.heard.length >= 8)
+  await comesAbout(() => p.heard.length >= 8)
   t.same(p.runs.peer?.overlay, overlay(20))
   p.connected = false
   await sleep(2100) // looked at no sooner

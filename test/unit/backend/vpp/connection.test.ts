@@ -5,6 +5,7 @@ import { retryMs, VppConnection, type VppLife } from '../../../../src/backend/vp
 import { openClient } from '../../../vpp/open-client.js'
 import { replay, socketPath } from '../../../vpp/replay.js'
 import { transcriptOf } from '../../../vpp/transcript.js'
+import { until as comeAbout } from '../../../until.js'
 
 interface Segment { closed: boolean, readonly close: () => void }
 
@@ -36,10 +37,7 @@ function rig (t: Test, path: string, { attach = () => null, onUp = async () => u
   })
   t.teardown(async () => { await connection.close() })
   const until = async (what: string): Promise<void> => {
-    for (let i = 0; log.at(-1)?.startsWith(what) !== true; i++) {
-      if (i === 250) throw new Error(`never ${what}: ${log.join(' | ')}; ${JSON.stringify(connection.state)}`)
-      await sleep(20)
-    }
+    await comeAbout(() => `${what}: ${log.join(' | ')}; ${JSON.stringify(connection.state)}`, () => log.at(-1)?.startsWith(what) === true)
   }
   return { connection, log, segments, until }
 }

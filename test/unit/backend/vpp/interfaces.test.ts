@@ -1,9 +1,9 @@
 /** VPP's interfaces as links: what an event says of them is not believed, they are read again. */
 import t from 'tap'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { VppInterfaces } from '../../../../src/backend/vpp/interfaces.js'
 import { ModelServer } from '../../../vpp/model-server.js'
 import { openClient } from '../../../vpp/open-client.js'
+import { comesAbout } from '../../../until.js'
 
 t.test('a link for each, with its addresses', async (t) => {
   const vpp = new ModelServer(t)
@@ -15,7 +15,7 @@ t.test('a link for each, with its addresses', async (t) => {
     { name: 'local0', device: 0, mac: '00:00:00:00:00:00', mtu: 1500, up: false, addresses: [], kind: 'vpp', ifindex: 0, rxPackets: 0, txPackets: 0, rxDropped: 0, txDropped: 0 },
     { name: 'host-lan', device: 1, mac: '02:fe:00:00:00:01', mtu: 1500, up: true, addresses: ['10.0.0.1/8', '2001:db8::1/64'], kind: 'vpp', ifindex: 0, rxPackets: 0, txPackets: 0, rxDropped: 0, txDropped: 0 }
   ])
-  const until = async (n: number): Promise<void> => { for (let i = 0; told.length < n && i < 200; i++) await sleep(10) }
+  const until = async (n: number): Promise<void> => { await comesAbout(() => told.length >= n) }
   vpp.flap(1, 1) // admin up, no link: the event says up
   await until(1)
   vpp.flap(1, 3)

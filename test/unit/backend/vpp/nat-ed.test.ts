@@ -5,6 +5,7 @@ import { VppRefusal, type VppClient } from '../../../../src/backend/vpp/client.j
 import { EdSessions } from '../../../../src/backend/vpp/nat/ed.js'
 import type { HaEvent } from '../../../../src/backend/vpp/nat/ha-wire.js'
 import type { Held, NatTable } from '../../../../src/backend/vpp/nat/table.js'
+import { until } from '../../../until.js'
 
 interface Row { readonly protocol?: number, readonly port: number, readonly to?: string, readonly timedOut?: boolean, readonly twice?: string }
 
@@ -72,8 +73,6 @@ class Rig {
 
   get ports (): number[] { return [...this.table.values()].map(({ event }) => event.insidePort).sort((a, b) => a - b) }
 }
-
-const until = async (what: string, holds: () => boolean): Promise<void> => { for (let i = 0; !holds(); i++) { if (i === 200) throw new Error(`never: ${what}`); await sleep(10) } }
 
 t.test('what VPP has, for whoever owns', async (t) => {
   const rig = new Rig()

@@ -9,7 +9,7 @@ import type { Place } from '../../../../src/bgp/announce/place.js'
 import type { AnnouncedVip } from '../../../../src/bgp/announce/routes.js'
 import type { BgpEvent } from '../../../../src/bgp/events.js'
 import type { BgpAnnounceSettings } from '../../../../src/contract/bgp-announce.js'
-import { until } from '../../../conformance/rig.js'
+import { until } from '../../../until.js'
 
 /** A table that others may touch, and that may fail or hang. */
 class Table implements Place {

@@ -3,6 +3,7 @@ import type { BgpLook, BgpNeighbourStatus, BgpReport, BgpState, BgpSubject } fro
 import type { Clock } from '../../../../src/bgp/reporting/clock.js'
 import type { FetcherLog } from '../../../../src/bgp/reporting/fetcher.js'
 import type { BgpSink, Outcome, Prepared, SubjectReading } from '../../../../src/bgp/sinks/sink.js'
+import { until as comeAbout } from '../../../until.js'
 
 const START = 1_800_000_000_000
 
@@ -44,13 +45,7 @@ export async function settled (rounds = 20): Promise<void> {
 }
 
 /** As long as it takes: for what goes through a disk or a socket. */
-export async function until (holds: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 20_000; i++) {
-    if (holds()) return
-    await new Promise(resolve => setTimeout(resolve, 1))
-  }
-  throw new Error(`it never came about: ${what}`)
-}
+export const until = async (holds: () => boolean, what: string): Promise<void> => { await comeAbout(what, holds) }
 
 export class KeptLog implements FetcherLog {
   readonly lines: string[] = []

@@ -9,6 +9,7 @@ import { SyncEngine } from '../../../../src/ha/sync/engine.js'
 import { openSockets, type Credentials, type Sockets } from '../../../../src/ha/sync/socket.js'
 import { loadCore } from '../../../../src/native/load.js'
 import { createAuthority, hasOpenssl } from '../../gateway/certificates.js'
+import { comesAbout } from '../../../until.js'
 
 interface End { readonly engine: SyncEngine, readonly sockets: Sockets, readonly problems: string[], readonly resumed: () => number, readonly close: () => Promise<void> }
 
@@ -38,13 +39,8 @@ async function meet (t: Test, one: Credentials, other: Credentials, check: (a: E
   await check(a, b)
 }
 
-async function until (holds: () => boolean): Promise<boolean> {
-  for (let i = 0; i < 500 && !holds(); i++) await sleep(10)
-  return holds()
-}
-
 async function portOf (e: End, path = 0): Promise<number> {
-  await until(() => e.sockets.listening()[path] != null)
+  await comesAbout(() => e.sockets.listening()[path] != null)
   return e.sockets.listening()[path]?.port ?? 0
 }
 
@@ -53,11 +49,11 @@ const key = (fill: number): Credentials => ({ kind: 'psk', key: new Uint8Array(1
 
 t.test('two nodes with one key meet, and meet again after a cut', async (t) => {
   await meet(t, key(1), key(1), async (a, b) => {
-    t.ok(await until(() => up(a) && up(b)))
+    t.ok(await comesAbout(() => up(a) && up(b)))
     a.engine.receivedBytes({ send: () => { /* a connection that is not its own */ }, close: () => { /* none */ } }, new Uint8Array(40).fill(255))
     t.ok(up(a), 'H46 bytes of another connection are not heard')
     a.engine.connected({ send: () => { /* a connection that leads nowhere takes the place */ }, close: () => { /* none */ } })
-    t.ok(await until(() => b.engine.status().state === 'up' && up(a)), 'the dialling side comes again')
+    t.ok(await comesAbout(() => b.engine.status().state === 'up' && up(a)), 'the dialling side comes again')
   })
 })
 
@@ -73,10 +69,10 @@ t.test('strangers who connect and say nothing leave places for the peer', async 
     for (const socket of strangers) socket.destroy()
     await a.close()
   })
-  t.ok(await until(() => strangers.filter((s) => s.closed).length === 48), `${strangers.filter((s) => s.closed).length} of 64 are refused at once`)
+  t.ok(await comesAbout(() => strangers.filter((s) => s.closed).length === 48), `${strangers.filter((s) => s.closed).length} of 64 are refused at once`)
   const b = end('b', key(1), { listen: [], dial: [local(port)] })
   t.teardown(async () => { await b.close() })
-  t.ok(await until(() => up(a) && up(b)))
+  t.ok(await comesAbout(() => up(a) && up(b)))
   t.equal(strangers.filter((s) => !s.closed).length, 16, 'while the strangers wait')
 })
 
@@ -116,15 +112,15 @@ t.test('D9 the stream goes to the next path when one fails, goes on where it was
   const b = end('b', key(1), { listen: [], dial: [local(link.port), local(await portOf(a, 1))] })
   t.teardown(async () => { await Promise.all([a.close(), b.close(), link.cut()]) })
   const at = (path: number) => (): boolean => up(a) && up(b) && a.sockets.path()?.index === path && b.sockets.path()?.index === path
-  t.ok(await until(at(0)), 'the preferred path first')
+  t.ok(await comesAbout(at(0)), 'the preferred path first')
   const heard = (e: End): boolean => e.engine.status().groups.every(group => group?.state !== 'unknown')
-  t.ok(await until(() => heard(a) && heard(b)), 'each has heard of the stream of the other: before that there is nothing to go on with')
+  t.ok(await comesAbout(() => heard(a) && heard(b)), 'each has heard of the stream of the other: before that there is nothing to go on with')
   for (let i = 0; i < 3; i++) {
     await link.cut()
-    t.ok(await until(at(1)), 'the next path')
+    t.ok(await comesAbout(at(1)), 'the next path')
     t.same(b.sockets.path()?.address, a.sockets.path()?.address)
     await link.mend()
-    t.ok(await until(at(0)), 'back again')
+    t.ok(await comesAbout(at(0)), 'back again')
   }
   t.ok(b.resumed() >= 6, `the stream went on each time: ${b.resumed()}`)
 })
@@ -134,7 +130,7 @@ t.test('an address that is not there keeps no other path waiting', async (t) => 
   const a = end('a', key(1), { listen: [nowhere, local(0)], dial: [] })
   const b = end('b', key(1), { listen: [], dial: [local(await portOf(a, 1))] })
   t.teardown(async () => { await Promise.all([a.close(), b.close()]) })
-  t.ok(await until(() => up(a) && up(b)))
+  t.ok(await comesAbout(() => up(a) && up(b)))
   t.equal(a.sockets.path()?.index, 1)
   t.equal(a.sockets.listening()[0], null)
   t.match(a.problems, [/listening on 192\.0\.2\.1 port 1: .*EADDRNOTAVAIL/])
@@ -142,10 +138,10 @@ t.test('an address that is not there keeps no other path waiting', async (t) => 
 
 t.test('another key: refused on both sides, with a reason, and nobody is told anything', async (t) => {
   await meet(t, key(1), key(2), async (a, b) => {
-    t.ok(await until(() => a.problems.length > 0 && b.problems.length > 0))
+    t.ok(await comesAbout(() => a.problems.length > 0 && b.problems.length > 0))
     t.match(a.problems[0], /a connection from 127\.0\.0\.1 was refused/)
     t.match(b.problems[0], /cannot be reached/)
-    t.ok(await until(() => b.sockets.waiting() !== null), 'and waits before it dials again')
+    t.ok(await comesAbout(() => b.sockets.waiting() !== null), 'and waits before it dials again')
     t.match(b.sockets.waiting()?.reason, /cannot be reached/)
     t.equal(a.sockets.waiting(), null, 'who listens waits for nobody')
     t.equal(a.engine.status().peer, null)
@@ -166,7 +162,7 @@ t.test('a server that passes over the key and shows a certificate instead is tol
     await b.close()
     rogue.close()
   })
-  t.ok(await until(() => b.problems.length > 0))
+  t.ok(await comesAbout(() => b.problems.length > 0))
   t.match(b.problems[0], /it has not shown that it has the key|cannot be reached/)
   await sleep(300)
   t.equal(heard, 0)
@@ -181,7 +177,7 @@ t.test('a listener outlives what is no TLS, and who only connects', async (t) =>
       socket.on('error', () => { /* refused */ })
       t.teardown(() => { socket.destroy() })
     }
-    t.ok(await until(() => up(a) && up(b)))
+    t.ok(await comesAbout(() => up(a) && up(b)))
   })
 })
 
@@ -191,18 +187,18 @@ t.test('certificates: of the authority and for the name; others are refused by b
   const load = (ca: string, pair: { readonly cert: string, readonly key: string }, peerName: string): Credentials => ({ kind: 'certificates', ca: readFileSync(ca, 'utf8'), cert: readFileSync(pair.cert, 'utf8'), key: readFileSync(pair.key, 'utf8'), peerName })
   const [a, b, foreign] = [ours.issue('a', '/CN=node-a'), ours.issue('b', '/CN=node-b'), others.issue('x', '/CN=node-b')]
   await t.test('both as they should be', async (t) => {
-    await meet(t, load(ours.ca, a, 'node-b'), load(ours.ca, b, 'node-a'), async (x, y) => { t.ok(await until(() => up(x) && up(y)), [...x.problems, ...y.problems].join()) })
+    await meet(t, load(ours.ca, a, 'node-b'), load(ours.ca, b, 'node-a'), async (x, y) => { t.ok(await comesAbout(() => up(x) && up(y)), [...x.problems, ...y.problems].join()) })
   })
   await t.test('another name', async (t) => {
     await meet(t, load(ours.ca, a, 'node-c'), load(ours.ca, b, 'node-a'), async (x) => {
-      t.ok(await until(() => x.problems.length > 0))
+      t.ok(await comesAbout(() => x.problems.length > 0))
       t.match(x.problems[0], /its certificate is for node-b, .*expected node-c/)
       t.notOk(up(x))
     })
   })
   await t.test('another authority', async (t) => {
     await meet(t, load(ours.ca, a, 'node-b'), load(others.ca, foreign, 'node-a'), async (x, y) => {
-      t.ok(await until(() => x.problems.length + y.problems.length > 0))
+      t.ok(await comesAbout(() => x.problems.length + y.problems.length > 0))
       t.notOk(up(x) || up(y))
     })
   })
